@@ -1,0 +1,13 @@
+//! What the front door of a mail server decides.
+//!
+//! Bytes go in; events and bytes come out. Nothing here reads, writes, sleeps or
+//! starts anything: the crate is `no_std` and forbids `unsafe`, so the compiler
+//! proves it. The packages `tools` and `tlsserver` join it to the world by `unix`.
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
