@@ -146,7 +146,10 @@ mod tests {
     #[test]
     fn lines_end_at_line_feed_wherever_the_cut_falls() {
         at_every_split(b"one\r\ntwo\n\r\n\nx\ry\r\r\nhalf", |pieces| lines(pieces, 9));
-        assert_eq!(lines(&[b"one\r\ntwo\n\r\n\nx\ry\r\r\nhalf"], 9), ["one", "two", "", "", "x\ry\r"]);
+        assert_eq!(
+            lines(&[b"one\r\ntwo\n\r\n\nx\ry\r\r\nhalf"], 9),
+            ["one", "two", "", "", "x\ry\r"]
+        );
     }
 
     #[test]

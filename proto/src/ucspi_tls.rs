@@ -1,4 +1,5 @@
-//! The facts of UCSPI-TLS: what the TLS server reports once the handshake is done.
+//! UCSPI-TLS as the program behind the TLS server sees it: whether TLS is on offer,
+//! and the facts that the server reports once the handshake is done.
 //!
 //! After `Y` on the control socket come `NAME=value` strings, each ended by NUL,
 //! and one more NUL at the end; two NULs where there is nothing to say. s6 sends a
@@ -6,6 +7,40 @@
 //! variables as it likes: only `SSL_*` is taken.
 
 use alloc::vec::Vec;
+
+/// Where the connection stands with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Not on offer.
+    Absent,
+    /// On offer, and the client may do without.
+    Available,
+    /// On offer, and there is no login without.
+    Required,
+    /// On.
+    On,
+}
+
+impl Tls {
+    /// Reads the administrator's variables: `DISABLETLS`, whether it is set;
+    /// `UCSPITLS`, its value; and whether TLS was on from the first octet.
+    #[must_use]
+    pub fn from_environment(disabled: bool, ucspitls: Option<&[u8]>, implicit: bool) -> Self {
+        match ucspitls {
+            _ if implicit => Self::On,
+            _ if disabled => Self::Absent,
+            None | Some(b"-") => Self::Absent,
+            Some(b"!") => Self::Required,
+            Some(_) => Self::Available,
+        }
+    }
+
+    /// Whether a client that asks for TLS can have it.
+    #[must_use]
+    pub const fn is_offered(self) -> bool {
+        matches!(self, Self::Available | Self::Required)
+    }
+}
 
 /// The most that is read, in octets.
 pub const LIMIT: usize = 64 * 1024;
@@ -138,5 +173,20 @@ mod tests {
         let mut decoder = Decoder::default();
         assert_eq!(decoder.push(&vec![b'x'; LIMIT]), Progress::NeedInput);
         assert_eq!(decoder.push(b"x"), Progress::TooLong);
+    }
+
+    #[test]
+    fn tls_levels() {
+        for (disabled, ucspitls, implicit, tls) in [
+            (false, None, false, Tls::Absent),
+            (false, Some(&b"-"[..]), false, Tls::Absent),
+            (false, Some(b""), false, Tls::Available),
+            (false, Some(b"1"), false, Tls::Available),
+            (false, Some(b"!"), false, Tls::Required),
+            (true, Some(b"!"), false, Tls::Absent),
+            (false, Some(b"!"), true, Tls::On),
+        ] {
+            assert_eq!(Tls::from_environment(disabled, ucspitls, implicit), tls);
+        }
     }
 }

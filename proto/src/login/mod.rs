@@ -20,43 +20,10 @@ mod smtp;
 use crate::checkpassword::{Outcome, Record};
 use crate::line::{LONGEST_COMMAND, Pushed, Splitter};
 use crate::sasl::Plain;
+use crate::ucspi_tls::Tls;
 use alloc::format;
 use alloc::vec::Vec;
 use reply::{Face, Refusal};
-
-/// Where the connection stands with TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
-    /// Not on offer.
-    Absent,
-    /// On offer, and the client may do without.
-    Available,
-    /// On offer, and there is no login without.
-    Required,
-    /// On.
-    On,
-}
-
-impl Tls {
-    /// Reads the administrator's variables: `DISABLETLS`, whether it is set;
-    /// `UCSPITLS`, its value; and whether TLS was on from the first octet.
-    #[must_use]
-    pub fn from_environment(disabled: bool, ucspitls: Option<&[u8]>, implicit: bool) -> Self {
-        match ucspitls {
-            _ if implicit => Self::On,
-            _ if disabled => Self::Absent,
-            None | Some(b"-") => Self::Absent,
-            Some(b"!") => Self::Required,
-            Some(_) => Self::Available,
-        }
-    }
-
-    /// Whether a client that asks for TLS can have it.
-    #[must_use]
-    pub const fn is_offered(self) -> bool {
-        matches!(self, Self::Available | Self::Required)
-    }
-}
 
 /// What the dialog is told at its start.
 #[derive(Debug)]
@@ -167,7 +134,7 @@ impl Login {
 
     /// The next step. Where it is not taken, the next call gives it again, but
     /// for [`Step::Send`], which is given once.
-    pub fn next(&mut self) -> Step<'_> {
+    pub fn step(&mut self) -> Step<'_> {
         if self.sent {
             self.dialog.reply.clear();
             self.sent = false;

@@ -121,7 +121,9 @@ impl Refusal {
             (Face::Smtp, _) => [code, " authup ", text, " (#", enhanced, ")\r\n"].concat().into(),
             (Face::Pop3, Self::NoStartTls) => b"-ERR STLS not available\r\n".to_vec(),
             // RFC 3206: tells a client not to throw the stored password away.
-            (Face::Pop3, Self::Temporary) => ["-ERR [SYS/TEMP] authup ", text, "\r\n"].concat().into(),
+            (Face::Pop3, Self::Temporary) => {
+                ["-ERR [SYS/TEMP] authup ", text, "\r\n"].concat().into()
+            }
             (Face::Pop3, _) => ["-ERR authup ", text, "\r\n"].concat().into(),
         }
     }
