@@ -11,3 +11,18 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+pub mod blocklist;
+pub mod checkpassword;
+mod civil_time;
+pub mod control;
+pub mod escape;
+pub mod line;
+pub mod login;
+pub mod sasl;
+pub mod secret;
+pub mod tls_header;
+pub mod ucspi_tls;
+
+#[cfg(test)]
+mod split_anywhere;

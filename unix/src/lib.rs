@@ -2,3 +2,13 @@
 //!
 //! The only package in which `unsafe` may stand; each place says why it holds.
 //! It decides nothing: what to do comes from `proto`, by way of the programs.
+
+pub mod blocklist;
+pub mod client;
+pub mod control;
+pub mod deadline;
+pub mod descriptor;
+pub mod environment;
+pub mod log;
+pub mod process;
+pub mod ucspi_tls;
