@@ -30,6 +30,8 @@ pub(crate) struct Play {
     log_matters: bool,
     /// The program under test has ended.
     exited: bool,
+    /// The program has asked for TLS: the network connection is the TLS server's.
+    asked: bool,
     octet_wise: bool,
     deadline: Instant,
 }
@@ -68,6 +70,7 @@ pub fn play(case: &Case, transport: Transport, programs: &Programs) -> Result<()
         secure: false,
         log_matters: logs,
         exited: false,
+        asked: false,
         octet_wise: transport == Transport::Octets,
         deadline: Instant::now() + WATCHDOG + Duration::from_secs(case.head.waits),
     };
@@ -160,7 +163,17 @@ impl Play {
                 Source::Link(index) => self.company.lost(index),
             }
         }
+        self.let_go_of_the_network();
         Ok(writable)
+    }
+
+    /// A TLS server lets go of the network connection when it is not asked any more.
+    fn let_go_of_the_network(&mut self) {
+        if let Some(tls) = &mut self.stage.tls
+            && (self.exited || (tls.control.ended && !self.asked && tls.control.got.is_empty()))
+        {
+            tls.network = None;
+        }
     }
 
     fn act(&mut self, whose: Whose, act: &Act) -> Result<()> {
@@ -234,7 +247,11 @@ impl Play {
 
     fn tls(&mut self, tls: &Tls) -> Result<()> {
         match tls {
-            Tls::Asked(text) => self.expect(Whose::Control, text),
+            Tls::Asked(text) => {
+                self.expect(Whose::Control, text)?;
+                self.asked = true;
+                Ok(())
+            }
             Tls::Answers(text) => self.answer(text),
             Tls::Facts(text) => {
                 self.answer(text)?;
@@ -245,7 +262,10 @@ impl Play {
                 self.secure = true;
                 Ok(())
             }
-            Tls::ClosesControl => self.act(Whose::Control, &Act::Closes),
+            Tls::ClosesControl => {
+                self.asked = false;
+                self.act(Whose::Control, &Act::Closes)
+            }
             Tls::ControlEnds => self.expect_end(Whose::Control),
             Tls::FindsInTheClear(text) => self.find_in_the_clear(text),
         }

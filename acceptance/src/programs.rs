@@ -33,8 +33,9 @@ impl Programs {
         let built = built()?;
         let folder = public_folder()?;
         for name in UNDER_TEST {
-            fs::copy(built.join(name), folder.path().join(name))
-                .with_context(|| format!("{}: build it first (cargo build --workspace)", built.join(name).display()))?;
+            let program = built.join(name);
+            fs::copy(&program, folder.path().join(name))
+                .with_context(|| format!("{}: build it first (cargo build --workspace)", program.display()))?;
         }
         fs::copy(stand_in, folder.path().join("stand-in"))?;
         for name in STAND_INS {

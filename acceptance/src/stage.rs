@@ -20,7 +20,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
 
-use crate::case::{Case, Control, Step, Tls, Transport, User};
+use crate::case::{Case, Control, Transport, User};
 use crate::channel::Channel;
 use crate::programs::{Programs, public_folder};
 use crate::stand_in::SOCKET_VARIABLE;
@@ -48,7 +48,7 @@ pub struct TlsEnds {
     pub control: Channel,
     /// What the client says and sees once TLS is on.
     pub data: Channel,
-    /// The network connection as the server sees it; only kept for a case that looks at it.
+    /// The network connection as the server sees it.
     pub network: Option<OwnedFd>,
 }
 
@@ -87,8 +87,7 @@ impl Stage {
         let tls = case.head.tls.then(|| TlsEnds::lay(&mut command, transport)).transpose()?;
         set_environment(&mut command, case)?;
         let (client, input, output) = connect(transport)?;
-        let looks = case.steps.iter().any(|(_, step)| matches!(step, Step::Tls(Tls::FindsInTheClear(_))));
-        let network = looks.then(|| input.try_clone()).transpose()?;
+        let network = case.head.tls.then(|| input.try_clone()).transpose()?;
         let (log, error) = pipe_with(PipeFlags::CLOEXEC)?;
         command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(error));
 

@@ -7,10 +7,12 @@
 //! matter of the transcript alone.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rustix::net::{
@@ -84,6 +86,27 @@ impl Order {
             _ => None,
         }
     }
+}
+
+/// The descriptors above 2 of the calling process that a program it starts would get, and
+/// what they lead to.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn inheritable() -> Result<BTreeMap<u32, String>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let path = entry?.path();
+        let number: u32 = path.file_name().unwrap_or_default().to_string_lossy().parse()?;
+        let info = fs::read_to_string(Path::new("/proc/self/fdinfo").join(number.to_string())).unwrap_or_default();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or("0").trim();
+        let close_on_exec = u32::from_str_radix(flags, 8)? & 0o2_000_000 != 0;
+        if number > 2 && !close_on_exec {
+            let target = fs::read_link(&path).unwrap_or_default();
+            all.insert(number, target.to_string_lossy().into_owned());
+        }
+    }
+    Ok(all)
 }
 
 /// Sends one block of octets with its length before it.

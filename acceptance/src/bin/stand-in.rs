@@ -3,16 +3,15 @@
 //! It has no behaviour of its own: the player of a case tells it what to do
 //! (`acceptance::stand_in`). Without a player, or once the player is gone, it exits 111.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use acceptance::stand_in::{Hello, Order, SOCKET_VARIABLE, send_block, send_hello};
+use acceptance::stand_in::{Hello, Order, SOCKET_VARIABLE, inheritable, send_block, send_hello};
 use anyhow::{Context, Result};
 
 /// The user and group id that root becomes: nobody, nogroup.
@@ -49,28 +48,10 @@ fn hello() -> Result<Hello> {
         pid: std::process::id(),
         uid: rustix::process::getuid().as_raw(),
         cwd: std::env::current_dir()?.into_os_string().into_vec(),
-        descriptors: descriptors()?,
+        descriptors: inheritable()?,
         arguments: arguments.map(OsStringExt::into_vec).collect(),
         environment: std::env::vars_os().map(|(key, value)| (key.into_vec(), value.into_vec())).collect(),
     })
-}
-
-/// The open descriptors above 2, but for the one that lists them and our socket to the player,
-/// which are close-on-exec: what is listed is what this program was given.
-fn descriptors() -> Result<BTreeMap<u32, String>> {
-    let mut all = BTreeMap::new();
-    for entry in fs::read_dir("/proc/self/fd")? {
-        let path = entry?.path();
-        let number: u32 = path.file_name().unwrap_or_default().to_string_lossy().parse()?;
-        let info = fs::read_to_string(Path::new("/proc/self/fdinfo").join(number.to_string())).unwrap_or_default();
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or("0").trim();
-        let close_on_exec = u32::from_str_radix(flags, 8)? & 0o2_000_000 != 0;
-        if number > 2 && !close_on_exec {
-            let target = fs::read_link(&path).map(|to| to.as_os_str().as_bytes().to_vec()).unwrap_or_default();
-            all.insert(number, String::from_utf8_lossy(&target).into_owned());
-        }
-    }
-    Ok(all)
 }
 
 /// What descriptor 3 holds, up to its end.
@@ -80,7 +61,10 @@ fn record() -> Result<Vec<u8>> {
 
 fn die(signal: u8) -> Result<()> {
     let signal = rustix::process::Signal::from_named_raw(i32::from(signal)).context("unknown signal")?;
-    rustix::process::kill_process(rustix::process::getpid(), signal)?;
+    // Twice: Rust's handler for SIGSEGV takes the first and steps aside for the next.
+    for _ in 0..2 {
+        rustix::process::kill_process(rustix::process::getpid(), signal)?;
+    }
     Ok(())
 }
 
