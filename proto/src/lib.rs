@@ -19,8 +19,10 @@ pub mod control;
 pub mod escape;
 pub mod line;
 pub mod login;
+pub mod relay;
 pub mod sasl;
 pub mod secret;
+pub mod smtp;
 pub mod tls_header;
 pub mod ucspi_tls;
 

@@ -10,5 +10,7 @@ pub mod deadline;
 pub mod descriptor;
 pub mod environment;
 pub mod log;
+pub mod piped;
 pub mod process;
 pub mod ucspi_tls;
+pub mod window;
