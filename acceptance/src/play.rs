@@ -222,11 +222,18 @@ impl Play {
     }
 
     fn expect(&mut self, whose: Whose, text: &Text) -> Result<()> {
-        let feeds = text.line_feeds();
-        let length = if feeds == 0 { text.bytes(&self.names)?.len() } else { 0 };
+        let exactly = text.exactly(&self.names);
         loop {
             let channel = self.channel(whose)?;
-            let taken = if feeds == 0 { channel.take(length) } else { channel.take_lines(feeds) };
+            let taken = match &exactly {
+                Some(wanted) => {
+                    let common = wanted.iter().zip(&channel.got).take_while(|(want, got)| want == got).count();
+                    let so_far = common == wanted.len().min(channel.got.len());
+                    ensure!(so_far, "got something else after {common} octets");
+                    channel.take(wanted.len())
+                }
+                None => channel.take_lines(text.line_feeds()),
+            };
             if let Some(got) = taken {
                 ensure!(text.matches(&got, &mut self.names), "got instead:\n        {}", show(&got));
                 return Ok(());

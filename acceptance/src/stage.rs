@@ -82,7 +82,7 @@ impl Stage {
         let listener = UnixListener::bind(&socket)?;
         fs::set_permissions(&socket, Permissions::from_mode(0o777))?;
 
-        let mut command = command(case, programs)?;
+        let mut command = command(case, programs, &home(folder.path()))?;
         command.env(SOCKET_VARIABLE, &socket).env("QMAILHOME", home(folder.path()));
         let tls = case.head.tls.then(|| TlsEnds::lay(&mut command, transport)).transpose()?;
         set_environment(&mut command, case)?;
@@ -179,10 +179,12 @@ fn write_control_files(case: &Case, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn command(case: &Case, programs: &Programs) -> Result<Command> {
+/// The program with its arguments, in which `{home}` is the qmail home.
+fn command(case: &Case, programs: &Programs, home: &Path) -> Result<Command> {
     let (name, arguments) = case.head.command.split_first().context("nothing to run")?;
     let built = programs.folder().join(name);
     let mut command = Command::new(if built.exists() { built.as_os_str() } else { OsStr::new(name) });
+    let arguments = arguments.iter().map(|argument| argument.replace("{home}", &home.to_string_lossy()));
     command.arg0(name).args(arguments).env_clear();
     let mut path = programs.folder().as_os_str().to_owned();
     path.push(":/usr/bin:/bin");

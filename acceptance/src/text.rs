@@ -65,6 +65,12 @@ impl Text {
         self.0.iter().map(count).sum()
     }
 
+    /// The bytes that this text stands for, if it stands for just these.
+    #[must_use]
+    pub fn exactly(&self, names: &Names) -> Option<Vec<u8>> {
+        self.bytes(names).ok()
+    }
+
     /// The bytes to send.
     ///
     /// # Errors
@@ -179,11 +185,11 @@ fn pieces_match(pieces: &[Piece], got: &[u8], names: &mut Names) -> bool {
 #[must_use]
 pub fn show(bytes: &[u8]) -> String {
     let shown = |part: &[u8]| part.escape_ascii().to_string().replace("\\n", "\\n\n        ");
-    if bytes.len() <= 2000 {
+    if bytes.len() <= 600 {
         return shown(bytes);
     }
-    let (head, rest) = bytes.split_at(800);
-    let (middle, tail) = rest.split_at(rest.len() - 800);
+    let (head, rest) = bytes.split_at(120);
+    let (middle, tail) = rest.split_at(rest.len() - 120);
     format!("{} [... {} octets ...] {}", shown(head), middle.len(), shown(tail))
 }
 
