@@ -11,3 +11,7 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+pub mod checkpassword_reader;
+pub mod passwd_file;
+pub mod password_hash;
