@@ -4,10 +4,8 @@
 //! The other half of [`crate::checkpassword`]. Called by the programs of package
 //! `checkpassword`, which read the octets and wipe them.
 
+use crate::checkpassword::LIMIT;
 use core::fmt;
-
-/// The most that is read, in octets, NULs included.
-pub const LIMIT: usize = 512;
 
 /// User, password and timestamp, borrowed from the octets that were read. Never
 /// printed: the password is among them.

@@ -12,6 +12,17 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod checkpassword;
 pub mod checkpassword_reader;
+pub mod control;
+pub mod escape;
+pub mod line;
+pub mod login;
 pub mod passwd_file;
 pub mod password_hash;
+pub mod sasl;
+pub mod secret;
+pub mod ucspi_tls;
+
+#[cfg(test)]
+mod split_anywhere;
