@@ -1,0 +1,171 @@
+//! Why a login did not happen: the exit code, and the line for the administrator.
+//!
+//! One rule stands behind the codes. Until the password is proven right, whatever is
+//! wrong with one user's account is answered like a wrong password (1), and costs the
+//! same time, or the answer tells who has an account. After that, and for trouble
+//! that meets every user alike, 111 says that it may pass.
+
+use proto::checkpassword_reader::RecordError;
+use proto::escape::Escaped;
+use proto::passwd_file::EntryError;
+use proto::password_hash::HashError;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Everything that keeps a login from happening.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line is wrong: how it should be, and what is wrong with it.
+    Usage(&'static str, lexopt::Error),
+    /// Descriptor 3 cannot be read.
+    NoRecord(io::Error),
+    /// What descriptor 3 holds is no record.
+    BrokenRecord(RecordError),
+    /// This process could not be kept out of core files.
+    Secrecy(io::Error),
+    /// This user is not let in.
+    Refused(Vec<u8>, Refusal),
+    /// The users file cannot be read, or not be trusted.
+    UsersFile(PathBuf, io::Error),
+    /// The password is right, and the entry is a mistake.
+    BrokenEntry(Vec<u8>, EntryError),
+    /// PAM could not come to an answer: what was asked, for whom.
+    Pam(&'static str, Vec<u8>, nonstick::ErrorCode),
+    /// The system's user database could not be asked for this user.
+    UserDatabase(Vec<u8>, io::Error),
+    /// The user's identity could not be taken on.
+    Identity(Vec<u8>, io::Error),
+    /// The user's home folder could not be entered.
+    Home(PathBuf, io::Error),
+    /// The next program could not be run.
+    Exec(OsString, io::Error),
+}
+
+/// Why a user is not let in.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// User or password is empty.
+    Empty,
+    /// There is no such user.
+    Unknown,
+    /// The password is wrong.
+    Password,
+    /// There is no hash to check it with.
+    Hash(HashError),
+    /// There is one that looked right, and the library cannot compute it.
+    Uncomputable,
+    /// The entry does not let this user in.
+    Entry(EntryError),
+    /// Uid 0 or gid 0.
+    Root,
+    /// PAM says no.
+    Pam(nonstick::ErrorCode),
+    /// PAM asked for something that is not the password.
+    PamAsked(nonstick::ErrorCode),
+}
+
+impl Failure {
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(..) => 1,
+            Self::Usage(..) | Self::NoRecord(_) | Self::BrokenRecord(_) => 2,
+            Self::Secrecy(_)
+            | Self::UsersFile(..)
+            | Self::BrokenEntry(..)
+            | Self::Pam(..)
+            | Self::UserDatabase(..)
+            | Self::Identity(..)
+            | Self::Home(..)
+            | Self::Exec(..) => 111,
+        }
+    }
+
+    /// Tells the administrator and gives the exit code. Standard error may be gone;
+    /// the answer to the caller stays the same.
+    pub(crate) fn report(&self, program: &str) -> ExitCode {
+        let line = format!("{program}: {self}\n");
+        let _ = io::stderr().write_all(line.as_bytes());
+        ExitCode::from(self.exit_code())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(usage, error) => {
+                let error = error.to_string();
+                write!(f, "usage: {usage}: {}", Escaped(error.as_bytes()))
+            }
+            Self::NoRecord(error) => write!(f, "cannot read user and password: fd 3: {error}"),
+            Self::BrokenRecord(error) => write!(f, "broken input: fd 3: {error}"),
+            Self::Secrecy(error) => write!(f, "cannot turn off core files: {error}"),
+            Self::Refused(user, refusal) => {
+                write!(f, "login refused: {}: {refusal}", Escaped(user))
+            }
+            Self::UsersFile(path, error) => {
+                let path = Escaped(path.as_os_str().as_bytes());
+                write!(f, "cannot use users file: {path}: {error}")
+            }
+            Self::BrokenEntry(user, error) => {
+                write!(f, "cannot use entry: {}: {error}", Escaped(user))
+            }
+            Self::Pam(asked, user, code) => {
+                write!(f, "PAM failed in {asked}: {}: {code}", Escaped(user))
+            }
+            Self::UserDatabase(user, error) => {
+                write!(f, "cannot look up user: {}: {error}", Escaped(user))
+            }
+            Self::Identity(user, error) => {
+                write!(f, "cannot take on identity: {}: {error}", Escaped(user))
+            }
+            Self::Home(path, error) => {
+                let path = Escaped(path.as_os_str().as_bytes());
+                write!(f, "cannot enter home folder: {path}: {error}")
+            }
+            Self::Exec(program, error) => {
+                write!(f, "cannot run program: {}: {error}", Escaped(program.as_bytes()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty user or password"),
+            Self::Unknown => f.write_str("unknown user"),
+            Self::Password => f.write_str("wrong password"),
+            Self::Hash(HashError::Locked) => f.write_str("the entry is locked"),
+            Self::Hash(HashError::Unknown) => {
+                f.write_str("the entry's hash is of a kind not supported")
+            }
+            Self::Hash(HashError::Malformed) | Self::Uncomputable => {
+                f.write_str("the entry's hash is malformed")
+            }
+            Self::Entry(error) => error.fmt(f),
+            Self::Root => EntryError::Root.fmt(f),
+            Self::Pam(code) => code.fmt(f),
+            Self::PamAsked(code) => {
+                write!(f, "PAM asked for something other than the password: {code}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_forge_a_log_line() {
+        let refused = Failure::Refused(b"a\ncheckpassword-pam: \\".to_vec(), Refusal::Unknown);
+        assert_eq!(
+            refused.to_string(),
+            "login refused: a\\x0acheckpassword-pam: \\x5c: unknown user"
+        );
+    }
+}
