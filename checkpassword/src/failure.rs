@@ -33,8 +33,9 @@ pub(crate) enum Failure {
     UsersFile(PathBuf, io::Error),
     /// The password is right, and the entry is a mistake.
     BrokenEntry(Vec<u8>, EntryError),
-    /// PAM could not come to an answer: what was asked, for whom.
-    Pam(&'static str, Vec<u8>, nonstick::ErrorCode),
+    /// PAM could not come to an answer: what was asked, for whom, PAM's words. Text,
+    /// so that `checkpassword-file` is not linked to PAM for the sake of an error.
+    Pam(&'static str, Vec<u8>, String),
     /// The system's user database could not be asked for this user.
     UserDatabase(Vec<u8>, io::Error),
     /// The user's identity could not be taken on.
@@ -62,10 +63,10 @@ pub(crate) enum Refusal {
     Entry(EntryError),
     /// Uid 0 or gid 0.
     Root,
-    /// PAM says no.
-    Pam(nonstick::ErrorCode),
-    /// PAM asked for something that is not the password.
-    PamAsked(nonstick::ErrorCode),
+    /// PAM says no, in its words.
+    Pam(String),
+    /// PAM asked for something that is not the password, and ended in its words.
+    PamAsked(String),
 }
 
 impl Failure {
@@ -113,8 +114,8 @@ impl fmt::Display for Failure {
             Self::BrokenEntry(user, error) => {
                 write!(f, "cannot use entry: {}: {error}", Escaped(user))
             }
-            Self::Pam(asked, user, code) => {
-                write!(f, "PAM failed in {asked}: {}: {code}", Escaped(user))
+            Self::Pam(asked, user, reason) => {
+                write!(f, "PAM failed in {asked}: {}: {reason}", Escaped(user))
             }
             Self::UserDatabase(user, error) => {
                 write!(f, "cannot look up user: {}: {error}", Escaped(user))
@@ -148,9 +149,9 @@ impl fmt::Display for Refusal {
             }
             Self::Entry(error) => error.fmt(f),
             Self::Root => EntryError::Root.fmt(f),
-            Self::Pam(code) => code.fmt(f),
-            Self::PamAsked(code) => {
-                write!(f, "PAM asked for something other than the password: {code}")
+            Self::Pam(reason) => f.write_str(reason),
+            Self::PamAsked(reason) => {
+                write!(f, "PAM asked for something other than the password: {reason}")
             }
         }
     }

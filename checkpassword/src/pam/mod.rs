@@ -77,7 +77,8 @@ fn refuse_root(user: &[u8]) -> Result<Option<SystemUser>, Failure> {
 /// PAM settled on, which need not be the one that was asked for.
 fn authenticate(service: &OsStr, credentials: &Credentials<'_>) -> Result<Vec<u8>, Failure> {
     let user = credentials.user;
-    let failed = |asked| move |code| Failure::Pam(asked, user.to_vec(), code);
+    let failed =
+        |asked| move |code: ErrorCode| Failure::Pam(asked, user.to_vec(), code.to_string());
     let conversation = PasswordOnly::new(credentials.password);
     let asked_more = conversation.asked_more();
     let mut transaction = TransactionBuilder::new_with_service(service)
@@ -105,7 +106,7 @@ fn authenticate(service: &OsStr, credentials: &Credentials<'_>) -> Result<Vec<u8
 /// the user; trouble is what meets all users alike.
 fn answer(user: &[u8], asked: &'static str, code: ErrorCode, asked_more: bool) -> Failure {
     match code {
-        _ if asked_more => Failure::Refused(user.to_vec(), Refusal::PamAsked(code)),
+        _ if asked_more => Failure::Refused(user.to_vec(), Refusal::PamAsked(code.to_string())),
         ErrorCode::OpenError
         | ErrorCode::SymbolError
         | ErrorCode::ServiceError
@@ -113,8 +114,8 @@ fn answer(user: &[u8], asked: &'static str, code: ErrorCode, asked_more: bool) -
         | ErrorCode::BufferError
         | ErrorCode::AuthInfoUnavailable
         | ErrorCode::TryAgain
-        | ErrorCode::Abort => Failure::Pam(asked, user.to_vec(), code),
-        code => Failure::Refused(user.to_vec(), Refusal::Pam(code)),
+        | ErrorCode::Abort => Failure::Pam(asked, user.to_vec(), code.to_string()),
+        code => Failure::Refused(user.to_vec(), Refusal::Pam(code.to_string())),
     }
 }
 

@@ -1,0 +1,118 @@
+//! `checkpassword-file` with the hashes that others wrote: Debian's tools into
+//! `/etc/shadow` and elsewhere, and Dovecot's `doveadm pw`.
+
+use crate::support::{Account, Caller, Folder, installed_or_skip, own_uid, root_or_skip, tool};
+
+/// What people type: plain, with the file's own signs in it, not ASCII, and longer
+/// than bcrypt looks at.
+const PASSWORDS: [&str; 4] = [
+    "correct horse",
+    "a:b{c}$d#\\'\"e ",
+    "pässwörd€",
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123",
+];
+
+/// An entry that both root and an ordinary user serve.
+fn entry(hash: &str) -> String {
+    let ids = if own_uid() == 0 { "54321:54321" } else { ":" };
+    format!("alice:{hash}:{ids}::/:\n")
+}
+
+fn accepts_only(hash: &str, password: &str) {
+    let folder = Folder::new();
+    let users = folder.write("users", &entry(hash));
+    let login = |password: &str| {
+        let arguments = ["-f", users.to_str().unwrap(), "echo", "in"];
+        Caller::new(&folder, "checkpassword-file", arguments).login("alice", password)
+    };
+    let good = login(password);
+    assert_eq!((good.code, good.stdout.as_str()), (Some(0), "in\n"), "{hash}: {good:?}");
+    login(&format!("X{password}")).fails(1, "login refused: alice: wrong password");
+    login(&password[..1]).fails(1, "login refused: alice: wrong password");
+}
+
+#[test]
+fn what_debian_wrote_into_etc_shadow() {
+    let test = "what_debian_wrote_into_etc_shadow";
+    if !root_or_skip(test) {
+        return;
+    }
+    let account = Account::new(&[], "first");
+    for (options, prefix) in [
+        (&[][..], "$y$"),
+        (&["-c", "YESCRYPT"], "$y$"),
+        (&["-c", "SHA512"], "$6$"),
+        (&["-c", "SHA256"], "$5$"),
+        (&["-c", "SHA512", "-s", "7000"], "$6$rounds=7000$"),
+    ] {
+        for password in PASSWORDS {
+            account.set_password(options, password);
+            let hash = account.hash();
+            assert!(hash.starts_with(prefix), "{options:?}: {hash}");
+            accepts_only(&hash, password);
+        }
+    }
+}
+
+#[test]
+fn what_debians_other_tools_write() {
+    let test = "what_debians_other_tools_write";
+    if !installed_or_skip(test, "mkpasswd") || !installed_or_skip(test, "openssl") {
+        return;
+    }
+    for command in [
+        &["mkpasswd", "-s", "-m", "bcrypt", "-R", "5"][..],
+        &["mkpasswd", "-s", "-m", "bcrypt-a", "-R", "4"],
+        &["mkpasswd", "-s", "-m", "yescrypt", "-R", "3"],
+        &["mkpasswd", "-s", "-m", "yescrypt", "-R", "8"],
+        &["mkpasswd", "-s", "-m", "sha512crypt", "-R", "1000"],
+        &["mkpasswd", "-s", "-m", "sha256crypt"],
+        &["openssl", "passwd", "-6", "-stdin"],
+        &["openssl", "passwd", "-5", "-stdin"],
+    ] {
+        for password in PASSWORDS {
+            accepts_only(&tool(command, &format!("{password}\n")), password);
+        }
+    }
+}
+
+#[test]
+fn what_dovecot_writes() {
+    if !installed_or_skip("what_dovecot_writes", "doveadm") {
+        return;
+    }
+    for (options, prefix) in [
+        (&["-s", "ARGON2ID"][..], "{ARGON2ID}$argon2id$"),
+        (&["-s", "BLF-CRYPT", "-r", "5"], "{BLF-CRYPT}$2y$"),
+        (&["-s", "SHA512-CRYPT"], "{SHA512-CRYPT}$6$"),
+        (&["-s", "SHA256-CRYPT"], "{SHA256-CRYPT}$5$"),
+    ] {
+        for password in PASSWORDS {
+            let command = [&["doveadm", "-O", "pw", "-p", password], options].concat();
+            let hash = tool(&command, "");
+            assert!(hash.starts_with(prefix), "{hash}");
+            accepts_only(&hash, password);
+        }
+    }
+}
+
+/// A library that compares as many octets as the text has takes any password for a
+/// hash without any.
+#[test]
+fn a_hash_that_was_cut_off_lets_nobody_in() {
+    if !installed_or_skip("a_hash_that_was_cut_off_lets_nobody_in", "mkpasswd") {
+        return;
+    }
+    let whole = tool(&["mkpasswd", "-s", "-m", "yescrypt"], "secret\n");
+    let (head, _) = whole.rsplit_once('$').unwrap();
+    let folder = Folder::new();
+    for hash in [format!("{head}$"), head.to_owned(), format!("{whole}."), whole.replace('j', "zz")]
+    {
+        let users = folder.write("users", &entry(&hash));
+        for password in ["secret", "anything"] {
+            Caller::new(&folder, "checkpassword-file", ["-f", users.to_str().unwrap(), "true"])
+                .login("alice", password)
+                .fails(1, "login refused: alice: the entry's hash is malformed");
+        }
+    }
+}
