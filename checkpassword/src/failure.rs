@@ -11,10 +11,11 @@ use proto::passwd_file::EntryError;
 use proto::password_hash::HashError;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use unix::log::Reason;
 
 /// Everything that keeps a login from happening.
 #[derive(Debug)]
@@ -25,8 +26,6 @@ pub(crate) enum Failure {
     NoRecord(io::Error),
     /// What descriptor 3 holds is no record.
     BrokenRecord(RecordError),
-    /// This process could not be kept out of core files.
-    Secrecy(io::Error),
     /// This user is not let in.
     Refused(Vec<u8>, Refusal),
     /// The users file cannot be read, or not be trusted.
@@ -74,8 +73,7 @@ impl Failure {
         match self {
             Self::Refused(..) => 1,
             Self::Usage(..) | Self::NoRecord(_) | Self::BrokenRecord(_) => 2,
-            Self::Secrecy(_)
-            | Self::UsersFile(..)
+            Self::UsersFile(..)
             | Self::BrokenEntry(..)
             | Self::Pam(..)
             | Self::UserDatabase(..)
@@ -88,8 +86,7 @@ impl Failure {
     /// Tells the administrator and gives the exit code. Standard error may be gone;
     /// the answer to the caller stays the same.
     pub(crate) fn report(&self, program: &str) -> ExitCode {
-        let line = format!("{program}: {self}\n");
-        let _ = io::stderr().write_all(line.as_bytes());
+        unix::log::line(format_args!("{program}: "), format_args!("{self}"));
         ExitCode::from(self.exit_code())
     }
 }
@@ -101,34 +98,40 @@ impl fmt::Display for Failure {
                 let error = error.to_string();
                 write!(f, "usage: {usage}: {}", Escaped(error.as_bytes()))
             }
-            Self::NoRecord(error) => write!(f, "cannot read user and password: fd 3: {error}"),
+            Self::NoRecord(error) => {
+                write!(f, "unable to read user and password: fd 3: {}", Reason(error))
+            }
             Self::BrokenRecord(error) => write!(f, "broken input: fd 3: {error}"),
-            Self::Secrecy(error) => write!(f, "cannot turn off core files: {error}"),
             Self::Refused(user, refusal) => {
                 write!(f, "login refused: {}: {refusal}", Escaped(user))
             }
             Self::UsersFile(path, error) => {
                 let path = Escaped(path.as_os_str().as_bytes());
-                write!(f, "cannot use users file: {path}: {error}")
+                write!(f, "unable to use users file: {path}: {}", Reason(error))
             }
             Self::BrokenEntry(user, error) => {
-                write!(f, "cannot use entry: {}: {error}", Escaped(user))
+                write!(f, "unable to use entry: {}: {error}", Escaped(user))
             }
             Self::Pam(asked, user, reason) => {
                 write!(f, "PAM failed in {asked}: {}: {reason}", Escaped(user))
             }
             Self::UserDatabase(user, error) => {
-                write!(f, "cannot look up user: {}: {error}", Escaped(user))
+                write!(f, "unable to look up user: {}: {}", Escaped(user), Reason(error))
             }
             Self::Identity(user, error) => {
-                write!(f, "cannot take on identity: {}: {error}", Escaped(user))
+                write!(f, "unable to take on identity: {}: {}", Escaped(user), Reason(error))
             }
             Self::Home(path, error) => {
                 let path = Escaped(path.as_os_str().as_bytes());
-                write!(f, "cannot enter home folder: {path}: {error}")
+                write!(f, "unable to enter home folder: {path}: {}", Reason(error))
             }
             Self::Exec(program, error) => {
-                write!(f, "cannot run program: {}: {error}", Escaped(program.as_bytes()))
+                write!(
+                    f,
+                    "unable to run program: {}: {}",
+                    Escaped(program.as_bytes()),
+                    Reason(error)
+                )
             }
         }
     }

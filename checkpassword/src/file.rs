@@ -16,6 +16,7 @@ use std::hint::black_box;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use unix::environment::Environment;
 use unix::identity::{Groups, Identity, own_uid, runs_as_root};
 use unix::trusted_file::read_trusted;
 
@@ -44,7 +45,7 @@ fn run() -> Result<Infallible, Failure> {
     let identity = account.ids.map(|(uid, gid)| Identity { uid, gid, groups: Groups::PrimaryOnly });
     drop(record);
     drop(users);
-    login.enter(identity, &next)
+    login.enter(identity, Environment::inherited(), &next)
 }
 
 fn owned(octets: &[u8]) -> OsString {

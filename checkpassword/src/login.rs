@@ -2,15 +2,15 @@
 //! home, and become the next program. And its beginning: descriptor 3.
 
 use crate::failure::{Failure, Refusal};
-use crate::options::Next;
 use proto::checkpassword::LIMIT;
 use proto::checkpassword_reader::Credentials;
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::Command;
+use unix::environment::Environment;
 use unix::identity::Identity;
+use unix::process::{Program, keep_out_of_core_files};
 
 /// The octets of descriptor 3, wiped when dropped.
 pub(crate) struct Record(unix::password_fd::Octets);
@@ -18,7 +18,7 @@ pub(crate) struct Record(unix::password_fd::Octets);
 impl Record {
     /// Reads descriptor 3. Must come before the process opens anything.
     pub(crate) fn read() -> Result<Self, Failure> {
-        unix::password_fd::keep_secrets().map_err(Failure::Secrecy)?;
+        keep_out_of_core_files();
         unix::password_fd::read_password_fd(LIMIT).map(Self).map_err(Failure::NoRecord)
     }
 
@@ -50,7 +50,8 @@ impl Login {
     pub(crate) fn enter(
         &self,
         identity: Option<Identity<'_>>,
-        next: &Next,
+        mut environment: Environment,
+        next: &Program,
     ) -> Result<Infallible, Failure> {
         if let Some(identity) = identity {
             let user = || self.user.clone().into_encoded_bytes();
@@ -58,12 +59,14 @@ impl Login {
         }
         std::env::set_current_dir(&self.home)
             .map_err(|error| Failure::Home(self.home.clone(), error))?;
-        let error = Command::new(&next.program)
-            .args(&next.arguments)
-            .env("USER", &self.user)
-            .env("HOME", &self.home)
-            .env("SHELL", &self.shell)
-            .exec();
-        Err(Failure::Exec(next.program.clone(), error))
+        for (name, value) in [
+            ("USER", self.user.as_os_str()),
+            ("HOME", self.home.as_os_str()),
+            ("SHELL", self.shell.as_os_str()),
+        ] {
+            environment.set(name.as_bytes(), Some(value.as_bytes()));
+        }
+        let error = next.become_it(&environment);
+        Err(Failure::Exec(next.name().clone(), error))
     }
 }

@@ -3,50 +3,53 @@
 
 use lexopt::{Arg, Error, Parser};
 use std::ffi::OsString;
-
-/// The program to become after a good login.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Next {
-    /// Looked up in `PATH` where it holds no slash.
-    pub(crate) program: OsString,
-    /// Its arguments.
-    pub(crate) arguments: Vec<OsString>,
-}
+use std::iter::once;
+use unix::process::Program;
 
 /// Reads `[-X VALUE] prog [arg ...]`; the last `-X` counts.
-pub(crate) fn parse(mut parser: Parser, letter: char) -> Result<(Option<OsString>, Next), Error> {
+pub(crate) fn parse(
+    mut parser: Parser,
+    letter: char,
+) -> Result<(Option<OsString>, Program), Error> {
     let mut value = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Short(short) if short == letter => value = Some(parser.value()?),
             Arg::Value(program) => {
-                let arguments = parser.raw_args()?.collect();
-                return Ok((value, Next { program, arguments }));
+                let words = once(program).chain(parser.raw_args()?);
+                return Program::new(words).map(|next| (value, next)).ok_or_else(no_program);
             }
             Arg::Short(_) | Arg::Long(_) => return Err(argument.unexpected()),
         }
     }
-    Err(Error::Custom("no program to run".into()))
+    Err(no_program())
+}
+
+fn no_program() -> Error {
+    "no program to run".into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use unix::environment::Environment;
 
-    fn parsed(arguments: &[&str]) -> Result<(Option<OsString>, Next), Error> {
-        parse(Parser::from_args(arguments), 'f')
+    /// The option's value and the words of the next program.
+    fn parsed(arguments: &[&str]) -> Result<(Option<OsString>, Vec<OsString>), Error> {
+        parse(Parser::from_args(arguments), 'f').map(|(value, next)| {
+            let command = next.command(&Environment::default());
+            let words = once(command.get_program()).chain(command.get_args());
+            (value, words.map(OsString::from).collect())
+        })
     }
 
     #[test]
     fn options_end_where_the_program_begins() {
-        let next = |program: &str, arguments: &[&str]| Next {
-            program: program.into(),
-            arguments: arguments.iter().map(OsString::from).collect(),
-        };
-        let expected = (Some("users".into()), next("sh", &["-f", "x", "--", "-c"]));
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let expected = (Some("users".into()), words(&["sh", "-f", "x", "--", "-c"]));
         assert_eq!(parsed(&["-f", "users", "sh", "-f", "x", "--", "-c"]).unwrap(), expected);
         assert_eq!(parsed(&["-fusers", "sh", "-f", "x", "--", "-c"]).unwrap(), expected);
-        assert_eq!(parsed(&["--", "-f"]).unwrap(), (None, next("-f", &[])));
+        assert_eq!(parsed(&["--", "-f"]).unwrap(), (None, words(&["-f"])));
     }
 
     #[test]

@@ -12,8 +12,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod blocklist;
 pub mod checkpassword;
 pub mod checkpassword_reader;
+mod civil_time;
 pub mod control;
 pub mod escape;
 pub mod line;
@@ -22,6 +24,7 @@ pub mod passwd_file;
 pub mod password_hash;
 pub mod sasl;
 pub mod secret;
+pub mod tls_header;
 pub mod ucspi_tls;
 
 #[cfg(test)]

@@ -3,7 +3,15 @@
 //! The only package in which `unsafe` may stand; each place says why it holds.
 //! It decides nothing: what to do comes from `proto`, by way of the programs.
 
+pub mod blocklist;
+pub mod client;
+pub mod control;
+pub mod deadline;
+pub mod descriptor;
+pub mod environment;
 pub mod identity;
-#[expect(unsafe_code, reason = "a descriptor known by its number alone is taken over")]
+pub mod log;
 pub mod password_fd;
+pub mod process;
 pub mod trusted_file;
+pub mod ucspi_tls;

@@ -1,10 +1,9 @@
-//! Descriptor 3, on which checkpassword finds user and password, and how its process
-//! keeps them to itself.
+//! Descriptor 3, on which checkpassword finds user and password.
 
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use crate::descriptor::inherit;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use zeroize::Zeroizing;
 
 /// What was read, wiped when dropped.
@@ -22,13 +21,7 @@ const PASSWORD_FD: RawFd = 3;
 /// # Errors
 /// `EBADF` where there is no descriptor 3; otherwise the system's reason.
 pub fn read_password_fd(limit: usize) -> io::Result<Octets> {
-    // SAFETY: the borrow ends with this statement, and asking for a descriptor's flags
-    // does no harm to whoever owns it; that it may not be open is what we ask.
-    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(PASSWORD_FD) })?;
-    // SAFETY: it is open (see above), and by the interface it is ours to close. The
-    // caller has opened nothing before, so no other owner of number 3 exists.
-    let fd = unsafe { OwnedFd::from_raw_fd(PASSWORD_FD) };
-    read_bounded(File::from(fd), limit)
+    read_bounded(File::from(inherit(PASSWORD_FD)?), limit)
 }
 
 /// Takes what `source` has, at most `limit` octets and one, into one allocation that
@@ -48,20 +41,9 @@ fn read_bounded(mut source: impl Read, limit: usize) -> io::Result<Octets> {
     Ok(octets)
 }
 
-/// Keeps this process out of core files and away from debuggers, until it becomes
-/// another program. A limit on core files would outlive that, and bind the program
-/// behind.
-///
-/// # Errors
-/// The system's reason.
-pub fn keep_secrets() -> io::Result<()> {
-    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::dumpable_behavior;
 
     #[test]
     fn pieces_are_joined_and_the_excess_is_left() {
@@ -70,11 +52,5 @@ mod tests {
         assert_eq!(read_bounded(pieces(), 14).unwrap().len(), 14);
         assert_eq!(read_bounded(pieces(), 13).unwrap().len(), 14);
         assert_eq!(read_bounded(pieces(), 5).unwrap().as_slice(), b"alice\0");
-    }
-
-    #[test]
-    fn the_process_cannot_be_dumped() {
-        keep_secrets().unwrap();
-        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
     }
 }

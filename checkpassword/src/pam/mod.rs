@@ -16,11 +16,11 @@ use nonstick::items::{Items, ItemsMut};
 use nonstick::{AuthnFlags, ErrorCode, PamShared, Transaction, TransactionBuilder};
 use proto::checkpassword_reader::Credentials;
 use std::convert::Infallible;
-use std::env::var_os;
 use std::ffi::{CString, OsStr, OsString};
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::ExitCode;
+use unix::environment::Environment;
 use unix::identity::{Groups, Identity, SystemUser};
 
 const USAGE: &str = "checkpassword-pam [-s service] prog [arg ...]";
@@ -36,14 +36,14 @@ pub fn main() -> ExitCode {
 fn run() -> Result<Infallible, Failure> {
     let usage = |error| Failure::Usage(USAGE, error);
     let (service, next) = options::parse(Parser::from_env(), 's').map_err(usage)?;
-    let service = service.or_else(|| var_os("PAM_SERVICE")).filter(|name| !name.is_empty());
-    let service = service.unwrap_or_else(|| DEFAULT_SERVICE.into());
+    let environment = Environment::inherited();
+    let service = service_name(service, &environment);
     let record = Record::read()?;
     let credentials = record.credentials()?;
     // Asked before PAM is, so that nobody can use PAM to guess root's password: the
     // time PAM takes would tell a right guess from a wrong one.
     refuse_root(credentials.user)?;
-    let user = authenticate(&service, &credentials)?;
+    let user = authenticate(&service, &credentials, environment.get(b"TCPREMOTEIP"))?;
     drop(record);
     let known = refuse_root(&user)?;
     let known = known.ok_or_else(|| Failure::Refused(user.clone(), Refusal::Unknown))?;
@@ -56,7 +56,13 @@ fn run() -> Result<Infallible, Failure> {
         shell: known.shell.into_os_string(),
     };
     let groups = Groups::OfUser(&name);
-    login.enter(Some(Identity { uid: known.uid, gid: known.gid, groups }), &next)
+    login.enter(Some(Identity { uid: known.uid, gid: known.gid, groups }), environment, &next)
+}
+
+/// The option's, else the environment's, else our own.
+fn service_name(option: Option<OsString>, environment: &Environment) -> OsString {
+    let given = || environment.get(b"PAM_SERVICE").map(|name| OsStr::from_bytes(name).to_owned());
+    option.or_else(given).filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_SERVICE.into())
 }
 
 /// Looks the user up in the system's user database; refuses uid 0 and gid 0. A name
@@ -75,7 +81,11 @@ fn refuse_root(user: &[u8]) -> Result<Option<SystemUser>, Failure> {
 
 /// Asks PAM whether the password is right and the account open; gives the user that
 /// PAM settled on, which need not be the one that was asked for.
-fn authenticate(service: &OsStr, credentials: &Credentials<'_>) -> Result<Vec<u8>, Failure> {
+fn authenticate(
+    service: &OsStr,
+    credentials: &Credentials<'_>,
+    remote: Option<&[u8]>,
+) -> Result<Vec<u8>, Failure> {
     let user = credentials.user;
     let failed =
         |asked| move |code: ErrorCode| Failure::Pam(asked, user.to_vec(), code.to_string());
@@ -85,7 +95,7 @@ fn authenticate(service: &OsStr, credentials: &Credentials<'_>) -> Result<Vec<u8
         .username(OsStr::from_bytes(user))
         .build(conversation)
         .map_err(failed("start"))?;
-    if let Some(address) = peer_address(var_os("TCPREMOTEIP")) {
+    if let Some(address) = peer_address(remote) {
         transaction
             .items_mut()
             .set_remote_host(Some(&address))
@@ -121,10 +131,13 @@ fn answer(user: &[u8], asked: &'static str, code: ErrorCode, asked_more: bool) -
 
 /// The client's address for `PAM_RHOST`. One that IPv6 merely wraps is the IPv4 one,
 /// so that who counts by address counts it once.
-fn peer_address(remote: Option<OsString>) -> Option<OsString> {
+fn peer_address(remote: Option<&[u8]>) -> Option<OsString> {
     let remote = remote.filter(|address| !address.is_empty())?;
-    let address = remote.to_str().and_then(|text| text.parse::<IpAddr>().ok());
-    Some(address.map_or(remote, |address| address.to_canonical().to_string().into()))
+    let address = str::from_utf8(remote).ok().and_then(|text| text.parse::<IpAddr>().ok());
+    Some(match address {
+        Some(address) => address.to_canonical().to_string().into(),
+        None => OsStr::from_bytes(remote).to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -133,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_peers_address_as_those_who_count_it_want_it() {
-        let shown = |address: &str| peer_address(Some(address.into()));
+        let shown = |address: &str| peer_address(Some(address.as_bytes()));
         assert_eq!(shown("192.0.2.1"), Some("192.0.2.1".into()));
         assert_eq!(shown("::ffff:192.0.2.1"), Some("192.0.2.1".into()));
         assert_eq!(shown("2001:db8::1"), Some("2001:db8::1".into()));

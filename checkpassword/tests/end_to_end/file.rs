@@ -102,7 +102,7 @@ fn an_ordinary_user_serves_entries_without_a_uid_and_its_own() {
     );
     let login = |user: &str| {
         let caller = caller(&folder, &users, &["sh", "-c", "id -u; pwd; echo $USER $HOME $SHELL"]);
-        let caller = if root { caller.as_user(uid) } else { caller };
+        let caller = if root { caller.run_by(uid) } else { caller };
         caller.login(user, "secret")
     };
     let open = login("open");
@@ -149,14 +149,14 @@ fn trouble_that_may_pass() {
              gone:{hash}:{uid}:{gid}::/no/such/folder\nal:{hash}:{uid}:{gid}\n"
         ),
     );
-    login(&folder, &users, "name").fails(111, "cannot use entry: name: its uid is not a number");
-    login(&folder, &users, "home").fails(111, "cannot use entry: home: its home folder");
-    login(&folder, &users, "gone").fails(111, "cannot enter home folder: /no/such/folder: ");
+    login(&folder, &users, "name").fails(111, "unable to use entry: name: its uid is not a number");
+    login(&folder, &users, "home").fails(111, "unable to use entry: home: its home folder");
+    login(&folder, &users, "gone").fails(111, "unable to enter home folder: /no/such/folder: ");
     for user in ["name", "home", "gone"] {
         caller(&folder, &users, &["true"]).login(user, "wrong").fails(1, "wrong password");
     }
     let next = caller(&folder, &users, &["no-such-program"]).login("al", "secret");
-    next.fails(111, "cannot run program: no-such-program: ");
+    next.fails(111, "unable to run program: no-such-program: ");
     let missing = login(&folder, &folder.path("missing"), "al");
     missing.fails(111, "missing: No such file or directory");
 }

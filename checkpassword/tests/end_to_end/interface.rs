@@ -41,7 +41,7 @@ fn no_descriptor_3() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(output.stdout.is_empty());
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert!(stderr.contains(": cannot read user and password: fd 3: "), "{stderr}");
+        assert!(stderr.contains(": unable to read user and password: fd 3: "), "{stderr}");
     }
 }
 

@@ -161,12 +161,12 @@ fn trouble_that_may_pass() {
     let service = Service::shipped(&folder);
     std::fs::remove_dir_all(format!("/home/{}", account.name)).unwrap();
     login(&folder, &service, &account.name, "secret")
-        .fails(111, "cannot enter home folder: /home/");
+        .fails(111, "unable to enter home folder: /home/");
     let arguments = ["-s", service.name(), "no-such-program"];
     std::fs::create_dir(format!("/home/{}", account.name)).unwrap();
     Caller::new(&folder, "checkpassword-pam", arguments)
         .login(&account.name, "secret")
-        .fails(111, "cannot run program: no-such-program: ");
+        .fails(111, "unable to run program: no-such-program: ");
 }
 
 /// PAM lets an ordinary user ask for its own account only; nobody else's can be taken on.
@@ -180,7 +180,7 @@ fn an_ordinary_user_cannot_become_another() {
     let service = Service::new(&folder, permit);
     let account = Account::new(&[], "secret");
     Caller::new(&folder, "checkpassword-pam", ["-s", service.name(), "true"])
-        .as_user(54321)
+        .run_by(54321)
         .login(&account.name, "secret")
-        .fails(111, &format!("cannot take on identity: {}: ", account.name));
+        .fails(111, &format!("unable to take on identity: {}: ", account.name));
 }

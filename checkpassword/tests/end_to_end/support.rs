@@ -111,7 +111,7 @@ impl Caller {
     }
 
     /// Runs it as an ordinary user; the caller must be root.
-    pub(crate) fn as_user(self, uid: u32) -> Self {
+    pub(crate) fn run_by(self, uid: u32) -> Self {
         let id = uid.to_string();
         let mut command = Command::new("setpriv");
         command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
@@ -165,11 +165,16 @@ pub(crate) fn own_uid() -> u32 {
     tool(&["id", "-u"], "").parse().unwrap()
 }
 
+/// Past the test runner, which keeps what a passing test prints to itself.
+fn skipped(why: &str) {
+    let _ = std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes());
+}
+
 /// Whether the test can go on; says loudly if not.
 pub(crate) fn root_or_skip(test: &str) -> bool {
     let root = own_uid() == 0;
     if !root {
-        eprintln!("SKIPPED: {test} needs root");
+        skipped(&format!("{test} needs root"));
     }
     root
 }
@@ -180,7 +185,7 @@ pub(crate) fn installed_or_skip(test: &str, program: &str) -> bool {
         || std::env::split_paths(&std::env::var_os("PATH").unwrap())
             .any(|folder| folder.join(program).exists());
     if !found {
-        eprintln!("SKIPPED: {test} needs {program}, see tests/packages");
+        skipped(&format!("{test} needs {program}, see tests/packages"));
     }
     found
 }
