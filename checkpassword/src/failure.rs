@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     Refused(Vec<u8>, Refusal),
     /// The users file cannot be read, or not be trusted.
     UsersFile(PathBuf, io::Error),
+    /// There is no memory to compute a hash.
+    Memory,
     /// The password is right, and the entry is a mistake.
     BrokenEntry(Vec<u8>, EntryError),
     /// PAM could not come to an answer: what was asked, for whom, PAM's words. Text,
@@ -56,8 +58,8 @@ pub(crate) enum Refusal {
     Password,
     /// There is no hash to check it with.
     Hash(HashError),
-    /// There is one that looked right, and the library cannot compute it.
-    Uncomputable,
+    /// There is one, and its parameters are not taken.
+    Parameters,
     /// The entry does not let this user in.
     Entry(EntryError),
     /// Uid 0 or gid 0.
@@ -74,6 +76,7 @@ impl Failure {
             Self::Refused(..) => 1,
             Self::Usage(..) | Self::NoRecord(_) | Self::BrokenRecord(_) => 2,
             Self::UsersFile(..)
+            | Self::Memory
             | Self::BrokenEntry(..)
             | Self::Pam(..)
             | Self::UserDatabase(..)
@@ -109,6 +112,7 @@ impl fmt::Display for Failure {
                 let path = Escaped(path.as_os_str().as_bytes());
                 write!(f, "unable to use users file: {path}: {}", Reason(error))
             }
+            Self::Memory => f.write_str("not enough memory to check a password"),
             Self::BrokenEntry(user, error) => {
                 write!(f, "unable to use entry: {}: {error}", Escaped(user))
             }
@@ -147,7 +151,7 @@ impl fmt::Display for Refusal {
             Self::Hash(HashError::Unknown) => {
                 f.write_str("the entry's hash is of a kind not supported")
             }
-            Self::Hash(HashError::Malformed) | Self::Uncomputable => {
+            Self::Hash(HashError::Malformed) | Self::Parameters => {
                 f.write_str("the entry's hash is malformed")
             }
             Self::Entry(error) => error.fmt(f),

@@ -6,7 +6,7 @@
 use crate::failure::{Failure, Refusal};
 use crate::login::{Login, Record};
 use crate::options;
-use crate::verify::fits;
+use crate::verify::{Incomputable, fits};
 use lexopt::Parser;
 use proto::checkpassword_reader::Credentials;
 use proto::passwd_file::{Account, Lookup, RunsAs};
@@ -52,14 +52,18 @@ fn owned(octets: &[u8]) -> OsString {
     OsString::from_vec(octets.to_vec())
 }
 
-/// Lets the user in or not. A refusal has computed one hash of every cost in the
-/// file, whatever its reason (see [`Lookup`]).
+/// Lets the user in or not. Whatever keeps the user out, one hash of every cost in
+/// the file has been computed by then (see [`Lookup`]); and where there is no memory
+/// for one of them, that is the answer to everybody who is not let in.
 fn check<'a>(users: &'a [u8], credentials: &Credentials<'_>) -> Result<Account<'a>, Failure> {
     let lookup = Lookup::new(users, credentials.user);
-    let verdict = judge(&lookup, credentials);
-    if matches!(verdict, Err(Failure::Refused(..))) {
+    let mut verdict = judge(&lookup, credentials);
+    if verdict.is_err() {
         for other in &lookup.others {
-            let _ = black_box(fits(other, credentials.password));
+            let fits = black_box(fits(other, credentials.password));
+            if fits == Err(Incomputable::Memory) {
+                verdict = Err(Failure::Memory);
+            }
         }
     }
     verdict
@@ -73,7 +77,8 @@ fn judge<'a>(lookup: &Lookup<'a>, credentials: &Credentials<'_>) -> Result<Accou
     match fits(&hash, credentials.password) {
         Ok(true) => {}
         Ok(false) => return Err(refused(Refusal::Password)),
-        Err(_) => return Err(refused(Refusal::Uncomputable)),
+        Err(Incomputable::Parameters) => return Err(refused(Refusal::Parameters)),
+        Err(Incomputable::Memory) => return Err(Failure::Memory),
     }
     entry.account(runs_as()).map_err(|error| {
         if error.is_fault() {

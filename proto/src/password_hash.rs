@@ -1,9 +1,9 @@
 //! Tells by its prefix what kind of password hash a text is, and what it costs to check.
 //!
 //! Knows the shapes only; computing is for package `checkpassword`, and finding the
-//! hash in a file for [`crate::passwd_file`]. The shapes are tight on purpose: a
-//! library that compares as many octets as it finds in the text takes any password
-//! for a hash that was cut off, so a hash of the wrong length ends here.
+//! hash in a file for [`crate::passwd_file`]. The shapes are tight on purpose: a hash
+//! that was cut off must fit no password, and that is seen here, not left to how
+//! each library compares texts of unlike length.
 
 /// The kinds of hashes that can be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,12 @@ impl<'a> PasswordHash<'a> {
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.cost.scheme
+    }
+
+    /// The text that says how much work it is, in the words of the kind.
+    #[must_use]
+    pub const fn parameters(&self) -> &'a str {
+        self.cost.parameters
     }
 
     /// What checking a password against it costs.

@@ -96,8 +96,6 @@ fn what_dovecot_writes() {
     }
 }
 
-/// A library that compares as many octets as the text has takes any password for a
-/// hash without any.
 #[test]
 fn a_hash_that_was_cut_off_lets_nobody_in() {
     if !installed_or_skip("a_hash_that_was_cut_off_lets_nobody_in", "mkpasswd") {
@@ -114,5 +112,46 @@ fn a_hash_that_was_cut_off_lets_nobody_in() {
                 .login("alice", password)
                 .fails(1, "login refused: alice: the entry's hash is malformed");
         }
+    }
+}
+
+/// A limit on memory is trouble that may pass, the same for users and strangers.
+#[test]
+fn a_hash_that_there_is_no_memory_for() {
+    let folder = Folder::new();
+    let digest = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+    for hash in [
+        format!("$argon2id$v=19$m=1048576,t=1,p=1$c2FsdHNhbHQ${digest}"),
+        format!("$y$jET$c2FsdHNhbHQ${digest}"),
+    ] {
+        let users = folder.write("users", &entry(&hash));
+        for user in ["alice", "nobody"] {
+            let program = folder.path("checkpassword-file");
+            let limited = ["-c", "ulimit -v 102400; exec \"$@\"", "sh"];
+            let command = [program.to_str().unwrap(), "-f", users.to_str().unwrap(), "true"];
+            Caller::of("/bin/sh", [&limited[..], &command].concat())
+                .login(user, "any password")
+                .fails(111, "checkpassword-file: not enough memory to check a password");
+        }
+    }
+}
+
+/// Parameters that no library takes are the entry's fault, and look like a wrong
+/// password.
+#[test]
+fn a_hash_with_impossible_parameters() {
+    let folder = Folder::new();
+    let digest = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+    for hash in [
+        format!("$argon2id$v=19$m=1,t=0,p=9$c2FsdHNhbHQ${digest}"),
+        format!("$argon2id$v=19$m=x$c2FsdHNhbHQ${digest}"),
+        format!("$y$.......$c2FsdHNhbHQ${digest}"),
+        format!("$2b$99$0123456789{digest}"),
+        format!("$5$rounds=1$salt${digest}"),
+    ] {
+        let users = folder.write("users", &entry(&hash));
+        Caller::new(&folder, "checkpassword-file", ["-f", users.to_str().unwrap(), "true"])
+            .login("alice", "any password")
+            .fails(1, "login refused: alice: the entry's hash is malformed");
     }
 }

@@ -98,9 +98,17 @@ impl Caller {
         program: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Self {
+        Self::of(folder.path(program), arguments)
+    }
+
+    /// Any command, to be given descriptor 3.
+    pub(crate) fn of<A: AsRef<OsStr>>(
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "exec \"$@\" 3<&0 </dev/null", "sh"]);
-        command.arg(folder.path(program)).args(arguments);
+        command.arg(program).args(arguments);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
         Self { command, record: Vec::new() }
     }
