@@ -22,8 +22,10 @@ pub mod line;
 pub mod login;
 pub mod passwd_file;
 pub mod password_hash;
+pub mod relay;
 pub mod sasl;
 pub mod secret;
+pub mod smtp;
 pub mod tls_header;
 pub mod ucspi_tls;
 

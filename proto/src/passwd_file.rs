@@ -5,6 +5,8 @@
 //! the entry may be served. Called by `checkpassword-file`, which reads the file,
 //! computes the hashes and takes on the identity.
 
+pub mod edit;
+
 use crate::password_hash::{Cost, HashError, PasswordHash};
 use alloc::vec::Vec;
 
@@ -32,13 +34,23 @@ impl core::fmt::Debug for Entry<'_> {
 /// The entries of a file, in order. Blank lines, comments (`#`) and lines without a
 /// user are skipped.
 pub fn entries(file: &[u8]) -> impl Iterator<Item = Entry<'_>> {
-    file.split(|&byte| byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .filter(|line| !matches!(line.first(), None | Some(b'#' | b':')))
-        .map(Entry::parse)
+    file.split_inclusive(|&byte| byte == b'\n').filter_map(Entry::in_line)
+}
+
+/// A line without what ends it: CRLF, LF or the file's end.
+fn content(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 impl<'a> Entry<'a> {
+    /// The entry in a line, if it holds one.
+    fn in_line(line: &'a [u8]) -> Option<Self> {
+        let line = content(line);
+        let holds_one = !matches!(line.first(), None | Some(b'#' | b':'));
+        holds_one.then(|| Self::parse(line))
+    }
+
     fn parse(line: &'a [u8]) -> Self {
         let mut fields = line.splitn(8, |&byte| byte == b':');
         let mut next = || fields.next().unwrap_or_default();
