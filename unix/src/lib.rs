@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod descriptor;
 pub mod environment;
 pub mod identity;
+pub mod locked_file;
 pub mod log;
 pub mod password_fd;
 pub mod process;
