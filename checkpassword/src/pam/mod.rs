@@ -116,7 +116,10 @@ fn authenticate(
 /// the user; trouble is what meets all users alike.
 fn answer(user: &[u8], asked: &'static str, code: ErrorCode, asked_more: bool) -> Failure {
     match code {
-        _ if asked_more => Failure::Refused(user.to_vec(), Refusal::PamAsked(code.to_string())),
+        // The second: kinds of questions that the binding refuses by itself.
+        _ if asked_more || code == ErrorCode::ConversationError => {
+            Failure::Refused(user.to_vec(), Refusal::PamAsked(code.to_string()))
+        }
         ErrorCode::OpenError
         | ErrorCode::SymbolError
         | ErrorCode::ServiceError

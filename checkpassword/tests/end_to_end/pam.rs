@@ -1,6 +1,6 @@
 //! `checkpassword-pam` with the system's own PAM and accounts made for the test.
 
-use crate::support::{Account, Caller, Folder, Ran, root_or_skip};
+use crate::support::{Account, Caller, Folder, Ran, installed_or_skip, root_or_skip, tool};
 use std::path::PathBuf;
 
 /// A PAM service of the test's own, removed at the end.
@@ -27,6 +27,15 @@ impl Drop for Service {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// Builds the module that does what Debian's do not; what goes before its arguments.
+fn stand_in(folder: &Folder) -> String {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pam_stand_in.c");
+    let module = folder.path("pam_stand_in.so");
+    let module = module.to_str().unwrap();
+    tool(&["cc", "-shared", "-fPIC", "-o", module, source], "");
+    format!("auth required {module}")
 }
 
 fn login(folder: &Folder, service: &Service, user: &str, password: &str) -> Ran {
@@ -183,4 +192,52 @@ fn an_ordinary_user_cannot_become_another() {
         .run_by(54321)
         .login(&account.name, "secret")
         .fails(111, &format!("unable to take on identity: {}: ", account.name));
+}
+
+#[test]
+fn the_user_that_pam_settled_on_counts() {
+    let test = "the_user_that_pam_settled_on_counts";
+    if !root_or_skip(test) || !installed_or_skip(test, "cc") {
+        return;
+    }
+    let folder = Folder::new();
+    let module = stand_in(&folder);
+    let permit = "account required pam_permit.so\n";
+    let account = Account::new(&[], "secret");
+    let mapped = Service::new(&folder, &format!("{module} user={}\n{permit}", account.name));
+    let ran = login(&folder, &mapped, "alias@example.org", "secret");
+    assert_eq!(ran.stdout.lines().next(), Some(account.id("-u").as_str()), "{ran:?}");
+    let home = format!("{0}:/home/{0}:", account.name);
+    assert!(ran.stdout.contains(&home), "{ran:?}");
+    drop(mapped);
+    let root = Service::new(&folder, &format!("{module} user=root\n{permit}"));
+    login(&folder, &root, &account.name, "secret")
+        .fails(1, "login refused: root: uid 0 and gid 0 are never served");
+    drop(root);
+    let nobody = Service::new(&folder, &format!("{module} user=no-such-user\n{permit}"));
+    login(&folder, &nobody, &account.name, "secret")
+        .fails(1, "login refused: no-such-user: unknown user");
+}
+
+#[test]
+fn the_password_is_all_that_pam_can_have() {
+    let test = "the_password_is_all_that_pam_can_have";
+    if !root_or_skip(test) || !installed_or_skip(test, "cc") {
+        return;
+    }
+    let folder = Folder::new();
+    let module = stand_in(&folder);
+    let account = Account::new(&[], "secret");
+    let asked = |style: &str| {
+        let content = format!("{module} ask={style}\naccount required pam_permit.so\n");
+        login(&folder, &Service::new(&folder, &content), &account.name, "secret")
+    };
+    for style in ["shown", "radio"] {
+        let line = format!("{}: PAM asked for something other than the password", account.name);
+        asked(style).fails(1, &line);
+    }
+    for style in ["hidden", "text", "error"] {
+        let ran = asked(style);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{style}: {ran:?}");
+    }
 }
