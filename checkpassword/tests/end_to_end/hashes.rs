@@ -2,6 +2,7 @@
 //! `/etc/shadow` and elsewhere, and Dovecot's `doveadm pw`.
 
 use crate::support::{Account, Caller, Folder, installed_or_skip, own_uid, root_or_skip, tool};
+use std::path::Path;
 
 /// What people type: plain, with the file's own signs in it, not ASCII, and longer
 /// than bcrypt looks at.
@@ -115,6 +116,31 @@ fn a_hash_that_was_cut_off_lets_nobody_in() {
     }
 }
 
+/// The program with less memory than some hashes take.
+fn with_little_memory(folder: &Folder, users: &Path) -> Caller {
+    let program = folder.path("checkpassword-file");
+    let limited = ["-c", "ulimit -v 102400; exec \"$@\"", "sh"];
+    let command = [program.to_str().unwrap(), "-f", users.to_str().unwrap(), "true"];
+    Caller::of("/bin/sh", [&limited[..], &command].concat())
+}
+
+/// Seen without a clock: where another user's hash takes more memory than there is,
+/// whoever fails meets the limit, and who has the right password does not.
+#[test]
+fn a_failed_login_computes_every_kind_in_the_file() {
+    let folder = Folder::new();
+    let cheap = tool(&["openssl", "passwd", "-6", "-stdin"], "secret\n");
+    let costly = "$argon2id$v=19$m=1048576,t=1,p=1$c2FsdHNhbHQ$0123456789abcdefghijklmnopqrstuv";
+    let mixed = format!("{}costly:{costly}\nlocked:!\n", entry(&cheap));
+    let users = folder.write("users", &mixed);
+    for user in ["alice", "costly", "locked", "nobody"] {
+        with_little_memory(&folder, &users)
+            .login(user, "wrong")
+            .fails(111, "not enough memory to check a password");
+    }
+    assert_eq!(with_little_memory(&folder, &users).login("alice", "secret").code, Some(0));
+}
+
 /// A limit on memory is trouble that may pass, the same for users and strangers.
 #[test]
 fn a_hash_that_there_is_no_memory_for() {
@@ -126,10 +152,7 @@ fn a_hash_that_there_is_no_memory_for() {
     ] {
         let users = folder.write("users", &entry(&hash));
         for user in ["alice", "nobody"] {
-            let program = folder.path("checkpassword-file");
-            let limited = ["-c", "ulimit -v 102400; exec \"$@\"", "sh"];
-            let command = [program.to_str().unwrap(), "-f", users.to_str().unwrap(), "true"];
-            Caller::of("/bin/sh", [&limited[..], &command].concat())
+            with_little_memory(&folder, &users)
                 .login(user, "any password")
                 .fails(111, "checkpassword-file: not enough memory to check a password");
         }
