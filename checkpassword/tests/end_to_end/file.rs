@@ -37,7 +37,12 @@ fn root_becomes_the_user_of_the_entry() {
     let folder = Folder::new();
     let home = folder.0.display();
     let users = folder.write("users", &format!("al:{}:54321:54322::{home}:/bin/ash\n", hash()));
-    let ran = login(&folder, &users, "al");
+    let program = folder.path("checkpassword-file");
+    let command = [program.to_str().unwrap(), "-f", users.to_str().unwrap(), "sh", "-c", LOOK];
+    // Root's own groups must be gone.
+    let ran = Caller::of("setpriv", [&["--groups", "0,4,27"], &command[..]].concat())
+        .env("KEPT", "kept")
+        .login("al", "secret");
     let expected = format!("54321\n54322\n54322\n{home}\nal:{home}:/bin/ash:kept\nclosed\n");
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), &*expected, ""));
 }
