@@ -5,6 +5,7 @@
 pub mod addtlsheader;
 pub mod authup;
 pub mod checknotroot;
+pub mod fixsmtpio;
 mod qmail;
 mod tls;
 

@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::stdio::{stdin, stdout};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use zeroize::Zeroizing;
 
 /// The most that is looked at in one go: more than any ordinary command.
@@ -19,6 +19,18 @@ const LOOK: usize = 1024;
 /// The most that can be written to a pipe that poll calls writable without
 /// waiting: POSIX's PIPE_BUF on Linux, and no less than its minimum elsewhere.
 pub const PIPE_PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// Where the client's input is.
+#[must_use]
+pub const fn input() -> BorrowedFd<'static> {
+    stdin()
+}
+
+/// Where the client's output goes.
+#[must_use]
+pub const fn output() -> BorrowedFd<'static> {
+    stdout()
+}
 
 /// Shows `consume` what has arrived, and takes from the descriptor just as much as
 /// it returns. On a socket that is all that is there, on anything else one octet
@@ -64,8 +76,8 @@ pub fn write(bytes: &[u8], seconds: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what a client that poll calls writable takes without waiting; 0 where
-/// it would have to wait after all. `socket`: whether descriptor 1 is one.
+/// Writes what the client takes without waiting; 0 where it would have to wait.
+/// `socket`: whether descriptor 1 is one.
 ///
 /// # Errors
 /// What the system says.
@@ -74,7 +86,11 @@ pub fn write_ready(bytes: &[u8], socket: bool) -> io::Result<usize> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         rustix::net::send(stdout(), bytes, flags)
     } else {
-        rustix::io::write(stdout(), &bytes[..bytes.len().min(PIPE_PIECE)])
+        match wait_for(stdout(), PollFlags::OUT, Deadline::after_seconds(0)) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(0),
+            Err(error) => return Err(error),
+            Ok(()) => rustix::io::write(stdout(), &bytes[..bytes.len().min(PIPE_PIECE)]),
+        }
     };
     match written {
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),

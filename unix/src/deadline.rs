@@ -1,6 +1,9 @@
 //! Moments after which we wait no longer, and waiting for descriptors until then.
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+
+/// What to wait for.
+pub use rustix::event::PollFlags as Event;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -50,6 +53,29 @@ pub fn wait(descriptors: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<bo
     }
 }
 
+/// Waits until one of those wanted is ready, and says which are; `None` where the
+/// deadline has passed.
+///
+/// # Errors
+/// What poll says.
+pub fn wait_for_any<const COUNT: usize>(
+    wanted: [Option<(BorrowedFd<'_>, Event)>; COUNT],
+    deadline: Deadline,
+) -> io::Result<Option<[bool; COUNT]>> {
+    let mut descriptors: Vec<_> = wanted
+        .iter()
+        .flatten()
+        .map(|&(descriptor, event)| PollFd::from_borrowed_fd(descriptor, event))
+        .collect();
+    if !wait(&mut descriptors, deadline)? {
+        return Ok(None);
+    }
+    let mut polled = descriptors.iter();
+    Ok(Some(wanted.map(|one| {
+        one.is_some() && polled.next().is_some_and(|descriptor| !descriptor.revents().is_empty())
+    })))
+}
+
 /// Waits for one descriptor.
 ///
 /// # Errors
@@ -73,6 +99,19 @@ mod tests {
         let (silent, _kept) = std::os::unix::net::UnixStream::pair().unwrap();
         let waited = wait_for(silent.as_fd(), PollFlags::IN, Deadline::after_seconds(0));
         assert_eq!(waited.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_waited_for() {
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let [reads, writes] = [Event::IN, Event::OUT].map(|event| Some((one.as_fd(), event)));
+        let ready = wait_for_any([None, reads, writes], Deadline::NEVER).unwrap();
+        assert_eq!(ready, Some([false, false, true]));
+        let silent = wait_for_any([reads, None], Deadline::after_seconds(0)).unwrap();
+        assert_eq!(silent, None);
+        drop(other);
+        let hung_up = wait_for_any([reads, None], Deadline::NEVER).unwrap();
+        assert_eq!(hung_up, Some([true, false]));
     }
 
     #[test]

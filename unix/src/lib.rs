@@ -13,6 +13,8 @@ pub mod identity;
 pub mod locked_file;
 pub mod log;
 pub mod password_fd;
+pub mod piped;
 pub mod process;
 pub mod trusted_file;
 pub mod ucspi_tls;
+pub mod window;

@@ -85,6 +85,16 @@ pub fn wait_for_byte_or_end(
     child.wait()
 }
 
+/// Whether a child ends before the deadline. It is still to be waited for. Where
+/// the system cannot tell, this says so at once.
+///
+/// # Errors
+/// What the system says of the wait.
+pub fn has_ended(child: &Child, deadline: Deadline) -> io::Result<bool> {
+    handle(child)
+        .map_or(Ok(true), |ended| wait(&mut [PollFd::new(&ended, PollFlags::IN)], deadline))
+}
+
 /// Reads one byte; says that the pipe has no more to tell.
 fn hear(pipe: BorrowedFd<'_>, on_byte: &mut dyn FnMut()) -> io::Result<bool> {
     if rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut [0; 1]))? > 0 {

@@ -22,7 +22,6 @@ use unix::deadline::Deadline;
 use unix::environment::Environment;
 use unix::log::Reason;
 use unix::process::Program;
-use unix::ucspi_tls::{Interface, Unavailable};
 
 const NAME: &str = "authup";
 
@@ -45,8 +44,8 @@ pub fn main() -> ExitCode {
         Ok(controls) => {
             let login = Login::new(controls.settings);
             let limits = controls.limits;
-            let (program, tls) = (usage.program, offer.interface);
-            ExitCode::from(Session { login, limits, program, environment, tls, report }.run())
+            let program = usage.program;
+            ExitCode::from(Session { login, limits, program, environment, offer, report }.run())
         }
         Err(unreadable) => {
             report.line(format_args!("unable to read controls: {unreadable}"));
@@ -69,7 +68,7 @@ struct Session {
     limits: Limits,
     program: Program,
     environment: Environment,
-    tls: Result<Interface, Unavailable>,
+    offer: Offer,
     report: Report,
 }
 
@@ -131,10 +130,7 @@ impl Session {
     }
 
     fn check_tls(&mut self) {
-        let checked = self.tls.as_ref().map_or_else(
-            |missing| Err(missing.to_string()),
-            |tls| tls.check().map_err(|closed| closed.to_string()),
-        );
+        let checked = self.offer.check();
         if let Err(why) = &checked {
             self.report.line(format_args!("TLS temporarily not available: {why}"));
         }
@@ -142,11 +138,7 @@ impl Session {
     }
 
     fn start_tls(&mut self) -> io::Result<()> {
-        let used = Err(Unavailable::Unset("SSLCTLFD"));
-        let Ok(tls) = std::mem::replace(&mut self.tls, used) else { return Ok(()) };
-        for fact in tls.start()? {
-            self.environment.set(&fact.name, fact.value.as_deref());
-        }
+        self.offer.start(&mut self.environment)?;
         self.report.line(format_args!("negotiated TLS"));
         self.login.tls_started();
         Ok(())
