@@ -15,7 +15,7 @@ use unix::window::Window;
 
 /// Octets that are read from the client in one piece: message data goes on in
 /// pieces of this size.
-const CLIENT_WINDOW: usize = 64 * 1024;
+const CLIENT_WINDOW: usize = 256 * 1024;
 
 /// Why the pump stopped.
 pub(super) enum Stop {
@@ -37,6 +37,8 @@ pub(super) struct Pump {
     requests: Window,
     /// How much of `requests` goes to the server as it is.
     passing: usize,
+    /// Whether large data has come, and the way to the server has been widened.
+    is_wide: bool,
     client_is_at_end: bool,
     /// From the server.
     replies: Window,
@@ -57,6 +59,7 @@ impl Pump {
             server,
             requests: Window::new(CLIENT_WINDOW),
             passing: 0,
+            is_wide: false,
             client_is_at_end: false,
             replies: Window::new(WINDOW),
             server_is_at_end: false,
@@ -72,7 +75,7 @@ impl Pump {
     pub(super) fn replace_server(&mut self, server: Piped) -> Piped {
         self.requests.clear();
         self.replies.clear();
-        self.passing = 0;
+        (self.passing, self.is_wide) = (0, false);
         (self.server_is_at_end, self.server_is_closed) = (false, false);
         self.is_socket = is_socket(client::output());
         std::mem::replace(&mut self.server, server)
@@ -112,7 +115,13 @@ impl Pump {
         }
         match self.relay.from_client(self.requests.octets()) {
             Take::Took(count) => self.requests.take(count),
-            Take::Pass(count) => self.passing = count,
+            Take::Pass(count) => {
+                self.passing = count;
+                if count == CLIENT_WINDOW && !self.is_wide {
+                    self.is_wide = true;
+                    self.server.widen_input();
+                }
+            }
             Take::NeedInput if self.client_is_at_end => {
                 self.relay.client_closed(self.requests.octets());
                 self.requests.clear();
