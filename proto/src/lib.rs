@@ -14,11 +14,14 @@ extern crate std;
 
 pub mod blocklist;
 pub mod checkpassword;
+pub mod checkpassword_reader;
 mod civil_time;
 pub mod control;
 pub mod escape;
 pub mod line;
 pub mod login;
+pub mod passwd_file;
+pub mod password_hash;
 pub mod relay;
 pub mod sasl;
 pub mod secret;
