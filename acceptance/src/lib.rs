@@ -13,11 +13,13 @@
 //! - [`channel`]: the pump that moves bytes between the stage and the transcript,
 //! - [`play`]: plays a case on a stage,
 //! - [`programs`]: where the built programs are,
+//! - [`chain`]: a mail service from real parts, for the tests with real clients,
 //! - [`rows`]: which rows of the list of differences have a test.
 
 #![forbid(unsafe_code)]
 
 pub mod case;
+pub mod chain;
 pub mod channel;
 pub mod play;
 pub mod programs;

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// The programs under test.
 pub const UNDER_TEST: [&str; 4] = ["authup", "fixsmtpio", "checknotroot", "qmail-qfilter-addtlsheader"];
 
+/// Programs that the chains need beside them, from the same folder where they are there.
+const COMPANIONS: [&str; 2] = ["acceptutils", "checkpassword-file"];
+
 /// The names under which the stand-in is found.
 pub const STAND_INS: [&str; 3] = ["checkpassword", "prog", "server"];
 
@@ -25,11 +28,11 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Gathers the programs; `stand_in` is the built stand-in.
+    /// Gathers the programs; `built_here` are this package's own, the stand-in among them.
     ///
     /// # Errors
     /// When a program has not been built, or cannot be copied.
-    pub fn gather(stand_in: &Path) -> Result<Self> {
+    pub fn gather(built_here: &[&Path]) -> Result<Self> {
         let built = built()?;
         let folder = public_folder()?;
         for name in UNDER_TEST {
@@ -37,7 +40,14 @@ impl Programs {
             fs::copy(&program, folder.path().join(name))
                 .with_context(|| format!("{}: build it first (cargo build --workspace)", program.display()))?;
         }
-        fs::copy(stand_in, folder.path().join("stand-in"))?;
+        for name in COMPANIONS {
+            if built.join(name).exists() {
+                fs::copy(built.join(name), folder.path().join(name))?;
+            }
+        }
+        for program in built_here {
+            fs::copy(program, folder.path().join(program.file_name().context("a program without a name")?))?;
+        }
         for name in STAND_INS {
             symlink("stand-in", folder.path().join(name))?;
         }

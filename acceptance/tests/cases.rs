@@ -14,7 +14,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::from_args();
-    let programs = Arc::new(Programs::gather(Path::new(env!("CARGO_BIN_EXE_stand-in")))?);
+    let programs = Arc::new(Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))])?);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut trials = vec![Trial::test("every_difference_has_a_test", every_difference_has_a_test)];
     for program in sorted(&folder)? {
