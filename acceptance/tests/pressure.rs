@@ -20,10 +20,18 @@ struct Running {
 
 impl Running {
     fn start(control: &[(&str, &str)], command: &[&str]) -> Self {
-        let programs = Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
+        let programs =
+            Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
         let home = public_folder().expect("a folder");
         fs::create_dir(home.path().join("control")).expect("control");
-        for (name, text) in [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\n"), ("pop3capabilities", "")].iter().chain(control) {
+        for (name, text) in [
+            ("me", "mail.example.org\n"),
+            ("smtpcapabilities", "8BITMIME\n"),
+            ("pop3capabilities", ""),
+        ]
+        .iter()
+        .chain(control)
+        {
             fs::write(home.path().join("control").join(name), text).expect("a control file");
         }
         let child = Command::new(programs.folder().join(command[0]))
@@ -49,7 +57,8 @@ impl Running {
 
     /// The most memory that the process ever had, in KiB.
     fn peak(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
         line.trim_end_matches("kB").trim().parse().expect("a number")
     }
@@ -77,7 +86,8 @@ fn line(output: &mut impl BufRead) -> String {
 }
 
 /// A server that answers every line, slowly read from and read slowly.
-const TALKATIVE: &str = r#"printf '220 local\r\n'; while IFS= read -r line; do printf '250 %01000d\r\n' 0; done"#;
+const TALKATIVE: &str =
+    r#"printf '220 local\r\n'; while IFS= read -r line; do printf '250 %01000d\r\n' 0; done"#;
 
 #[test]
 fn d11_half_a_line_lets_it_sleep() {
@@ -101,7 +111,9 @@ fn d16_requests_and_replies_both_ways_at_once() {
     let count = 3000;
     let writer = thread::spawn(move || {
         for _ in 0..count {
-            input.write_all(format!("NOOP {}\r\n", "x".repeat(1000)).as_bytes()).expect("a request");
+            input
+                .write_all(format!("NOOP {}\r\n", "x".repeat(1000)).as_bytes())
+                .expect("a request");
         }
         input
     });
@@ -132,7 +144,7 @@ fn d16_a_client_that_does_not_read_makes_the_server_wait() {
 
 #[test]
 fn d16_a_server_that_does_not_read_makes_the_client_wait() {
-    let deaf = r"printf '220 local\r\n'; read data; printf '354 go\r\n'; kill -STOP $$";
+    let deaf = r"printf '220 local\r\n'; read data; printf '354 go\r\n'; exec sleep 30";
     let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", deaf]);
     let (mut input, mut output) = running.ends();
     assert_eq!(line(&mut output), "220 local\r\n");

@@ -17,7 +17,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("fetchmail over STLS from pop3front-maildir", &["fetchmail", "pop3front-maildir"], fetchmail),
     ("fetchmail over STLS from Dovecot", &["fetchmail", "pop3"], fetchmail_dovecot),
     ("poplib over STLS from pop3front-maildir", &["python3", "pop3front-maildir"], poplib),
-    ("poplib without TLS by tcpserver", &["python3", "pop3front-maildir", "tcpserver"], poplib_without_tls),
+    (
+        "poplib without TLS by tcpserver",
+        &["python3", "pop3front-maildir", "tcpserver"],
+        poplib_without_tls,
+    ),
 ];
 
 /// A message in the mailbox, and a server that gives it away.
@@ -28,7 +32,10 @@ fn mailfront(chain: &Chain<'_>) -> Result<Server> {
 
 fn dovecot(chain: &Chain<'_>) -> Result<Server> {
     put(chain)?;
-    chain.tls_server("!", &Commands::new(chain).login("pop3", &["sh", "-c", &dovecot_command(chain)]))
+    chain.tls_server(
+        "!",
+        &Commands::new(chain).login("pop3", &["sh", "-c", &dovecot_command(chain)]),
+    )
 }
 
 /// Dovecot's server says nothing by itself when it starts, so somebody else answers PASS.
@@ -53,10 +60,14 @@ pub(crate) fn ensure_fetched(got: &[u8], message: &[u8]) -> Result<()> {
 }
 
 fn run_mpop(chain: &Chain<'_>, server: &Server, password: &str) -> Result<Output> {
-    let (port, trust) = (format!("--port={}", server.port), format!("--tls-trust-file={}", chain.name("cert.pem")));
-    let (deliver, seen) = (chain.name("client/box"), format!("--uidls-file={}", chain.name("client/uidls")));
-    let (deliver, ask) = (format!("--delivery=mbox,{deliver}"), format!("--passwordeval=echo {password}"));
-    let usual = ["mpop", "--host=localhost", &port, "--tls=on", "--tls-starttls=on", &trust, "--auth=user"];
+    let (port, trust) =
+        (format!("--port={}", server.port), format!("--tls-trust-file={}", chain.name("cert.pem")));
+    let (deliver, seen) =
+        (chain.name("client/box"), format!("--uidls-file={}", chain.name("client/uidls")));
+    let (deliver, ask) =
+        (format!("--delivery=mbox,{deliver}"), format!("--passwordeval=echo {password}"));
+    let usual =
+        ["mpop", "--host=localhost", &port, "--tls=on", "--tls-starttls=on", &trust, "--auth=user"];
     let login = ["--user=bob", &ask, &deliver, &seen, "--keep=on", "--received-header=off"];
     chain.client(&[&usual[..], &login[..]].concat(), b"")
 }
@@ -68,8 +79,13 @@ fn mpop_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
     let got = fs::read(chain.path("client/box"))?;
     let first_line = got.iter().position(|octet| *octet == b'\n').context("an empty mailbox")?;
     // mbox quotes a line that begins with From.
-    let want = String::from_utf8(as_stored(&message("stored")))?.replace("\nFrom here", "\n>From here");
-    ensure!(got.split_at(first_line + 1).1.starts_with(want.as_bytes()), "got {}", got.escape_ascii());
+    let want =
+        String::from_utf8(as_stored(&message("stored")))?.replace("\nFrom here", "\n>From here");
+    ensure!(
+        got.split_at(first_line + 1).1.starts_with(want.as_bytes()),
+        "got {}",
+        got.escape_ascii()
+    );
     Ok(())
 }
 
@@ -96,11 +112,15 @@ fn fetchmail_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
         chain.name("client/fetched")
     );
     fs::write(chain.path("client/rules"), rules)?;
-    fs::set_permissions(chain.path("client/rules"), std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    fs::set_permissions(
+        chain.path("client/rules"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )?;
     if is_root() && !chain.begins_as_root() {
         std::os::unix::fs::chown(chain.path("client/rules"), Some(65534), None)?;
     }
-    let (file, pid, ids) = (chain.name("client/rules"), chain.name("client/pid"), chain.name("client/ids"));
+    let (file, pid, ids) =
+        (chain.name("client/rules"), chain.name("client/pid"), chain.name("client/ids"));
     let command = ["fetchmail", "--nosyslog", "-v", "-f", &file, "--pidfile", &pid, "-i", &ids];
     let output = chain.client(&command, b"")?;
     ensure!(output.status.success(), "{}\n{}", output.status, chain.told(&output));
@@ -133,15 +153,22 @@ pub(crate) fn poplib_fetches(chain: &Chain<'_>, port: u16, tls: bool) -> Result<
 }
 
 fn poplib(chain: &Chain<'_>) -> Result<()> {
-    ensure_fetched(&poplib_fetches(chain, mailfront(chain)?.port, true)?, message("stored").as_bytes())
+    ensure_fetched(
+        &poplib_fetches(chain, mailfront(chain)?.port, true)?,
+        message("stored").as_bytes(),
+    )
 }
 
 fn poplib_dovecot(chain: &Chain<'_>) -> Result<()> {
-    ensure_fetched(&poplib_fetches(chain, dovecot(chain)?.port, true)?, message("stored").as_bytes())
+    ensure_fetched(
+        &poplib_fetches(chain, dovecot(chain)?.port, true)?,
+        message("stored").as_bytes(),
+    )
 }
 
 fn poplib_without_tls(chain: &Chain<'_>) -> Result<()> {
     put(chain)?;
-    let server = chain.plain_server(&Commands::new(chain).login("pop3", &["pop3front-maildir", "Maildir"]))?;
+    let server = chain
+        .plain_server(&Commands::new(chain).login("pop3", &["pop3front-maildir", "Maildir"]))?;
     ensure_fetched(&poplib_fetches(chain, server.port, false)?, message("stored").as_bytes())
 }

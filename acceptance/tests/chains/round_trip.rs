@@ -9,7 +9,11 @@ use crate::chains::fetching::{dovecot_command, ensure_fetched, poplib_fetches};
 use crate::{Commands, Test, ensure_body, for_swaks, holds, message};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("round trip by swaks, Exim, pop3front-maildir, poplib", &["swaks", "exim4", "pop3front-maildir", "python3"], mailfront),
+    (
+        "round trip by swaks, Exim, pop3front-maildir, poplib",
+        &["swaks", "exim4", "pop3front-maildir", "python3"],
+        mailfront,
+    ),
     ("round trip by swaks, Exim, Dovecot, poplib", &["swaks", "exim4", "pop3", "python3"], dovecot),
 ];
 
@@ -27,7 +31,16 @@ fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
     let exim = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
     let submission = chain.tls_server("!", &commands.login("smtp", &exim))?;
     let port = submission.port.to_string();
-    let usual = ["swaks", "--server", "127.0.0.1", "--port", &port, "--ehlo", "client.example.org", "--tls"];
+    let usual = [
+        "swaks",
+        "--server",
+        "127.0.0.1",
+        "--port",
+        &port,
+        "--ehlo",
+        "client.example.org",
+        "--tls",
+    ];
     let login = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
     let mail = ["--from", "bob@example.org", "--to", "bob@example.org", "--data", "-"];
     chain.succeeds(&[&usual[..], &login[..], &mail[..]].concat(), for_swaks(&message("round")))?;
