@@ -1,5 +1,7 @@
 //! What no transcript can show: who waits, who sleeps, and how much memory it takes.
 
+#![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
