@@ -9,6 +9,7 @@ pub mod control;
 pub mod deadline;
 pub mod descriptor;
 pub mod environment;
+#[cfg(feature = "identity")]
 pub mod identity;
 pub mod locked_file;
 pub mod log;
