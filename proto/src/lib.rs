@@ -11,3 +11,15 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+pub mod checkpassword;
+pub mod control;
+pub mod escape;
+pub mod line;
+pub mod login;
+pub mod sasl;
+pub mod secret;
+pub mod ucspi_tls;
+
+#[cfg(test)]
+mod split_anywhere;

@@ -1,0 +1,140 @@
+//! The checkpassword interface, as seen by the program that asks: what goes to
+//! descriptor 3, and what the exit code answers.
+
+use crate::secret::Secret;
+
+/// The most that checkpassword reads, in octets, NULs included.
+pub const LIMIT: usize = 512;
+
+/// What checkpassword reads: user NUL password NUL timestamp NUL.
+#[derive(Debug)]
+pub struct Record(Secret);
+
+impl Record {
+    /// Joins the three. `None` where user or password is empty, where one holds a
+    /// NUL, or where the whole would pass [`LIMIT`]: what checkpassword would read
+    /// as something else is never offered to it.
+    #[must_use]
+    pub fn new(user: &[u8], password: &[u8], timestamp: &[u8]) -> Option<Self> {
+        if user.is_empty() || password.is_empty() {
+            return None;
+        }
+        let mut record = Secret::with_capacity(LIMIT);
+        for part in [user, password, timestamp] {
+            if memchr::memchr(0, part).is_some() || !record.append(part) || !record.append(&[0]) {
+                return None;
+            }
+        }
+        Some(Self(record))
+    }
+
+    /// The octets for descriptor 3.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// With this exit code.
+    Code(u8),
+    /// By a signal.
+    Signal,
+}
+
+/// What became of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// User or password is wrong; or the program was called wrongly.
+    Refused,
+    /// Trouble that may pass kept checkpassword from an answer.
+    Temporary,
+    /// The program behind waited too long for the client.
+    TimedOut,
+    /// The program behind could not read its control files.
+    Controls,
+    /// A program of the chain crashed.
+    Crashed,
+    /// The session is over, and this is its exit code.
+    Completed(u8),
+    /// No pipe could be made for the password.
+    CannotOpenPipe,
+    /// The password could not be written.
+    CannotWritePipe,
+    /// The program could not be run.
+    CannotRun,
+    /// The child could not be waited for.
+    CannotWait,
+}
+
+impl Outcome {
+    /// Reads a child's end. Checkpassword becomes the programs behind it, so their
+    /// exit codes are told from its own by convention only; once one of them has
+    /// said that the login was good (`logged_in`), no code is a refusal.
+    #[must_use]
+    pub const fn of(exit: Exit, logged_in: bool) -> Self {
+        match exit {
+            Exit::Code(1 | 2) if !logged_in => Self::Refused,
+            Exit::Code(111) if !logged_in => Self::Temporary,
+            Exit::Code(16) => Self::TimedOut,
+            Exit::Code(17) | Exit::Signal => Self::Crashed,
+            Exit::Code(18) => Self::Controls,
+            Exit::Code(code) => Self::Completed(code),
+        }
+    }
+
+    /// Whether one of the tries is used up and the session may go on.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::Refused | Self::Temporary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn the_record_is_three_strings_ended_by_nul() {
+        let record = Record::new(b"alice", b"a b", b"<1.2@h>").unwrap();
+        assert_eq!(record.expose(), b"alice\0a b\0<1.2@h>\0");
+    }
+
+    #[test]
+    fn d06_no_nul_inside_user_or_password() {
+        assert!(Record::new(b"al\0ice", b"x", b"").is_none());
+        assert!(Record::new(b"alice", b"x\0y", b"").is_none());
+        assert!(Record::new(b"", b"x", b"").is_none());
+        assert!(Record::new(b"alice", b"", b"").is_none());
+    }
+
+    #[test]
+    fn d07_no_more_than_checkpassword_reads() {
+        let fits = vec![b'p'; LIMIT - 3 - 5];
+        assert_eq!(Record::new(b"alice", &fits, b"").unwrap().expose().len(), LIMIT);
+        let over = vec![b'p'; LIMIT - 3 - 4];
+        assert!(Record::new(b"alice", &over, b"").is_none());
+        assert!(Record::new(b"alice", &fits, b"1").is_none());
+    }
+
+    #[test]
+    fn exit_codes() {
+        for (code, before, after) in [
+            (0, Outcome::Completed(0), Outcome::Completed(0)),
+            (1, Outcome::Refused, Outcome::Completed(1)),
+            (2, Outcome::Refused, Outcome::Completed(2)),
+            (14, Outcome::Completed(14), Outcome::Completed(14)),
+            (16, Outcome::TimedOut, Outcome::TimedOut),
+            (17, Outcome::Crashed, Outcome::Crashed),
+            (18, Outcome::Controls, Outcome::Controls),
+            (111, Outcome::Temporary, Outcome::Completed(111)),
+        ] {
+            assert_eq!(Outcome::of(Exit::Code(code), false), before, "{code}");
+            assert_eq!(Outcome::of(Exit::Code(code), true), after, "{code} after a good login");
+        }
+        assert_eq!(Outcome::of(Exit::Signal, true), Outcome::Crashed);
+    }
+}

@@ -1,0 +1,179 @@
+//! Where a line ends, and how long it may get.
+//!
+//! Boundaries come before grammar: a line that is malformed or too long must
+//! never let its rest be read as the next command. The splitter takes no octet
+//! past a line's end, so its caller can leave what follows (a TLS handshake, or
+//! what is meant for the program behind us) where it is.
+
+use alloc::vec::Vec;
+use zeroize::{Zeroize, Zeroizing};
+
+/// The longest line of any kind, in octets before its line ending: an AUTH
+/// command or continuation (RFC 4954, section 4).
+pub const LONGEST: usize = 12_288;
+
+/// The longest command other than AUTH, in octets before its line ending.
+pub const LONGEST_COMMAND: usize = 4_096;
+
+/// What [`Splitter::push`] came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// All input is taken and no line has ended.
+    NeedInput,
+    /// A line has ended: see [`Splitter::line`].
+    Line,
+    /// A line has ended that was longer than its limit; it was skipped.
+    TooLong,
+}
+
+/// Collects one line. What it held is wiped: it may have been a password.
+pub struct Splitter {
+    held: Zeroizing<Vec<u8>>,
+    skipping: bool,
+    done: bool,
+}
+
+impl Splitter {
+    /// A splitter that has room for the [`LONGEST`] line and never moves it.
+    #[must_use]
+    pub fn new() -> Self {
+        // One more for a carriage return that may belong to the line ending.
+        Self { held: Zeroizing::new(Vec::with_capacity(LONGEST + 1)), skipping: false, done: false }
+    }
+
+    /// Takes input up to and including the next line feed, and no further.
+    /// Returns how much was taken. `limit` says how long the line may get, in
+    /// octets, judged by its beginning; it is held to [`LONGEST`].
+    pub fn push(&mut self, input: &[u8], limit: impl Fn(&[u8]) -> usize) -> (usize, Pushed) {
+        if self.done {
+            self.clear();
+        }
+        let feed = memchr::memchr(b'\n', input);
+        let piece = input.get(..feed.unwrap_or(input.len())).unwrap_or_default();
+        self.hold(piece, limit);
+        match feed {
+            None => (piece.len(), Pushed::NeedInput),
+            Some(_) => {
+                self.done = true;
+                let pushed = if self.skipping { Pushed::TooLong } else { Pushed::Line };
+                (piece.len() + 1, pushed)
+            }
+        }
+    }
+
+    /// The line that has ended, without its line feed and one carriage return
+    /// before it. Empty while none has.
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        if self.done && !self.skipping { without_cr(&self.held) } else { &[] }
+    }
+
+    fn hold(&mut self, piece: &[u8], limit: impl Fn(&[u8]) -> usize) {
+        let room = (LONGEST + 1).saturating_sub(self.held.len());
+        let (kept, over) = piece.split_at(room.min(piece.len()));
+        if !self.skipping {
+            self.held.extend_from_slice(kept);
+        }
+        let length = without_cr(&self.held).len();
+        if !over.is_empty() || length > limit(&self.held).min(LONGEST) {
+            self.skipping = true;
+            self.wipe();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.wipe();
+        self.skipping = false;
+        self.done = false;
+    }
+
+    fn wipe(&mut self) {
+        self.held.as_mut_slice().zeroize();
+        self.held.clear();
+    }
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Splits a command at its first space: the verb, and the argument without the
+/// further spaces before it. Both SMTP and POP3 (RFC 5321, section 2.4; RFC 1939,
+/// section 3).
+#[must_use]
+pub fn verb_and_argument(line: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b' ', line).and_then(|at| line.split_at_checked(at)) {
+        Some((verb, rest)) => {
+            let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+            (verb, rest.get(spaces..).unwrap_or_default())
+        }
+        None => (line, &[]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::split_anywhere::at_every_split;
+    use alloc::vec;
+    use std::string::String;
+
+    fn lines(pieces: &[&[u8]], limit: usize) -> Vec<String> {
+        let mut splitter = Splitter::new();
+        let mut seen = vec![];
+        for piece in pieces {
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                let (taken, pushed) = splitter.push(rest, |_| limit);
+                assert!(taken > 0, "each step consumes");
+                rest = &rest[taken..];
+                match pushed {
+                    Pushed::NeedInput => assert!(rest.is_empty()),
+                    Pushed::Line => seen.push(String::from_utf8_lossy(splitter.line()).into()),
+                    Pushed::TooLong => seen.push("too long".into()),
+                }
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn lines_end_at_line_feed_wherever_the_cut_falls() {
+        at_every_split(b"one\r\ntwo\n\r\n\nx\ry\r\r\nhalf", |pieces| lines(pieces, 9));
+        assert_eq!(
+            lines(&[b"one\r\ntwo\n\r\n\nx\ry\r\r\nhalf"], 9),
+            ["one", "two", "", "", "x\ry\r"]
+        );
+    }
+
+    #[test]
+    fn d06_a_line_over_its_limit_is_skipped_whole() {
+        at_every_split(b"12345\r\n123456\r\n123456789\nok\n", |pieces| lines(pieces, 5));
+        assert_eq!(
+            lines(&[b"12345\r\n123456\r\n123456789\nok\n"], 5),
+            ["12345", "too long", "too long", "ok"]
+        );
+    }
+
+    #[test]
+    fn no_limit_is_above_the_longest() {
+        let mut long = vec![b'x'; LONGEST];
+        long.extend(b"\r\n");
+        assert_eq!(lines(&[&long], usize::MAX)[0].len(), LONGEST);
+        long.insert(0, b'x');
+        assert_eq!(lines(&[&long], usize::MAX), ["too long"]);
+    }
+
+    #[test]
+    fn verbs_end_at_the_first_space() {
+        assert_eq!(verb_and_argument(b"AUTH  PLAIN x"), (&b"AUTH"[..], &b"PLAIN x"[..]));
+        assert_eq!(verb_and_argument(b"QUIT"), (&b"QUIT"[..], &b""[..]));
+        assert_eq!(verb_and_argument(b" x"), (&b""[..], &b"x"[..]));
+    }
+}

@@ -1,0 +1,292 @@
+//! The login dialog: just enough SMTP or POP3 to learn a user name and password.
+//!
+//! One state machine, with SMTP and POP3 as its two faces and their replies in one
+//! table ([`reply`]). It knows nothing of descriptors, processes or time: its
+//! driver asks for the [`Step`] to take, takes it, and tells what came of it. The
+//! two exchange values only, so they may be different processes.
+//!
+//! ```text
+//!          push ──▶ Command ──AUTH──▶ Exchange ──┐ push
+//!                    │  ▲  ▲                     │
+//!           STARTTLS │  │  └──── outcome ◀──── Attempt ──▶ End
+//!                    ▼  │ started
+//!               CheckTls, StartTls
+//! ```
+
+mod pop3;
+pub mod reply;
+mod smtp;
+
+use crate::checkpassword::{Outcome, Record};
+use crate::line::{LONGEST_COMMAND, Pushed, Splitter};
+use crate::sasl::Plain;
+use crate::ucspi_tls::Tls;
+use alloc::format;
+use alloc::vec::Vec;
+use reply::{Face, Refusal};
+
+/// What the dialog is told at its start.
+#[derive(Debug)]
+pub struct Settings {
+    /// The protocol.
+    pub face: Face,
+    /// The greeting; its first word is the host's name.
+    pub greeting: Vec<u8>,
+    /// The lines to list for EHLO or CAPA.
+    pub capabilities: Vec<Vec<u8>>,
+    /// TLS at the start.
+    pub tls: Tls,
+    /// Refused logins after which the session ends.
+    pub tries: u32,
+    /// Whether to repeat the mechanisms as `AUTH=`, for very old clients.
+    pub auth_equals: bool,
+    /// This process and the time, in seconds since the epoch: they make POP3's
+    /// timestamp unique (RFC 1939, section 7).
+    pub pid: u32,
+    /// See `pid`.
+    pub seconds: u64,
+}
+
+/// A login to try.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The user's name, without NUL.
+    pub user: Vec<u8>,
+    /// What checkpassword is to read. `None`: the user asked to be somebody else,
+    /// which is refused without asking (RFC 4616).
+    pub record: Option<Record>,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// Write all of this to the client.
+    Send(&'a [u8]),
+    /// Read from the client, and [`Login::push`].
+    NeedInput,
+    /// Find out whether TLS can start, and tell [`Login::tls_checked`].
+    CheckTls,
+    /// The client has been told to start TLS: start it, and tell
+    /// [`Login::tls_started`]. There is no way back; where it fails, the
+    /// connection is over.
+    StartTls,
+    /// Try this login, and tell [`Login::outcome`].
+    Login(&'a Attempt),
+    /// The session is over: exit with this code.
+    End(u8),
+}
+
+/// The dialog.
+pub struct Login {
+    splitter: Splitter,
+    dialog: Dialog,
+    sent: bool,
+}
+
+/// Everything but the line being read.
+struct Dialog {
+    settings: Settings,
+    remaining: u32,
+    /// POP3's timestamp; empty for SMTP.
+    timestamp: Vec<u8>,
+    /// The user that POP3's USER named.
+    user: Option<Vec<u8>>,
+    reply: Vec<u8>,
+    state: State,
+}
+
+enum State {
+    Command,
+    Exchange(Exchange),
+    CheckTls,
+    StartTls,
+    Attempt(Attempt),
+    Ended(u8),
+}
+
+/// What the next line of an AUTH exchange holds.
+enum Exchange {
+    Plain,
+    LoginUser,
+    LoginPassword { user: Vec<u8> },
+}
+
+impl Login {
+    /// A dialog that begins with its greeting.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let timestamp = match settings.face {
+            Face::Smtp => Vec::new(),
+            Face::Pop3 => {
+                let unique = format!("<{}.{}@", settings.pid, settings.seconds);
+                [unique.as_bytes(), &settings.greeting, b">"].concat()
+            }
+        };
+        let greeting = match settings.face {
+            Face::Smtp => [b"220 ", &settings.greeting[..], b" ESMTP\r\n"].concat(),
+            Face::Pop3 => [b"+OK ", &timestamp[..], b"\r\n"].concat(),
+        };
+        let remaining = settings.tries;
+        let (user, state) = (None, State::Command);
+        let dialog = Dialog { settings, remaining, timestamp, user, reply: greeting, state };
+        Self { splitter: Splitter::new(), dialog, sent: false }
+    }
+
+    /// The next step. Where it is not taken, the next call gives it again, but
+    /// for [`Step::Send`], which is given once.
+    pub fn step(&mut self) -> Step<'_> {
+        if self.sent {
+            self.dialog.reply.clear();
+            self.sent = false;
+        }
+        if !self.dialog.reply.is_empty() {
+            self.sent = true;
+            return Step::Send(&self.dialog.reply);
+        }
+        match &self.dialog.state {
+            State::Command | State::Exchange(_) => Step::NeedInput,
+            State::CheckTls => Step::CheckTls,
+            State::StartTls => Step::StartTls,
+            State::Attempt(attempt) => Step::Login(attempt),
+            State::Ended(code) => Step::End(*code),
+        }
+    }
+
+    /// Takes input up to the end of a line, and returns how much; nothing while
+    /// the next step is another than [`Step::NeedInput`].
+    pub fn push(&mut self, input: &[u8]) -> usize {
+        let Self { splitter, dialog, sent } = self;
+        let replying = !*sent && !dialog.reply.is_empty();
+        if replying || !matches!(dialog.state, State::Command | State::Exchange(_)) {
+            return 0;
+        }
+        if *sent {
+            dialog.reply.clear();
+            *sent = false;
+        }
+        let (taken, pushed) = splitter.push(input, |held| dialog.limit(held));
+        match pushed {
+            Pushed::NeedInput => {}
+            Pushed::Line => dialog.line(splitter.line()),
+            Pushed::TooLong => dialog.refuse(Refusal::LineTooLong),
+        }
+        taken
+    }
+
+    /// Answers [`Step::CheckTls`].
+    pub fn tls_checked(&mut self, can_start: bool) {
+        if can_start {
+            self.dialog.say(match self.dialog.settings.face {
+                Face::Smtp => b"220 Ready to start TLS (#5.7.0)\r\n",
+                Face::Pop3 => b"+OK starting TLS negotiation\r\n",
+            });
+            self.dialog.state = State::StartTls;
+        } else {
+            self.dialog.refuse(Refusal::TlsUnavailable);
+        }
+    }
+
+    /// Answers [`Step::StartTls`]: what was said in the clear counts for nothing.
+    pub fn tls_started(&mut self) {
+        self.dialog.settings.tls = Tls::On;
+        self.dialog.user = None;
+        self.dialog.state = State::Command;
+    }
+
+    /// Answers [`Step::Login`].
+    pub fn outcome(&mut self, outcome: Outcome) {
+        let refusal = match outcome {
+            Outcome::Completed(code) => return self.dialog.state = State::Ended(code),
+            Outcome::Refused => Refusal::Failed,
+            Outcome::Temporary => Refusal::Temporary,
+            Outcome::TimedOut => Refusal::TimedOut,
+            Outcome::Controls => Refusal::Controls,
+            Outcome::Crashed => Refusal::Crashed,
+            Outcome::CannotOpenPipe => Refusal::OpenPipe,
+            Outcome::CannotWritePipe => Refusal::WritePipe,
+            Outcome::CannotRun => Refusal::Fork,
+            Outcome::CannotWait => Refusal::Wait,
+        };
+        self.dialog.refuse(refusal);
+        self.dialog.remaining = self.dialog.remaining.saturating_sub(1);
+        if !outcome.is_refusal() || self.dialog.remaining == 0 {
+            self.dialog.state = State::Ended(1);
+        }
+    }
+
+    /// Gives the session up, for a reason that the client is told; exit code 1.
+    pub fn abandon(&mut self, why: Refusal) {
+        self.dialog.refuse(why);
+        self.dialog.state = State::Ended(1);
+    }
+
+    /// How many more logins may be refused before the session ends.
+    #[must_use]
+    pub const fn remaining(&self) -> u32 {
+        self.dialog.remaining
+    }
+}
+
+impl Dialog {
+    fn limit(&self, held: &[u8]) -> usize {
+        let is_auth = self.settings.face == Face::Smtp
+            && held.get(..5).is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH "));
+        if is_auth || matches!(self.state, State::Exchange(_)) {
+            crate::line::LONGEST
+        } else {
+            LONGEST_COMMAND
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        match self.settings.face {
+            Face::Smtp => self.smtp_line(line),
+            Face::Pop3 => self.pop3_line(line),
+        }
+    }
+
+    fn say(&mut self, reply: &[u8]) {
+        self.reply.extend_from_slice(reply);
+    }
+
+    /// Refuses what was asked, and is ready for the next command.
+    fn refuse(&mut self, refusal: Refusal) {
+        self.reply.extend_from_slice(&refusal.line(self.settings.face));
+        self.state = State::Command;
+    }
+
+    fn must_start_tls(&self) -> bool {
+        self.settings.tls == Tls::Required
+    }
+
+    fn start_tls(&mut self, argument: &[u8]) {
+        if !self.settings.tls.is_offered() {
+            self.refuse(Refusal::NoStartTls);
+        } else if argument.is_empty() {
+            self.state = State::CheckTls;
+        } else {
+            self.refuse(Refusal::Syntax);
+        }
+    }
+
+    fn attempt(&mut self, user: &[u8], password: &[u8]) {
+        match Record::new(user, password, &self.timestamp) {
+            Some(record) => {
+                self.state = State::Attempt(Attempt { user: user.to_vec(), record: Some(record) });
+            }
+            None => self.refuse(Refusal::Malformed),
+        }
+    }
+
+    fn attempt_plain(&mut self, plain: &Plain<'_>) {
+        self.attempt(plain.user, plain.password);
+        if let State::Attempt(attempt) = &mut self.state
+            && !plain.is_for_oneself()
+        {
+            attempt.record = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! The POP3 face of the login dialog: RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS).
+
+use super::reply::Refusal;
+use super::{Dialog, State};
+use crate::line::verb_and_argument;
+
+impl Dialog {
+    pub(super) fn pop3_line(&mut self, line: &[u8]) {
+        let (verb, argument) = verb_and_argument(line);
+        match verb.to_ascii_lowercase().as_slice() {
+            b"capa" => self.capa(),
+            b"stls" => self.start_tls(argument),
+            b"user" => self.user(argument),
+            b"pass" => self.pass(argument),
+            b"noop" => self.say(b"+OK \r\n"),
+            b"quit" => {
+                self.say(b"+OK \r\n");
+                self.state = State::Ended(0);
+            }
+            _ => self.refuse(Refusal::AuthorizationFirst),
+        }
+    }
+
+    fn capa(&mut self) {
+        self.say(b"+OK capability list follows\r\n");
+        if self.settings.tls.is_offered() {
+            self.say(b"STLS\r\n");
+        }
+        // RFC 2595, section 4: not where it would be refused.
+        if !self.must_start_tls() {
+            self.say(b"USER\r\n");
+        }
+        for line in &self.settings.capabilities {
+            self.reply.extend_from_slice(line);
+            self.reply.extend_from_slice(b"\r\n");
+        }
+        self.say(b".\r\n");
+    }
+
+    fn user(&mut self, argument: &[u8]) {
+        if self.must_start_tls() {
+            self.refuse(Refusal::MustStartTls);
+        } else if argument.is_empty() {
+            self.refuse(Refusal::Syntax);
+        } else {
+            self.user = Some(argument.to_vec());
+            self.say(b"+OK \r\n");
+        }
+    }
+
+    fn pass(&mut self, argument: &[u8]) {
+        match self.user.clone() {
+            None => self.refuse(Refusal::UserFirst),
+            Some(_) if argument.is_empty() => self.refuse(Refusal::Syntax),
+            Some(user) => self.attempt(&user, argument),
+        }
+    }
+}

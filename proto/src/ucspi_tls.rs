@@ -1,0 +1,192 @@
+//! UCSPI-TLS as the program behind the TLS server sees it: whether TLS is on offer,
+//! and the facts that the server reports once the handshake is done.
+//!
+//! After `Y` on the control socket come `NAME=value` strings, each ended by NUL,
+//! and one more NUL at the end; two NULs where there is nothing to say. s6 sends a
+//! bare name for an absent value. The other end is trusted to do TLS, not to name
+//! variables as it likes: only `SSL_*` is taken.
+
+use alloc::vec::Vec;
+
+/// Where the connection stands with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Not on offer.
+    Absent,
+    /// On offer, and the client may do without.
+    Available,
+    /// On offer, and there is no login without.
+    Required,
+    /// On.
+    On,
+}
+
+impl Tls {
+    /// Reads the administrator's variables: `DISABLETLS`, whether it is set;
+    /// `UCSPITLS`, its value; and whether TLS was on from the first octet.
+    #[must_use]
+    pub fn from_environment(disabled: bool, ucspitls: Option<&[u8]>, implicit: bool) -> Self {
+        match ucspitls {
+            _ if implicit => Self::On,
+            _ if disabled => Self::Absent,
+            None | Some(b"-") => Self::Absent,
+            Some(b"!") => Self::Required,
+            Some(_) => Self::Available,
+        }
+    }
+
+    /// Whether a client that asks for TLS can have it.
+    #[must_use]
+    pub const fn is_offered(self) -> bool {
+        matches!(self, Self::Available | Self::Required)
+    }
+}
+
+/// The most that is read, in octets.
+pub const LIMIT: usize = 64 * 1024;
+
+/// One thing that the TLS server reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// The variable's name: `SSL_` and then letters, digits and `_`.
+    pub name: Vec<u8>,
+    /// Its value; `None`: the variable is to be absent.
+    pub value: Option<Vec<u8>>,
+}
+
+/// What [`Decoder::push`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The end has not been seen yet.
+    NeedInput,
+    /// All is there: see [`Decoder::into_facts`].
+    Done,
+    /// More than [`LIMIT`] octets.
+    TooLong,
+}
+
+/// Collects the report, in whatever pieces it arrives.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    held: Vec<u8>,
+}
+
+impl Decoder {
+    /// Takes a piece. What follows the end is ignored.
+    pub fn push(&mut self, input: &[u8]) -> Progress {
+        for &byte in input {
+            if self.is_done() {
+                break;
+            }
+            if self.held.len() == LIMIT {
+                return Progress::TooLong;
+            }
+            self.held.push(byte);
+        }
+        if self.is_done() { Progress::Done } else { Progress::NeedInput }
+    }
+
+    /// The facts reported, in their order. A name that is not of the form
+    /// [`Fact::name`] describes, and a value that cannot be in an environment,
+    /// are left out.
+    #[must_use]
+    pub fn into_facts(self) -> Vec<Fact> {
+        self.held.split(|&byte| byte == 0).filter_map(fact).collect()
+    }
+
+    fn is_done(&self) -> bool {
+        self.held.ends_with(&[0, 0])
+    }
+}
+
+/// Whether a variable of this name is the TLS server's to set.
+#[must_use]
+pub fn is_fact_name(name: &[u8]) -> bool {
+    name.starts_with(b"SSL_")
+        && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn fact(entry: &[u8]) -> Option<Fact> {
+    let mut parts = entry.splitn(2, |&byte| byte == b'=');
+    let name = parts.next().filter(|name| is_fact_name(name))?;
+    Some(Fact { name: name.to_vec(), value: parts.next().map(<[u8]>::to_vec) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::split_anywhere::at_every_split;
+    use alloc::vec;
+
+    fn decode(pieces: &[&[u8]]) -> Option<Vec<Fact>> {
+        let mut decoder = Decoder::default();
+        let last = pieces.iter().map(|piece| decoder.push(piece)).last();
+        (last == Some(Progress::Done)).then(|| decoder.into_facts())
+    }
+
+    fn fact_of(name: &str, value: Option<&str>) -> Fact {
+        Fact { name: name.into(), value: value.map(|value| value.as_bytes().to_vec()) }
+    }
+
+    #[test]
+    fn d09_all_facts_are_taken_wherever_the_cut_falls() {
+        let report = b"SSL_PROTOCOL=TLSv1.3\0SSL_EMPTY=\0SSL_CIPHER=A=B\0\0";
+        assert_eq!(
+            at_every_split(report, decode),
+            Some(vec![
+                fact_of("SSL_PROTOCOL", Some("TLSv1.3")),
+                fact_of("SSL_EMPTY", Some("")),
+                fact_of("SSL_CIPHER", Some("A=B")),
+            ])
+        );
+    }
+
+    #[test]
+    fn d30_a_bare_name_means_absent() {
+        assert_eq!(
+            at_every_split(b"SSL_PEER_CERT_HASH\0SSL_PROTOCOL=x\0\0", decode),
+            Some(vec![fact_of("SSL_PEER_CERT_HASH", None), fact_of("SSL_PROTOCOL", Some("x"))])
+        );
+    }
+
+    #[test]
+    fn nothing_to_say_is_two_nuls() {
+        assert_eq!(at_every_split(b"\0\0", decode), Some(vec![]));
+        assert_eq!(decode(&[b"\0"]), None);
+        assert_eq!(decode(&[b""]), None);
+        assert_eq!(decode(&[b"SSL_PROTOCOL=x\0"]), None);
+    }
+
+    #[test]
+    fn only_its_own_names_are_taken() {
+        let report = b"PATH=/tmp\0LD_PRELOAD=x\0AUTHUP_USER=root\0=x\0SSL_A\n=x\0SSL_OK=1\0\0";
+        assert_eq!(at_every_split(report, decode), Some(vec![fact_of("SSL_OK", Some("1"))]));
+    }
+
+    #[test]
+    fn what_follows_the_end_is_ignored() {
+        assert_eq!(decode(&[b"SSL_A=1\0\0SSL_B=2\0\0"]), Some(vec![fact_of("SSL_A", Some("1"))]));
+    }
+
+    #[test]
+    fn the_whole_is_bounded() {
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.push(&vec![b'x'; LIMIT]), Progress::NeedInput);
+        assert_eq!(decoder.push(b"x"), Progress::TooLong);
+    }
+
+    #[test]
+    fn tls_levels() {
+        for (disabled, ucspitls, implicit, tls) in [
+            (false, None, false, Tls::Absent),
+            (false, Some(&b"-"[..]), false, Tls::Absent),
+            (false, Some(b""), false, Tls::Available),
+            (false, Some(b"1"), false, Tls::Available),
+            (false, Some(b"!"), false, Tls::Required),
+            (true, Some(b"!"), false, Tls::Absent),
+            (false, Some(b"!"), true, Tls::On),
+        ] {
+            assert_eq!(Tls::from_environment(disabled, ucspitls, implicit), tls);
+        }
+    }
+}
