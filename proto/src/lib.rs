@@ -19,7 +19,9 @@ pub mod line;
 pub mod login;
 pub mod sasl;
 pub mod secret;
+pub mod ucspi_rules;
 pub mod ucspi_tls;
+pub mod ucspi_tls_server;
 
 #[cfg(test)]
 mod split_anywhere;
