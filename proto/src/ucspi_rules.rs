@@ -44,27 +44,23 @@ pub struct Instructions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Reads a value: a row of `D` (refuse) and `+NAME=value` NUL (set a variable).
+/// Reads a value: a row of `D` (refuse) and `+NAME=value` (set a variable), each
+/// ended by NUL, as `tcprules` writes them.
 ///
 /// # Errors
 /// When it is anything else: an unknown instruction, a missing NUL, no name.
 pub fn instructions(value: &[u8]) -> Result<Instructions, Malformed> {
     let mut found = Instructions::default();
     let mut rest = value;
-    while let Some((&instruction, after)) = rest.split_first() {
-        rest = match instruction {
-            b'D' => {
-                found.refuse = true;
-                after
-            }
-            b'+' => {
-                let end = memchr::memchr(0, after).ok_or(Malformed)?;
-                let (setting, after) = after.split_at(end);
-                found.environment.push(variable(setting)?);
-                after.get(1..).unwrap_or_default()
-            }
+    while !rest.is_empty() {
+        let end = memchr::memchr(0, rest).ok_or(Malformed)?;
+        let (instruction, after) = rest.split_at(end);
+        match instruction.split_first() {
+            Some((b'D', [])) => found.refuse = true,
+            Some((b'+', setting)) => found.environment.push(variable(setting)?),
             _ => return Err(Malformed),
-        };
+        }
+        rest = after.get(1..).unwrap_or_default();
     }
     Ok(found)
 }
@@ -110,11 +106,11 @@ mod tests {
     #[test]
     fn a_row_of_instructions() {
         assert_eq!(instructions(b""), Ok(Instructions::default()));
-        assert_eq!(instructions(b"D"), Ok(Instructions { refuse: true, environment: vec![] }));
+        assert_eq!(instructions(b"D\0"), Ok(Instructions { refuse: true, environment: vec![] }));
         assert_eq!(
-            instructions(b"+RELAYCLIENT=\0+A=b=c\0"),
+            instructions(b"D\0+RELAYCLIENT=\0+A=b=c\0"),
             Ok(Instructions {
-                refuse: false,
+                refuse: true,
                 environment: vec![
                     (b"RELAYCLIENT".to_vec(), vec![]),
                     (b"A".to_vec(), b"b=c".to_vec())
@@ -125,7 +121,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_malformed() {
-        for value in [&b"x"[..], b"+A=b", b"+A\0", b"+=b\0", b"+\0", b"D+A=1\0z"] {
+        for value in
+            [&b"x\0"[..], b"\0", b"D", b"+A=b", b"+A\0", b"+=b\0", b"+\0", b"DD\0", b"D\0z"]
+        {
             assert_eq!(instructions(value), Err(Malformed), "{value:?}");
         }
     }

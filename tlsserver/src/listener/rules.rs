@@ -34,7 +34,7 @@ mod tests {
         let file = directory.path().join("rules.cdb");
         let mut writer = CDBWriter::create(file.to_str().unwrap()).unwrap();
         for (key, value) in
-            [("192.0.2.7", "+RELAYCLIENT=\0"), ("192.0.2.", "D"), ("10.", "x"), ("", "+A=b\0")]
+            [("192.0.2.7", "+RELAYCLIENT=\0"), ("192.0.2.", "D\0"), ("10.", "x"), ("", "+A=b\0")]
         {
             writer.add(key.as_bytes(), value.as_bytes()).unwrap();
         }

@@ -48,6 +48,8 @@ pub(super) struct Server {
     /// Connections whose PROXY header has not all arrived.
     pending: Vec<Pending>,
     accept_again: Option<Instant>,
+    /// That descriptors have run out has been said, and is still so.
+    exhausted: bool,
     ending: bool,
     /// The count in the last status line.
     said: Option<usize>,
@@ -85,6 +87,7 @@ impl Server {
             connections: Connections::new(usize::MAX, usize::MAX),
             pending: Vec::new(),
             accept_again: None,
+            exhausted: false,
             ending: false,
             said: None,
         }
@@ -260,10 +263,14 @@ impl Server {
                 }
                 Ok(Some(accepted)) => self.begin(accepted),
                 Err(reason) => {
-                    self.log.error(format_args!("unable to accept: {reason}"));
+                    if !std::mem::replace(&mut self.exhausted, true) {
+                        self.log.error(format_args!("unable to accept: {reason}"));
+                    }
                     self.accept_again = Some(Instant::now() + EXHAUSTED);
+                    return;
                 }
             }
+            self.exhausted = false;
         }
     }
 
