@@ -15,7 +15,7 @@ use unix::signals::{Event, Signals};
 use super::connections::{Connections, EngineId};
 use super::program::{Peer, Program};
 use super::proxy::{Pending, Progress};
-use super::sockets::{Accepted, accept};
+use super::sockets::{self, Accepted, Listening, accept};
 use super::workers::{Reading, Worker, Workers};
 use super::{kill, rules};
 use crate::environment::Variables;
@@ -40,7 +40,7 @@ pub(super) struct Server {
     log: Log,
     signals: Signals,
     /// Empty once nothing new is taken.
-    listening: Vec<OwnedFd>,
+    listening: Vec<Listening>,
     program: Program,
     workers: Workers,
     policy: Policy,
@@ -67,7 +67,7 @@ impl Server {
     pub(super) fn new(
         log: Log,
         signals: Signals,
-        listening: Vec<OwnedFd>,
+        listening: Vec<Listening>,
         program: Program,
         workers: Workers,
     ) -> Self {
@@ -109,7 +109,7 @@ impl Server {
         self.workers.read_certificates().map_err(|reason| format!("keyholder: {reason}"))?;
         let mut announce = Some(ready);
         loop {
-            if self.ending && self.connections.count() == 0 {
+            if self.ending && self.connections.count() + self.pending.len() == 0 {
                 self.workers.retire_all();
                 if self.workers.all_gone() {
                     return Ok(());
@@ -211,12 +211,22 @@ impl Server {
                 }
                 Event::Terminate => {
                     self.ending = true;
-                    self.listening.clear();
-                    self.pending.clear();
+                    self.stop_listening();
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes nothing new, but what the system has taken in our name already: those
+    /// clients are connected, and a load balancer could not send them elsewhere.
+    fn stop_listening(&mut self) {
+        for at in 0..self.listening.len() {
+            if self.listening.get(at).is_some_and(sockets::close_queue) {
+                self.accept(at);
+            }
+        }
+        self.listening.clear();
     }
 
     /// Waits for all children that have ended.

@@ -9,10 +9,24 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::environment::{Variables, value};
 use crate::options::Options;
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub(super) struct Listening {
+    descriptor: OwnedFd,
+    /// It is the supervisor's.
+    passed: bool,
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
 
 /// Why there is no socket.
 #[derive(Debug)]
@@ -34,14 +48,15 @@ impl fmt::Display for Failure {
 }
 
 /// Opens what is to be listened on, not blocking.
-pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
+pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Listening>, Failure> {
     let passed = passed(variables)?;
     if !passed.is_empty() {
-        return Ok(passed);
+        let listening = |descriptor| Listening { descriptor, passed: true };
+        return Ok(passed.into_iter().map(listening).collect());
     }
     let address = SocketAddr::new(host(&options.host)?, port(&options.port)?);
     let bound = bound(address, options.backlog).map_err(|reason| Failure::new(address, reason))?;
-    Ok(vec![bound])
+    Ok(vec![Listening { descriptor: bound, passed: false }])
 }
 
 fn bound(address: SocketAddr, backlog: i32) -> rustix::io::Result<OwnedFd> {
@@ -114,9 +129,16 @@ fn unblock(socket: &OwnedFd) -> rustix::io::Result<()> {
     rustix::fs::fcntl_setfl(socket, flags | rustix::fs::OFlags::NONBLOCK)
 }
 
+/// Has the system take no more connections for the socket than are waiting now.
+/// Says whether it did: not for a socket of the supervisor's, whose queue is for
+/// whoever comes after us.
+pub(super) fn close_queue(socket: &Listening) -> bool {
+    !socket.passed && listen(&socket.descriptor, 0).is_ok()
+}
+
 /// The port of a listening socket.
-pub(super) fn local_port(socket: &OwnedFd) -> Option<u16> {
-    internet(getsockname(socket).ok()?).map(|address| address.port())
+pub(super) fn local_port(socket: &Listening) -> Option<u16> {
+    internet(getsockname(&socket.descriptor).ok()?).map(|address| address.port())
 }
 
 /// A connection: the socket and its two addresses.
@@ -128,10 +150,10 @@ pub(super) struct Accepted {
 }
 
 /// Takes a connection; none when there is no more for now.
-pub(super) fn accept(listening: &OwnedFd) -> io::Result<Option<Accepted>> {
+pub(super) fn accept(listening: &Listening) -> io::Result<Option<Accepted>> {
     use rustix::io::Errno;
     loop {
-        let (socket, remote) = match acceptfrom_with(listening, SocketFlags::CLOEXEC) {
+        let (socket, remote) = match acceptfrom_with(&listening.descriptor, SocketFlags::CLOEXEC) {
             Ok((socket, Some(remote))) => (socket, remote),
             Err(Errno::AGAIN) => return Ok(None),
             Err(reason @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {

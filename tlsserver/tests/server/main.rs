@@ -9,8 +9,10 @@
     reason = "a test that cannot go on ends"
 )]
 
+mod clients;
 mod faults;
 mod harness;
 mod jails;
+mod load_balancer;
 mod relay;
 mod service;
