@@ -12,13 +12,21 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod blocklist;
 pub mod checkpassword;
+pub mod checkpassword_reader;
+mod civil_time;
 pub mod control;
 pub mod escape;
 pub mod line;
 pub mod login;
+pub mod passwd_file;
+pub mod password_hash;
+pub mod relay;
 pub mod sasl;
 pub mod secret;
+pub mod smtp;
+pub mod tls_header;
 pub mod ucspi_rules;
 pub mod ucspi_tls;
 pub mod ucspi_tls_server;

@@ -46,7 +46,7 @@ impl Splitter {
     /// octets, judged by its beginning; it is held to [`LONGEST`].
     pub fn push(&mut self, input: &[u8], limit: impl Fn(&[u8]) -> usize) -> (usize, Pushed) {
         if self.done {
-            self.clear();
+            self.forget();
         }
         let feed = memchr::memchr(b'\n', input);
         let piece = input.get(..feed.unwrap_or(input.len())).unwrap_or_default();
@@ -81,7 +81,8 @@ impl Splitter {
         }
     }
 
-    fn clear(&mut self) {
+    /// Wipes the line, and is ready for the next.
+    pub fn forget(&mut self) {
         self.wipe();
         self.skipping = false;
         self.done = false;

@@ -204,3 +204,26 @@ fn when(
     let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, compare, value)?;
     SeccompRule::new(vec![condition])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::net::TcpListener;
+
+    /// Landlock binds only the thread here, so it can be seen without the filter,
+    /// which hides it otherwise (`tests/jail.rs` has the whole).
+    #[test]
+    fn landlock_alone_refuses_files_and_addresses() {
+        let here = std::env::current_exe().unwrap();
+        std::thread::spawn(move || {
+            assert!(File::open(&here).is_ok());
+            restrict_files_and_network().unwrap();
+            let refused = |done: io::Error| done.kind() == io::ErrorKind::PermissionDenied;
+            assert!(File::open(&here).is_err_and(refused));
+            assert!(TcpListener::bind("127.0.0.1:0").is_err_and(refused));
+        })
+        .join()
+        .unwrap();
+    }
+}

@@ -3,9 +3,25 @@
 //! The only package in which `unsafe` may stand; each place says why it holds.
 //! It decides nothing: what to do comes from `proto`, by way of the programs.
 
+pub mod blocklist;
+pub mod client;
+pub mod control;
+pub mod deadline;
+pub mod descriptor;
 pub mod descriptor_passing;
+pub mod environment;
+#[cfg(feature = "identity")]
+pub mod identity;
 #[cfg(feature = "jail")]
 pub mod jail;
 pub mod listen_fds;
+pub mod locked_file;
+pub mod log;
+pub mod password_fd;
+pub mod piped;
+pub mod process;
 #[cfg(feature = "signals")]
 pub mod signals;
+pub mod trusted_file;
+pub mod ucspi_tls;
+pub mod window;

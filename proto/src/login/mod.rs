@@ -70,8 +70,9 @@ pub enum Step<'a> {
     /// [`Login::tls_started`]. There is no way back; where it fails, the
     /// connection is over.
     StartTls,
-    /// Try this login, and tell [`Login::outcome`].
-    Login(&'a Attempt),
+    /// Try this login, and tell [`Login::outcome`]. Given once, so that the
+    /// password is gone when the driver drops it.
+    Login(Attempt),
     /// The session is over: exit with this code.
     End(u8),
 }
@@ -101,6 +102,8 @@ enum State {
     CheckTls,
     StartTls,
     Attempt(Attempt),
+    /// The attempt is with the driver.
+    LoggingIn,
     Ended(u8),
 }
 
@@ -133,7 +136,7 @@ impl Login {
     }
 
     /// The next step. Where it is not taken, the next call gives it again, but
-    /// for [`Step::Send`], which is given once.
+    /// for [`Step::Send`] and [`Step::Login`], which are given once.
     pub fn step(&mut self) -> Step<'_> {
         if self.sent {
             self.dialog.reply.clear();
@@ -143,12 +146,23 @@ impl Login {
             self.sent = true;
             return Step::Send(&self.dialog.reply);
         }
-        match &self.dialog.state {
-            State::Command | State::Exchange(_) => Step::NeedInput,
+        match core::mem::replace(&mut self.dialog.state, State::LoggingIn) {
+            State::Attempt(attempt) => Step::Login(attempt),
+            waiting => {
+                self.dialog.state = waiting;
+                self.waiting()
+            }
+        }
+    }
+
+    fn waiting(&self) -> Step<'_> {
+        match self.dialog.state {
             State::CheckTls => Step::CheckTls,
             State::StartTls => Step::StartTls,
-            State::Attempt(attempt) => Step::Login(attempt),
-            State::Ended(code) => Step::End(*code),
+            State::Ended(code) => Step::End(code),
+            State::Command | State::Exchange(_) | State::Attempt(_) | State::LoggingIn => {
+                Step::NeedInput
+            }
         }
     }
 
@@ -167,7 +181,10 @@ impl Login {
         let (taken, pushed) = splitter.push(input, |held| dialog.limit(held));
         match pushed {
             Pushed::NeedInput => {}
-            Pushed::Line => dialog.line(splitter.line()),
+            Pushed::Line => {
+                dialog.line(splitter.line());
+                splitter.forget();
+            }
             Pushed::TooLong => dialog.refuse(Refusal::LineTooLong),
         }
         taken

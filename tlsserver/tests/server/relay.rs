@@ -13,7 +13,7 @@ const MEGABYTES: usize = 8 << 20;
 
 /// Octets in which a lost or doubled piece shows.
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at / 251 ^ at) as u8).collect()
+    (0..length).map(|at| ((at / 251) ^ at) as u8).collect()
 }
 
 #[test]

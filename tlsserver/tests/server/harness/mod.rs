@@ -172,7 +172,10 @@ impl Drop for Server {
 
 /// What a process writes, line by line, while it runs.
 #[derive(Clone)]
-pub(crate) struct Log(Arc<(Mutex<(Vec<String>, bool)>, Condvar)>);
+pub(crate) struct Log(Arc<(Mutex<Written>, Condvar)>);
+
+/// The lines, and whether there will be no more.
+type Written = (Vec<String>, bool);
 
 impl Log {
     pub(crate) fn of(source: impl std::io::Read + Send + 'static) -> Self {

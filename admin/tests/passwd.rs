@@ -1,0 +1,214 @@
+//! `acceptutils passwd`, as built: by a program, by a person at a terminal, and the
+//! hash as Dovecot reads it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("acceptutils-{}-{test}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn users(&self) -> PathBuf {
+        self.0.join("users")
+    }
+
+    fn read(&self) -> String {
+        std::fs::read_to_string(self.users()).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// Runs `passwd FILE` with these further arguments, `input` on standard input.
+fn passwd(file: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(PROGRAM)
+        .arg("passwd")
+        .arg(file)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Who has seen enough may stop reading.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(output: &Output, line: &str) {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{line}\n"));
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[track_caller]
+fn fails(output: &Output, code: i32, text: &str) {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(text), "{text:?}: {output:?}");
+}
+
+/// Whether Dovecot takes `password` for the hash in this field.
+fn dovecot_takes(hash: &str, password: &str) -> bool {
+    let command = ["-O", "pw", "-t", hash, "-p", password];
+    Command::new("doveadm").args(command).output().unwrap().status.success()
+}
+
+fn installed_or_skip(test: &str, program: &str) -> bool {
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+        .any(|folder| folder.join(program).exists());
+    if !found {
+        let line = format!("SKIPPED: {test} needs {program}, see tests/packages\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+    found
+}
+
+#[test]
+fn a_new_file_a_new_user_another_password() {
+    let folder = Folder::new("new");
+    let file = folder.users();
+    let new = ["--stdin", "--uid", "1000", "--gid", "100", "--home", "/home/al", "al"];
+    succeeds(&passwd(&file, &new, "first\n"), &format!("added al to {}", file.display()));
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let first = folder.read();
+    assert!(first.starts_with("al:$argon2id$v=19$m=") && first.ends_with(":1000:100::/home/al:\n"));
+    let changed = passwd(&file, &["--stdin", "al"], "second");
+    succeeds(&changed, &format!("changed the password of al in {}", file.display()));
+    let second = folder.read();
+    assert!(second != first && second.ends_with(":1000:100::/home/al:\n"), "{second}");
+    let added = passwd(&file, &["bob", "--stdin"], "third\r\n");
+    assert!(String::from_utf8_lossy(&added.stdout).contains("without a uid"), "{added:?}");
+    assert!(folder.read().starts_with(&second));
+}
+
+#[test]
+fn dovecot_takes_the_password_and_no_other() {
+    if !installed_or_skip("dovecot_takes_the_password_and_no_other", "doveadm") {
+        return;
+    }
+    let folder = Folder::new("dovecot");
+    for password in ["secret", " a:b $ ", "pässwörd€"] {
+        passwd(&folder.users(), &["--stdin", "al"], &format!("{password}\n"));
+        let line = folder.read();
+        let hash = line.trim_end().strip_prefix("al:").unwrap();
+        let hash = format!("{{ARGON2ID}}{hash}");
+        assert!(dovecot_takes(&hash, password), "{password:?}: {hash}");
+        assert!(!dovecot_takes(&hash, "Secret"), "{hash}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_leaves_the_file_as_it_was() {
+    let folder = Folder::new("fail");
+    let file = folder.users();
+    let before = "# ours\nal:!:1:1::/home/al:\n";
+    std::fs::write(&file, before).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let run = |arguments: &[&str], input: &str| passwd(&file, arguments, input);
+    fails(&run(&["--stdin", "a:b"], "x\n"), 1, "acceptutils: unusable user name: a:b: ");
+    fails(&run(&["--stdin", "a\nb"], "x\n"), 1, "unusable user name: a\\x0ab: ");
+    fails(&run(&["--stdin", "al"], "\n"), 1, "unusable password: empty");
+    fails(&run(&["--stdin", "al"], ""), 1, "unusable password: empty");
+    fails(&run(&["--stdin", "al"], &"x".repeat(500)), 1, "unusable password: too long");
+    fails(&run(&["--stdin", "--home", "Maildir", "al"], "x"), 1, "unusable home folder: Maildir: ");
+    fails(&run(&["--stdin", "--uid", "1000", "al"], "x"), 2, "--gid");
+    fails(&run(&["--stdin", "--uid", "0", "--gid", "1", "al"], "x"), 2, "--uid");
+    fails(&run(&[], ""), 2, "USER");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o660)).unwrap();
+    fails(&run(&["--stdin", "al"], "x"), 1, "users: its group or others can write it");
+    assert_eq!(folder.read(), before);
+    let missing = folder.0.join("no/users");
+    fails(&passwd(&missing, &["--stdin", "al"], "x"), 1, "no/users: No such file or directory");
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left behind");
+}
+
+/// The program at a terminal, which `script` makes.
+struct Terminal {
+    script: Child,
+    output: BufReader<ChildStdout>,
+    seen: String,
+    device: String,
+}
+
+impl Terminal {
+    fn open(folder: &Folder) -> Self {
+        let command = format!("tty; {PROGRAM} passwd {} al", folder.users().display());
+        let mut script = Command::new("script")
+            .args(["-q", "-e", "-c", &command, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(script.stdout.take().unwrap());
+        let mut device = String::new();
+        output.read_line(&mut device).unwrap();
+        Self { script, output, seen: String::new(), device: device.trim().to_owned() }
+    }
+
+    /// Waits for a prompt, and for the echo to be off behind it; types a line.
+    fn answer(&mut self, prompt: &str, line: &str) {
+        while !self.seen.ends_with(prompt) {
+            let mut octet = [0];
+            self.output.read_exact(&mut octet).unwrap_or_else(|_| panic!("{}", self.seen));
+            self.seen.push(char::from(octet[0]));
+        }
+        while self.echoes() {
+            assert!(self.script.try_wait().unwrap().is_none(), "{}", self.seen);
+        }
+        writeln!(self.script.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn echoes(&self) -> bool {
+        let state = Command::new("stty").args(["-a", "-F", &self.device]).output().unwrap();
+        !String::from_utf8_lossy(&state.stdout).split_whitespace().any(|word| word == "-echo")
+    }
+
+    /// What was shown in all, and the exit code.
+    fn close(mut self) -> (String, Option<i32>) {
+        self.output.read_to_string(&mut self.seen).unwrap();
+        (self.seen, self.script.wait().unwrap().code())
+    }
+}
+
+#[test]
+fn a_person_is_asked_twice_and_sees_nothing() {
+    let test = "a_person_is_asked_twice_and_sees_nothing";
+    if !installed_or_skip(test, "script") || !installed_or_skip(test, "stty") {
+        return;
+    }
+    let folder = Folder::new("terminal");
+    let mut terminal = Terminal::open(&folder);
+    terminal.answer("New password for al: ", "correct horse");
+    terminal.answer("The same again: ", "correct horse");
+    let (shown, code) = terminal.close();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("added al to ") && !shown.contains("horse"), "{shown}");
+    assert!(folder.read().starts_with("al:$argon2id$"));
+
+    let mut terminal = Terminal::open(&folder);
+    let before = folder.read();
+    terminal.answer("New password for al: ", "correct horse");
+    terminal.answer("The same again: ", "wrong horse");
+    let (shown, code) = terminal.close();
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("the two passwords are not the same"), "{shown}");
+    assert_eq!(folder.read(), before);
+}

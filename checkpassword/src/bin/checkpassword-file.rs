@@ -1,0 +1,5 @@
+//! Checks a password against a users file and becomes the next program.
+
+fn main() -> std::process::ExitCode {
+    checkpassword::file::main()
+}

@@ -1,0 +1,5 @@
+//! Checks a password by PAM and becomes the next program.
+
+fn main() -> std::process::ExitCode {
+    checkpassword::pam::main()
+}

@@ -1,0 +1,72 @@
+//! The end of a good login, the same for both programs: take on the identity, go
+//! home, and become the next program. And its beginning: descriptor 3.
+
+use crate::failure::{Failure, Refusal};
+use proto::checkpassword::LIMIT;
+use proto::checkpassword_reader::Credentials;
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use unix::environment::Environment;
+use unix::identity::Identity;
+use unix::process::{Program, keep_out_of_core_files};
+
+/// The octets of descriptor 3, wiped when dropped.
+pub(crate) struct Record(unix::password_fd::Octets);
+
+impl Record {
+    /// Reads descriptor 3. Must come before the process opens anything.
+    pub(crate) fn read() -> Result<Self, Failure> {
+        keep_out_of_core_files();
+        unix::password_fd::read_password_fd(LIMIT).map(Self).map_err(Failure::NoRecord)
+    }
+
+    /// User and password, neither of them empty: an empty password may be right for
+    /// PAM, and is for nobody who comes over a network.
+    pub(crate) fn credentials(&self) -> Result<Credentials<'_>, Failure> {
+        let credentials = Credentials::decode(&self.0).map_err(Failure::BrokenRecord)?;
+        if credentials.user.is_empty() || credentials.password.is_empty() {
+            return Err(Failure::Refused(credentials.user.to_vec(), Refusal::Empty));
+        }
+        Ok(credentials)
+    }
+}
+
+/// A user who is let in.
+#[derive(Debug)]
+pub(crate) struct Login {
+    /// For `USER`.
+    pub(crate) user: OsString,
+    /// For `HOME`, and where the next program starts.
+    pub(crate) home: PathBuf,
+    /// For `SHELL`.
+    pub(crate) shell: OsString,
+}
+
+impl Login {
+    /// Becomes `next` as this user; returns only if that fails. `None` for the
+    /// identity: stay who we are.
+    pub(crate) fn enter(
+        &self,
+        identity: Option<Identity<'_>>,
+        mut environment: Environment,
+        next: &Program,
+    ) -> Result<Infallible, Failure> {
+        if let Some(identity) = identity {
+            let user = || self.user.clone().into_encoded_bytes();
+            identity.assume().map_err(|error| Failure::Identity(user(), error))?;
+        }
+        std::env::set_current_dir(&self.home)
+            .map_err(|error| Failure::Home(self.home.clone(), error))?;
+        for (name, value) in [
+            ("USER", self.user.as_os_str()),
+            ("HOME", self.home.as_os_str()),
+            ("SHELL", self.shell.as_os_str()),
+        ] {
+            environment.set(name.as_bytes(), Some(value.as_bytes()));
+        }
+        let error = next.become_it(&environment);
+        Err(Failure::Exec(next.name().clone(), error))
+    }
+}

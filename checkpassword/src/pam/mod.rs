@@ -1,0 +1,167 @@
+//! `checkpassword-pam [-s service] prog [arg ...]`: the system's accounts, by PAM.
+//!
+//! PAM runs in this very process. Its modules need root, as this program has it until
+//! it becomes the user; the password reaches them through memory; and nothing of them
+//! survives becoming the next program. The conversation answers from memory and so
+//! never waits for anybody.
+
+mod conversation;
+
+use crate::failure::{Failure, Refusal};
+use crate::login::{Login, Record};
+use crate::options;
+use conversation::PasswordOnly;
+use lexopt::Parser;
+use nonstick::items::{Items, ItemsMut};
+use nonstick::{AuthnFlags, ErrorCode, PamShared, Transaction, TransactionBuilder};
+use proto::checkpassword_reader::Credentials;
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::net::IpAddr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::ExitCode;
+use unix::environment::Environment;
+use unix::identity::{Groups, Identity, SystemUser};
+
+const USAGE: &str = "checkpassword-pam [-s service] prog [arg ...]";
+const DEFAULT_SERVICE: &str = "checkpassword";
+
+/// The whole program. Returns only if the login did not happen.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Err(failure) = run();
+    failure.report("checkpassword-pam")
+}
+
+fn run() -> Result<Infallible, Failure> {
+    let usage = |error| Failure::Usage(USAGE, error);
+    let (service, next) = options::parse(Parser::from_env(), 's').map_err(usage)?;
+    let environment = Environment::inherited();
+    let service = service_name(service, &environment);
+    let record = Record::read()?;
+    let credentials = record.credentials()?;
+    // Asked before PAM is, so that nobody can use PAM to guess root's password: the
+    // time PAM takes would tell a right guess from a wrong one.
+    refuse_root(credentials.user)?;
+    let user = authenticate(&service, &credentials, environment.get(b"TCPREMOTEIP"))?;
+    drop(record);
+    let known = refuse_root(&user)?;
+    let known = known.ok_or_else(|| Failure::Refused(user.clone(), Refusal::Unknown))?;
+    // PAM hands over a C string, so there is no NUL in it.
+    let name =
+        CString::new(user.clone()).map_err(|_| Failure::Refused(user.clone(), Refusal::Unknown))?;
+    let login = Login {
+        user: OsString::from_vec(user),
+        home: known.home,
+        shell: known.shell.into_os_string(),
+    };
+    let groups = Groups::OfUser(&name);
+    login.enter(Some(Identity { uid: known.uid, gid: known.gid, groups }), environment, &next)
+}
+
+/// The option's, else the environment's, else our own.
+fn service_name(option: Option<OsString>, environment: &Environment) -> OsString {
+    let given = || environment.get(b"PAM_SERVICE").map(|name| OsStr::from_bytes(name).to_owned());
+    option.or_else(given).filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_SERVICE.into())
+}
+
+/// Looks the user up in the system's user database; refuses uid 0 and gid 0. A name
+/// that is not UTF-8 is nobody's.
+fn refuse_root(user: &[u8]) -> Result<Option<SystemUser>, Failure> {
+    let Ok(name) = std::str::from_utf8(user) else { return Ok(None) };
+    let known =
+        SystemUser::named(name).map_err(|error| Failure::UserDatabase(user.to_vec(), error))?;
+    match known {
+        Some(known) if known.uid == 0 || known.gid == 0 => {
+            Err(Failure::Refused(user.to_vec(), Refusal::Root))
+        }
+        known => Ok(known),
+    }
+}
+
+/// Asks PAM whether the password is right and the account open; gives the user that
+/// PAM settled on, which need not be the one that was asked for.
+fn authenticate(
+    service: &OsStr,
+    credentials: &Credentials<'_>,
+    remote: Option<&[u8]>,
+) -> Result<Vec<u8>, Failure> {
+    let user = credentials.user;
+    let failed =
+        |asked| move |code: ErrorCode| Failure::Pam(asked, user.to_vec(), code.to_string());
+    let conversation = PasswordOnly::new(credentials.password);
+    let asked_more = conversation.asked_more();
+    let mut transaction = TransactionBuilder::new_with_service(service)
+        .username(OsStr::from_bytes(user))
+        .build(conversation)
+        .map_err(failed("start"))?;
+    if let Some(address) = peer_address(remote) {
+        transaction
+            .items_mut()
+            .set_remote_host(Some(&address))
+            .map_err(failed("naming the remote host"))?;
+    }
+    transaction
+        .authenticate(AuthnFlags::DISALLOW_NULL_AUTHTOK)
+        .map_err(|code| answer(user, "authenticate", code, asked_more.get()))?;
+    transaction
+        .account_management(AuthnFlags::DISALLOW_NULL_AUTHTOK)
+        .map_err(|code| answer(user, "account", code, asked_more.get()))?;
+    let settled = transaction.items().user().map_err(failed("settling on a user"))?;
+    let settled = settled.ok_or_else(|| failed("settling on a user")(ErrorCode::UserUnknown))?;
+    Ok(settled.into_vec())
+}
+
+/// PAM's "no" apart from PAM's trouble. The same code for everything that depends on
+/// the user; trouble is what meets all users alike.
+fn answer(user: &[u8], asked: &'static str, code: ErrorCode, asked_more: bool) -> Failure {
+    match code {
+        // The second: kinds of questions that the binding refuses by itself.
+        _ if asked_more || code == ErrorCode::ConversationError => {
+            Failure::Refused(user.to_vec(), Refusal::PamAsked(code.to_string()))
+        }
+        ErrorCode::OpenError
+        | ErrorCode::SymbolError
+        | ErrorCode::ServiceError
+        | ErrorCode::SystemError
+        | ErrorCode::BufferError
+        | ErrorCode::AuthInfoUnavailable
+        | ErrorCode::TryAgain
+        | ErrorCode::Abort => Failure::Pam(asked, user.to_vec(), code.to_string()),
+        code => Failure::Refused(user.to_vec(), Refusal::Pam(code.to_string())),
+    }
+}
+
+/// The client's address for `PAM_RHOST`. One that IPv6 merely wraps is the IPv4 one,
+/// so that who counts by address counts it once.
+fn peer_address(remote: Option<&[u8]>) -> Option<OsString> {
+    let remote = remote.filter(|address| !address.is_empty())?;
+    let address = str::from_utf8(remote).ok().and_then(|text| text.parse::<IpAddr>().ok());
+    Some(match address {
+        Some(address) => address.to_canonical().to_string().into(),
+        None => OsStr::from_bytes(remote).to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peers_address_as_those_who_count_it_want_it() {
+        let shown = |address: &str| peer_address(Some(address.as_bytes()));
+        assert_eq!(shown("192.0.2.1"), Some("192.0.2.1".into()));
+        assert_eq!(shown("::ffff:192.0.2.1"), Some("192.0.2.1".into()));
+        assert_eq!(shown("2001:db8::1"), Some("2001:db8::1".into()));
+        assert_eq!(shown("fe80::1%eth0"), Some("fe80::1%eth0".into()));
+        assert_eq!(shown(""), None);
+        assert_eq!(peer_address(None), None);
+    }
+
+    #[test]
+    fn root_is_refused_before_pam_is_asked() {
+        assert!(matches!(refuse_root(b"root"), Err(Failure::Refused(_, Refusal::Root))));
+        assert!(matches!(refuse_root(b"no such user"), Ok(None)));
+        assert!(matches!(refuse_root(b"\xff"), Ok(None)));
+    }
+}

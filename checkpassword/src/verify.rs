@@ -1,0 +1,70 @@
+//! Computes password hashes, by the library for each kind.
+//!
+//! Which kind a text is, and that it is whole, was decided in `proto`. All of the
+//! libraries compare in constant time.
+
+use argon2::Argon2;
+use argon2::password_hash::{Error, PasswordVerifier};
+use proto::password_hash::{PasswordHash, Scheme};
+use sha_crypt::ShaCrypt;
+use std::hint::black_box;
+use yescrypt::Yescrypt;
+
+/// Why there is no answer to whether a password fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Incomputable {
+    /// The library does not take the parameters.
+    Parameters,
+    /// There is not enough memory.
+    Memory,
+}
+
+/// Whether `password` is the one that `hash` was made of.
+pub(crate) fn fits(hash: &PasswordHash<'_>, password: &[u8]) -> Result<bool, Incomputable> {
+    require_memory(memory_for(hash)?)?;
+    let text = hash.as_str();
+    match hash.scheme() {
+        Scheme::Argon2id => verdict(Argon2::default().verify_password(password, text)),
+        Scheme::Sha512Crypt | Scheme::Sha256Crypt => {
+            verdict(ShaCrypt::default().verify_password(password, text))
+        }
+        Scheme::Yescrypt => verdict(Yescrypt::default().verify_password(password, text)),
+        Scheme::Bcrypt => bcrypt::verify(password, text).map_err(|_| Incomputable::Parameters),
+    }
+}
+
+fn verdict(result: Result<(), Error>) -> Result<bool, Incomputable> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(Error::PasswordInvalid) => Ok(false),
+        Err(_) => Err(Incomputable::Parameters),
+    }
+}
+
+/// Octets that computing takes in one piece, and room for what is small.
+fn memory_for(hash: &PasswordHash<'_>) -> Result<usize, Incomputable> {
+    const SMALL: u64 = 1 << 20;
+    let unknown = Incomputable::Parameters;
+    let large = match hash.scheme() {
+        Scheme::Argon2id => {
+            let parameters: argon2::Params = hash.parameters().parse().map_err(|_| unknown)?;
+            u64::from(parameters.m_cost()) * 1024
+        }
+        Scheme::Yescrypt => {
+            let parameters: yescrypt::Params = hash.parameters().parse().map_err(|_| unknown)?;
+            parameters.n().saturating_mul(128 * u64::from(parameters.r()))
+        }
+        Scheme::Bcrypt | Scheme::Sha512Crypt | Scheme::Sha256Crypt => 0,
+    };
+    usize::try_from(large.saturating_add(SMALL)).map_err(|_| Incomputable::Memory)
+}
+
+/// Asks for the memory and gives it back. The libraries end the process where they
+/// get none, which would read as a crash; a limit on memory, as daemons are often run
+/// under, is trouble that may pass.
+fn require_memory(octets: usize) -> Result<(), Incomputable> {
+    let mut memory: Vec<u8> = Vec::new();
+    let there = memory.try_reserve_exact(octets);
+    black_box(&memory);
+    there.map_err(|_| Incomputable::Memory)
+}

@@ -1,0 +1,95 @@
+//! The interface itself, which is the same for both programs: how they are called,
+//! what they read, what they answer.
+
+use crate::support::{Caller, Folder};
+
+/// Both programs, with options that let them start.
+fn programs(folder: &Folder) -> [(&'static str, Vec<String>); 2] {
+    let users = folder.write("users", "").into_os_string().into_string().unwrap();
+    [
+        ("checkpassword-file", vec!["-f".into(), users]),
+        ("checkpassword-pam", vec!["-s".into(), "checkpassword-test".into()]),
+    ]
+}
+
+#[test]
+fn wrongly_called() {
+    let folder = Folder::new();
+    for (program, options) in programs(&folder) {
+        let run = |arguments: &[&str]| {
+            Caller::new(&folder, program, arguments).record(b"alice\0secret\0\0").run()
+        };
+        let usage = format!("{program}: usage: {program} ");
+        run(&[]).fails(2, &usage);
+        run(&["-x", "true"]).fails(2, &usage);
+        run(&["--help"]).fails(2, &usage);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        run(&options).fails(2, ": no program to run");
+    }
+    Caller::new(&folder, "checkpassword-file", ["true"]).run().fails(2, ": no -f FILE");
+}
+
+#[test]
+fn no_descriptor_3() {
+    let folder = Folder::new();
+    for (program, options) in programs(&folder) {
+        let output = std::process::Command::new(folder.path(program))
+            .args(options)
+            .arg("true")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(": unable to read user and password: fd 3: "), "{stderr}");
+    }
+}
+
+#[test]
+fn broken_input() {
+    let folder = Folder::new();
+    let mut long = b"alice\0".to_vec();
+    long.resize(510, b'x');
+    long.extend(b"\0\0");
+    assert_eq!(long.len(), 512);
+    for (program, options) in programs(&folder) {
+        let run = |record: &[u8]| {
+            let arguments = options.iter().map(String::as_str).chain(["true"]);
+            Caller::new(&folder, program, arguments).record(record).run()
+        };
+        for record in [&b""[..], b"alice", b"alice\0secret", b"alice\0secret\0", b"\0secret\0x"] {
+            run(record).fails(2, ": broken input: fd 3: ends before");
+        }
+        let mut over = long.clone();
+        over.push(0);
+        run(&over).fails(2, ": broken input: fd 3: more than 512 bytes");
+        over.resize(100_000, 0);
+        run(&over).fails(2, ": broken input: fd 3: more than 512 bytes");
+        run(&long).fails(1, ": login refused: alice: ");
+    }
+}
+
+#[test]
+fn empty_users_and_passwords_are_refused() {
+    let folder = Folder::new();
+    for (program, options) in programs(&folder) {
+        for (user, password) in [("", "secret"), ("alice", ""), ("", "")] {
+            let arguments = options.iter().map(String::as_str).chain(["true"]);
+            Caller::new(&folder, program, arguments)
+                .login(user, password)
+                .fails(1, &format!("{program}: login refused: {user}: empty user or password"));
+        }
+    }
+}
+
+#[test]
+fn names_cannot_forge_a_log_line() {
+    let folder = Folder::new();
+    for (program, options) in programs(&folder) {
+        let arguments = options.iter().map(String::as_str).chain(["true"]);
+        Caller::new(&folder, program, arguments)
+            .record(b"a\nb\\\x1b\xff\0secret\0\0")
+            .run()
+            .fails(1, &format!("{program}: login refused: a\\x0ab\\x5c\\x1b\\xff: "));
+    }
+}

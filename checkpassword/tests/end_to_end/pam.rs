@@ -1,0 +1,243 @@
+//! `checkpassword-pam` with the system's own PAM and accounts made for the test.
+
+use crate::support::{Account, Caller, Folder, Ran, installed_or_skip, root_or_skip, tool};
+use std::path::PathBuf;
+
+/// A PAM service of the test's own, removed at the end.
+struct Service(PathBuf);
+
+impl Service {
+    fn new(folder: &Folder, content: &str) -> Self {
+        let path = PathBuf::from("/etc/pam.d").join(folder.0.file_name().unwrap());
+        std::fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    /// The one that we ship.
+    fn shipped(folder: &Folder) -> Self {
+        Self::new(folder, include_str!("../../../contrib/pam.d/checkpassword"))
+    }
+
+    fn name(&self) -> &str {
+        self.0.file_name().unwrap().to_str().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Builds the module that does what Debian's do not; what goes before its arguments.
+fn stand_in(folder: &Folder) -> String {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pam_stand_in.c");
+    let module = folder.path("pam_stand_in.so");
+    let module = module.to_str().unwrap();
+    tool(&["cc", "-shared", "-fPIC", "-o", module, source], "");
+    format!("auth required {module}")
+}
+
+fn login(folder: &Folder, service: &Service, user: &str, password: &str) -> Ran {
+    let look = "id -u; id -g; id -G; pwd; echo $USER:$HOME:$SHELL; \
+                [ ! -e /proc/$$/fd/3 ] && echo closed";
+    let arguments = ["-s", service.name(), "sh", "-c", look];
+    Caller::new(folder, "checkpassword-pam", arguments).login(user, password)
+}
+
+#[test]
+fn a_real_account_logs_in() {
+    if !root_or_skip("a_real_account_logs_in") {
+        return;
+    }
+    let folder = Folder::new();
+    let service = Service::shipped(&folder);
+    let account = Account::new(&["-G", "mail,games", "-s", "/bin/dash"], "s:cret wörd");
+    let ran = login(&folder, &service, &account.name, "s:cret wörd");
+    let expected = format!(
+        "{}\n{}\n{}\n/home/{name}\n{name}:/home/{name}:/bin/dash\nclosed\n",
+        account.id("-u"),
+        account.id("-g"),
+        account.id("-G"),
+        name = account.name,
+    );
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), &*expected, ""));
+    assert_eq!(account.id("-G").split(' ').count(), 3, "the groups were there to be taken on");
+}
+
+#[test]
+fn who_is_not_let_in() {
+    if !root_or_skip("who_is_not_let_in") {
+        return;
+    }
+    let folder = Folder::new();
+    let service = Service::shipped(&folder);
+    let account = Account::new(&[], "secret");
+    let refused = |password: &str| {
+        let line = format!("checkpassword-pam: login refused: {}: ", account.name);
+        login(&folder, &service, &account.name, password).fails(1, &line);
+    };
+    refused("Secret");
+    refused("secret1");
+    account.change(&["chage", "-d", "0"]);
+    refused("secret");
+    account.change(&["chage", "-d", "-1", "-E", "1"]);
+    refused("secret");
+    account.change(&["chage", "-E", "-1"]);
+    assert_eq!(login(&folder, &service, &account.name, "secret").code, Some(0));
+    account.change(&["usermod", "-L"]);
+    refused("secret");
+    account.change(&["passwd", "-q", "-d"]);
+    refused("secret");
+    login(&folder, &service, "no-such-user", "secret").fails(1, "login refused: no-such-user: ");
+}
+
+/// With the right password; and PAM, which would be content, is not even asked.
+#[test]
+fn root_by_any_name_is_refused() {
+    if !root_or_skip("root_by_any_name_is_refused") {
+        return;
+    }
+    let folder = Folder::new();
+    let asked = folder.path("asked");
+    let note = format!(
+        "auth required pam_exec.so quiet /usr/bin/touch {}\nauth required pam_permit.so\n\
+         account required pam_permit.so\n",
+        asked.display()
+    );
+    let service = Service::new(&folder, &note);
+    let alias = Account::new(&["-o", "-u", "0"], "secret");
+    let group = Account::new(&["-g", "0"], "secret");
+    for user in ["root", &alias.name, &group.name] {
+        let line = format!("login refused: {user}: uid 0 and gid 0 are never served");
+        login(&folder, &service, user, "secret").fails(1, &line);
+    }
+    assert!(!asked.exists());
+    let account = Account::new(&[], "secret");
+    assert_eq!(login(&folder, &service, &account.name, "secret").code, Some(0));
+    assert!(asked.exists(), "the note is taken when PAM is asked");
+}
+
+#[test]
+fn pam_knows_service_user_and_address() {
+    if !root_or_skip("pam_knows_service_user_and_address") {
+        return;
+    }
+    let folder = Folder::new();
+    let log = folder.path("log");
+    let script = format!(
+        "#!/bin/sh\necho $PAM_TYPE $PAM_SERVICE $PAM_USER $PAM_RHOST >>{}\n",
+        log.display()
+    );
+    let script = folder.write("note", &script);
+    folder.set_mode("note", 0o755);
+    let note = format!(
+        "auth required pam_unix.so\nauth required pam_exec.so quiet {0}\n\
+         account required pam_exec.so quiet {0}\n",
+        script.display()
+    );
+    let service = Service::new(&folder, &note);
+    let account = Account::new(&[], "secret");
+    let by_environment = Caller::new(&folder, "checkpassword-pam", ["true"])
+        .env("PAM_SERVICE", service.name())
+        .env("TCPREMOTEIP", "::ffff:192.0.2.7")
+        .login(&account.name, "secret");
+    assert_eq!(by_environment.code, Some(0), "{by_environment:?}");
+    let by_option = Caller::new(&folder, "checkpassword-pam", ["-s", service.name(), "true"])
+        .env("PAM_SERVICE", "no-such-service")
+        .login(&account.name, "secret");
+    assert_eq!(by_option.code, Some(0), "{by_option:?}");
+    let (service, user) = (service.name(), &account.name);
+    let expected = format!(
+        "auth {service} {user} 192.0.2.7\naccount {service} {user} 192.0.2.7\n\
+         auth {service} {user}\naccount {service} {user}\n"
+    );
+    assert_eq!(std::fs::read_to_string(log).unwrap(), expected);
+}
+
+#[test]
+fn trouble_that_may_pass() {
+    if !root_or_skip("trouble_that_may_pass") {
+        return;
+    }
+    let folder = Folder::new();
+    let account = Account::new(&[], "secret");
+    let line = format!(": {}: ", account.name);
+    let broken = "auth required pam_no_such_module.so\naccount required pam_permit.so\n";
+    let service = Service::new(&folder, broken);
+    login(&folder, &service, &account.name, "secret").fails(111, &line);
+    drop(service);
+    let service = Service::shipped(&folder);
+    std::fs::remove_dir_all(format!("/home/{}", account.name)).unwrap();
+    login(&folder, &service, &account.name, "secret")
+        .fails(111, "unable to enter home folder: /home/");
+    let arguments = ["-s", service.name(), "no-such-program"];
+    std::fs::create_dir(format!("/home/{}", account.name)).unwrap();
+    Caller::new(&folder, "checkpassword-pam", arguments)
+        .login(&account.name, "secret")
+        .fails(111, "unable to run program: no-such-program: ");
+}
+
+/// PAM lets an ordinary user ask for its own account only; nobody else's can be taken on.
+#[test]
+fn an_ordinary_user_cannot_become_another() {
+    if !root_or_skip("an_ordinary_user_cannot_become_another") {
+        return;
+    }
+    let folder = Folder::new();
+    let permit = "auth required pam_permit.so\naccount required pam_permit.so\n";
+    let service = Service::new(&folder, permit);
+    let account = Account::new(&[], "secret");
+    Caller::new(&folder, "checkpassword-pam", ["-s", service.name(), "true"])
+        .run_by(54321)
+        .login(&account.name, "secret")
+        .fails(111, &format!("unable to take on identity: {}: ", account.name));
+}
+
+#[test]
+fn the_user_that_pam_settled_on_counts() {
+    let test = "the_user_that_pam_settled_on_counts";
+    if !root_or_skip(test) || !installed_or_skip(test, "cc") {
+        return;
+    }
+    let folder = Folder::new();
+    let module = stand_in(&folder);
+    let permit = "account required pam_permit.so\n";
+    let account = Account::new(&[], "secret");
+    let mapped = Service::new(&folder, &format!("{module} user={}\n{permit}", account.name));
+    let ran = login(&folder, &mapped, "alias@example.org", "secret");
+    assert_eq!(ran.stdout.lines().next(), Some(account.id("-u").as_str()), "{ran:?}");
+    let home = format!("{0}:/home/{0}:", account.name);
+    assert!(ran.stdout.contains(&home), "{ran:?}");
+    drop(mapped);
+    let root = Service::new(&folder, &format!("{module} user=root\n{permit}"));
+    login(&folder, &root, &account.name, "secret")
+        .fails(1, "login refused: root: uid 0 and gid 0 are never served");
+    drop(root);
+    let nobody = Service::new(&folder, &format!("{module} user=no-such-user\n{permit}"));
+    login(&folder, &nobody, &account.name, "secret")
+        .fails(1, "login refused: no-such-user: unknown user");
+}
+
+#[test]
+fn the_password_is_all_that_pam_can_have() {
+    let test = "the_password_is_all_that_pam_can_have";
+    if !root_or_skip(test) || !installed_or_skip(test, "cc") {
+        return;
+    }
+    let folder = Folder::new();
+    let module = stand_in(&folder);
+    let account = Account::new(&[], "secret");
+    let asked = |style: &str| {
+        let content = format!("{module} ask={style}\naccount required pam_permit.so\n");
+        login(&folder, &Service::new(&folder, &content), &account.name, "secret")
+    };
+    for style in ["shown", "radio"] {
+        let line = format!("{}: PAM asked for something other than the password", account.name);
+        asked(style).fails(1, &line);
+    }
+    for style in ["hidden", "text", "error"] {
+        let ran = asked(style);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{style}: {ran:?}");
+    }
+}

@@ -1,0 +1,251 @@
+//! A folder, a run of a program, a real account: what the tests are made of.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// One number for each call, so that tests that run side by side share no names.
+fn unique() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A folder that everybody may enter, with both programs in it, removed at the end.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("checkpassword-{}", unique()));
+        std::fs::create_dir(&path).unwrap();
+        let folder = Self(path);
+        folder.set_mode("", 0o755);
+        // The build's own folder may be closed to the users that the tests become.
+        for (name, built) in [
+            ("checkpassword-file", env!("CARGO_BIN_EXE_checkpassword-file")),
+            ("checkpassword-pam", env!("CARGO_BIN_EXE_checkpassword-pam")),
+        ] {
+            std::fs::copy(built, folder.0.join(name)).unwrap();
+            folder.set_mode(name, 0o755);
+        }
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file that anybody may read and only its owner may write.
+    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        self.set_mode(name, 0o644);
+        path
+    }
+
+    pub(crate) fn set_mode(&self, name: &str, mode: u32) {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(self.path(name), permissions).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The login did not happen, with this code and this line for the administrator.
+    #[track_caller]
+    pub(crate) fn fails(&self, code: i32, line: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert_eq!(self.stdout, "", "nothing on standard output");
+        assert!(self.stderr.ends_with('\n') && self.stderr.lines().count() == 1, "{self:?}");
+        assert!(self.stderr.contains(line), "{line:?} is not in {self:?}");
+    }
+}
+
+/// A program to be run with something on descriptor 3.
+pub(crate) struct Caller {
+    command: Command,
+    record: Vec<u8>,
+}
+
+impl Caller {
+    /// `arguments` of `program` in `folder`, to log in `user` with `password`.
+    pub(crate) fn new<A: AsRef<OsStr>>(
+        folder: &Folder,
+        program: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::of(folder.path(program), arguments)
+    }
+
+    /// Any command, to be given descriptor 3.
+    pub(crate) fn of<A: AsRef<OsStr>>(
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "exec \"$@\" 3<&0 </dev/null", "sh"]);
+        command.arg(program).args(arguments);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        Self { command, record: Vec::new() }
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Runs it as an ordinary user; the caller must be root.
+    pub(crate) fn run_by(self, uid: u32) -> Self {
+        let id = uid.to_string();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
+        command.arg(self.command.get_program()).args(self.command.get_args());
+        command.env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        Self { command, record: self.record }
+    }
+
+    pub(crate) fn record(mut self, record: &[u8]) -> Self {
+        self.record = record.to_vec();
+        self
+    }
+
+    pub(crate) fn login(self, user: &str, password: &str) -> Ran {
+        let record = format!("{user}\0{password}\0\0");
+        let ran = self.record(record.as_bytes()).run();
+        // Shorter ones may be words of our own messages.
+        assert!(password.len() < 10 || !ran.stderr.contains(password), "{ran:?}");
+        ran
+    }
+
+    pub(crate) fn run(mut self) -> Ran {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap();
+        // Who stops reading early is within its rights.
+        let _ = child.stdin.take().unwrap().write_all(&self.record);
+        Ran::new(child.wait_with_output().unwrap())
+    }
+}
+
+/// Runs one of the system's tools with this on its standard input; its output,
+/// without the newline.
+pub(crate) fn tool(command: &[&str], input: &str) -> String {
+    let mut child = Command::new(command[0])
+        .args(&command[1..])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned()
+}
+
+pub(crate) fn own_uid() -> u32 {
+    tool(&["id", "-u"], "").parse().unwrap()
+}
+
+/// Past the test runner, which keeps what a passing test prints to itself.
+fn skipped(why: &str) {
+    let _ = std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes());
+}
+
+/// Whether the test can go on; says loudly if not.
+pub(crate) fn root_or_skip(test: &str) -> bool {
+    let root = own_uid() == 0;
+    if !root {
+        skipped(&format!("{test} needs root"));
+    }
+    root
+}
+
+/// Whether a program of some package is there; says loudly if not.
+pub(crate) fn installed_or_skip(test: &str, program: &str) -> bool {
+    let found = Path::new(program).is_absolute() && Path::new(program).exists()
+        || std::env::split_paths(&std::env::var_os("PATH").unwrap())
+            .any(|folder| folder.join(program).exists());
+    if !found {
+        skipped(&format!("{test} needs {program}, see tests/packages"));
+    }
+    found
+}
+
+/// The tools that write the system's user database lock one another out, and give up
+/// after some time: one at a time, then.
+static DATABASE: Mutex<()> = Mutex::new(());
+
+fn on_database(command: &[&str], input: &str) -> String {
+    let _one_at_a_time = DATABASE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    tool(command, input)
+}
+
+/// A real account of the system, removed at the end.
+pub(crate) struct Account {
+    pub(crate) name: String,
+}
+
+impl Account {
+    /// Makes an account with a home folder; `options` as of useradd(8).
+    pub(crate) fn new(options: &[&str], password: &str) -> Self {
+        let account = Self { name: format!("cpw{}", unique()) };
+        on_database(&[&["useradd", "-m"], options, &[account.name.as_str()]].concat(), "");
+        account.set_password(&[], password);
+        account
+    }
+
+    /// Sets the password; `options` as of chpasswd(8).
+    pub(crate) fn set_password(&self, options: &[&str], password: &str) {
+        let line = format!("{}:{password}\n", self.name);
+        on_database(&[&["chpasswd"], options].concat(), &line);
+    }
+
+    /// Runs a tool on the account, such as `usermod -L`.
+    pub(crate) fn change(&self, command: &[&str]) {
+        on_database(&[command, &[self.name.as_str()]].concat(), "");
+    }
+
+    /// The hash that stands in `/etc/shadow`.
+    pub(crate) fn hash(&self) -> String {
+        let line = tool(&["getent", "shadow", &self.name], "");
+        line.split(':').nth(1).unwrap().to_owned()
+    }
+
+    pub(crate) fn id(&self, option: &str) -> String {
+        tool(&["id", option, &self.name], "")
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let _one_at_a_time = DATABASE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = Command::new("userdel").args(["-r", "-f", &self.name]).output();
+    }
+}

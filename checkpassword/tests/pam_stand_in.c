@@ -1,0 +1,52 @@
+/* A PAM module for the tests, which does what the real ones at hand do not: settle on
+ * another user, and ask for something other than the password. Not for use.
+ *
+ * user=NAME  settle on this user
+ * ask=STYLE  ask a question: hidden, shown or radio; say something: text or error
+ * Without arguments it succeeds. */
+#include <stdlib.h>
+#include <string.h>
+#include <security/pam_modules.h>
+#include <security/pam_appl.h>
+
+static int style_of(const char *name)
+{
+    if (!strcmp(name, "hidden")) return PAM_PROMPT_ECHO_OFF;
+    if (!strcmp(name, "shown")) return PAM_PROMPT_ECHO_ON;
+    if (!strcmp(name, "radio")) return PAM_RADIO_TYPE;
+    if (!strcmp(name, "error")) return PAM_ERROR_MSG;
+    return PAM_TEXT_INFO;
+}
+
+static int ask(pam_handle_t *pamh, const char *name)
+{
+    const struct pam_conv *conv = NULL;
+    struct pam_message message = { style_of(name), "What now? " };
+    const struct pam_message *messages = &message;
+    struct pam_response *response = NULL;
+    int result = pam_get_item(pamh, PAM_CONV, (const void **)&conv);
+    if (result != PAM_SUCCESS) return result;
+    result = conv->conv(1, &messages, &response, conv->appdata_ptr);
+    if (response) {
+        free(response->resp);
+        free(response);
+    }
+    return result;
+}
+
+int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    int result = PAM_SUCCESS;
+    (void)flags;
+    for (int i = 0; i < argc && result == PAM_SUCCESS; i++) {
+        if (!strncmp(argv[i], "user=", 5)) result = pam_set_item(pamh, PAM_USER, argv[i] + 5);
+        if (!strncmp(argv[i], "ask=", 4)) result = ask(pamh, argv[i] + 4);
+    }
+    return result;
+}
+
+int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+    (void)pamh, (void)flags, (void)argc, (void)argv;
+    return PAM_SUCCESS;
+}

@@ -1,0 +1,166 @@
+//! A users file with one password more, or another one.
+//!
+//! Everything else stays as it stands there, to the octet: comments, order, fields
+//! that are not ours. Called by `acceptutils passwd`.
+
+use super::{Entry, content};
+use alloc::vec::Vec;
+
+/// What a new entry holds besides user and hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewFields<'a> {
+    /// User and group id; without them only an ordinary user serves the entry.
+    pub ids: Option<(u32, u32)>,
+    /// The home folder; empty for none.
+    pub home: &'a [u8],
+}
+
+/// What became of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A new entry stands at its end.
+    Added,
+    /// The hash of the entry that was there is another.
+    Changed,
+}
+
+/// Whether `field` can stand in a users file as the first of a line; `false` also
+/// for what the file's other readers would trip over.
+#[must_use]
+pub fn is_user(field: &[u8]) -> bool {
+    is_field(field) && !field.is_empty() && !field.starts_with(b"#")
+}
+
+/// Whether `field` can stand in a users file.
+#[must_use]
+pub fn is_field(field: &[u8]) -> bool {
+    !field.iter().any(|&octet| octet == b':' || octet.is_ascii_control())
+}
+
+/// The file with `hash` for `user`: in the first entry of that name, which is the
+/// one that counts, else in a new one. `new` is used for a new one only.
+///
+/// The caller has asked [`is_user`] and [`is_field`] about what it passes.
+#[must_use]
+pub fn with_hash(file: &[u8], user: &[u8], hash: &[u8], new: NewFields<'_>) -> (Vec<u8>, Change) {
+    let mut edited = Vec::with_capacity(file.len() + user.len() + hash.len() + 64);
+    let mut lines = file.split_inclusive(|&octet| octet == b'\n');
+    for line in lines.by_ref() {
+        if Entry::in_line(line).is_none_or(|entry| entry.user != user) {
+            edited.extend_from_slice(line);
+            continue;
+        }
+        edited.extend_from_slice(user);
+        edited.push(b':');
+        edited.extend_from_slice(hash);
+        edited.extend_from_slice(after_hash(line));
+        lines.for_each(|line| edited.extend_from_slice(line));
+        return (edited, Change::Changed);
+    }
+    if edited.last().is_some_and(|&last| last != b'\n') {
+        edited.push(b'\n');
+    }
+    push_entry(&mut edited, user, hash, new);
+    (edited, Change::Added)
+}
+
+/// The rest of a line, from the colon or the line end that ends the hash.
+fn after_hash(line: &[u8]) -> &[u8] {
+    let from = memchr::memchr_iter(b':', line).nth(1).unwrap_or(content(line).len());
+    line.get(from..).unwrap_or_default()
+}
+
+fn push_entry(file: &mut Vec<u8>, user: &[u8], hash: &[u8], new: NewFields<'_>) {
+    file.extend_from_slice(user);
+    file.push(b':');
+    file.extend_from_slice(hash);
+    if new.ids.is_some() || !new.home.is_empty() {
+        let ids = new.ids.map(|(uid, gid)| alloc::format!("{uid}:{gid}"));
+        file.push(b':');
+        file.extend_from_slice(ids.as_deref().unwrap_or(":").as_bytes());
+        file.extend_from_slice(b"::");
+        file.extend_from_slice(new.home);
+        file.push(b':');
+    }
+    file.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::passwd_file::{Lookup, RunsAs, entries};
+    use proptest::prelude::*;
+
+    fn edited(file: &str, user: &str) -> (std::string::String, Change) {
+        let (file, change) =
+            with_hash(file.as_bytes(), user.as_bytes(), b"HASH", NewFields::default());
+        (std::string::String::from_utf8(file).unwrap(), change)
+    }
+
+    #[test]
+    fn only_the_hash_changes() {
+        for (before, after) in [
+            (
+                "bob:old:1:2:Bob:/home/bob:/bin/sh:x=y:z\n",
+                "bob:HASH:1:2:Bob:/home/bob:/bin/sh:x=y:z\n",
+            ),
+            ("# bob:x\r\nal:a\r\nbob:old\r\n", "# bob:x\r\nal:a\r\nbob:HASH\r\n"),
+            ("bob:old:\nbob:older:\n", "bob:HASH:\nbob:older:\n"),
+            ("bob", "bob:HASH"),
+            ("bob\r\n\n", "bob:HASH\r\n\n"),
+            ("bob:\nal:a", "bob:HASH\nal:a"),
+            ("bob:stray\rreturn\n", "bob:HASH\n"),
+        ] {
+            assert_eq!(edited(before, "bob"), (after.into(), Change::Changed));
+        }
+    }
+
+    #[test]
+    fn a_new_user_comes_last() {
+        for (before, after) in [
+            ("", "bob:HASH\n"),
+            ("al:a\n", "al:a\nbob:HASH\n"),
+            ("al:a", "al:a\nbob:HASH\n"),
+            ("#bob:x\n:bob\nbobby:x\n", "#bob:x\n:bob\nbobby:x\nbob:HASH\n"),
+        ] {
+            assert_eq!(edited(before, "bob"), (after.into(), Change::Added));
+        }
+    }
+
+    #[test]
+    fn a_new_entry_can_be_served() {
+        let new = NewFields { ids: Some((1000, 100)), home: b"/home/bob" };
+        let (file, _) = with_hash(b"", b"bob", b"HASH", new);
+        assert_eq!(file, b"bob:HASH:1000:100::/home/bob:\n");
+        let account = entries(&file).next().unwrap().account(RunsAs::Root).unwrap();
+        assert_eq!((account.ids, account.home), (new.ids, new.home));
+        let (file, _) = with_hash(b"", b"bob", b"HASH", NewFields { ids: None, home: b"/h" });
+        let account = entries(&file).next().unwrap().account(RunsAs::User { uid: 1 }).unwrap();
+        assert_eq!((account.ids, account.home), (None, &b"/h"[..]));
+    }
+
+    #[test]
+    fn what_can_be_a_user() {
+        for user in ["bob", "bob@example.org", "b\u{f6}b", "a b"] {
+            assert!(is_user(user.as_bytes()), "{user}");
+        }
+        for user in ["", "#bob", "a:b", "a\nb", "a\rb", "a\0b", "a\x7f"] {
+            assert!(!is_user(user.as_bytes()), "{user:?}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the file, the user has the new hash and nobody else's changed.
+        #[test]
+        fn the_hash_is_found_again(file in "[ab:#\r\n]{0,40}", user in "[ab]{1,2}") {
+            let (edited, _) =
+                with_hash(file.as_bytes(), user.as_bytes(), b"HASH", NewFields::default());
+            let lookup = Lookup::new(&edited, user.as_bytes());
+            prop_assert_eq!(lookup.found.unwrap().0.hash, b"HASH");
+            let others = |file| -> Vec<_> {
+                entries(file).filter(|entry| entry.user != user.as_bytes()).collect()
+            };
+            prop_assert_eq!(others(file.as_bytes()), others(&edited));
+        }
+    }
+}

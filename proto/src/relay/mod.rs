@@ -1,0 +1,347 @@
+//! The relay dialog: what fixsmtpio does between a client and an SMTP server.
+//!
+//! Requests go one way ([`requests`]), replies the other ([`replies`]); each
+//! request that is passed on queues what its reply will be taken for, and each
+//! reply takes the oldest. Rules ([`rules`]) change requests and replies; message
+//! data passes untouched.
+//!
+//! The driver shows each side's input as a window that it keeps: what is not taken
+//! is shown again, from its beginning, with more behind it. So nothing is held
+//! here but small queues, and large data can go from the driver's window to the
+//! other side without a copy. Both queues are bounded: where one has no room, the
+//! side that would fill it has to wait.
+
+pub mod glob;
+mod outbox;
+mod replies;
+mod requests;
+pub mod rules;
+
+use crate::smtp::data::{BareNewline, Framing};
+use crate::ucspi_tls::Tls;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use outbox::Outbox;
+use rules::{Event, Group, Rules};
+
+/// The least that a driver's windows must be able to hold, in octets: the longest
+/// request, or line of a reply, with its line ending.
+pub const WINDOW: usize = 16 * 1024;
+
+/// Requests that may be waiting for their replies. More are not taken.
+const PENDING: usize = 1000;
+
+/// What the relay is told at its start.
+#[derive(Debug)]
+pub struct Settings {
+    /// The greeting; its first word is the host's name.
+    pub greeting: Vec<u8>,
+    /// The rules, told of the environment.
+    pub rules: Rules,
+    /// TLS at the start.
+    pub tls: Tls,
+    /// Whether authup stands before us (`AUTHUP_USER`): TLS was its business.
+    pub logged_in: bool,
+    /// What becomes of bare line feeds.
+    pub bare_newline: BareNewline,
+}
+
+/// What is seen going by, for a transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// A request as the client sent it, its secrets left out.
+    Request,
+    /// What the server gets for it.
+    RequestOn,
+    /// A line of a reply as the server sent it.
+    Reply,
+    /// A line of what the client gets for it.
+    ReplyOn,
+    /// Message data, or a chunk of it.
+    Data,
+}
+
+/// Somebody who looks on.
+pub trait Watch {
+    /// Is shown what goes by.
+    fn saw(&mut self, what: Seen, octets: &[u8]);
+}
+
+/// Nobody.
+impl Watch for () {
+    fn saw(&mut self, _what: Seen, _octets: &[u8]) {}
+}
+
+/// What was done with the client's window.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Take {
+    /// So many octets are taken; 0 where only [`Relay::to_server`] has grown.
+    Took(usize),
+    /// Send so many octets to the server as they are, behind all that is in
+    /// [`Relay::to_server`]; then they are taken.
+    Pass(usize),
+    /// There is not enough to go on with.
+    NeedInput,
+    /// The server, or room in a queue, has to be waited for.
+    Blocked,
+}
+
+/// What is to be done besides relaying.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing.
+    Relay,
+    /// Find out whether TLS can start, and tell [`Relay::tls_checked`].
+    CheckTls,
+    /// The client has been told to start TLS: drop what it sent in the clear,
+    /// start TLS, replace the server by a fresh one, and tell
+    /// [`Relay::tls_started`].
+    StartTls,
+    /// Close the server's pipes, wait for it, and exit: with this code, or else
+    /// with the server's own.
+    End(Option<u8>),
+}
+
+/// The relay.
+pub struct Relay<W> {
+    settings: Settings,
+    watch: W,
+    client: Client,
+    phase: Phase,
+    /// What the next replies answer.
+    pending: VecDeque<Pending>,
+    /// The reply that is coming in.
+    reply: Option<Reply>,
+    /// Its last line that goes to the client, held until it is known whether
+    /// another follows.
+    held: Vec<u8>,
+    to_client: Outbox,
+    to_server: Outbox,
+    /// How much of the client's window is known to hold no line feed.
+    scanned: usize,
+    /// Whether the server takes BDAT.
+    chunking: bool,
+    /// What a fresh server said instead of a good greeting, and how to exit: the
+    /// answer to the client's next request.
+    unwelcome: Option<(Vec<u8>, Option<u8>)>,
+    /// What is said when all replies that are due are given; then the session ends.
+    last_words: Option<&'static [u8]>,
+    /// Whether the server's last reply asked for more of an AUTH exchange.
+    challenged: bool,
+    /// Whether the request at hand is part of one.
+    secret: bool,
+    /// The exit code that the client's closing asks for.
+    exit_at_eof: Option<u8>,
+}
+
+/// What the client's next octets are.
+enum Client {
+    /// A request.
+    Request,
+    /// The rest of a line that is too long.
+    LongLine,
+    /// Unknown until the reply to DATA is there.
+    AfterData,
+    /// A message's data.
+    Data(Framing),
+    /// So much of a BDAT chunk, to be passed on or to be dropped.
+    Chunk { left: u64, wanted: bool },
+    /// Not to be read: STARTTLS came, or what ends the session.
+    Unread,
+    /// Not to be passed on before the fresh server's greeting is there.
+    BeforeGreeting,
+    /// None: the client has closed.
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Relaying,
+    CheckTls,
+    StartTls,
+    Ended(Option<u8>),
+}
+
+/// What a reply answers.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    kind: Kind,
+    rules: Group,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Goes to the client as the rules have it.
+    Plain,
+    /// To EHLO: STARTTLS is advertised here.
+    Ehlo,
+    /// To DATA: 354 begins the message.
+    Data,
+    /// Becomes 530, as TLS must come first; then as the rules have it.
+    TlsFirst,
+    /// Is replaced by this, rules or no rules.
+    Fixed(&'static [u8]),
+    /// Is replaced by the answer to STARTTLS.
+    StartTls,
+    /// A fresh server's greeting, which the client does not expect.
+    FreshGreeting,
+}
+
+/// A reply that is coming in.
+struct Reply {
+    pending: Pending,
+    is_first: bool,
+    exit: Option<u8>,
+}
+
+impl<W: Watch> Relay<W> {
+    /// A relay that waits for the server's greeting.
+    #[must_use]
+    pub fn new(settings: Settings, watch: W) -> Self {
+        let greeting = Pending { kind: Kind::Plain, rules: settings.rules.group(&Event::Greeting) };
+        Self {
+            settings,
+            watch,
+            client: Client::Request,
+            phase: Phase::Relaying,
+            pending: VecDeque::from([greeting]),
+            reply: None,
+            held: Vec::new(),
+            to_client: Outbox::default(),
+            to_server: Outbox::default(),
+            scanned: 0,
+            chunking: false,
+            unwelcome: None,
+            last_words: None,
+            challenged: false,
+            secret: false,
+            exit_at_eof: None,
+        }
+    }
+
+    /// What is to be done besides relaying. [`Relay::to_client`] comes first.
+    #[must_use]
+    pub fn turn(&self) -> Turn {
+        match self.phase {
+            Phase::CheckTls => Turn::CheckTls,
+            Phase::StartTls if self.to_client.is_empty() => Turn::StartTls,
+            Phase::Ended(code) if self.to_client.is_empty() => Turn::End(self.exit_at_eof.or(code)),
+            _ => Turn::Relay,
+        }
+    }
+
+    /// What is to be sent to the client.
+    pub fn to_client(&mut self) -> &mut Outbox {
+        &mut self.to_client
+    }
+
+    /// What is to be sent to the server.
+    pub fn to_server(&mut self) -> &mut Outbox {
+        &mut self.to_server
+    }
+
+    /// Whether the client's input is to be read. After STARTTLS it is the TLS
+    /// server's.
+    #[must_use]
+    pub fn reads_client(&self) -> bool {
+        self.phase == Phase::Relaying && !matches!(self.client, Client::Unread | Client::Closed)
+    }
+
+    /// Whether the server's input is to be closed, once all is sent.
+    #[must_use]
+    pub const fn client_has_closed(&self) -> bool {
+        matches!(self.client, Client::Closed)
+    }
+
+    /// Whether nothing can go on before the client sends or reads.
+    #[must_use]
+    pub fn waits_for_client(&self) -> bool {
+        let server_is_done = self.pending.is_empty() && self.reply.is_none();
+        !self.to_client.is_empty() || (server_is_done && self.to_server.is_empty())
+    }
+
+    /// Answers [`Turn::CheckTls`].
+    pub fn tls_checked(&mut self, can_start: bool) {
+        if can_start {
+            self.tell_client(b"220 Ready to start TLS (#5.7.0)\r\n");
+            self.phase = Phase::StartTls;
+        } else {
+            self.tell_client(b"454 TLS temporarily not available (#4.7.0)\r\n");
+            self.phase = Phase::Relaying;
+            if matches!(self.client, Client::Unread) {
+                self.client = Client::Request;
+            }
+        }
+    }
+
+    /// Answers [`Turn::StartTls`]: a fresh server runs, and what was said before
+    /// counts for nothing. `is_set` tells which variables are set now.
+    pub fn tls_started(&mut self, is_set: impl Fn(&[u8]) -> bool) {
+        self.settings.tls = Tls::On;
+        self.settings.rules.set_environment(is_set);
+        let rules = self.settings.rules.group(&Event::Greeting);
+        self.pending.clear();
+        self.pending.push_back(Pending { kind: Kind::FreshGreeting, rules });
+        self.reply = None;
+        self.held.clear();
+        self.to_server.clear();
+        self.scanned = 0;
+        self.chunking = false;
+        self.challenged = false;
+        self.unwelcome = Some((Vec::new(), None));
+        self.client = Client::BeforeGreeting;
+        self.phase = Phase::Relaying;
+    }
+
+    /// The client has closed its sending side, with this much left in its window
+    /// that cannot be taken. Replies that are still to come are delivered.
+    pub fn client_closed(&mut self, left: &[u8]) {
+        if !self.client_has_closed() {
+            let rules = self.settings.rules.of(self.settings.rules.group(&Event::ClientEof));
+            let mut asked =
+                rules.iter().filter(|rule| rule.applies_to(left)).filter_map(|rule| rule.exit);
+            self.exit_at_eof = asked.next_back();
+            self.client = Client::Closed;
+            if self.unwelcome.is_some() && self.pending.is_empty() && self.reply.is_none() {
+                // Nobody is left to be told.
+                self.phase = Phase::Ended(None);
+            }
+        }
+    }
+
+    /// The client is gone: nothing can be sent to it any more.
+    pub fn client_gone(&mut self) {
+        self.client_closed(&[]);
+        self.to_client.clear();
+        self.phase = Phase::Ended(None);
+    }
+
+    /// The server has closed, with this much left in its window.
+    pub fn server_closed(&mut self, left: &[u8]) {
+        if !left.is_empty() {
+            self.reply_line(left);
+        }
+        if let Some(reply) = self.reply.take() {
+            self.finish(&reply, &[]);
+        }
+        // What it said instead of a greeting is still to be told.
+        let is_unwelcome = self.unwelcome.as_ref().is_some_and(|(answer, _)| !answer.is_empty());
+        let tells = is_unwelcome && !self.client_has_closed();
+        if !tells && !matches!(self.phase, Phase::Ended(_)) {
+            self.phase = Phase::Ended(None);
+        }
+    }
+
+    /// Whoever looks on.
+    pub fn watch(&mut self) -> &mut W {
+        &mut self.watch
+    }
+
+    fn tell_client(&mut self, line: &[u8]) {
+        self.watch.saw(Seen::ReplyOn, line);
+        self.to_client.push(line);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Octets on their way out.
+
+use alloc::vec::Vec;
+
+/// A queue of octets. It does not bound itself: whoever fills it asks first
+/// whether it has room.
+#[derive(Default)]
+pub struct Outbox {
+    octets: Vec<u8>,
+    sent: usize,
+}
+
+/// From so many octets on, nothing more is begun for this side.
+pub(super) const ENOUGH: usize = 16 * 1024;
+
+impl Outbox {
+    /// What is to be sent.
+    #[must_use]
+    pub fn unsent(&self) -> &[u8] {
+        self.octets.get(self.sent..).unwrap_or_default()
+    }
+
+    /// Whether all is sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unsent().is_empty()
+    }
+
+    /// So many octets have been sent.
+    pub fn sent(&mut self, count: usize) {
+        self.sent += count;
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.unsent().len() < ENOUGH
+    }
+
+    pub(super) fn push(&mut self, octets: &[u8]) {
+        self.octets.extend_from_slice(octets);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.octets.clear();
+        self.sent = 0;
+    }
+
+    /// A mark for [`Outbox::since`].
+    pub(super) fn mark(&self) -> usize {
+        self.octets.len()
+    }
+
+    pub(super) fn since(&self, mark: usize) -> &[u8] {
+        self.octets.get(mark..).unwrap_or_default()
+    }
+}

@@ -1,0 +1,193 @@
+//! From the server to the client: replies, as the rules have them.
+
+use super::rules::{Event, Fixup, Response, Rule};
+use super::{Client, Kind, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
+use crate::smtp::reply::{has_class, is_last, offers, split_ending};
+use crate::ucspi_tls::Tls;
+use alloc::borrow::Cow;
+
+const MUST_START_TLS: &[u8] = b"530 Must start TLS first (#5.7.0)\r\n";
+const HELP: &[u8] = b"214 fixsmtpio, of acceptutils: see its manual page, fixsmtpio(8)\r\n";
+const STARTTLS: &[u8] = b"STARTTLS";
+
+/// A server's line is longer than the window.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LineTooLong;
+
+/// What the rules make of a line.
+struct Edited<'a> {
+    /// Whether our own line of help goes before it.
+    help: bool,
+    line: Option<Cow<'a, [u8]>>,
+}
+
+impl<W: Watch> Relay<W> {
+    /// Takes one line from the server's window, if there is one and room for it;
+    /// returns how much was taken.
+    ///
+    /// # Errors
+    /// The line does not end within [`WINDOW`]: that is not SMTP.
+    pub fn from_server(&mut self, window: &[u8]) -> Result<usize, LineTooLong> {
+        if self.phase != Phase::Relaying || !self.to_client.has_room() {
+            return Ok(0);
+        }
+        match memchr::memchr(b'\n', window).and_then(|feed| window.get(..=feed)) {
+            Some(line) => {
+                self.reply_line(line);
+                Ok(line.len())
+            }
+            None if window.len() >= WINDOW => Err(LineTooLong),
+            None => Ok(0),
+        }
+    }
+
+    pub(super) fn reply_line(&mut self, line: &[u8]) {
+        self.watch.saw(Seen::Reply, line);
+        let mut reply = self.reply.take().unwrap_or_else(|| self.begin_reply());
+        match reply.pending.kind {
+            Kind::Plain | Kind::Data | Kind::FreshGreeting => self.edit(&mut reply, line),
+            Kind::Ehlo => self.edit_ehlo(&mut reply, line),
+            Kind::TlsFirst if reply.is_first => self.edit(&mut reply, MUST_START_TLS),
+            Kind::TlsFirst | Kind::Fixed(_) | Kind::StartTls => {}
+        }
+        if is_last(line) {
+            self.finish(&reply, line);
+        } else {
+            reply.is_first = false;
+            self.reply = Some(reply);
+        }
+    }
+
+    fn begin_reply(&mut self) -> Reply {
+        let timeout =
+            || Pending { kind: Kind::Plain, rules: self.settings.rules.group(&Event::Timeout) };
+        let pending = self.pending.pop_front().unwrap_or_else(timeout);
+        Reply { pending, is_first: true, exit: None }
+    }
+
+    fn edit(&mut self, reply: &mut Reply, line: &[u8]) {
+        self.edit_from(reply, line, Some(line));
+    }
+
+    fn edit_ehlo(&mut self, reply: &mut Reply, line: &[u8]) {
+        let is_good = has_class(line, b'2');
+        self.chunking |= is_good && !reply.is_first && offers(line, b"CHUNKING");
+        // TLS is our business or nobody's: the server's own offer could not be kept.
+        let ours = self.settings.tls != Tls::Absent && offers(line, STARTTLS) && !reply.is_first;
+        self.edit_from(reply, line, (!ours).then_some(line));
+        let advertise = self.settings.tls.is_offered() && !self.settings.logged_in;
+        if is_good && reply.is_first && advertise {
+            self.put(b"250-STARTTLS\r\n");
+        }
+    }
+
+    /// Applies the rules to the server's line; what goes to the client begins as
+    /// `goes`.
+    fn edit_from(&mut self, reply: &mut Reply, line: &[u8], goes: Option<&[u8]>) {
+        let mut edited = Edited { help: false, line: goes.map(Cow::Borrowed) };
+        let rules = self.settings.rules.of(reply.pending.rules);
+        for rule in rules.iter().filter(|rule| rule.applies_to(line)) {
+            reply.exit = rule.exit.or(reply.exit);
+            edited.apply(rule, line, reply.is_first, &self.settings.greeting);
+        }
+        if edited.help {
+            self.put(HELP);
+        }
+        if let Some(line) = edited.line {
+            self.put(&line);
+        }
+    }
+
+    /// Holds a line of the reply; the one held before has another behind it.
+    fn put(&mut self, line: &[u8]) {
+        self.let_go(b'-');
+        self.held.extend_from_slice(line);
+        if !line.ends_with(b"\n") {
+            self.held.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Sends the line that is held, if one is, with this as its fourth character.
+    fn let_go(&mut self, fourth: u8) {
+        let (text, _) = split_ending(&self.held);
+        match text.len() {
+            0..3 => {}
+            3 => self.held.insert(3, fourth),
+            _ => self.held.iter_mut().skip(3).take(1).for_each(|octet| *octet = fourth),
+        }
+        if let Some((answer, _)) = &mut self.unwelcome {
+            answer.extend_from_slice(&self.held);
+        } else if !self.held.is_empty() {
+            self.watch.saw(Seen::ReplyOn, &self.held);
+            self.to_client.push(&self.held);
+        }
+        self.held.clear();
+    }
+
+    /// The reply is over, with this as the server's last line.
+    pub(super) fn finish(&mut self, reply: &Reply, line: &[u8]) {
+        self.let_go(b' ');
+        if reply.pending.kind == Kind::FreshGreeting {
+            return self.finish_fresh_greeting(reply.exit, has_class(line, b'2'));
+        }
+        if let Some(code) = reply.exit {
+            self.phase = Phase::Ended(Some(code));
+            return;
+        }
+        match reply.pending.kind {
+            Kind::Data => self.after_data(line.starts_with(b"354")),
+            Kind::Fixed(answer) => self.tell_client(answer),
+            Kind::StartTls => self.phase = Phase::CheckTls,
+            Kind::Plain | Kind::Ehlo | Kind::TlsFirst | Kind::FreshGreeting => {}
+        }
+        self.challenged = line.starts_with(b"334");
+        self.say_last_words();
+    }
+
+    /// Ends the session where it is to end, and no reply is due any more.
+    pub(super) fn say_last_words(&mut self) {
+        if self.pending.is_empty()
+            && self.reply.is_none()
+            && let Some(words) = self.last_words.take()
+        {
+            self.tell_client(words);
+            self.phase = Phase::Ended(None);
+        }
+    }
+
+    /// The client has its greeting already. A good one ends here; another is the
+    /// answer to the client's next request.
+    fn finish_fresh_greeting(&mut self, exit: Option<u8>, is_good: bool) {
+        if matches!(self.client, Client::BeforeGreeting) {
+            self.client = Client::Request;
+        }
+        if is_good {
+            self.unwelcome = None;
+            if exit.is_some() {
+                self.phase = Phase::Ended(exit);
+            }
+        } else if let Some((_, code)) = &mut self.unwelcome {
+            *code = exit;
+        }
+    }
+}
+
+impl Edited<'_> {
+    fn apply(&mut self, rule: &Rule, line: &[u8], is_first: bool, greeting: &[u8]) {
+        let replace = |parts: &[&[u8]]| Some(Cow::Owned(parts.concat()));
+        match &rule.response {
+            Response::Keep => {}
+            Response::Remove => self.line = None,
+            Response::Text(text) => self.line = replace(&[text]),
+            Response::Fixup(Fixup::Help) => self.help = true,
+            Response::Fixup(Fixup::Greeting) => {
+                self.line = replace(&[b"220 ", greeting, b" ESMTP"]);
+            }
+            Response::Fixup(Fixup::Quit) => self.line = replace(&[b"221 ", greeting]),
+            Response::Fixup(Fixup::Helo) => self.line = replace(&[b"250 ", greeting]),
+            Response::Fixup(Fixup::Ehlo) if is_first => self.line = replace(&[b"250 ", greeting]),
+            Response::Fixup(Fixup::Ehlo) if offers(line, STARTTLS) => self.line = None,
+            Response::Fixup(Fixup::Ehlo) => {}
+        }
+    }
+}

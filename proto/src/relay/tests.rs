@@ -1,0 +1,649 @@
+//! Conversations through the relay: by script, and by chance.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::VecDeque as Deque;
+use std::format;
+use std::string::{String, ToString};
+
+/// What real services run, in our own order.
+const RULES: &str = "\
+:help::*::&fixsmtpio_fixup
+:greeting::2*::&fixsmtpio_fixup
+:helo::2*::&fixsmtpio_fixup
+:ehlo::2*::&fixsmtpio_fixup
+:quit::2*::&fixsmtpio_fixup
+AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0)
+AUTHUP_USER:clienteof::*:0:
+AUTHUP_USER:greeting::4*:14:&fixsmtpio_noop
+AUTHUP_USER:greeting::5*:15:&fixsmtpio_noop
+AUTHUP_USER:timeout::*:16:
+AUTHUP_USER:ehlo::250?AUTH*::
+AUTHUP_USER:auth:NOOP :*::502 unimplemented (#5.5.1)
+";
+
+fn settings(rules: &str, env: &str, tls: Tls) -> Settings {
+    let mut rules = Rules::parse(rules.as_bytes()).unwrap();
+    rules.set_environment(|name| name == env.as_bytes());
+    Settings {
+        greeting: b"mail.example.org".to_vec(),
+        rules,
+        tls,
+        logged_in: env == "AUTHUP_USER",
+        bare_newline: BareNewline::Pass,
+    }
+}
+
+/// A relay with a driver that moves octets in memory.
+struct Run {
+    relay: Relay<()>,
+    client_window: Vec<u8>,
+    server_window: Vec<u8>,
+    at_client: Vec<u8>,
+    at_server: Vec<u8>,
+    ended: Option<Option<u8>>,
+}
+
+impl Run {
+    fn new(settings: Settings) -> Self {
+        let (at_client, at_server) = (Vec::new(), Vec::new());
+        let (client_window, server_window) = (Vec::new(), Vec::new());
+        let relay = Relay::new(settings, ());
+        Self { relay, client_window, server_window, at_client, at_server, ended: None }
+    }
+
+    fn client(&mut self, octets: &[u8]) {
+        self.client_window.extend_from_slice(octets);
+        self.go();
+    }
+
+    fn server(&mut self, octets: &[u8]) {
+        self.server_window.extend_from_slice(octets);
+        self.go();
+    }
+
+    /// Goes on until nothing moves.
+    fn go(&mut self) {
+        while self.ended.is_none() {
+            let moved = [self.go_client(), self.go_server(), self.flush(), self.go_turn()];
+            if !moved.contains(&true) {
+                return;
+            }
+        }
+    }
+
+    fn go_client(&mut self) -> bool {
+        match self.relay.from_client(&self.client_window) {
+            Take::Took(count) => {
+                self.client_window.drain(..count);
+                assert!(
+                    count > 0
+                        || !self.relay.to_server.is_empty()
+                        || !self.relay.to_client.is_empty()
+                );
+                true
+            }
+            Take::Pass(count) => {
+                assert!(count > 0);
+                self.flush();
+                self.at_server.extend(self.client_window.drain(..count));
+                true
+            }
+            Take::NeedInput | Take::Blocked => false,
+        }
+    }
+
+    fn go_server(&mut self) -> bool {
+        let count = self.relay.from_server(&self.server_window).unwrap();
+        self.server_window.drain(..count);
+        count > 0
+    }
+
+    fn flush(&mut self) -> bool {
+        let (client, server) =
+            (self.relay.to_client.unsent().len(), self.relay.to_server.unsent().len());
+        self.at_client.extend_from_slice(self.relay.to_client.unsent());
+        self.at_server.extend_from_slice(self.relay.to_server.unsent());
+        self.relay.to_client().sent(client);
+        self.relay.to_server().sent(server);
+        client + server > 0
+    }
+
+    fn go_turn(&mut self) -> bool {
+        match self.relay.turn() {
+            Turn::Relay => return false,
+            Turn::CheckTls => self.relay.tls_checked(true),
+            Turn::StartTls => {
+                self.client_window.clear();
+                self.server_window.clear();
+                self.at_client.extend_from_slice(b"[tls]");
+                self.at_server.extend_from_slice(b"[fresh]");
+                self.relay.tls_started(|name| name == b"FIXSMTPIOTLS");
+            }
+            Turn::End(code) => {
+                self.ended = Some(code);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn shown(&self) -> (String, String, Option<Option<u8>>) {
+        let show = |octets: &[u8]| String::from_utf8_lossy(octets).replace("\r\n", "/");
+        (show(&self.at_client), show(&self.at_server), self.ended)
+    }
+}
+
+/// Plays `C: ` and `S: ` pieces (`/` stands for CRLF) and returns what came out;
+/// the same however the pieces are cut.
+fn play(make: &dyn Fn() -> Settings, script: &[&str]) -> (String, String, Option<Option<u8>>) {
+    let run = |cut: usize, octets_each: bool| {
+        let mut run = Run::new(make());
+        for piece in script {
+            let (who, what) = piece.split_once(": ").unwrap_or((piece, ""));
+            let octets = what.replace('/', "\r\n").into_bytes();
+            let (left, right) = octets.split_at(cut.min(octets.len()));
+            let parts: Vec<&[u8]> =
+                if octets_each { octets.chunks(1).collect() } else { Vec::from([left, right]) };
+            match who {
+                "C" => parts.iter().for_each(|part| run.client(part)),
+                "S" => parts.iter().for_each(|part| run.server(part)),
+                "C closes" => {
+                    let left = core::mem::take(&mut run.client_window);
+                    run.relay.client_closed(&left);
+                    run.go();
+                }
+                "S closes" => {
+                    let left = core::mem::take(&mut run.server_window);
+                    run.relay.server_closed(&left);
+                    run.go();
+                }
+                _ => panic!("{piece}"),
+            }
+        }
+        run.shown()
+    };
+    let whole = run(usize::MAX, false);
+    for cut in 0..30 {
+        assert_eq!(run(cut, false), whole, "cut at {cut}");
+    }
+    assert_eq!(run(0, true), whole, "octet by octet");
+    whole
+}
+
+fn incoming(tls: Tls) -> impl Fn() -> Settings {
+    move || settings(RULES, "", tls)
+}
+
+fn submission() -> Settings {
+    settings(RULES, "AUTHUP_USER", Tls::Absent)
+}
+
+fn bare() -> Settings {
+    settings("", "", Tls::Absent)
+}
+
+#[test]
+fn without_rules_everything_passes() {
+    let (client, server, _) = play(
+        &bare,
+        &[
+            "S: 220 hi/",
+            "C: EHLO x/",
+            "S: 250-a/250-STARTTLS/250 b/",
+            "C: QUIT/",
+            "S: 221 bye/",
+            "S closes",
+        ],
+    );
+    assert_eq!(client, "220 hi/250-a/250-STARTTLS/250 b/221 bye/");
+    assert_eq!(server, "EHLO x/QUIT/");
+}
+
+#[test]
+fn submission_behind_authup() {
+    let (client, server, ended) = play(
+        &submission,
+        &[
+            "S: 220 ofmipd.local ESMTP/",
+            "C: EHLO x/",
+            "S: 250-ofmipd.local/250-AUTH LOGIN/250-PIPELINING/250 8BITMIME/",
+            "C: AUTH PLAIN xyz/",
+            "S: 250 ok/",
+            "C: QUIT/",
+            "S: 221 ofmipd.local/",
+            "C closes",
+            "S closes",
+        ],
+    );
+    assert_eq!(
+        client,
+        "235 ok, go ahead (#2.0.0)/250-mail.example.org/250-PIPELINING/250 8BITMIME/\
+         502 unimplemented (#5.5.1)/221 mail.example.org/"
+    );
+    assert_eq!(server, "EHLO x/NOOP AUTH PLAIN xyz/QUIT/");
+    assert_eq!(ended, Some(Some(0)));
+}
+
+#[test]
+fn exit_codes_of_rules() {
+    for (greeting, exit) in [("421 later", 14), ("554 no", 15)] {
+        let (client, _, ended) = play(&submission, &[&format!("S: {greeting}/")]);
+        assert_eq!((client, ended), (format!("{greeting}/"), Some(Some(exit))));
+    }
+    let (client, _, ended) = play(&submission, &["S: 220 x/", "S: 451 timeout/"]);
+    assert_eq!((client.as_str(), ended), ("235 ok, go ahead (#2.0.0)/", Some(Some(16))));
+    let several = || settings(":noop::*:3:a\n:noop::2*:4:&fixsmtpio_noop\n", "", Tls::Absent);
+    let (client, _, ended) = play(&several, &["S: 220 x/", "C: NOOP/NOOP/", "S: 250 ok/"]);
+    assert_eq!((client.as_str(), ended), ("220 x/a/", Some(Some(4))), "the last wins");
+}
+
+#[test]
+fn help_has_a_line_of_ours_before_it() {
+    let (client, _, _) = play(&incoming(Tls::Absent), &["S: 220 x/", "C: HELP/", "S: 214 theirs/"]);
+    assert_eq!(
+        client,
+        "220 mail.example.org ESMTP/214-fixsmtpio, of acceptutils: see its manual page, \
+         fixsmtpio(8)/214 theirs/"
+    );
+}
+
+#[test]
+fn patterns_see_the_line_as_the_server_sent_it() {
+    let rules = ":noop::250 ok::never\n:noop::250 ok*::changed\n:noop::250 ok*::changed again\n";
+    let make = || settings(rules, "", Tls::Absent);
+    let (client, _, _) = play(&make, &["S: 220 x/", "C: NOOP/", "S: 250 ok/"]);
+    assert_eq!(client, "220 x/cha ged again/", "the fourth character is the reply's");
+}
+
+#[test]
+fn removed_lines_leave_a_reply_that_ends() {
+    let make = || settings(":ehlo::250?B*::\n:noop::*::\n", "", Tls::Absent);
+    let (client, _, _) = play(
+        &make,
+        &["S: 220 x/", "C: EHLO x/", "S: 250-A/250-B/250 B2/", "C: NOOP/", "S: 250 ok/"],
+    );
+    assert_eq!(client, "220 x/250 A/");
+}
+
+#[test]
+fn requests_are_prepended_in_turn() {
+    let make = || settings(":x:a :*::\n:x:b :*::\n", "", Tls::Absent);
+    let (_, server, _) = play(&make, &["C: X y/"]);
+    assert_eq!(server, "b a X y/");
+}
+
+#[test]
+fn pipelined_requests_pair_with_their_replies() {
+    let make = || settings(":mail::2*::250 M\n:rcpt::2*::250 R\n", "", Tls::Absent);
+    let (client, server, _) = play(
+        &make,
+        &[
+            "S: 220 x/",
+            "C: MAIL a/RCPT b/RCPT c/DATA/",
+            "S: 250 ok/250 ok/550 no/354 go/",
+            "C: hi/./QUIT/",
+            "S: 250 queued/221 bye/",
+        ],
+    );
+    assert_eq!(client, "220 x/250 M/250 R/550 no/354 go/250 queued/221 bye/");
+    assert_eq!(server, "MAIL a/RCPT b/RCPT c/DATA/hi/./QUIT/");
+}
+
+#[test]
+fn a_refused_data_is_followed_by_requests() {
+    let (client, server, _) =
+        play(&bare, &["S: 220 x/", "C: DATA/RSET/", "S: 503 no/", "S: 250 ok/"]);
+    assert_eq!((client.as_str(), server.as_str()), ("220 x/503 no/250 ok/", "DATA/RSET/"));
+}
+
+#[test]
+fn d12_filtering_goes_on_after_a_message() {
+    let make = || settings(":in_data::2*::250 mine\n:noop::2*::250 fine\n", "", Tls::Absent);
+    let (client, _, _) =
+        play(&make, &["S: 220 x/", "C: DATA/", "S: 354 go/", "C: a/./NOOP/", "S: 250 q/250 n/"]);
+    assert_eq!(client, "220 x/354 go/250 mine/250 fine/");
+}
+
+#[test]
+fn d06_a_request_that_is_too_long_goes_to_the_server_as_noop() {
+    let mut run = Run::new(bare());
+    run.server(b"220 x\r\n");
+    let long =
+        [b"MAIL FROM:<".to_vec(), std::vec![b'a'; 13_000], b"\r\nNOOP\r\n".to_vec()].concat();
+    for piece in long.chunks(1000) {
+        run.client(piece);
+    }
+    run.server(b"250 ok\r\n250 ok\r\n");
+    let (client, server, _) = run.shown();
+    assert_eq!(server, "NOOP fixsmtpio LINE TOO LONG/NOOP/");
+    assert_eq!(client, "220 x/500 line too long (#5.5.2)/250 ok/");
+}
+
+#[test]
+fn d20_chunks_pass_untouched() {
+    let make = || settings(":bdat::2*::250 chunk\n:noop::*::250 noop\n", "", Tls::Absent);
+    let (client, server, _) = play(
+        &make,
+        &[
+            "S: 220 x/",
+            "C: EHLO x/",
+            "S: 250-x/250 CHUNKING/",
+            "C: BDAT 6/NOOP/BDAT 0 LAST/NOOP/",
+            "S: 250 a/250 b/250 c/",
+        ],
+    );
+    assert_eq!(server, "EHLO x/BDAT 6/NOOP/BDAT 0 LAST/NOOP/");
+    assert_eq!(client, "220 x/250-x/250 CHUNKING/250 chunk/250 chunk/250 noop/");
+}
+
+#[test]
+fn d20_chunks_that_cannot_be_are_not_passed() {
+    // A size that cannot be read; a chunk for a server that offered none; and one
+    // that a rule keeps from the server, whose octets must not become requests.
+    let (client, server, _) = play(
+        &bare,
+        &["S: 220 x/", "C: EHLO x/", "S: 250-x/250-CHUNKING/250 y/", "C: BDAT +6/", "S: 250 ok/"],
+    );
+    assert_eq!(server, "EHLO x/NOOP fixsmtpio SYNTAX BDAT +6/");
+    assert!(client.ends_with("501 syntax error (#5.5.4)/"));
+    let (_, server, _) = play(&bare, &["S: 220 x/", "C: BDAT 6/NOOP/"]);
+    assert_eq!(server, "BDAT 6/NOOP/");
+    let blocked = || settings(":bdat:NOOP :*::502 no\n", "", Tls::Absent);
+    let (client, server, _) = play(
+        &blocked,
+        &[
+            "S: 220 x/",
+            "C: EHLO x/",
+            "S: 250-x/250 CHUNKING/",
+            "C: BDAT 6/QUIT/RSET/",
+            "S: 250 a/250 b/",
+        ],
+    );
+    assert_eq!(server, "EHLO x/NOOP BDAT 6/RSET/");
+    assert!(client.ends_with("502 no/250 b/"));
+}
+
+#[test]
+fn tls_first_where_it_is_required() {
+    let (client, server, _) = play(
+        &incoming(Tls::Required),
+        &["S: 220 x/", "C: MAIL a/DATA/NOOP/QUIT/", "S: 250-a/250 ok/250 ok/250 ok/221 x/"],
+    );
+    let noop = "NOOP fixsmtpio STARTTLS FIRST";
+    assert_eq!(server, format!("{noop} MAIL a/{noop} DATA/NOOP/QUIT/"));
+    let must = "530 Must start TLS first (#5.7.0)/";
+    assert_eq!(
+        client,
+        format!("220 mail.example.org ESMTP/{must}{must}250 ok/221 mail.example.org/")
+    );
+}
+
+#[test]
+fn d04_nothing_said_in_the_clear_behind_starttls_is_passed() {
+    let (client, server, _) = play(
+        &incoming(Tls::Available),
+        &[
+            "S: 220 x/",
+            "C: EHLO x/STARTTLS/MAIL FROM:<evil>/",
+            "S: 250-x/250 y/250 ok/",
+            "S: 220 fresh/",
+            "C: EHLO y/",
+            "S: 250 y/",
+        ],
+    );
+    assert_eq!(server, "EHLO x/NOOP fixsmtpio STARTTLS BEGIN STARTTLS/[fresh]EHLO y/");
+    assert_eq!(
+        client,
+        "220 mail.example.org ESMTP/250-mail.example.org/250-STARTTLS/250 y/\
+         220 Ready to start TLS (#5.7.0)/[tls]250 mail.example.org/"
+    );
+}
+
+#[test]
+fn d13_a_fresh_server_greets_nobody() {
+    let start = ["S: 220 x/", "C: STARTTLS/", "S: 250 ok/"];
+    let after = |rest: &[&str]| {
+        let script: Vec<&str> = start.iter().chain(rest).copied().collect();
+        let (client, _, ended) = play(&incoming(Tls::Available), &script);
+        (client.split_once("[tls]").unwrap().1.to_string(), ended)
+    };
+    assert_eq!(after(&["S: 220 x/"]), (String::new(), None));
+    let refused = ["C: EHLO x/NOOP/", "S: 554-go/554 away/"];
+    assert_eq!(after(&refused), ("554-go/554 away/".into(), Some(None)));
+    // Even if the server does not stay to say it.
+    assert_eq!(
+        after(&["S: 421 later/", "S closes", "C: EHLO x/"]),
+        ("421 later/".into(), Some(None))
+    );
+    assert_eq!(after(&["S: 421 later/", "S closes", "C closes"]), (String::new(), Some(None)));
+}
+
+#[test]
+fn d13_rules_for_the_greeting_hold_for_a_fresh_server() {
+    let make = || settings(":greeting::5*:15:&fixsmtpio_noop\n", "", Tls::Available);
+    let script = ["S: 220 x/", "C: STARTTLS/", "S: 250 ok/", "S: 554 no/", "C: EHLO x/"];
+    let (client, _, ended) = play(&make, &script);
+    assert!(client.ends_with("[tls]554 no/"));
+    assert_eq!(ended, Some(Some(15)));
+}
+
+#[test]
+fn d14_starttls_is_advertised_rule_or_no_rule() {
+    for rules in ["", RULES] {
+        let make = move || settings(rules, "", Tls::Available);
+        for reply in ["250 x/", "250-x/250 STARTTLS/", "250-x/250-STARTTLS/250 PIPELINING/"] {
+            let reply = format!("S: {reply}");
+            let (client, _, _) = play(&make, &["S: 220 x/", "C: EHLO x/", &reply]);
+            assert_eq!(client.matches("STARTTLS").count(), 1, "{client}");
+            assert!(client.contains("/250-STARTTLS/") || client.ends_with("/250 STARTTLS/"));
+        }
+        let refused = play(&make, &["S: 220 x/", "C: EHLO x/", "S: 550 no/"]).0;
+        assert!(!refused.contains("STARTTLS"), "{refused}");
+    }
+    let behind_authup = || settings(RULES, "AUTHUP_USER", Tls::Available);
+    let (client, _, _) = play(&behind_authup, &["S: 220 x/", "C: EHLO x/", "S: 250 x/"]);
+    assert!(!client.contains("STARTTLS"));
+}
+
+#[test]
+fn d15_a_client_that_closes_still_gets_its_replies() {
+    let (client, _, ended) =
+        play(&bare, &["S: 220 x/", "C: NOOP/NOOP/half", "C closes", "S: 250 a/250 b/", "S closes"]);
+    assert_eq!((client.as_str(), ended), ("220 x/250 a/250 b/", Some(None)));
+}
+
+#[test]
+fn rules_for_the_end_of_input_see_what_is_left() {
+    let make = || settings(":clienteof::QU*:7:\n", "", Tls::Absent);
+    assert_eq!(play(&make, &["S: 220 x/", "C: QUI", "C closes", "S closes"]).2, Some(Some(7)));
+    assert_eq!(play(&make, &["S: 220 x/", "C: NO", "C closes", "S closes"]).2, Some(None));
+}
+
+#[test]
+fn d19_bare_newlines_in_requests() {
+    for (bare_newline, server_sees) in
+        [(BareNewline::Pass, "NOOP\nNOOP/"), (BareNewline::Normalize, "NOOP/NOOP/")]
+    {
+        let make = || Settings { bare_newline, ..bare() };
+        assert_eq!(play(&make, &["C: NOOP\nNOOP/"]).1, server_sees);
+    }
+    let strict = || Settings { bare_newline: BareNewline::Reject, ..bare() };
+    let said = ["S: 220 x/", "C: RSET/NOOP\nMAIL/", "S: 250 ok/"];
+    let (client, server, ended) = play(&strict, &said);
+    assert_eq!(server, "RSET/");
+    assert_eq!((client.as_str(), ended), ("220 x/250 ok/521 bare newline (#5.5.2)/", Some(None)));
+    let (client, _, ended) = play(&strict, &["S: 220 x/", "C: NOOP\nMAIL/"]);
+    assert_eq!((client.as_str(), ended), ("220 x/521 bare newline (#5.5.2)/", Some(None)));
+    let (client, server, ended) =
+        play(&strict, &["S: 220 x/", "C: DATA/", "S: 354 go/", "C: a/b\nc/./"]);
+    assert!(!server.contains("./"), "{server}");
+    assert!(client.ends_with("521 bare newline (#5.5.2)/") && ended == Some(None));
+}
+
+#[test]
+fn d31_starttls_takes_no_argument() {
+    let (client, server, _) =
+        play(&incoming(Tls::Available), &["S: 220 x/", "C: STARTTLS now/NOOP/", "S: 250 a/250 b/"]);
+    assert_eq!(server, "NOOP fixsmtpio STARTTLS BLOCK STARTTLS now/NOOP/");
+    assert!(client.ends_with("501 syntax error (#5.5.4)/250 b/"));
+}
+
+#[test]
+fn starttls_where_there_is_none() {
+    for (tls, word) in [(Tls::Absent, "BLOCK"), (Tls::On, "AGAIN")] {
+        let (client, server, _) = play(&incoming(tls), &["S: 220 x/", "C: STARTTLS/", "S: 250 a/"]);
+        assert_eq!(server, format!("NOOP fixsmtpio STARTTLS {word} STARTTLS/"));
+        assert!(client.ends_with("502 unimplemented (#5.5.1)/"));
+    }
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    #[derive(Default)]
+    struct Shown(Vec<u8>);
+    impl Watch for Shown {
+        fn saw(&mut self, _what: Seen, octets: &[u8]) {
+            self.0.extend_from_slice(octets);
+        }
+    }
+    let mut relay = Relay::new(bare(), Shown::default());
+    let mut say = |request: &[u8], reply: &[u8]| {
+        relay.from_client(request);
+        relay.from_server(reply).unwrap();
+    };
+    say(b"AUTH PLAIN hunter2\r\n", b"220 x\r\n");
+    say(b"AUTH LOGIN\r\n", b"535 no\r\n");
+    relay.from_server(b"334 VXNlcm5hbWU6\r\n").unwrap();
+    relay.from_client(b"hunter2\r\n");
+    relay.from_server(b"250 fine\r\n").unwrap();
+    relay.from_client(b"NOOP\r\n");
+    let shown = String::from_utf8_lossy(&relay.watch().0).into_owned();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("NOOP"), "{shown}");
+}
+
+#[test]
+fn d16_what_waits_is_bounded() {
+    let mut run = Run::new(bare());
+    run.client(&b"NOOP\r\n".repeat(100_000));
+    assert!(run.relay.pending.len() <= PENDING);
+    assert!(run.at_server.len() <= PENDING * 6 && !run.client_window.is_empty());
+    // A client that does not read makes the server wait.
+    let mut relay = Relay::new(bare(), ());
+    let replies = b"250 ok\r\n".repeat(10_000);
+    let mut taken = 0;
+    while let Ok(count @ 1..) = relay.from_server(&replies[taken..]) {
+        taken += count;
+    }
+    assert!(taken < replies.len() && relay.to_client.unsent().len() < outbox::ENOUGH + 8);
+}
+
+#[test]
+fn a_line_without_end_is_no_reply() {
+    let mut relay = Relay::new(bare(), ());
+    assert_eq!(relay.from_server(&[b'2'; WINDOW]), Err(replies::LineTooLong));
+}
+
+/// A server that answers each request with a reply that names it, and keeps what
+/// it received.
+#[derive(Default)]
+struct Server {
+    input: Vec<u8>,
+    in_message: bool,
+    messages: Vec<Vec<u8>>,
+    output: Vec<u8>,
+}
+
+impl Server {
+    fn work(&mut self) {
+        loop {
+            let end: &[u8] = if self.in_message { b"\r\n.\r\n" } else { b"\r\n" };
+            let Some(at) = self.input.windows(end.len()).position(|some| some == end) else {
+                return;
+            };
+            let unit: Vec<u8> = self.input.drain(..at + end.len()).collect();
+            if self.in_message {
+                self.in_message = false;
+                let number = self.messages.len();
+                self.output.extend(format!("250 message {number}\r\n").bytes());
+                self.messages.push(unit);
+            } else if unit == b"DATA\r\n" {
+                self.in_message = true;
+                self.output.extend(b"354 go\r\n");
+            } else {
+                self.output.extend(b"250-");
+                self.output.extend_from_slice(&unit);
+                self.output.extend(b"250 that was it\r\n");
+            }
+        }
+    }
+}
+
+fn requests() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    // A message is never empty here, so that its end is CRLF.CRLF for the server
+    // above; its octets are otherwise any.
+    let line = prop::collection::vec(any::<u8>(), 0..60);
+    let message = prop::collection::vec(line, 1..5).prop_map(|lines| {
+        let text = lines.concat();
+        let octets = text.iter().filter(|octet| !b"\r\n".contains(octet)).copied();
+        [b"Subject: ".to_vec(), octets.collect(), b"\r\n\r\nx\r\n.\r\n".to_vec()].concat()
+    });
+    let request = prop_oneof![
+        "(NOOP|RSET|MAIL|RCPT|VRFY) [a-z]{0,8}".prop_map(|text| format!("{text}\r\n").into_bytes()),
+        message.prop_map(|message| [b"DATA\r\n".to_vec(), message].concat()),
+    ];
+    prop::collection::vec(request, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// For any script of requests and messages, whatever is pipelined, and however
+    /// both sides' octets are cut and interleaved: message octets come out exact,
+    /// and each reply goes to its request.
+    #[test]
+    fn whatever_the_cuts_messages_are_exact_and_replies_paired(
+        requests in requests(),
+        turns in prop::collection::vec((any::<bool>(), 1_usize..80), 0..200),
+    ) {
+        let mut expected = b"220 hi\r\n".to_vec();
+        let mut messages = Vec::new();
+        for request in &requests {
+            match request.strip_prefix(b"DATA\r\n") {
+                Some(message) => {
+                    expected.extend(format!("354 go\r\n250 message {}\r\n", messages.len()).bytes());
+                    messages.push(message.to_vec());
+                }
+                None => {
+                    expected.extend(b"250-");
+                    expected.extend(request);
+                    expected.extend(b"250 that was it\r\n");
+                }
+            }
+        }
+        let mut run = Run::new(bare());
+        let mut server = Server { output: b"220 hi\r\n".to_vec(), ..Server::default() };
+        let mut client: Deque<u8> = requests.concat().into();
+        let mut rest = core::iter::repeat_n((true, 1000), 4000).zip([true, false].into_iter().cycle());
+        let turns = turns.into_iter().chain(core::iter::from_fn(|| {
+            rest.next().map(|((_, count), side)| (side, count))
+        }));
+        for (is_client, count) in turns {
+            if is_client {
+                let piece: Vec<u8> = client.drain(..count.min(client.len())).collect();
+                run.client(&piece);
+            } else {
+                server.input.append(&mut run.at_server);
+                server.work();
+                let piece: Vec<u8> = server.output.drain(..count.min(server.output.len())).collect();
+                run.server(&piece);
+            }
+            if run.at_client.len() >= expected.len() && client.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(String::from_utf8_lossy(&run.at_client), String::from_utf8_lossy(&expected));
+        prop_assert_eq!(server.messages, messages);
+    }
+}

@@ -1,0 +1,115 @@
+//! What the log and blocklistd are told. People's filters match these lines.
+
+use super::chain::{Ended, Failed};
+use proto::blocklist::Action;
+use proto::checkpassword::Outcome;
+use proto::escape::Escaped;
+use std::fmt;
+use std::net::SocketAddr;
+use unix::blocklist::Reporter;
+use unix::environment::Environment;
+use unix::log::Reason;
+use unix::process::Program;
+
+/// Who is at the other end, and who wants to know.
+pub(super) struct Report {
+    pid: u32,
+    address: Option<Vec<u8>>,
+    blocklist: Option<Reporter>,
+}
+
+impl Report {
+    /// To be made while descriptor 0 is the network's.
+    pub(super) fn new(environment: &Environment) -> Self {
+        let [ip, port] = match environment.get(b"PROTO") {
+            Some(b"TCP6") => [&b"TCP6REMOTEIP"[..], b"TCP6LOCALPORT"],
+            _ => [&b"TCPREMOTEIP"[..], b"TCPLOCALPORT"],
+        };
+        let (ip, port) = (environment.get(ip), environment.get(port));
+        let blocklist = Reporter::new(peer(ip, port));
+        Self { pid: std::process::id(), address: ip.map(<[u8]>::to_vec), blocklist }
+    }
+
+    /// One line.
+    pub(super) fn line(&self, text: fmt::Arguments<'_>) {
+        unix::log::line(format_args!("authup {} ", self.pid), text);
+    }
+
+    /// One line about a user's login.
+    fn line_about(&self, user: &[u8], text: fmt::Arguments<'_>) {
+        match &self.address {
+            Some(address) => {
+                let (user, address) = (Escaped(user), Escaped(address));
+                self.line(format_args!("{text} ({user} from {address})"));
+            }
+            None => self.line(text),
+        }
+    }
+
+    pub(super) fn attempt(&self, child: u32, user: &[u8]) {
+        let shown = Escaped(user);
+        self.line_about(user, format_args!("checkpassword {child} attempt for {shown}"));
+    }
+
+    /// The login is good, and the session goes on.
+    pub(super) fn logged_in(&self, user: &[u8]) {
+        self.line_about(user, format_args!("login succeeded"));
+        self.tell_blocklist(Action::Delete);
+    }
+
+    /// The user asked to be somebody else; no child was asked.
+    pub(super) fn not_oneself(&self, user: &[u8], remaining: u32) {
+        self.line_about(
+            user,
+            format_args!("authorization id of somebody else failed, {remaining} remaining"),
+        );
+        self.tell_blocklist(Action::Add);
+    }
+
+    pub(super) fn ended(&self, ended: &Ended, user: &[u8], remaining: u32) {
+        let child = ended.child;
+        match ended.outcome {
+            Outcome::Refused | Outcome::Temporary => self.line_about(
+                user,
+                format_args!("checkpassword {child} failed, {remaining} remaining"),
+            ),
+            Outcome::Completed(_) => self
+                .line_about(user, format_args!("checkpassword {child} succeeded, child completed")),
+            Outcome::Crashed => {
+                self.line_about(user, format_args!("checkpassword {child} aack, child crashed"))
+            }
+            _ => {}
+        }
+        match ended.outcome {
+            Outcome::Refused => self.tell_blocklist(Action::Add),
+            Outcome::Completed(_) if !ended.logged_in => self.tell_blocklist(Action::Delete),
+            _ => {}
+        }
+    }
+
+    /// A step of ours failed.
+    pub(super) fn failed(&self, failed: &Failed, program: &Program) {
+        let reason = Reason(&failed.reason);
+        match failed.outcome {
+            Outcome::CannotOpenPipe => self.line(format_args!("unable to open pipe: {reason}")),
+            Outcome::CannotWritePipe => self.line(format_args!("unable to write pipe: {reason}")),
+            Outcome::CannotWait => self.line(format_args!("unable to wait for child: {reason}")),
+            _ => {
+                let name = program.name().display();
+                self.line(format_args!("unable to fork: {name}: {reason}"));
+            }
+        }
+    }
+
+    fn tell_blocklist(&self, action: Action) {
+        if let Some(blocklist) = &self.blocklist {
+            blocklist.report(action);
+        }
+    }
+}
+
+/// The client's address with the port that it came to.
+fn peer(ip: Option<&[u8]>, port: Option<&[u8]>) -> Option<SocketAddr> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    Some(SocketAddr::new(text(ip?)?.parse().ok()?, text(port?)?.parse().ok()?))
+}

@@ -1,0 +1,109 @@
+//! What the administrator says: the command line, the environment, the control files.
+
+use super::Limits;
+use crate::qmail;
+use crate::tls::Offer;
+use proto::control::{TIMEOUT_LOGIN, lines};
+use proto::login::Settings;
+use proto::login::reply::Face;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{SystemTime, UNIX_EPOCH};
+use unix::control::{Unreadable, require};
+use unix::deadline::Deadline;
+use unix::environment::Environment;
+use unix::process::Program;
+
+/// The command line.
+pub(super) struct Usage {
+    pub(super) face: Face,
+    tries: u32,
+    pub(super) program: Program,
+}
+
+impl Usage {
+    /// Reads `[-t tries] smtp|pop3 prog [arg ...]`.
+    pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Option<Self> {
+        let mut parser = lexopt::Parser::from_iter(words);
+        let mut tries = 0;
+        let face = loop {
+            match parser.next().ok()?? {
+                lexopt::Arg::Short('t') => tries = parser.value().ok()?.to_str()?.parse().ok()?,
+                lexopt::Arg::Value(face) => break Face::named(face.as_bytes())?,
+                _ => return None,
+            }
+        };
+        let program = Program::new(parser.raw_args().ok()?)?;
+        let tries = match (tries, face) {
+            (0, Face::Smtp) => 5,
+            (0, Face::Pop3) => 1,
+            (tries, _) => tries,
+        };
+        Some(Self { face, tries, program })
+    }
+}
+
+/// What the control files say, with the rest that the dialog is told.
+pub(super) struct Controls {
+    pub(super) settings: Settings,
+    pub(super) limits: Limits,
+}
+
+impl Controls {
+    /// Reads the control files, under the qmail home, which becomes the working
+    /// directory. The clock for the whole time before a good login starts here.
+    pub(super) fn read(
+        usage: &Usage,
+        offer: &Offer,
+        environment: &mut Environment,
+    ) -> Result<Self, Unreadable> {
+        let protocol = usage.face.name();
+        let home = qmail::take_home(environment);
+        let greeting = qmail::greeting(home, &format!("{protocol}greeting"))?;
+        let capabilities = lines(&require(&format!("{protocol}capabilities"))?);
+        let each = qmail::timeout_for_input(&format!("timeout{protocol}d"))?;
+        let whole = Deadline::after_seconds(qmail::timeout("timeoutlogin", TIMEOUT_LOGIN)?);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let settings = Settings {
+            face: usage.face,
+            greeting,
+            capabilities,
+            tls: offer.level,
+            tries: usage.tries,
+            auth_equals: environment.has(b"AUTHUP_SASL_BROKEN_CLIENTS"),
+            pid: std::process::id(),
+            seconds: now.as_secs(),
+        };
+        Ok(Self { settings, limits: Limits { each, whole } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tries(line: &str) -> Option<(Face, u32)> {
+        let words = line.split(' ').map(OsString::from);
+        Usage::parse(words).map(|usage| (usage.face, usage.tries))
+    }
+
+    #[test]
+    fn command_lines() {
+        for (line, parsed) in [
+            ("authup smtp prog", Some((Face::Smtp, 5))),
+            ("authup POP3 prog -t 9", Some((Face::Pop3, 1))),
+            ("authup -t 3 smtp prog", Some((Face::Smtp, 3))),
+            ("authup -t3 pop3 prog", Some((Face::Pop3, 3))),
+            ("authup -t 0 smtp prog", Some((Face::Smtp, 5))),
+            ("authup smtp", None),
+            ("authup", None),
+            ("authup imap prog", None),
+            ("authup -t x smtp prog", None),
+            ("authup -t -1 smtp prog", None),
+            ("authup -x smtp prog", None),
+            ("authup --help", None),
+        ] {
+            assert_eq!(tries(line), parsed, "{line}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! See [`tools::authup`].
+
+fn main() -> std::process::ExitCode {
+    tools::authup::main()
+}

@@ -1,0 +1,5 @@
+//! See [`tools::checknotroot`].
+
+fn main() -> std::process::ExitCode {
+    tools::checknotroot::main()
+}

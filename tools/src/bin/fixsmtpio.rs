@@ -1,0 +1,5 @@
+//! See [`tools::fixsmtpio`].
+
+fn main() -> std::process::ExitCode {
+    tools::fixsmtpio::main()
+}

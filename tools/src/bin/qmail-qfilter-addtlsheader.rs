@@ -1,0 +1,5 @@
+//! See [`tools::addtlsheader`].
+
+fn main() -> std::process::ExitCode {
+    tools::addtlsheader::main()
+}

@@ -1,0 +1,30 @@
+//! checknotroot: refuses to go on as root, so that whoever guesses root's password
+//! never learns it. It stands right behind checkpassword.
+
+use crate::fail;
+use std::process::ExitCode;
+use unix::environment::Environment;
+use unix::log::Reason;
+use unix::process::{Program, is_root};
+
+const NAME: &str = "checknotroot";
+/// Where authup waits to hear that the login was good.
+const READY: &str = "AUTHUPREADYFD";
+
+/// Runs the program; returns only if it cannot become the one behind it.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Some(program) = Program::new(std::env::args_os().skip(1)) else {
+        return fail(NAME, format_args!("usage: checknotroot prog"));
+    };
+    if is_root() {
+        return fail(NAME, format_args!("WAS RUNNING AS ROOT, TERMINATING"));
+    }
+    let mut environment = Environment::inherited();
+    if let Some(number) = environment.take(READY) {
+        unix::process::tell_ready(&number);
+    }
+    let reason = program.become_it(&environment);
+    let name = program.name().display();
+    fail(NAME, format_args!("unable to exec: {name}: {}", Reason(&reason)))
+}

@@ -1,0 +1,60 @@
+//! What the administrator says: the environment and the control files.
+
+use crate::qmail;
+use crate::tls::Offer;
+use proto::relay::Settings;
+use proto::relay::rules::{RuleError, Rules};
+use proto::smtp::data::BareNewline;
+use proto::ucspi_tls::Tls;
+use unix::control::{self, Unreadable};
+use unix::environment::Environment;
+
+/// The rules file, under `control/`.
+const RULES: &str = "fixsmtpio";
+/// Tells rules and programs that TLS is on.
+pub(super) const TLS_IS_ON: &str = "FIXSMTPIOTLS";
+const BARE_NEWLINE: &str = "FIXSMTPIOBARENEWLINE";
+const USER: &[u8] = b"AUTHUP_USER";
+/// Seconds on top of `timeoutsmtpd`, so that a server with a timeout of its own
+/// comes first.
+const GRACE: u64 = 10;
+
+/// Why we cannot start.
+pub(super) enum Wrong {
+    Unreadable(Unreadable),
+    Rules(RuleError),
+    BareNewline(Vec<u8>),
+}
+
+impl From<Unreadable> for Wrong {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
+/// What the relay is told, and the seconds that a client may do nothing. The qmail
+/// home becomes the working directory.
+pub(super) fn read(environment: &mut Environment, offer: &Offer) -> Result<(Settings, u64), Wrong> {
+    let home = qmail::take_home(environment);
+    let greeting = qmail::greeting(home, "smtpgreeting")?;
+    let contents = control::read(RULES)?.unwrap_or_default();
+    let mut rules = Rules::parse(&contents).map_err(Wrong::Rules)?;
+    let seconds = qmail::timeout_for_input("timeoutsmtpd")?.saturating_add(GRACE);
+    let bare_newline = bare_newline(environment)?;
+    let logged_in = environment.has(USER);
+    if offer.level == Tls::On && !logged_in {
+        environment.set(TLS_IS_ON.as_bytes(), Some(b"1"));
+    }
+    rules.set_environment(|name| environment.has(name));
+    let settings = Settings { greeting, rules, tls: offer.level, logged_in, bare_newline };
+    Ok((settings, seconds))
+}
+
+fn bare_newline(environment: &Environment) -> Result<BareNewline, Wrong> {
+    match environment.get(BARE_NEWLINE.as_bytes()) {
+        None => Ok(BareNewline::Pass),
+        Some(b"normalize") => Ok(BareNewline::Normalize),
+        Some(b"reject") => Ok(BareNewline::Reject),
+        Some(other) => Err(Wrong::BareNewline(other.to_vec())),
+    }
+}

@@ -1,0 +1,50 @@
+//! Telling blocklistd about logins, where it runs.
+
+use crate::descriptor::{is_socket, out_of_the_way};
+use proto::blocklist::{Action, datagram};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType,
+};
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Where blocklistd listens.
+pub const SOCKET: &str = "/var/run/blocklistd.sock";
+
+/// Reports on one client.
+#[derive(Debug)]
+pub struct Reporter {
+    /// A copy of the network socket, as descriptor 0 is a pipe once TLS is on.
+    client: OwnedFd,
+    peer: SocketAddr,
+}
+
+impl Reporter {
+    /// To be made at start-up, while descriptor 0 is the network's. `None` where
+    /// there is nothing to report: no address, no socket, or no blocklistd.
+    #[must_use]
+    pub fn new(peer: Option<SocketAddr>) -> Option<Self> {
+        let peer = peer?;
+        let client = rustix::stdio::stdin();
+        let there = std::path::Path::new(SOCKET).exists() && is_socket(client);
+        Some(Self { client: out_of_the_way(&client).ok().filter(|_| there)?, peer })
+    }
+
+    /// Reports. What becomes of it is not our business, and we do not wait for it.
+    pub fn report(&self, action: Action) {
+        let _ = self.send(&datagram(action, self.peer, "authup"));
+    }
+
+    fn send(&self, datagram: &[u8]) -> rustix::io::Result<usize> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new(SOCKET)?)?;
+        let descriptors = [self.client.as_fd()];
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        rustix::net::sendmsg(&socket, &[IoSlice::new(datagram)], &mut control, SendFlags::NOSIGNAL)
+    }
+}

@@ -1,0 +1,124 @@
+//! The client's side of a program: descriptors 0 and 1.
+//!
+//! Input is taken exactly, to the octet: what follows a line stays where it is,
+//! for the TLS handshake or for the program that takes over. Neither descriptor is
+//! set non-blocking, as other processes share them.
+
+use crate::deadline::{Deadline, wait_for};
+use crate::descriptor::is_socket;
+use rustix::event::PollFlags;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::stdio::{stdin, stdout};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use zeroize::Zeroizing;
+
+/// The most that is looked at in one go: more than any ordinary command.
+const LOOK: usize = 1024;
+
+/// The most that can be written to a pipe that poll calls writable without
+/// waiting: POSIX's PIPE_BUF on Linux, and no less than its minimum elsewhere.
+pub const PIPE_PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+
+/// Where the client's input is.
+#[must_use]
+pub const fn input() -> BorrowedFd<'static> {
+    stdin()
+}
+
+/// Where the client's output goes.
+#[must_use]
+pub const fn output() -> BorrowedFd<'static> {
+    stdout()
+}
+
+/// Shows `consume` what has arrived, and takes from the descriptor just as much as
+/// it returns. On a socket that is all that is there, on anything else one octet
+/// at a time. What was shown is wiped. Returns whether there was any: `false` is
+/// the end of input.
+///
+/// # Errors
+/// `TimedOut` at the deadline; else what the system says.
+pub fn read(deadline: Deadline, consume: &mut dyn FnMut(&[u8]) -> usize) -> io::Result<bool> {
+    let mut buffer = Zeroizing::new([0; LOOK]);
+    wait_for(stdin(), PollFlags::IN, deadline)?;
+    if is_socket(stdin()) {
+        let (_, there) = retry(|| rustix::net::recv(stdin(), &mut buffer[..], RecvFlags::PEEK))?;
+        let mut left = consume(&buffer[..there.min(LOOK)]);
+        while left > 0 {
+            let piece = left.min(LOOK);
+            let (_, taken) =
+                retry(|| rustix::net::recv(stdin(), &mut buffer[..piece], RecvFlags::empty()))?;
+            left = if taken == 0 { 0 } else { left.saturating_sub(taken) };
+        }
+        Ok(there > 0)
+    } else {
+        let there = retry(|| rustix::io::read(stdin(), &mut buffer[..1]))?;
+        if there > 0 {
+            consume(&buffer[..1]);
+        }
+        Ok(there > 0)
+    }
+}
+
+/// Writes all of `bytes`, waiting for the client at each step until `seconds` have
+/// gone by without its taking any.
+///
+/// # Errors
+/// `TimedOut`; else what the system says.
+pub fn write(bytes: &[u8], seconds: u64) -> io::Result<()> {
+    let socket = is_socket(stdout());
+    let mut left = bytes;
+    while !left.is_empty() {
+        wait_for(stdout(), PollFlags::OUT, Deadline::after_seconds(seconds))?;
+        left = &left[write_ready(left, socket)?..];
+    }
+    Ok(())
+}
+
+/// Writes what the client takes without waiting; 0 where it would have to wait.
+/// `socket`: whether descriptor 1 is one.
+///
+/// # Errors
+/// What the system says.
+pub fn write_ready(bytes: &[u8], socket: bool) -> io::Result<usize> {
+    let written = if socket {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        rustix::net::send(stdout(), bytes, flags)
+    } else {
+        match wait_for(stdout(), PollFlags::OUT, Deadline::after_seconds(0)) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(0),
+            Err(error) => return Err(error),
+            Ok(()) => rustix::io::write(stdout(), &bytes[..bytes.len().min(PIPE_PIECE)]),
+        }
+    };
+    match written {
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
+        other => Ok(other?),
+    }
+}
+
+/// Closes the client's side of this process, and puts something harmless in its
+/// place. Other processes that hold it keep it.
+pub fn let_go() {
+    if let Ok((reader, writer)) = crate::descriptor::pipe() {
+        let _ = rustix::stdio::dup2_stdin(reader);
+        let _ = rustix::stdio::dup2_stdout(writer);
+    }
+}
+
+/// Writes all of `bytes` to a descriptor that has room for them.
+///
+/// # Errors
+/// What the system says.
+pub fn write_to(descriptor: &impl AsFd, bytes: &[u8]) -> io::Result<()> {
+    let mut left = bytes;
+    while !left.is_empty() {
+        left = &left[retry(|| rustix::io::write(descriptor, left))?..];
+    }
+    Ok(())
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    Ok(rustix::io::retry_on_intr(&mut call)?)
+}

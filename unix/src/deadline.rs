@@ -1,0 +1,125 @@
+//! Moments after which we wait no longer, and waiting for descriptors until then.
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+/// What to wait for.
+pub use rustix::event::PollFlags as Event;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// A moment on the clock that nobody sets; or none, to wait for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Never.
+    pub const NEVER: Self = Self(None);
+
+    /// So many seconds from now. More than the clock can hold is never.
+    #[must_use]
+    pub fn after_seconds(seconds: u64) -> Self {
+        Self(Instant::now().checked_add(Duration::from_secs(seconds)))
+    }
+
+    /// The sooner of the two.
+    #[must_use]
+    pub fn or_sooner(self, other: Self) -> Self {
+        Self(match (self.0, other.0) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        })
+    }
+
+    fn remaining(self) -> Option<Timespec> {
+        let remaining = self.0?.saturating_duration_since(Instant::now());
+        // A duration too long for the system's type is as good as for ever.
+        Timespec::try_from(remaining).ok()
+    }
+}
+
+/// Waits until one of `descriptors` is ready, or the deadline has passed: then
+/// `false`. Signals do not shorten or prolong the wait.
+///
+/// # Errors
+/// What poll says.
+pub fn wait(descriptors: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<bool> {
+    loop {
+        match rustix::event::poll(descriptors, deadline.remaining().as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// Waits until one of those wanted is ready, and says which are; `None` where the
+/// deadline has passed.
+///
+/// # Errors
+/// What poll says.
+pub fn wait_for_any<const COUNT: usize>(
+    wanted: [Option<(BorrowedFd<'_>, Event)>; COUNT],
+    deadline: Deadline,
+) -> io::Result<Option<[bool; COUNT]>> {
+    let mut descriptors: Vec<_> = wanted
+        .iter()
+        .flatten()
+        .map(|&(descriptor, event)| PollFd::from_borrowed_fd(descriptor, event))
+        .collect();
+    if !wait(&mut descriptors, deadline)? {
+        return Ok(None);
+    }
+    let mut polled = descriptors.iter();
+    Ok(Some(wanted.map(|one| {
+        one.is_some() && polled.next().is_some_and(|descriptor| !descriptor.revents().is_empty())
+    })))
+}
+
+/// Waits for one descriptor.
+///
+/// # Errors
+/// As [`wait`]; `TimedOut` where the deadline has passed.
+pub fn wait_for(
+    descriptor: BorrowedFd<'_>,
+    event: PollFlags,
+    deadline: Deadline,
+) -> io::Result<()> {
+    let mut descriptors = [PollFd::from_borrowed_fd(descriptor, event)];
+    if wait(&mut descriptors, deadline)? { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_deadline_that_has_passed_does_not_wait() {
+        let (silent, _kept) = std::os::unix::net::UnixStream::pair().unwrap();
+        let waited = wait_for(silent.as_fd(), PollFlags::IN, Deadline::after_seconds(0));
+        assert_eq!(waited.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_waited_for() {
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let [reads, writes] = [Event::IN, Event::OUT].map(|event| Some((one.as_fd(), event)));
+        let ready = wait_for_any([None, reads, writes], Deadline::NEVER).unwrap();
+        assert_eq!(ready, Some([false, false, true]));
+        let silent = wait_for_any([reads, None], Deadline::after_seconds(0)).unwrap();
+        assert_eq!(silent, None);
+        drop(other);
+        let hung_up = wait_for_any([reads, None], Deadline::NEVER).unwrap();
+        assert_eq!(hung_up, Some([true, false]));
+    }
+
+    #[test]
+    fn the_sooner_of_two() {
+        let (soon, late) = (Deadline::after_seconds(1), Deadline::after_seconds(100));
+        assert_eq!(soon.or_sooner(late), soon);
+        assert_eq!(late.or_sooner(soon), soon);
+        assert_eq!(Deadline::NEVER.or_sooner(late), late);
+        assert_eq!(Deadline::after_seconds(u64::MAX), Deadline::NEVER);
+    }
+}

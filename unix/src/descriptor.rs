@@ -1,0 +1,119 @@
+//! Descriptors that others gave us, and where ours go.
+//!
+//! Numbers 0 to 2 are the client's and the log's; 3 is what checkpassword reads.
+//! Everything of our own is moved to [`OURS`] and above and closed on exec, so no
+//! child inherits it by accident and 3 is free when it is needed.
+
+use rustix::fs::FileType;
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// The lowest number that a descriptor of our own may have.
+pub const OURS: RawFd = 10;
+
+/// Takes over a descriptor that was inherited under this number: moves it out of
+/// the way, to be closed on exec.
+///
+/// To be called at start-up, before anything else is opened, and once for each
+/// number: a second call, and a number below 3, is an error.
+///
+/// # Errors
+/// `EBADF` where the number is not open, or is one of the first three.
+pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
+    let inherited = adopt(number)?;
+    Ok(fcntl_dupfd_cloexec(&inherited, OURS)?)
+}
+
+/// The descriptor's number that a variable holds. What is no number is no open
+/// descriptor either.
+#[must_use]
+pub fn number_in(value: &[u8]) -> RawFd {
+    std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(-1)
+}
+
+/// Closes whatever was inherited under this number, if anything; at start-up only,
+/// like [`inherit`].
+pub fn close_inherited(number: RawFd) {
+    drop(adopt(number));
+}
+
+/// Moves a descriptor of our own out of the way of the low numbers.
+///
+/// # Errors
+/// `EMFILE` where none is left.
+pub fn out_of_the_way(descriptor: &impl AsFd) -> io::Result<OwnedFd> {
+    Ok(fcntl_dupfd_cloexec(descriptor, OURS)?)
+}
+
+/// A pipe of our own: where to read, and where to write.
+///
+/// # Errors
+/// `EMFILE` where there are not enough descriptors.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    Ok((out_of_the_way(&reader)?, out_of_the_way(&writer)?))
+}
+
+/// A second descriptor for what a child shall inherit, under `number`, or the next
+/// one that is free.
+///
+/// # Errors
+/// `EMFILE` where none is left.
+pub fn for_child(descriptor: &impl AsFd, number: RawFd) -> io::Result<OwnedFd> {
+    let inherited = fcntl_dupfd_cloexec(descriptor, number)?;
+    rustix::io::fcntl_setfd(&inherited, FdFlags::empty())?;
+    Ok(inherited)
+}
+
+/// Whether a descriptor is a socket, so that its input can be looked at before it
+/// is taken.
+#[must_use]
+pub fn is_socket(descriptor: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(descriptor)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
+}
+
+#[expect(unsafe_code, reason = "an inherited descriptor is known by its number only")]
+fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 3 {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    // SAFETY: the number is only asked about, and not kept: whether it is open is
+    // what the call says.
+    fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+    // SAFETY: it is open, and by this module's contract (start-up, once for each
+    // number, nothing of our own opened yet) no one else in this process owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::{AsRawFd, IntoRawFd};
+
+    #[test]
+    fn what_is_inherited_moves_out_of_the_way() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let number = theirs.into_raw_fd();
+        let moved = inherit(number).unwrap();
+        assert!(moved.as_raw_fd() >= OURS);
+        assert!(fcntl_getfd(&moved).unwrap().contains(FdFlags::CLOEXEC));
+        assert!(is_socket(moved.as_fd()) && is_socket(ours.as_fd()));
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        for number in [0, 2, 9_999] {
+            let error = inherit(number).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::BADF.raw_os_error()));
+        }
+    }
+
+    #[test]
+    fn a_child_inherits_only_what_is_for_it() {
+        let (ours, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        let inherited = for_child(&ours, 4).unwrap();
+        assert!(!fcntl_getfd(&inherited).unwrap().contains(FdFlags::CLOEXEC));
+    }
+}

@@ -1,0 +1,155 @@
+//! A child that we speak with over two pipes.
+
+use crate::deadline::Deadline;
+use crate::environment::Environment;
+use crate::process::{Program, exit_code, has_ended};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+/// Octets that a wide pipe holds: what Linux lets anybody have.
+#[cfg(target_os = "linux")]
+const WIDE: usize = 1024 * 1024;
+
+/// Seconds that a child which is asked to end may take.
+const TERMINATION: u64 = 10;
+
+/// The child and our ends of its pipes, which never block us.
+pub struct Piped {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: ChildStdout,
+}
+
+impl Piped {
+    /// Starts a program between two pipes.
+    ///
+    /// # Errors
+    /// Why it cannot be run, or piped to.
+    pub fn spawn(program: &Program, environment: &Environment) -> io::Result<Self> {
+        let mut command = program.command(environment);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let input = child.stdin.take().ok_or_else(missing)?;
+        let output = child.stdout.take().ok_or_else(missing)?;
+        unblock(input.as_fd())?;
+        unblock(output.as_fd())?;
+        Ok(Self { child, input: Some(input), output })
+    }
+
+    /// The child's process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where to write what the child shall read, unless that is closed.
+    #[must_use]
+    pub fn input(&self) -> Option<BorrowedFd<'_>> {
+        self.input.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Where to read what the child writes.
+    #[must_use]
+    pub fn output(&self) -> BorrowedFd<'_> {
+        self.output.as_fd()
+    }
+
+    /// Writes what the child takes without waiting; 0 where it would have to wait.
+    /// Where it does not read any more, its input is closed; it may still speak.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let Some(input) = &self.input else { return Ok(0) };
+        match rustix::io::write(input, octets) {
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+            Err(Errno::PIPE) => {
+                self.input = None;
+                Ok(0)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Makes room for large data on its way to the child, as far as the system
+    /// allows: fewer switches between the two.
+    pub fn widen_input(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(input) = &self.input {
+            let _ = rustix::pipe::fcntl_setpipe_size(input, WIDE);
+        }
+    }
+
+    /// Tells the child that there is no more.
+    pub fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Closes both pipes and waits for the child to end by itself. Its exit code;
+    /// `None` where a signal ended it.
+    ///
+    /// # Errors
+    /// What the system says of the wait.
+    pub fn finish(self) -> io::Result<Option<u8>> {
+        let Self { mut child, input, output } = self;
+        drop((input, output));
+        child.wait().map(exit_code)
+    }
+
+    /// Closes both pipes, asks the child to end, and waits for it; after
+    /// [`TERMINATION`] seconds it is not asked any more.
+    ///
+    /// # Errors
+    /// What the system says of the wait.
+    pub fn terminate(self) -> io::Result<()> {
+        let Self { mut child, input, output } = self;
+        drop((input, output));
+        let pid = rustix::process::Pid::from_child(&child);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        if !has_ended(&child, Deadline::after_seconds(TERMINATION))? {
+            child.kill()?;
+        }
+        child.wait().map(drop)
+    }
+}
+
+/// Each of our ends is ours alone, so that this concerns nobody else.
+fn unblock(pipe: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = fcntl_getfl(pipe)?;
+    Ok(fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::write_to;
+    use crate::deadline::wait_for;
+    use rustix::event::PollFlags;
+
+    fn shell(script: &str) -> Piped {
+        let words = ["sh", "-c", script].map(Into::into);
+        Piped::spawn(&Program::new(words).unwrap(), &Environment::default()).unwrap()
+    }
+
+    #[test]
+    fn a_child_between_pipes() {
+        let mut child = shell("read word; echo \"$word$word\"; read more || exit 9");
+        write_to(&child.input().unwrap(), b"ab\n").unwrap();
+        wait_for(child.output(), PollFlags::IN, Deadline::NEVER).unwrap();
+        let mut answer = [0; 16];
+        assert_eq!(rustix::io::read(child.output(), &mut answer).unwrap(), 5);
+        assert_eq!(&answer[..5], b"abab\n");
+        child.close_input();
+        assert!(child.input().is_none());
+        assert_eq!(child.finish().unwrap(), Some(9));
+    }
+
+    #[test]
+    fn a_child_that_is_ended() {
+        shell("while :; do sleep 100; done").terminate().unwrap();
+        assert_eq!(shell("kill -KILL $$").finish().unwrap(), None);
+    }
+}

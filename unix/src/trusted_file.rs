@@ -1,0 +1,110 @@
+//! Files that say who may log in: read only where nobody else can have written them.
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::process::geteuid;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Reads a whole file, to be wiped after use. Group and others must not be able to
+/// write it, and its owner is root or the user that this process acts as: who can
+/// put a line into it can log in as anybody.
+///
+/// The file is looked at after it was opened, so that it cannot be changed for
+/// another between the look and the reading.
+///
+/// # Errors
+/// The system's reason; `InvalidInput` with a text of ours where it is not a regular
+/// file, `PermissionDenied` where somebody else could have written it.
+pub fn read_trusted(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Without NONBLOCK a FIFO in place of the file would hold us for ever.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let fd = open(path, flags, Mode::empty())?;
+    let stat = fstat(&fd)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let others = Mode::WGRP | Mode::WOTH;
+    if Mode::from_raw_mode(stat.st_mode).intersects(others) {
+        return Err(untrusted("its group or others can write it"));
+    }
+    if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
+        return Err(untrusted("it belongs to another user"));
+    }
+    // One octet more than the file has, so that its end is found without growing:
+    // growing would leave an unwiped copy behind.
+    let size = usize::try_from(stat.st_size).unwrap_or(0);
+    let mut content = Zeroizing::new(Vec::with_capacity(size.saturating_add(1)));
+    File::from(fd).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn untrusted(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, chmod, mknodat};
+    use std::path::PathBuf;
+
+    /// A folder of its own for each test, removed with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("trusted-{}-{test}", std::process::id()));
+            std::fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn is_read_whole_unless_others_can_write_it() {
+        let folder = Folder::new("mode");
+        let path = folder.0.join("users");
+        std::fs::write(&path, b"alice:x\n").unwrap();
+        for mode in [0o600, 0o640, 0o644, 0o400] {
+            chmod(&path, Mode::from_raw_mode(mode)).unwrap();
+            assert_eq!(read_trusted(&path).unwrap().as_slice(), b"alice:x\n");
+        }
+        for mode in [0o620, 0o602, 0o664, 0o666] {
+            chmod(&path, Mode::from_raw_mode(mode)).unwrap();
+            let error = read_trusted(&path).unwrap_err();
+            assert_eq!(error.to_string(), "its group or others can write it", "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn another_users_file_is_not_trusted() {
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file away");
+            return;
+        }
+        let folder = Folder::new("owner");
+        let path = folder.0.join("users");
+        std::fs::write(&path, b"alice:x\n").unwrap();
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        assert_eq!(read_trusted(&path).unwrap_err().to_string(), "it belongs to another user");
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let folder = Folder::new("kind");
+        let fifo = folder.0.join("fifo");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        for path in [&fifo, &folder.0, &PathBuf::from("/dev/null")] {
+            assert_eq!(read_trusted(path).unwrap_err().to_string(), "not a regular file");
+        }
+        let missing = read_trusted(&folder.0.join("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,118 @@
+//! The program's side of UCSPI-TLS: three descriptors from a TLS server, and how
+//! to put them to use.
+
+use crate::deadline::{Deadline, wait, wait_for};
+use crate::descriptor::{inherit, number_in};
+use crate::environment::Environment;
+use proto::ucspi_tls::{Decoder, Fact, Progress};
+use rustix::event::{PollFd, PollFlags};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Seconds that a handshake may take.
+pub const HANDSHAKE: u64 = 60;
+
+const CONTROL: &str = "SSLCTLFD";
+const READ: &str = "SSLREADFD";
+const WRITE: &str = "SSLWRITEFD";
+
+/// What a TLS server gave us.
+#[derive(Debug)]
+pub struct Interface {
+    control: OwnedFd,
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+/// Why TLS cannot start.
+#[derive(Debug)]
+pub enum Unavailable {
+    /// This variable is missing.
+    Unset(&'static str),
+    /// This variable names no open descriptor.
+    Descriptor(&'static str, io::Error),
+    /// The TLS server has closed the control socket.
+    ControlClosed,
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unset(name) => write!(f, "{name}: not set"),
+            Self::Descriptor(name, reason) => write!(f, "{name}: {}", crate::log::Reason(reason)),
+            Self::ControlClosed => write!(f, "{CONTROL}: closed by the TLS server"),
+        }
+    }
+}
+
+impl Interface {
+    /// Takes the three descriptors that the environment names, and the variables
+    /// out of it: no child is to see either. To be called at start-up.
+    ///
+    /// # Errors
+    /// What is missing. Descriptors that are there are taken all the same.
+    pub fn inherited(environment: &mut Environment) -> Result<Self, Unavailable> {
+        let mut taken: Vec<(Vec<u8>, OwnedFd)> = Vec::new();
+        let mut one = |name: &'static str| {
+            let value = environment.take(name).ok_or(Unavailable::Unset(name))?;
+            let bad = |reason| Unavailable::Descriptor(name, reason);
+            // They may be one and the same descriptor.
+            let descriptor = match taken.iter().find(|(known, _)| *known == value) {
+                Some((_, descriptor)) => descriptor.try_clone(),
+                None => inherit(number_in(&value)),
+            }
+            .map_err(bad)?;
+            taken.push((value, descriptor.try_clone().map_err(bad)?));
+            Ok(descriptor)
+        };
+        let (control, read, write) = (one(CONTROL), one(READ), one(WRITE));
+        Ok(Self { control: control?, read: read?, write: write? })
+    }
+
+    /// Finds out whether the TLS server is still there, without telling it anything.
+    ///
+    /// # Errors
+    /// [`Unavailable::ControlClosed`].
+    pub fn check(&self) -> Result<(), Unavailable> {
+        let mut control = [PollFd::new(&self.control, PollFlags::OUT)];
+        let now = Deadline::after_seconds(0);
+        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+        match wait(&mut control, now) {
+            Ok(true) if !control[0].revents().intersects(gone) => Ok(()),
+            _ => Err(Unavailable::ControlClosed),
+        }
+    }
+
+    /// Starts TLS: from here on the TLS server owns the network, and the client's
+    /// side of this process, descriptors 0 and 1, is on the decrypted stream.
+    /// Returns what the TLS server reports.
+    ///
+    /// # Errors
+    /// The connection is over: the TLS server is gone, the handshake failed
+    /// (`UnexpectedEof`) or took more than [`HANDSHAKE`] seconds (`TimedOut`).
+    pub fn start(self) -> io::Result<Vec<Fact>> {
+        rustix::io::retry_on_intr(|| rustix::io::write(&self.control, b"Y"))?;
+        rustix::stdio::dup2_stdin(&self.read)?;
+        rustix::stdio::dup2_stdout(&self.write)?;
+        self.facts(Deadline::after_seconds(HANDSHAKE))
+    }
+
+    fn facts(&self, deadline: Deadline) -> io::Result<Vec<Fact>> {
+        let mut decoder = Decoder::default();
+        let mut buffer = [0; 4096];
+        loop {
+            wait_for(self.control.as_fd(), PollFlags::IN, deadline)?;
+            let taken =
+                rustix::io::retry_on_intr(|| rustix::io::read(&self.control, &mut buffer[..]))?;
+            if taken == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match decoder.push(&buffer[..taken]) {
+                Progress::NeedInput => {}
+                Progress::Done => return Ok(decoder.into_facts()),
+                Progress::TooLong => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Input that is at hand: read in large pieces, taken from the front.
+
+use std::io;
+use std::os::fd::AsFd;
+
+/// A buffer of fixed size. Its memory is used as far as input fills it.
+pub struct Window {
+    octets: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Window {
+    /// A window that can hold so many octets.
+    #[must_use]
+    pub fn new(size: usize) -> Self {
+        Self { octets: vec![0; size].into_boxed_slice(), start: 0, end: 0 }
+    }
+
+    /// What is at hand.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.octets[self.start..self.end]
+    }
+
+    /// Whether no more can be read before some is taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.end - self.start == self.octets.len()
+    }
+
+    /// So many octets have been dealt with.
+    pub fn take(&mut self, count: usize) {
+        self.start += count.min(self.end - self.start);
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    /// All has been dealt with, or is not wanted.
+    pub fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+
+    /// Reads once, as much as there is room for. Returns how much: 0 is the end.
+    ///
+    /// # Errors
+    /// What the system says; `WouldBlock` and `Interrupted` among it.
+    pub fn read(&mut self, descriptor: impl AsFd) -> io::Result<usize> {
+        if self.end == self.octets.len() {
+            self.octets.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let count = rustix::io::read(descriptor, &mut self.octets[self.end..])?;
+        self.end += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn what_is_not_taken_moves_to_the_front() {
+        let (mut writer, reader) = UnixStream::pair().unwrap();
+        writer.write_all(b"abcdefgh").unwrap();
+        let mut window = Window::new(4);
+        assert_eq!(window.read(&reader).unwrap(), 4);
+        assert!(window.is_full());
+        window.take(1);
+        assert_eq!(window.read(&reader).unwrap(), 1);
+        assert_eq!(window.octets(), b"bcde");
+        window.take(4);
+        assert!(window.octets().is_empty());
+        assert_eq!(window.read(&reader).unwrap(), 3);
+        drop(writer);
+        assert_eq!(window.read(&reader).unwrap(), 0, "the end");
+        assert_eq!(window.octets(), b"fgh");
+    }
+}
