@@ -3,7 +3,6 @@
 
 use proto::escape::Escaped;
 use std::fmt::Display;
-use std::io::Write;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +50,28 @@ pub fn fatal(line: impl Display) {
     write(line);
 }
 
-/// One line, one system call: lines of several processes do not mix. That it
-/// cannot be written is nothing that could be said anywhere.
 fn write(line: impl Display) {
-    let text = line.to_string();
-    let line = format!("tlsserver: {}\n", Escaped(text.as_bytes()));
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let text = words_only(&line.to_string());
+    unix::log::line(format_args!("tlsserver: "), format_args!("{}", Escaped(text.as_bytes())));
+}
+
+/// Leaves out the number that std puts behind the system's reason.
+fn words_only(text: &str) -> String {
+    const NUMBER: &str = " (os error ";
+    let Some((before, after)) = text.split_once(NUMBER) else { return text.to_owned() };
+    let after = after.split_once(')').map_or("", |(_, after)| after);
+    format!("{before}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_words() {
+        let reason = std::io::Error::from_raw_os_error(2);
+        let line = format!("/etc/x: {reason}; the old ones stay");
+        assert_eq!(words_only(&line), "/etc/x: No such file or directory; the old ones stay");
+        assert_eq!(words_only("nothing to do"), "nothing to do");
+    }
 }
