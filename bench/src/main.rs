@@ -20,7 +20,7 @@ use peers::{Peer, Workshop};
 /// How long each rate is measured.
 const EACH: Duration = Duration::from_secs(5);
 /// Octets of one message, and messages at a time, in the throughput rows.
-const MESSAGE: usize = 64 << 20;
+const MESSAGE: usize = 256 << 20;
 const MESSAGES: usize = 4;
 const IDLE: usize = 2000;
 
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Some("sessions") => sessions(),
         Some("messages") => messages(),
         Some("idle") => idle(),
+        Some("load") => only_load(),
         _ => sessions().and_then(|()| messages()).and_then(|()| idle()),
     };
     match done {
@@ -95,5 +96,14 @@ fn idle() -> io::Result<()> {
     let each = idle::memory_of_each(&peer, IDLE)?;
     println!("\n{IDLE} idle TLS connections before login: {each:.1} kB each (PSS of listener,");
     println!("engines and keyholder together)");
+    Ok(())
+}
+
+/// Puts load on a server that runs already, for a profiler to look at.
+fn only_load() -> io::Result<()> {
+    let port = std::env::args().nth(2).and_then(|port| port.parse().ok());
+    let port = port.ok_or_else(|| io::Error::other("usage: bench load PORT"))?;
+    let done = load::sessions(port, 64, EACH);
+    println!("{} sessions, {} failed", done.times.len(), done.failed);
     Ok(())
 }

@@ -15,6 +15,7 @@ use seccompiler::{
     SeccompRule,
 };
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::io;
 
 /// User and group that the process becomes, if it is root.
@@ -77,6 +78,14 @@ pub fn close_other_descriptors() -> io::Result<()> {
     // a descriptor above 2 that would be closed behind its back.
     let done = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Names the process for those who list processes; 15 octets are shown.
+///
+/// # Errors
+/// The system's.
+pub fn set_name(name: &CStr) -> io::Result<()> {
+    Ok(nix::sys::prctl::set_name(name)?)
 }
 
 fn raise_descriptor_limit() -> Result<(), Failure> {

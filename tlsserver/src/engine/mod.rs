@@ -10,6 +10,7 @@ mod relay;
 mod session;
 mod tickets;
 mod tls;
+mod wide_reads;
 
 pub use tickets::TURN as TICKET_TURN;
 
@@ -57,6 +58,8 @@ pub fn run() -> ExitCode {
 fn start() -> Result<(), String> {
     let said = |reason: io::Error| reason.to_string();
     jail::close_other_descriptors().map_err(said)?;
+    // A process that was started as /proc/self/exe would be called "exe".
+    let _ = jail::set_name(c"tlsserver-engin");
     let variables: Variables = env::vars_os().collect();
     let identity = environment::jail_identity(&variables)
         .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;

@@ -13,15 +13,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
-use tokio_rustls::server::TlsStream;
 
-use super::session::Ended;
+use super::session::{Ended, Tls};
 
 /// What is read at once: four TLS records of the greatest size, so that their
 /// encryption ends in one write.
 const PIECE: usize = 64 * 1024;
+/// The most that one record carries.
+const RECORD: usize = 16 * 1024;
 /// How long a client may take no byte of what a program that has ended left.
 const STALL: Duration = Duration::from_secs(60);
 /// How long to wait for the client's end after ours: closing earlier, with bytes
@@ -33,11 +34,7 @@ thread_local! {
 }
 
 /// Relays until both directions have ended.
-pub(super) async fn relay(
-    tls: TlsStream<TcpStream>,
-    input: UnixStream,
-    output: UnixStream,
-) -> Ended {
+pub(super) async fn relay(tls: Tls, input: UnixStream, output: UnixStream) -> Ended {
     let mut relay = Relay {
         tls,
         input,
@@ -54,7 +51,7 @@ pub(super) async fn relay(
 }
 
 struct Relay {
-    tls: TlsStream<TcpStream>,
+    tls: Tls,
     input: UnixStream,
     output: UnixStream,
     up: Up,
@@ -165,14 +162,11 @@ impl Relay {
         scratch: &mut [u8],
     ) -> Poll<Result<(), ClientEnd>> {
         let mut read = ReadBuf::new(scratch);
-        match ready!(Pin::new(&mut self.tls).poll_read(context, &mut read)) {
-            Ok(()) if read.filled().is_empty() => return Poll::Ready(Err(ClientEnd::Closed)),
-            Ok(()) => {}
-            Err(reason) if reason.kind() == io::ErrorKind::UnexpectedEof => {
-                return Poll::Ready(Err(ClientEnd::Truncated));
-            }
-            Err(reason) => return Poll::Ready(Err(ClientEnd::Broken(reason))),
+        let end = self.gather(context, &mut read);
+        if read.filled().is_empty() {
+            return end.map(Err);
         }
+        // An end behind the octets is there to be found again.
         if let Up::Flowing(kept) = &mut self.up {
             let octets = read.filled();
             match Pin::new(&mut self.input).poll_write(context, octets) {
@@ -182,6 +176,25 @@ impl Relay {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads record after record while there are some and room for one more, so that
+    /// the program gets them in one write. Ready only with the client's end.
+    fn gather(&mut self, context: &mut Context<'_>, read: &mut ReadBuf<'_>) -> Poll<ClientEnd> {
+        loop {
+            let before = read.filled().len();
+            if before > 0 && read.remaining() < RECORD {
+                return Poll::Pending;
+            }
+            match ready!(Pin::new(&mut self.tls).poll_read(context, read)) {
+                Ok(()) if read.filled().len() > before => {}
+                Ok(()) => return Poll::Ready(ClientEnd::Closed),
+                Err(reason) if reason.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Poll::Ready(ClientEnd::Truncated);
+                }
+                Err(reason) => return Poll::Ready(ClientEnd::Broken(reason)),
+            }
+        }
     }
 
     /// The client has said its last; the program reads an end.

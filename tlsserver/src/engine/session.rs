@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::wide_reads::WideReads;
 use super::{facts, relay};
 
 /// How a session ended; an error is what the log should say.
@@ -21,6 +22,9 @@ pub(super) type Ended = Result<(), String>;
 /// The two ends of the decrypted stream: what the program reads is written to the
 /// first, what it writes is read from the second.
 pub(super) type Program = [OwnedFd; 2];
+
+/// A connection whose handshake is done.
+pub(super) type Tls = TlsStream<WideReads>;
 
 /// UCSPI-TLS: TLS once the program asks. Until then the client's socket is not
 /// touched, for it is the program's.
@@ -71,15 +75,11 @@ pub(super) async fn immediate(
     relay::relay(tls, input, output).await
 }
 
-async fn handshake(
-    acceptor: TlsAcceptor,
-    limit: Duration,
-    client: OwnedFd,
-) -> Result<TlsStream<TcpStream>, String> {
+async fn handshake(acceptor: TlsAcceptor, limit: Duration, client: OwnedFd) -> Result<Tls, String> {
     let client = unblock(&client)
         .and_then(|()| TcpStream::from_std(client.into()))
         .map_err(|reason| format!("handshake failed: {reason}"))?;
-    match timeout(limit, acceptor.accept(client)).await {
+    match timeout(limit, acceptor.accept(WideReads::new(client))).await {
         Ok(Ok(tls)) => Ok(tls),
         Ok(Err(reason)) => Err(format!("handshake failed: {}", in_words(&reason))),
         Err(_) => Err(format!("handshake failed: not done within {} s", limit.as_secs())),

@@ -56,6 +56,7 @@ pub fn run() -> ExitCode {
 
 fn prepare() -> Result<(Keys, Vec<crate::messages::Certificate>), String> {
     jail::close_other_descriptors().map_err(|reason| format!("keyholder: {reason}"))?;
+    let _ = jail::set_name(c"tlsserver-keyho");
     let variables: Variables = env::vars_os().collect();
     let identity = environment::jail_identity(&variables)
         .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;

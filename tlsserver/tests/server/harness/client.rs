@@ -98,6 +98,7 @@ pub(crate) fn clear_rest(mut socket: TcpStream) -> Vec<u8> {
             Ok(0) => return octets,
             Ok(count) => octets.extend_from_slice(&piece[..count]),
             Err(reason) if reason.kind() == std::io::ErrorKind::ConnectionReset => return octets,
+            Err(reason) if reason.kind() == std::io::ErrorKind::Interrupted => {}
             Err(reason) => panic!("{reason}"),
         }
     }
