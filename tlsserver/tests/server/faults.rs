@@ -12,7 +12,7 @@ use std::thread;
 use crate::harness::client::{
     after_line, begin, clear_rest, config, connect, finish_sending, plain, rest, secure,
 };
-use crate::harness::processes::descriptors;
+use crate::harness::processes::{Held, descriptors};
 use crate::harness::{Server, Setup};
 
 /// Both ways in which TLS can begin.
@@ -36,14 +36,14 @@ fn assert_only_an_alert(octets: &[u8]) {
 }
 
 /// The server still serves, and holds what it held before.
-fn assert_unharmed(server: &Server, before: &(Vec<(String, usize)>, usize)) {
+fn assert_unharmed(server: &Server, before: &Held) {
     let mut tls = connect(server);
     tls.write_all(b"still there").unwrap();
     finish_sending(&mut tls);
     assert_eq!(rest(&mut tls), b"still there");
     drop(tls);
     server.idle();
-    assert_eq!(&server.held(), before);
+    server.wait_until_held(before);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_program_of_an_immediate_connection_may_end_too() {
         server.log.wait_for(&["end ", &format!(" status {status}")]);
     }
     server.idle();
-    assert_eq!(server.held(), before);
+    server.wait_until_held(&before);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_program_that_cannot_be_run_is_said() {
     }
     server.log.wait_for_count("unable to run ./program: No such file", 2);
     server.idle();
-    assert_eq!(server.held(), before);
+    server.wait_until_held(&before);
 }
 
 #[test]
@@ -240,19 +240,9 @@ fn an_engine_that_is_killed_takes_its_own_connections_and_no_others() {
     assert_eq!(alive.iter().filter(|alive| **alive).count(), 2, "{alive:?}");
     drop(sessions);
     server.idle();
-    wait_for_engines(&server, 2);
+    server.wait_until_held(&before);
     assert!(!server.engines().contains(&victim));
     assert_unharmed(&server, &before);
-}
-
-/// An engine that died young is started anew after a pause, and no log line says
-/// when: so by looking, for as long as patience lasts.
-fn wait_for_engines(server: &Server, count: usize) {
-    let until = std::time::Instant::now() + crate::harness::PATIENCE;
-    while server.engines().len() != count || server.held().1 != count + 1 {
-        assert!(std::time::Instant::now() < until, "{:?}", server.held());
-        thread::yield_now();
-    }
 }
 
 #[test]
@@ -278,7 +268,6 @@ fn a_killed_keyholder_costs_no_running_session() {
     assert_eq!(rest(&mut running), b"");
     drop(running);
     server.idle();
-    wait_for_engines(&server, before.1 - 1);
     assert_unharmed(&server, &before);
 }
 

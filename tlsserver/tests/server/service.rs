@@ -201,7 +201,7 @@ fn headers_that_are_false_short_long_or_slow_are_refused() {
     drop(tls);
     server.idle();
     assert_eq!(server.log.count("deny"), 5, "{:?}", &server.log.lines()[lines..]);
-    assert_eq!(server.held(), before);
+    server.wait_until_held(&before);
 }
 
 #[test]
@@ -222,16 +222,7 @@ fn new_certificates_are_for_new_connections() {
     assert_eq!(rest(&mut old), b"");
     drop(old);
     server.idle();
-    wait_until_held(&server, &before);
-}
-
-/// Retired processes end by themselves, unsaid.
-fn wait_until_held(server: &Server, before: &(Vec<(String, usize)>, usize)) {
-    let until = std::time::Instant::now() + crate::harness::PATIENCE;
-    while &server.held() != before {
-        assert!(std::time::Instant::now() < until, "{:?} != {before:?}", server.held());
-        thread::yield_now();
-    }
+    server.wait_until_held(&before);
 }
 
 #[test]
@@ -251,7 +242,7 @@ fn bad_certificates_change_nothing_but_the_log() {
     }
     assert!(!server.log.lines().concat().contains(std::str::from_utf8(&expected).unwrap()));
     server.idle();
-    wait_until_held(&server, &before);
+    server.wait_until_held(&before);
 }
 
 #[test]

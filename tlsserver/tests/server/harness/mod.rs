@@ -273,7 +273,7 @@ pub(crate) fn is_root() -> bool {
 /// Whether the tests must not go on, because they need root; says so loudly.
 pub(crate) fn skipped_without_root(what: &str) -> bool {
     if !is_root() {
-        eprintln!("SKIPPED, NEEDS ROOT: {what}");
+        say(format_args!("SKIPPED, NEEDS ROOT: {what}"));
     }
     !is_root()
 }
@@ -286,7 +286,13 @@ pub(crate) fn skipped_without(program: &str) -> bool {
     let found = folders.iter().any(|folder| folder.join(program).exists());
     assert!(found || std::env::var_os("CI").is_none(), "{program} is not installed");
     if !found {
-        eprintln!("SKIPPED, NEEDS THE PROGRAM {program}");
+        say(format_args!("SKIPPED, NEEDS THE PROGRAM {program}"));
     }
     !found
+}
+
+/// Past the test runner, which keeps what a test that passes prints to itself.
+fn say(line: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

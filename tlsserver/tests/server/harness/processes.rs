@@ -1,8 +1,10 @@
 //! The server's processes, as /proc shows them.
 
 use std::fs;
+use std::thread;
+use std::time::Instant;
 
-use super::Server;
+use super::{PATIENCE, Server, is_root};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Process {
@@ -54,18 +56,32 @@ impl Server {
     }
 
     /// Descriptors that are open in each process of the server, and how many
-    /// children there are: what has to be the same after whatever happened.
-    pub(crate) fn held(&self) -> (Vec<(String, usize)>, usize) {
+    /// children there are: what has to be the same after whatever happened. Only
+    /// root sees into a jailed process.
+    pub(crate) fn held(&self) -> Held {
         let children = children(self.pid());
         let mut held: Vec<(String, usize)> = children
             .iter()
-            .map(|child| (child.name.clone(), descriptors(child.pid)))
+            .map(|child| (child.name.clone(), if is_root() { descriptors(child.pid) } else { 0 }))
             .chain([("tlsserver".to_owned(), descriptors(self.pid()))])
             .collect();
         held.sort();
         (held, children.len())
     }
+
+    /// Waits until it holds what it held before: what is retired or started anew is
+    /// done a moment later, and no log line says when.
+    pub(crate) fn wait_until_held(&self, before: &Held) {
+        let until = Instant::now() + PATIENCE;
+        while &self.held() != before {
+            assert!(Instant::now() < until, "{:?} != {before:?}", self.held());
+            thread::yield_now();
+        }
+    }
 }
+
+/// What [`Server::held`] counts.
+pub(crate) type Held = (Vec<(String, usize)>, usize);
 
 pub(crate) fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
