@@ -98,6 +98,15 @@ pub fn write_ready(bytes: &[u8], socket: bool) -> io::Result<usize> {
     }
 }
 
+/// Closes the client's side of this process, and puts something harmless in its
+/// place. Other processes that hold it keep it.
+pub fn let_go() {
+    if let Ok((reader, writer)) = crate::descriptor::pipe() {
+        let _ = rustix::stdio::dup2_stdin(reader);
+        let _ = rustix::stdio::dup2_stdout(writer);
+    }
+}
+
 /// Writes all of `bytes` to a descriptor that has room for them.
 ///
 /// # Errors

@@ -124,6 +124,8 @@ pub struct Relay<W> {
     /// What a fresh server said instead of a good greeting, and how to exit: the
     /// answer to the client's next request.
     unwelcome: Option<(Vec<u8>, Option<u8>)>,
+    /// What is said when all replies that are due are given; then the session ends.
+    last_words: Option<&'static [u8]>,
     /// Whether the server's last reply asked for more of an AUTH exchange.
     challenged: bool,
     /// Whether the request at hand is part of one.
@@ -179,8 +181,6 @@ enum Kind {
     TlsFirst,
     /// Is replaced by this, rules or no rules.
     Fixed(&'static [u8]),
-    /// Is replaced by this, and the session ends.
-    Last(&'static [u8]),
     /// Is replaced by the answer to STARTTLS.
     StartTls,
     /// A fresh server's greeting, which the client does not expect.
@@ -212,6 +212,7 @@ impl<W: Watch> Relay<W> {
             scanned: 0,
             chunking: false,
             unwelcome: None,
+            last_words: None,
             challenged: false,
             secret: false,
             exit_at_eof: None,

@@ -48,7 +48,7 @@ impl<W: Watch> Relay<W> {
             Kind::Plain | Kind::Data | Kind::FreshGreeting => self.edit(&mut reply, line),
             Kind::Ehlo => self.edit_ehlo(&mut reply, line),
             Kind::TlsFirst if reply.is_first => self.edit(&mut reply, MUST_START_TLS),
-            Kind::TlsFirst | Kind::Fixed(_) | Kind::Last(_) | Kind::StartTls => {}
+            Kind::TlsFirst | Kind::Fixed(_) | Kind::StartTls => {}
         }
         if is_last(line) {
             self.finish(&reply, line);
@@ -137,14 +137,22 @@ impl<W: Watch> Relay<W> {
         match reply.pending.kind {
             Kind::Data => self.after_data(line.starts_with(b"354")),
             Kind::Fixed(answer) => self.tell_client(answer),
-            Kind::Last(answer) => {
-                self.tell_client(answer);
-                self.phase = Phase::Ended(None);
-            }
             Kind::StartTls => self.phase = Phase::CheckTls,
             Kind::Plain | Kind::Ehlo | Kind::TlsFirst | Kind::FreshGreeting => {}
         }
         self.challenged = line.starts_with(b"334");
+        self.say_last_words();
+    }
+
+    /// Ends the session where it is to end, and no reply is due any more.
+    pub(super) fn say_last_words(&mut self) {
+        if self.pending.is_empty()
+            && self.reply.is_none()
+            && let Some(words) = self.last_words.take()
+        {
+            self.tell_client(words);
+            self.phase = Phase::Ended(None);
+        }
     }
 
     /// The client has its greeting already. A good one ends here; another is the

@@ -93,11 +93,7 @@ impl<W: Watch> Relay<W> {
         self.secret = core::mem::take(&mut self.challenged) || is_auth(text);
         self.watch.saw(Seen::Request, if self.secret { SECRET } else { line });
         let ending = match self.settings.bare_newline {
-            BareNewline::Reject if ending == b"\n" => {
-                self.send_noop(b"BARE NEWLINE\r\n", b"", b"", Kind::Last(BARE_NEWLINE));
-                self.client = Client::Unread;
-                return;
-            }
+            BareNewline::Reject if ending == b"\n" => return self.turn_away(BARE_NEWLINE),
             BareNewline::Normalize => b"\r\n",
             _ => ending,
         };
@@ -196,9 +192,7 @@ impl<W: Watch> Relay<W> {
             }
             Piece::NeedInput => Take::NeedInput,
             Piece::Reject => {
-                self.tell_client(BARE_NEWLINE);
-                self.client = Client::Unread;
-                self.phase = Phase::Ended(None);
+                self.turn_away(BARE_NEWLINE);
                 Take::Took(0)
             }
         }
@@ -214,6 +208,13 @@ impl<W: Watch> Relay<W> {
     fn pass(&mut self, count: usize, window: &[u8]) -> Take {
         self.watch.saw(Seen::Data, window.get(..count).unwrap_or_default());
         Take::Pass(count)
+    }
+
+    /// Ends the session with these words, once all replies that are due are given.
+    fn turn_away(&mut self, last_words: &'static [u8]) {
+        self.client = Client::Unread;
+        self.last_words = Some(last_words);
+        self.say_last_words();
     }
 
     /// The reply to DATA is there: what follows is a message, or the next request.

@@ -469,8 +469,11 @@ fn d19_bare_newlines_in_requests() {
         assert_eq!(play(&make, &["C: NOOP\nNOOP/"]).1, server_sees);
     }
     let strict = || Settings { bare_newline: BareNewline::Reject, ..bare() };
-    let (client, server, ended) = play(&strict, &["S: 220 x/", "C: NOOP\nMAIL/", "S: 250 ok/"]);
-    assert_eq!(server, "NOOP fixsmtpio BARE NEWLINE/");
+    let said = ["S: 220 x/", "C: RSET/NOOP\nMAIL/", "S: 250 ok/"];
+    let (client, server, ended) = play(&strict, &said);
+    assert_eq!(server, "RSET/");
+    assert_eq!((client.as_str(), ended), ("220 x/250 ok/521 bare newline (#5.5.2)/", Some(None)));
+    let (client, _, ended) = play(&strict, &["S: 220 x/", "C: NOOP\nMAIL/"]);
     assert_eq!((client.as_str(), ended), ("220 x/521 bare newline (#5.5.2)/", Some(None)));
     let (client, server, ended) =
         play(&strict, &["S: 220 x/", "C: DATA/", "S: 354 go/", "C: a/b\nc/./"]);

@@ -103,8 +103,10 @@ impl Session {
         Ok(())
     }
 
-    /// Waits for the server. The exit code is the one a rule asked for, else its own.
+    /// Waits for the server; the client need not. The exit code is the one a rule
+    /// asked for, else the server's own.
     fn finish(self, code: Option<u8>) -> ExitCode {
+        unix::client::let_go();
         match (code, self.pump.into_server().finish()) {
             (Some(code), _) | (None, Ok(Some(code))) => ExitCode::from(code),
             (None, Ok(None)) => {
