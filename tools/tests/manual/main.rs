@@ -161,9 +161,24 @@ fn the_page_on_control_files_has_all_of_them_and_all_of_the_grammar() {
 fn the_rules_explained_are_those_that_we_ship() {
     let shipped = std::fs::read_to_string(root().join("contrib/control/fixsmtpio")).unwrap();
     let rules = shipped.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let explained = Page::named("acceptutils-control.5").rules();
-    assert_eq!(explained, rules.map(str::to_owned).collect());
+    let displays = Page::named("acceptutils-control.5").displays();
+    let explained: BTreeSet<_> = displays.iter().flat_map(|display| display.lines()).collect();
+    assert_eq!(explained, rules.collect());
     assert_eq!(Rules::parse(shipped.as_bytes()).err(), None);
+}
+
+#[test]
+fn run_scripts_in_the_overview_are_shell() {
+    let scripts = Page::named("acceptutils.7").displays();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        let ran = Command::new("/bin/sh").args(["-n", "-c", &script]).output().unwrap();
+        assert!(ran.status.success(), "{script}\n{ran:?}");
+        assert!(script.contains("exec tlsserver "), "{script}");
+        // What a backslash continues is one command, with nothing behind it.
+        let (_, command) = script.split_once("exec tlsserver ").unwrap();
+        assert_eq!(command.trim_end().lines().count() - 1, command.matches(" \\\n").count());
+    }
 }
 
 #[test]

@@ -101,9 +101,14 @@ impl Page {
         lines.collect::<Vec<_>>().join(" ").replace(['"'], "").replace("\\&", "")
     }
 
-    /// The lines of displays that are six fields: rules.
-    pub(crate) fn rules(&self) -> BTreeSet<String> {
-        let displayed = self.section("EXAMPLES").filter(|line| !line.starts_with('.'));
-        displayed.filter(|line| line.split(':').count() >= 6).map(str::to_owned).collect()
+    /// The displays of EXAMPLES, as they are shown.
+    pub(crate) fn displays(&self) -> Vec<String> {
+        let examples = self.section("EXAMPLES").collect::<Vec<_>>().join("\n");
+        let displays = examples.split(".Bd -literal").skip(1);
+        let shown = displays.map(|display| {
+            let (_, display) = display.split_once('\n').unwrap();
+            display.split(".Ed").next().unwrap().replace("\\e", "\\")
+        });
+        shown.collect()
     }
 }
