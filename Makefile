@@ -2,13 +2,36 @@
 # make demo   builds, and shows a login, a message sent and fetched again
 # make lint   formatting and lints only
 # make        builds for use: target/release
+# make install   installs what is built: programs and manual pages; knows DESTDIR and
+#                PREFIX; BUILD=fast, here and above, takes another profile than release
 
 PACKAGES = $(shell cat */packages */tests/packages 2>/dev/null)
 PROFILE = fast
+BUILD = release
 CARGO = cargo
+CARGO_TARGET_DIR ?= target
+PREFIX = /usr/local
 
 all:
-	$(CARGO) build --release --workspace
+	$(CARGO) build --profile $(BUILD) --workspace
+
+# Each page of section 8 is a program's. Nothing is built here: whoever installs may
+# be root, and need not have cargo.
+PAGES = $(notdir $(wildcard man/*.[0-9]))
+PROGRAMS = $(basename $(filter %.8,$(PAGES)))
+BUILT = $(CARGO_TARGET_DIR)/$(BUILD)
+
+install:
+	@for program in $(PROGRAMS); do \
+		test -f $(BUILT)/$$program || \
+			{ echo "make: $(BUILT)/$$program: not built: run make first" >&2; exit 1; }; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(addprefix $(BUILT)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	for page in $(PAGES); do \
+		install -D -m 644 man/$$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; \
+	done
 
 test: packages lint
 	$(CARGO) build --profile $(PROFILE) --workspace --all-targets
@@ -37,4 +60,4 @@ packages:
 demo:
 	@echo "make: demo: not yet" >&2; exit 1
 
-.PHONY: all test lint packages demo
+.PHONY: all install test lint packages demo
