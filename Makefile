@@ -1,6 +1,7 @@
 # make test   everything that CI runs; as root, installs the Debian packages it needs
 # make demo   builds, and shows a login, a message sent and fetched again
 # make lint   formatting and lints only
+# make bench  tlsserver beside nginx, Dovecot and tlswrapper, in one table
 # make        builds for use: target/release
 
 PACKAGES = $(shell cat */packages */tests/packages 2>/dev/null)
@@ -34,7 +35,12 @@ packages:
 		echo "make: NOT INSTALLED, tests that need them will be skipped:" $$missing >&2; \
 	fi
 
+bench:
+	@$(MAKE) --no-print-directory packages PACKAGES="$$(cat bench/peers)"
+	$(CARGO) build --release -p tlsserver -p tools -p bench
+	target/release/bench
+
 demo:
 	@echo "make: demo: not yet" >&2; exit 1
 
-.PHONY: all test lint packages demo
+.PHONY: all test lint packages bench demo

@@ -18,6 +18,7 @@ use super::proxy::{Pending, Progress};
 use super::sockets::{self, Accepted, Listening, accept};
 use super::workers::{Reading, Worker, Workers};
 use super::{kill, rules};
+use crate::engine::FACT_NAMES;
 use crate::environment::Variables;
 use crate::log::Log;
 use crate::messages::{ConnectionId, FromEngine, ToEngine};
@@ -449,16 +450,20 @@ impl Server {
     }
 }
 
-/// An engine's report as variables. It is read as a program would read it: an
-/// engine that was taken over can name nothing but facts.
+/// An engine's report as variables. One that was taken over can name nothing but
+/// what an engine has to say, for much else could be made of a program's environment.
 fn variables(facts: &[u8]) -> Variables {
     let mut decoder = Decoder::default();
     if decoder.push(facts) != Report::Done {
         return Variables::new();
     }
     let facts = decoder.into_facts().into_iter();
+    let known = |name: &[u8]| FACT_NAMES.iter().any(|known| known.as_bytes() == name);
     let text = OsString::from_vec;
-    facts.filter_map(|fact| Some((text(fact.name), text(fact.value?)))).collect()
+    facts
+        .filter(|fact| known(&fact.name))
+        .filter_map(|fact| Some((text(fact.name), text(fact.value?))))
+        .collect()
 }
 
 fn in_words(status: WaitStatus) -> String {
@@ -466,5 +471,17 @@ fn in_words(status: WaitStatus) -> String {
         (Some(code), _) => format!("exit {code}"),
         (_, Some(signal)) => format!("signal {signal}"),
         _ => format!("status {}", status.as_raw()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_names_facts_and_nothing_else() {
+        let report = b"LD_PRELOAD=x\0SSL_CERT_FILE=/x\0SSL_PROTOCOL=TLSv1.3\0SSL_CIPHER\0\0";
+        assert_eq!(variables(report), [("SSL_PROTOCOL".into(), "TLSv1.3".into())]);
+        assert_eq!(variables(b"SSL_PROTOCOL=TLSv1.3"), []);
     }
 }

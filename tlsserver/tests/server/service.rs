@@ -226,6 +226,27 @@ fn new_certificates_are_for_new_connections() {
 }
 
 #[test]
+fn a_handshake_that_has_begun_is_finished_with_the_old_certificates() {
+    for setup in [Setup::new(&["cat"]), Setup::delayed(&["cat"])] {
+        let server = setup.start();
+        let before = server.held();
+        let begun = begin(&server);
+        server.log.wait_for(&["status: 1/40"]);
+        certificate("localhost").write(server.directory.path(), "server");
+        server.signal(Signal::HUP);
+        server.log.wait_for(&["certificates read again"]);
+        let mut tls = secure(begun, Arc::new(config(&server)), "localhost").unwrap();
+        tls.write_all(b"x").unwrap();
+        tls.read_exact(&mut [0]).unwrap();
+        finish_sending(&mut tls);
+        assert_eq!(rest(&mut tls), b"");
+        drop(tls);
+        server.idle();
+        server.wait_until_held(&before);
+    }
+}
+
+#[test]
 fn bad_certificates_change_nothing_but_the_log() {
     let server = Setup::new(&["echo", "in"]).start();
     let before = server.held();
