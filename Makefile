@@ -3,13 +3,36 @@
 # make lint   formatting and lints only
 # make bench  tlsserver beside nginx, Dovecot and tlswrapper, in one table
 # make        builds for use: target/release
+# make install   installs what is built: programs and manual pages; knows DESTDIR and
+#                PREFIX; BUILD=fast, here and above, takes another profile than release
 
 PACKAGES = $(shell cat */packages */tests/packages 2>/dev/null)
 PROFILE = fast
+BUILD = release
 CARGO = cargo
+CARGO_TARGET_DIR ?= target
+PREFIX = /usr/local
 
 all:
-	$(CARGO) build --release --workspace
+	$(CARGO) build --profile $(BUILD) --workspace
+
+# Each page of section 8 is a program's. Nothing is built here: whoever installs may
+# be root, and need not have cargo.
+PAGES = $(notdir $(wildcard man/*.[0-9]))
+PROGRAMS = $(basename $(filter %.8,$(PAGES)))
+BUILT = $(CARGO_TARGET_DIR)/$(BUILD)
+
+install:
+	@for program in $(PROGRAMS); do \
+		test -f $(BUILT)/$$program || \
+			{ echo "make: $(BUILT)/$$program: not built: run make first" >&2; exit 1; }; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(addprefix $(BUILT)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	for page in $(PAGES); do \
+		install -D -m 644 man/$$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; \
+	done
 
 test: packages lint
 	$(CARGO) build --profile $(PROFILE) --workspace --all-targets
@@ -38,9 +61,9 @@ packages:
 bench:
 	@$(MAKE) --no-print-directory packages PACKAGES="$$(cat bench/peers)"
 	$(CARGO) build --release -p tlsserver -p tools -p bench
-	target/release/bench
+	$(CARGO_TARGET_DIR)/release/bench
 
 demo:
 	@echo "make: demo: not yet" >&2; exit 1
 
-.PHONY: all test lint packages bench demo
+.PHONY: all install test lint packages bench demo
