@@ -23,26 +23,40 @@ use crate::options::Mode;
 /// How long nothing is accepted after descriptors ran out.
 const EXHAUSTED: Duration = Duration::from_millis(200);
 
+/// Connections accepted before anything else is looked at again.
+const AT_ONCE: usize = 16;
+
 impl Server {
-    pub(super) fn accept(&mut self, at: usize) {
-        while self.may_accept() {
-            let Some(listening) = self.listening.get(at) else { return };
-            match accept(listening) {
-                Ok(None) => return,
-                Ok(Some(accepted)) if self.policy.proxy_protocol => {
-                    self.pending.push(Pending::new(accepted, Instant::now()));
-                }
-                Ok(Some(accepted)) => self.begin(accepted),
-                Err(reason) => {
-                    if !std::mem::replace(&mut self.exhausted, true) {
-                        self.log.error(format_args!("unable to accept: {reason}"));
-                    }
-                    self.accept_again = Some(Instant::now() + EXHAUSTED);
-                    return;
-                }
+    /// Takes some of the connections that wait, but not so many at once that a flood
+    /// of them would keep all else waiting.
+    pub(super) fn accept_some(&mut self, at: usize) {
+        for _ in 0..AT_ONCE {
+            if !self.accept_one(at) {
+                return;
             }
-            self.exhausted = false;
         }
+    }
+
+    /// Takes one, if there is one and it may be taken; says whether it did.
+    pub(super) fn accept_one(&mut self, at: usize) -> bool {
+        let listening = self.listening.get(at).filter(|_| self.may_accept());
+        let Some(listening) = listening else { return false };
+        match accept(listening) {
+            Ok(None) => return false,
+            Ok(Some(accepted)) if self.policy.proxy_protocol => {
+                self.pending.push(Pending::new(accepted, Instant::now()));
+            }
+            Ok(Some(accepted)) => self.begin(accepted),
+            Err(reason) => {
+                if !std::mem::replace(&mut self.exhausted, true) {
+                    self.log.error(format_args!("unable to accept: {reason}"));
+                }
+                self.accept_again = Some(Instant::now() + EXHAUSTED);
+                return false;
+            }
+        }
+        self.exhausted = false;
+        true
     }
 
     pub(super) fn advance_header(&mut self, at: usize) {

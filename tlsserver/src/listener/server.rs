@@ -163,7 +163,7 @@ impl Server {
     fn handle(&mut self, happened: Ready, starting: bool) -> Result<(), String> {
         match happened {
             Ready::Signals => self.take_signals(starting)?,
-            Ready::Listening(at) => self.accept(at),
+            Ready::Listening(at) => self.accept_some(at),
             Ready::Pending(at) => self.advance_header(at),
             Ready::Worker(Worker::Engine(id)) => {
                 if let Some(message) = self.workers.hear(id) {
@@ -215,7 +215,7 @@ impl Server {
     fn stop_listening(&mut self) {
         for at in 0..self.listening.len() {
             if self.listening.get(at).is_some_and(sockets::close_queue) {
-                self.accept(at);
+                while self.accept_one(at) {}
             }
         }
         self.listening.clear();
