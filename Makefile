@@ -1,6 +1,7 @@
 # make test   everything that CI runs; as root, installs the Debian packages it needs
 # make demo   builds, and shows a login, a message sent and fetched again
 # make lint   formatting and lints only
+# make bench  tlsserver beside nginx, Dovecot and tlswrapper, in one table
 # make        builds for use: target/release
 # make install   installs what is built: programs and manual pages; knows DESTDIR and
 #                PREFIX; BUILD=fast, here and above, takes another profile than release
@@ -57,7 +58,12 @@ packages:
 		echo "make: NOT INSTALLED, tests that need them will be skipped:" $$missing >&2; \
 	fi
 
+bench:
+	@$(MAKE) --no-print-directory packages PACKAGES="$$(cat bench/peers)"
+	$(CARGO) build --release -p tlsserver -p tools -p bench
+	$(CARGO_TARGET_DIR)/release/bench
+
 demo:
 	@echo "make: demo: not yet" >&2; exit 1
 
-.PHONY: all install test lint packages demo
+.PHONY: all install test lint packages bench demo
