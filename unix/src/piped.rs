@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 const WIDE: usize = 1024 * 1024;
 
 /// Seconds that a child which is asked to end may take.
-const TERMINATION: u64 = 10;
+pub const TERMINATION: u64 = 10;
 
 /// The child and our ends of its pipes, which never block us.
 pub struct Piped {

@@ -191,6 +191,8 @@ enum Kind {
 struct Reply {
     pending: Pending,
     is_first: bool,
+    /// Whether our line of help has been put in.
+    has_help: bool,
     exit: Option<u8>,
 }
 

@@ -62,7 +62,7 @@ impl<W: Watch> Relay<W> {
         let timeout =
             || Pending { kind: Kind::Plain, rules: self.settings.rules.group(&Event::Timeout) };
         let pending = self.pending.pop_front().unwrap_or_else(timeout);
-        Reply { pending, is_first: true, exit: None }
+        Reply { pending, is_first: true, has_help: false, exit: None }
     }
 
     fn edit(&mut self, reply: &mut Reply, line: &[u8]) {
@@ -90,7 +90,8 @@ impl<W: Watch> Relay<W> {
             reply.exit = rule.exit.or(reply.exit);
             edited.apply(rule, line, reply.is_first, &self.settings.greeting);
         }
-        if edited.help {
+        if edited.help && !reply.has_help {
+            reply.has_help = true;
             self.put(HELP);
         }
         if let Some(line) = edited.line {

@@ -240,11 +240,12 @@ fn exit_codes_of_rules() {
 
 #[test]
 fn help_has_a_line_of_ours_before_it() {
-    let (client, _, _) = play(&incoming(Tls::Absent), &["S: 220 x/", "C: HELP/", "S: 214 theirs/"]);
+    let script = ["S: 220 x/", "C: HELP/", "S: 214-theirs/214 more/"];
+    let (client, _, _) = play(&incoming(Tls::Absent), &script);
     assert_eq!(
         client,
         "220 mail.example.org ESMTP/214-fixsmtpio, of acceptutils: see its manual page, \
-         fixsmtpio(8)/214 theirs/"
+         fixsmtpio(8)/214-theirs/214 more/"
     );
 }
 
