@@ -70,7 +70,7 @@ packages:
 	fi
 
 bench:
-	@$(MAKE) --no-print-directory packages PACKAGES="$$(cat bench/peers)"
+	@$(MAKE) --no-print-directory packages PACKAGES="$(shell cat bench/peers)"
 	$(CARGO) build --release -p tlsserver -p bench
 	@$(MAKE) --no-print-directory static BUILD=release
 	$(CARGO_TARGET_DIR)/release/bench
