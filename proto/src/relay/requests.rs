@@ -154,6 +154,9 @@ impl<W: Watch> Relay<W> {
         // Each rule in turn puts its text before all, so the last one's comes first.
         for rule in self.settings.rules.of(rules).iter().rev().filter(|rule| rule.holds()) {
             self.to_server.push(&rule.prepend);
+            if !rule.prepend.is_empty() {
+                self.watch.prepended(rule);
+            }
         }
         let untouched = self.to_server.since(mark).is_empty();
         self.queue(mark, &[text, ending], Pending { kind, rules });
