@@ -164,6 +164,7 @@ fn print(replayed: &Replayed, session: u32, rules: &Path) {
         match told {
             Told::Client(text) => say(&format!("C: {}", Escaped(text))),
             Told::Server(text) => say(&format!("S: {}", Escaped(text))),
+            Told::ClientClosed => say("(the client closes)"),
             Told::Changed(change) => say(&format!("     {}", describe(change, rules))),
         }
     }

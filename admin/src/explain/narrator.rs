@@ -1,6 +1,6 @@
 //! Looks on while a session is relayed, and remembers who changed which line.
 
-use proto::relay::rules::Rule;
+use proto::relay::rules::{Fixup, Response, Rule};
 use proto::relay::{Seen, Watch};
 use proto::smtp::reply::{is_last, split_ending};
 use std::collections::VecDeque;
@@ -12,6 +12,8 @@ pub(super) enum Told {
     Client(Vec<u8>),
     /// The server said this.
     Server(Vec<u8>),
+    /// The client closed.
+    ClientClosed,
     /// A line was changed.
     Changed(Change),
 }
@@ -47,9 +49,18 @@ pub(super) struct Narrator {
     /// Lines that are to go to the client as they are.
     due: VecDeque<Vec<u8>>,
     reply_is_over: bool,
+    is_closed: bool,
+    /// The rule that has a line put before the one at hand.
+    puts_before: Option<usize>,
 }
 
 impl Narrator {
+    /// The client closes.
+    pub(super) fn client_closes(&mut self) {
+        self.is_closed = true;
+        self.told.push(Told::ClientClosed);
+    }
+
     /// Nothing more comes.
     pub(super) fn end(&mut self) {
         self.due.extend(self.line.take());
@@ -64,12 +75,12 @@ impl Narrator {
     /// The first so many that are due were never sent.
     fn withheld(&mut self, count: usize) {
         for line in self.due.drain(..count).collect::<Vec<_>>() {
-            self.own(Some(line), None);
+            self.own(Some(line), None, None);
         }
     }
 
-    fn own(&mut self, before: Option<Vec<u8>>, after: Option<Vec<u8>>) {
-        self.change(Change { is_request: false, rule: None, before, after, exit: None });
+    fn own(&mut self, before: Option<Vec<u8>>, after: Option<Vec<u8>>, rule: Option<usize>) {
+        self.change(Change { is_request: false, rule, before, after, exit: None });
     }
 
     fn request_on(&mut self, text: Vec<u8>) {
@@ -105,7 +116,10 @@ impl Narrator {
                 self.withheld(at);
                 self.due.pop_front();
             }
-            None => self.own(None, Some(line.clone())),
+            None => {
+                let rule = self.puts_before.take();
+                self.own(None, Some(line.clone()), rule);
+            }
         }
         self.to_client.push(line);
     }
@@ -140,7 +154,12 @@ impl Watch for Narrator {
 
     fn ruled(&mut self, rule: &Rule, before: Option<&[u8]>, after: Option<&[u8]>) {
         let (before, after) = (before.map(text), after.map(text));
-        self.line.clone_from(&after);
+        if !self.is_closed {
+            self.line.clone_from(&after);
+        }
+        if rule.response == Response::Fixup(Fixup::Help) {
+            self.puts_before = Some(rule.line);
+        }
         if before != after || rule.exit.is_some() {
             let (line, exit) = (Some(rule.line), rule.exit);
             self.change(Change { is_request: false, rule: line, before, after, exit });

@@ -22,6 +22,7 @@ use crate::ucspi_tls::Tls;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use outbox::Outbox;
+pub use requests::SECRET;
 use rules::{Event, Group, Rule, Rules};
 
 /// The least that a driver's windows must be able to hold, in octets: the longest
