@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod explain;
+mod init;
 mod outcome;
 mod passwd;
+mod programs;
 
 use clap::{Parser, Subcommand};
 use outcome::Outcome;
@@ -25,6 +27,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Init(init::Options),
     Explain(explain::Options),
     Passwd(passwd::Options),
 }
@@ -33,6 +36,7 @@ enum Task {
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().task {
+        Task::Init(options) => init::run(&options),
         Task::Explain(options) => explain::run(&options),
         Task::Passwd(options) => {
             // What it cannot do is 1, as it always was.
