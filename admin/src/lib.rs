@@ -6,11 +6,17 @@
 
 #![forbid(unsafe_code)]
 
+mod certificate;
+mod client;
+mod demo;
 mod explain;
 mod init;
 mod outcome;
 mod passwd;
 mod programs;
+mod run_script;
+mod running;
+mod shown;
 
 use clap::{Parser, Subcommand};
 use outcome::Outcome;
@@ -29,6 +35,7 @@ struct Cli {
 enum Task {
     Init(init::Options),
     Explain(explain::Options),
+    Demo(demo::Options),
     Passwd(passwd::Options),
 }
 
@@ -37,6 +44,7 @@ enum Task {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Init(options) => init::run(&options),
+        Task::Demo(options) => demo::run(&options),
         Task::Explain(options) => explain::run(&options),
         Task::Passwd(options) => {
             // What it cannot do is 1, as it always was.

@@ -1,6 +1,8 @@
 //! Patterns over lines: POSIX fnmatch without flags, in the C locale (POSIX.1-2017,
 //! XCU 2.13). A slash and a leading dot are ordinary; a backslash quotes.
 
+pub mod reach;
+
 /// Whether `text` matches `pattern`, whole. Takes time in proportion to their
 /// lengths' product at worst.
 #[must_use]
