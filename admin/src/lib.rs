@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod certificate;
+mod check;
 mod client;
 mod demo;
 mod explain;
@@ -34,6 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     Init(init::Options),
+    Check(check::Options),
     Explain(explain::Options),
     Demo(demo::Options),
     Passwd(passwd::Options),
@@ -44,6 +46,7 @@ enum Task {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Init(options) => init::run(&options),
+        Task::Check(options) => check::run(&options),
         Task::Demo(options) => demo::run(&options),
         Task::Explain(options) => explain::run(&options),
         Task::Passwd(options) => {

@@ -138,13 +138,15 @@ pub(crate) fn read_line(input: impl BufRead) -> Result<Secret, Error> {
     })
 }
 
+/// From the terminal, without echo.
+pub(crate) fn ask(prompt: &str) -> Result<Secret, Error> {
+    let typed = rpassword::prompt_password(prompt).map_err(Error::NoPassword)?;
+    Ok(Secret::from(typed.into_bytes()))
+}
+
 fn ask_twice(user: &[u8]) -> Result<Secret, Error> {
-    let ask = |prompt: String| {
-        let typed = rpassword::prompt_password(prompt).map_err(Error::NoPassword)?;
-        Ok(Secret::from(typed.into_bytes()))
-    };
-    let first = ask(format!("New password for {}: ", Escaped(user)))?;
-    let second = ask("The same again: ".into())?;
+    let first = ask(&format!("New password for {}: ", Escaped(user)))?;
+    let second = ask("The same again: ")?;
     if first.expose() == second.expose() { Ok(first) } else { Err(Error::Mismatch) }
 }
 
