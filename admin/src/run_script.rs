@@ -58,7 +58,9 @@ impl RunScript {
             let words = words(line.0, &line.1);
             match words.first().map(|word| word.text.as_str()) {
                 Some("export") => script.variables.extend(words.into_iter().skip(1)),
-                Some("exec") if words.len() > 1 => script.command = words.into_iter().skip(1).collect(),
+                Some("exec") if words.len() > 1 => {
+                    script.command = words.into_iter().skip(1).collect()
+                }
                 _ => {}
             }
         }

@@ -117,8 +117,7 @@ fn find<'a>(messages: &'a mut [Message], number: &str) -> Option<&'a mut Message
 
 /// LIST and UIDL, of one message or of all.
 fn list(messages: &[Message], argument: &str, of: impl Fn(&Message) -> String) -> io::Result<()> {
-    let kept: Vec<_> =
-        (1..).zip(messages).filter(|(_, message)| !message.is_deleted).collect();
+    let kept: Vec<_> = (1..).zip(messages).filter(|(_, message)| !message.is_deleted).collect();
     if argument.is_empty() {
         let lines: String =
             kept.iter().map(|(number, message)| format!("{number} {}\r\n", of(message))).collect();

@@ -43,7 +43,8 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let home = home.canonicalize().map_err(|error| Error::read(&home, error))?;
     let mut findings = Findings::default();
     let services = services::check(&home, &mut findings);
-    let logs_in = |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
+    let logs_in =
+        |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
     // Without scripts nobody knows; a qmail home commonly has just one of the two.
     let wanted = Wanted { smtp_login: logs_in("smtp"), pop3_login: logs_in("pop3") };
     let host = controls::check(&home, wanted, &mut findings);
@@ -54,8 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     for (certificate, key) in certificates {
         tls::check(&certificate, &key, host.as_deref(), &mut findings);
     }
-    let mut users: Vec<_> =
-        services.iter().flat_map(services::Service::users_files).collect();
+    let mut users: Vec<_> = services.iter().flat_map(services::Service::users_files).collect();
     users.sort();
     users.dedup();
     for file in users {

@@ -56,8 +56,7 @@ pub(super) fn check(home: &Path, findings: &mut Findings) -> Vec<Service> {
         findings.note(&folder, text);
         return Vec::new();
     };
-    let mut scripts: Vec<_> =
-        entries.flatten().map(|entry| entry.path().join("run")).collect();
+    let mut scripts: Vec<_> = entries.flatten().map(|entry| entry.path().join("run")).collect();
     scripts.sort();
     let services: Vec<_> = scripts.into_iter().filter_map(|path| read(path, findings)).collect();
     for service in &services {

@@ -74,7 +74,8 @@ fn validity(path: &Path, certificate: &CertificateDer<'_>, findings: &mut Findin
     };
     let validity = certificate.tbs_certificate.validity;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (from, to) = (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration());
+    let (from, to) =
+        (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration());
     let days = |span: Duration| span.as_secs() / DAY;
     if let Some(early) = from.checked_sub(now).filter(|early| !early.is_zero()) {
         findings.error(path, format!("not valid for another {} days", days(early) + 1));

@@ -129,7 +129,12 @@ impl Conversation {
     }
 
     /// Logs in by SMTP, TLS first.
-    pub(crate) fn smtp_login(&mut self, tls: Begin, user: &str, password: &Secret) -> Result<(), Error> {
+    pub(crate) fn smtp_login(
+        &mut self,
+        tls: Begin,
+        user: &str,
+        password: &Secret,
+    ) -> Result<(), Error> {
         let hello = "EHLO client.localhost";
         self.begin(tls)?;
         self.reply("220")?;
@@ -174,7 +179,12 @@ impl Conversation {
     }
 
     /// Logs in by POP3, TLS first.
-    pub(crate) fn pop3_login(&mut self, tls: Begin, user: &str, password: &Secret) -> Result<(), Error> {
+    pub(crate) fn pop3_login(
+        &mut self,
+        tls: Begin,
+        user: &str,
+        password: &Secret,
+    ) -> Result<(), Error> {
         self.begin(tls)?;
         self.ok()?;
         self.say("CAPA")?;

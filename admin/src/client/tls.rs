@@ -33,7 +33,9 @@ pub(super) fn start(
         .map_err(|error| Error::new(format!("{}: {error}", server.host)))?;
     let mut connection = ClientConnection::new(Arc::new(config), name).map_err(failed)?;
     while connection.is_handshaking() {
-        connection.complete_io(&mut stream).map_err(|error| broken("unable to start TLS", &error))?;
+        connection
+            .complete_io(&mut stream)
+            .map_err(|error| broken("unable to start TLS", &error))?;
     }
     let version = connection.protocol_version().and_then(|version| version.as_str());
     let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());

@@ -109,7 +109,8 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         warn_of_disagreement(&replayed, &name);
     }
     if options.json {
-        say(&serde_json::to_string_pretty(&changes).map_err(|error| Error::new(error.to_string()))?);
+        say(&serde_json::to_string_pretty(&changes)
+            .map_err(|error| Error::new(error.to_string()))?);
     }
     Ok(outcome)
 }
@@ -148,10 +149,8 @@ fn best(
     if !tells {
         likely.truncate(1);
     }
-    let replayed: Result<Vec<_>, _> = likely
-        .iter()
-        .map(|surroundings| replay(lines, rules, greeting, surroundings))
-        .collect();
+    let replayed: Result<Vec<_>, _> =
+        likely.iter().map(|surroundings| replay(lines, rules, greeting, surroundings)).collect();
     let best = replayed?.into_iter().min_by_key(|replayed| replayed.disagreements);
     Ok(best.unwrap_or_default())
 }
@@ -172,9 +171,9 @@ fn print(replayed: &Replayed, session: u32, rules: &Path) {
 
 fn describe(change: &Change, rules: &Path) -> String {
     let quoted = |text: &Vec<u8>| format!("\"{}\"", Escaped(text));
-    let who = change.rule.map_or("fixsmtpio itself".to_owned(), |line| {
-        format!("{}:{line}", rules.display())
-    });
+    let who = change
+        .rule
+        .map_or("fixsmtpio itself".to_owned(), |line| format!("{}:{line}", rules.display()));
     let to = if change.is_request { "the server" } else { "the client" };
     let what = match (&change.before, &change.after) {
         (before, after) if before == after => "leaves it as it is".to_owned(),

@@ -99,9 +99,7 @@ fn unescaped(mut text: &[u8]) -> Vec<u8> {
 
 /// Lines marked `C: ` and `S: `; or not marked, where the server's begin with a
 /// reply code. Blank lines and comments are skipped outside messages.
-fn plain<'a>(
-    lines: impl Iterator<Item = (usize, &'a [u8])> + Clone,
-) -> Result<Vec<Line>, Unclear> {
+fn plain<'a>(lines: impl Iterator<Item = (usize, &'a [u8])> + Clone) -> Result<Vec<Line>, Unclear> {
     let is_marked = lines.clone().any(|(_, line)| marked(line).is_some());
     let mut read: Vec<Line> = Vec::new();
     let mut in_message = false;

@@ -47,13 +47,7 @@ pub(crate) const SERVICES: [Service; 5] = [
         delayed: true,
         chain: Chain::Incoming,
     },
-    Service {
-        name: "pop3",
-        about: "POP3 with STLS",
-        port: 110,
-        delayed: true,
-        chain: Chain::Pop3,
-    },
+    Service { name: "pop3", about: "POP3 with STLS", port: 110, delayed: true, chain: Chain::Pop3 },
     Service {
         name: "pop3s",
         about: "POP3 with TLS from the first octet",
@@ -94,7 +88,8 @@ impl Service {
     }
 
     fn options(&self, plan: &Plan) -> String {
-        let mut options = format!("{}-v -c 40 -l {}", if self.delayed { "-n " } else { "" }, plan.host);
+        let mut options =
+            format!("{}-v -c 40 -l {}", if self.delayed { "-n " } else { "" }, plan.host);
         if let (Chain::Incoming, Some((uid, gid))) = (self.chain, plan.incoming_ids) {
             let _ = write!(options, " -u {uid} -g {gid}");
         }
@@ -106,7 +101,8 @@ impl Service {
         let dir = plan.dir.display();
         let check = format!("checkpassword-file -f {dir}/users");
         let fixsmtpio = format!("env QMAILHOME={dir} fixsmtpio");
-        let login = |protocol: &str| vec![format!("authup {protocol}"), check, "checknotroot".into()];
+        let login =
+            |protocol: &str| vec![format!("authup {protocol}"), check, "checknotroot".into()];
         match self.chain {
             // authup keeps QMAILHOME to itself.
             Chain::Submission => {
