@@ -107,7 +107,7 @@ impl Replay {
                 self.has_quit = line.text.eq_ignore_ascii_case(b"QUIT");
                 self.in_data = false;
                 self.chunk = chunk_size(&line.text);
-                self.from_client(&with_ending);
+                self.take(&with_ending);
             }
             Way::Data if !self.in_data => {
                 self.in_data = true;
@@ -134,7 +134,7 @@ impl Replay {
         if is_auth { b"AUTH" } else { &line.text }
     }
 
-    fn from_client(&mut self, mut window: &[u8]) {
+    fn take(&mut self, mut window: &[u8]) {
         while let Take::Took(count) | Take::Pass(count) = self.relay.from_client(window) {
             window = window.get(count..).unwrap_or_default();
             if window.is_empty() {
@@ -147,11 +147,11 @@ impl Replay {
     fn data(&mut self) {
         const FILLER: [u8; 4096] = [b'x'; 4096];
         if self.chunk == 0 {
-            return self.from_client(b".\r\n");
+            return self.take(b".\r\n");
         }
         while self.chunk > 0 {
             let count = usize::try_from(self.chunk).map_or(FILLER.len(), |n| n.min(FILLER.len()));
-            self.from_client(FILLER.get(..count).unwrap_or_default());
+            self.take(FILLER.get(..count).unwrap_or_default());
             self.chunk -= count as u64;
         }
     }
