@@ -27,7 +27,9 @@ pub mod sasl;
 pub mod secret;
 pub mod smtp;
 pub mod tls_header;
+pub mod ucspi_rules;
 pub mod ucspi_tls;
+pub mod ucspi_tls_server;
 
 #[cfg(test)]
 mod split_anywhere;

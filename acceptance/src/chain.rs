@@ -1,0 +1,268 @@
+//! A mail service from real parts on loopback: a qmail home, a user with a mailbox,
+//! and servers that run the programs under test for each connection.
+//!
+//! Called by the tests `chains`.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+use crate::programs::{Programs, public_folder};
+use crate::stage::NOBODY;
+
+/// Who runs the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum As {
+    /// Root, which becomes an ordinary user by logging in.
+    Root,
+    /// An ordinary user from first to last.
+    Ordinary,
+}
+
+/// A service's files, and how to start its servers.
+#[derive(Debug)]
+pub struct Chain<'a> {
+    folder: TempDir,
+    programs: &'a Programs,
+    whose: As,
+}
+
+/// A listening server; it ends with this.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+impl<'a> Chain<'a> {
+    /// Makes the files: control files as shipped, a user bob with password `pass word`, a
+    /// mailbox of his, a certificate.
+    ///
+    /// # Errors
+    /// When one of them cannot be made.
+    pub fn new(programs: &'a Programs, whose: As) -> Result<Self> {
+        let folder = public_folder()?;
+        let chain = Self { folder, programs, whose };
+        let control = chain.path("home/control");
+        fs::create_dir_all(&control)?;
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/control");
+        for name in ["fixsmtpio", "smtpcapabilities", "pop3capabilities"] {
+            fs::copy(shipped.join(name), control.join(name)).with_context(|| format!("contrib/control/{name}"))?;
+        }
+        fs::write(control.join("me"), "mail.example.org\n")?;
+        for name in ["bob/Maildir/new", "bob/Maildir/cur", "bob/Maildir/tmp", "spool", "client"] {
+            fs::create_dir_all(chain.path(name))?;
+        }
+        if is_root() {
+            chown(chain.path("client"), Some(if whose == As::Root { 0 } else { NOBODY }), None)?;
+            for name in ["bob", "bob/Maildir", "bob/Maildir/new", "bob/Maildir/cur", "bob/Maildir/tmp", "spool"] {
+                chown(chain.path(name), Some(NOBODY), Some(NOBODY))?;
+            }
+        }
+        chain.add_user()?;
+        chain.make_certificate()?;
+        fs::write(chain.path("exim.conf"), chain.exim_config())?;
+        fs::write(chain.path("dovecot.conf"), chain.dovecot_config())?;
+        Ok(chain)
+    }
+
+    /// A path below the chain's folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The same as text.
+    #[must_use]
+    pub fn name(&self, name: &str) -> String {
+        self.path(name).to_string_lossy().into_owned()
+    }
+
+    fn add_user(&self) -> Result<()> {
+        let mut command = self.own_command("acceptutils");
+        command.args(["passwd", "--stdin", "--home"]).arg(self.path("bob"));
+        if is_root() {
+            command.args(["--uid", &NOBODY.to_string(), "--gid", &NOBODY.to_string()]);
+        }
+        let mut child = command.arg(self.path("users")).arg("bob").stdin(Stdio::piped()).spawn()?;
+        child.stdin.take().context("no input")?.write_all(b"pass word\n")?;
+        ensure!(child.wait()?.success(), "acceptutils passwd failed");
+        if self.drops_root() {
+            // checkpassword-file trusts the file of root and of the user that it runs as.
+            chown(self.path("users"), Some(NOBODY), Some(NOBODY))?;
+        }
+        Ok(())
+    }
+
+    fn make_certificate(&self) -> Result<()> {
+        let names = vec!["mail.example.org".to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names)?;
+        fs::write(self.path("cert.pem"), made.cert.pem())?;
+        fs::write(self.path("key.pem"), made.signing_key.serialize_pem())?;
+        // A key for an hour on loopback: the ordinary user's server must read it.
+        fs::set_permissions(self.path("key.pem"), Permissions::from_mode(0o644))?;
+        Ok(())
+    }
+
+    /// Exim, run by and as whoever logged in, delivering into his mailbox before it answers.
+    fn exim_config(&self) -> String {
+        let folder = self.folder.path().display();
+        format!(
+            "primary_hostname = mail.example.org\nspool_directory = {folder}/spool\n\
+             log_file_path = {folder}/spool/%slog\nexim_user = {NOBODY}\nexim_group = {NOBODY}\n\
+             trusted_users = {NOBODY}\nuntrusted_set_sender = *\ndeliver_drop_privilege\nhost_lookup =\n\
+             rfc1413_hosts =\ntls_advertise_hosts =\nkeep_environment =\nacl_smtp_rcpt = accept\n\
+             acl_smtp_data = accept\nbegin routers\nall:\n  driver = accept\n  transport = maildir\n\
+             begin transports\nmaildir:\n  driver = appendfile\n  directory = {folder}/bob/Maildir\n  \
+             maildir_format\n  user = {NOBODY}\n  group = {NOBODY}\n"
+        )
+    }
+
+    fn dovecot_config(&self) -> String {
+        let folder = self.folder.path().display();
+        format!(
+            "protocols = pop3\nbase_dir = {folder}/spool\nstate_dir = {folder}/spool\nssl = no\n\
+             log_path = {folder}/spool/dovecot.log\nmail_location = maildir:~/Maildir\n"
+        )
+    }
+
+    /// A command that finds the programs under test, with a clean environment.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = self.own_command(name);
+        if self.drops_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    fn drops_root(&self) -> bool {
+        self.whose == As::Ordinary && is_root()
+    }
+
+    /// The same, run by whoever runs the tests.
+    fn own_command(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        let mut path = self.programs.folder().as_os_str().to_owned();
+        path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env_clear().env("PATH", path).env("QMAILHOME", self.path("home")).env("LC_ALL", "C");
+        command.env("HOME", self.path("client")).current_dir(self.folder.path());
+        command
+    }
+
+    /// Starts a server that offers TLS by the UCSPI-TLS interface and requires it if `ucspitls` is `!`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn tls_server(&self, ucspitls: &str, arguments: &[&str]) -> Result<Server> {
+        let mut command = self.command("ucspi-tls-stand-in");
+        command.arg(self.path("cert.pem")).arg(self.path("key.pem")).args(arguments);
+        Server::start(command.env("UCSPITLS", ucspitls), self.path("server.log"))
+    }
+
+    /// Starts tcpserver, without TLS.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn plain_server(&self, arguments: &[&str]) -> Result<Server> {
+        let mut command = self.command("tcpserver");
+        command.args(["-1", "-q", "-H", "-R", "-l", "mail.example.org", "127.0.0.1", "0"]).args(arguments);
+        Server::start(&mut command, self.path("server.log"))
+    }
+
+    /// Runs a client to its end, with `input` on its standard input.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn client(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
+        let name = arguments.first().context("no client")?;
+        // The watchdog: a client that hangs is a failure, with what it said so far.
+        let mut command = self.command("timeout");
+        command.arg("60").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| (*name).to_owned())?;
+        // A client may end without reading all of it.
+        let _ended = child.stdin.take().context("no input")?.write_all(input);
+        Ok(child.wait_with_output()?)
+    }
+
+    /// The same, and it must succeed; gives what it wrote.
+    ///
+    /// # Errors
+    /// When it fails, with all that it said and the server's log.
+    pub fn succeeds(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
+        let output = self.client(arguments, input)?;
+        ensure!(output.status.success(), "{arguments:?}: {}\n{}", output.status, self.told(&output));
+        Ok(output.stdout)
+    }
+
+    /// All that a client said, and the server's log.
+    #[must_use]
+    pub fn told(&self, output: &Output) -> String {
+        let mut all = String::from_utf8_lossy(&output.stdout).into_owned();
+        all.push_str(&String::from_utf8_lossy(&output.stderr));
+        all.push_str("--- server:\n");
+        all.push_str(&self.log());
+        for log in ["mainlog", "paniclog", "dovecot.log"] {
+            all.push_str(&fs::read_to_string(self.path("spool").join(log)).unwrap_or_default());
+        }
+        all
+    }
+
+    /// What the servers wrote on standard error.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("server.log")).unwrap_or_default()
+    }
+
+    /// The messages in bob's mailbox, with their owner.
+    ///
+    /// # Errors
+    /// When the mailbox cannot be read.
+    pub fn mailbox(&self) -> Result<Vec<(Vec<u8>, u32)>> {
+        let mut all = Vec::new();
+        for folder in ["bob/Maildir/new", "bob/Maildir/cur"] {
+            for entry in fs::read_dir(self.path(folder))? {
+                let entry = entry?;
+                let owner = std::os::unix::fs::MetadataExt::uid(&entry.metadata()?);
+                all.push((fs::read(entry.path())?, owner));
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Server {
+    fn start(command: &mut Command, log: PathBuf) -> Result<Self> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("{:?}", command.get_program()))?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+        let port = line.trim().parse().with_context(|| format!("no port but {line:?}"))?;
+        Ok(Self { child, port })
+    }
+}
+
+/// Whether root runs the tests.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}

@@ -1,0 +1,29 @@
+//! The test bench: plays transcripts (`cases/`) against the built programs.
+//!
+//! A case is one sequence of lines that one thread plays: what the client sends
+//! and gets, what the programs behind saw and answered, what was logged, how it
+//! ended. Nothing sleeps: each step waits for its event, and a watchdog turns a
+//! wait without end into a failure. `README.md` beside this package describes the
+//! lines of a case for its writer.
+//!
+//! - [`text`]: how bytes and expectations are written in a case,
+//! - [`case`]: the grammar of a case file,
+//! - [`stand_in`]: the program that plays checkpassword, servers and programs behind,
+//! - [`stage`]: one run's folder, control files, descriptors and process,
+//! - [`channel`]: the pump that moves bytes between the stage and the transcript,
+//! - [`play`]: plays a case on a stage,
+//! - [`programs`]: where the built programs are,
+//! - [`chain`]: a mail service from real parts, for the tests with real clients,
+//! - [`rows`]: which rows of the list of differences have a test.
+
+#![forbid(unsafe_code)]
+
+pub mod case;
+pub mod chain;
+pub mod channel;
+pub mod play;
+pub mod programs;
+pub mod rows;
+pub mod stage;
+pub mod stand_in;
+pub mod text;

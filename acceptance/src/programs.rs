@@ -1,0 +1,81 @@
+//! Where the built programs are.
+//!
+//! Cargo builds them before the tests run (`make test`); they lie two folders above
+//! the test executable. `ACCEPTANCE_PROGRAMS` names another folder of programs with
+//! the same names: an installed package's, or the C originals'. They are copied to a
+//! place that every user may read, since some tests become an ordinary user.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+/// The programs under test.
+pub const UNDER_TEST: [&str; 4] = ["authup", "fixsmtpio", "checknotroot", "qmail-qfilter-addtlsheader"];
+
+/// Programs that the chains need beside them, from the same folder where they are there.
+const COMPANIONS: [&str; 2] = ["acceptutils", "checkpassword-file"];
+
+/// The names under which the stand-in is found.
+pub const STAND_INS: [&str; 3] = ["checkpassword", "prog", "server"];
+
+/// A folder holding the programs under test and the stand-ins; it lasts as long as this.
+#[derive(Debug)]
+pub struct Programs {
+    folder: TempDir,
+}
+
+impl Programs {
+    /// Gathers the programs; `built_here` are this package's own, the stand-in among them.
+    ///
+    /// # Errors
+    /// When a program has not been built, or cannot be copied.
+    pub fn gather(built_here: &[&Path]) -> Result<Self> {
+        let built = built()?;
+        let folder = public_folder()?;
+        for name in UNDER_TEST {
+            let program = built.join(name);
+            fs::copy(&program, folder.path().join(name))
+                .with_context(|| format!("{}: build it first (cargo build --workspace)", program.display()))?;
+        }
+        for name in COMPANIONS {
+            if built.join(name).exists() {
+                fs::copy(built.join(name), folder.path().join(name))?;
+            }
+        }
+        for program in built_here {
+            fs::copy(program, folder.path().join(program.file_name().context("a program without a name")?))?;
+        }
+        for name in STAND_INS {
+            symlink("stand-in", folder.path().join(name))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// The folder, for PATH.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// A new temporary folder that every user may enter.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn public_folder() -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("acceptance-").tempdir()?;
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    Ok(folder)
+}
+
+fn built() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("ACCEPTANCE_PROGRAMS") {
+        return Ok(PathBuf::from(named));
+    }
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent);
+    Ok(folder.context("the test executable lies in no folder")?.to_path_buf())
+}

@@ -1,0 +1,56 @@
+//! Which rows of the list of differences have a test.
+//!
+//! A test names the rows it is for at the start of its name: `d04-stls-injection` a
+//! case, `fn d16_...` a Rust test; `d01-d27-...` is for both.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+/// How many rows the list has.
+pub const ROWS: u32 = 37;
+
+/// The rows at the start of a test's name.
+#[must_use]
+pub fn named(name: &str) -> BTreeSet<u32> {
+    name.split(['-', '_']).map_while(|word| word.strip_prefix('d')?.parse().ok()).collect()
+}
+
+/// The rows that no case in `cases` (a folder of folders) and no test function in `tests` names.
+///
+/// # Errors
+/// When the folders cannot be read.
+pub fn untested(cases: &Path, tests: &Path) -> Result<BTreeSet<u32>> {
+    let mut tested = BTreeSet::new();
+    for program in fs::read_dir(cases)? {
+        for case in fs::read_dir(program?.path())? {
+            tested.extend(named(&case?.file_name().to_string_lossy()));
+        }
+    }
+    for file in fs::read_dir(tests)? {
+        let path = file?.path();
+        if path.is_file() {
+            for line in fs::read_to_string(path)?.lines() {
+                if let Some(function) = line.trim_start().strip_prefix("fn ") {
+                    tested.extend(named(function.split('(').next().unwrap_or_default()));
+                }
+            }
+        }
+    }
+    Ok((1..=ROWS).filter(|row| !tested.contains(row)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_at_the_start_of_a_name() {
+        assert_eq!(named("d01-d27-auth.case"), BTreeSet::from([1, 27]));
+        assert_eq!(named("d16_both_pipes_full"), BTreeSet::from([16]));
+        assert_eq!(named("greeting-d01"), BTreeSet::new());
+        assert_eq!(named("data"), BTreeSet::new());
+    }
+}

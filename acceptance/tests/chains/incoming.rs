@@ -1,0 +1,91 @@
+//! Incoming mail (port 25): fixsmtpio with STARTTLS in front of a real SMTP server.
+
+use acceptance::chain::{Chain, Server};
+use anyhow::{Result, ensure};
+
+use crate::{Test, as_stored, body, holds, message};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("incoming by swaks over STARTTLS to Exim", &["swaks", "exim4"], swaks_to_exim),
+    ("incoming by swaks without STARTTLS to Exim", &["swaks", "exim4"], swaks_in_the_clear),
+    ("incoming by smtplib over STARTTLS to smtpfront-echo", &["python3", "smtpfront-echo"], smtplib_to_echo),
+    ("incoming chunks by Exim's client", &["python3", "exim4"], chunks_to_exim),
+];
+
+fn exim(chain: &Chain<'_>) -> Result<Server> {
+    let config = chain.name("exim.conf");
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let front = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
+    if acceptance::chain::is_root() {
+        // Port 25's server runs as an ordinary user, which tcpserver's -u would do.
+        return chain.tls_server("", &[&nobody[..], &front[..]].concat());
+    }
+    chain.tls_server("", &front)
+}
+
+fn send(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
+    let port = server.port.to_string();
+    let usual = ["swaks", "--server", "127.0.0.1", "--port", &port, "--ehlo", "client.example.org", "--data", "-"];
+    let mail = ["--from", "eve@example.org", "--to", "bob@example.org"];
+    let output = chain.succeeds(&[&usual[..], &mail[..], more].concat(), message("incoming").as_bytes())?;
+    let mailbox = chain.mailbox()?;
+    ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
+    for (stored, _) in mailbox {
+        ensure!(body(&stored) == body(&as_stored(&message("incoming"))), "stored {}", stored.escape_ascii());
+    }
+    Ok(String::from_utf8_lossy(&output).into_owned())
+}
+
+fn swaks_to_exim(chain: &Chain<'_>) -> Result<()> {
+    let said = send(chain, &exim(chain)?, &["--tls"])?;
+    holds(&said, "220 mail.example.org ESMTP")?;
+    holds(&said, "TLS started")
+}
+
+fn swaks_in_the_clear(chain: &Chain<'_>) -> Result<()> {
+    send(chain, &exim(chain)?, &[]).map(|_| ())
+}
+
+fn smtplib_to_echo(chain: &Chain<'_>) -> Result<()> {
+    let server = chain.tls_server("!", &["fixsmtpio", "env", "RELAYCLIENT=", "smtpfront-echo"])?;
+    let program = format!(
+        "import smtplib, ssl, sys\n\
+         client = smtplib.SMTP('localhost', {})\nprint(client.docmd('MAIL', 'FROM:<eve@example.org>'))\n\
+         client.starttls(context=ssl.create_default_context(cafile={:?}))\n\
+         for turn in range(3):\n  client.sendmail('eve@example.org', ['bob@example.org'], sys.stdin.buffer.read())\n\
+         print(client.ehlo())\nprint(client.quit())\n",
+        server.port,
+        chain.name("cert.pem")
+    );
+    let said = chain.succeeds(&["python3", "-c", &program], message("smtplib").as_bytes())?;
+    let said = String::from_utf8_lossy(&said);
+    holds(&said, "(530, b'Must start TLS first (#5.7.0)')")?;
+    ensure!(!said.contains("STARTTLS"), "offered again: {said}");
+    holds(&said, "(221, b'mail.example.org')")
+}
+
+/// BDAT from a client that knows it, to a server that offers it.
+fn chunks_to_exim(chain: &Chain<'_>) -> Result<()> {
+    let server = exim(chain)?;
+    let program = format!(
+        "import smtplib, ssl, sys\n\
+         client = smtplib.SMTP('localhost', {})\n\
+         client.starttls(context=ssl.create_default_context(cafile={:?}))\n\
+         client.ehlo()\nassert client.has_extn('chunking'), client.esmtp_features\n\
+         assert client.mail('eve@example.org')[0] == 250\nassert client.rcpt('bob@example.org')[0] == 250\n\
+         text = sys.stdin.buffer.read()\nhalf = len(text) // 2\n\
+         client.send(b'BDAT %d\\r\\n' % half + text[:half])\nprint(client.getreply())\n\
+         client.send(b'BDAT %d LAST\\r\\n' % (len(text) - half) + text[half:] + b'NOOP\\r\\n')\n\
+         print(client.getreply(), client.getreply())\nprint(client.quit())\n",
+        server.port,
+        chain.name("cert.pem")
+    );
+    let said = chain.succeeds(&["python3", "-c", &program], message("chunks").as_bytes())?;
+    holds(&String::from_utf8_lossy(&said), "(221, b'mail.example.org')")?;
+    let mailbox = chain.mailbox()?;
+    ensure!(mailbox.len() == 1, "{} messages in the mailbox", mailbox.len());
+    for (stored, _) in mailbox {
+        ensure!(body(&stored) == body(&as_stored(&message("chunks"))), "stored {}", stored.escape_ascii());
+    }
+    Ok(())
+}

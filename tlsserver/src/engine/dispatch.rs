@@ -1,0 +1,102 @@
+//! What the listener says, turned into sessions.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use unix::descriptor_passing::Received;
+
+use super::Reports;
+use super::session::{self, Ended, Program};
+use super::tickets::Tickets;
+use crate::messages::{ConnectionId, FromEngine, ToEngine};
+
+/// Starts sessions, and hands programs to those that wait for theirs.
+pub(super) struct Dispatcher {
+    acceptor: TlsAcceptor,
+    tickets: Arc<Tickets>,
+    handshake: Duration,
+    reports: Reports,
+    waiting: HashMap<ConnectionId, oneshot::Sender<Program>>,
+}
+
+impl Dispatcher {
+    pub(super) fn new(
+        acceptor: TlsAcceptor,
+        tickets: Arc<Tickets>,
+        handshake: Duration,
+        reports: Reports,
+    ) -> Self {
+        Self { acceptor, tickets, handshake, reports, waiting: HashMap::new() }
+    }
+
+    /// Acts on one message and the descriptors that came with it.
+    pub(super) fn dispatch(&mut self, message: ToEngine, received: Received) {
+        match message {
+            ToEngine::TicketKey(key) => self.tickets.turn(&key),
+            ToEngine::Delayed(id) => self.delayed(id, received.descriptors),
+            ToEngine::Immediate(id) => self.immediate(id, received.descriptors),
+            ToEngine::Program(id) => self.program(id, received),
+            // Said once, before the beginning.
+            ToEngine::Certificate(_) | ToEngine::Begin => {}
+        }
+    }
+
+    fn delayed(&self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
+        let Ok([client, control, input, output]) = <[OwnedFd; 4]>::try_from(descriptors) else {
+            return self.exhausted(id);
+        };
+        let session = session::delayed(
+            self.acceptor.clone(),
+            self.handshake,
+            client,
+            control,
+            [input, output],
+        );
+        tokio::spawn(reported(id, self.reports.clone(), session));
+    }
+
+    fn immediate(&mut self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
+        let Ok([client]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+            return self.exhausted(id);
+        };
+        let (sender, program) = oneshot::channel();
+        self.waiting.retain(|_, waiting| !waiting.is_closed());
+        self.waiting.insert(id, sender);
+        let reports = self.reports.clone();
+        let secured = move |facts| drop(reports.send(FromEngine::Secured(id, facts)));
+        let session =
+            session::immediate(self.acceptor.clone(), self.handshake, client, secured, program);
+        tokio::spawn(reported(id, self.reports.clone(), session));
+    }
+
+    fn program(&mut self, id: ConnectionId, received: Received) {
+        let waiting = self.waiting.remove(&id);
+        if let Ok(program) = <[OwnedFd; 2]>::try_from(received.descriptors) {
+            // A session that has ended meanwhile wants no program any more.
+            let _ = waiting.map(|waiting| waiting.send(program));
+        } else if received.descriptors_lost {
+            let _ = self.reports.send(exhausted(id));
+        }
+    }
+
+    /// The connection's descriptors did not all arrive: there is no room for them.
+    /// Those that did are closed, which the program and the client see.
+    fn exhausted(&self, id: ConnectionId) {
+        let _ = self.reports.send(exhausted(id));
+        let _ = self.reports.send(FromEngine::Closed(id));
+    }
+}
+
+fn exhausted(id: ConnectionId) -> FromEngine {
+    FromEngine::Failed(id, "the engine has no descriptors left".into())
+}
+
+async fn reported(id: ConnectionId, reports: Reports, session: impl Future<Output = Ended>) {
+    if let Err(why) = session.await {
+        let _ = reports.send(FromEngine::Failed(id, why));
+    }
+    let _ = reports.send(FromEngine::Closed(id));
+}

@@ -1,0 +1,139 @@
+//! An engine: all TLS of its connections, on one thread, without a key.
+//!
+//! Started by the listener with the control channel as descriptor 0 and the
+//! keyholder's channel as descriptor 1. It jails itself before it is told anything,
+//! and from then on has only the descriptors that it is handed.
+
+mod dispatch;
+mod facts;
+mod relay;
+mod session;
+mod tickets;
+mod tls;
+mod wide_reads;
+
+pub use tickets::TURN as TICKET_TURN;
+
+use rustls::ServerConfig;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{env, io};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use unix::descriptor_passing::{Received, receive, send};
+use unix::jail;
+
+use crate::environment::{self, Variables};
+use crate::messages::{Certificate, FromEngine, LIMIT, ToEngine};
+use dispatch::Dispatcher;
+use tickets::Tickets;
+
+/// The name under which the program is this process.
+pub const NAME: &str = "tlsserver-engine";
+
+/// The variable with the bound on a handshake, in seconds.
+pub const HANDSHAKE_SECONDS: &str = "HANDSHAKE_SECONDS";
+
+/// Reports to the listener. Their order is kept; the last sender gone is the end.
+type Reports = mpsc::UnboundedSender<FromEngine>;
+
+/// Runs until the listener has no more connections for it and its own have ended.
+#[must_use]
+pub fn run() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // Not about any connection, so by the log's own descriptor; once
+            // jailed, it is the last that this process says.
+            crate::log::fatal(format_args!("engine: {why}"));
+            ExitCode::from(111)
+        }
+    }
+}
+
+fn start() -> Result<(), String> {
+    let said = |reason: io::Error| reason.to_string();
+    jail::close_other_descriptors().map_err(said)?;
+    // A process that was started as /proc/self/exe would be called "exe".
+    let _ = jail::set_name(c"tlsserver-engin");
+    let variables: Variables = env::vars_os().collect();
+    let identity = environment::jail_identity(&variables)
+        .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;
+    let seconds = environment::value(&variables, HANDSHAKE_SECONDS);
+    let seconds = seconds.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(60);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(said)?;
+    let control = io::stdin().as_fd().try_clone_to_owned().map_err(said)?;
+    let keyholder = io::stdout().as_fd().try_clone_to_owned().map_err(said)?;
+    crate::warm_up()?;
+    jail::enter(identity).map_err(|why| why.to_string())?;
+
+    let tickets = Arc::new(Tickets::default());
+    let certificates = certificates(&control).map_err(said)?;
+    let config = tls::server_config(certificates, keyholder, tickets.clone());
+    let config = config.map_err(|why| why.to_string())?;
+    let handshake = Duration::from_secs(seconds);
+    runtime.block_on(serve(control, config, tickets, handshake)).map_err(said)
+}
+
+/// Takes what is said before the beginning.
+fn certificates(control: &OwnedFd) -> io::Result<Vec<Certificate>> {
+    let mut certificates = Vec::new();
+    let mut buffer = vec![0; LIMIT];
+    loop {
+        let length = receive(control, &mut buffer)?.length;
+        match buffer.get(..length).and_then(ToEngine::decode) {
+            Some(ToEngine::Certificate(certificate)) => certificates.push(certificate),
+            Some(ToEngine::Begin) => return Ok(certificates),
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+async fn serve(
+    control: OwnedFd,
+    config: ServerConfig,
+    tickets: Arc<Tickets>,
+    handshake: Duration,
+) -> io::Result<()> {
+    session::unblock(&control)?;
+    // Not a stream, but a socket that is waited on in the same way.
+    let control = Arc::new(UnixStream::from_std(control.into())?);
+    let (reports, outgoing) = mpsc::unbounded_channel();
+    let reporter = tokio::spawn(report(control.clone(), outgoing));
+    let _ = reports.send(FromEngine::Ready);
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let mut dispatcher = Dispatcher::new(acceptor, tickets, handshake, reports);
+    let mut buffer = vec![0; LIMIT];
+    loop {
+        control.readable().await?;
+        match control.try_io(Interest::READABLE, || receive(&*control, &mut buffer)) {
+            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => {}
+            Err(reason) => return Err(reason),
+            Ok(Received { length: 0, .. }) => break,
+            Ok(message) => {
+                let decoded = buffer.get(..message.length).and_then(ToEngine::decode);
+                dispatcher.dispatch(decoded.ok_or(io::ErrorKind::InvalidData)?, message);
+            }
+        }
+    }
+    // Nothing new will come. The reporter ends with the last session.
+    drop(dispatcher);
+    reporter.await.map_err(io::Error::other)
+}
+
+/// Carries reports to the listener until nobody is left who could make one.
+async fn report(control: Arc<UnixStream>, mut outgoing: mpsc::UnboundedReceiver<FromEngine>) {
+    while let Some(message) = outgoing.recv().await {
+        let octets = message.encode();
+        let sent = control.async_io(Interest::WRITABLE, || send(&*control, &octets, &[]));
+        if sent.await.is_err() {
+            // The listener is gone. What runs may finish unreported.
+            outgoing.close();
+        }
+    }
+}

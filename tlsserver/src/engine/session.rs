@@ -1,0 +1,125 @@
+//! One connection, from the program's request to its end.
+
+use proto::ucspi_tls_server::Request;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustls::{Error, InvalidMessage};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::wide_reads::WideReads;
+use super::{facts, relay};
+
+/// How a session ended; an error is what the log should say.
+pub(super) type Ended = Result<(), String>;
+
+/// The two ends of the decrypted stream: what the program reads is written to the
+/// first, what it writes is read from the second.
+pub(super) type Program = [OwnedFd; 2];
+
+/// A connection whose handshake is done.
+pub(super) type Tls = TlsStream<WideReads>;
+
+/// UCSPI-TLS: TLS once the program asks. Until then the client's socket is not
+/// touched, for it is the program's.
+pub(super) async fn delayed(
+    acceptor: TlsAcceptor,
+    limit: Duration,
+    client: OwnedFd,
+    control: OwnedFd,
+    program: Program,
+) -> Ended {
+    let mut control = unix_stream(control)?;
+    let mut octet = [0];
+    match control.read(&mut octet).await {
+        // The program went without TLS; that is its right.
+        Ok(0) | Err(_) => return Ok(()),
+        Ok(_) => {}
+    }
+    let request = Request::from_octet(octet[0])
+        .ok_or_else(|| format!("the program asked for {:#04x}, not for TLS", octet[0]))?;
+    let [mut input, output] = connect(program)?;
+    let tls = tokio::select! {
+        tls = handshake(acceptor, limit, client) => tls?,
+        () = closed(&mut input) => return Err("the program ended in the handshake".into()),
+    };
+    if request == Request::StartAndReport {
+        let report = facts::report(tls.get_ref().1);
+        // A program that does not want its answer shows that on its streams.
+        let _ = timeout(limit, control.write_all(&report)).await;
+    }
+    drop(control);
+    relay::relay(tls, input, output).await
+}
+
+/// TLS with the first octet; the program is started by the listener when `secured`
+/// was told the facts.
+pub(super) async fn immediate(
+    acceptor: TlsAcceptor,
+    limit: Duration,
+    client: OwnedFd,
+    secured: impl FnOnce(Vec<u8>),
+    program: oneshot::Receiver<Program>,
+) -> Ended {
+    let tls = handshake(acceptor, limit, client).await?;
+    secured(facts::report(tls.get_ref().1));
+    // Without a program there is nothing to do; why there is none, the log has.
+    let Ok(program) = program.await else { return Ok(()) };
+    let [input, output] = connect(program)?;
+    relay::relay(tls, input, output).await
+}
+
+async fn handshake(acceptor: TlsAcceptor, limit: Duration, client: OwnedFd) -> Result<Tls, String> {
+    let client = unblock(&client)
+        .and_then(|()| TcpStream::from_std(client.into()))
+        .map_err(|reason| format!("handshake failed: {reason}"))?;
+    match timeout(limit, acceptor.accept(WideReads::new(client))).await {
+        Ok(Ok(tls)) => Ok(tls),
+        Ok(Err(reason)) => Err(format!("handshake failed: {}", in_words(&reason))),
+        Err(_) => Err(format!("handshake failed: not done within {} s", limit.as_secs())),
+    }
+}
+
+fn in_words(reason: &io::Error) -> String {
+    let error = reason.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match error {
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "the peer does not speak TLS".into()
+        }
+        Some(error) => error.to_string(),
+        None if reason.kind() == io::ErrorKind::UnexpectedEof => {
+            "the peer closed the connection".into()
+        }
+        None => reason.to_string(),
+    }
+}
+
+/// Resolves when the program has closed the stream that it reads, which is never
+/// written to by it.
+async fn closed(input: &mut UnixStream) {
+    let mut ignored = [0; 64];
+    while !matches!(input.read(&mut ignored).await, Ok(0) | Err(_)) {}
+}
+
+fn connect([input, output]: Program) -> Result<[UnixStream; 2], String> {
+    Ok([unix_stream(input)?, unix_stream(output)?])
+}
+
+fn unix_stream(descriptor: OwnedFd) -> Result<UnixStream, String> {
+    unblock(&descriptor)
+        .and_then(|()| UnixStream::from_std(descriptor.into()))
+        .map_err(|reason| format!("engine: {reason}"))
+}
+
+/// Makes operations on the descriptor, and on every copy of it, not block. For the
+/// client's socket that is only right once the program has given it up.
+pub(super) fn unblock(descriptor: impl AsFd) -> io::Result<()> {
+    let flags = fcntl_getfl(&descriptor)?;
+    Ok(fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?)
+}

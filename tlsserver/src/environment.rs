@@ -1,0 +1,115 @@
+//! What the environment says to the server, and what of it goes on to the program.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use unix::jail::Identity;
+
+/// A row of variables.
+pub type Variables = Vec<(OsString, OsString)>;
+
+/// Who an engine is when `SSL_UID` does not say: `nobody` everywhere.
+const NOBODY: u32 = 65534;
+
+/// What a user or group variable says that is not a number.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotANumber(pub &'static str);
+
+/// The user and group of the jailed processes: `SSL_UID` and `SSL_GID`, or
+/// `TLS_UID` and `TLS_GID`, or nobody.
+///
+/// # Errors
+/// When one is not a number.
+pub fn jail_identity(variables: &Variables) -> Result<Identity, NotANumber> {
+    let number = |names: [&'static str; 2]| {
+        let found = names.iter().find_map(|&name| Some((name, value(variables, name)?)));
+        found.map_or(Ok(NOBODY), |(name, text)| {
+            text.to_str().and_then(|text| text.parse().ok()).ok_or(NotANumber(name))
+        })
+    };
+    Ok(Identity { user: number(["SSL_UID", "TLS_UID"])?, group: number(["SSL_GID", "TLS_GID"])? })
+}
+
+/// The variables of the jailed processes: `only` as they are, nothing else.
+#[must_use]
+pub fn only(variables: &Variables, mut wanted: impl FnMut(&[u8]) -> bool) -> Variables {
+    variables.iter().filter(|(name, _)| wanted(name.as_bytes())).cloned().collect()
+}
+
+/// Whether the keyholder reads the variable: certificates, keys, and its user.
+#[must_use]
+pub fn is_for_keyholder(name: &[u8]) -> bool {
+    is_certificate(name) || is_identity(name)
+}
+
+/// Whether the variable says which user the jailed processes become.
+#[must_use]
+pub fn is_identity(name: &[u8]) -> bool {
+    matches!(name, b"SSL_UID" | b"SSL_GID" | b"TLS_UID" | b"TLS_GID")
+}
+
+/// Whether the program may see the variable of the server's own environment. Not
+/// what is said to the server, and not what would pass for its word: a stale
+/// `SSL_PROTOCOL` would read as TLS that is on, a stale `TCPREMOTEIP` as a peer.
+#[must_use]
+pub fn is_for_program(name: &[u8]) -> bool {
+    let server_s_own = is_certificate(name)
+        || is_identity(name)
+        || name.starts_with(b"SSL_")
+        || matches!(name, b"SSLCTLFD" | b"SSLREADFD" | b"SSLWRITEFD")
+        || matches!(name, b"LISTEN_FDS" | b"LISTEN_PID" | b"LISTEN_FDNAMES")
+        || matches!(name, b"PROTO" | b"TCPREMOTEINFO")
+        || matches!(name, b"TCPREMOTEIP" | b"TCPREMOTEPORT" | b"TCPREMOTEHOST")
+        || matches!(name, b"TCPLOCALIP" | b"TCPLOCALPORT" | b"TCPLOCALHOST");
+    !server_s_own
+}
+
+/// A variable's value.
+#[must_use]
+pub fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
+    variables.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_os_str())
+}
+
+fn is_certificate(name: &[u8]) -> bool {
+    [&b"CERTFILE"[..], b"KEYFILE"].iter().any(|kind| {
+        name.strip_prefix(*kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(b":"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(settings: &[(&str, &str)]) -> Variables {
+        settings.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn the_jails_user() {
+        let identity = |settings| jail_identity(&variables(settings));
+        let of = |user, group| Ok(Identity { user, group });
+        assert_eq!(identity(&[]), of(NOBODY, NOBODY));
+        assert_eq!(identity(&[("SSL_UID", "7"), ("SSL_GID", "8")]), of(7, 8));
+        assert_eq!(identity(&[("TLS_UID", "7"), ("TLS_GID", "8")]), of(7, 8));
+        assert_eq!(identity(&[("SSL_UID", "x")]), Err(NotANumber("SSL_UID")));
+        assert_eq!(identity(&[("TLS_GID", "-1")]), Err(NotANumber("TLS_GID")));
+    }
+
+    #[test]
+    fn who_sees_which_variable() {
+        for (name, keyholder, program) in [
+            ("CERTFILE", true, false),
+            ("KEYFILE:mail.example.org", true, false),
+            ("CERTFILES", false, true),
+            ("SSL_UID", true, false),
+            ("SSL_PROTOCOL", false, false),
+            ("SSLCTLFD", false, false),
+            ("LISTEN_FDS", false, false),
+            ("TCPREMOTEIP", false, false),
+            ("UCSPITLS", false, true),
+            ("PATH", false, true),
+        ] {
+            assert_eq!(is_for_keyholder(name.as_bytes()), keyholder, "{name}");
+            assert_eq!(is_for_program(name.as_bytes()), program, "{name}");
+        }
+    }
+}

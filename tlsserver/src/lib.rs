@@ -1,0 +1,28 @@
+//! A UCSPI-TLS server: it accepts connections, runs a program for each, and does
+//! TLS for it in another address space, with the private key in a third.
+//!
+//! - [`listener`]: accepts, limits, starts the program, passes descriptors; parses
+//!   nothing that a peer sent but a PROXY header.
+//! - [`engine`]: all TLS of all connections; jailed, without a key.
+//! - [`keyholder`]: the private keys and nothing else; jailed, without a network.
+//!
+//! [`messages`] is what they say to each other.
+
+#![forbid(unsafe_code)]
+
+pub mod engine;
+pub mod environment;
+pub mod keyholder;
+pub mod listener;
+pub mod log;
+pub mod messages;
+pub mod options;
+
+/// Has the cryptographic library open what it looks for when it is first asked for
+/// random octets: in the jail it would look in vain, and die of it.
+///
+/// # Errors
+/// When there are no random octets.
+fn warm_up() -> Result<(), String> {
+    aws_lc_rs::rand::fill(&mut [0; 32]).map_err(|_| "no random octets".into())
+}

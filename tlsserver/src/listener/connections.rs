@@ -1,0 +1,209 @@
+//! Who is connected, and whether one more may be. Only a table: it opens, closes
+//! and says nothing.
+//!
+//! A connection counts until its program has ended *and* its engine has let go of
+//! it, for both cost something.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::messages::ConnectionId;
+
+/// Names one engine, for as long as the listener runs.
+pub(super) type EngineId = u64;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection<W> {
+    pub(super) peer: IpAddr,
+    /// Its program, also after that has ended.
+    pub(super) pid: Option<u32>,
+    program_runs: bool,
+    engine: Option<EngineId>,
+    /// What is kept for a program that is still to be started.
+    waiting: Option<W>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Connections<W> {
+    limit: usize,
+    limit_per_address: usize,
+    last: ConnectionId,
+    by_id: HashMap<ConnectionId, Connection<W>>,
+    by_pid: HashMap<u32, ConnectionId>,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// There are as many connections from the address as there may be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+impl<W> Connections<W> {
+    pub(super) fn new(limit: usize, limit_per_address: usize) -> Self {
+        Self {
+            limit,
+            limit_per_address,
+            last: 0,
+            by_id: HashMap::new(),
+            by_pid: HashMap::new(),
+            by_address: HashMap::new(),
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Connection<W>> {
+        self.by_id.get(&id)
+    }
+
+    /// Counts one more.
+    pub(super) fn admit(&mut self, peer: IpAddr) -> Result<ConnectionId, TooMany> {
+        let from_there = self.by_address.entry(peer).or_insert(0);
+        if *from_there >= self.limit_per_address {
+            return Err(TooMany);
+        }
+        *from_there += 1;
+        self.last += 1;
+        let connection =
+            Connection { peer, pid: None, program_runs: false, engine: None, waiting: None };
+        self.by_id.insert(self.last, connection);
+        Ok(self.last)
+    }
+
+    /// Its program runs.
+    pub(super) fn started(&mut self, id: ConnectionId, pid: u32) {
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.pid = Some(pid);
+            connection.program_runs = true;
+            self.by_pid.insert(pid, id);
+        }
+    }
+
+    /// An engine has it, and perhaps its program waits for the handshake.
+    pub(super) fn handed_over(&mut self, id: ConnectionId, engine: EngineId, waiting: Option<W>) {
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.engine = Some(engine);
+            connection.waiting = waiting;
+        }
+    }
+
+    /// What its program waits with, if the engine is the one that has it: no engine
+    /// has a say about another's connections, and about its own only once.
+    pub(super) fn secured(&mut self, id: ConnectionId, engine: EngineId) -> Option<W> {
+        let connection = self.by_id.get_mut(&id)?;
+        connection.waiting.take_if(|_| connection.engine == Some(engine))
+    }
+
+    /// Whether the engine is the one that has the connection.
+    pub(super) fn is_with(&self, id: ConnectionId, engine: EngineId) -> bool {
+        self.by_id.get(&id).is_some_and(|connection| connection.engine == Some(engine))
+    }
+
+    /// A child has ended; whether it was a connection's program.
+    pub(super) fn program_ended(&mut self, pid: u32) -> bool {
+        let Some(id) = self.by_pid.remove(&pid) else { return false };
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.program_runs = false;
+        }
+        self.forget_if_done(id);
+        true
+    }
+
+    /// Its engine, if it ever had one, has let go of it.
+    pub(super) fn closed(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.engine = None;
+            connection.waiting = None;
+        }
+        self.forget_if_done(id);
+    }
+
+    /// An engine has died; the connections that it had.
+    pub(super) fn engine_lost(&mut self, engine: EngineId) -> Vec<ConnectionId> {
+        let had = |connection: &Connection<W>| connection.engine == Some(engine);
+        self.by_id.iter().filter(|(_, one)| had(one)).map(|(&id, _)| id).collect()
+    }
+
+    fn forget_if_done(&mut self, id: ConnectionId) {
+        let done = |one: &Connection<W>| !one.program_runs && one.engine.is_none();
+        if !self.by_id.get(&id).is_some_and(done) {
+            return;
+        }
+        if let Some(connection) = self.by_id.remove(&id)
+            && let Some(count) = self.by_address.get_mut(&connection.peer)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&connection.peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn a_connection_counts_until_program_and_engine_are_done() {
+        for engine_first in [true, false] {
+            let mut table = Connections::<()>::new(40, 40);
+            let id = table.admit(PEER).unwrap();
+            table.started(id, 123);
+            table.handed_over(id, 1, None);
+            if engine_first {
+                table.closed(id);
+                assert_eq!(table.count(), 1);
+                assert!(table.program_ended(123));
+            } else {
+                assert!(table.program_ended(123));
+                assert_eq!(table.count(), 1);
+                table.closed(id);
+            }
+            assert_eq!(table.count(), 0);
+            assert!(table.by_address.is_empty() && table.by_pid.is_empty());
+            assert!(!table.program_ended(123));
+        }
+    }
+
+    #[test]
+    fn the_limit_is_for_each_address() {
+        let mut table = Connections::<()>::new(40, 2);
+        let first = table.admit(PEER).unwrap();
+        table.admit(PEER).unwrap();
+        assert_eq!(table.admit(PEER), Err(TooMany));
+        table.admit(Ipv4Addr::BROADCAST.into()).unwrap();
+        table.closed(first);
+        table.admit(PEER).unwrap();
+    }
+
+    #[test]
+    fn an_engine_speaks_once_and_only_for_its_own() {
+        let mut table = Connections::new(40, 40);
+        let id = table.admit(PEER).unwrap();
+        table.handed_over(id, 1, Some("program"));
+        assert_eq!(table.secured(id, 2), None);
+        assert_eq!(table.secured(id, 1), Some("program"));
+        assert_eq!(table.secured(id, 1), None);
+        assert!(table.is_with(id, 1) && !table.is_with(id, 2));
+    }
+
+    #[test]
+    fn a_lost_engines_connections_are_found() {
+        let mut table = Connections::<()>::new(40, 40);
+        let [one, other] = [table.admit(PEER).unwrap(), table.admit(PEER).unwrap()];
+        table.handed_over(one, 1, None);
+        table.handed_over(other, 2, None);
+        assert_eq!(table.engine_lost(1), [one]);
+    }
+}

@@ -1,0 +1,107 @@
+//! The listener: the only process with privileges, and the one that decides who may
+//! connect. It starts a program for each connection and hands the sockets to an
+//! engine; it never reads what a peer sent, but for a PROXY header.
+//!
+//! One thread, one loop, a handful of descriptors to wait on however many
+//! connections there are: of a connection it keeps only a row in a table.
+
+mod connections;
+mod program;
+mod proxy;
+mod rules;
+mod server;
+mod sockets;
+mod workers;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use unix::signals::Signals;
+
+use crate::environment::{self, Variables};
+use crate::log::{Log, fatal};
+use crate::options::{Options, USAGE};
+use program::Program;
+use server::{Policy, Server};
+use workers::{Settings, Workers};
+
+/// Called with a usage that makes no sense.
+const MISUSED: u8 = 100;
+/// The system, or a file, does not let us.
+const FAILED: u8 = 111;
+/// More engines than this gain nothing: the programs need the rest.
+const MOST_ENGINES: usize = 4;
+
+/// Runs until it is told to end.
+#[must_use]
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(why) => {
+            fatal(why);
+            fatal(USAGE);
+            return ExitCode::from(MISUSED);
+        }
+    };
+    match start(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            fatal(why);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn start(options: Options) -> Result<(), String> {
+    let variables: Variables = env::vars_os().collect();
+    let log = Log::new(options.verbosity);
+    for letter in &options.without_effect {
+        log.error(format_args!("-{letter}: names and users of peers are not looked up"));
+    }
+    environment::jail_identity(&variables)
+        .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;
+    let listening = sockets::open(&options, &variables).map_err(|why| why.to_string())?;
+    let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
+    let program = Program::find(&options, &variables)?;
+    let workers = Workers::new(settings(&options, &variables), log);
+    let port = sockets::local_port(listening.first().ok_or("no socket to listen on")?);
+    let announce = move || {
+        if options.print_port {
+            let _ = writeln!(std::io::stdout(), "{}", port.unwrap_or(0));
+        }
+    };
+    let policy = Policy {
+        mode: options.mode,
+        rules: options.rules,
+        missing_rules_allow: options.missing_rules_allow,
+        proxy_protocol: options.proxy_protocol,
+    };
+    let limits = (options.limit, options.limit_per_address);
+    Server::new(log, signals, listening, program, workers).with(policy, limits).serve(announce)
+}
+
+fn settings(options: &Options, variables: &Variables) -> Settings {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut engine_variables = environment::only(variables, environment::is_identity);
+    let seconds = options.handshake_timeout.as_secs().to_string();
+    engine_variables.push((crate::engine::HANDSHAKE_SECONDS.into(), seconds.into()));
+    Settings {
+        engines: options.engines.unwrap_or(cores.min(MOST_ENGINES)),
+        keyholder_variables: environment::only(variables, environment::is_for_keyholder),
+        engine_variables,
+    }
+}
+
+fn unblock(descriptor: impl AsFd) -> std::io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&descriptor)?;
+    Ok(rustix::fs::fcntl_setfl(&descriptor, flags | rustix::fs::OFlags::NONBLOCK)?)
+}
+
+/// Ends a child of ours that has not been waited for, so its number is still its.
+fn kill(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}

@@ -1,0 +1,252 @@
+//! Starting the program: which descriptors and variables it gets.
+//!
+//! Everything that this process has open closes on exec; what the program is to
+//! have beyond 0, 1 and 2 is opened for inheritance just before it is started and
+//! closed here just after. There is one thread, so no other child can get it.
+
+use proto::ucspi_rules;
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::{FdFlags, fcntl_setfd};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use unix::descriptor_passing::stream_pair;
+
+use crate::environment::{Variables, is_for_program, only, value};
+use crate::options::Options;
+
+/// Which program, as whom, with what.
+#[derive(Debug)]
+pub(super) struct Program {
+    path: PathBuf,
+    arguments: Vec<OsString>,
+    variables: Variables,
+    user: Option<u32>,
+    group: Option<u32>,
+    local_name: Option<OsString>,
+}
+
+/// A connection as its program sees it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) remote: SocketAddr,
+    pub(super) local: SocketAddr,
+    /// What the rules add to the environment.
+    pub(super) added: ucspi_rules::Variables,
+}
+
+/// A program that runs, and the engine's ends of what it was given.
+#[derive(Debug)]
+pub(super) struct Running<const N: usize> {
+    pub(super) pid: u32,
+    pub(super) ends: [OwnedFd; N],
+}
+
+impl Program {
+    /// Finds the program, so that what is not there is said at the start.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub(super) fn find(options: &Options, variables: &Variables) -> Result<Self, String> {
+        let number = |name| {
+            let found = value(variables, name).and_then(|text| text.to_str()?.parse().ok());
+            found.ok_or_else(|| format!("-U: {name} is not a number in the environment"))
+        };
+        let (user, group) = if options.identity_from_environment {
+            (Some(number("UID")?), Some(number("GID")?))
+        } else {
+            (options.user, options.group)
+        };
+        let name = options.program.first().ok_or("no program")?;
+        let path = path_of(name, value(variables, "PATH"))
+            .ok_or_else(|| format!("unable to find {}", name.display()))?;
+        Ok(Self {
+            path,
+            arguments: options.program.clone(),
+            variables: only(variables, is_for_program),
+            user,
+            group,
+            local_name: options.local_name.clone(),
+        })
+    }
+
+    /// The program's path, for the log.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts it with the client's socket as 0 and 1 and the UCSPI-TLS descriptors.
+    /// The ends are those of the control socket, of what it will read, and of what
+    /// it will write.
+    pub(super) fn start_delayed(&self, peer: &Peer, client: &OwnedFd) -> io::Result<Running<3>> {
+        let mut command = self.command(peer);
+        command.stdin(Stdio::from(client.try_clone()?)).stdout(Stdio::from(client.try_clone()?));
+        let control = engine_pair()?;
+        let input = engine_pair()?;
+        let output = engine_pair()?;
+        let named = [("SSLCTLFD", &control), ("SSLREADFD", &input), ("SSLWRITEFD", &output)];
+        for (name, (_, program_end)) in named {
+            fcntl_setfd(program_end, FdFlags::empty())?;
+            command.env(name, program_end.as_raw_fd().to_string());
+        }
+        let pid = command.spawn()?.id();
+        Ok(Running { pid, ends: [control.0, input.0, output.0] })
+    }
+
+    /// Starts it with the decrypted stream as 0 and 1, and what is known of the
+    /// handshake in its environment.
+    pub(super) fn start_secured(&self, peer: &Peer, facts: Variables) -> io::Result<Running<2>> {
+        let (input, program_input) = engine_pair()?;
+        let (output, program_output) = engine_pair()?;
+        let mut command = self.command(peer);
+        command.stdin(Stdio::from(program_input)).stdout(Stdio::from(program_output)).envs(facts);
+        let pid = command.spawn()?.id();
+        Ok(Running { pid, ends: [input, output] })
+    }
+
+    fn command(&self, peer: &Peer) -> Command {
+        let mut command = Command::new(&self.path);
+        let mut arguments = self.arguments.iter();
+        command.arg0(arguments.next().map_or(OsStr::new(""), OsString::as_os_str)).args(arguments);
+        command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+            .env("PROTO", "TCP")
+            .env("TCPREMOTEIP", peer.remote.ip().to_string())
+            .env("TCPREMOTEPORT", peer.remote.port().to_string())
+            .env("TCPLOCALIP", peer.local.ip().to_string())
+            .env("TCPLOCALPORT", peer.local.port().to_string());
+        if let Some(name) = &self.local_name {
+            command.env("TCPLOCALHOST", name);
+        }
+        for (name, value) in &peer.added {
+            command.env(OsString::from_vec(name.clone()), OsString::from_vec(value.clone()));
+        }
+        // With a user or a group std forks; without, it can do with less.
+        if let Some(group) = self.group {
+            command.gid(group);
+        }
+        if let Some(user) = self.user {
+            command.uid(user);
+        }
+        command
+    }
+}
+
+/// A pair of which the first end, the engine's, does not block.
+fn engine_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (engine, program) = stream_pair()?;
+    fcntl_setfl(&engine, OFlags::RDWR | OFlags::NONBLOCK)?;
+    Ok((engine, program))
+}
+
+fn path_of(name: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
+    let runnable = |file: &PathBuf| {
+        file.metadata()
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if name.as_encoded_bytes().contains(&b'/') {
+        return Some(PathBuf::from(name)).filter(runnable);
+    }
+    let path = path.unwrap_or(OsStr::new("/bin:/usr/bin"));
+    std::env::split_paths(path).map(|folder| folder.join(name)).find(runnable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    fn program(line: &[&str], variables: &[(&str, &str)]) -> Program {
+        let words = ["-l", "mail.example.org", "0", "0"].iter().chain(line);
+        let options = Options::parse(words.map(OsString::from)).unwrap();
+        let variables: Variables =
+            variables.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        Program::find(&options, &variables).unwrap()
+    }
+
+    fn peer() -> Peer {
+        Peer {
+            remote: "192.0.2.7:4321".parse().unwrap(),
+            local: "[2001:db8::1]:587".parse().unwrap(),
+            added: vec![(b"RELAYCLIENT".to_vec(), b"".to_vec())],
+        }
+    }
+
+    #[test]
+    fn a_secured_program_sees_its_peer_and_the_facts_and_nothing_else() {
+        let program = program(
+            &["env"],
+            &[("PATH", "/usr/bin:/bin"), ("KEYFILE", "k"), ("SSL_PROTOCOL", "stale"), ("A", "b")],
+        );
+        let facts = vec![("SSL_PROTOCOL".into(), "TLSv1.3".into())];
+        let running = program.start_secured(&peer(), facts).unwrap();
+        let mut output = UnixStream::from(running.ends.into_iter().next_back().unwrap());
+        output.set_nonblocking(false).unwrap();
+        let mut text = String::new();
+        output.read_to_string(&mut text).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(
+            lines,
+            [
+                "A=b",
+                "PATH=/usr/bin:/bin",
+                "PROTO=TCP",
+                "RELAYCLIENT=",
+                "SSL_PROTOCOL=TLSv1.3",
+                "TCPLOCALHOST=mail.example.org",
+                "TCPLOCALIP=2001:db8::1",
+                "TCPLOCALPORT=587",
+                "TCPREMOTEIP=192.0.2.7",
+                "TCPREMOTEPORT=4321",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_delayed_program_has_its_descriptors_and_no_others() {
+        const COUNT: &str = "ls -1 /proc/self/fd | wc -l";
+        let script = format!("cat <&$SSLREADFD >&$SSLWRITEFD; printf y >&$SSLCTLFD; {COUNT}");
+        let program =
+            program(&["/bin/bash", "--norc", "-c", &script], &[("PATH", "/usr/bin:/bin")]);
+        let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut outside = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+        let client = OwnedFd::from(listening.accept().unwrap().0);
+        let running = program.start_delayed(&peer(), &client).unwrap();
+        drop(client);
+        let [control, input, output] = running.ends.map(File::from);
+        for end in [&control, &input, &output] {
+            fcntl_setfl(end, OFlags::RDWR).unwrap();
+        }
+        (&input).write_all(b"through").unwrap();
+        drop(input);
+        let mut text = String::new();
+        (&output).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "through");
+        let mut asked = [0];
+        (&control).read_exact(&mut asked).unwrap();
+        assert_eq!(&asked, b"y");
+        text.clear();
+        outside.read_to_string(&mut text).unwrap();
+        // The three of the interface beside what any child of the test runner has.
+        let any = Command::new("/bin/bash").args(["-c", COUNT]).output().unwrap().stdout;
+        let any: usize = String::from_utf8(any).unwrap().trim().parse().unwrap();
+        assert_eq!(text.trim().parse::<usize>().unwrap(), any + 3);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_at_the_start() {
+        let options = Options::parse(["0", "0", "no-such"].map(OsString::from).into_iter());
+        let missing = Program::find(&options.unwrap(), &vec![]).unwrap_err();
+        assert_eq!(missing, "unable to find no-such");
+    }
+}

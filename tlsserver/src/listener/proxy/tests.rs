@@ -1,0 +1,116 @@
+//! Headers that are good, short, long and false, in one piece and in many.
+
+use super::*;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+
+/// Sends the input in pieces of `piece` octets, then ends; what came of it, and
+/// what is left for the program.
+fn send(input: &[u8], piece: usize) -> (Progress, Vec<u8>) {
+    let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+    let (socket, remote) = listening.accept().unwrap();
+    let local = socket.local_addr().unwrap();
+    let mut rest = socket.try_clone().unwrap();
+    let accepted = Accepted { socket: socket.into(), remote, local };
+    let mut pending = Pending::new(accepted, Instant::now());
+    let mut progress = Progress::NeedInput;
+    for piece in input.chunks(piece) {
+        client.write_all(piece).unwrap();
+        // Until all of the piece is there or nothing more is wanted of it.
+        while progress == Progress::NeedInput {
+            let mut waiting = [rustix::event::PollFd::new(&rest, rustix::event::PollFlags::IN)];
+            let none = rustix::event::Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            if rustix::event::poll(&mut waiting, Some(&none)).unwrap() == 0 {
+                break;
+            }
+            progress = pending.advance();
+        }
+    }
+    client.shutdown(Shutdown::Write).unwrap();
+    if progress == Progress::NeedInput {
+        rustix::event::poll(
+            &mut [rustix::event::PollFd::new(&rest, rustix::event::PollFlags::IN)],
+            None,
+        )
+        .unwrap();
+        progress = pending.advance();
+    }
+    if progress == Progress::Done(remote, local) {
+        progress = own();
+    }
+    let mut left = Vec::new();
+    rest.read_to_end(&mut left).unwrap();
+    (progress, left)
+}
+
+fn done(remote: &str, local: &str) -> Progress {
+    Progress::Done(remote.parse().unwrap(), local.parse().unwrap())
+}
+
+/// Stands for the connection's own addresses.
+fn own() -> Progress {
+    done("0.0.0.0:0", "0.0.0.0:0")
+}
+
+fn binary_header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+    [v2::PROTOCOL_PREFIX, &[0x20 | command, family], &length, rest].concat()
+}
+
+fn ipv4_rest() -> Vec<u8> {
+    vec![192, 0, 2, 7, 192, 0, 2, 1, 0x10, 0xe1, 0x02, 0x4b]
+}
+
+#[test]
+fn good_headers_and_not_an_octet_more() {
+    let four = "PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\n";
+    let six = "PROXY TCP6 2001:db8::7 2001:db8::1 4321 587\r\n";
+    let mapped = "PROXY TCP6 ::ffff:192.0.2.7 ::ffff:192.0.2.1 4321 587\r\n";
+    let with_more = [ipv4_rest(), vec![4, 0, 2, 1, 1]].concat();
+    let client = || done("192.0.2.7:4321", "192.0.2.1:587");
+    for (header, expected) in [
+        (four.as_bytes().to_vec(), client()),
+        (six.as_bytes().to_vec(), done("[2001:db8::7]:4321", "[2001:db8::1]:587")),
+        (mapped.as_bytes().to_vec(), client()),
+        (b"PROXY UNKNOWN\r\n".to_vec(), own()),
+        (b"PROXY UNKNOWN ::1 ::1 1 2\r\n".to_vec(), own()),
+        (binary_header(1, 0x11, &ipv4_rest()), client()),
+        (binary_header(1, 0x11, &with_more), client()),
+        (binary_header(0, 0x00, &[]), own()),
+        (binary_header(1, 0x31, &[0; 216]), own()),
+    ] {
+        let input = [&header[..], b"\x16\x03EHLO"].concat();
+        for piece in [input.len(), 7] {
+            let (progress, left) = send(&input, piece);
+            assert_eq!(progress, expected, "{header:?}");
+            assert_eq!(left, b"\x16\x03EHLO", "{header:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_header_is_refused() {
+    const MALFORMED: &str = "the header is malformed";
+    let long = format!("PROXY TCP4 {}\r\n", "1".repeat(100));
+    let huge = [v2::PROTOCOL_PREFIX, &[0x21, 0x11, 0xff, 0xff]].concat();
+    for (input, why) in [
+        (b"EHLO there\r\n and more".to_vec(), "not a header"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abcdefgh".to_vec(), "not a header"),
+        (b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\n".to_vec(), "not a header"),
+        (b"PROXY TCP4 192.0.2.7 192.0.2.1 4321".to_vec(), "the header ends early"),
+        (b"PRO".to_vec(), "the header ends early"),
+        (long.into_bytes(), "the header is too long"),
+        (huge, "the header is too long"),
+        (b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 65536\r\n".to_vec(), MALFORMED),
+        (b"PROXY TCP4 192.0.2.7 192.0.2.1 +4321 587\r\n".to_vec(), MALFORMED),
+        (b"PROXY TCP4 ::1 192.0.2.1 4321 587\r\n".to_vec(), MALFORMED),
+        (b"PROXY TCP4  192.0.2.7 192.0.2.1 4321 587\r\n".to_vec(), MALFORMED),
+        (binary_header(1, 0x11, &ipv4_rest()[..11]), MALFORMED),
+        (binary_header(2, 0x11, &ipv4_rest()), MALFORMED),
+        (binary_header(1, 0x12, &ipv4_rest()), "the header is not of a TCP connection"),
+    ] {
+        assert_eq!(send(&input, input.len()).0, Progress::Refused(why), "{input:?}");
+    }
+    assert_eq!(send(b"", 1).0, Progress::Nothing);
+}

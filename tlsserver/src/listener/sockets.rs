@@ -1,0 +1,211 @@
+//! Where connections come from: a socket bound here, or those that the supervisor
+//! passed (`LISTEN_FDS`).
+
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
+    listen, socket_with, sockopt,
+};
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::environment::{Variables, value};
+use crate::options::Options;
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub(super) struct Listening {
+    descriptor: OwnedFd,
+    /// It is the supervisor's.
+    passed: bool,
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// Why there is no socket.
+#[derive(Debug)]
+pub(super) struct Failure {
+    what: String,
+    reason: String,
+}
+
+impl Failure {
+    fn new(what: impl fmt::Display, reason: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unable to listen: {}: {}", self.what, self.reason)
+    }
+}
+
+/// Opens what is to be listened on, not blocking.
+pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Listening>, Failure> {
+    let passed = passed(variables)?;
+    if !passed.is_empty() {
+        let listening = |descriptor| Listening { descriptor, passed: true };
+        return Ok(passed.into_iter().map(listening).collect());
+    }
+    let address = SocketAddr::new(host(&options.host)?, port(&options.port)?);
+    let bound = bound(address, options.backlog).map_err(|reason| Failure::new(address, reason))?;
+    Ok(vec![Listening { descriptor: bound, passed: false }])
+}
+
+fn bound(address: SocketAddr, backlog: i32) -> rustix::io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        // `::` is every address, IPv4 too, whatever the system's default is.
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    bind(&socket, &address)?;
+    listen(&socket, backlog)?;
+    Ok(socket)
+}
+
+/// `0` is every IPv4 address; otherwise an address, or a name and its first address.
+fn host(host: &OsStr) -> Result<IpAddr, Failure> {
+    let failure = |reason: &dyn fmt::Display| Failure::new(host.display(), reason);
+    let text = host.to_str().ok_or_else(|| failure(&"not a name"))?;
+    if text == "0" || text.is_empty() {
+        return Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(&reason))?;
+    found.next().map(|address| address.ip()).ok_or_else(|| failure(&"has no address"))
+}
+
+/// A number or a service's name.
+fn port(port: &OsStr) -> Result<u16, Failure> {
+    let failure = |reason: &dyn fmt::Display| Failure::new(port.display(), reason);
+    let text = port.to_str().ok_or_else(|| failure(&"not a port"))?;
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    let services = std::fs::read_to_string("/etc/services").map_err(|reason| failure(&reason))?;
+    service(&services, text).ok_or_else(|| failure(&"no such service"))
+}
+
+/// Finds a TCP service by its name or an alias, in the form of services(5).
+fn service(services: &str, wanted: &str) -> Option<u16> {
+    services.lines().find_map(|line| {
+        let line = line.split('#').next()?;
+        let mut words = line.split_whitespace();
+        let name = words.next()?;
+        let port = words.next()?.strip_suffix("/tcp")?;
+        (name == wanted || words.any(|alias| alias == wanted)).then(|| port.parse().ok())?
+    })
+}
+
+fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
+    let number = |name| value(variables, name).and_then(|text| text.to_str()?.parse::<u32>().ok());
+    if number("LISTEN_PID") != Some(std::process::id()) {
+        return Ok(Vec::new());
+    }
+    let sockets = unix::listen_fds::take(number("LISTEN_FDS").unwrap_or(0));
+    for socket in &sockets {
+        if !sockopt::socket_acceptconn(socket).unwrap_or(false) {
+            return Err(Failure::new("LISTEN_FDS", "not a listening socket"));
+        }
+        unblock(socket).map_err(|reason| Failure::new("LISTEN_FDS", reason))?;
+    }
+    Ok(sockets)
+}
+
+fn unblock(socket: &OwnedFd) -> rustix::io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(socket)?;
+    rustix::fs::fcntl_setfl(socket, flags | rustix::fs::OFlags::NONBLOCK)
+}
+
+/// Has the system take no more connections for the socket than are waiting now.
+/// Says whether it did: not for a socket of the supervisor's, whose queue is for
+/// whoever comes after us.
+pub(super) fn close_queue(socket: &Listening) -> bool {
+    !socket.passed && listen(&socket.descriptor, 0).is_ok()
+}
+
+/// The port of a listening socket.
+pub(super) fn local_port(socket: &Listening) -> Option<u16> {
+    internet(getsockname(&socket.descriptor).ok()?).map(|address| address.port())
+}
+
+/// A connection: the socket and its two addresses.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) socket: OwnedFd,
+    pub(super) remote: SocketAddr,
+    pub(super) local: SocketAddr,
+}
+
+/// Takes a connection; none when there is no more for now.
+pub(super) fn accept(listening: &Listening) -> io::Result<Option<Accepted>> {
+    use rustix::io::Errno;
+    loop {
+        let (socket, remote) = match acceptfrom_with(&listening.descriptor, SocketFlags::CLOEXEC) {
+            Ok((socket, Some(remote))) => (socket, remote),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(reason @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                return Err(reason.into());
+            }
+            // The connection, not the listener, has a fault: it is gone already.
+            Ok((_, None)) | Err(_) => continue,
+        };
+        let local = getsockname(&socket).ok().and_then(internet);
+        let (Some(remote), Some(local)) = (internet(remote), local) else { continue };
+        // Records are written whole; to wait for more would only delay the last.
+        let _ = sockopt::set_tcp_nodelay(&socket, true);
+        let _ = sockopt::set_socket_keepalive(&socket, true);
+        return Ok(Some(Accepted { socket, remote, local }));
+    }
+}
+
+/// The address, with IPv4 as IPv4 also where it came in IPv6's clothes.
+fn internet(address: SocketAddrAny) -> Option<SocketAddr> {
+    SocketAddr::try_from(address).ok().map(canonical)
+}
+
+/// `::ffff:192.0.2.7` is 192.0.2.7.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv6Addr;
+
+    #[test]
+    fn services_by_name_and_alias() {
+        let services =
+            "# x\nsubmission 587/tcp # a\nsmtp\t25/tcp mail\npop3 110/udp\npop3 110/tcp\n";
+        assert_eq!(service(services, "submission"), Some(587));
+        assert_eq!(service(services, "mail"), Some(25));
+        assert_eq!(service(services, "pop3"), Some(110));
+        assert_eq!(service(services, "imap"), None);
+    }
+
+    #[test]
+    fn hosts() {
+        assert_eq!(host(OsStr::new("0")).unwrap(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        assert_eq!(host(OsStr::new("::")).unwrap(), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        assert!(host(OsStr::new("localhost")).unwrap().is_loopback());
+    }
+
+    #[test]
+    fn mapped_addresses_are_ipv4() {
+        let mapped = "[::ffff:192.0.2.7]:25".parse().unwrap();
+        assert_eq!(canonical(mapped), "192.0.2.7:25".parse().unwrap());
+    }
+}

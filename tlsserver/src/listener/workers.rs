@@ -1,0 +1,384 @@
+//! The keyholder and the engines: started, watched, started anew.
+//!
+//! They come in generations. A generation is one reading of the certificate files:
+//! a keyholder that has read them, and engines that use it. A reload starts a new
+//! keyholder; only when that is ready does its generation take over, so a bad file
+//! changes nothing. What belongs to an older generation gets no new connections,
+//! finishes those that it has, and ends by itself.
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{Shutdown, shutdown};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use unix::descriptor_passing::{channel, receive, send};
+use zeroize::Zeroizing;
+
+use super::connections::EngineId;
+use crate::engine::{self, TICKET_TURN};
+use crate::environment::Variables;
+use crate::keyholder;
+use crate::log::Log;
+use crate::messages::{Certificate, FromEngine, FromKeyholder, LIMIT, ToEngine};
+
+/// How long an engine may leave a connection lying in its channel before it is
+/// taken for stuck.
+const STUCK: Duration = Duration::from_secs(5);
+/// The first pause before something that failed is tried again; it doubles.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
+/// Who lived for longer did not die of how it was started.
+const LIVED: Duration = Duration::from_secs(5);
+
+/// What the workers are started with.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) engines: usize,
+    pub(super) keyholder_variables: Variables,
+    pub(super) engine_variables: Variables,
+}
+
+struct Keyholder {
+    pid: u32,
+    control: OwnedFd,
+    certificates: Vec<Certificate>,
+}
+
+struct Engine {
+    id: EngineId,
+    pid: u32,
+    control: OwnedFd,
+    started: Instant,
+    ready: bool,
+    /// Of an older generation.
+    retired: bool,
+    connections: usize,
+}
+
+/// What a keyholder that reads the files came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// It still reads.
+    Unfinished,
+    /// Its generation has taken over.
+    TookOver,
+    /// It cannot; why.
+    Failed(String),
+}
+
+/// All of them.
+pub(super) struct Workers {
+    settings: Settings,
+    log: Log,
+    buffer: Vec<u8>,
+    last_engine: EngineId,
+    /// Reads the files; no engine uses it yet.
+    reading: Option<Keyholder>,
+    keyholder: Option<Keyholder>,
+    engines: Vec<Engine>,
+    /// Keyholders of older generations.
+    retired: Vec<u32>,
+    pause: Duration,
+    retry: Option<Instant>,
+    next_turn: Instant,
+}
+
+/// Whose channel has something to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worker {
+    Reading,
+    Engine(EngineId),
+}
+
+impl Workers {
+    pub(super) fn new(settings: Settings, log: Log) -> Self {
+        Self {
+            settings,
+            log,
+            buffer: vec![0; LIMIT],
+            last_engine: 0,
+            reading: None,
+            keyholder: None,
+            engines: Vec::new(),
+            retired: Vec::new(),
+            pause: PAUSE,
+            retry: None,
+            next_turn: Instant::now() + TICKET_TURN,
+        }
+    }
+
+    /// Starts a keyholder that reads the files; one that still does is forgotten,
+    /// for the files may have changed behind it.
+    pub(super) fn read_certificates(&mut self) -> io::Result<()> {
+        if let Some(superseded) = self.reading.take() {
+            self.retired.push(superseded.pid);
+        }
+        let (control, theirs) = channel()?;
+        let mut command = itself(keyholder::NAME, &self.settings.keyholder_variables);
+        command.stdin(Stdio::from(theirs)).stdout(Stdio::null());
+        let pid = command.spawn()?.id();
+        self.reading = Some(Keyholder { pid, control, certificates: Vec::new() });
+        Ok(())
+    }
+
+    /// The channels to wait on.
+    pub(super) fn channels(&self) -> impl Iterator<Item = (Worker, BorrowedFd<'_>)> {
+        let reading = self.reading.iter().map(|one| (Worker::Reading, one.control.as_fd()));
+        let engines = self.engines.iter();
+        reading.chain(engines.map(|one| (Worker::Engine(one.id), one.control.as_fd())))
+    }
+
+    /// Takes what a keyholder that reads the files says.
+    pub(super) fn hear_reading(&mut self) -> Reading {
+        let Some(reading) = &mut self.reading else { return Reading::Unfinished };
+        let length = receive(&reading.control, &mut self.buffer).map_or(0, |got| got.length);
+        match self.buffer.get(..length).and_then(FromKeyholder::decode) {
+            Some(FromKeyholder::Certificate(certificate)) => {
+                reading.certificates.push(certificate);
+                Reading::Unfinished
+            }
+            Some(FromKeyholder::Ready) => self.take_over(),
+            Some(FromKeyholder::Broken(why)) => self.reading_failed(why),
+            None => self.reading_failed("the keyholder ended while it read".into()),
+        }
+    }
+
+    fn reading_failed(&mut self, why: String) -> Reading {
+        self.retired.extend(self.reading.take().map(|one| one.pid));
+        if self.keyholder.is_none() {
+            self.retry_later();
+        }
+        Reading::Failed(why)
+    }
+
+    fn take_over(&mut self) -> Reading {
+        let previous = std::mem::replace(&mut self.keyholder, self.reading.take());
+        self.retired.extend(previous.map(|one| one.pid));
+        self.retire_engines();
+        self.retry = None;
+        self.fill_up();
+        if self.serving() {
+            Reading::TookOver
+        } else {
+            Reading::Failed("no engine could be started".into())
+        }
+    }
+
+    /// Starts what engines are missing.
+    fn fill_up(&mut self) {
+        while self.keyholder.is_some() && self.current().count() < self.settings.engines {
+            if let Err(reason) = self.start_engine() {
+                self.log.error(format_args!("unable to start an engine: {reason}"));
+                self.retry_later();
+                return;
+            }
+        }
+    }
+
+    fn start_engine(&mut self) -> io::Result<()> {
+        let Some(keyholder) = &self.keyholder else { return Ok(()) };
+        let (control, theirs) = channel()?;
+        let (keys, keys_theirs) = channel()?;
+        // The keyholder must not be held up by an engine that does not listen.
+        super::unblock(&keys)?;
+        send(&keyholder.control, keyholder::NEW_ENGINE, &[keys.as_fd()])?;
+        let mut command = itself(engine::NAME, &self.settings.engine_variables);
+        command.stdin(Stdio::from(theirs)).stdout(Stdio::from(keys_theirs));
+        set_socket_timeout(&control, Timeout::Send, Some(STUCK))?;
+        let pid = command.spawn()?.id();
+        self.last_engine += 1;
+        let engine = Engine {
+            id: self.last_engine,
+            pid,
+            control,
+            started: Instant::now(),
+            ready: false,
+            retired: false,
+            connections: 0,
+        };
+        for certificate in &keyholder.certificates {
+            engine.say(&ToEngine::Certificate(certificate.clone()), &[])?;
+        }
+        engine.say(&ToEngine::Begin, &[])?;
+        self.engines.push(engine);
+        // A fresh key for all: so nobody has to keep one for engines to come.
+        self.turn_tickets();
+        Ok(())
+    }
+
+    fn turn_tickets(&mut self) {
+        self.next_turn = Instant::now() + TICKET_TURN;
+        let mut key = Zeroizing::new([0; 32]);
+        if aws_lc_rs::rand::fill(&mut *key).is_err() {
+            return;
+        }
+        let message = ToEngine::TicketKey(key);
+        for engine in self.current() {
+            // One that cannot hear is about to be found dead or stuck.
+            let _ = engine.say(&message, &[]);
+        }
+    }
+
+    fn current(&self) -> impl Iterator<Item = &Engine> {
+        self.engines.iter().filter(|engine| !engine.retired)
+    }
+
+    /// Whether there is an engine for a new connection.
+    pub(super) fn serving(&self) -> bool {
+        self.current().next().is_some()
+    }
+
+    /// Whether all engines there should be are jailed and ready.
+    pub(super) fn all_ready(&self) -> bool {
+        self.serving() && self.current().all(|engine| engine.ready)
+    }
+
+    /// Gives a connection to the engine that has the fewest.
+    pub(super) fn hand_over(
+        &mut self,
+        message: &ToEngine,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<EngineId> {
+        let current = self.engines.iter_mut().filter(|engine| !engine.retired);
+        let engine = current.min_by_key(|engine| engine.connections);
+        let engine = engine.ok_or_else(|| io::Error::other("there is no engine"))?;
+        let id = engine.id;
+        engine.connections += 1;
+        self.tell(id, message, descriptors).map(|()| id)
+    }
+
+    /// Says something to one engine. One that does not take it in time is stuck,
+    /// and ended: that is seen as any other death.
+    pub(super) fn tell(
+        &self,
+        id: EngineId,
+        message: &ToEngine,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let engine = self.engines.iter().find(|engine| engine.id == id);
+        let engine = engine.ok_or_else(|| io::Error::other("the engine is gone"))?;
+        let told = engine.say(message, descriptors);
+        if told.as_ref().is_err_and(|reason| reason.kind() == io::ErrorKind::WouldBlock) {
+            self.log.error(format_args!("engine {} is stuck", engine.pid));
+            super::kill(engine.pid);
+        }
+        told
+    }
+
+    /// A connection of the engine's has ended.
+    pub(super) fn released(&mut self, id: EngineId) {
+        if let Some(engine) = self.engines.iter_mut().find(|engine| engine.id == id) {
+            engine.connections = engine.connections.saturating_sub(1);
+        }
+    }
+
+    /// Takes one message of an engine; none at its end or when it makes no sense.
+    pub(super) fn hear(&mut self, id: EngineId) -> Option<FromEngine> {
+        let engine = self.engines.iter_mut().find(|engine| engine.id == id)?;
+        let length = receive(&engine.control, &mut self.buffer).map_or(0, |got| got.length);
+        let message = self.buffer.get(..length).and_then(FromEngine::decode);
+        if message == Some(FromEngine::Ready) {
+            engine.ready = true;
+            self.pause = PAUSE;
+        }
+        message
+    }
+
+    /// The engine whose process it is.
+    pub(super) fn engine_of(&self, pid: u32) -> Option<EngineId> {
+        self.engines.iter().find(|engine| engine.pid == pid).map(|engine| engine.id)
+    }
+
+    /// The engine's process.
+    pub(super) fn pid_of(&self, id: EngineId) -> Option<u32> {
+        self.engines.iter().find(|engine| engine.id == id).map(|engine| engine.pid)
+    }
+
+    /// A process has ended, of which all messages have been heard. Says whether it
+    /// was one of these, starts it anew where it is needed, and logs what nobody
+    /// wanted.
+    pub(super) fn ended(&mut self, pid: u32, how: &str) -> bool {
+        if let Some(at) = self.retired.iter().position(|retired| *retired == pid) {
+            self.retired.swap_remove(at);
+        } else if let Some(at) = self.engines.iter().position(|engine| engine.pid == pid) {
+            let engine = self.engines.swap_remove(at);
+            if !engine.retired {
+                self.log.error(format_args!("engine {pid} died: {how}; starting another"));
+                if engine.started.elapsed() < LIVED { self.retry_later() } else { self.fill_up() }
+            }
+        } else if self.keyholder.as_ref().is_some_and(|one| one.pid == pid) {
+            self.log.error(format_args!("keyholder {pid} died: {how}; starting another"));
+            self.keyholder = None;
+            // Without it they can do no handshake; what they have may go on.
+            self.retire_engines();
+            if self.reading.is_none() && self.read_certificates().is_err() {
+                self.retry_later();
+            }
+        } else {
+            return self.reading.as_ref().is_some_and(|one| one.pid == pid);
+        }
+        true
+    }
+
+    fn retry_later(&mut self) {
+        self.retry = Some(Instant::now() + self.pause);
+        self.pause = LONGEST_PAUSE.min(self.pause * 2);
+    }
+
+    /// When [`Self::tick`] next has something to do.
+    pub(super) fn next_tick(&self) -> Instant {
+        self.retry.map_or(self.next_turn, |retry| retry.min(self.next_turn))
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if now >= self.next_turn {
+            self.turn_tickets();
+        }
+        if self.retry.take_if(|retry| now >= *retry).is_some() {
+            if self.keyholder.is_some() {
+                self.fill_up();
+            } else if self.reading.is_none() && self.read_certificates().is_err() {
+                self.retry_later();
+            }
+        }
+    }
+
+    fn retire_engines(&mut self) {
+        for engine in self.engines.iter_mut().filter(|engine| !engine.retired) {
+            engine.retired = true;
+            // Its reports can still be heard.
+            let _ = shutdown(&engine.control, Shutdown::Write);
+        }
+    }
+
+    /// No connection will come any more.
+    pub(super) fn retire_all(&mut self) {
+        self.retire_engines();
+        self.retry = None;
+        let keyholders = self.keyholder.take().into_iter().chain(self.reading.take());
+        self.retired.extend(keyholders.map(|one| one.pid));
+    }
+
+    /// Whether no process is left.
+    pub(super) fn all_gone(&self) -> bool {
+        let none = self.keyholder.is_none() && self.reading.is_none();
+        none && self.engines.is_empty() && self.retired.is_empty()
+    }
+}
+
+impl Engine {
+    fn say(&self, message: &ToEngine, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        send(&self.control, &message.encode(), descriptors)
+    }
+}
+
+/// This very program, also when its file was replaced meanwhile, under another name
+/// and with no variables but these.
+fn itself(name: &str, variables: &Variables) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(name).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
+    command
+}

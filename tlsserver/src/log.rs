@@ -1,0 +1,77 @@
+//! Every line that the listener writes to standard error. The other processes have
+//! theirs written by it, so that one place escapes what strangers chose.
+
+use proto::escape::Escaped;
+use std::fmt::Display;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// `-q`: nothing.
+    Quiet,
+    /// `-Q`, the default: what goes wrong.
+    Errors,
+    /// `-v`: the course of each connection too.
+    Status,
+}
+
+/// The log.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    verbosity: Verbosity,
+}
+
+impl Log {
+    /// A log that says as much.
+    #[must_use]
+    pub const fn new(verbosity: Verbosity) -> Self {
+        Self { verbosity }
+    }
+
+    /// Something went wrong.
+    pub fn error(self, line: impl Display) {
+        self.write(Verbosity::Errors, line);
+    }
+
+    /// Something happened.
+    pub fn status(self, line: impl Display) {
+        self.write(Verbosity::Status, line);
+    }
+
+    fn write(self, level: Verbosity, line: impl Display) {
+        if level <= self.verbosity {
+            write(line);
+        }
+    }
+}
+
+/// Says why there will be no server, however quiet it was told to be.
+pub fn fatal(line: impl Display) {
+    write(line);
+}
+
+fn write(line: impl Display) {
+    let text = words_only(&line.to_string());
+    unix::log::line(format_args!("tlsserver: "), format_args!("{}", Escaped(text.as_bytes())));
+}
+
+/// Leaves out the number that std puts behind the system's reason.
+fn words_only(text: &str) -> String {
+    const NUMBER: &str = " (os error ";
+    let Some((before, after)) = text.split_once(NUMBER) else { return text.to_owned() };
+    let after = after.split_once(')').map_or("", |(_, after)| after);
+    format!("{before}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_words() {
+        let reason = std::io::Error::from_raw_os_error(2);
+        let line = format!("/etc/x: {reason}; the old ones stay");
+        assert_eq!(words_only(&line), "/etc/x: No such file or directory; the old ones stay");
+        assert_eq!(words_only("nothing to do"), "nothing to do");
+    }
+}

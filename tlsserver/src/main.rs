@@ -1,0 +1,15 @@
+//! The program; which of the three processes this is, it learns from its own name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    if name == tlsserver::engine::NAME {
+        tlsserver::engine::run()
+    } else if name == tlsserver::keyholder::NAME {
+        tlsserver::keyholder::run()
+    } else {
+        tlsserver::listener::run(arguments)
+    }
+}

@@ -1,0 +1,346 @@
+//! What the three processes say to each other, one message to a packet.
+//!
+//! Knows the octets and nothing else. A message comes from a process that may have
+//! been taken over by whom it talks to, so decoding trusts nothing: what does not
+//! read exactly is no message.
+
+use zeroize::Zeroizing;
+
+/// The longest message, in octets: a certificate chain is the longest there is.
+pub const LIMIT: usize = 128 * 1024;
+
+/// Names one connection, for as long as the listener runs.
+pub type ConnectionId = u64;
+
+/// A certificate chain and what its key, elsewhere, can sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The server name it is for; none: whatever has no other.
+    pub name: Option<String>,
+    /// The chain, DER, the server's own certificate first.
+    pub chain: Vec<Vec<u8>>,
+    /// TLS `SignatureScheme` numbers that the key can do, best first.
+    pub schemes: Vec<u16>,
+    /// TLS `SignatureAlgorithm` number of the key.
+    pub algorithm: u8,
+}
+
+/// From the listener to an engine.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ToEngine {
+    /// One more certificate; its key's number is the count of those before it.
+    Certificate(Certificate),
+    /// All certificates have been sent.
+    Begin,
+    /// Session tickets are sealed with this from now on.
+    TicketKey(Zeroizing<[u8; 32]>),
+    /// With the client's socket, the program's control socket, and the two ends of
+    /// the decrypted stream: TLS once the program asks.
+    Delayed(ConnectionId),
+    /// With the client's socket: TLS at once.
+    Immediate(ConnectionId),
+    /// With the two ends of the decrypted stream: the program of a connection that
+    /// was reported as [`FromEngine::Secured`].
+    Program(ConnectionId),
+}
+
+/// From an engine to the listener.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FromEngine {
+    /// Jailed and ready.
+    Ready,
+    /// An immediate connection's handshake is done; the facts, as they are written
+    /// to a program.
+    Secured(ConnectionId, Vec<u8>),
+    /// Something about a connection that belongs in the log.
+    Failed(ConnectionId, String),
+    /// The engine has let go of the connection.
+    Closed(ConnectionId),
+}
+
+/// From the keyholder to the listener.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FromKeyholder {
+    /// One more certificate.
+    Certificate(Certificate),
+    /// Jailed and ready; all certificates have been sent.
+    Ready,
+    /// It cannot start; why, with the file's name.
+    Broken(String),
+}
+
+/// From an engine to the keyholder.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SignRequest {
+    /// Which key.
+    pub key: u16,
+    /// TLS `SignatureScheme` number.
+    pub scheme: u16,
+    /// What is to be signed.
+    pub message: Vec<u8>,
+}
+
+impl ToEngine {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match self {
+            Self::Certificate(certificate) => Writer::new(b'c').certificate(certificate),
+            Self::Begin => Writer::new(b'b').0,
+            Self::TicketKey(key) => Writer::new(b't').octets(&**key),
+            Self::Delayed(id) => Writer::new(b'd').id(*id),
+            Self::Immediate(id) => Writer::new(b'i').id(*id),
+            Self::Program(id) => Writer::new(b'p').id(*id),
+        })
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let message = match reader.octet()? {
+            b'c' => Self::Certificate(reader.certificate()?),
+            b'b' => Self::Begin,
+            b't' => Self::TicketKey(Zeroizing::new(reader.take(32)?.try_into().ok()?)),
+            b'd' => Self::Delayed(reader.id()?),
+            b'i' => Self::Immediate(reader.id()?),
+            b'p' => Self::Program(reader.id()?),
+            _ => return None,
+        };
+        reader.end(message)
+    }
+}
+
+impl FromEngine {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Ready => Writer::new(b'r').0,
+            Self::Secured(id, facts) => Writer(Writer::new(b's').id(*id)).octets(facts),
+            Self::Failed(id, why) => Writer(Writer::new(b'f').id(*id)).octets(why.as_bytes()),
+            Self::Closed(id) => Writer::new(b'x').id(*id),
+        }
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let message = match reader.octet()? {
+            b'r' => Self::Ready,
+            b's' => Self::Secured(reader.id()?, reader.rest().to_vec()),
+            b'f' => Self::Failed(reader.id()?, reader.text()?),
+            b'x' => Self::Closed(reader.id()?),
+            _ => return None,
+        };
+        reader.end(message)
+    }
+}
+
+impl FromKeyholder {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Certificate(certificate) => Writer::new(b'c').certificate(certificate),
+            Self::Ready => Writer::new(b'r').0,
+            Self::Broken(why) => Writer::new(b'!').octets(why.as_bytes()),
+        }
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let message = match reader.octet()? {
+            b'c' => Self::Certificate(reader.certificate()?),
+            b'r' => Self::Ready,
+            b'!' => Self::Broken(reader.text()?),
+            _ => return None,
+        };
+        reader.end(message)
+    }
+}
+
+impl SignRequest {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer(self.key.to_be_bytes().to_vec());
+        writer.0.extend_from_slice(&self.scheme.to_be_bytes());
+        writer.octets(&self.message)
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let (key, scheme) = (reader.number()?, reader.number()?);
+        Some(Self { key, scheme, message: reader.rest().to_vec() })
+    }
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn new(kind: u8) -> Self {
+        Self(vec![kind])
+    }
+
+    fn id(mut self, id: ConnectionId) -> Vec<u8> {
+        self.0.extend_from_slice(&id.to_be_bytes());
+        self.0
+    }
+
+    fn octets(mut self, octets: &[u8]) -> Vec<u8> {
+        self.0.extend_from_slice(octets);
+        self.0
+    }
+
+    fn counted(&mut self, octets: &[u8]) {
+        // No count here comes near the limit of a message, let alone of 32 bits.
+        let count = u32::try_from(octets.len()).unwrap_or(u32::MAX);
+        self.0.extend_from_slice(&count.to_be_bytes());
+        self.0.extend_from_slice(octets);
+    }
+
+    fn certificate(mut self, certificate: &Certificate) -> Vec<u8> {
+        // An empty name stands for none: no server has it.
+        self.counted(certificate.name.as_deref().unwrap_or_default().as_bytes());
+        self.0.push(certificate.algorithm);
+        let schemes: Vec<u8> =
+            certificate.schemes.iter().flat_map(|scheme| scheme.to_be_bytes()).collect();
+        self.counted(&schemes);
+        for link in &certificate.chain {
+            self.counted(link);
+        }
+        self.0
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
+    fn octet(&mut self) -> Option<u8> {
+        self.take(1)?.first().copied()
+    }
+
+    fn number(&mut self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
+    }
+
+    fn id(&mut self) -> Option<ConnectionId> {
+        Some(ConnectionId::from_be_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn text(&mut self) -> Option<String> {
+        String::from_utf8(self.rest().to_vec()).ok()
+    }
+
+    fn counted(&mut self) -> Option<&'a [u8]> {
+        let count = u32::from_be_bytes(self.take(4)?.try_into().ok()?);
+        self.take(usize::try_from(count).ok()?)
+    }
+
+    fn certificate(&mut self) -> Option<Certificate> {
+        let name = String::from_utf8(self.counted()?.to_vec()).ok()?;
+        let algorithm = self.octet()?;
+        let mut numbers = Reader(self.counted()?);
+        let mut schemes = Vec::new();
+        while !numbers.0.is_empty() {
+            schemes.push(numbers.number()?);
+        }
+        let mut chain = Vec::new();
+        while !self.0.is_empty() {
+            chain.push(self.counted()?.to_vec());
+        }
+        let name = Some(name).filter(|name| !name.is_empty());
+        Some(Certificate { name, chain, schemes, algorithm })
+    }
+
+    fn end<T>(&self, message: T) -> Option<T> {
+        self.0.is_empty().then_some(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate() -> Certificate {
+        Certificate {
+            name: Some("mail.example.org".into()),
+            chain: vec![vec![1, 2, 3], vec![], vec![4]],
+            schemes: vec![0x0403, 0x0804],
+            algorithm: 3,
+        }
+    }
+
+    #[test]
+    fn every_message_to_an_engine_reads_back_and_no_part_of_it_does() {
+        let nameless = Certificate { name: None, ..certificate() };
+        for message in [
+            ToEngine::Certificate(certificate()),
+            ToEngine::Certificate(nameless),
+            ToEngine::Begin,
+            ToEngine::TicketKey(Zeroizing::new([7; 32])),
+            ToEngine::Delayed(1),
+            ToEngine::Immediate(u64::MAX),
+            ToEngine::Program(0),
+        ] {
+            let octets = message.encode();
+            assert_eq!(ToEngine::decode(&octets).as_ref(), Some(&message));
+            for cut in 0..octets.len() {
+                assert_ne!(ToEngine::decode(&octets[..cut]).as_ref(), Some(&message), "{cut}");
+            }
+            let longer = [&octets[..], b"\0"].concat();
+            assert_ne!(ToEngine::decode(&longer), Some(message));
+        }
+    }
+
+    #[test]
+    fn every_message_from_an_engine_reads_back() {
+        for message in [
+            FromEngine::Ready,
+            FromEngine::Secured(5, b"SSL_PROTOCOL=TLSv1.3\0\0".to_vec()),
+            FromEngine::Failed(6, "why".into()),
+            FromEngine::Closed(7),
+        ] {
+            assert_eq!(FromEngine::decode(&message.encode()), Some(message));
+        }
+    }
+
+    #[test]
+    fn every_message_about_keys_reads_back() {
+        for message in [
+            FromKeyholder::Certificate(certificate()),
+            FromKeyholder::Ready,
+            FromKeyholder::Broken("no such file".into()),
+        ] {
+            assert_eq!(FromKeyholder::decode(&message.encode()), Some(message));
+        }
+        let request = SignRequest { key: 1, scheme: 0x0403, message: b"sign this".to_vec() };
+        assert_eq!(SignRequest::decode(&request.encode()), Some(request));
+    }
+
+    #[test]
+    fn what_is_no_message_is_none() {
+        for octets in [&b""[..], b"?", b"r ", b"f\0\0\0\0\0\0\0\x01\xff", b"x\0", b"s"] {
+            assert_eq!(FromEngine::decode(octets), None, "{octets:?}");
+            assert_eq!(ToEngine::decode(octets), None, "{octets:?}");
+        }
+        assert_eq!(FromKeyholder::decode(b"c\xff\xff\xff\xff"), None);
+        assert_eq!(SignRequest::decode(b"\0\0\0"), None);
+    }
+}

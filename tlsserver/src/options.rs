@@ -1,0 +1,233 @@
+//! The command line: tcpserver's and sslserver's, so that their run scripts work.
+//!
+//! Only parsing: what an option means for the server is said at [`Options`].
+
+use lexopt::{Arg, Parser, ValueExt};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::log::Verbosity;
+
+/// How the command is to be written.
+pub const USAGE: &str = "usage: tlsserver [ -1neERrHhPpdDoOIvqQUX ] [ -c limit ] [ -C per-address ] \
+[ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] \
+[ --proxy-protocol ] [ --engines number ] host port program [ argument ... ]";
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// With the first octet; the program has the decrypted stream.
+    Immediate,
+    /// `-n`: once the program asks (UCSPI-TLS).
+    Delayed,
+}
+
+/// What the command line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// `-n`, `-N`.
+    pub mode: Mode,
+    /// `-c`: connections at most.
+    pub limit: usize,
+    /// `-C`: connections at most from one address.
+    pub limit_per_address: usize,
+    /// `-x`: the rules.
+    pub rules: Option<PathBuf>,
+    /// `-X`: with no rules file, everybody may connect.
+    pub missing_rules_allow: bool,
+    /// `-u`: the program's user.
+    pub user: Option<u32>,
+    /// `-g`: the program's group.
+    pub group: Option<u32>,
+    /// `-U`: both of them from `$UID` and `$GID`.
+    pub identity_from_environment: bool,
+    /// `-b`: connections that may wait to be accepted.
+    pub backlog: i32,
+    /// `-l`: the program's `TCPLOCALHOST`.
+    pub local_name: Option<OsString>,
+    /// `-1`: the port is printed once the server is ready.
+    pub print_port: bool,
+    /// `-v`, `-q`, `-Q`.
+    pub verbosity: Verbosity,
+    /// `-t`: bound on a handshake.
+    pub handshake_timeout: Duration,
+    /// `--proxy-protocol`: every connection begins with a PROXY header.
+    pub proxy_protocol: bool,
+    /// `--engines`: how many; none: one for each core, at most four.
+    pub engines: Option<usize>,
+    /// What was asked for by an option that has no effect here, for the log.
+    pub without_effect: Vec<char>,
+    /// Where to listen.
+    pub host: OsString,
+    /// The port's number or service name.
+    pub port: OsString,
+    /// The program and its arguments; never empty.
+    pub program: Vec<OsString>,
+}
+
+impl Options {
+    fn new() -> Self {
+        Self {
+            mode: Mode::Immediate,
+            limit: 40,
+            limit_per_address: usize::MAX,
+            rules: None,
+            missing_rules_allow: false,
+            user: None,
+            group: None,
+            identity_from_environment: false,
+            backlog: 512,
+            local_name: None,
+            print_port: false,
+            verbosity: Verbosity::Errors,
+            handshake_timeout: Duration::from_secs(60),
+            proxy_protocol: false,
+            engines: None,
+            without_effect: Vec::new(),
+            host: OsString::new(),
+            port: OsString::new(),
+            program: Vec::new(),
+        }
+    }
+
+    /// Reads the command line, without the program's own name.
+    ///
+    /// # Errors
+    /// What cannot be understood, as a sentence.
+    pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, lexopt::Error> {
+        let mut options = Self::new();
+        let mut parser = Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Value(host) => {
+                    options.host = host;
+                    let mut rest = parser.raw_args()?;
+                    options.port = rest.next().ok_or("no port")?;
+                    options.program = rest.collect();
+                    if options.program.is_empty() {
+                        return Err("no program".into());
+                    }
+                    return Ok(options);
+                }
+                Arg::Short(letter) => options.short(letter, &mut parser)?,
+                Arg::Long(name) => {
+                    let name = name.to_owned();
+                    options.long(&name, &mut parser)?;
+                }
+            }
+        }
+        Err("no host".into())
+    }
+
+    fn short(&mut self, letter: char, parser: &mut Parser) -> Result<(), lexopt::Error> {
+        match letter {
+            'n' => self.mode = Mode::Delayed,
+            'N' => self.mode = Mode::Immediate,
+            'c' => self.limit = at_least_one(parser)?,
+            'C' => self.limit_per_address = at_least_one(parser)?,
+            'x' => self.rules = Some(parser.value()?.into()),
+            'X' => self.missing_rules_allow = true,
+            'u' => self.user = Some(parser.value()?.parse()?),
+            'g' => self.group = Some(parser.value()?.parse()?),
+            'U' => self.identity_from_environment = true,
+            'b' => self.backlog = parser.value()?.parse()?,
+            'l' => self.local_name = Some(parser.value()?),
+            '1' => self.print_port = true,
+            'v' => self.verbosity = Verbosity::Status,
+            'Q' => self.verbosity = Verbosity::Errors,
+            'q' => self.verbosity = Verbosity::Quiet,
+            't' | 'T' => {
+                let seconds = u32::try_from(at_least_one(parser)?).map_err(|_| "-t: too long")?;
+                self.handshake_timeout = Duration::from_secs(seconds.into());
+            }
+            // Done whatever the option says: facts on request, TCP_NODELAY, no
+            // name lookups, no ident, no client certificates.
+            'e' | 'E' | 'R' | 'H' | 'P' | 'D' | 'd' | 'o' | 'O' | 'I' => {}
+            'h' | 'p' | 'r' => self.without_effect.push(letter),
+            // Not to be ignored: whoever says it relies on nobody getting in without.
+            'i' => return Err("-i: client certificates cannot be required".into()),
+            _ => return Err(Arg::Short(letter).unexpected()),
+        }
+        Ok(())
+    }
+
+    fn long(&mut self, name: &str, parser: &mut Parser) -> Result<(), lexopt::Error> {
+        match name {
+            "proxy-protocol" => self.proxy_protocol = true,
+            "engines" => self.engines = Some(at_least_one(parser)?),
+            _ => return Err(Arg::Long(name).unexpected()),
+        }
+        Ok(())
+    }
+}
+
+fn at_least_one(parser: &mut Parser) -> Result<usize, lexopt::Error> {
+    match parser.value()?.parse()? {
+        0 => Err("a limit must be at least 1".into()),
+        number => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(OsString::from)).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_command_lines_of_deployed_run_scripts() {
+        let options = parse(
+            "-ne -vRl0 -x rules.cdb -c 40 -u 101 -g 102 0 587 authup -t 5 smtp checkpassword",
+        )
+        .unwrap();
+        let expected = Options {
+            mode: Mode::Delayed,
+            verbosity: Verbosity::Status,
+            local_name: Some("0".into()),
+            rules: Some("rules.cdb".into()),
+            user: Some(101),
+            group: Some(102),
+            host: "0".into(),
+            port: "587".into(),
+            program: ["authup", "-t", "5", "smtp", "checkpassword"].map(Into::into).to_vec(),
+            ..Options::new()
+        };
+        assert_eq!(options, expected);
+        let options = parse("-ne -vRl0 0 110 qmail-authup pop3 checkpassword").unwrap();
+        assert_eq!(options.mode, Mode::Delayed);
+        assert_eq!(parse("-eRHl0 -Xx r.cdb :: pop3s x").unwrap().mode, Mode::Immediate);
+    }
+
+    #[test]
+    fn options_of_our_own() {
+        let options = parse("--proxy-protocol --engines 2 -C3 -t 5 -1 ::1 0 prog").unwrap();
+        assert!(options.proxy_protocol && options.print_port);
+        assert_eq!(options.engines, Some(2));
+        assert_eq!(options.limit_per_address, 3);
+        assert_eq!(options.handshake_timeout, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_remembered() {
+        assert_eq!(parse("-hpr 0 25 prog").unwrap().without_effect, ['h', 'p', 'r']);
+    }
+
+    #[test]
+    fn what_cannot_be_understood() {
+        for (line, complaint) in [
+            ("", "no host"),
+            ("0", "no port"),
+            ("0 25", "no program"),
+            ("-c 0 0 25 prog", "a limit must be at least 1"),
+            ("-c many 0 25 prog", "cannot parse argument \"many\": invalid digit found in string"),
+            ("-i 0 25 prog", "-i: client certificates cannot be required"),
+            ("-J 0 25 prog", "invalid option '-J'"),
+            ("--fast 0 25 prog", "invalid option '--fast'"),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), complaint, "{line}");
+        }
+    }
+}

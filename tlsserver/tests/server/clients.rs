@@ -1,0 +1,198 @@
+//! Clients as Debian ships them, and mailfront as an independent program behind the
+//! UCSPI-TLS interface.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use crate::harness::{Server, Setup, skipped_without};
+
+/// mailfront, which takes any message and says how many octets it had.
+fn smtp(program: &[&str]) -> Setup {
+    let setup = Setup::new(program).variable("SMTPGREETING", "mail.example.org");
+    let rules = setup.file("mailrules");
+    fs::write(&rules, ":sender\nk*:*:fine\n:recipient\nk*:*:fine\n").unwrap();
+    setup.variable("MAILRULES", rules.to_str().unwrap())
+}
+
+/// With STARTTLS, by mailfront's own plugin.
+fn starttls() -> Server {
+    let program = ["mailfront", "smtp", "echo", "starttls-ucspi", "mailrules"];
+    smtp(&program).option("-n").variable("UCSPITLS", "").start()
+}
+
+/// With TLS from the first octet.
+fn smtps() -> Server {
+    smtp(&["mailfront", "smtp", "echo", "mailrules"]).start()
+}
+
+/// Runs a client to its end with the input; what it wrote, both ways together.
+fn client(server: &Server, line: &str, input: &str) -> (bool, String) {
+    let line = line
+        .replace("PORT", &server.port.to_string())
+        .replace("CERT", server.file("server.cert").to_str().unwrap());
+    let mut words = line.split_whitespace();
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).env("HOME", server.directory.path());
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    // A client that is done may not have read all of it.
+    let feed = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    feed.join().unwrap();
+    let text = [stdout, stderr].concat();
+    (status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn succeeds(server: &Server, line: &str, input: &str) -> String {
+    let (success, text) = client(server, line, input);
+    assert!(success, "{line}: {text}\n{:#?}", server.log.lines());
+    text
+}
+
+const MESSAGE: &str = "From: a@example.org\r\nTo: b@example.org\r\n\r\nhello\r\n";
+
+#[test]
+fn swaks_sends_a_message() {
+    if skipped_without("swaks") || skipped_without("mailfront") {
+        return;
+    }
+    const COMMON: &str = "swaks --server localhost:PORT --tls-verify --tls-ca-path CERT \
+                          --from a@example.org --to b@example.org --tls-sni localhost";
+    for (server, how) in [(starttls(), "--tls"), (smtps(), "--tls-on-connect")] {
+        for protocol in ["tlsv1_2", "tlsv1_3"] {
+            let line = format!("{COMMON} {how} --tls-protocol {protocol}");
+            let text = succeeds(&server, &line, "");
+            assert!(text.contains("<~  250 Received"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn curl_sends_a_message() {
+    if skipped_without("curl") || skipped_without("mailfront") {
+        return;
+    }
+    const COMMON: &str = "curl -v --cacert CERT --ssl-reqd --mail-from a@example.org \
+                          --mail-rcpt b@example.org -T -";
+    for (server, scheme) in [(starttls(), "smtp"), (smtps(), "smtps")] {
+        let text = succeeds(&server, &format!("{COMMON} {scheme}://localhost:PORT"), MESSAGE);
+        assert!(text.contains("< 250 Received"), "{text}");
+        server.idle();
+        assert_eq!(server.log.count("tls "), 0, "{:#?}", server.log.lines());
+    }
+}
+
+#[test]
+fn msmtp_sends_a_message() {
+    if skipped_without("msmtp") || skipped_without("mailfront") {
+        return;
+    }
+    const COMMON: &str = "msmtp -v --file=/dev/null --host=localhost --port=PORT --tls=on \
+                          --tls-trust-file=CERT --from=a@example.org b@example.org";
+    for (server, how) in [(starttls(), "on"), (smtps(), "off")] {
+        let line = format!("{COMMON} --tls-starttls={how}");
+        let text = succeeds(&server, &line, MESSAGE);
+        assert!(text.contains("250 Received"), "{text}");
+    }
+}
+
+#[test]
+fn openssl_speaks_both_versions_and_resumes() {
+    if skipped_without("openssl") || skipped_without("mailfront") {
+        return;
+    }
+    const COMMON: &str = "openssl s_client -connect localhost:PORT -servername localhost \
+                          -CAfile CERT -verify_return_error -crlf -ign_eof";
+    for (server, how) in [(starttls(), "-starttls smtp"), (smtps(), "")] {
+        for version in ["tls1_2", "tls1_3"] {
+            let session = server.file(version);
+            let line = format!("{COMMON} {how} -{version}");
+            let session = session.to_str().unwrap();
+            let text = succeeds(&server, &format!("{line} -sess_out {session}"), "QUIT\n");
+            assert!(text.contains("Verify return code: 0 (ok)"), "{text}");
+            assert!(text.contains("New, TLSv1."), "{text}");
+            let text = succeeds(&server, &format!("{line} -sess_in {session}"), "QUIT\n");
+            assert!(text.contains("Reused, TLSv1."), "{text}");
+        }
+        for version in ["tls1", "tls1_1"] {
+            let line = format!("{COMMON} {how} -cipher ALL:@SECLEVEL=0 -{version}");
+            let (success, text) = client(&server, &line, "QUIT\n");
+            assert!(!success && text.contains(" alert "), "{text}");
+        }
+    }
+}
+
+#[test]
+fn gnutls_speaks_with_it() {
+    if skipped_without("gnutls-cli") || skipped_without("mailfront") {
+        return;
+    }
+    const COMMON: &str = "gnutls-cli --x509cafile=CERT -p PORT localhost";
+    for (server, how) in [(starttls(), "--starttls-proto=smtp"), (smtps(), "")] {
+        let text = succeeds(&server, &format!("{COMMON} {how}"), "EHLO x\nQUIT\n");
+        assert!(text.contains("221 2.0.0 Good bye."), "{text}");
+        server.idle();
+        assert_eq!(server.log.count("tls "), 0, "{:#?}", server.log.lines());
+    }
+}
+
+#[test]
+fn fetchmail_looks_for_mail() {
+    if skipped_without("fetchmail") {
+        return;
+    }
+    let stand_in = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/stand-ins/pop3");
+    let stls = Setup::new(&[stand_in]).option("-n").start();
+    let pop3s = Setup::new(&[stand_in]).start();
+    for (server, options) in [(stls, "sslproto tls1.2+"), (pop3s, "ssl")] {
+        let configuration = server.file("fetchmailrc");
+        let text = format!(
+            "poll localhost proto pop3 port {} user u password p {options} sslcertck \
+             sslcertfile {} mda true\n",
+            server.port,
+            server.file("server.cert").display(),
+        );
+        fs::write(&configuration, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&configuration, mode).unwrap();
+        let line = format!("fetchmail -vv --nosyslog -f {}", configuration.display());
+        // 1: no mail, which is what there is.
+        let (_, text) = client(&server, &line, "");
+        assert!(text.contains("TLSv1.3") || text.contains("TLS1.3"), "{text}");
+        assert!(text.contains("0 messages") || text.contains("No mail for"), "{text}");
+    }
+}
+
+#[test]
+fn sslscan_finds_no_fault() {
+    if skipped_without("sslscan") || skipped_without("mailfront") {
+        return;
+    }
+    for (server, how) in [(starttls(), "--starttls-smtp"), (smtps(), "")] {
+        let text = succeeds(&server, &format!("sslscan --no-colour {how} localhost:PORT"), "");
+        for line in [
+            "SSLv2     disabled",
+            "SSLv3     disabled",
+            "TLSv1.0   disabled",
+            "TLSv1.1   disabled",
+            "TLSv1.2   enabled",
+            "TLSv1.3   enabled",
+            "Session renegotiation not supported",
+            "TLSv1.3 not vulnerable to heartbleed",
+            "TLSv1.2 not vulnerable to heartbleed",
+        ] {
+            assert!(text.contains(line), "{line} not in {text}");
+        }
+        // Everything that is accepted has forward secrecy and is authenticated as
+        // it is encrypted.
+        let accepted = text.lines().filter(|line| line.contains(" bits  "));
+        let ciphers = accepted.filter(|line| line.starts_with(['A', 'P']));
+        for line in ciphers {
+            let good = line.contains("TLS_") || line.contains("ECDHE-");
+            assert!(good && !line.contains("CBC"), "{line}");
+        }
+    }
+}

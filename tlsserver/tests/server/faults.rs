@@ -1,0 +1,326 @@
+//! What goes wrong, at every stage: the connection concerned ends, the log says
+//! why, the others go on, and nothing is left behind.
+
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+
+use crate::harness::client::{
+    after_line, begin, clear_rest, config, connect, finish_sending, plain, rest, secure,
+};
+use crate::harness::processes::{Held, descriptors};
+use crate::harness::{Server, Setup};
+
+/// Both ways in which TLS can begin.
+fn both(program: &[&str], options: &str) -> [Server; 2] {
+    [Setup::new(program), Setup::delayed(program)].map(|setup| setup.option(options).start())
+}
+
+/// The first octets of a client that does everything right.
+fn hello(server: &Server) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = ClientConnection::new(Arc::new(config(server)), name).unwrap();
+    let mut octets = Vec::new();
+    client.write_tls(&mut octets).unwrap();
+    octets
+}
+
+/// Nothing but TLS's own alert has come since the program asked for TLS.
+fn assert_only_an_alert(octets: &[u8]) {
+    let alert = octets.len() == 7 && octets.starts_with(&[0x15, 3]);
+    assert!(octets.is_empty() || alert, "{octets:02x?}");
+}
+
+/// The server still serves, and holds what it held before.
+fn assert_unharmed(server: &Server, before: &Held) {
+    let mut tls = connect(server);
+    tls.write_all(b"still there").unwrap();
+    finish_sending(&mut tls);
+    assert_eq!(rest(&mut tls), b"still there");
+    drop(tls);
+    server.idle();
+    server.wait_until_held(before);
+}
+
+#[test]
+fn what_is_no_hello_is_refused_in_words() {
+    let sslv2 = [&[0x80, 0x2e, 1, 3, 1, 0, 0x15, 0, 0, 0, 0x10][..], &[7; 37]].concat();
+    let tls10 = [
+        &[0x16, 3, 1, 0, 0x2f, 1, 0, 0, 0x2b, 3, 1][..],
+        &[7; 32],
+        &[0, 0, 4, 0, 0x2f, 0, 0xff, 1, 0],
+    ]
+    .concat();
+    let garbage: Vec<u8> = (0..2000_u32).map(|at| (at * 167 % 251) as u8 | 0x80).collect();
+    for server in both(&["cat"], "") {
+        let before = server.held();
+        for (input, reason) in [
+            (garbage.as_slice(), "handshake failed: "),
+            (b"EHLO client.example.org\r\n", "handshake failed: the peer does not speak TLS"),
+            (b"GET / HTTP/1.1\r\n\r\n", "handshake failed: the peer does not speak TLS"),
+            (&sslv2, "handshake failed: the peer does not speak TLS"),
+            (&tls10, "handshake failed: "),
+            (&[0x16, 3, 1, 0xff, 0xff], "handshake failed: "),
+        ] {
+            let failures = server.log.count("handshake failed");
+            let mut socket = begin(&server);
+            socket.write_all(input).unwrap();
+            assert_only_an_alert(&clear_rest(socket));
+            server.log.wait_for_count("handshake failed", failures + 1);
+            server.log.wait_for(&["tls ", "from 127.0.0.1: ", reason]);
+            server.idle();
+        }
+        assert_unharmed(&server, &before);
+    }
+}
+
+#[test]
+fn half_a_hello_and_silence_end_in_time() {
+    for server in both(&["cat"], "-t 1") {
+        let before = server.held();
+        let hello = hello(&server);
+        for length in [0, 1, 5, hello.len() / 2, hello.len() - 1] {
+            let mut socket = begin(&server);
+            socket.write_all(&hello[..length]).unwrap();
+            assert_only_an_alert(&clear_rest(socket));
+        }
+        server.log.wait_for_count("handshake failed: not done within 1 s", 5);
+        server.idle();
+        assert_unharmed(&server, &before);
+    }
+}
+
+#[test]
+fn a_peer_may_vanish_at_any_stage() {
+    for server in both(&["cat"], "") {
+        let before = server.held();
+        let hello = hello(&server);
+        // At once, in the clear, within a hello, after it, and when secured: with
+        // an end and without one.
+        for how in [vanish, reset] {
+            how(plain(&server));
+            how(begin(&server));
+            for length in [hello.len() / 2, hello.len()] {
+                let mut socket = begin(&server);
+                socket.write_all(&hello[..length]).unwrap();
+                how(socket);
+            }
+            let mut tls = connect(&server);
+            tls.write_all(b"half a mess").unwrap();
+            how(tls.sock);
+        }
+        server.idle();
+        server.log.wait_for(&["handshake failed: the peer closed the connection"]);
+        server.log.wait_for(&["truncated: the peer closed without close_notify"]);
+        assert_unharmed(&server, &before);
+    }
+}
+
+fn vanish(socket: TcpStream) {
+    socket.shutdown(Shutdown::Both).unwrap();
+}
+
+fn reset(socket: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO)).unwrap();
+}
+
+#[test]
+fn a_peer_that_reads_nothing_does_not_keep_others_waiting() {
+    let server = Setup::new(&["cat", "/dev/zero"]).option("--engines 1").start();
+    let mut stuck = connect(&server);
+    let mut first = [0];
+    stuck.read_exact(&mut first).unwrap();
+    for _ in 0..3 {
+        let mut other = connect(&server);
+        let mut much = vec![1; 1 << 20];
+        other.read_exact(&mut much).unwrap();
+        assert!(much.iter().all(|&octet| octet == 0));
+    }
+}
+
+#[test]
+fn a_program_may_end_at_any_stage() {
+    let server = Setup::delayed(&["cat"]).start();
+    let before = server.held();
+    for (line, status) in [("exit", 7 << 8), ("crash", 9)] {
+        assert_eq!(clear_rest(after_line(&server, line)), b"");
+        server.log.wait_for(&["end", &format!("status {status}")]);
+        assert_eq!(clear_rest(after_line(&server, &format!("{line}-asking"))), b"");
+        server.log.wait_for_count(&format!("status {status}"), 2);
+        let line = format!("{line}-secured");
+        let mut tls = secure(after_line(&server, &line), Arc::new(config(&server)), "localhost");
+        assert_eq!(rest(tls.as_mut().unwrap()), b"");
+        server.log.wait_for_count(&format!("status {status}"), 3);
+    }
+    server.log.wait_for_count("the program ended in the handshake", 2);
+    server.idle();
+    assert_unharmed(&server, &before);
+}
+
+#[test]
+fn a_program_that_asks_for_something_else_is_refused() {
+    let server = Setup::delayed(&["cat"]).start();
+    assert_eq!(clear_rest(after_line(&server, "odd")), b"");
+    server.log.wait_for(&["the program asked for 0x78, not for TLS"]);
+    server.idle();
+}
+
+#[test]
+fn a_program_of_an_immediate_connection_may_end_too() {
+    let script = "read -r line; echo got; eval \"$line\"";
+    let server = Setup::new(&["bash", "--norc", "-c", script]).start();
+    let before = server.held();
+    for (line, status) in [("exit 7", 7 << 8), ("kill -9 $$", 9)] {
+        let mut tls = connect(&server);
+        tls.write_all(format!("{line}\n").as_bytes()).unwrap();
+        assert_eq!(rest(&mut tls), b"got\n");
+        server.log.wait_for(&["end ", &format!(" status {status}")]);
+    }
+    server.idle();
+    server.wait_until_held(&before);
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_said() {
+    let setup = Setup::new(&["./program"]);
+    let path = setup.file("program");
+    std::fs::write(&path, "#!/no/such/interpreter\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).unwrap();
+    let mut command = setup.command();
+    command.current_dir(setup.directory.path());
+    let server = setup.start_as(command);
+    let before = server.held();
+    for _ in 0..2 {
+        let tls = secure(plain(&server), Arc::new(config(&server)), "localhost");
+        assert!(tls.is_err() || tls.unwrap().read(&mut [0]).is_err());
+    }
+    server.log.wait_for_count("unable to run ./program: No such file", 2);
+    server.idle();
+    server.wait_until_held(&before);
+}
+
+#[test]
+fn a_flood_of_handshakes_is_served_in_turn() {
+    for server in both(&["cat"], "-c 10") {
+        let before = server.held();
+        thread::scope(|scope| {
+            for _ in 0..100 {
+                scope.spawn(|| {
+                    let mut tls = connect(&server);
+                    finish_sending(&mut tls);
+                    assert_eq!(rest(&mut tls), b"");
+                });
+            }
+        });
+        server.idle();
+        assert_eq!(server.log.count(": status: 11/10"), 0);
+        assert_unharmed(&server, &before);
+    }
+}
+
+#[test]
+fn an_engine_that_is_killed_takes_its_own_connections_and_no_others() {
+    let server = Setup::delayed(&["cat"]).option("--engines 2").start();
+    let before = server.held();
+    let mut sessions: Vec<_> = (0..4).map(|_| connect(&server)).collect();
+    // Handshakes alternate between the engines, so each has two.
+    let victim = server.engines()[0];
+    kill(victim);
+    server.log.wait_for(&[&format!("engine {victim} died: signal 9")]);
+    server.log.wait_for_count("its engine died", 2);
+    let alive: Vec<bool> = sessions
+        .iter_mut()
+        .map(|tls| tls.write_all(b"x").is_ok() && tls.read_exact(&mut [0]).is_ok())
+        .collect();
+    assert_eq!(alive.iter().filter(|alive| **alive).count(), 2, "{alive:?}");
+    drop(sessions);
+    server.idle();
+    server.wait_until_held(&before);
+    assert!(!server.engines().contains(&victim));
+    assert_unharmed(&server, &before);
+}
+
+#[test]
+fn a_killed_keyholder_costs_no_running_session() {
+    let server = Setup::delayed(&["cat"]).start();
+    let before = server.held();
+    let mut running = connect(&server);
+    let late = plain(&server);
+    server.log.wait_for_count("pid", 2);
+    let victim = server.keyholder();
+    kill(victim);
+    server.log.wait_for(&[&format!("keyholder {victim} died: signal 9")]);
+    server.log.wait_for(&["certificates read again"]);
+    // Handed to an engine whose keyholder is gone: this one handshake fails.
+    let mut late = late;
+    late.write_all(b"tls\n").unwrap();
+    assert!(secure(late, Arc::new(config(&server)), "localhost").is_err());
+    server.log.wait_for(&["handshake failed: ", "keyholder: "]);
+
+    running.write_all(b"x").unwrap();
+    running.read_exact(&mut [0]).unwrap();
+    finish_sending(&mut running);
+    assert_eq!(rest(&mut running), b"");
+    drop(running);
+    server.idle();
+    assert_unharmed(&server, &before);
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn exhausted_descriptors_of_an_engine_cost_one_connection() {
+    // Enough for the listener, which needs some for each start of a program; an
+    // engine needs four for each connection, and has the same limit.
+    let own = descriptors(Setup::delayed(&["cat"]).start().pid());
+    let server = limited(Setup::delayed(&["cat"]).option("--engines 1"), own + 16);
+    let before = server.held();
+    let mut open = Vec::new();
+    for count in 1..=8 {
+        open.push(plain(&server));
+        server.log.wait_for_count("pid", count);
+    }
+    server.log.wait_for(&["tls ", "the engine has no descriptors left"]);
+    drop(open);
+    server.idle();
+    assert_unharmed(&server, &before);
+}
+
+/// Starts the server with as many descriptors for each process.
+fn limited(setup: Setup, limit: usize) -> Server {
+    let command = setup.command();
+    let mut limited = Command::new("prlimit");
+    limited.arg(format!("--nofile={limit}:{limit}")).arg(command.get_program());
+    limited.args(command.get_args()).env_clear();
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    setup.start_as(limited)
+}
+
+#[test]
+fn exhausted_descriptors_of_the_listener_are_said_and_pass() {
+    let own = {
+        let probe = Setup::delayed(&["cat"]).option("--proxy-protocol").start();
+        descriptors(probe.pid())
+    };
+    // Waiting for a PROXY header costs the listener a descriptor for each.
+    let server = limited(Setup::delayed(&["cat"]).option("--proxy-protocol"), own + 20);
+    let waiting: Vec<TcpStream> = (0..30).map(|_| plain(&server)).collect();
+    server.log.wait_for(&["unable to accept: Too many open files"]);
+    drop(waiting);
+    // Room again: the next one is served as if nothing had been.
+    let served = (0..100).any(|_| {
+        let mut socket = plain(&server);
+        let _ = socket.write_all(b"PROXY UNKNOWN\r\nclear\n").and_then(|()| socket.write_all(b"x"));
+        let _ = socket.shutdown(Shutdown::Write);
+        clear_rest(socket) == b"x"
+    });
+    assert!(served, "{:?}", server.log.lines());
+}

@@ -1,0 +1,95 @@
+//! The server's processes, as /proc shows them.
+
+use std::fs;
+use std::thread;
+use std::time::Instant;
+
+use super::{PATIENCE, Server, is_root};
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+}
+
+/// The children of a process, with the name under which each was started.
+pub(crate) fn children(parent: u32) -> Vec<Process> {
+    let mut found: Vec<Process> = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|&pid| parent_of(pid) == Some(parent))
+        .filter_map(|pid| Some(Process { pid, name: name_of(pid)? }))
+        .collect();
+    found.sort();
+    found
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.rsplit(") ").next()?;
+    let mut fields = after_name.split(' ');
+    // A zombie is a child that has ended already.
+    fields.next().filter(|state| *state != "Z")?;
+    fields.next()?.parse().ok()
+}
+
+fn name_of(pid: u32) -> Option<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let name = line.split(|&octet| octet == 0).next()?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+impl Server {
+    pub(crate) fn engines(&self) -> Vec<u32> {
+        self.named("tlsserver-engine")
+    }
+
+    pub(crate) fn keyholder(&self) -> u32 {
+        let found = self.named("tlsserver-keyholder");
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0]
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Vec<u32> {
+        let children = children(self.pid()).into_iter();
+        children.filter(|child| child.name == name).map(|child| child.pid).collect()
+    }
+
+    /// Descriptors that are open in each process of the server, and how many
+    /// children there are: what has to be the same after whatever happened. Only
+    /// root sees into a jailed process.
+    pub(crate) fn held(&self) -> Held {
+        let children = children(self.pid());
+        let mut held: Vec<(String, usize)> = children
+            .iter()
+            .map(|child| (child.name.clone(), if is_root() { descriptors(child.pid) } else { 0 }))
+            .chain([("tlsserver".to_owned(), descriptors(self.pid()))])
+            .collect();
+        held.sort();
+        (held, children.len())
+    }
+
+    /// Waits until it holds what it held before: what is retired or started anew is
+    /// done a moment later, and no log line says when.
+    pub(crate) fn wait_until_held(&self, before: &Held) {
+        let until = Instant::now() + PATIENCE;
+        while &self.held() != before {
+            assert!(Instant::now() < until, "{:?} != {before:?}", self.held());
+            thread::yield_now();
+        }
+    }
+}
+
+/// What [`Server::held`] counts.
+pub(crate) type Held = (Vec<(String, usize)>, usize);
+
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// A value of /proc/PID/status.
+pub(crate) fn status(pid: u32, field: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {field} in {text}")).trim().to_owned()
+}

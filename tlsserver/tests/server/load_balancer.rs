@@ -1,0 +1,146 @@
+//! HAProxy in front, with both versions of its PROXY header.
+
+use rustix::process::Signal;
+use rustls::ClientConfig;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::harness::client::{config, secure};
+use crate::harness::{PATIENCE, Server, Setup, skipped_without};
+
+struct HaProxy {
+    child: Child,
+    port: u16,
+}
+
+impl HaProxy {
+    /// Starts it in front of servers, each with its own way to pass addresses.
+    fn start(backends: &[(&Server, &str)]) -> Self {
+        // The socket is made here, so the port is known and nobody can take it.
+        let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listening.local_addr().unwrap().port();
+        let mut configuration = String::from(
+            "defaults\n mode tcp\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n\
+             retries 10\n option redispatch 1\n\
+             listen mail\n bind fd@0\n balance roundrobin\n",
+        );
+        for (number, (server, how)) in backends.iter().enumerate() {
+            configuration += &format!(" server s{number} 127.0.0.1:{} {how}\n", server.port);
+        }
+        let file = backends[0].0.file("haproxy.cfg");
+        fs::write(&file, configuration).unwrap();
+        let child = Command::new("/usr/sbin/haproxy")
+            .args(["-db", "-f", file.to_str().unwrap()])
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(listening)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self { child: child.unwrap(), port }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+}
+
+impl Drop for HaProxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Answers every line with the client's address and port, until QUIT.
+const SESSION: &str = "while read -r line; do echo $TCPREMOTEIP $TCPREMOTEPORT; \
+                       [ \"$line\" = QUIT ] && exit 0; done";
+
+fn server() -> Server {
+    let program = ["bash", "--norc", "-c", SESSION];
+    Setup::delayed(&program).option("--proxy-protocol -c 200").start()
+}
+
+/// A session of several turns; what was answered to each.
+fn session(mut socket: TcpStream, config: Arc<ClientConfig>) -> std::io::Result<Vec<String>> {
+    socket.write_all(b"tls\n")?;
+    let mut tls = secure(socket, config, "localhost")?;
+    let mut answers = Vec::new();
+    for line in ["EHLO\n", "AUTH\n", "QUIT\n"] {
+        tls.write_all(line.as_bytes())?;
+        let mut answer = String::new();
+        BufReader::with_capacity(1, &mut tls).read_line(&mut answer)?;
+        answers.push(answer);
+    }
+    Ok(answers)
+}
+
+#[test]
+fn the_client_is_known_by_either_version() {
+    if skipped_without("haproxy") {
+        return;
+    }
+    for how in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"] {
+        let server = server();
+        let proxy = HaProxy::start(&[(&server, how)]);
+        let socket = proxy.connect();
+        let port = socket.local_addr().unwrap().port();
+        let answers = session(socket, Arc::new(config(&server))).unwrap();
+        assert_eq!(answers, vec![format!("127.0.0.1 {port}\n"); 3], "{how}");
+    }
+}
+
+#[test]
+fn one_of_two_servers_goes_and_no_session_fails() {
+    if skipped_without("haproxy") {
+        return;
+    }
+    let (mut one, other) = (server(), server());
+    // Both show the same certificate, as servers behind one name do.
+    for part in ["server.cert", "server.key"] {
+        fs::copy(one.file(part), other.file(part)).unwrap();
+    }
+    other.signal(Signal::HUP);
+    other.log.wait_for(&["certificates read again"]);
+    let proxy = HaProxy::start(&[(&one, "send-proxy"), (&other, "send-proxy-v2")]);
+    let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let config = Arc::new(config(&one));
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::SeqCst) {
+                        let answers = session(proxy.connect(), config.clone())?;
+                        assert_eq!(answers.len(), 3);
+                        done.fetch_add(1, Ordering::SeqCst);
+                    }
+                    Ok::<_, std::io::Error>(())
+                })
+            })
+            .collect();
+        let reach = |count| {
+            while done.load(Ordering::SeqCst) < count
+                && !workers.iter().any(|one| one.is_finished())
+            {
+                thread::yield_now();
+            }
+        };
+        reach(50);
+        one.signal(Signal::TERM);
+        assert_eq!(one.wait().code(), Some(0));
+        reach(done.load(Ordering::SeqCst) + 50);
+        stop.store(true, Ordering::SeqCst);
+        for worker in workers {
+            worker.join().unwrap().unwrap();
+        }
+    });
+    assert!(one.log.count("pid") > 0 && other.log.count("pid") > 0);
+    for server in [&one, &other] {
+        assert_eq!(server.log.count("handshake failed"), 0, "{:#?}", server.log.lines());
+    }
+}

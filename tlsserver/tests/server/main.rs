@@ -1,0 +1,18 @@
+//! The built server from end to end: real processes, real sockets on loopback, and
+//! clients and programs as Debian ships them.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends"
+)]
+
+mod clients;
+mod faults;
+mod harness;
+mod jails;
+mod load_balancer;
+mod relay;
+mod service;

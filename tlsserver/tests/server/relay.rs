@@ -1,0 +1,227 @@
+//! What passes between a client and a program through TLS.
+
+use crate::harness::client::{
+    after_line, begin, clear_rest, config, config_for, connect, finish_sending, plain, rest, secure,
+};
+use crate::harness::{Setup, certificate, first_certificate};
+use rustls::HandshakeKind;
+use rustls::version::{TLS12, TLS13};
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+const MEGABYTES: usize = 8 << 20;
+
+/// Octets in which a lost or doubled piece shows.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| ((at / 251) ^ at) as u8).collect()
+}
+
+#[test]
+fn everything_arrives_both_ways_at_once() {
+    for server in [Setup::new(&["cat"]).start(), Setup::delayed(&["cat"]).start()] {
+        let mut tls = connect(&server);
+        let sent = pattern(100_000);
+        tls.write_all(&sent).unwrap();
+        let mut got = vec![0; sent.len()];
+        tls.read_exact(&mut got).unwrap();
+        assert!(got == sent);
+        finish_sending(&mut tls);
+        assert_eq!(rest(&mut tls), b"");
+        server.idle();
+    }
+}
+
+#[test]
+fn a_program_that_ends_leaves_nothing_behind_in_the_pipe() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pattern(MEGABYTES)).unwrap();
+    let server = Setup::new(&["cat", file.path().to_str().unwrap()]).start();
+    let mut tls = connect(&server);
+    server.log.wait_for(&["pid"]);
+    assert!(rest(&mut tls) == pattern(MEGABYTES));
+    drop(tls);
+    server.idle();
+}
+
+#[test]
+fn a_client_that_has_sent_all_still_gets_the_answer() {
+    let server = Setup::new(&["sha256sum"]).start();
+    let mut tls = connect(&server);
+    tls.write_all(&pattern(MEGABYTES)).unwrap();
+    finish_sending(&mut tls);
+    let answer = String::from_utf8(rest(&mut tls)).unwrap();
+    let hash = rustls_hash(&pattern(MEGABYTES));
+    assert_eq!(answer.split(' ').next().unwrap(), hash);
+}
+
+fn rustls_hash(octets: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets);
+    digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[test]
+fn a_program_that_closed_its_output_can_still_read() {
+    let server = Setup::new(&["bash", "--norc", "-c", "exec >&-; wc -c >&2"]).start();
+    let mut tls = connect(&server);
+    assert_eq!(rest(&mut tls), b"");
+    tls.write_all(&pattern(100_000)).unwrap();
+    finish_sending(&mut tls);
+    server.log.wait_for(&["100000"]);
+}
+
+#[test]
+fn a_slow_reader_makes_the_program_wait_and_gets_all() {
+    let server =
+        Setup::new(&["bash", "--norc", "-c", "head -c 8388608 /dev/zero; echo all >&2"]).start();
+    let mut tls = connect(&server);
+    let mut first = [0];
+    tls.read_exact(&mut first).unwrap();
+    // What does not fit anywhere is still with the program: it cannot have ended.
+    assert_eq!(server.log.count("all"), 0);
+    assert_eq!(rest(&mut tls).len(), MEGABYTES - 1);
+    server.log.wait_for(&["all"]);
+}
+
+#[test]
+fn the_program_knows_what_was_negotiated() {
+    for (version, protocol) in [(&TLS13, "TLSv1.3"), (&TLS12, "TLSv1.2")] {
+        for server in [
+            Setup::new(&["env"]).variable("SSL_CIPHER", "stale").start(),
+            Setup::delayed(&["env"]).variable("SSL_CIPHER", "stale").start(),
+        ] {
+            let config = Arc::new(config_for(&server, &[version]));
+            let mut tls = secure(begin(&server), config, "localhost").unwrap();
+            let text = String::from_utf8(rest(&mut tls)).unwrap();
+            let value = |name: &str| {
+                text.lines()
+                    .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+                    .unwrap_or("")
+            };
+            assert_eq!(value("SSL_PROTOCOL"), protocol);
+            let tls13 = protocol == "TLSv1.3";
+            let cipher =
+                if tls13 { "TLS_AES_256_GCM_SHA384" } else { "ECDHE-ECDSA-AES256-GCM-SHA384" };
+            assert_eq!(value("SSL_CIPHER"), cipher);
+            assert_eq!(value("SSL_TLS_SNI_SERVERNAME"), "localhost");
+            assert_eq!(value("PROTO"), "TCP");
+            assert_eq!(value("TCPREMOTEIP"), "127.0.0.1");
+            assert_eq!(value("TCPLOCALPORT"), server.port.to_string());
+            for secret in ["CERTFILE", "KEYFILE", "SSL_UID"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_names_no_server_is_told_of_no_name() {
+    let server = Setup::new(&["env"]).start();
+    let tls = secure(plain(&server), Arc::new(config(&server)), "127.0.0.1");
+    assert!(!String::from_utf8(rest(&mut tls.unwrap())).unwrap().contains("SERVERNAME"));
+}
+
+#[test]
+fn each_name_has_its_certificate() {
+    let setup = Setup::new(&["true"]);
+    let second = certificate("mx.example.org");
+    second.write(setup.directory.path(), "second");
+    let path = |name: &str| setup.file(name).to_str().unwrap().to_owned();
+    let (cert, key) = (path("second.cert"), path("second.key"));
+    let setup =
+        setup.variable("CERTFILE:mx.example.org", cert).variable("KEYFILE:mx.example.org", key);
+    let mut server = setup.start();
+    let first = server.certificate.clone();
+    let second = first_certificate(second.certificate.as_bytes());
+    for (name, expected) in [
+        ("localhost", &first),
+        ("mx.example.org", &second),
+        ("MX.example.ORG", &second),
+        ("127.0.0.1", &first),
+    ] {
+        server.certificate = expected.clone();
+        let tls = secure(plain(&server), Arc::new(config(&server)), name).unwrap();
+        assert_eq!(&tls.conn.peer_certificates().unwrap()[0], expected, "{name}");
+    }
+}
+
+#[test]
+fn the_post_quantum_hybrid_is_preferred() {
+    let server = Setup::new(&["true"]).start();
+    let tls = connect(&server);
+    let group = tls.conn.negotiated_key_exchange_group().unwrap().name();
+    assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
+}
+
+#[test]
+fn a_session_is_resumed_whichever_engine_it_meets() {
+    for version in [&TLS13, &TLS12] {
+        let server = Setup::new(&["echo", "hello"]).option("--engines 2").start();
+        let config = Arc::new(config_for(&server, &[version]));
+        let mut kinds = Vec::new();
+        // Both engines have a connection open at any time, so both take part.
+        let mut open = Vec::new();
+        for _ in 0..6 {
+            let mut tls = secure(plain(&server), config.clone(), "localhost").unwrap();
+            // The tickets of TLS 1.3 come with the first octets.
+            assert_eq!(rest(&mut tls), b"hello\n");
+            kinds.push(tls.conn.handshake_kind().unwrap());
+            open.push(tls);
+        }
+        assert_eq!(kinds.remove(0), HandshakeKind::Full);
+        assert_eq!(kinds, [HandshakeKind::Resumed; 5], "{version:?}");
+    }
+}
+
+#[test]
+fn a_protocol_that_is_not_mails_is_refused() {
+    let server = Setup::new(&["echo", "hello"]).start();
+    for (protocol, accepted) in [(&b"smtp"[..], true), (b"pop3", true), (b"http/1.1", false)] {
+        let mut config = config(&server);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let tls = secure(plain(&server), Arc::new(config), "localhost");
+        assert_eq!(tls.is_ok(), accepted);
+    }
+    server.log.wait_for(&["tls from 127.0.0.1: handshake failed: "]);
+}
+
+#[test]
+fn what_was_cut_off_is_said_and_the_program_sees_its_end() {
+    let server = Setup::delayed(&["wc", "-c"]).start();
+    let mut tls = connect(&server);
+    tls.write_all(b"half a mess").unwrap();
+    // The end of the connection, but not of the TLS session.
+    tls.sock.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut tls), b"11\n");
+    server.log.wait_for(&["tls ", " from 127.0.0.1: truncated: "]);
+}
+
+#[test]
+fn a_client_that_leaves_after_the_program_is_no_truncation() {
+    let server = Setup::delayed(&["echo", "bye"]).start();
+    let mut tls = connect(&server);
+    assert_eq!(rest(&mut tls), b"bye\n");
+    drop(tls);
+    server.idle();
+    assert_eq!(server.log.count("truncated"), 0);
+}
+
+#[test]
+fn a_program_may_do_without_tls() {
+    let server = Setup::delayed(&["cat"]).start();
+    let mut socket = after_line(&server, "clear");
+    socket.write_all(b"hello").unwrap();
+    socket.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(clear_rest(socket), b"hello");
+    server.idle();
+    assert_eq!(server.log.count("tls "), 0);
+}
+
+#[test]
+fn what_follows_in_the_clear_goes_to_the_handshake() {
+    let server = Setup::delayed(&["cat"]).start();
+    let socket = after_line(&server, "tls\nEHLO injected");
+    let answer = clear_rest(socket);
+    assert!(!answer.windows(4).any(|part| part == b"EHLO"), "{answer:?}");
+    server.log.wait_for(&["handshake failed: the peer does not speak TLS"]);
+    server.idle();
+}

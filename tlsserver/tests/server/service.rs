@@ -1,0 +1,352 @@
+//! Running it: limits, rules, a load balancer's header, signals, supervisors, and
+//! what is said at the start.
+
+use rustix::process::Signal;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+
+use crate::harness::client::{
+    after_line, begin, clear_rest, config, connect, finish_sending, plain, rest, secure,
+};
+use crate::harness::{Server, Setup, certificate, first_certificate, skipped_without};
+
+fn lines_about_connections(server: &Server) -> Vec<String> {
+    let lines = server.log.lines().into_iter();
+    lines.map(|line| line.strip_prefix("tlsserver: ").unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_log_is_tcpservers() {
+    let server = Setup::delayed(&["cat"]).start();
+    let mut tls = connect(&server);
+    finish_sending(&mut tls);
+    assert_eq!(rest(&mut tls), b"");
+    drop(tls);
+    server.idle();
+    server.log.wait_for(&["end"]);
+    let mut lines = lines_about_connections(&server);
+    let pid = lines[1].split(' ').nth(1).unwrap().to_owned();
+    // Program and engine are done in either order.
+    lines[3..].sort();
+    assert_eq!(
+        lines,
+        [
+            "status: 0/40".to_owned(),
+            format!("pid {pid} from 127.0.0.1"),
+            "status: 1/40".to_owned(),
+            format!("end {pid} status 0"),
+            "status: 0/40".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn at_the_limit_the_next_one_waits() {
+    let server = Setup::delayed(&["cat"]).option("-c 2").start();
+    let first = connect(&server);
+    let _second = connect(&server);
+    let third = after_line(&server, "tls");
+    server.log.wait_for(&["status: 2/2"]);
+    drop(first);
+    let mut tls = secure(third, Arc::new(config(&server)), "localhost").unwrap();
+    tls.write_all(b"x").unwrap();
+    tls.read_exact(&mut [0]).unwrap();
+    assert_eq!(server.log.count("status: 3/2"), 0);
+}
+
+#[test]
+fn the_limit_for_an_address_refuses() {
+    let server = Setup::delayed(&["cat"]).option("-C 2").start();
+    let first = connect(&server);
+    let _second = connect(&server);
+    assert_eq!(clear_rest(plain(&server)), b"");
+    server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
+    drop(first);
+    server.log.wait_for(&["end"]);
+    server.log.wait_for_last("one less", |line| line.contains("status: 1/40"));
+    drop(connect(&server));
+}
+
+fn rules(setup: &Setup, text: &str) -> String {
+    let (source, compiled) = (setup.file("rules"), setup.file("rules.cdb"));
+    fs::write(&source, text).unwrap();
+    let status = Command::new("tcprules")
+        .arg(&compiled)
+        .arg(setup.file("rules.tmp"))
+        .stdin(fs::File::open(source).unwrap())
+        .status();
+    assert!(status.unwrap().success());
+    compiled.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn rules_of_tcprules_hold_from_one_connection_to_the_next() {
+    if skipped_without("tcprules") {
+        return;
+    }
+    let setup = Setup::new(&["env"]);
+    let compiled = rules(&setup, "127.0.0.1:allow,RELAYCLIENT=\"yes\"\n:deny\n");
+    let server = setup.option(&format!("-x {compiled}")).start();
+    let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+    assert!(text.contains("RELAYCLIENT=yes\n"), "{text}");
+
+    // Written beside and moved over it, as tcprules does.
+    let (source, temporary) = (server.file("rules"), server.file("rules.tmp"));
+    fs::write(&source, "127.:deny\n:allow\n").unwrap();
+    let made = Command::new("tcprules")
+        .args([&server.file("rules.cdb"), &temporary])
+        .stdin(fs::File::open(source).unwrap())
+        .status();
+    assert!(made.unwrap().success());
+    assert!(secure(plain(&server), Arc::new(config(&server)), "localhost").is_err());
+    server.log.wait_for(&["deny from 127.0.0.1: by the rules"]);
+
+    fs::remove_file(server.file("rules.cdb")).unwrap();
+    assert!(secure(plain(&server), Arc::new(config(&server)), "localhost").is_err());
+    server.log.wait_for(&["deny from 127.0.0.1: rules: ", "No such file"]);
+}
+
+#[test]
+fn missing_rules_allow_when_they_may() {
+    let server = Setup::new(&["echo", "in"]).option("-X -x /no/such/rules.cdb").start();
+    assert_eq!(rest(&mut connect(&server)), b"in\n");
+}
+
+#[test]
+fn the_program_can_have_a_user_of_its_own() {
+    if crate::harness::skipped_without_root("the program's user") {
+        return;
+    }
+    for setup in [
+        Setup::new(&["id"]).option("-u 4713 -g 4714"),
+        Setup::new(&["id"]).option("-U").variable("UID", "4713").variable("GID", "4714"),
+    ] {
+        let server = setup.start();
+        let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+        assert!(text.starts_with("uid=4713 gid=4714 groups=4714"), "{text}");
+    }
+}
+
+#[test]
+fn every_address_means_both_kinds_and_ipv4_is_ipv4() {
+    let server = Setup::new(&["env"]).host("::").start();
+    for (host, address) in [("127.0.0.1", "127.0.0.1"), ("::1", "::1")] {
+        let socket = TcpStream::connect((host, server.port)).unwrap();
+        let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+        let text = String::from_utf8(rest(&mut tls)).unwrap();
+        assert!(text.contains(&format!("TCPREMOTEIP={address}\n")), "{text}");
+        server.log.wait_for(&[&format!(" from {address}")]);
+    }
+}
+
+#[test]
+fn behind_a_load_balancer_the_client_is_the_client() {
+    for setup in [Setup::new(&["env"]), Setup::delayed(&["env"])] {
+        let server = setup.option("--proxy-protocol -C 1").start();
+        let delayed = server.delayed;
+        for client in ["192.0.2.7", "192.0.2.8"] {
+            let mut socket = plain(&server);
+            let header = format!("PROXY TCP4 {client} 192.0.2.1 4321 587\r\n");
+            let line = if delayed { "tls\n" } else { "" };
+            socket.write_all(format!("{header}{line}").as_bytes()).unwrap();
+            let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+            let text = String::from_utf8(rest(&mut tls)).unwrap();
+            for line in [
+                format!("TCPREMOTEIP={client}"),
+                "TCPREMOTEPORT=4321".into(),
+                "TCPLOCALIP=192.0.2.1".into(),
+                "TCPLOCALPORT=587".into(),
+            ] {
+                assert!(text.lines().any(|found| found == line), "{line} in {text}");
+            }
+            server.log.wait_for(&[&format!(" from {client}")]);
+        }
+    }
+}
+
+#[test]
+fn headers_that_are_false_short_long_or_slow_are_refused() {
+    let server = Setup::new(&["echo", "in"]).option("--proxy-protocol").start();
+    let before = server.held();
+    for (input, why) in [
+        ("EHLO there, how are you\r\n", "PROXY: not a header"),
+        ("PROXY TCP4 192.0.2.7 192.0.2.1 70000 587\r\n", "PROXY: the header is malformed"),
+        (&format!("PROXY {}\r\n", "x".repeat(200)), "PROXY: the header is too long"),
+    ] {
+        let mut socket = plain(&server);
+        socket.write_all(input.as_bytes()).unwrap();
+        assert_eq!(clear_rest(socket), b"");
+        server.log.wait_for(&["deny from 127.0.0.1: ", why]);
+    }
+    let mut short = plain(&server);
+    short.write_all(b"PROXY TCP4 192").unwrap();
+    short.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(clear_rest(short), b"");
+    server.log.wait_for(&["deny from 127.0.0.1: PROXY: the header ends early"]);
+    let mut slow = plain(&server);
+    slow.write_all(b"PROXY TCP4 192").unwrap();
+    assert_eq!(clear_rest(slow), b"");
+    server.log.wait_for(&["deny from 127.0.0.1: PROXY: no header in time"]);
+    // A check of the port says nothing, and nothing is said about it.
+    let lines = server.log.lines().len();
+    drop(plain(&server));
+    let mut socket = plain(&server);
+    socket.write_all(b"PROXY UNKNOWN\r\n").unwrap();
+    let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+    assert_eq!(rest(&mut tls), b"in\n");
+    drop(tls);
+    server.idle();
+    assert_eq!(server.log.count("deny"), 5, "{:?}", &server.log.lines()[lines..]);
+    server.wait_until_held(&before);
+}
+
+#[test]
+fn new_certificates_are_for_new_connections() {
+    let mut server = Setup::new(&["cat"]).start();
+    let before = server.held();
+    let mut old = connect(&server);
+    let pem = certificate("localhost");
+    pem.write(server.directory.path(), "server");
+    server.signal(Signal::HUP);
+    server.log.wait_for(&["certificates read again"]);
+    server.certificate = first_certificate(pem.certificate.as_bytes());
+    // The first that trusts only the new one; and the old session goes on.
+    drop(connect(&server));
+    old.write_all(b"x").unwrap();
+    old.read_exact(&mut [0]).unwrap();
+    finish_sending(&mut old);
+    assert_eq!(rest(&mut old), b"");
+    drop(old);
+    server.idle();
+    server.wait_until_held(&before);
+}
+
+#[test]
+fn bad_certificates_change_nothing_but_the_log() {
+    let server = Setup::new(&["echo", "in"]).start();
+    let before = server.held();
+    let expected = fs::read(server.file("server.key")).unwrap();
+    for (file, text, why) in [
+        ("server.key", certificate("localhost").key, "is not its own; the old ones stay"),
+        ("server.key", "nonsense".into(), "no private key in it; the old ones stay"),
+        ("server.cert", "nonsense".into(), "no certificate in it; the old ones stay"),
+    ] {
+        fs::write(server.file(file), text).unwrap();
+        server.signal(Signal::HUP);
+        server.log.wait_for(&["certificate: ", why]);
+        assert_eq!(rest(&mut connect(&server)), b"in\n");
+    }
+    assert!(!server.log.lines().concat().contains(std::str::from_utf8(&expected).unwrap()));
+    server.idle();
+    server.wait_until_held(&before);
+}
+
+#[test]
+fn told_to_end_it_finishes_what_runs() {
+    for setup in [Setup::new(&["cat"]), Setup::delayed(&["cat"])] {
+        let mut server = setup.start();
+        let mut running = connect(&server);
+        let mut beginning = begin(&server);
+        if server.delayed {
+            server.log.wait_for_count("pid", 2);
+        } else {
+            server.log.wait_for(&["status: 2/40"]);
+        }
+        server.signal(Signal::TERM);
+        // Whoever connects now is not served: refused, or closed unanswered.
+        while TcpStream::connect(("127.0.0.1", server.port)).is_ok() {
+            thread::yield_now();
+        }
+        running.write_all(b"still here").unwrap();
+        let mut echo = [0; 10];
+        running.read_exact(&mut echo).unwrap();
+        beginning.flush().unwrap();
+        let mut late = secure(beginning, Arc::new(config(&server)), "localhost").unwrap();
+        late.write_all(b"x").unwrap();
+        late.read_exact(&mut [0]).unwrap();
+        for mut tls in [running, late] {
+            finish_sending(&mut tls);
+            assert_eq!(rest(&mut tls), b"");
+        }
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_supervisor_may_pass_the_socket() {
+    if skipped_without("systemd-socket-activate") {
+        return;
+    }
+    // The tool says no port, so one that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let setup = Setup::new(&["env"]);
+    let command = setup.command();
+    let mut activated = Command::new("systemd-socket-activate");
+    activated.arg(format!("--listen=127.0.0.1:{port}"));
+    activated.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    for (name, value) in &setup.variables {
+        activated.arg(format!("--setenv={name}={value}"));
+    }
+    activated.arg("--setenv=PATH=/usr/bin:/bin").arg(command.get_program());
+    activated.args(command.get_args()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = activated.spawn().unwrap();
+    let log = crate::harness::Log::of(child.stderr.take().unwrap());
+    log.wait_for(&["Listening on"]);
+    let pem = fs::read(setup.file("server.cert")).unwrap();
+    let server = Server::of(child, port, log, first_certificate(&pem), setup.directory);
+    let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+    assert!(
+        text.contains(&format!("TCPLOCALPORT={port}\n")) && !text.contains("LISTEN_"),
+        "{text}"
+    );
+}
+
+/// Runs the command to its end; its exit code and what it said.
+fn failing(mut command: Command) -> (Option<i32>, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn what_prevents_a_start_is_said_in_one_line() {
+    let setup = || Setup::new(&["true"]);
+    let with = |name: &str, value: &str| setup().variable(name, value);
+    let elsewhere = setup().host("192.0.2.77");
+    for (setup, complaint) in [
+        (
+            with("CERTFILE", "/no/such/file"),
+            "certificate: /no/such/file: No such file or directory",
+        ),
+        (with("KEYFILE", "/dev/null"), "certificate: /dev/null: no private key in it"),
+        (with("SSL_UID", "nobody"), "SSL_UID: not a number"),
+        (Setup::new(&["no-such-program"]), "unable to find no-such-program"),
+        (elsewhere, "unable to listen: 192.0.2.77:0: Cannot assign requested address"),
+    ] {
+        let (code, said) = failing(setup.command());
+        assert_eq!(code, Some(111), "{said}");
+        assert!(said.starts_with(&format!("tlsserver: {complaint}")), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let (code, said) = failing(setup().option("--no-such-option").command());
+    assert_eq!(code, Some(100));
+    assert!(said.contains("usage: tlsserver"), "{said}");
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let setup = Setup::new(&["true"]).option("-q").variable("CERTFILE", "/no/such/file");
+    let (_, said) = failing(setup.command());
+    assert_eq!(said.lines().count(), 1, "a reason not to start is said all the same");
+    let server = Setup::new(&["echo", "in"]).option("-q").start();
+    let mut socket = plain(&server);
+    socket.write_all(b"no hello\n").unwrap();
+    clear_rest(socket);
+    assert_eq!(rest(&mut connect(&server)), b"in\n");
+    assert!(server.log.lines().is_empty(), "{:?}", server.log.lines());
+}

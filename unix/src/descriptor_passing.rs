@@ -1,0 +1,159 @@
+//! Messages with descriptors attached, between the processes of one program.
+//!
+//! A channel is a pair of `SOCK_SEQPACKET` sockets: one send is one message, it
+//! arrives whole or not at all, and the other side's death reads as an end. What
+//! the messages say is the caller's to know.
+
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Descriptors that one message can carry.
+pub const DESCRIPTORS: usize = 4;
+
+/// Makes a channel; both ends close on exec and block.
+///
+/// # Errors
+/// The system's, most likely that descriptors are exhausted.
+pub fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
+    pair(SocketType::SEQPACKET)
+}
+
+/// Makes a pair of stream sockets; both ends close on exec and block.
+///
+/// # Errors
+/// The system's, most likely that descriptors are exhausted.
+pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    pair(SocketType::STREAM)
+}
+
+fn pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Sends one message of at least one octet.
+///
+/// # Errors
+/// The system's; `WouldBlock` when the other side does not keep up and the
+/// channel does not block, or its send timeout is over. More than [`DESCRIPTORS`]
+/// is `InvalidInput`.
+pub fn send(channel: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if descriptors.len() > DESCRIPTORS {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    loop {
+        let iov = [IoSlice::new(bytes)];
+        match rustix::net::sendmsg(&channel, &iov, &mut ancillary, SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => {}
+            done => return done.map(drop).map_err(io::Error::from),
+        }
+    }
+}
+
+/// A message as it arrived.
+#[derive(Debug)]
+pub struct Received {
+    /// Octets now at the start of the caller's buffer; 0 is the end: the other
+    /// side has closed its half or is gone.
+    pub length: usize,
+    /// The descriptors that came along; all close on exec.
+    pub descriptors: Vec<OwnedFd>,
+    /// Some descriptors were lost: this process had no room for them.
+    pub descriptors_lost: bool,
+}
+
+/// Receives one message.
+///
+/// # Errors
+/// The system's; a message longer than `buffer` is `InvalidData`.
+pub fn receive(channel: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let message = loop {
+        let mut iov = [IoSliceMut::new(buffer)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        match rustix::net::recvmsg(&channel, &mut iov, &mut ancillary, flags) {
+            Err(Errno::INTR) => {}
+            done => break done?,
+        }
+    };
+    if message.flags.contains(ReturnFlags::TRUNC) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut descriptors = Vec::new();
+    for part in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            descriptors.extend(rights);
+        }
+    }
+    Ok(Received {
+        length: message.bytes,
+        descriptors,
+        descriptors_lost: message.flags.contains(ReturnFlags::CTRUNC),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_message_carries_descriptors_that_work() {
+        let (here, there) = channel().unwrap();
+        let (mut mine, theirs) = UnixStream::pair().unwrap();
+        send(&here, b"take this", &[theirs.as_fd()]).unwrap();
+        drop(theirs);
+
+        let mut buffer = [0; 64];
+        let mut received = receive(&there, &mut buffer).unwrap();
+        assert_eq!(&buffer[..received.length], b"take this");
+        assert!(!received.descriptors_lost);
+        let mut passed = UnixStream::from(received.descriptors.pop().unwrap());
+        passed.write_all(b"hello").unwrap();
+        drop(passed);
+        let mut read = String::new();
+        mine.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "hello");
+    }
+
+    #[test]
+    fn messages_stay_apart_and_the_end_is_an_empty_one() {
+        let (here, there) = channel().unwrap();
+        send(&here, b"one", &[]).unwrap();
+        send(&here, b"two", &[]).unwrap();
+        drop(here);
+        let mut buffer = [0; 64];
+        for expected in [&b"one"[..], b"two", b""] {
+            let received = receive(&there, &mut buffer).unwrap();
+            assert_eq!(&buffer[..received.length], expected);
+            assert!(received.descriptors.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_is_an_error() {
+        let (here, there) = channel().unwrap();
+        send(&here, &[1; 65], &[]).unwrap();
+        let failure = receive(&there, &mut [0; 64]).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn too_many_descriptors_are_refused() {
+        let (here, there) = channel().unwrap();
+        let failure = send(&here, b"x", &[there.as_fd(); DESCRIPTORS + 1]).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::InvalidInput);
+    }
+}

@@ -1,0 +1,80 @@
+//! Signals as a descriptor to wait on, beside all others, in one loop.
+//!
+//! They are blocked in this process and read from the descriptor. A child started
+//! by `std::process::Command` has them unblocked again.
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// The signals that a server acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// `SIGCHLD`: at least one child has ended.
+    ChildEnded,
+    /// `SIGHUP`: read again what is read at start.
+    Reload,
+    /// `SIGTERM`: finish what runs and take nothing new.
+    Terminate,
+}
+
+const WATCHED: [(Signal, Event); 3] = [
+    (Signal::SIGCHLD, Event::ChildEnded),
+    (Signal::SIGHUP, Event::Reload),
+    (Signal::SIGTERM, Event::Terminate),
+];
+
+/// The descriptor.
+#[derive(Debug)]
+pub struct Signals {
+    descriptor: SignalFd,
+}
+
+impl Signals {
+    /// Blocks the signals of [`Event`] and opens the descriptor. To be called
+    /// before any thread is started.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn watch() -> io::Result<Self> {
+        let mut set = SigSet::empty();
+        for (signal, _) in WATCHED {
+            set.add(signal);
+        }
+        set.thread_block()?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(Self { descriptor: SignalFd::with_flags(&set, flags)? })
+    }
+
+    /// The next signal that has arrived; `None` when there is no more for now.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn next(&self) -> io::Result<Option<Event>> {
+        let Some(info) = self.descriptor.read_signal()? else { return Ok(None) };
+        let number = info.ssi_signo.cast_signed();
+        Ok(WATCHED.iter().find(|(signal, _)| *signal as i32 == number).map(|&(_, event)| event))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_read_and_then_there_is_none() {
+        let signals = Signals::watch().unwrap();
+        assert_eq!(signals.next().unwrap(), None);
+        // To this thread: the test harness has others, which do not block it.
+        nix::sys::signal::raise(Signal::SIGHUP).unwrap();
+        assert_eq!(signals.next().unwrap(), Some(Event::Reload));
+        assert_eq!(signals.next().unwrap(), None);
+    }
+}

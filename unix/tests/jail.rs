@@ -1,0 +1,99 @@
+//! The jail, tried from inside: this program starts itself once for each attempt,
+//! goes to jail, and tries. What is allowed must work; everything else must end the
+//! process by the filter's signal or, where the filter is left out, be refused by
+//! Landlock.
+//!
+//! It has its own `main`, for the jail is for a process with one thread.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on ends"
+)]
+
+use rustix::net::{AddressFamily, SocketType};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
+use unix::jail::{self, Identity};
+
+/// An attempt; it says whether it came through.
+type Attempt = (&'static str, fn() -> bool);
+
+const ALLOWED: &[Attempt] = &[
+    ("write", || std::io::stdout().write_all(b"out").is_ok()),
+    ("read", || std::io::stdin().read(&mut [0; 4]).is_ok()),
+    ("allocate", || vec![1_u8; 64 << 20].iter().map(|&one| usize::from(one)).sum::<usize>() > 1),
+    ("sleep", || {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        true
+    }),
+    ("poll", || rustix::event::poll(&mut [], Some(&rustix::event::Timespec::default())).is_ok()),
+];
+
+const FORBIDDEN: &[Attempt] = &[
+    ("open a file", || File::open("/etc/passwd").is_ok()),
+    ("open a directory", || std::fs::read_dir("/").is_ok()),
+    ("create a file", || File::create("/tmp/x").is_ok()),
+    ("stat a file", || std::fs::metadata("/").is_ok()),
+    ("make a TCP socket", || {
+        rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).is_ok()
+    }),
+    ("make a UNIX socket", || {
+        rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).is_ok()
+    }),
+    ("make a socket pair", || unix::descriptor_passing::channel().is_ok()),
+    ("start a program", || Command::new("/bin/true").spawn().is_ok()),
+    ("start a thread", || std::thread::Builder::new().spawn(|| ()).is_ok()),
+    ("send a signal", || {
+        let parent = rustix::process::getppid().unwrap();
+        rustix::process::test_kill_process(parent).is_ok()
+    }),
+    ("change the root", || rustix::process::chroot("/").is_ok()),
+    ("raise a limit", || {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Core);
+        rustix::process::setrlimit(rustix::process::Resource::Core, limit).is_ok()
+    }),
+    ("become dumpable", || {
+        let behavior = rustix::process::DumpableBehavior::Dumpable;
+        rustix::process::set_dumpable_behavior(behavior).is_ok()
+    }),
+    ("duplicate a descriptor", || rustix::io::dup(std::io::stdin()).is_ok()),
+];
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("inside"), Some(name)) => inside(&name),
+        _ => outside(),
+    }
+}
+
+fn inside(name: &str) {
+    jail::close_other_descriptors().unwrap();
+    jail::enter(Identity { user: 4711, group: 4712 }).unwrap();
+    let attempts = ALLOWED.iter().chain(FORBIDDEN);
+    let (_, attempt) = attempts.into_iter().find(|(found, _)| *found == name).unwrap();
+    std::process::exit(if attempt() { 0 } else { 1 });
+}
+
+fn outside() {
+    for (name, _) in ALLOWED {
+        let status = tried(name).status;
+        assert_eq!(status.code(), Some(0), "{name}: {status}");
+    }
+    for (name, _) in FORBIDDEN {
+        let output = tried(name);
+        assert_eq!(output.status.signal(), Some(31), "{name}: {}", output.status);
+        assert!(!output.status.core_dumped(), "{name}");
+    }
+    println!("{} attempts came through, {} did not", ALLOWED.len(), FORBIDDEN.len());
+}
+
+fn tried(name: &str) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["inside", name]).stdin(Stdio::null()).output().unwrap()
+}
