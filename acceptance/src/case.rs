@@ -201,7 +201,10 @@ impl Case {
             }
         }
         ensure!(!case.head.command.is_empty(), "no line says what to run");
-        ensure!(matches!(case.steps.last(), Some((_, Step::Exits(_)))), "the last line is not an exit");
+        ensure!(
+            matches!(case.steps.last(), Some((_, Step::Exits(_)))),
+            "the last line is not an exit"
+        );
         if case.head.transports.is_empty() {
             case.head.transports = Transport::ALL.to_vec();
         }
@@ -224,7 +227,9 @@ impl Head {
         match word {
             "run:" => self.command = words(rest),
             "env:" => match rest.split_once('=') {
-                Some((name, value)) => self.environment.push((name.to_owned(), Some(Text::parse(value)?))),
+                Some((name, value)) => {
+                    self.environment.push((name.to_owned(), Some(Text::parse(value)?)))
+                }
                 None => self.environment.push((rest.to_owned(), None)),
             },
             "control:" => self.control_line(rest)?,
@@ -239,7 +244,8 @@ impl Head {
             }
             "transports:" => {
                 for name in rest.split(' ') {
-                    let known = Transport::ALL.into_iter().find(|transport| transport.name() == name);
+                    let known =
+                        Transport::ALL.into_iter().find(|transport| transport.name() == name);
                     self.transports.push(known.context("no such transport")?);
                 }
             }
@@ -261,7 +267,8 @@ impl Head {
             "folder" => Control::Folder,
             _ => bail!("a control file is `= LINE`, `bytes TEXT`, `absent` or `folder`"),
         };
-        if let (Some((last, Control::Bytes(before))), Control::Bytes(more)) = (self.control.last_mut(), &control)
+        if let (Some((last, Control::Bytes(before))), Control::Bytes(more)) =
+            (self.control.last_mut(), &control)
             && last == name
         {
             before.extend_from_slice(more);
@@ -303,7 +310,9 @@ fn step(word: &str, rest: &str) -> Result<Step> {
         "pause" => Step::Pause(rest.parse()?),
         "signal" => Step::Signal(signal(rest)?),
         "exit" => Step::Exits(rest.parse()?),
-        name if crate::programs::STAND_INS.contains(&name) => Step::StandIn(name.to_owned(), stand_in(rest)?),
+        name if crate::programs::STAND_INS.contains(&name) => {
+            Step::StandIn(name.to_owned(), stand_in(rest)?)
+        }
         _ => bail!("unknown word"),
     })
 }
@@ -336,7 +345,11 @@ fn tls(rest: &str) -> Result<Tls> {
         "answers" => Tls::Answers(Text::parse(rest)?),
         "facts" => {
             let each: String = rest.split_whitespace().map(|fact| format!("{fact}\\0")).collect();
-            Tls::Facts(Text::parse(&if each.is_empty() { "\\0\\0".to_owned() } else { each + "\\0" })?)
+            Tls::Facts(Text::parse(&if each.is_empty() {
+                "\\0\\0".to_owned()
+            } else {
+                each + "\\0"
+            })?)
         }
         "on" => Tls::On,
         "closes" => Tls::ClosesControl,
@@ -398,7 +411,9 @@ mod tests {
 
     #[test]
     fn a_small_case_is_read() {
-        let case = Case::parse("# what\nrun: authup smtp 'a b'\nenv: X=1\n\nC: QUIT\nS: 221 x\nexit 0\n").expect("parses");
+        let case =
+            Case::parse("# what\nrun: authup smtp 'a b'\nenv: X=1\n\nC: QUIT\nS: 221 x\nexit 0\n")
+                .expect("parses");
         assert_eq!(case.head.command, ["authup", "smtp", "a b"]);
         assert_eq!(case.steps.len(), 3);
         assert_eq!(case.head.transports, Transport::ALL);

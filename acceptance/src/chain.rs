@@ -61,7 +61,8 @@ impl<'a> Chain<'a> {
         fs::create_dir_all(&control)?;
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/control");
         for name in ["fixsmtpio", "smtpcapabilities", "pop3capabilities"] {
-            fs::copy(shipped.join(name), control.join(name)).with_context(|| format!("contrib/control/{name}"))?;
+            fs::copy(shipped.join(name), control.join(name))
+                .with_context(|| format!("contrib/control/{name}"))?;
         }
         fs::write(control.join("me"), "mail.example.org\n")?;
         for name in ["bob/Maildir/new", "bob/Maildir/cur", "bob/Maildir/tmp", "spool", "client"] {
@@ -69,7 +70,14 @@ impl<'a> Chain<'a> {
         }
         if is_root() {
             chown(chain.path("client"), Some(if whose == As::Root { 0 } else { NOBODY }), None)?;
-            for name in ["bob", "bob/Maildir", "bob/Maildir/new", "bob/Maildir/cur", "bob/Maildir/tmp", "spool"] {
+            for name in [
+                "bob",
+                "bob/Maildir",
+                "bob/Maildir/new",
+                "bob/Maildir/cur",
+                "bob/Maildir/tmp",
+                "spool",
+            ] {
                 chown(chain.path(name), Some(NOBODY), Some(NOBODY))?;
             }
         }
@@ -109,7 +117,8 @@ impl<'a> Chain<'a> {
     }
 
     fn make_certificate(&self) -> Result<()> {
-        let names = vec!["mail.example.org".to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+        let names =
+            vec!["mail.example.org".to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned()];
         let made = rcgen::generate_simple_self_signed(names)?;
         fs::write(self.path("cert.pem"), made.cert.pem())?;
         fs::write(self.path("key.pem"), made.signing_key.serialize_pem())?;
@@ -159,7 +168,11 @@ impl<'a> Chain<'a> {
         let mut command = Command::new(name);
         let mut path = self.programs.folder().as_os_str().to_owned();
         path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
-        command.env_clear().env("PATH", path).env("QMAILHOME", self.path("home")).env("LC_ALL", "C");
+        command
+            .env_clear()
+            .env("PATH", path)
+            .env("QMAILHOME", self.path("home"))
+            .env("LC_ALL", "C");
         command.env("HOME", self.path("client")).current_dir(self.folder.path());
         command
     }
@@ -180,7 +193,9 @@ impl<'a> Chain<'a> {
     /// When it cannot be started.
     pub fn plain_server(&self, arguments: &[&str]) -> Result<Server> {
         let mut command = self.command("tcpserver");
-        command.args(["-1", "-q", "-H", "-R", "-l", "mail.example.org", "127.0.0.1", "0"]).args(arguments);
+        command
+            .args(["-1", "-q", "-H", "-R", "-l", "mail.example.org", "127.0.0.1", "0"])
+            .args(arguments);
         Server::start(&mut command, self.path("server.log"))
     }
 
@@ -192,7 +207,12 @@ impl<'a> Chain<'a> {
         let name = arguments.first().context("no client")?;
         // The watchdog: a client that hangs is a failure, with what it said so far.
         let mut command = self.command("timeout");
-        command.arg("60").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg("60")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| (*name).to_owned())?;
         // A client may end without reading all of it.
         let _ended = child.stdin.take().context("no input")?.write_all(input);
@@ -205,7 +225,12 @@ impl<'a> Chain<'a> {
     /// When it fails, with all that it said and the server's log.
     pub fn succeeds(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
         let output = self.client(arguments, input)?;
-        ensure!(output.status.success(), "{arguments:?}: {}\n{}", output.status, self.told(&output));
+        ensure!(
+            output.status.success(),
+            "{arguments:?}: {}\n{}",
+            output.status,
+            self.told(&output)
+        );
         Ok(output.stdout)
     }
 

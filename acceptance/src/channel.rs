@@ -60,7 +60,8 @@ impl Channel {
 
     /// Takes what came in up to and with the `feeds`-th line feed, if it is all there.
     pub fn take_lines(&mut self, feeds: usize) -> Option<Vec<u8>> {
-        let mut ends = self.got.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
+        let mut ends =
+            self.got.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
         let end = ends.nth(feeds.checked_sub(1)?)?;
         Some(self.got.drain(..end).collect())
     }
@@ -89,7 +90,11 @@ pub fn send_piece(output: &OwnedFd, bytes: &[u8], at_most: usize) -> Result<usiz
 ///
 /// # Errors
 /// After the deadline, and when poll itself fails.
-pub fn wait(readers: &[BorrowedFd<'_>], writer: Option<&OwnedFd>, deadline: Instant) -> Result<(Vec<bool>, bool)> {
+pub fn wait(
+    readers: &[BorrowedFd<'_>],
+    writer: Option<&OwnedFd>,
+    deadline: Instant,
+) -> Result<(Vec<bool>, bool)> {
     let mut polled: Vec<PollFd<'_>> =
         readers.iter().map(|reader| PollFd::from_borrowed_fd(*reader, PollFlags::IN)).collect();
     if let Some(writer) = writer {

@@ -75,7 +75,8 @@ pub fn play(case: &Case, transport: Transport, programs: &Programs) -> Result<()
         deadline: Instant::now() + WATCHDOG + Duration::from_secs(case.head.waits),
     };
     for (line, step) in &case.steps {
-        play.step(step).map_err(|error| anyhow::anyhow!("line {line}: {error:#}\n{}", play.pending()))?;
+        play.step(step)
+            .map_err(|error| anyhow::anyhow!("line {line}: {error:#}\n{}", play.pending()))?;
     }
     play.finish().map_err(|error| anyhow::anyhow!("after the exit: {error:#}\n{}", play.pending()))
 }
@@ -125,7 +126,9 @@ impl Play {
             channels.push((Whose::Secure, &tls.data));
             channels.push((Whose::Control, &tls.control));
         }
-        channels.extend(self.company.channels().map(|(index, channel)| (Whose::StandIn(index), channel)));
+        channels.extend(
+            self.company.channels().map(|(index, channel)| (Whose::StandIn(index), channel)),
+        );
         for (whose, channel) in channels {
             if let Some(input) = &channel.input
                 && !channel.ended
@@ -142,17 +145,23 @@ impl Play {
     pub(crate) fn pump(&mut self, demanded: Option<Whose>, writer: Option<Whose>) -> Result<bool> {
         let output = match writer {
             Some(whose) => {
-                let output = self.channel(whose)?.output.as_ref().context("it is closed already")?;
+                let output =
+                    self.channel(whose)?.output.as_ref().context("it is closed already")?;
                 Some(output.try_clone()?)
             }
             None => None,
         };
         let (ready, writable) = {
             let sources = self.sources(demanded);
-            let readers: Vec<BorrowedFd<'_>> = sources.iter().map(|(_, descriptor)| *descriptor).collect();
+            let readers: Vec<BorrowedFd<'_>> =
+                sources.iter().map(|(_, descriptor)| *descriptor).collect();
             let (ready, writable) = wait(&readers, output.as_ref(), self.deadline)?;
-            let ready: Vec<Source> =
-                sources.iter().zip(ready).filter(|(_, is)| *is).map(|((source, _), _)| *source).collect();
+            let ready: Vec<Source> = sources
+                .iter()
+                .zip(ready)
+                .filter(|(_, is)| *is)
+                .map(|((source, _), _)| *source)
+                .collect();
             (ready, writable)
         };
         for source in ready {
@@ -211,7 +220,8 @@ impl Play {
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.pump(None, Some(whose))? {
-                let output = self.channel(whose)?.output.as_ref().context("it is closed already")?;
+                let output =
+                    self.channel(whose)?.output.as_ref().context("it is closed already")?;
                 rest = rest.split_at(send_piece(output, rest, at_most)?).1;
                 if self.octet_wise {
                     std::thread::yield_now();
@@ -227,7 +237,11 @@ impl Play {
             let channel = self.channel(whose)?;
             let taken = match &exactly {
                 Some(wanted) => {
-                    let common = wanted.iter().zip(&channel.got).take_while(|(want, got)| want == got).count();
+                    let common = wanted
+                        .iter()
+                        .zip(&channel.got)
+                        .take_while(|(want, got)| want == got)
+                        .count();
                     let so_far = common == wanted.len().min(channel.got.len());
                     ensure!(so_far, "got something else after {common} octets");
                     channel.take(wanted.len())
@@ -235,7 +249,11 @@ impl Play {
                 None => channel.take_lines(text.line_feeds()),
             };
             if let Some(got) = taken {
-                ensure!(text.matches(&got, &mut self.names), "got instead:\n        {}", show(&got));
+                ensure!(
+                    text.matches(&got, &mut self.names),
+                    "got instead:\n        {}",
+                    show(&got)
+                );
                 return Ok(());
             }
             ensure!(!channel.ended, "ended instead, after:\n        {}", show(&channel.got));
@@ -291,7 +309,11 @@ impl Play {
         while found.len() < wanted.len() {
             wait(&[network.as_fd()], None, self.deadline)?;
             let mut octet = [0; 1];
-            ensure!(rustix::io::read(&network, &mut octet)? == 1, "only this is left:\n        {}", show(&found));
+            ensure!(
+                rustix::io::read(&network, &mut octet)? == 1,
+                "only this is left:\n        {}",
+                show(&found)
+            );
             found.extend_from_slice(&octet);
         }
         ensure!(found == wanted, "found instead:\n        {}", show(&found));
@@ -321,7 +343,10 @@ impl Play {
         self.company.all_gone()?;
         let mut outlets = vec![(Whose::Client, "the client"), (Whose::Log, "the log")];
         if self.stage.tls.is_some() {
-            outlets.extend([(Whose::Secure, "the client through TLS"), (Whose::Control, "the control socket")]);
+            outlets.extend([
+                (Whose::Secure, "the client through TLS"),
+                (Whose::Control, "the control socket"),
+            ]);
         }
         for (whose, who) in outlets {
             while !self.channel(whose)?.ended {

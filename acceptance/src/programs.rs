@@ -13,7 +13,8 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 /// The programs under test.
-pub const UNDER_TEST: [&str; 4] = ["authup", "fixsmtpio", "checknotroot", "qmail-qfilter-addtlsheader"];
+pub const UNDER_TEST: [&str; 4] =
+    ["authup", "fixsmtpio", "checknotroot", "qmail-qfilter-addtlsheader"];
 
 /// Programs that the chains need beside them, from the same folder where they are there.
 const COMPANIONS: [&str; 2] = ["acceptutils", "checkpassword-file"];
@@ -37,8 +38,9 @@ impl Programs {
         let folder = public_folder()?;
         for name in UNDER_TEST {
             let program = built.join(name);
-            fs::copy(&program, folder.path().join(name))
-                .with_context(|| format!("{}: build it first (cargo build --workspace)", program.display()))?;
+            fs::copy(&program, folder.path().join(name)).with_context(|| {
+                format!("{}: build it first (cargo build --workspace)", program.display())
+            })?;
         }
         for name in COMPANIONS {
             if built.join(name).exists() {
@@ -46,7 +48,10 @@ impl Programs {
             }
         }
         for program in built_here {
-            fs::copy(program, folder.path().join(program.file_name().context("a program without a name")?))?;
+            fs::copy(
+                program,
+                folder.path().join(program.file_name().context("a program without a name")?),
+            )?;
         }
         for name in STAND_INS {
             symlink("stand-in", folder.path().join(name))?;

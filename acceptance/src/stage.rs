@@ -95,7 +95,15 @@ impl Stage {
         let pid = Pid::from_raw(i32::try_from(child.id())?).context("a process without id")?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
         let tls = tls.map(|ends| TlsEnds { network, ..ends });
-        Ok(Self { folder, child, pidfd, listener, client, log: Channel::eager(Some(log), None), tls })
+        Ok(Self {
+            folder,
+            child,
+            pidfd,
+            listener,
+            client,
+            log: Channel::eager(Some(log), None),
+            tls,
+        })
     }
 
     /// The qmail home of this run.
@@ -183,8 +191,10 @@ fn write_control_files(case: &Case, folder: &Path) -> Result<()> {
 fn command(case: &Case, programs: &Programs, home: &Path) -> Result<Command> {
     let (name, arguments) = case.head.command.split_first().context("nothing to run")?;
     let built = programs.folder().join(name);
-    let mut command = Command::new(if built.exists() { built.as_os_str() } else { OsStr::new(name) });
-    let arguments = arguments.iter().map(|argument| argument.replace("{home}", &home.to_string_lossy()));
+    let mut command =
+        Command::new(if built.exists() { built.as_os_str() } else { OsStr::new(name) });
+    let arguments =
+        arguments.iter().map(|argument| argument.replace("{home}", &home.to_string_lossy()));
     command.arg0(name).args(arguments).env_clear();
     let mut path = programs.folder().as_os_str().to_owned();
     path.push(":/usr/bin:/bin");

@@ -16,8 +16,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
 /// Names the player's socket in the environment of a stand-in.
@@ -98,7 +98,8 @@ pub fn inheritable() -> Result<BTreeMap<u32, String>> {
     for entry in fs::read_dir("/proc/self/fd")? {
         let path = entry?.path();
         let number: u32 = path.file_name().unwrap_or_default().to_string_lossy().parse()?;
-        let info = fs::read_to_string(Path::new("/proc/self/fdinfo").join(number.to_string())).unwrap_or_default();
+        let info = fs::read_to_string(Path::new("/proc/self/fdinfo").join(number.to_string()))
+            .unwrap_or_default();
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or("0").trim();
         let close_on_exec = u32::from_str_radix(flags, 8)? & 0o2_000_000 != 0;
         if number > 2 && !close_on_exec {
@@ -141,7 +142,10 @@ pub fn send_hello(to: &UnixStream, hello: &Hello) -> Result<()> {
     let handed = [input, output];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ensure!(ancillary.push(SendAncillaryMessage::ScmRights(&handed)), "no room for two descriptors");
+    ensure!(
+        ancillary.push(SendAncillaryMessage::ScmRights(&handed)),
+        "no room for two descriptors"
+    );
     sendmsg(to, &[IoSlice::new(b"!")], &mut ancillary, SendFlags::empty())?;
     send_block(to, &hello.encode())
 }
@@ -154,7 +158,12 @@ pub fn receive_hello(from: &UnixStream) -> Result<(Hello, OwnedFd, OwnedFd)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut mark = [0; 1];
-    recvmsg(from.as_fd(), &mut [IoSliceMut::new(&mut mark)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    recvmsg(
+        from.as_fd(),
+        &mut [IoSliceMut::new(&mut mark)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
     let mut handed: Vec<OwnedFd> = Vec::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(descriptors) = message {
@@ -164,7 +173,8 @@ pub fn receive_hello(from: &UnixStream) -> Result<(Hello, OwnedFd, OwnedFd)> {
     let mut handed = handed.into_iter();
     let input = handed.next().context("a stand-in came without standard input")?;
     let output = handed.next().context("a stand-in came without standard output")?;
-    let hello = Hello::decode(&receive_block(from)?).context("a stand-in's hello cannot be read")?;
+    let hello =
+        Hello::decode(&receive_block(from)?).context("a stand-in's hello cannot be read")?;
     Ok((hello, input, output))
 }
 

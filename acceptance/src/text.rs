@@ -81,7 +81,9 @@ impl Text {
             match piece {
                 Piece::Bytes(bytes) => all.extend_from_slice(bytes),
                 Piece::Number(name) => {
-                    all.extend_from_slice(names.get(name).with_context(|| format!("{{{name}}} is not known yet"))?);
+                    all.extend_from_slice(
+                        names.get(name).with_context(|| format!("{{{name}}} is not known yet"))?,
+                    );
                 }
                 Piece::Anything => bail!("{{*}} cannot be sent"),
             }
@@ -139,9 +141,14 @@ impl Text {
             self.push(Base64::encode_string(&plain).as_bytes());
         } else if let Some((times, what)) = inside.split_once('*') {
             let plain = Self::parse(what)?.bytes(&Names::new())?;
-            self.push(&plain.repeat(times.parse().with_context(|| format!("{times} is no number"))?));
+            self.push(
+                &plain.repeat(times.parse().with_context(|| format!("{times} is no number"))?),
+            );
         } else {
-            ensure!(inside.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "unknown brace {{{inside}}}");
+            ensure!(
+                inside.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+                "unknown brace {{{inside}}}"
+            );
             self.0.push(Piece::Number(inside.to_owned()));
         }
         Ok(end + 1)
@@ -167,7 +174,9 @@ fn pieces_match(pieces: &[Piece], got: &[u8], names: &mut Names) -> bool {
         return got.is_empty();
     };
     match piece {
-        Piece::Bytes(bytes) => got.strip_prefix(bytes.as_slice()).is_some_and(|left| pieces_match(rest, left, names)),
+        Piece::Bytes(bytes) => {
+            got.strip_prefix(bytes.as_slice()).is_some_and(|left| pieces_match(rest, left, names))
+        }
         Piece::Number(name) => {
             let digits = got.iter().take_while(|byte| byte.is_ascii_digit()).count();
             let (number, left) = got.split_at(digits);
@@ -176,7 +185,8 @@ fn pieces_match(pieces: &[Piece], got: &[u8], names: &mut Names) -> bool {
         }
         Piece::Anything => {
             let longest = got.iter().take_while(|byte| **byte != b'\n').count();
-            (0..=longest).any(|length| pieces_match(rest, got.split_at(length).1, &mut names.clone()))
+            (0..=longest)
+                .any(|length| pieces_match(rest, got.split_at(length).1, &mut names.clone()))
         }
     }
 }

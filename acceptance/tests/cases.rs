@@ -27,20 +27,25 @@ fn main() -> Result<ExitCode> {
 }
 
 fn sorted(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let mut paths: Vec<_> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut paths: Vec<_> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.sort();
     Ok(paths)
 }
 
 fn trials_of(folder: &Path, file: &Path, programs: &Arc<Programs>) -> Result<Vec<Trial>> {
     let name = file.strip_prefix(folder)?.with_extension("").display().to_string();
-    let case = Case::parse(&fs::read_to_string(file)?).with_context(|| format!("cases/{name}.case"))?;
+    let case =
+        Case::parse(&fs::read_to_string(file)?).with_context(|| format!("cases/{name}.case"))?;
     let case = Arc::new(case);
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let is_root =
+        fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     let needs_root = case.head.user == User::Root && !is_root;
     let trial = |transport: acceptance::case::Transport| {
         let (case, programs) = (Arc::clone(&case), Arc::clone(programs));
-        let run = move || play(&case, transport, &programs).map_err(|error| Failed::from(format!("{error:#}")));
+        let run = move || {
+            play(&case, transport, &programs).map_err(|error| Failed::from(format!("{error:#}")))
+        };
         Trial::test(format!("{name}/{}", transport.name()), run).with_ignored_flag(needs_root)
     };
     Ok(case.head.transports.iter().map(|transport| trial(*transport)).collect())
@@ -48,9 +53,13 @@ fn trials_of(folder: &Path, file: &Path, programs: &Arc<Programs>) -> Result<Vec
 
 fn every_difference_has_a_test() -> Result<(), Failed> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let missing = untested(&package.join("cases"), &package.join("tests")).map_err(|error| error.to_string())?;
+    let missing = untested(&package.join("cases"), &package.join("tests"))
+        .map_err(|error| error.to_string())?;
     let checked = || -> Result<()> {
-        ensure!(missing.is_empty(), "no test names the rows {missing:?} of the list of differences");
+        ensure!(
+            missing.is_empty(),
+            "no test names the rows {missing:?} of the list of differences"
+        );
         Ok(())
     };
     checked().map_err(Failed::from)

@@ -31,7 +31,8 @@ pub(crate) struct Commands {
 impl Commands {
     pub(crate) fn new(chain: &Chain<'_>) -> Self {
         let home = format!("QMAILHOME={}", chain.name("home"));
-        let check = ["checkpassword-file", "-f", &chain.name("users"), "checknotroot", "env", &home];
+        let check =
+            ["checkpassword-file", "-f", &chain.name("users"), "checknotroot", "env", &home];
         Self { check: check.map(str::to_owned).to_vec() }
     }
 
@@ -74,14 +75,23 @@ fn main() -> Result<ExitCode> {
     let arguments = Arguments::from_args();
     let built = [env!("CARGO_BIN_EXE_stand-in"), env!("CARGO_BIN_EXE_ucspi-tls-stand-in")];
     let programs = Arc::new(Programs::gather(&built.map(Path::new))?);
-    let all = [chains::sending::TESTS, chains::fetching::TESTS, chains::incoming::TESTS, chains::round_trip::TESTS];
+    let all = [
+        chains::sending::TESTS,
+        chains::fetching::TESTS,
+        chains::incoming::TESTS,
+        chains::round_trip::TESTS,
+    ];
     let trials = all.concat().into_iter().flat_map(|test| trials_of(test, &programs)).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 
 fn trials_of((name, needs, run): Test, programs: &Arc<Programs>) -> Vec<Trial> {
     let missing: Vec<&str> = needs.iter().copied().filter(|program| !installed(program)).collect();
-    let label = if missing.is_empty() { String::new() } else { format!(" SKIPPED, not installed: {}", missing.join(" ")) };
+    let label = if missing.is_empty() {
+        String::new()
+    } else {
+        format!(" SKIPPED, not installed: {}", missing.join(" "))
+    };
     let trial = |whose: As, how: &str| {
         let programs = Arc::clone(programs);
         let test = move || {

@@ -50,7 +50,9 @@ fn hello() -> Result<Hello> {
         cwd: std::env::current_dir()?.into_os_string().into_vec(),
         descriptors: inheritable()?,
         arguments: arguments.map(OsStringExt::into_vec).collect(),
-        environment: std::env::vars_os().map(|(key, value)| (key.into_vec(), value.into_vec())).collect(),
+        environment: std::env::vars_os()
+            .map(|(key, value)| (key.into_vec(), value.into_vec()))
+            .collect(),
     })
 }
 
@@ -60,7 +62,8 @@ fn record() -> Result<Vec<u8>> {
 }
 
 fn die(signal: u8) -> Result<()> {
-    let signal = rustix::process::Signal::from_named_raw(i32::from(signal)).context("unknown signal")?;
+    let signal =
+        rustix::process::Signal::from_named_raw(i32::from(signal)).context("unknown signal")?;
     // Twice: Rust's handler for SIGSEGV takes the first and steps aside for the next.
     for _ in 0..2 {
         rustix::process::kill_process(rustix::process::getpid(), signal)?;

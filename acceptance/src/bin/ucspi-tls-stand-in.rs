@@ -20,15 +20,17 @@ use rustls::{ServerConfig, ServerConnection};
 
 fn main() -> Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
-    let (certificate, key) = (arguments.next().context("no certificate")?, arguments.next().context("no key")?);
+    let (certificate, key) =
+        (arguments.next().context("no certificate")?, arguments.next().context("no key")?);
     let command: Vec<String> = arguments.collect();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(
-            CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?,
-            PrivateKeyDer::from_pem_file(key)?,
-        )?;
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(
+                CertificateDer::pem_file_iter(certificate)?.collect::<Result<_, _>>()?,
+                PrivateKeyDer::from_pem_file(key)?,
+            )?;
     let config = Arc::new(config);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     writeln!(io::stdout(), "{}", listener.local_addr()?.port())?;
@@ -72,7 +74,11 @@ fn pass_descriptors(program: &mut Command) -> Result<Ends> {
     let (from_program, their_output) = UnixStream::pair()?;
     let (to_program, their_input) = UnixStream::pair()?;
     let mapping = |parent: UnixStream, child_fd| FdMapping { parent_fd: parent.into(), child_fd };
-    program.fd_mappings(vec![mapping(control_theirs, 7), mapping(their_input, 8), mapping(their_output, 9)])?;
+    program.fd_mappings(vec![
+        mapping(control_theirs, 7),
+        mapping(their_input, 8),
+        mapping(their_output, 9),
+    ])?;
     program.env("SSLCTLFD", "7").env("SSLREADFD", "8").env("SSLWRITEFD", "9");
     Ok(Ends { control, from_program, to_program })
 }
@@ -101,12 +107,20 @@ fn facts(tls: &ServerConnection) -> String {
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
         _ => "TLSv1.3",
     };
-    let cipher = tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
+    let cipher = tls
+        .negotiated_cipher_suite()
+        .map(|suite| format!("{:?}", suite.suite()))
+        .unwrap_or_default();
     format!("SSL_PROTOCOL={protocol}\0SSL_CIPHER={cipher}\0\0")
 }
 
 /// Moves bytes until the program closes its side.
-fn relay(tls: &mut ServerConnection, network: &TcpStream, mut from: &UnixStream, to: &UnixStream) -> Result<()> {
+fn relay(
+    tls: &mut ServerConnection,
+    network: &TcpStream,
+    mut from: &UnixStream,
+    to: &UnixStream,
+) -> Result<()> {
     let mut client_ended = false;
     let mut buffer = vec![0; 16384];
     loop {

@@ -47,14 +47,17 @@ impl Company {
         };
         names.insert(hello.name.clone(), hello.pid.to_string().into_bytes());
         let eager = hello.name == "server";
-        let channel = Channel { input: Some(input), output: Some(output), eager, ..Channel::default() };
+        let channel =
+            Channel { input: Some(input), output: Some(output), eager, ..Channel::default() };
         self.members.push(Member { hello, link, channel, state: State::Playing });
         Ok(())
     }
 
     /// The first stand-in of this name that is not done.
     fn find(&self, name: &str) -> Option<usize> {
-        self.members.iter().position(|member| member.hello.name == name && member.state != State::Done)
+        self.members
+            .iter()
+            .position(|member| member.hello.name == name && member.state != State::Done)
     }
 
     fn member(&mut self, index: usize) -> Result<&mut Member> {
@@ -72,7 +75,11 @@ impl Company {
     /// The links whose end would mean that a stand-in was lost.
     pub(crate) fn links(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
         let playing = |(_, member): &(usize, &Member)| member.state == State::Playing;
-        self.members.iter().enumerate().filter(playing).map(|(index, member)| (index, member.link.as_fd()))
+        self.members
+            .iter()
+            .enumerate()
+            .filter(playing)
+            .map(|(index, member)| (index, member.link.as_fd()))
     }
 
     /// A link has ended: somebody ended that stand-in.
@@ -184,7 +191,9 @@ impl Play {
         let hello = self.company.member(index)?.hello.clone();
         match what {
             StandIn::Has(name, text) => {
-                let value = hello.variable(name.as_bytes()).with_context(|| format!("{name} is not set"))?;
+                let value = hello
+                    .variable(name.as_bytes())
+                    .with_context(|| format!("{name} is not set"))?;
                 ensure!(text.matches(value, &mut self.names), "{name} is {}", show(value));
             }
             StandIn::Lacks(name) => {
@@ -192,7 +201,8 @@ impl Play {
                 ensure!(value.is_none(), "{name} is {}", show(value.unwrap_or_default()));
             }
             StandIn::Arguments(wanted) => {
-                let wanted: Vec<Vec<u8>> = wanted.iter().map(|argument| argument.clone().into_bytes()).collect();
+                let wanted: Vec<Vec<u8>> =
+                    wanted.iter().map(|argument| argument.clone().into_bytes()).collect();
                 ensure!(hello.arguments == wanted, "its arguments are {:?}", hello.arguments);
             }
             StandIn::IsInHome => self.home_is(&hello.cwd)?,
@@ -200,7 +210,8 @@ impl Play {
                 // What we have ourselves from whoever runs the tests is not the program's doing.
                 let ours = inheritable()?;
                 let new = |(number, target): &(&u32, &String)| ours.get(number) != Some(target);
-                let given: Vec<String> = hello.descriptors.iter().filter(new).map(|(n, _)| n.to_string()).collect();
+                let given: Vec<String> =
+                    hello.descriptors.iter().filter(new).map(|(n, _)| n.to_string()).collect();
                 let matched = wanted.matches(given.join(" ").as_bytes(), &mut self.names);
                 ensure!(matched, "it was given {:?}", hello.descriptors);
             }

@@ -17,7 +17,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("fetchmail over STLS from pop3front-maildir", &["fetchmail", "pop3front-maildir"], fetchmail),
     ("fetchmail over STLS from Dovecot", &["fetchmail", "pop3"], fetchmail_dovecot),
     ("poplib over STLS from pop3front-maildir", &["python3", "pop3front-maildir"], poplib),
-    ("poplib without TLS by tcpserver", &["python3", "pop3front-maildir", "tcpserver"], poplib_without_tls),
+    (
+        "poplib without TLS by tcpserver",
+        &["python3", "pop3front-maildir", "tcpserver"],
+        poplib_without_tls,
+    ),
 ];
 
 /// A message in the mailbox, and a server that gives it away.
@@ -29,7 +33,10 @@ fn mailfront(chain: &Chain<'_>) -> Result<Server> {
 fn dovecot(chain: &Chain<'_>) -> Result<Server> {
     put(chain)?;
     let config = chain.name("dovecot.conf");
-    chain.tls_server("!", &Commands::new(chain).login("pop3", &["/usr/lib/dovecot/pop3", "-c", &config]))
+    chain.tls_server(
+        "!",
+        &Commands::new(chain).login("pop3", &["/usr/lib/dovecot/pop3", "-c", &config]),
+    )
 }
 
 fn put(chain: &Chain<'_>) -> Result<()> {
@@ -44,7 +51,17 @@ fn put(chain: &Chain<'_>) -> Result<()> {
 pub(crate) fn curl_command(chain: &Chain<'_>, port: u16, password: &str) -> Vec<String> {
     let (url, user) = (format!("pop3://localhost:{port}/1"), format!("bob:{password}"));
     let trust = chain.name("cert.pem");
-    let usual = ["curl", "--silent", "--show-error", "--ssl-reqd", "--cacert", &trust, "--user", &user, &url];
+    let usual = [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--ssl-reqd",
+        "--cacert",
+        &trust,
+        "--user",
+        &user,
+        &url,
+    ];
     usual.map(str::to_owned).to_vec()
 }
 
@@ -75,18 +92,33 @@ fn curl_wrong_password(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn mpop_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
-    let (port, trust) = (format!("--port={}", server.port), format!("--tls-trust-file={}", chain.name("cert.pem")));
-    let (box_file, seen) = (chain.path("client/box"), format!("--uidls-file={}", chain.name("client/uidls")));
+    let (port, trust) =
+        (format!("--port={}", server.port), format!("--tls-trust-file={}", chain.name("cert.pem")));
+    let (box_file, seen) =
+        (chain.path("client/box"), format!("--uidls-file={}", chain.name("client/uidls")));
     fs::set_permissions(chain.path("client"), std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
     let deliver = format!("--delivery=mbox,{}", box_file.display());
-    let usual = ["mpop", "--host=localhost", &port, "--tls=on", "--tls-starttls=on", &trust, "--auth=user"];
-    let login = ["--user=bob", "--passwordeval=echo pass word", &deliver, &seen, "--keep=on", "--received-header=off"];
+    let usual =
+        ["mpop", "--host=localhost", &port, "--tls=on", "--tls-starttls=on", &trust, "--auth=user"];
+    let login = [
+        "--user=bob",
+        "--passwordeval=echo pass word",
+        &deliver,
+        &seen,
+        "--keep=on",
+        "--received-header=off",
+    ];
     chain.succeeds(&[&usual[..], &login[..]].concat(), b"")?;
     let got = fs::read(&box_file)?;
     let first_line = got.iter().position(|octet| *octet == b'\n').context("an empty mailbox")?;
     // mbox quotes a line that begins with From.
-    let want = String::from_utf8(as_stored(&message("stored")))?.replace("\nFrom here", "\n>From here");
-    ensure!(got.split_at(first_line + 1).1.starts_with(want.as_bytes()), "got {}", got.escape_ascii());
+    let want =
+        String::from_utf8(as_stored(&message("stored")))?.replace("\nFrom here", "\n>From here");
+    ensure!(
+        got.split_at(first_line + 1).1.starts_with(want.as_bytes()),
+        "got {}",
+        got.escape_ascii()
+    );
     Ok(())
 }
 
@@ -107,13 +139,18 @@ fn fetchmail_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
     );
     fs::write(chain.path("client/rules"), rules)?;
     let folder = chain.path("client");
-    fs::set_permissions(chain.path("client/rules"), std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    fs::set_permissions(
+        chain.path("client/rules"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )?;
     if is_root() {
         std::os::unix::fs::chown(chain.path("client/rules"), Some(65534), None)?;
         std::os::unix::fs::chown(&folder, Some(65534), None)?;
     }
-    let (file, pid, ids) = (chain.name("client/rules"), chain.name("client/pid"), chain.name("client/ids"));
-    let mut command = vec!["fetchmail", "--nosyslog", "-v", "-f", &file, "--pidfile", &pid, "-i", &ids];
+    let (file, pid, ids) =
+        (chain.name("client/rules"), chain.name("client/pid"), chain.name("client/ids"));
+    let mut command =
+        vec!["fetchmail", "--nosyslog", "-v", "-f", &file, "--pidfile", &pid, "-i", &ids];
     if is_root() {
         command.splice(0..0, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
     }
@@ -154,6 +191,7 @@ fn poplib(chain: &Chain<'_>) -> Result<()> {
 
 fn poplib_without_tls(chain: &Chain<'_>) -> Result<()> {
     put(chain)?;
-    let server = chain.plain_server(&Commands::new(chain).login("pop3", &["pop3front-maildir", "Maildir"]))?;
+    let server = chain
+        .plain_server(&Commands::new(chain).login("pop3", &["pop3front-maildir", "Maildir"]))?;
     poplib_fetches(chain, server.port, false)
 }

@@ -8,7 +8,11 @@ use crate::{Test, as_stored, body, holds, message};
 pub(crate) const TESTS: &[Test] = &[
     ("incoming by swaks over STARTTLS to Exim", &["swaks", "exim4"], swaks_to_exim),
     ("incoming by swaks without STARTTLS to Exim", &["swaks", "exim4"], swaks_in_the_clear),
-    ("incoming by smtplib over STARTTLS to smtpfront-echo", &["python3", "smtpfront-echo"], smtplib_to_echo),
+    (
+        "incoming by smtplib over STARTTLS to smtpfront-echo",
+        &["python3", "smtpfront-echo"],
+        smtplib_to_echo,
+    ),
     ("incoming chunks by Exim's client", &["python3", "exim4"], chunks_to_exim),
 ];
 
@@ -25,13 +29,28 @@ fn exim(chain: &Chain<'_>) -> Result<Server> {
 
 fn send(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
     let port = server.port.to_string();
-    let usual = ["swaks", "--server", "127.0.0.1", "--port", &port, "--ehlo", "client.example.org", "--data", "-"];
+    let usual = [
+        "swaks",
+        "--server",
+        "127.0.0.1",
+        "--port",
+        &port,
+        "--ehlo",
+        "client.example.org",
+        "--data",
+        "-",
+    ];
     let mail = ["--from", "eve@example.org", "--to", "bob@example.org"];
-    let output = chain.succeeds(&[&usual[..], &mail[..], more].concat(), message("incoming").as_bytes())?;
+    let output =
+        chain.succeeds(&[&usual[..], &mail[..], more].concat(), message("incoming").as_bytes())?;
     let mailbox = chain.mailbox()?;
     ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
     for (stored, _) in mailbox {
-        ensure!(body(&stored) == body(&as_stored(&message("incoming"))), "stored {}", stored.escape_ascii());
+        ensure!(
+            body(&stored) == body(&as_stored(&message("incoming"))),
+            "stored {}",
+            stored.escape_ascii()
+        );
     }
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
@@ -85,7 +104,11 @@ fn chunks_to_exim(chain: &Chain<'_>) -> Result<()> {
     let mailbox = chain.mailbox()?;
     ensure!(mailbox.len() == 1, "{} messages in the mailbox", mailbox.len());
     for (stored, _) in mailbox {
-        ensure!(body(&stored) == body(&as_stored(&message("chunks"))), "stored {}", stored.escape_ascii());
+        ensure!(
+            body(&stored) == body(&as_stored(&message("chunks"))),
+            "stored {}",
+            stored.escape_ascii()
+        );
     }
     Ok(())
 }

@@ -9,7 +9,11 @@ use crate::chains::fetching::curl_command;
 use crate::{Commands, Test, as_stored, body, holds, message};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("round trip by swaks, Exim, pop3front-maildir, curl", &["swaks", "exim4", "pop3front-maildir", "curl"], mailfront),
+    (
+        "round trip by swaks, Exim, pop3front-maildir, curl",
+        &["swaks", "exim4", "pop3front-maildir", "curl"],
+        mailfront,
+    ),
     ("round trip by swaks, Exim, Dovecot, curl", &["swaks", "exim4", "pop3", "curl"], dovecot),
 ];
 
@@ -27,7 +31,16 @@ fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
     let exim = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
     let submission = chain.tls_server("!", &commands.login("smtp", &exim))?;
     let port = submission.port.to_string();
-    let usual = ["swaks", "--server", "127.0.0.1", "--port", &port, "--ehlo", "client.example.org", "--tls"];
+    let usual = [
+        "swaks",
+        "--server",
+        "127.0.0.1",
+        "--port",
+        &port,
+        "--ehlo",
+        "client.example.org",
+        "--tls",
+    ];
     let login = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
     let mail = ["--from", "bob@example.org", "--to", "bob@example.org", "--data", "-"];
     chain.succeeds(&[&usual[..], &login[..], &mail[..]].concat(), message("round").as_bytes())?;
@@ -36,7 +49,11 @@ fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
     let mut mailbox = chain.mailbox()?;
     ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
     let (stored, owner) = mailbox.pop().context("no message")?;
-    ensure!(body(&stored) == body(&as_stored(&message("round"))), "stored {}", stored.escape_ascii());
+    ensure!(
+        body(&stored) == body(&as_stored(&message("round"))),
+        "stored {}",
+        stored.escape_ascii()
+    );
     ensure!(!is_root() || owner == NOBODY, "delivered as user {owner}");
 
     let fetching = chain.tls_server("!", &commands.login("pop3", pop3))?;
@@ -44,6 +61,11 @@ fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let fetched = chain.succeeds(&command, b"")?;
     let fetched = String::from_utf8(fetched)?.replace("\r\n", "\n").into_bytes();
-    ensure!(fetched == stored, "fetched {}\nstored {}", fetched.escape_ascii(), stored.escape_ascii());
+    ensure!(
+        fetched == stored,
+        "fetched {}\nstored {}",
+        fetched.escape_ascii(),
+        stored.escape_ascii()
+    );
     Ok(())
 }

@@ -9,8 +9,16 @@ use crate::{Commands, Test, holds, message};
 pub(crate) const TESTS: &[Test] = &[
     ("swaks PLAIN over STARTTLS to smtpfront-echo", &["swaks", "smtpfront-echo"], swaks_plain),
     ("swaks LOGIN over STARTTLS to smtpfront-echo", &["swaks", "smtpfront-echo"], swaks_login),
-    ("swaks pipelining over STARTTLS to smtpfront-echo", &["swaks", "smtpfront-echo"], swaks_pipelining),
-    ("swaks without TLS by tcpserver", &["swaks", "smtpfront-echo", "tcpserver"], swaks_without_tls),
+    (
+        "swaks pipelining over STARTTLS to smtpfront-echo",
+        &["swaks", "smtpfront-echo"],
+        swaks_pipelining,
+    ),
+    (
+        "swaks without TLS by tcpserver",
+        &["swaks", "smtpfront-echo", "tcpserver"],
+        swaks_without_tls,
+    ),
     ("swaks with a wrong password", &["swaks", "smtpfront-echo"], swaks_wrong_password),
     ("swaks without TLS where it is required", &["swaks", "smtpfront-echo"], swaks_tls_required),
     ("msmtp over STARTTLS to smtpfront-echo", &["msmtp", "smtpfront-echo"], msmtp),
@@ -41,14 +49,22 @@ fn swaks_succeeds(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<S
 
 fn swaks_plain(chain: &Chain<'_>) -> Result<()> {
     let server = submission(chain)?;
-    let said = swaks_succeeds(chain, &server, &["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"])?;
+    let said = swaks_succeeds(
+        chain,
+        &server,
+        &["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"],
+    )?;
     holds(&said, "235 ok, go ahead")?;
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
 }
 
 fn swaks_login(chain: &Chain<'_>) -> Result<()> {
     let server = submission(chain)?;
-    let said = swaks_succeeds(chain, &server, &["--tls", "--auth", "LOGIN", "-au", "bob", "-ap", "pass word"])?;
+    let said = swaks_succeeds(
+        chain,
+        &server,
+        &["--tls", "--auth", "LOGIN", "-au", "bob", "-ap", "pass word"],
+    )?;
     holds(&said, "235 ok, go ahead")
 }
 
@@ -88,9 +104,20 @@ fn swaks_tls_required(chain: &Chain<'_>) -> Result<()> {
 
 fn run_msmtp(chain: &Chain<'_>, server: &Server, password: &str) -> Result<std::process::Output> {
     let (port, trust) = (server.port.to_string(), chain.name("cert.pem"));
-    let (trust, ask) = (format!("--tls-trust-file={trust}"), format!("--passwordeval=echo {password}"));
+    let (trust, ask) =
+        (format!("--tls-trust-file={trust}"), format!("--passwordeval=echo {password}"));
     let (host, port) = ("--host=127.0.0.1", format!("--port={port}"));
-    let usual = ["msmtp", host, &port, "--tls=on", "--tls-starttls=on", &trust, "--auth=plain", "--user=bob", &ask];
+    let usual = [
+        "msmtp",
+        host,
+        &port,
+        "--tls=on",
+        "--tls-starttls=on",
+        &trust,
+        "--auth=plain",
+        "--user=bob",
+        &ask,
+    ];
     let mail = ["--from=bob@example.org", "eve@example.org"];
     chain.client(&[&usual[..], &mail[..]].concat(), message("msmtp").as_bytes())
 }
@@ -112,9 +139,18 @@ fn msmtp_wrong_password(chain: &Chain<'_>) -> Result<()> {
 
 fn curl(chain: &Chain<'_>) -> Result<()> {
     let server = submission(chain)?;
-    let (url, trust) = (format!("smtp://localhost:{}/client.example.org", server.port), chain.name("cert.pem"));
-    let usual = ["curl", "--silent", "--show-error", "--ssl-reqd", "--cacert", &trust, "--url", &url];
-    let mail = ["--user", "bob:pass word", "--mail-from", "bob@example.org", "--mail-rcpt", "eve@example.org"];
+    let (url, trust) =
+        (format!("smtp://localhost:{}/client.example.org", server.port), chain.name("cert.pem"));
+    let usual =
+        ["curl", "--silent", "--show-error", "--ssl-reqd", "--cacert", &trust, "--url", &url];
+    let mail = [
+        "--user",
+        "bob:pass word",
+        "--mail-from",
+        "bob@example.org",
+        "--mail-rcpt",
+        "eve@example.org",
+    ];
     let arguments = [&usual[..], &mail[..], &["--upload-file", "-"]].concat();
     chain.succeeds(&arguments, message("curl").as_bytes())?;
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
@@ -143,7 +179,8 @@ fn smtplib(chain: &Chain<'_>) -> Result<()> {
 
 fn smtplib_second_login(chain: &Chain<'_>) -> Result<()> {
     let server = submission(chain)?;
-    let again = "print(client.docmd('AUTH', 'PLAIN x'))\nprint(client.ehlo())\nprint(client.docmd('HELP'))";
+    let again =
+        "print(client.docmd('AUTH', 'PLAIN x'))\nprint(client.ehlo())\nprint(client.docmd('HELP'))";
     let said = python(chain, &server, again)?;
     ensure!(!said.contains("AUTH LOGIN"), "login offered again: {said}");
     holds(&said, "(50")
