@@ -58,8 +58,9 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let mut users: Vec<_> = services.iter().flat_map(services::Service::users_files).collect();
     users.sort();
     users.dedup();
+    let maildir = services.iter().find_map(services::Service::maildir);
     for file in users {
-        users::check(&file, &mut findings);
+        users::check(&file, maildir.as_deref(), &mut findings);
     }
     let outcome = findings.report(options.json)?;
     let Some(user) = &options.login else { return Ok(outcome) };

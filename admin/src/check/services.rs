@@ -40,6 +40,14 @@ impl Service {
         })
     }
 
+    /// Where its POP3 server looks for mail under a user's home folder.
+    pub(super) fn maildir(&self) -> Option<String> {
+        let links = self.script.links();
+        let last = links.last().filter(|_| self.login().as_deref() == Some("pop3"))?;
+        let said = last.arguments.last()?.text.trim_start_matches("./").trim_end_matches('/');
+        (said == "Maildir").then(|| said.to_owned())
+    }
+
     /// The users files that are asked.
     pub(super) fn users_files(&self) -> Vec<PathBuf> {
         let links = self.script.links();

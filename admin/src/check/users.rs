@@ -7,6 +7,7 @@ use proto::passwd_file::{Account, Entry, RunsAs, entries};
 use proto::password_hash::{HashError, PasswordHash};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,7 +15,7 @@ use unix::identity::{own_uid, runs_as_root};
 use unix::trusted_file::read_trusted;
 
 /// Looks at the file as the program would that runs as we do.
-pub(super) fn check(path: &Path, findings: &mut Findings) {
+pub(super) fn check(path: &Path, maildir: Option<&str>, findings: &mut Findings) {
     look(path, Readers::OwnerOnly, findings);
     let contents = match read_trusted(path) {
         Ok(contents) => contents,
@@ -31,7 +32,7 @@ pub(super) fn check(path: &Path, findings: &mut Findings) {
                 } else {
                     lines.insert(entry.user, number);
                 }
-                check_entry(&entry, place, findings);
+                check_entry(&entry, maildir, place, findings);
             }
             None if line.starts_with(b":") => findings.warning(place, "no user name"),
             None => {}
@@ -42,7 +43,12 @@ pub(super) fn check(path: &Path, findings: &mut Findings) {
     }
 }
 
-fn check_entry(entry: &Entry<'_>, place: Place<'_>, findings: &mut Findings) {
+fn check_entry(
+    entry: &Entry<'_>,
+    maildir: Option<&str>,
+    place: Place<'_>,
+    findings: &mut Findings,
+) {
     let user = Escaped(entry.user);
     match PasswordHash::parse(entry.hash) {
         Ok(_) => {}
@@ -57,7 +63,12 @@ fn check_entry(entry: &Entry<'_>, place: Place<'_>, findings: &mut Findings) {
     }
     let runs_as = if runs_as_root() { RunsAs::Root } else { RunsAs::User { uid: own_uid() } };
     match entry.account(runs_as) {
-        Ok(account) => check_home(entry.user, &account, place, findings),
+        Ok(account) => {
+            check_home(entry.user, &account, place, findings);
+            if let Some(maildir) = maildir {
+                check_maildir(entry.user, &account, maildir, place, findings);
+            }
+        }
         Err(error) => findings.error(place, format!("{user}: {error}")),
     }
 }
@@ -76,5 +87,20 @@ fn check_home(user: &[u8], account: &Account<'_>, place: Place<'_>, findings: &m
                 findings.warning(place, format!("{user}: {home} belongs to user {owner}"));
             }
         }
+    }
+}
+
+fn check_maildir(
+    user: &[u8],
+    account: &Account<'_>,
+    maildir: &str,
+    place: Place<'_>,
+    findings: &mut Findings,
+) {
+    let maildir = Path::new(OsStr::from_bytes(account.home)).join(maildir);
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    if maildir.join("cur").metadata().err().as_ref().is_some_and(is_missing) {
+        let (user, maildir) = (Escaped(user), maildir.display());
+        findings.warning(place, format!("{user}: {maildir}: no Maildir: POP3 finds no mail"));
     }
 }

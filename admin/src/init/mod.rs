@@ -156,7 +156,13 @@ impl Plan {
     }
 
     fn listen(&self, port: u16) -> String {
-        if self.only_here { "127.0.0.1 0".into() } else { format!(":: {port}") }
+        // Every address there is; a machine without IPv6 knows no "::".
+        let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
+        match (self.only_here, has_ipv6) {
+            (true, _) => "127.0.0.1 0".into(),
+            (false, true) => format!(":: {port}"),
+            (false, false) => format!("0 {port}"),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! `acceptutils demo`, as built: as root and as an ordinary user, and nothing is left.
 
 use crate::support::{
-    NOBODY, PROGRAM, beside, ends_with, folder, is_root, programs, skipped, stderr, stdout,
+    NOBODY, PROGRAM, beside, ends_with, folder, installed_or_skip, is_root, programs, skipped,
+    stderr, stdout,
 };
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -76,6 +77,27 @@ fn an_ordinary_user_can_run_it() {
         .unwrap();
     shows_both_conversations(&output);
     nothing_is_left(&own);
+}
+
+#[test]
+fn is_in_colour_on_a_terminal_if_nobody_minds() {
+    if !installed_or_skip("is_in_colour_on_a_terminal_if_nobody_minds", "script") {
+        return;
+    }
+    let temporary = folder();
+    let at_terminal = |no_color: &str| {
+        let mut command = Command::new("script");
+        command.args(["-q", "-e", "-c", &format!("{PROGRAM} demo"), "/dev/null"]);
+        command.env("TMPDIR", temporary.path()).env("NO_COLOR", no_color).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        ends_with(&output, 0);
+        stdout(&output)
+    };
+    let said = at_terminal("");
+    for expected in ["\x1b[36mclient   STLS\x1b[0m", "\x1b[32mserver | ", "\x1b[1;33m------ TLS"] {
+        assert!(said.contains(expected), "{expected:?}: {said}");
+    }
+    assert!(!at_terminal("1").contains('\x1b'));
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn the_right_rule_for_every_line_of_a_session_with_login() {
 }
 
 #[test]
-fn messages_and_chunks_pass_untouched() {
+fn what_is_in_a_message_is_no_request() {
     let folder = folder();
     let home = home(folder.path(), ":quit::*::221 bye\n");
     let maildir = folder.path().join("Maildir").display().to_string();
@@ -136,6 +136,22 @@ fn messages_and_chunks_pass_untouched() {
     let output = run_with(&["explain", "--home", &home, "--json"], &transcript);
     ends_with(&output, 0);
     assert_eq!(changes(&output), [change(1, "221 goodbye", "221 bye")], "{transcript}");
+}
+
+#[test]
+fn what_is_in_a_chunk_is_no_request() {
+    // A stand-in: no server that is installed everywhere takes chunks.
+    const SERVER: &str = r"printf '220 x\r\n'; read ehlo; printf '250-x\r\n250 CHUNKING\r\n'
+        read bdat; head -c 6 >/dev/null; printf '250 taken\r\n'
+        read quit; printf '221 goodbye\r\n'";
+    let folder = folder();
+    let home = home(folder.path(), ":quit::*::221 bye\n:bdat::2*::250 taken well\n");
+    let requests = ["EHLO c", "BDAT 6 LAST\r\nQUIT", "QUIT"];
+    let transcript = transcript(&home, None, &["sh", "-c", SERVER], &requests);
+    let output = run_with(&["explain", "--home", &home, "--json"], &transcript);
+    ends_with(&output, 0);
+    let expected = [change(2, "250 taken", "250 taken well"), change(1, "221 goodbye", "221 bye")];
+    assert_eq!(changes(&output), expected, "{transcript}");
 }
 
 #[test]
