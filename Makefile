@@ -1,16 +1,40 @@
 # make test   everything that CI runs; as root, installs the Debian packages it needs
 # make demo   builds, and shows a login, a message sent and fetched again; KEEP=1: keeps running
 # make lint   formatting and lints only
+# make bench  tlsserver beside nginx, Dovecot and tlswrapper, in one table
 # make        builds for use: target/release
+# make install   installs what is built: programs and manual pages; knows DESTDIR and
+#                PREFIX; BUILD=fast, here and above, takes another profile than release
 
 PACKAGES = $(shell cat */packages */tests/packages 2>/dev/null)
 PROFILE = fast
+BUILD = release
 CARGO = cargo
 DEMO = acceptutils tlsserver authup checkpassword-file checknotroot fixsmtpio \
 	demo-smtp-into-maildir demo-pop3-from-maildir
+CARGO_TARGET_DIR ?= target
+PREFIX = /usr/local
 
 all:
-	$(CARGO) build --release --workspace
+	$(CARGO) build --profile $(BUILD) --workspace
+
+# Each page of section 8 is a program's. Nothing is built here: whoever installs may
+# be root, and need not have cargo.
+PAGES = $(notdir $(wildcard man/*.[0-9]))
+PROGRAMS = $(basename $(filter %.8,$(PAGES)))
+BUILT = $(CARGO_TARGET_DIR)/$(BUILD)
+
+install:
+	@for program in $(PROGRAMS); do \
+		test -f $(BUILT)/$$program || \
+			{ echo "make: $(BUILT)/$$program: not built: run make first" >&2; exit 1; }; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(addprefix $(BUILT)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	for page in $(PAGES); do \
+		install -D -m 644 man/$$page \
+			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; \
+	done
 
 test: packages lint
 	$(CARGO) build --profile $(PROFILE) --workspace --all-targets
@@ -37,9 +61,14 @@ packages:
 	fi
 
 # Nothing of it is installed, and nothing of it stays, but what is built.
-demo: PACKAGES = $(shell cat */packages 2>/dev/null)
+demo: PACKAGES = $(shell cat checkpassword/packages)
 demo: packages
 	$(CARGO) build --quiet --profile $(PROFILE) $(DEMO:%=--bin %)
-	@target/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep)
+	@$(CARGO_TARGET_DIR)/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep)
 
-.PHONY: all test lint packages demo
+bench:
+	@$(MAKE) --no-print-directory packages PACKAGES="$$(cat bench/peers)"
+	$(CARGO) build --release -p tlsserver -p tools -p bench
+	$(CARGO_TARGET_DIR)/release/bench
+
+.PHONY: all install test lint packages bench demo

@@ -84,6 +84,7 @@ impl<'a> Chain<'a> {
         chain.add_user()?;
         chain.make_certificate()?;
         fs::write(chain.path("exim.conf"), chain.exim_config())?;
+        fs::write(chain.path("mailrules"), "k*:*:Yes\n:recipient\nk*:*:Yes\n")?;
         fs::write(chain.path("dovecot.conf"), chain.dovecot_config())?;
         Ok(chain)
     }
@@ -134,7 +135,7 @@ impl<'a> Chain<'a> {
             "primary_hostname = mail.example.org\nspool_directory = {folder}/spool\n\
              log_file_path = {folder}/spool/%slog\nexim_user = {NOBODY}\nexim_group = {NOBODY}\n\
              trusted_users = {NOBODY}\nuntrusted_set_sender = *\ndeliver_drop_privilege\nhost_lookup =\n\
-             rfc1413_hosts =\ntls_advertise_hosts =\nkeep_environment =\nacl_smtp_rcpt = accept\n\
+             rfc1413_hosts =\nhosts_require_helo =\ntls_advertise_hosts =\nkeep_environment =\nacl_smtp_rcpt = accept\n\
              acl_smtp_data = accept\nbegin routers\nall:\n  driver = accept\n  transport = maildir\n\
              begin transports\nmaildir:\n  driver = appendfile\n  directory = {folder}/bob/Maildir\n  \
              maildir_format\n  user = {NOBODY}\n  group = {NOBODY}\n"
@@ -159,6 +160,12 @@ impl<'a> Chain<'a> {
         command
     }
 
+    /// Whether the service's first program runs as root.
+    #[must_use]
+    pub fn begins_as_root(&self) -> bool {
+        self.whose == As::Root
+    }
+
     fn drops_root(&self) -> bool {
         self.whose == As::Ordinary && is_root()
     }
@@ -173,6 +180,8 @@ impl<'a> Chain<'a> {
             .env("PATH", path)
             .env("QMAILHOME", self.path("home"))
             .env("LC_ALL", "C");
+        // smtpfront-echo takes mail from and for anybody, and drops it.
+        command.env("PLUGINS", "mailrules").env("MAILRULES", self.path("mailrules"));
         command.env("HOME", self.path("client")).current_dir(self.folder.path());
         command
     }

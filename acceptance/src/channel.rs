@@ -72,15 +72,18 @@ impl Channel {
     }
 }
 
-/// Sends one piece of `bytes` without blocking; says how many octets went.
+/// Sends one piece of `bytes` without blocking; says how many octets went, all of them if the
+/// other side is gone.
 ///
 /// # Errors
-/// When the other side is gone.
+/// On any other failure.
 pub fn send_piece(output: &OwnedFd, bytes: &[u8], at_most: usize) -> Result<usize> {
     let piece = bytes.split_at(bytes.len().min(PIECE).min(at_most)).0;
     match rustix::io::write(output, piece) {
         Ok(count) => Ok(count),
         Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        // As in life, what is sent to somebody who has left is lost; what comes back tells.
+        Err(Errno::PIPE | Errno::CONNRESET) => Ok(bytes.len()),
         Err(error) => bail!("sending: {error}"),
     }
 }

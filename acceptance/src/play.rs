@@ -289,6 +289,12 @@ impl Play {
             }
             Tls::ClosesControl => {
                 self.asked = false;
+                // Shut down first: a process that another test is just starting may hold a
+                // copy for a moment, and a mere close would then not be seen at once.
+                let control = self.channel(Whose::Control)?;
+                if let Some(output) = &control.output {
+                    rustix::net::shutdown(output, rustix::net::Shutdown::Both)?;
+                }
                 self.act(Whose::Control, &Act::Closes)
             }
             Tls::ControlEnds => self.expect_end(Whose::Control),

@@ -54,6 +54,11 @@ pub(crate) fn message(subject: &str) -> String {
     )
 }
 
+/// The message as swaks wants it: it ends the last line itself.
+pub(crate) fn for_swaks(message: &str) -> &[u8] {
+    message.strip_suffix("\r\n").unwrap_or(message).as_bytes()
+}
+
 /// The message as a mailbox file holds it.
 pub(crate) fn as_stored(message: &str) -> Vec<u8> {
     message.replace("\r\n", "\n").into_bytes()
@@ -63,6 +68,14 @@ pub(crate) fn as_stored(message: &str) -> Vec<u8> {
 pub(crate) fn body(stored: &[u8]) -> &[u8] {
     let at = stored.windows(2).position(|pair| pair == b"\n\n").map_or(stored.len(), |at| at + 2);
     stored.split_at(at).1
+}
+
+/// Fails unless `stored` has the message's body.
+pub(crate) fn ensure_body(stored: &[u8], message: &str) -> Result<()> {
+    let want = as_stored(message);
+    let (got, want) = (body(stored), body(&want));
+    ensure!(got == want, "stored {}\nwanted {}", got.escape_ascii(), want.escape_ascii());
+    Ok(())
 }
 
 /// Fails unless `text` holds `part`.

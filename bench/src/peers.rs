@@ -177,7 +177,9 @@ pub(crate) fn nginx(workshop: &Workshop) -> io::Result<Peer> {
 }
 
 /// In front of the sink; where that is, nginx asks by HTTP.
-pub(crate) fn nginx_sink(workshop: &Workshop, sink: u16) -> io::Result<Peer> {
+pub(crate) fn nginx_sink(workshop: &Workshop) -> io::Result<Vec<Peer>> {
+    let behind = bare_sink(workshop)?;
+    let sink = behind.port;
     let listening = TcpListener::bind("127.0.0.1:0")?;
     let auth = listening.local_addr()?.port();
     thread::spawn(move || {
@@ -191,7 +193,7 @@ pub(crate) fn nginx_sink(workshop: &Workshop, sink: u16) -> io::Result<Peer> {
             let _ = socket.write_all(answer.as_bytes());
         }
     });
-    start_nginx(workshop, "", auth)
+    Ok(vec![behind, start_nginx(workshop, "", auth)?])
 }
 
 pub(crate) fn dovecot(workshop: &Workshop) -> io::Result<Peer> {

@@ -7,6 +7,7 @@
 
 use proto::checkpassword_reader::RecordError;
 use proto::escape::Escaped;
+use proto::exit_code;
 use proto::passwd_file::EntryError;
 use proto::password_hash::HashError;
 use std::ffi::OsString;
@@ -73,8 +74,8 @@ pub(crate) enum Refusal {
 impl Failure {
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(..) => 1,
-            Self::Usage(..) | Self::NoRecord(_) | Self::BrokenRecord(_) => 2,
+            Self::Refused(..) => exit_code::FAILED,
+            Self::Usage(..) | Self::NoRecord(_) | Self::BrokenRecord(_) => exit_code::MISUSED,
             Self::UsersFile(..)
             | Self::Memory
             | Self::BrokenEntry(..)
@@ -82,7 +83,7 @@ impl Failure {
             | Self::UserDatabase(..)
             | Self::Identity(..)
             | Self::Home(..)
-            | Self::Exec(..) => 111,
+            | Self::Exec(..) => exit_code::TEMPORARY,
         }
     }
 

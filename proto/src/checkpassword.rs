@@ -1,6 +1,7 @@
 //! The checkpassword interface, as seen by the program that asks: what goes to
 //! descriptor 3, and what the exit code answers.
 
+use crate::exit_code::{CONTROLS, CRASHED, FAILED, MISUSED, TEMPORARY, TIMED_OUT};
 use crate::secret::Secret;
 
 /// The most that checkpassword reads, in octets, NULs included.
@@ -76,11 +77,11 @@ impl Outcome {
     #[must_use]
     pub const fn of(exit: Exit, logged_in: bool) -> Self {
         match exit {
-            Exit::Code(1 | 2) if !logged_in => Self::Refused,
-            Exit::Code(111) if !logged_in => Self::Temporary,
-            Exit::Code(16) => Self::TimedOut,
-            Exit::Code(17) | Exit::Signal => Self::Crashed,
-            Exit::Code(18) => Self::Controls,
+            Exit::Code(FAILED | MISUSED) if !logged_in => Self::Refused,
+            Exit::Code(TEMPORARY) if !logged_in => Self::Temporary,
+            Exit::Code(TIMED_OUT) => Self::TimedOut,
+            Exit::Code(CRASHED) | Exit::Signal => Self::Crashed,
+            Exit::Code(CONTROLS) => Self::Controls,
             Exit::Code(code) => Self::Completed(code),
         }
     }

@@ -9,11 +9,12 @@ pub mod fixsmtpio;
 mod qmail;
 mod tls;
 
+use proto::exit_code;
 use std::process::ExitCode;
 
 /// One line on standard error, `PROGRAM: TEXT`, and the exit code 1 that all four
 /// programs share for what is wrong with their call or their machine.
 fn fail(program: &str, text: std::fmt::Arguments<'_>) -> ExitCode {
     unix::log::line(format_args!("{program}: "), text);
-    ExitCode::from(1)
+    ExitCode::from(exit_code::FAILED)
 }

@@ -5,16 +5,16 @@ use acceptance::chain::{Chain, is_root};
 use acceptance::stage::NOBODY;
 use anyhow::{Context, Result, ensure};
 
-use crate::chains::fetching::curl_command;
-use crate::{Commands, Test, as_stored, body, holds, message};
+use crate::chains::fetching::{dovecot_command, ensure_fetched, poplib_fetches};
+use crate::{Commands, Test, ensure_body, for_swaks, holds, message};
 
 pub(crate) const TESTS: &[Test] = &[
     (
-        "round trip by swaks, Exim, pop3front-maildir, curl",
-        &["swaks", "exim4", "pop3front-maildir", "curl"],
+        "round trip by swaks, Exim, pop3front-maildir, poplib",
+        &["swaks", "exim4", "pop3front-maildir", "python3"],
         mailfront,
     ),
-    ("round trip by swaks, Exim, Dovecot, curl", &["swaks", "exim4", "pop3", "curl"], dovecot),
+    ("round trip by swaks, Exim, Dovecot, poplib", &["swaks", "exim4", "pop3", "python3"], dovecot),
 ];
 
 fn mailfront(chain: &Chain<'_>) -> Result<()> {
@@ -22,7 +22,7 @@ fn mailfront(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn dovecot(chain: &Chain<'_>) -> Result<()> {
-    round_trip(chain, &["/usr/lib/dovecot/pop3", "-c", &chain.name("dovecot.conf")])
+    round_trip(chain, &["sh", "-c", &dovecot_command(chain)])
 }
 
 fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
@@ -43,29 +43,17 @@ fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
     ];
     let login = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
     let mail = ["--from", "bob@example.org", "--to", "bob@example.org", "--data", "-"];
-    chain.succeeds(&[&usual[..], &login[..], &mail[..]].concat(), message("round").as_bytes())?;
+    chain.succeeds(&[&usual[..], &login[..], &mail[..]].concat(), for_swaks(&message("round")))?;
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")?;
 
     let mut mailbox = chain.mailbox()?;
     ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
     let (stored, owner) = mailbox.pop().context("no message")?;
-    ensure!(
-        body(&stored) == body(&as_stored(&message("round"))),
-        "stored {}",
-        stored.escape_ascii()
-    );
+    ensure_body(&stored, &message("round"))?;
     ensure!(!is_root() || owner == NOBODY, "delivered as user {owner}");
 
     let fetching = chain.tls_server("!", &commands.login("pop3", pop3))?;
-    let command = curl_command(chain, fetching.port, "pass word");
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
-    let fetched = chain.succeeds(&command, b"")?;
-    let fetched = String::from_utf8(fetched)?.replace("\r\n", "\n").into_bytes();
-    ensure!(
-        fetched == stored,
-        "fetched {}\nstored {}",
-        fetched.escape_ascii(),
-        stored.escape_ascii()
-    );
-    Ok(())
+    let fetched = poplib_fetches(chain, fetching.port, true)?;
+    let stored = String::from_utf8(stored)?.replace('\n', "\r\n");
+    ensure_fetched(&fetched, stored.as_bytes())
 }

@@ -28,8 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("smtplib logs in twice", &["python3", "smtpfront-echo"], smtplib_second_login),
 ];
 
-/// A server that takes mail from and for anybody, and drops it.
-const ECHO: &[&str] = &["fixsmtpio", "env", "RELAYCLIENT=", "smtpfront-echo"];
+const ECHO: &[&str] = &["fixsmtpio", "smtpfront-echo"];
 
 fn submission(chain: &Chain<'_>) -> Result<Server> {
     chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))

@@ -4,18 +4,22 @@
 use proto::ucspi_tls_server::Encoder;
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 
+/// What is ever said: the only names that a program can get from an engine.
+pub const NAMES: [&str; 3] = ["SSL_PROTOCOL", "SSL_CIPHER", "SSL_TLS_SNI_SERVERNAME"];
+
 /// The report about a connection whose handshake is done.
 #[must_use]
 pub(super) fn report(connection: &ServerConnection) -> Vec<u8> {
+    let [protocol_name, cipher_name, server_name] = NAMES;
     let mut report = Encoder::default();
     if let Some(version) = connection.protocol_version() {
-        report.push("SSL_PROTOCOL", protocol(version).as_bytes());
+        report.push(protocol_name, protocol(version).as_bytes());
     }
     if let Some(suite) = connection.negotiated_cipher_suite() {
-        report.push("SSL_CIPHER", cipher(suite.suite()).as_bytes());
+        report.push(cipher_name, cipher(suite.suite()).as_bytes());
     }
     if let Some(name) = connection.server_name() {
-        report.push("SSL_TLS_SNI_SERVERNAME", name.as_bytes());
+        report.push(server_name, name.as_bytes());
     }
     report.finish()
 }

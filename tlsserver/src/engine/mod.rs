@@ -12,6 +12,7 @@ mod tickets;
 mod tls;
 mod wide_reads;
 
+pub use facts::NAMES as FACT_NAMES;
 pub use tickets::TURN as TICKET_TURN;
 
 use rustls::ServerConfig;

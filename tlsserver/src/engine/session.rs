@@ -121,5 +121,8 @@ fn unix_stream(descriptor: OwnedFd) -> Result<UnixStream, String> {
 /// client's socket that is only right once the program has given it up.
 pub(super) fn unblock(descriptor: impl AsFd) -> io::Result<()> {
     let flags = fcntl_getfl(&descriptor)?;
-    Ok(fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?)
+    if !flags.contains(OFlags::NONBLOCK) {
+        fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! One thread, one loop, a handful of descriptors to wait on however many
 //! connections there are: of a connection it keeps only a row in a table.
 
+mod begin;
 mod connections;
 mod program;
 mod proxy;

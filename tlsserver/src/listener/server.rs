@@ -1,30 +1,22 @@
-//! The listener's loop: what has happened, and what is done about it.
+//! The listener's loop: what has happened, and what is done about it. How a
+//! connection begins is in `begin`.
 
-use proto::ucspi_rules;
-use proto::ucspi_tls::{Decoder, Progress as Report};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{WaitOptions, WaitStatus, wait};
-use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use unix::signals::{Event, Signals};
 
 use super::connections::{Connections, EngineId};
+use super::kill;
 use super::program::{Peer, Program};
-use super::proxy::{Pending, Progress};
-use super::sockets::{self, Accepted, Listening, accept};
+use super::proxy::Pending;
+use super::sockets::{self, Listening};
 use super::workers::{Reading, Worker, Workers};
-use super::{kill, rules};
-use crate::environment::Variables;
 use crate::log::Log;
-use crate::messages::{ConnectionId, FromEngine, ToEngine};
+use crate::messages::{ConnectionId, FromEngine};
 use crate::options::Mode;
-
-/// How long nothing is accepted after descriptors ran out.
-const EXHAUSTED: Duration = Duration::from_millis(200);
 
 /// Who may connect, and how it begins.
 #[derive(Debug)]
@@ -37,22 +29,22 @@ pub(super) struct Policy {
 
 /// All that the listener holds.
 pub(super) struct Server {
-    log: Log,
-    signals: Signals,
+    pub(super) log: Log,
+    pub(super) signals: Signals,
     /// Empty once nothing new is taken.
-    listening: Vec<Listening>,
-    program: Program,
-    workers: Workers,
-    policy: Policy,
-    connections: Connections<Peer>,
+    pub(super) listening: Vec<Listening>,
+    pub(super) program: Program,
+    pub(super) workers: Workers,
+    pub(super) policy: Policy,
+    pub(super) connections: Connections<Peer>,
     /// Connections whose PROXY header has not all arrived.
-    pending: Vec<Pending>,
-    accept_again: Option<Instant>,
+    pub(super) pending: Vec<Pending>,
+    pub(super) accept_again: Option<Instant>,
     /// That descriptors have run out has been said, and is still so.
-    exhausted: bool,
-    ending: bool,
+    pub(super) exhausted: bool,
+    pub(super) ending: bool,
     /// The count in the last status line.
-    said: Option<usize>,
+    pub(super) said: Option<usize>,
 }
 
 /// What is ready.
@@ -163,7 +155,7 @@ impl Server {
         Ok(sources.filter_map(|((source, _), happened)| happened.then_some(source)).collect())
     }
 
-    fn may_accept(&self) -> bool {
+    pub(super) fn may_accept(&self) -> bool {
         let taken = self.connections.count() + self.pending.len();
         taken < self.connections.limit() && self.accept_again.is_none() && self.workers.serving()
     }
@@ -171,7 +163,7 @@ impl Server {
     fn handle(&mut self, happened: Ready, starting: bool) -> Result<(), String> {
         match happened {
             Ready::Signals => self.take_signals(starting)?,
-            Ready::Listening(at) => self.accept(at),
+            Ready::Listening(at) => self.accept_some(at),
             Ready::Pending(at) => self.advance_header(at),
             Ready::Worker(Worker::Engine(id)) => {
                 if let Some(message) = self.workers.hear(id) {
@@ -223,7 +215,7 @@ impl Server {
     fn stop_listening(&mut self) {
         for at in 0..self.listening.len() {
             if self.listening.get(at).is_some_and(sockets::close_queue) {
-                self.accept(at);
+                while self.accept_one(at) {}
             }
         }
         self.listening.clear();
@@ -263,119 +255,6 @@ impl Server {
         self.status();
     }
 
-    fn accept(&mut self, at: usize) {
-        while self.may_accept() {
-            let Some(listening) = self.listening.get(at) else { return };
-            match accept(listening) {
-                Ok(None) => return,
-                Ok(Some(accepted)) if self.policy.proxy_protocol => {
-                    self.pending.push(Pending::new(accepted, Instant::now()));
-                }
-                Ok(Some(accepted)) => self.begin(accepted),
-                Err(reason) => {
-                    if !std::mem::replace(&mut self.exhausted, true) {
-                        self.log.error(format_args!("unable to accept: {reason}"));
-                    }
-                    self.accept_again = Some(Instant::now() + EXHAUSTED);
-                    return;
-                }
-            }
-            self.exhausted = false;
-        }
-    }
-
-    fn advance_header(&mut self, at: usize) {
-        let Some(pending) = self.pending.get_mut(at) else { return };
-        let progress = pending.advance();
-        if progress == Progress::NeedInput {
-            return;
-        }
-        let accepted = self.pending.remove(at).accepted;
-        match progress {
-            Progress::Done(remote, local) => self.begin(Accepted { remote, local, ..accepted }),
-            Progress::Refused(why) => self.refuse(accepted.remote.ip(), &format!("PROXY: {why}")),
-            Progress::Nothing | Progress::NeedInput => {}
-        }
-    }
-
-    fn drop_late_headers(&mut self, now: Instant) {
-        let (log, late) = (self.log, |one: &Pending| now >= one.deadline);
-        for one in self.pending.iter().filter(|one| late(one)) {
-            log.error(format_args!(
-                "deny from {}: PROXY: no header in time",
-                one.accepted.remote.ip()
-            ));
-        }
-        self.pending.retain(|one| !late(one));
-    }
-
-    /// Begins a connection whose addresses are known.
-    fn begin(&mut self, accepted: Accepted) {
-        let peer = accepted.remote.ip();
-        let added = match self.rules_about(peer) {
-            Ok(added) => added,
-            Err(why) => return self.refuse(peer, &why),
-        };
-        let Ok(id) = self.connections.admit(peer) else {
-            return self.refuse(peer, "too many connections from there");
-        };
-        let Accepted { socket, remote, local } = accepted;
-        let peer = Peer { remote, local, added };
-        let begun = match self.policy.mode {
-            Mode::Delayed => self.begin_delayed(id, &peer, &socket),
-            Mode::Immediate => self.begin_immediate(id, peer, &socket),
-        };
-        if let Err(why) = begun {
-            self.fault(id, &why);
-            self.connections.closed(id);
-        }
-        self.status();
-    }
-
-    fn rules_about(&self, peer: IpAddr) -> Result<ucspi_rules::Variables, String> {
-        let Some(file) = &self.policy.rules else { return Ok(Vec::new()) };
-        match rules::look_up(file, peer) {
-            Ok(found) if found.refuse => Err("by the rules".into()),
-            Ok(found) => Ok(found.environment),
-            Err(reason)
-                if self.policy.missing_rules_allow
-                    && reason.kind() == std::io::ErrorKind::NotFound =>
-            {
-                Ok(Vec::new())
-            }
-            Err(reason) => Err(format!("rules: {}: {reason}", file.display())),
-        }
-    }
-
-    fn begin_delayed(
-        &mut self,
-        id: ConnectionId,
-        peer: &Peer,
-        socket: &OwnedFd,
-    ) -> Result<(), String> {
-        let started = self.program.start_delayed(peer, socket);
-        let running = started.map_err(|reason| self.cannot_run(&reason))?;
-        self.started(id, peer.remote, running.pid);
-        let [control, input, output] = &running.ends;
-        let descriptors = [socket.as_fd(), control.as_fd(), input.as_fd(), output.as_fd()];
-        let engine = self.workers.hand_over(&ToEngine::Delayed(id), &descriptors);
-        let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
-        self.connections.handed_over(id, engine, None);
-        Ok(())
-    }
-
-    fn begin_immediate(
-        &mut self,
-        id: ConnectionId,
-        peer: Peer,
-        socket: &OwnedFd,
-    ) -> Result<(), String> {
-        let engine = self.workers.hand_over(&ToEngine::Immediate(id), &[socket.as_fd()]);
-        let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
-        self.connections.handed_over(id, engine, Some(peer));
-        Ok(())
-    }
-
     fn heard(&mut self, engine: EngineId, message: FromEngine) {
         match message {
             FromEngine::Ready => {}
@@ -396,38 +275,8 @@ impl Server {
         }
     }
 
-    /// The handshake of an immediate connection is done: now it gets its program.
-    /// If it cannot have one, the engine's ends that are dropped here tell it so.
-    fn start_secured(&mut self, engine: EngineId, id: ConnectionId, peer: &Peer, facts: &[u8]) {
-        let told = match self.program.start_secured(peer, variables(facts)) {
-            Ok(running) => {
-                self.started(id, peer.remote, running.pid);
-                let [input, output] = &running.ends;
-                let descriptors = [input.as_fd(), output.as_fd()];
-                self.workers.tell(engine, &ToEngine::Program(id), &descriptors)
-            }
-            Err(reason) => {
-                let why = self.cannot_run(&reason);
-                self.fault(id, &why);
-                self.workers.tell(engine, &ToEngine::Program(id), &[])
-            }
-        };
-        if let Err(reason) = told {
-            self.fault(id, &format!("engine: {reason}"));
-        }
-    }
-
-    fn started(&mut self, id: ConnectionId, remote: SocketAddr, pid: u32) {
-        self.connections.started(id, pid);
-        self.log.status(format_args!("pid {pid} from {}", remote.ip()));
-    }
-
-    fn cannot_run(&self, reason: &std::io::Error) -> String {
-        format!("unable to run {}: {reason}", self.program.path().display())
-    }
-
     /// Says what went wrong with one connection.
-    fn fault(&self, id: ConnectionId, why: &str) {
+    pub(super) fn fault(&self, id: ConnectionId, why: &str) {
         let Some(connection) = self.connections.get(id) else { return };
         let peer = connection.peer;
         match connection.pid {
@@ -436,29 +285,13 @@ impl Server {
         }
     }
 
-    fn refuse(&self, peer: IpAddr, why: &str) {
-        self.log.error(format_args!("deny from {peer}: {why}"));
-    }
-
     /// Says how many there are, when that has changed.
-    fn status(&mut self) {
+    pub(super) fn status(&mut self) {
         let (count, limit) = (self.connections.count(), self.connections.limit());
         if self.said.replace(count) != Some(count) {
             self.log.status(format_args!("status: {count}/{limit}"));
         }
     }
-}
-
-/// An engine's report as variables. It is read as a program would read it: an
-/// engine that was taken over can name nothing but facts.
-fn variables(facts: &[u8]) -> Variables {
-    let mut decoder = Decoder::default();
-    if decoder.push(facts) != Report::Done {
-        return Variables::new();
-    }
-    let facts = decoder.into_facts().into_iter();
-    let text = OsString::from_vec;
-    facts.filter_map(|fact| Some((text(fact.name), text(fact.value?)))).collect()
 }
 
 fn in_words(status: WaitStatus) -> String {

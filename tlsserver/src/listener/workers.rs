@@ -241,12 +241,14 @@ impl Workers {
         message: &ToEngine,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<EngineId> {
-        let current = self.engines.iter_mut().filter(|engine| !engine.retired);
-        let engine = current.min_by_key(|engine| engine.connections);
+        let engine = self.current().min_by_key(|engine| engine.connections);
         let engine = engine.ok_or_else(|| io::Error::other("there is no engine"))?;
         let id = engine.id;
-        engine.connections += 1;
-        self.tell(id, message, descriptors).map(|()| id)
+        self.tell(id, message, descriptors)?;
+        if let Some(engine) = self.engine(id) {
+            engine.connections += 1;
+        }
+        Ok(id)
     }
 
     /// Says something to one engine. One that does not take it in time is stuck,
@@ -269,9 +271,14 @@ impl Workers {
 
     /// A connection of the engine's has ended.
     pub(super) fn released(&mut self, id: EngineId) {
-        if let Some(engine) = self.engines.iter_mut().find(|engine| engine.id == id) {
+        if let Some(engine) = self.engine(id) {
             engine.connections = engine.connections.saturating_sub(1);
+            engine.end_if_done();
         }
+    }
+
+    fn engine(&mut self, id: EngineId) -> Option<&mut Engine> {
+        self.engines.iter_mut().find(|engine| engine.id == id)
     }
 
     /// Takes one message of an engine; none at its end or when it makes no sense.
@@ -349,8 +356,7 @@ impl Workers {
     fn retire_engines(&mut self) {
         for engine in self.engines.iter_mut().filter(|engine| !engine.retired) {
             engine.retired = true;
-            // Its reports can still be heard.
-            let _ = shutdown(&engine.control, Shutdown::Write);
+            engine.end_if_done();
         }
     }
 
@@ -372,6 +378,15 @@ impl Workers {
 impl Engine {
     fn say(&self, message: &ToEngine, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         send(&self.control, &message.encode(), descriptors)
+    }
+
+    /// A retired engine ends when it reads an end. Not before its last connection
+    /// has ended: one in its handshake still waits for its program.
+    fn end_if_done(&self) {
+        if self.retired && self.connections == 0 {
+            // What it reports can still be heard.
+            let _ = shutdown(&self.control, Shutdown::Write);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::thread;
 use crate::harness::client::{
     after_line, begin, clear_rest, config, connect, finish_sending, plain, rest, secure,
 };
-use crate::harness::{Server, Setup, certificate, first_certificate, skipped_without};
+use crate::harness::{Server, Setup, certificate, first_certificate, is_root, skipped_without};
 
 fn lines_about_connections(server: &Server) -> Vec<String> {
     let lines = server.log.lines().into_iter();
@@ -108,6 +108,24 @@ fn rules_of_tcprules_hold_from_one_connection_to_the_next() {
     fs::remove_file(server.file("rules.cdb")).unwrap();
     assert!(secure(plain(&server), Arc::new(config(&server)), "localhost").is_err());
     server.log.wait_for(&["deny from 127.0.0.1: rules: ", "No such file"]);
+}
+
+#[test]
+fn the_options_of_deployed_run_scripts_are_served() {
+    if skipped_without("tcprules") {
+        return;
+    }
+    let identity = if is_root() { "-u 4713 -g 4714" } else { "" };
+    let setup = Setup::delayed(&["env"]);
+    let compiled = rules(&setup, ":allow,A=\"from the rules\"\n");
+    let server = setup.option(&format!("-e -vRl0 -x {compiled} -c 40 {identity}")).start();
+    let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+    for line in ["SSL_PROTOCOL=TLSv1.3", "TCPLOCALHOST=0", "A=from the rules"] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+    let server = Setup::new(&["env"]).option("-e -vRl0").start();
+    let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+    assert!(text.contains("SSL_PROTOCOL=TLSv1.3\n"), "{text}");
 }
 
 #[test]
@@ -223,6 +241,27 @@ fn new_certificates_are_for_new_connections() {
     drop(old);
     server.idle();
     server.wait_until_held(&before);
+}
+
+#[test]
+fn a_handshake_that_has_begun_is_finished_with_the_old_certificates() {
+    for setup in [Setup::new(&["cat"]), Setup::delayed(&["cat"])] {
+        let server = setup.start();
+        let before = server.held();
+        let begun = begin(&server);
+        server.log.wait_for(&["status: 1/40"]);
+        certificate("localhost").write(server.directory.path(), "server");
+        server.signal(Signal::HUP);
+        server.log.wait_for(&["certificates read again"]);
+        let mut tls = secure(begun, Arc::new(config(&server)), "localhost").unwrap();
+        tls.write_all(b"x").unwrap();
+        tls.read_exact(&mut [0]).unwrap();
+        finish_sending(&mut tls);
+        assert_eq!(rest(&mut tls), b"");
+        drop(tls);
+        server.idle();
+        server.wait_until_held(&before);
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod settings;
 use crate::fail;
 use crate::tls::Offer;
 use proto::checkpassword::{Outcome, Record};
+use proto::exit_code;
 use proto::login::reply::Refusal;
 use proto::login::{Attempt, Login, Step};
 use report::Report;
@@ -50,7 +51,7 @@ pub fn main() -> ExitCode {
         Err(unreadable) => {
             report.line(format_args!("unable to read controls: {unreadable}"));
             let _ = client::write(&Refusal::Controls.line(usage.face), LAST_WORDS);
-            ExitCode::from(1)
+            ExitCode::from(exit_code::FAILED)
         }
     }
 }
@@ -79,7 +80,7 @@ impl Session {
             match self.login.step() {
                 Step::Send(reply) => {
                     if client::write(reply, self.limits.each).is_err() {
-                        return 1;
+                        return exit_code::FAILED;
                     }
                 }
                 Step::NeedInput => self.read(),
@@ -87,7 +88,7 @@ impl Session {
                 Step::StartTls => {
                     if let Err(reason) = self.start_tls() {
                         self.report.line(format_args!("unable to start TLS: {}", Reason(&reason)));
-                        return 1;
+                        return exit_code::FAILED;
                     }
                 }
                 Step::Login(attempt) => {

@@ -11,6 +11,7 @@ mod transcript;
 use crate::fail;
 use crate::tls::Offer;
 use proto::escape::Escaped;
+use proto::exit_code;
 use proto::relay::Relay;
 use proto::relay::rules::RuleError;
 use pump::{Pump, Stop};
@@ -24,13 +25,6 @@ use unix::piped::Piped;
 use unix::process::Program;
 
 const NAME: &str = "fixsmtpio";
-
-/// Exit code: the rules are unusable.
-const UNPARSABLE: u8 = 18;
-/// Exit code: the client did nothing for too long.
-const TIMED_OUT: u8 = 16;
-/// Exit code: a signal ended the server, and no rule had another opinion.
-const CRASHED: u8 = 17;
 
 /// Runs the program.
 #[must_use]
@@ -77,7 +71,7 @@ impl Session {
                     }
                 }
                 Ok(Stop::End(code)) => return self.finish(code),
-                Ok(Stop::TimedOut) => return self.finish(Some(TIMED_OUT)),
+                Ok(Stop::TimedOut) => return self.finish(Some(exit_code::TIMED_OUT)),
                 Err(reason) => {
                     return fail(NAME, format_args!("unable to relay: {}", Reason(&reason)));
                 }
@@ -111,7 +105,7 @@ impl Session {
             (Some(code), _) | (None, Ok(Some(code))) => ExitCode::from(code),
             (None, Ok(None)) => {
                 fail(NAME, format_args!("aack, child crashed"));
-                ExitCode::from(CRASHED)
+                ExitCode::from(exit_code::CRASHED)
             }
             (None, Err(reason)) => {
                 fail(NAME, format_args!("unable to wait for child: {}", Reason(&reason)))
@@ -128,7 +122,7 @@ fn refuse(wrong: &Wrong) -> ExitCode {
         Wrong::Rules(RuleError { line, fault }) => {
             fail(NAME, format_args!("control/fixsmtpio:{line}: {fault}"));
             fail(NAME, format_args!("unable to parse control/fixsmtpio"));
-            ExitCode::from(UNPARSABLE)
+            ExitCode::from(exit_code::CONTROLS)
         }
         Wrong::BareNewline(value) => {
             let value = Escaped(value);

@@ -42,6 +42,8 @@ pub(super) fn read(environment: &mut Environment, offer: &Offer) -> Result<(Sett
     let seconds = qmail::timeout_for_input("timeoutsmtpd")?.saturating_add(GRACE);
     let bare_newline = bare_newline(environment)?;
     let logged_in = environment.has(USER);
+    // Inherited, it proves nothing.
+    environment.take(TLS_IS_ON);
     if offer.level == Tls::On && !logged_in {
         environment.set(TLS_IS_ON.as_bytes(), Some(b"1"));
     }

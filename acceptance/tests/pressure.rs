@@ -1,0 +1,209 @@
+//! What no transcript can show: who waits, who sleeps, and how much memory it takes.
+
+#![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+
+use acceptance::programs::{Programs, public_folder};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tempfile::TempDir;
+
+/// A program under test between two pipes, with control files of its own.
+struct Running {
+    child: Child,
+    programs: Programs,
+    home: TempDir,
+}
+
+impl Running {
+    fn start(control: &[(&str, &str)], command: &[&str]) -> Self {
+        let programs =
+            Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
+        let home = public_folder().expect("a folder");
+        fs::create_dir(home.path().join("control")).expect("control");
+        for (name, text) in [
+            ("me", "mail.example.org\n"),
+            ("smtpcapabilities", "8BITMIME\n"),
+            ("pop3capabilities", ""),
+        ]
+        .iter()
+        .chain(control)
+        {
+            fs::write(home.path().join("control").join(name), text).expect("a control file");
+        }
+        let child = Command::new(programs.folder().join(command[0]))
+            .args(&command[1..])
+            .env("QMAILHOME", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        Self { child, programs, home }
+    }
+
+    fn ends(&mut self) -> (ChildStdin, BufReader<ChildStdout>) {
+        let output = BufReader::new(self.child.stdout.take().expect("output"));
+        (self.child.stdin.take().expect("input"), output)
+    }
+
+    /// The state letter of the process: `S` while it sleeps.
+    fn state(&self) -> char {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
+        stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).expect("a state")
+    }
+
+    /// The most memory that the process ever had, in KiB.
+    fn peak(&self) -> u64 {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+        line.trim_end_matches("kB").trim().parse().expect("a number")
+    }
+
+    /// Waits until the process sleeps: it has done all that it can for now.
+    fn settles(&self) {
+        while self.state() != 'S' {
+            thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+        assert!(self.programs.folder().exists() && self.home.path().exists());
+    }
+}
+
+fn line(output: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    output.read_line(&mut line).expect("a line");
+    line
+}
+
+/// A server that answers every line, slowly read from and read slowly.
+const TALKATIVE: &str =
+    r#"printf '220 local\r\n'; while IFS= read -r line; do printf '250 %01000d\r\n' 0; done"#;
+
+#[test]
+fn d11_half_a_line_lets_it_sleep() {
+    let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", TALKATIVE]);
+    let (mut input, mut output) = running.ends();
+    assert_eq!(line(&mut output), "220 local\r\n");
+    input.write_all(b"EHLO half").expect("half a line");
+    // A program that spins is never seen asleep; the test would not end.
+    for _ in 0..1000 {
+        running.settles();
+    }
+    input.write_all(b" a line\r\n").expect("the rest");
+    assert!(line(&mut output).starts_with("250 0"));
+}
+
+#[test]
+fn d16_requests_and_replies_both_ways_at_once() {
+    let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", TALKATIVE]);
+    let (mut input, mut output) = running.ends();
+    assert_eq!(line(&mut output), "220 local\r\n");
+    let count = 3000;
+    let writer = thread::spawn(move || {
+        for _ in 0..count {
+            input
+                .write_all(format!("NOOP {}\r\n", "x".repeat(1000)).as_bytes())
+                .expect("a request");
+        }
+        input
+    });
+    for _ in 0..count {
+        assert_eq!(line(&mut output).len(), 1006);
+    }
+    drop(writer.join().expect("the writer"));
+    assert!(running.child.wait().expect("ends").success());
+}
+
+#[test]
+fn d16_a_client_that_does_not_read_makes_the_server_wait() {
+    let flood = r"printf '220 local\r\n'; yes '250 0123456789012345678901234567890123456789' | head -c 40000000";
+    let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", flood]);
+    let (input, mut output) = running.ends();
+    assert_eq!(line(&mut output), "220 local\r\n");
+    // Our pipe is full and it sleeps: all is waiting for us.
+    for _ in 0..1000 {
+        running.settles();
+    }
+    let peak = running.peak();
+    assert!(peak < 16 * 1024, "it took {peak} KiB");
+    let mut rest = Vec::new();
+    output.read_to_end(&mut rest).expect("the rest");
+    assert!(rest.len() > 39_000_000, "only {} octets came", rest.len());
+    drop(input);
+}
+
+#[test]
+fn d16_a_server_that_does_not_read_makes_the_client_wait() {
+    let deaf = r"printf '220 local\r\n'; read data; printf '354 go\r\n'; exec sleep 30";
+    let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", deaf]);
+    let (mut input, mut output) = running.ends();
+    assert_eq!(line(&mut output), "220 local\r\n");
+    input.write_all(b"DATA\r\n").expect("DATA");
+    assert_eq!(line(&mut output), "354 go\r\n");
+    let mut sent = 0;
+    while writable(&input) {
+        sent += input.write(&[b'x'; 4096]).expect("data");
+        assert!(sent < 16 << 20, "it takes without end");
+        if !writable(&input) {
+            running.settles();
+        }
+    }
+    let peak = running.peak();
+    assert!(peak < 16 * 1024, "it took {peak} KiB");
+}
+
+fn writable(input: &ChildStdin) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(input.as_fd(), PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).expect("poll") > 0
+}
+
+#[test]
+fn d32_a_client_that_keeps_talking_is_bounded_too() {
+    let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
+    let mut running = Running::start(&control, &["authup", "smtp", "false"]);
+    let (mut input, mut output) = running.ends();
+    assert_eq!(line(&mut output), "220 mail.example.org ESMTP\r\n");
+    // A command after each answer; the end comes all the same.
+    loop {
+        let _may_have_ended = input.write_all(b"NOOP\r\n");
+        let said = line(&mut output);
+        if said != "250 ok\r\n" {
+            assert_eq!(said, "451 authup timeout (#4.4.2)\r\n");
+            break;
+        }
+    }
+    assert_eq!(running.child.wait().expect("ends").code(), Some(1));
+}
+
+#[test]
+fn d32_a_client_that_drips_is_bounded_too() {
+    let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
+    let mut running = Running::start(&control, &["authup", "pop3", "false"]);
+    let (mut input, mut output) = running.ends();
+    let greeting = line(&mut output);
+    assert!(greeting.starts_with("+OK <"), "{greeting}");
+    // Octets of one line that never ends, each when the one before was taken.
+    let dripping = thread::spawn(move || {
+        while input.write_all(b"x").is_ok() {
+            thread::yield_now();
+        }
+    });
+    let mut said = String::new();
+    output.read_to_string(&mut said).expect("what it says");
+    assert!(said.ends_with("-ERR authup timeout\r\n"), "{said:?}");
+    assert_eq!(running.child.wait().expect("ends").code(), Some(1));
+    dripping.join().expect("the writer");
+}

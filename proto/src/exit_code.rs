@@ -1,0 +1,18 @@
+//! Exit codes: what our programs say by their ends, to one another and to whoever
+//! runs them. They are an interface: the numbers stay.
+//!
+//! Each program's manual page lists those that it names.
+
+/// What was asked for cannot be, or is not allowed: wrong usage, a refused login, a
+/// failure of our own.
+pub const FAILED: u8 = 1;
+/// checkpassword was called wrongly.
+pub const MISUSED: u8 = 2;
+/// The client did nothing for too long.
+pub const TIMED_OUT: u8 = 16;
+/// A signal ended the program behind.
+pub const CRASHED: u8 = 17;
+/// The control files cannot be used.
+pub const CONTROLS: u8 = 18;
+/// Trouble that may pass.
+pub const TEMPORARY: u8 = 111;

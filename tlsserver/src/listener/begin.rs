@@ -1,0 +1,221 @@
+//! How a connection begins: accepted, its PROXY header read, found to be allowed,
+//! and handed to a program and an engine.
+
+use proto::ucspi_rules;
+use proto::ucspi_tls::{Decoder, Progress as Report};
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, Instant};
+
+use super::connections::EngineId;
+use super::program::Peer;
+use super::proxy::{Pending, Progress};
+use super::rules;
+use super::server::Server;
+use super::sockets::{Accepted, accept};
+use crate::engine::FACT_NAMES;
+use crate::environment::Variables;
+use crate::messages::{ConnectionId, ToEngine};
+use crate::options::Mode;
+
+/// How long nothing is accepted after descriptors ran out.
+const EXHAUSTED: Duration = Duration::from_millis(200);
+
+/// Connections accepted before anything else is looked at again.
+const AT_ONCE: usize = 16;
+
+impl Server {
+    /// Takes some of the connections that wait, but not so many at once that a flood
+    /// of them would keep all else waiting.
+    pub(super) fn accept_some(&mut self, at: usize) {
+        for _ in 0..AT_ONCE {
+            if !self.accept_one(at) {
+                return;
+            }
+        }
+    }
+
+    /// Takes one, if there is one and it may be taken; says whether it did.
+    pub(super) fn accept_one(&mut self, at: usize) -> bool {
+        let listening = self.listening.get(at).filter(|_| self.may_accept());
+        let Some(listening) = listening else { return false };
+        match accept(listening) {
+            Ok(None) => return false,
+            Ok(Some(accepted)) if self.policy.proxy_protocol => {
+                self.pending.push(Pending::new(accepted, Instant::now()));
+            }
+            Ok(Some(accepted)) => self.begin(accepted),
+            Err(reason) => {
+                if !std::mem::replace(&mut self.exhausted, true) {
+                    self.log.error(format_args!("unable to accept: {reason}"));
+                }
+                self.accept_again = Some(Instant::now() + EXHAUSTED);
+                return false;
+            }
+        }
+        self.exhausted = false;
+        true
+    }
+
+    pub(super) fn advance_header(&mut self, at: usize) {
+        let Some(pending) = self.pending.get_mut(at) else { return };
+        let progress = pending.advance();
+        if progress == Progress::NeedInput {
+            return;
+        }
+        let accepted = self.pending.remove(at).accepted;
+        match progress {
+            Progress::Done(remote, local) => self.begin(Accepted { remote, local, ..accepted }),
+            Progress::Refused(why) => self.refuse(accepted.remote.ip(), &format!("PROXY: {why}")),
+            Progress::Nothing | Progress::NeedInput => {}
+        }
+    }
+
+    pub(super) fn drop_late_headers(&mut self, now: Instant) {
+        let (log, late) = (self.log, |one: &Pending| now >= one.deadline);
+        for one in self.pending.iter().filter(|one| late(one)) {
+            log.error(format_args!(
+                "deny from {}: PROXY: no header in time",
+                one.accepted.remote.ip()
+            ));
+        }
+        self.pending.retain(|one| !late(one));
+    }
+
+    /// Begins a connection whose addresses are known.
+    fn begin(&mut self, accepted: Accepted) {
+        let peer = accepted.remote.ip();
+        let added = match self.rules_about(peer) {
+            Ok(added) => added,
+            Err(why) => return self.refuse(peer, &why),
+        };
+        let Ok(id) = self.connections.admit(peer) else {
+            return self.refuse(peer, "too many connections from there");
+        };
+        let Accepted { socket, remote, local } = accepted;
+        let peer = Peer { remote, local, added };
+        let begun = match self.policy.mode {
+            Mode::Delayed => self.begin_delayed(id, &peer, &socket),
+            Mode::Immediate => self.begin_immediate(id, peer, &socket),
+        };
+        if let Err(why) = begun {
+            self.fault(id, &why);
+            self.connections.closed(id);
+        }
+        self.status();
+    }
+
+    fn rules_about(&self, peer: IpAddr) -> Result<ucspi_rules::Variables, String> {
+        let Some(file) = &self.policy.rules else { return Ok(Vec::new()) };
+        match rules::look_up(file, peer) {
+            Ok(found) if found.refuse => Err("by the rules".into()),
+            Ok(found) => Ok(found.environment),
+            Err(reason)
+                if self.policy.missing_rules_allow
+                    && reason.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Ok(Vec::new())
+            }
+            Err(reason) => Err(format!("rules: {}: {reason}", file.display())),
+        }
+    }
+
+    fn begin_delayed(
+        &mut self,
+        id: ConnectionId,
+        peer: &Peer,
+        socket: &OwnedFd,
+    ) -> Result<(), String> {
+        let started = self.program.start_delayed(peer, socket);
+        let running = started.map_err(|reason| self.cannot_run(&reason))?;
+        self.started(id, peer.remote, running.pid);
+        let [control, input, output] = &running.ends;
+        let descriptors = [socket.as_fd(), control.as_fd(), input.as_fd(), output.as_fd()];
+        let engine = self.workers.hand_over(&ToEngine::Delayed(id), &descriptors);
+        let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
+        self.connections.handed_over(id, engine, None);
+        Ok(())
+    }
+
+    fn begin_immediate(
+        &mut self,
+        id: ConnectionId,
+        peer: Peer,
+        socket: &OwnedFd,
+    ) -> Result<(), String> {
+        let engine = self.workers.hand_over(&ToEngine::Immediate(id), &[socket.as_fd()]);
+        let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
+        self.connections.handed_over(id, engine, Some(peer));
+        Ok(())
+    }
+
+    /// The handshake of an immediate connection is done: now it gets its program.
+    /// If it cannot have one, the engine's ends that are dropped here tell it so.
+    pub(super) fn start_secured(
+        &mut self,
+        engine: EngineId,
+        id: ConnectionId,
+        peer: &Peer,
+        facts: &[u8],
+    ) {
+        let told = match self.program.start_secured(peer, variables(facts)) {
+            Ok(running) => {
+                self.started(id, peer.remote, running.pid);
+                let [input, output] = &running.ends;
+                let descriptors = [input.as_fd(), output.as_fd()];
+                self.workers.tell(engine, &ToEngine::Program(id), &descriptors)
+            }
+            Err(reason) => {
+                let why = self.cannot_run(&reason);
+                self.fault(id, &why);
+                self.workers.tell(engine, &ToEngine::Program(id), &[])
+            }
+        };
+        if let Err(reason) = told {
+            self.fault(id, &format!("engine: {reason}"));
+        }
+    }
+
+    fn started(&mut self, id: ConnectionId, remote: SocketAddr, pid: u32) {
+        self.connections.started(id, pid);
+        self.log.status(format_args!("pid {pid} from {}", remote.ip()));
+    }
+
+    fn cannot_run(&self, reason: &std::io::Error) -> String {
+        format!("unable to run {}: {reason}", self.program.path().display())
+    }
+
+    fn refuse(&self, peer: IpAddr, why: &str) {
+        self.log.error(format_args!("deny from {peer}: {why}"));
+    }
+}
+
+/// An engine's report as variables. One that was taken over can name nothing but
+/// what an engine has to say, for much else could be made of a program's environment.
+fn variables(facts: &[u8]) -> Variables {
+    let mut decoder = Decoder::default();
+    if decoder.push(facts) != Report::Done {
+        return Variables::new();
+    }
+    let facts = decoder.into_facts().into_iter();
+    let known = |name: &[u8]| FACT_NAMES.iter().any(|known| known.as_bytes() == name);
+    let text = OsString::from_vec;
+    facts
+        .filter(|fact| known(&fact.name))
+        .filter_map(|fact| Some((text(fact.name), text(fact.value?))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_names_facts_and_nothing_else() {
+        let report = b"LD_PRELOAD=x\0SSL_CERT_FILE=/x\0SSL_PROTOCOL=TLSv1.3\0SSL_CIPHER\0\0";
+        assert_eq!(variables(report), [("SSL_PROTOCOL".into(), "TLSv1.3".into())]);
+        assert_eq!(variables(b"SSL_PROTOCOL=TLSv1.3"), []);
+    }
+}

@@ -1,0 +1,122 @@
+//! `make install`: what is built, and every manual page, where the pages and the
+//! programs are looked for. Nothing is built by it.
+//!
+//! The programs here are stand-ins: files of their names, as a copy is a copy. So
+//! this test needs no build of the other packages.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
+use std::collections::BTreeMap;
+use std::fs::{create_dir, read, read_dir, remove_dir_all, write};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder of its own for each test, removed with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("install-{}-{test}", std::process::id()));
+        create_dir(&path).unwrap();
+        ["fast", "root"].iter().for_each(|inside| create_dir(path.join(inside)).unwrap());
+        Self(path)
+    }
+
+    fn build(&self, program: &str) {
+        write(self.0.join("fast").join(program), program).unwrap();
+    }
+
+    /// Runs `make install`; `None` where there is no make.
+    fn install(&self, settings: &[&str]) -> Option<Output> {
+        let ran = Command::new("make")
+            .arg("install")
+            .args(settings)
+            // Whatever would build fails.
+            .args(["BUILD=fast", "CARGO=false"])
+            .arg(format!("DESTDIR={}", self.0.join("root").display()))
+            .env("CARGO_TARGET_DIR", &self.0)
+            // What `make test` was told is not for this one.
+            .env_remove("MAKEFLAGS")
+            .current_dir(root())
+            .output();
+        if ran.is_err() {
+            // Past the test harness, which keeps what is printed to itself.
+            std::io::stderr().write_all(b"SKIPPED: make is not installed\n").unwrap();
+        }
+        ran.ok()
+    }
+
+    /// What was installed: each file's path, mode and contents.
+    fn installed(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
+        let root = self.0.join("root");
+        let mut found = BTreeMap::new();
+        let mut waiting = vec![root.clone()];
+        while let Some(path) = waiting.pop() {
+            if path.is_dir() {
+                waiting.extend(read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            } else {
+                let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
+                let name = path.strip_prefix(&root).unwrap().display().to_string();
+                found.insert(name, (mode, read(&path).unwrap()));
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Each page's file name.
+fn pages() -> Vec<String> {
+    let pages = read_dir(root().join("man")).unwrap();
+    pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn programs() -> Vec<String> {
+    pages().iter().filter_map(|page| page.strip_suffix(".8")).map(str::to_owned).collect()
+}
+
+#[test]
+fn programs_and_pages_go_where_they_are_looked_for() {
+    for (settings, prefix) in [(&[][..], "usr/local"), (&["PREFIX=/opt/mail"], "opt/mail")] {
+        let folder = Folder::new(&prefix.replace('/', "-"));
+        let mut expected = BTreeMap::new();
+        for program in programs() {
+            folder.build(&program);
+            let contents = program.clone().into_bytes();
+            expected.insert(format!("{prefix}/bin/{program}"), (0o755, contents));
+        }
+        for page in pages() {
+            let section = page.rsplit('.').next().unwrap();
+            let contents = read(root().join("man").join(&page)).unwrap();
+            expected.insert(format!("{prefix}/share/man/man{section}/{page}"), (0o644, contents));
+        }
+        let Some(ran) = folder.install(settings) else { return };
+        assert!(ran.status.success(), "{ran:?}");
+        assert_eq!(folder.installed(), expected);
+    }
+}
+
+#[test]
+fn what_is_not_built_is_named_and_nothing_is_installed() {
+    let folder = Folder::new("not-built");
+    programs()
+        .iter()
+        .filter(|program| *program != "authup")
+        .for_each(|program| folder.build(program));
+    let Some(ran) = folder.install(&[]) else { return };
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(!ran.status.success());
+    assert!(said.contains("fast/authup: not built: run make first\n"), "{said}");
+    assert!(folder.installed().is_empty());
+}

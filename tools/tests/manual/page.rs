@@ -1,0 +1,114 @@
+//! A manual page in mdoc(7), read by its lines and macros.
+
+use crate::source::root;
+use std::collections::BTreeSet;
+use std::fs::{read_dir, read_to_string};
+use std::path::PathBuf;
+
+pub(crate) struct Page {
+    /// `NAME.SECTION`.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    lines: Vec<String>,
+}
+
+impl Page {
+    pub(crate) fn all() -> Vec<Self> {
+        let mut pages: Vec<Self> = read_dir(root().join("man"))
+            .unwrap()
+            .map(|file| {
+                let path = file.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                let lines = read_to_string(&path).unwrap().lines().map(str::to_owned).collect();
+                Self { name, path, lines }
+            })
+            .collect();
+        pages.sort_by(|one, other| one.name.cmp(&other.name));
+        pages
+    }
+
+    #[track_caller]
+    pub(crate) fn named(name: &str) -> Self {
+        let page = Self::all().into_iter().find(|page| page.name == name);
+        page.unwrap_or_else(|| panic!("man/{name}: there is no such page"))
+    }
+
+    /// The sections' titles.
+    pub(crate) fn sections(&self) -> Vec<&str> {
+        self.lines.iter().filter_map(|line| line.strip_prefix(".Sh ")).collect()
+    }
+
+    /// The lines of a section.
+    fn section(&self, title: &str) -> impl Iterator<Item = &str> {
+        let lines = self.lines.iter().map(String::as_str);
+        let within = lines.skip_while(move |line| line.strip_prefix(".Sh ") != Some(title)).skip(1);
+        within.take_while(|line| !line.starts_with(".Sh "))
+    }
+
+    /// What a section's list items name by this macro, as in `.It Ev A , B`.
+    pub(crate) fn items(&self, title: &str, macro_name: &str) -> BTreeSet<String> {
+        let start = format!(".It {macro_name}");
+        let items = self.section(title).filter_map(|line| line.strip_prefix(&start));
+        let words = items.flat_map(|item| item.split([' ', ',']));
+        words.filter(|word| !word.is_empty() && *word != macro_name).map(str::to_owned).collect()
+    }
+
+    /// Options: the first word of each item.
+    pub(crate) fn options(&self) -> BTreeSet<String> {
+        let items = self.section("OPTIONS").filter_map(|line| line.strip_prefix(".It Fl "));
+        items.filter_map(|item| item.split(' ').next()).map(str::to_owned).collect()
+    }
+
+    /// Numbers that are items of EXIT STATUS.
+    pub(crate) fn exit_codes(&self) -> BTreeSet<u8> {
+        let items = self.section("EXIT STATUS").filter_map(|line| line.strip_prefix(".It "));
+        items.flat_map(|item| item.split([' ', ','])).filter_map(|word| word.parse().ok()).collect()
+    }
+
+    /// Words that are marked as something to be typed or to be seen.
+    pub(crate) fn marked(&self) -> BTreeSet<String> {
+        let mut marked = BTreeSet::new();
+        for line in self.lines.iter().filter(|line| line.starts_with('.')) {
+            let mut is_marked = false;
+            for word in line.trim_start_matches('.').split(' ').filter(|word| *word != "It") {
+                match word {
+                    "Ql" | "Cm" | "Nm" | "Li" => is_marked = true,
+                    "Ar" | "Xr" | "Ta" => is_marked = false,
+                    word if is_marked => drop(marked.insert(word.trim_matches('"').to_owned())),
+                    _ => {}
+                }
+            }
+        }
+        marked
+    }
+
+    /// What is referred to, as `NAME.SECTION`.
+    pub(crate) fn references(&self) -> BTreeSet<String> {
+        let words: Vec<_> = self.lines.iter().flat_map(|line| line.split([' ', '.'])).collect();
+        let found = words.windows(3).filter(|words| words[0] == "Xr");
+        found.map(|words| format!("{}.{}", words[1], words[2])).collect()
+    }
+
+    /// All of the text as one line, without the macros that lines begin with.
+    pub(crate) fn text(&self) -> String {
+        let lines = self.lines.iter().map(|line| {
+            let line = line.strip_prefix(".It ").unwrap_or(line);
+            match line.strip_prefix('.') {
+                Some(line) => line.split_once(' ').map_or("", |line| line.1),
+                None => line.strip_prefix("Li ").unwrap_or(line),
+            }
+        });
+        lines.collect::<Vec<_>>().join(" ").replace(['"'], "").replace("\\&", "")
+    }
+
+    /// The displays of EXAMPLES, as they are shown.
+    pub(crate) fn displays(&self) -> Vec<String> {
+        let examples = self.section("EXAMPLES").collect::<Vec<_>>().join("\n");
+        let displays = examples.split(".Bd -literal").skip(1);
+        let shown = displays.map(|display| {
+            let (_, display) = display.split_once('\n').unwrap();
+            display.split(".Ed").next().unwrap().replace("\\e", "\\")
+        });
+        shown.collect()
+    }
+}

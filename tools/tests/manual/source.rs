@@ -1,0 +1,204 @@
+//! What a program's source says that its manual page has to say too.
+//!
+//! A program is its file in `src/bin` and the modules that it and they name, in the
+//! packages that read, write and say something. `proto` does none of that. So there
+//! is no list to keep: whoever adds a variable adds its name to the code.
+
+use std::collections::BTreeSet;
+use std::fs::{read_dir, read_to_string};
+use std::path::{Path, PathBuf};
+
+/// Packages whose programs have pages of the shape that is tested here.
+const PACKAGES: [&str; 2] = ["tools", "checkpassword"];
+/// Packages whose modules are followed.
+const FOLLOWED: [&str; 4] = ["crate", "unix", "tools", "checkpassword"];
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// One file without its tests.
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    pub(crate) fn read(path: PathBuf) -> Self {
+        let text = read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        Self { path, text }
+    }
+
+    /// All string literals. Escapes are spaces: none stands within what is tested.
+    pub(crate) fn literals(&self) -> Vec<String> {
+        let mut literals = Vec::new();
+        let mut rest = self.text.as_str();
+        while let Some(at) = rest.find(['"', '/', '\'']) {
+            // Said to the compiler, or to whoever reads the code.
+            let is_attribute =
+                ["reason = ", "target_os = "].iter().any(|name| rest[..at].ends_with(name));
+            let (opening, behind) = rest[at..].split_at(1);
+            rest = behind;
+            match opening {
+                "\"" => {
+                    let (literal, behind) = literal(rest);
+                    literals.extend(protocols(&literal).into_iter().filter(|_| !is_attribute));
+                    rest = behind;
+                }
+                "/" if rest.starts_with('/') => rest = rest.split_once('\n').map_or("", |l| l.1),
+                "'" if rest.starts_with('\\') => rest = &rest[2..],
+                // A character; anything else with a quote is a lifetime.
+                "'" if rest.chars().nth(1) == Some('\'') => {
+                    rest = rest.split_once('\'').map_or("", |quote| quote.1);
+                }
+                _ => {}
+            }
+        }
+        literals
+    }
+
+    /// Whether an exit code stands in it as a number.
+    pub(crate) fn has_nameless_exit_code(&self) -> bool {
+        let codes = self.text.split("ExitCode::from(").skip(1);
+        codes.into_iter().any(|code| code.starts_with(|octet: char| octet.is_ascii_digit()))
+    }
+
+    /// The words that follow this one, as in `crate::WORD`.
+    fn after<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a str> {
+        let inside = |octet: char| octet.is_alphanumeric() || octet == '_' || octet == ':';
+        self.text
+            .match_indices(word)
+            .filter(move |(at, _)| !self.text[..*at].ends_with(inside))
+            .map(|(at, _)| self.text[at + word.len()..].strip_prefix("::"))
+            .filter_map(|rest| {
+                rest?.split(|octet: char| !(octet.is_alphanumeric() || octet == '_')).next()
+            })
+    }
+}
+
+/// A literal from behind its opening quote, and what follows it.
+fn literal(text: &str) -> (String, &str) {
+    let mut literal = String::new();
+    let mut octets = text.char_indices();
+    while let Some((at, octet)) = octets.next() {
+        match octet {
+            '"' => return (literal, &text[at + 1..]),
+            '\\' => {
+                octets.next();
+                literal.push(' ');
+            }
+            octet => literal.push(octet),
+        }
+    }
+    panic!("a literal has no end: {literal}");
+}
+
+/// Names that are made of the protocol's name are two names.
+fn protocols(literal: &str) -> BTreeSet<String> {
+    ["smtp", "pop3"].map(|protocol| literal.replace("{protocol}", protocol)).into()
+}
+
+/// A program with all its source.
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) sources: Vec<Source>,
+}
+
+impl Program {
+    /// Every program of the packages.
+    pub(crate) fn all() -> Vec<Self> {
+        let bins = PACKAGES.map(|package| root().join(package).join("src/bin"));
+        let files = bins.into_iter().flat_map(|bin| read_dir(bin).unwrap());
+        files.map(|file| Self::of(file.unwrap().path())).collect()
+    }
+
+    fn of(main: PathBuf) -> Self {
+        let name = main.file_stem().unwrap().to_str().unwrap().to_owned();
+        let mut sources: Vec<Source> = Vec::new();
+        let mut waiting = vec![main];
+        while let Some(path) = waiting.pop() {
+            if sources.iter().all(|known| known.path != path) {
+                let source = Source::read(path);
+                waiting.extend(FOLLOWED.iter().flat_map(|&package| modules(&source, package)));
+                sources.push(source);
+            }
+        }
+        Self { name, sources }
+    }
+
+    /// String literals that are one word: names of variables and control files, and
+    /// their values. `PATH` is one, where programs are looked up.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let literals = self.sources.iter().flat_map(Source::literals);
+        let mut names: BTreeSet<String> = literals.filter(|literal| is_name(literal)).collect();
+        if self.mentions("process::Program") || self.mentions("process::{Program") {
+            names.insert("PATH".into());
+        }
+        names
+    }
+
+    /// Options in what the program says of its usage.
+    pub(crate) fn options(&self) -> BTreeSet<String> {
+        let literals = self.sources.iter().flat_map(Source::literals);
+        let usage = literals.filter(|literal| {
+            literal.trim_start_matches("usage: ").starts_with(&format!("{} ", self.name))
+        });
+        let words = usage
+            .flat_map(|usage| usage.split([' ', '[', ']']).map(str::to_owned).collect::<Vec<_>>());
+        words.filter_map(|word| word.strip_prefix('-').map(str::to_owned)).collect()
+    }
+
+    /// Exit codes that the program names.
+    pub(crate) fn exit_codes(&self) -> BTreeSet<u8> {
+        let table = read_to_string(root().join("proto/src/exit_code.rs")).unwrap();
+        let value = |name: &str| {
+            let line =
+                table.lines().find(|line| line.starts_with(&format!("pub const {name}: u8 = ")));
+            line.unwrap().split(['=', ';']).nth(1).unwrap().trim().parse().unwrap()
+        };
+        self.sources.iter().flat_map(|source| source.after("exit_code").map(value)).collect()
+    }
+
+    /// Whether this stands anywhere in the code.
+    pub(crate) fn mentions(&self, word: &str) -> bool {
+        self.sources.iter().any(|source| source.text.contains(word))
+    }
+}
+
+/// The files of the modules of a package that a file names; the package's own file
+/// where it names something else of it.
+fn modules(source: &Source, package: &str) -> Vec<PathBuf> {
+    let folder = match package {
+        "crate" => {
+            let src = source.path.ancestors().find(|folder| folder.ends_with("src"));
+            src.unwrap().to_owned()
+        }
+        package => root().join(package).join("src"),
+    };
+    let files = |word: &str| {
+        let (file, inside) = (folder.join(word).with_extension("rs"), folder.join(word));
+        if file.exists() {
+            vec![file]
+        } else if inside.exists() && !word.is_empty() {
+            read_dir(inside).unwrap().map(|file| file.unwrap().path()).collect()
+        } else {
+            vec![folder.join("lib.rs")]
+        }
+    };
+    source.after(package).flat_map(files).collect()
+}
+
+/// Whether a literal is one word. A single octet is a protocol's, not a name.
+pub(crate) fn is_name(literal: &str) -> bool {
+    literal.len() > 1 && literal.chars().all(|octet| octet.is_alphanumeric() || octet == '_')
+}
+
+/// What a literal that is more than a word says, without what is put into it.
+pub(crate) fn texts(literal: &str) -> Vec<String> {
+    let pieces =
+        literal.split('{').map(|piece| piece.split_once('}').map_or(piece, |piece| piece.1));
+    let bare = |piece: &str| piece.trim_matches([' ', ':', '(', ')', ',']).to_owned();
+    let says = |piece: &String| piece.len() > 1 && piece.contains(char::is_alphanumeric);
+    pieces.map(bare).filter(says).collect()
+}
