@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_can_match_a_line() {
-        for yes in ["*", "2*", "250?AUTH*", "[45]*", "???*", "2[[:digit:]]0 ok?[!x]", "*\n"] {
+        for yes in ["*", "2*", "250?AUTH*", "[45]*", "???*", "2[0-9]0 ok?[!x]", "*\n"] {
             assert!(pattern(yes).matches_some_line(), "{yes}");
         }
         for no in ["250 ok", "AUTH*", "?", "25*k", "", "x*", "250 \n*ok*", "2?\n"] {
