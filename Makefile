@@ -63,7 +63,7 @@ packages:
 # Nothing of it is installed, and nothing of it stays, but what is built.
 demo: PACKAGES = $(shell cat checkpassword/packages)
 demo: packages
-	$(CARGO) build --quiet --profile $(PROFILE) $(DEMO:%=--bin %)
+	$(CARGO) build --profile $(PROFILE) $(DEMO:%=--bin %)
 	@$(CARGO_TARGET_DIR)/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep)
 
 bench:
