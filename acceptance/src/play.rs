@@ -316,7 +316,7 @@ impl Play {
             wait(&[network.as_fd()], None, self.deadline)?;
             let mut octet = [0; 1];
             ensure!(
-                rustix::io::read(&network, &mut octet)? == 1,
+                rustix::io::retry_on_intr(|| rustix::io::read(&network, &mut octet))? == 1,
                 "only this is left:\n        {}",
                 show(&found)
             );
@@ -371,7 +371,7 @@ impl Play {
     fn pending(&mut self) -> String {
         // A last look, so that what the program just wrote is in the report.
         self.deadline = Instant::now() + Duration::from_millis(200);
-        while !self.exited && self.pump(None, None).is_ok() {}
+        while !(self.exited && self.stage.log.ended) && self.pump(None, None).is_ok() {}
         let mut report = String::new();
         let mut add = |who: &str, got: &[u8]| {
             if !got.is_empty() {

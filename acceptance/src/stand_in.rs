@@ -15,6 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -146,7 +147,7 @@ pub fn send_hello(to: &UnixStream, hello: &Hello) -> Result<()> {
         ancillary.push(SendAncillaryMessage::ScmRights(&handed)),
         "no room for two descriptors"
     );
-    sendmsg(to, &[IoSlice::new(b"!")], &mut ancillary, SendFlags::empty())?;
+    retry_on_intr(|| sendmsg(to, &[IoSlice::new(b"!")], &mut ancillary, SendFlags::empty()))?;
     send_block(to, &hello.encode())
 }
 
@@ -158,12 +159,14 @@ pub fn receive_hello(from: &UnixStream) -> Result<(Hello, OwnedFd, OwnedFd)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut mark = [0; 1];
-    recvmsg(
-        from.as_fd(),
-        &mut [IoSliceMut::new(&mut mark)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
+    retry_on_intr(|| {
+        recvmsg(
+            from.as_fd(),
+            &mut [IoSliceMut::new(&mut mark)],
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC,
+        )
+    })?;
     let mut handed: Vec<OwnedFd> = Vec::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(descriptors) = message {

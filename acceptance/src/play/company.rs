@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::io::retry_on_intr;
 
 use super::{Play, Whose};
 use crate::case::{Act, StandIn};
@@ -41,10 +42,7 @@ impl Company {
     pub(crate) fn receive(&mut self, listener: &UnixListener, names: &mut Names) -> Result<()> {
         let (link, _) = listener.accept()?;
         link.set_read_timeout(Some(WATCHDOG))?;
-        let Ok((hello, input, output)) = receive_hello(&link) else {
-            // Ended while it was starting; a case that waits for it will say so.
-            return Ok(());
-        };
+        let (hello, input, output) = receive_hello(&link)?;
         names.insert(hello.name.clone(), hello.pid.to_string().into_bytes());
         let eager = hello.name == "server";
         let channel =
@@ -105,7 +103,7 @@ impl Company {
 
 impl Member {
     fn order(&self, order: Order) -> Result<()> {
-        rustix::io::write(&self.link, &order.encode()).context("it is gone")?;
+        retry_on_intr(|| rustix::io::write(&self.link, &order.encode())).context("it is gone")?;
         Ok(())
     }
 
