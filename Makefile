@@ -1,5 +1,5 @@
 # make test   everything that CI runs; as root, installs the Debian packages it needs
-# make demo   builds, and shows a login, a message sent and fetched again
+# make demo   builds, and shows a login, a message sent and fetched again; KEEP=1: keeps running
 # make lint   formatting and lints only
 # make bench  tlsserver beside nginx, Dovecot and tlswrapper, in one table
 # make        builds for use: target/release
@@ -10,6 +10,8 @@ PACKAGES = $(shell cat */packages */tests/packages 2>/dev/null)
 PROFILE = fast
 BUILD = release
 CARGO = cargo
+DEMO = acceptutils tlsserver authup checkpassword-file checknotroot fixsmtpio \
+	demo-smtp-into-maildir demo-pop3-from-maildir
 CARGO_TARGET_DIR ?= target
 PREFIX = /usr/local
 
@@ -69,13 +71,16 @@ packages:
 		echo "make: NOT INSTALLED, tests that need them will be skipped:" $$missing >&2; \
 	fi
 
+# Nothing of it is installed, and nothing of it stays, but what is built.
+demo: PACKAGES = $(shell cat checkpassword/packages)
+demo: packages
+	$(CARGO) build --profile $(PROFILE) $(DEMO:%=--bin %)
+	@$(CARGO_TARGET_DIR)/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep)
+
 bench:
 	@$(MAKE) --no-print-directory packages PACKAGES="$(shell cat bench/peers)"
 	$(CARGO) build --release -p tlsserver -p bench
 	@$(MAKE) --no-print-directory static BUILD=release
 	$(CARGO_TARGET_DIR)/release/bench
-
-demo:
-	@echo "make: demo: not yet" >&2; exit 1
 
 .PHONY: all static install test lint packages bench demo

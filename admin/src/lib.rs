@@ -1,14 +1,27 @@
 //! `acceptutils`, the administrator's tool: one program, a subcommand for each task.
 //!
 //! This file knows the subcommands; each has a module of its own with its options,
-//! its work and its errors. Exit codes: 0 done, 1 not done, 2 called wrongly.
+//! its work and its errors. Exit codes: 0 done, 1 done with warnings, or not done,
+//! 2 what was looked at does not work, or called wrongly.
 
 #![forbid(unsafe_code)]
 
+mod certificate;
+mod check;
+mod client;
+mod demo;
+mod explain;
+mod init;
+mod outcome;
 mod passwd;
+mod programs;
+mod run_script;
+mod running;
+mod shown;
 
 use clap::{Parser, Subcommand};
-use std::io::Write;
+use outcome::Outcome;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Sets up and looks after mail services with mandatory TLS and login.
@@ -21,6 +34,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Init(init::Options),
+    Check(check::Options),
+    Explain(explain::Options),
+    Demo(demo::Options),
     Passwd(passwd::Options),
 }
 
@@ -28,16 +45,26 @@ enum Task {
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().task {
-        Task::Passwd(options) => passwd::run(&options),
+        Task::Init(options) => init::run(&options),
+        Task::Check(options) => check::run(&options),
+        Task::Demo(options) => demo::run(&options),
+        Task::Explain(options) => explain::run(&options),
+        Task::Passwd(options) => {
+            // What it cannot do is 1, as it always was.
+            let done = passwd::run(&options).map(|said| outcome::say(&said));
+            return done.map_or_else(|error| fail(&error, 1), |()| ExitCode::SUCCESS);
+        }
     };
-    match done {
-        Ok(said) => {
-            let _ = writeln!(std::io::stdout(), "{said}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            unix::log::line(format_args!("acceptutils: "), format_args!("{error}"));
-            ExitCode::FAILURE
-        }
-    }
+    done.map_or_else(|error| fail(&error, Outcome::Errors as u8), ExitCode::from)
+}
+
+fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    unix::log::line(format_args!("acceptutils: "), format_args!("{error}"));
+    ExitCode::from(code)
+}
+
+/// The qmail home: as said, or else as the environment has it.
+fn qmail_home(said: Option<&Path>) -> PathBuf {
+    let inherited = || std::env::var_os("QMAILHOME").map(PathBuf::from);
+    said.map(PathBuf::from).or_else(inherited).unwrap_or_else(|| unix::control::HOME.into())
 }

@@ -79,13 +79,31 @@ pub(crate) fn run(options: &Options) -> Result<String, Error> {
     LockedFile::lock(path).and_then(|file| file.read()).map_err(file_error)?;
     let password = if options.stdin { read_line(io::stdin().lock())? } else { ask_twice(user)? };
     check(user, password.expose())?;
-    let hash = Argon2::default().hash_password(password.expose()).map_err(Error::Hash)?;
-    drop(password);
+    let change = write(path, user, password.expose(), new)?;
+    Ok(said(path, user, change, new))
+}
+
+/// Adds a user, as `run` does, with a password that is known to be usable.
+pub(crate) fn add(
+    path: &Path,
+    user: &str,
+    password: &[u8],
+    ids: Option<(u32, u32)>,
+    home: &Path,
+) -> Result<(), Error> {
+    let new = NewFields { ids, home: home.as_os_str().as_bytes() };
+    write(path, user.as_bytes(), password, new).map(drop)
+}
+
+/// Puts the password's hash into the file.
+fn write(path: &Path, user: &[u8], password: &[u8], new: NewFields<'_>) -> Result<Change, Error> {
+    let file_error = |error| Error::File(path.to_owned(), error);
+    let hash = Argon2::default().hash_password(password).map_err(Error::Hash)?;
     let file = LockedFile::lock(path).map_err(file_error)?;
     let old = file.read().map_err(file_error)?.unwrap_or_default();
     let (edited, change) = with_hash(&old, user, hash.to_string().as_bytes(), new);
     file.replace(&edited).map_err(file_error)?;
-    Ok(said(path, user, change, new))
+    Ok(change)
 }
 
 fn new_fields(options: &Options) -> Result<NewFields<'_>, Error> {
@@ -103,7 +121,7 @@ fn new_fields(options: &Options) -> Result<NewFields<'_>, Error> {
 }
 
 /// One line from a program; its end, LF or CRLF, is not part of the password.
-fn read_line(input: impl BufRead) -> Result<Secret, Error> {
+pub(crate) fn read_line(input: impl BufRead) -> Result<Secret, Error> {
     let mut line = Secret::with_capacity(proto::checkpassword::LIMIT);
     for octet in input.bytes() {
         let octet = octet.map_err(Error::NoPassword)?;
@@ -120,13 +138,15 @@ fn read_line(input: impl BufRead) -> Result<Secret, Error> {
     })
 }
 
+/// From the terminal, without echo.
+pub(crate) fn ask(prompt: &str) -> Result<Secret, Error> {
+    let typed = rpassword::prompt_password(prompt).map_err(Error::NoPassword)?;
+    Ok(Secret::from(typed.into_bytes()))
+}
+
 fn ask_twice(user: &[u8]) -> Result<Secret, Error> {
-    let ask = |prompt: String| {
-        let typed = rpassword::prompt_password(prompt).map_err(Error::NoPassword)?;
-        Ok(Secret::from(typed.into_bytes()))
-    };
-    let first = ask(format!("New password for {}: ", Escaped(user)))?;
-    let second = ask("The same again: ".into())?;
+    let first = ask(&format!("New password for {}: ", Escaped(user)))?;
+    let second = ask("The same again: ")?;
     if first.expose() == second.expose() { Ok(first) } else { Err(Error::Mismatch) }
 }
 

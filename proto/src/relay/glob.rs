@@ -2,6 +2,8 @@
 //! XCU 2.13). A slash and a leading dot are ordinary; a backslash quotes. Character
 //! classes, `[:alpha:]` and the like, are left out: colons end a rule's field.
 
+pub mod reach;
+
 /// Whether `text` matches `pattern`, whole. Takes time in proportion to their
 /// lengths' product at worst.
 #[must_use]

@@ -22,7 +22,8 @@ use crate::ucspi_tls::Tls;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use outbox::Outbox;
-use rules::{Event, Group, Rules};
+pub use requests::SECRET;
+use rules::{Event, Group, Rule, Rules};
 
 /// The least that a driver's windows must be able to hold, in octets: the longest
 /// request, or line of a reply, with its line ending.
@@ -65,6 +66,13 @@ pub enum Seen {
 pub trait Watch {
     /// Is shown what goes by.
     fn saw(&mut self, what: Seen, octets: &[u8]);
+
+    /// Is shown a rule that puts its text before a request.
+    fn prepended(&mut self, _rule: &Rule) {}
+
+    /// Is shown a rule that applies to a reply's line, and what goes to the client
+    /// before and after it; `None`: nothing. For `clienteof`, what the client left.
+    fn ruled(&mut self, _rule: &Rule, _before: Option<&[u8]>, _after: Option<&[u8]>) {}
 }
 
 /// Nobody.
@@ -300,9 +308,10 @@ impl<W: Watch> Relay<W> {
     pub fn client_closed(&mut self, left: &[u8]) {
         if !self.client_has_closed() {
             let rules = self.settings.rules.of(self.settings.rules.group(&Event::ClientEof));
-            let mut asked =
-                rules.iter().filter(|rule| rule.applies_to(left)).filter_map(|rule| rule.exit);
-            self.exit_at_eof = asked.next_back();
+            for rule in rules.iter().filter(|rule| rule.applies_to(left)) {
+                self.exit_at_eof = rule.exit.or(self.exit_at_eof);
+                self.watch.ruled(rule, Some(left), Some(left));
+            }
             self.client = Client::Closed;
             if self.unwelcome.is_some() && self.pending.is_empty() && self.reply.is_none() {
                 // Nobody is left to be told.

@@ -88,7 +88,9 @@ impl<W: Watch> Relay<W> {
         let rules = self.settings.rules.of(reply.pending.rules);
         for rule in rules.iter().filter(|rule| rule.applies_to(line)) {
             reply.exit = rule.exit.or(reply.exit);
+            let before = edited.line.clone();
             edited.apply(rule, line, reply.is_first, &self.settings.greeting);
+            self.watch.ruled(rule, before.as_deref(), edited.line.as_deref());
         }
         if edited.help && !reply.has_help {
             reply.has_help = true;

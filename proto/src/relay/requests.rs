@@ -12,7 +12,7 @@ const BARE_NEWLINE: &[u8] = b"521 bare newline (#5.5.2)\r\n";
 const LINE_TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
 const NO_STARTTLS: &[u8] = b"502 unimplemented (#5.5.1)\r\n";
 /// What is shown of a request that may hold a password.
-const SECRET: &[u8] = b"(not shown: part of AUTH)";
+pub const SECRET: &[u8] = b"(not shown: part of AUTH)";
 const SYNTAX: &[u8] = b"501 syntax error (#5.5.4)\r\n";
 
 /// What is to become of a request. A request that the server must not see goes to
@@ -154,6 +154,9 @@ impl<W: Watch> Relay<W> {
         // Each rule in turn puts its text before all, so the last one's comes first.
         for rule in self.settings.rules.of(rules).iter().rev().filter(|rule| rule.holds()) {
             self.to_server.push(&rule.prepend);
+            if !rule.prepend.is_empty() {
+                self.watch.prepended(rule);
+            }
         }
         let untouched = self.to_server.since(mark).is_empty();
         self.queue(mark, &[text, ending], Pending { kind, rules });

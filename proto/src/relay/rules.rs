@@ -4,6 +4,8 @@
 //! line; the sixth field is the rest of the line, colons included. A rule that is
 //! wrong makes the whole file unusable: half a filter is none.
 
+pub mod lint;
+
 use super::glob;
 use crate::control;
 use alloc::boxed::Box;

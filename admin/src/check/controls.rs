@@ -1,0 +1,128 @@
+//! The control files and the rules.
+
+use super::findings::{Findings, Place};
+use super::permissions::{Readers, look};
+use proto::control::{list, one_line, seconds};
+use proto::escape::Escaped;
+use proto::relay::rules::lint::look_over;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is asked of the control files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    /// authup smtp runs here.
+    pub(super) smtp_login: bool,
+    /// authup pop3 runs here.
+    pub(super) pop3_login: bool,
+}
+
+/// Looks at `control/`; returns the server's name.
+pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Option<String> {
+    let control = home.join("control");
+    if !look(home, Readers::Anybody, findings) || !look(&control, Readers::Anybody, findings) {
+        return None;
+    }
+    let me = greeting(&control.join("me"), findings);
+    let smtp = greeting(&control.join("smtpgreeting"), findings);
+    let pop3 = greeting(&control.join("pop3greeting"), findings);
+    if me.is_none() && (smtp.is_none() || (wanted.pop3_login && pop3.is_none())) {
+        let text = "No such file or directory, and not every greeting has a file of its own";
+        findings.error(&control.join("me"), text);
+    }
+    for (name, is_needed, ours) in [
+        ("smtpcapabilities", wanted.smtp_login, &["STARTTLS", "AUTH"]),
+        ("pop3capabilities", wanted.pop3_login, &["STLS", "USER"]),
+    ] {
+        capabilities(&control.join(name), is_needed, ours, findings);
+    }
+    for name in ["timeoutsmtpd", "timeoutpop3d", "timeoutlogin"] {
+        timeout(&control.join(name), findings);
+    }
+    rules(&control.join("fixsmtpio"), findings);
+    smtp.or(me)
+}
+
+/// The file's contents, if it is there and can be read.
+fn read(path: &Path, readers: Readers, findings: &mut Findings) -> Option<Vec<u8>> {
+    match std::fs::read(path) {
+        Ok(contents) => {
+            look(path, readers, findings);
+            Some(contents)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            findings.unusable(path, &error);
+            None
+        }
+    }
+}
+
+/// The name that a greeting begins with.
+fn greeting(path: &PathBuf, findings: &mut Findings) -> Option<String> {
+    let contents = read(path, Readers::Anybody, findings)?;
+    let line = one_line(&contents);
+    if line.is_empty() {
+        findings.error(path, "its first line is empty: clients would see no name");
+    } else if !line.iter().all(|octet| matches!(octet, b' '..=b'~')) {
+        let line = Escaped(line);
+        findings.error(path, format!("not printable ASCII: {line}"));
+    }
+    let name = line.split(|&octet| octet == b' ').next().unwrap_or_default();
+    let name = String::from_utf8_lossy(name).into_owned();
+    if !line.is_empty() && !name.contains('.') {
+        let text = format!("begins with {name}, which is not the full name of a host");
+        findings.warning(path, text);
+    }
+    Some(name)
+}
+
+fn capabilities(path: &PathBuf, is_needed: bool, ours: &[&str], findings: &mut Findings) {
+    let Some(contents) = read(path, Readers::Whoever, findings) else {
+        if is_needed && !path.exists() {
+            findings.error(path, "No such file or directory, and authup cannot start without it");
+        }
+        return;
+    };
+    if list(&contents).next().is_none() {
+        findings.warning(path, "lists nothing: say at least what the server behind can do");
+    }
+    for (line, entry) in list(&contents) {
+        let place = Place::line(path, line);
+        let word = entry.split(|octet| matches!(octet, b' ' | b'=')).next().unwrap_or_default();
+        if !entry.iter().all(|octet| matches!(octet, b' '..=b'~')) {
+            findings.error(place, format!("not printable ASCII: {}", Escaped(entry)));
+        } else if ours.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(word)) {
+            let text = format!("{}: authup lists it by itself, when it is time", Escaped(word));
+            findings.error(place, text);
+        } else if entry.starts_with(b"250") {
+            findings.error(place, "begins with a reply code: authup puts that before it");
+        }
+    }
+}
+
+fn timeout(path: &PathBuf, findings: &mut Findings) {
+    let Some(contents) = read(path, Readers::Anybody, findings) else { return };
+    match seconds(&contents) {
+        None => findings.warning(path, "not a number of seconds: the default holds"),
+        Some(0) => findings.error(path, "0 seconds: every client is cut off at once"),
+        Some(_) => {}
+    }
+}
+
+fn rules(path: &PathBuf, findings: &mut Findings) {
+    let Some(contents) = read(path, Readers::Anybody, findings) else {
+        if !path.exists() {
+            findings.warning(path, "No such file or directory: fixsmtpio changes nothing");
+        }
+        return;
+    };
+    let (faults, oddities) = look_over(&contents);
+    for (column, error) in faults {
+        findings.error(Place::column(path, error.line, column), error.fault.to_string());
+    }
+    for oddity in oddities {
+        let place = Place::column(path, oddity.line, oddity.column);
+        findings.warning(place, oddity.kind.to_string());
+    }
+}

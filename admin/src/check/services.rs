@@ -1,0 +1,210 @@
+//! The run scripts: what they set, and the programs that they run.
+
+use super::findings::{Findings, Place};
+use super::permissions::{Readers, look};
+use crate::programs;
+use crate::run_script::{Link, RunScript};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// A run script that could be read.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// The script.
+    pub(super) path: PathBuf,
+    /// What it says.
+    pub(super) script: RunScript,
+}
+
+impl Service {
+    /// What authup speaks here, if it runs here.
+    pub(super) fn login(&self) -> Option<String> {
+        let links = self.script.links();
+        let authup = links.iter().find(|link| link.name() == "authup")?;
+        Some(authup.arguments.last()?.text.to_ascii_lowercase())
+    }
+
+    /// The certificate's and the key's file.
+    pub(super) fn certificate(&self) -> Option<(PathBuf, PathBuf)> {
+        let file = |name| self.script.variable(name).map(|(path, _)| PathBuf::from(path));
+        let certificate = file("CERTFILE")?;
+        let key = file("KEYFILE").unwrap_or_else(|| certificate.clone());
+        Some((certificate, key))
+    }
+
+    /// Whether TLS begins when the client asks for it.
+    pub(super) fn starts_tls(&self) -> bool {
+        self.script.links().first().is_some_and(|server| {
+            let clusters = server.arguments.iter().filter_map(|word| word.text.strip_prefix('-'));
+            clusters.into_iter().any(|cluster| !cluster.starts_with('-') && cluster.contains('n'))
+        })
+    }
+
+    /// Where its POP3 server looks for mail under a user's home folder.
+    pub(super) fn maildir(&self) -> Option<String> {
+        let links = self.script.links();
+        let last = links.last().filter(|_| self.login().as_deref() == Some("pop3"))?;
+        let said = last.arguments.last()?.text.trim_start_matches("./").trim_end_matches('/');
+        (said == "Maildir").then(|| said.to_owned())
+    }
+
+    /// The users files that are asked.
+    pub(super) fn users_files(&self) -> Vec<PathBuf> {
+        let links = self.script.links();
+        let asking = links.iter().filter(|link| link.name() == "checkpassword-file");
+        asking.filter_map(|link| Some(PathBuf::from(&link.arguments.last()?.text))).collect()
+    }
+}
+
+/// Reads the scripts under `service/`, and looks at each.
+pub(super) fn check(home: &Path, findings: &mut Findings) -> Vec<Service> {
+    let folder = home.join("service");
+    let Ok(entries) = folder.read_dir() else {
+        let text = "no run scripts here: only control files are looked at";
+        findings.note(&folder, text);
+        return Vec::new();
+    };
+    let mut scripts: Vec<_> = entries.flatten().map(|entry| entry.path().join("run")).collect();
+    scripts.sort();
+    let services: Vec<_> = scripts.into_iter().filter_map(|path| read(path, findings)).collect();
+    for service in &services {
+        check_one(service, home, findings);
+    }
+    check_units(&home.join("systemd"), findings);
+    services
+}
+
+fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
+    if !look(&path, Readers::Whoever, findings) {
+        return None;
+    }
+    if path.metadata().is_ok_and(|found| found.permissions().mode() & 0o100 == 0) {
+        findings.error(&path, "not executable: the supervisor cannot run it");
+    }
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(Service { script: RunScript::parse(&text), path }),
+        Err(error) => {
+            findings.unusable(&path, &error);
+            None
+        }
+    }
+}
+
+fn check_one(service: &Service, home: &Path, findings: &mut Findings) {
+    let Service { path, script } = service;
+    if script.command.is_empty() {
+        return findings.error(path, "runs nothing: no exec in it");
+    }
+    let links = script.links();
+    for word in script.command.iter().chain(&script.variables).filter(|word| word.is_computed) {
+        let text = format!("{}: only a shell knows what this is", word.text);
+        findings.warning(Place::line(path, word.line), text);
+    }
+    check_programs(service, &links, findings);
+    check_variables(service, &links, findings);
+    if let Some(at) = links.iter().position(|link| link.name() == "authup") {
+        check_login(service, links.get(at..).unwrap_or_default(), home, findings);
+    }
+}
+
+fn check_programs(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let path = service.script.variable("PATH").map_or(programs::USUAL, |(path, _)| path);
+    for link in links.iter().filter(|link| !link.program.is_computed) {
+        let name = &link.program.text;
+        if programs::find(name, path).is_none() {
+            let text = if name.contains('/') {
+                format!("{name}: not a program, or not there")
+            } else {
+                format!("{name}: not found in PATH ({path})")
+            };
+            findings.error(Place::line(&service.path, link.program.line), text);
+        }
+    }
+    let is_complete = links.last().is_some_and(|last| !needs_another(last.name()));
+    if let Some(last) = links.last().filter(|_| !is_complete) {
+        let text = format!("{}: no program behind it", last.program.text);
+        findings.error(Place::line(&service.path, last.program.line), text);
+    }
+}
+
+fn needs_another(name: &str) -> bool {
+    const ROW: [&str; 6] = ["tlsserver", "sslserver", "tcpserver", "authup", "fixsmtpio", "env"];
+    ROW.contains(&name) || name.starts_with("check")
+}
+
+fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let Service { path, script } = service;
+    let Some(server) = links.iter().find(|link| link.name() == "tlsserver") else { return };
+    if script.variable("CERTFILE").is_none() {
+        let place = Place::line(path, server.program.line);
+        findings.error(place, "tlsserver has no certificate: CERTFILE is not set");
+    }
+    let is_login = service.login().is_some();
+    let delayed = service.starts_tls();
+    match script.variable("UCSPITLS") {
+        _ if !delayed => {}
+        None | Some(("-", _)) => {
+            let text = "UCSPITLS is not set: TLS is never offered";
+            if is_login { findings.error(path, text) } else { findings.warning(path, text) }
+        }
+        Some(("!", _)) => {}
+        Some((_, word)) if is_login => {
+            let text = "UCSPITLS is not '!': passwords may come in the clear";
+            findings.warning(Place::line(path, word.line), text);
+        }
+        Some(_) => {}
+    }
+    if let Some((_, word)) = script.variable("DISABLETLS") {
+        findings.warning(Place::line(path, word.line), "DISABLETLS is set: TLS is never offered");
+    }
+}
+
+/// From authup on.
+fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut Findings) {
+    let Service { path, script } = service;
+    let Some(authup) = links.first() else { return };
+    let line = authup.program.line;
+    let protocol = service.login().unwrap_or_default();
+    if !matches!(protocol.as_str(), "smtp" | "pop3") {
+        findings.error(Place::line(path, line), format!("authup {protocol}: not smtp or pop3"));
+    }
+    let at = |name: &str| links.iter().position(|link| link.name() == name);
+    if at("checknotroot").is_none() {
+        let text = "no checknotroot behind authup: root may log in";
+        findings.warning(Place::line(path, line), text);
+    }
+    let said = script.variable("QMAILHOME").map(|(home, _)| home);
+    if said.unwrap_or(unix::control::HOME) != home.to_string_lossy() {
+        let said = said.unwrap_or(unix::control::HOME);
+        findings.warning(path, format!("QMAILHOME is {said}: authup reads other control files"));
+    }
+    // authup keeps the variable to itself.
+    let Some(fixsmtpio) = at("fixsmtpio") else { return };
+    let setting = links.iter().take(fixsmtpio).filter(|link| link.name() == "env");
+    let words = setting.flat_map(|link| link.arguments);
+    let passed_on = words.filter_map(|word| word.text.strip_prefix("QMAILHOME=")).next_back();
+    if passed_on.unwrap_or(unix::control::HOME) != home.to_string_lossy() {
+        let line = links.get(fixsmtpio).map_or(line, |link| link.program.line);
+        let text = format!(
+            "fixsmtpio reads other control files: authup does not pass QMAILHOME on, so put \
+             env QMAILHOME={} before it",
+            home.display()
+        );
+        findings.error(Place::line(path, line), text);
+    }
+}
+
+fn check_units(folder: &Path, findings: &mut Findings) {
+    let Ok(entries) = folder.read_dir() else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for (number, line) in (1..).zip(text.lines()) {
+            let Some(program) = line.strip_prefix("ExecStart=") else { continue };
+            let program = program.split_whitespace().next().unwrap_or_default();
+            if programs::find(program, programs::USUAL).is_none() {
+                let text = format!("{program}: not a program, or not there");
+                findings.error(Place::line(&path, number), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The users file of `checkpassword-file`.
+
+use super::findings::{Findings, Place};
+use super::permissions::{Readers, look};
+use proto::escape::Escaped;
+use proto::passwd_file::{Account, Entry, RunsAs, entries};
+use proto::password_hash::{HashError, PasswordHash};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use unix::identity::{own_uid, runs_as_root};
+use unix::trusted_file::read_trusted;
+
+/// Looks at the file as the program would that runs as we do.
+pub(super) fn check(path: &Path, maildir: Option<&str>, findings: &mut Findings) {
+    look(path, Readers::OwnerOnly, findings);
+    let contents = match read_trusted(path) {
+        Ok(contents) => contents,
+        Err(error) => return findings.unusable(path, &error),
+    };
+    let mut lines = BTreeMap::new();
+    for (number, line) in (1..).zip(contents.split(|&octet| octet == b'\n')) {
+        let place = Place::line(path, number);
+        match entries(line).next() {
+            Some(entry) => {
+                if let Some(first) = lines.get(entry.user) {
+                    let text = format!("{}: line {first} counts", Escaped(entry.user));
+                    findings.warning(place, text);
+                } else {
+                    lines.insert(entry.user, number);
+                }
+                check_entry(&entry, maildir, place, findings);
+            }
+            None if line.starts_with(b":") => findings.warning(place, "no user name"),
+            None => {}
+        }
+    }
+    if lines.is_empty() {
+        findings.warning(path, "nobody can log in: add users with acceptutils passwd");
+    }
+}
+
+fn check_entry(
+    entry: &Entry<'_>,
+    maildir: Option<&str>,
+    place: Place<'_>,
+    findings: &mut Findings,
+) {
+    let user = Escaped(entry.user);
+    match PasswordHash::parse(entry.hash) {
+        Ok(_) => {}
+        // What the administrator meant.
+        Err(HashError::Locked) => findings.note(place, format!("{user}: no password fits")),
+        Err(HashError::Unknown) => {
+            findings.error(place, format!("{user}: not a kind of hash that is known"));
+        }
+        Err(HashError::Malformed) => {
+            findings.error(place, format!("{user}: a hash that is not as it is written"));
+        }
+    }
+    let runs_as = if runs_as_root() { RunsAs::Root } else { RunsAs::User { uid: own_uid() } };
+    match entry.account(runs_as) {
+        Ok(account) => {
+            check_home(entry.user, &account, place, findings);
+            if let Some(maildir) = maildir {
+                check_maildir(entry.user, &account, maildir, place, findings);
+            }
+        }
+        Err(error) => findings.error(place, format!("{user}: {error}")),
+    }
+}
+
+fn check_home(user: &[u8], account: &Account<'_>, place: Place<'_>, findings: &mut Findings) {
+    let (user, home) = (Escaped(user), Path::new(OsStr::from_bytes(account.home)));
+    match home.metadata() {
+        Err(error) => {
+            let (home, reason) = (home.display(), unix::log::Reason(&error));
+            findings.error(place, format!("{user}: home folder: {home}: {reason}"));
+        }
+        Ok(found) => {
+            let owner = found.uid();
+            if account.ids.is_some_and(|(uid, _)| uid != owner) && home != Path::new("/") {
+                let home = home.display();
+                findings.warning(place, format!("{user}: {home} belongs to user {owner}"));
+            }
+        }
+    }
+}
+
+fn check_maildir(
+    user: &[u8],
+    account: &Account<'_>,
+    maildir: &str,
+    place: Place<'_>,
+    findings: &mut Findings,
+) {
+    let maildir = Path::new(OsStr::from_bytes(account.home)).join(maildir);
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    if maildir.join("cur").metadata().err().as_ref().is_some_and(is_missing) {
+        let (user, maildir) = (Escaped(user), maildir.display());
+        findings.warning(place, format!("{user}: {maildir}: no Maildir: POP3 finds no mail"));
+    }
+}

@@ -1,0 +1,272 @@
+//! A mail client that shows its conversations: SMTP submission and POP3, with TLS.
+
+mod tls;
+
+use crate::outcome::Error;
+use crate::shown::Shown;
+use proto::secret::Secret;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConnection, StreamOwned};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+use unix::log::Reason;
+
+/// Where a server is, and whom it must be.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    /// Its port on this machine.
+    pub(crate) port: u16,
+    /// Its name.
+    pub(crate) host: String,
+    /// The certificate that it must show.
+    pub(crate) certificate: CertificateDer<'static>,
+}
+
+enum Stream {
+    Clear(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(stream) => stream.write(octets),
+            Self::Tls(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Clear(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// A conversation with a server.
+pub(crate) struct Conversation {
+    stream: BufReader<Stream>,
+    server: Server,
+    shown: Shown,
+    is_secure: bool,
+}
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Conversation {
+    /// Connects.
+    pub(crate) fn connect(server: &Server) -> Result<Self, Error> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port))
+            .and_then(|stream| stream.set_read_timeout(Some(PATIENCE)).map(|()| stream))
+            .map_err(|error| broken("unable to connect", &error))?;
+        let stream = BufReader::new(Stream::Clear(stream));
+        Ok(Self { stream, server: server.clone(), shown: Shown::new(), is_secure: false })
+    }
+
+    /// Starts TLS.
+    pub(crate) fn start_tls(&mut self) -> Result<(), Error> {
+        let Stream::Clear(stream) = self.stream.get_ref() else { return Ok(()) };
+        let stream = stream.try_clone().map_err(|error| broken("unable to start TLS", &error))?;
+        let (stream, about) = tls::start(stream, &self.server)?;
+        self.stream = BufReader::new(Stream::Tls(Box::new(stream)));
+        self.is_secure = true;
+        self.shown.tls(&about);
+        Ok(())
+    }
+
+    fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
+        let stream = self.stream.get_mut();
+        let written = stream.write_all(octets).and_then(|()| stream.flush());
+        written.map_err(|error| broken("unable to write to the server", &error))
+    }
+
+    fn say(&mut self, line: &str) -> Result<(), Error> {
+        self.shown.client(line);
+        self.write(format!("{line}\r\n").as_bytes())
+    }
+
+    /// Says something that is not to be seen.
+    fn say_secret(&mut self, line: &[u8], shown: &str) -> Result<(), Error> {
+        self.shown.client(shown);
+        self.write(line)?;
+        self.write(b"\r\n")
+    }
+
+    fn hear(&mut self) -> Result<String, Error> {
+        let mut line = Vec::new();
+        match self.stream.read_until(b'\n', &mut line) {
+            Ok(0) => return Err(Error::new("the server hung up")),
+            Ok(_) => {}
+            Err(error) => return Err(broken("unable to hear the server", &error)),
+        }
+        let line = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
+        self.shown.server(&line);
+        Ok(line)
+    }
+
+    /// An SMTP reply, which must begin so.
+    fn reply(&mut self, code: &str) -> Result<(), Error> {
+        loop {
+            let line = self.hear()?;
+            if !line.starts_with(code) {
+                return Err(Error::new(format!("the server said: {line}")));
+            }
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Logs in by SMTP, TLS first.
+    pub(crate) fn smtp_login(
+        &mut self,
+        tls: Begin,
+        user: &str,
+        password: &Secret,
+    ) -> Result<(), Error> {
+        let hello = "EHLO client.localhost";
+        self.begin(tls)?;
+        self.reply("220")?;
+        self.say(hello)?;
+        self.reply("250")?;
+        if !self.is_secure {
+            self.say("STARTTLS")?;
+            self.reply("220")?;
+            self.start_tls()?;
+            self.say(hello)?;
+            self.reply("250")?;
+        }
+        let response = Secret::from([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
+        let encoded = Secret::from(base64(response.expose()));
+        let line = Secret::from([b"AUTH PLAIN ", encoded.expose()].concat());
+        self.say_secret(line.expose(), &format!("AUTH PLAIN (user {user} and the password)"))?;
+        self.reply("235")
+    }
+
+    /// Sends a message; its lines end as Unix has it.
+    pub(crate) fn submit(&mut self, from: &str, to: &str, message: &str) -> Result<(), Error> {
+        self.say(&format!("MAIL FROM:<{from}>"))?;
+        self.reply("250")?;
+        self.say(&format!("RCPT TO:<{to}>"))?;
+        self.reply("250")?;
+        self.say("DATA")?;
+        self.reply("354")?;
+        for line in message.lines() {
+            let dot = if line.starts_with('.') { "." } else { "" };
+            self.say(&format!("{dot}{line}"))?;
+        }
+        self.say(".")?;
+        self.reply("250")
+    }
+
+    /// Ends an SMTP session.
+    pub(crate) fn smtp_quit(mut self) -> Result<(), Error> {
+        self.say("QUIT")?;
+        self.reply("221")?;
+        self.close();
+        Ok(())
+    }
+
+    /// Logs in by POP3, TLS first.
+    pub(crate) fn pop3_login(
+        &mut self,
+        tls: Begin,
+        user: &str,
+        password: &Secret,
+    ) -> Result<(), Error> {
+        self.begin(tls)?;
+        self.ok()?;
+        self.say("CAPA")?;
+        self.lines()?;
+        if !self.is_secure {
+            self.say("STLS")?;
+            self.ok()?;
+            self.start_tls()?;
+        }
+        self.say(&format!("USER {user}"))?;
+        self.ok()?;
+        let line = Secret::from([b"PASS ", password.expose()].concat());
+        self.say_secret(line.expose(), "PASS (the password)")?;
+        self.ok()
+    }
+
+    /// Fetches the first message; its lines end as Unix has it.
+    pub(crate) fn fetch(&mut self) -> Result<String, Error> {
+        self.say("STAT")?;
+        self.ok()?;
+        self.say("RETR 1")?;
+        let lines = self.lines()?;
+        let undotted = lines.iter().map(|line| line.strip_prefix('.').unwrap_or(line));
+        Ok(undotted.map(|line| format!("{line}\n")).collect())
+    }
+
+    /// Ends a POP3 session.
+    pub(crate) fn pop3_quit(mut self) -> Result<(), Error> {
+        self.say("QUIT")?;
+        self.ok()?;
+        self.close();
+        Ok(())
+    }
+
+    /// Says that nothing more comes; the server may be gone already.
+    fn close(self) {
+        if let Stream::Tls(mut stream) = self.stream.into_inner() {
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    }
+
+    fn begin(&mut self, tls: Begin) -> Result<(), Error> {
+        if tls == Begin::AtOnce { self.start_tls() } else { Ok(()) }
+    }
+
+    fn ok(&mut self) -> Result<(), Error> {
+        let line = self.hear()?;
+        let is_ok = line.starts_with("+OK");
+        if is_ok { Ok(()) } else { Err(Error::new(format!("the server said: {line}"))) }
+    }
+
+    fn lines(&mut self) -> Result<Vec<String>, Error> {
+        self.ok()?;
+        let mut lines = Vec::new();
+        loop {
+            let line = self.hear()?;
+            if line == "." {
+                return Ok(lines);
+            }
+            lines.push(line);
+        }
+    }
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// With the first octet.
+    AtOnce,
+    /// When the client asks for it.
+    OnRequest,
+}
+
+fn base64(octets: &[u8]) -> Vec<u8> {
+    use base64ct::{Base64, Encoding};
+    let mut encoded = vec![0; Base64::encoded_len(octets)];
+    let length = Base64::encode(octets, &mut encoded).map_or(0, str::len);
+    encoded.truncate(length);
+    encoded
+}
+
+fn broken(what: &str, error: &io::Error) -> Error {
+    Error::new(format!("{what}: {}", Reason(error)))
+}

@@ -1,0 +1,223 @@
+//! `acceptutils demo`: a whole service in a temporary folder, a message sent through
+//! it and fetched again.
+//!
+//! The service is made by [`crate::init`] and run by its run scripts, but for the
+//! ports, so that what is shown is what `init` gives.
+
+use crate::certificate;
+use crate::client::{Begin, Conversation, Server};
+use crate::init::Plan;
+use crate::outcome::{Error, Outcome, say};
+use crate::passwd;
+use crate::programs::{self, MailPrograms};
+use crate::running::Scene;
+use clap::Args;
+use proto::secret::Secret;
+use rustls::pki_types::CertificateDer;
+use std::fs::Permissions;
+use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use unix::identity::{SystemUser, runs_as_root};
+
+/// Show a login, a message sent and fetched again, in a scratch service
+///
+/// Nothing is installed, and nothing is left.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Keep running, to be tried with clients of one's own
+    #[arg(long)]
+    keep: bool,
+}
+
+const HOST: &str = "mail.example.org";
+const USER: &str = "al";
+const PROGRAMS: [&str; 6] = [
+    "authup",
+    "checkpassword-file",
+    "checknotroot",
+    "fixsmtpio",
+    "tlsserver",
+    "demo-smtp-into-maildir",
+];
+const OWN_POP3: &str = "demo-pop3-from-maildir";
+const POP3: &str = "pop3front-maildir";
+
+/// The scratch service while it runs.
+struct Demo {
+    scene: Scene,
+    password: String,
+    certificate: CertificateDer<'static>,
+    submission: u16,
+    submissions: u16,
+    pop3: u16,
+}
+
+/// Runs the demonstration.
+pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
+    let demo = Demo::start()?;
+    let shown = demo.converse();
+    if let Err(error) = shown {
+        demo.show_logs();
+        return Err(error);
+    }
+    say(&demo.how_to_connect());
+    if options.keep {
+        say("\nRunning until Ctrl-C.");
+        loop {
+            std::thread::park();
+        }
+    }
+    say("\nThat was it: the services have ended, their files are gone.\n\
+         To keep them running and try a client of your own:  make demo KEEP=1");
+    Ok(Outcome::Clean)
+}
+
+impl Demo {
+    fn start() -> Result<Self, Error> {
+        let scene = Scene::new()?;
+        let dir = scene.folder().join("service");
+        let mut plan = Plan::new(dir.clone(), HOST.into());
+        plan.only_here = true;
+        let bin = programs_for_everybody(scene.folder())?;
+        let pop3 = programs::find(POP3, programs::USUAL)
+            .map_or_else(|| OWN_POP3.to_owned(), |found| found.display().to_string());
+        let smtp = bin.join("demo-smtp-into-maildir").display().to_string();
+        plan.mail = MailPrograms {
+            submission: smtp.clone(),
+            incoming: smtp,
+            pop3: format!("{pop3} Maildir"),
+        };
+        plan.bin = Some(bin);
+        plan.make()?;
+        let password = random_password()?;
+        add_user(scene.folder(), &dir, &password)?;
+        let start = |name: &str| scene.start(&dir.join("service").join(name).join("run"), name);
+        Ok(Self {
+            submission: start("submission")?,
+            submissions: start("submissions")?,
+            pop3: start("pop3")?,
+            certificate: certificate::first(&plan.certificate)?,
+            password,
+            scene,
+        })
+    }
+
+    fn converse(&self) -> Result<(), Error> {
+        let address = format!("{USER}@{HOST}");
+        let message = format!(
+            "From: <{address}>\nTo: <{address}>\nSubject: Through the front door\n\n\
+             Sent by submission, fetched by POP3.\n.A line that begins with a dot.\n"
+        );
+        let password = Secret::from(self.password.clone().into_bytes());
+
+        say("Submission, STARTTLS (port 587): logging in and sending a message\n");
+        let mut smtp = Conversation::connect(&self.server(self.submission))?;
+        smtp.smtp_login(Begin::OnRequest, USER, &password)?;
+        smtp.submit(&address, &address, &message)?;
+        smtp.smtp_quit()?;
+
+        say("\nSubmission, TLS from the first octet (port 465): logging in\n");
+        let mut smtp = Conversation::connect(&self.server(self.submissions))?;
+        smtp.smtp_login(Begin::AtOnce, USER, &password)?;
+        smtp.smtp_quit()?;
+
+        say("\nPOP3, STLS (port 110): fetching the message\n");
+        let mut pop3 = Conversation::connect(&self.server(self.pop3))?;
+        pop3.pop3_login(Begin::OnRequest, USER, &password)?;
+        let fetched = pop3.fetch()?;
+        pop3.pop3_quit()?;
+        // mailfront's server puts an empty line behind it.
+        if !fetched.trim_end().ends_with(message.trim_end()) {
+            return Err(Error::new("the message that came back is not the one that was sent"));
+        }
+        say("\nThe message is back, as it was sent.");
+        Ok(())
+    }
+
+    fn server(&self, port: u16) -> Server {
+        Server { port, host: HOST.into(), certificate: self.certificate.clone() }
+    }
+
+    fn how_to_connect(&self) -> String {
+        let Self { submission, submissions, pop3, password, .. } = self;
+        format!(
+            "\nTo connect with a client of one's own, while the services run:\n  \
+             host 127.0.0.1, user {USER}, password {password}, certificate not signed by anybody\n  \
+             submission: port {submission} with STARTTLS, port {submissions} with TLS at once\n  \
+             POP3: port {pop3} with STLS\n  \
+             openssl s_client -quiet -crlf -starttls pop3 -connect 127.0.0.1:{pop3}\n  \
+             swaks --server 127.0.0.1:{submission} --tls --auth PLAIN --auth-user {USER} \
+             --auth-password {password} --to {USER}@{HOST}"
+        )
+    }
+
+    /// What the services say of what went wrong.
+    fn show_logs(&self) {
+        self.scene.stop();
+        for service in ["submission", "submissions", "pop3"] {
+            let log = std::fs::read_to_string(self.scene.folder().join(service));
+            for line in log.unwrap_or_default().lines() {
+                unix::log::line(format_args!("{service}: "), format_args!("{line}"));
+            }
+        }
+    }
+}
+
+/// The folder with the programs. Root's services become another user, who may not
+/// be let into the folder that they are in: root gets copies.
+fn programs_for_everybody(folder: &Path) -> Result<PathBuf, Error> {
+    let own = std::env::current_exe()
+        .map_err(|error| Error::file("unable to find", Path::new("acceptutils"), &error))?;
+    let own = own.parent().unwrap_or(Path::new("/")).to_owned();
+    let names = PROGRAMS.iter().chain([&OWN_POP3]);
+    for name in names.clone() {
+        let program = own.join(name);
+        program.metadata().map_err(|error| {
+            let hint = "it is built with this program, by make";
+            Error::new(format!("{} ({hint})", Error::read(&program, error)))
+        })?;
+    }
+    if !runs_as_root() {
+        return Ok(own);
+    }
+    let copies = folder.join("bin");
+    let failed = |error| Error::file("unable to make", &copies, &error);
+    std::fs::create_dir(&copies).map_err(failed)?;
+    std::fs::set_permissions(&copies, Permissions::from_mode(0o755)).map_err(failed)?;
+    for name in names {
+        std::fs::copy(own.join(name), copies.join(name)).map_err(failed)?;
+    }
+    Ok(copies)
+}
+
+/// A user with a home folder. Root's services have to become somebody else.
+fn add_user(folder: &Path, dir: &Path, password: &str) -> Result<(), Error> {
+    let home = folder.join(USER);
+    let failed = |error| Error::file("unable to make", &home, &error);
+    let ids = if runs_as_root() {
+        let nobody = SystemUser::named("nobody").map_err(failed)?;
+        Some(nobody.map_or((65534, 65534), |nobody| (nobody.uid, nobody.gid)))
+    } else {
+        None
+    };
+    for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
+        let folder = home.join(folder);
+        std::fs::create_dir(&folder).map_err(failed)?;
+        if let Some((uid, gid)) = ids {
+            chown(&folder, Some(uid), Some(gid)).map_err(failed)?;
+        }
+    }
+    passwd::add(&dir.join("users"), USER, password.as_bytes(), ids, &home)
+        .map_err(|error| Error::new(error.to_string()))
+}
+
+/// Everybody on this machine can reach the ports.
+fn random_password() -> Result<String, Error> {
+    let path = Path::new("/dev/urandom");
+    let mut octets = [0; 9];
+    std::fs::File::open(path)
+        .and_then(|mut file| file.read_exact(&mut octets))
+        .map_err(|error| Error::read(path, error))?;
+    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+}

@@ -1,0 +1,202 @@
+//! Plays a transcript to the relay dialog of fixsmtpio, which so explains itself.
+
+use super::narrator::{Narrator, Told};
+use super::transcript::{Line, Way};
+use proto::relay::rules::{RuleError, Rules};
+use proto::relay::{Relay, SECRET, Settings, Take, Turn};
+use proto::smtp::bdat;
+use proto::smtp::data::BareNewline;
+use proto::ucspi_tls::Tls;
+
+/// What fixsmtpio was told by its surroundings.
+#[derive(Debug, Clone)]
+pub(super) struct Surroundings {
+    /// The variables that are set.
+    pub(super) variables: Vec<String>,
+    /// TLS at the start.
+    pub(super) tls: Tls,
+}
+
+const USER: &str = "AUTHUP_USER";
+const TLS_IS_ON: &str = "FIXSMTPIOTLS";
+
+/// What came of a session.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    /// What happened, each with the line of the transcript that led to it.
+    pub(super) told: Vec<(usize, Told)>,
+    /// The first line of the transcript that says otherwise, and what would have
+    /// been there.
+    pub(super) disagrees: Option<(usize, Vec<u8>)>,
+    /// How many say otherwise.
+    pub(super) disagreements: usize,
+}
+
+struct Replay {
+    relay: Relay<Narrator>,
+    surroundings: Surroundings,
+    told: Vec<(usize, Told)>,
+    /// The message or chunk at hand has been played.
+    in_data: bool,
+    chunk: u64,
+    /// The server asks for more of an AUTH exchange.
+    challenged: bool,
+    has_quit: bool,
+}
+
+/// Plays one session's lines, in these surroundings.
+///
+/// # Errors
+/// The rules are unusable.
+pub(super) fn replay(
+    lines: &[&Line],
+    rules: &[u8],
+    greeting: &[u8],
+    surroundings: &Surroundings,
+) -> Result<Replayed, RuleError> {
+    let mut rules = Rules::parse(rules)?;
+    rules.set_environment(|name| surroundings.has(name));
+    let settings = Settings {
+        greeting: greeting.to_vec(),
+        rules,
+        tls: surroundings.tls,
+        logged_in: surroundings.has(USER.as_bytes()),
+        bare_newline: BareNewline::Pass,
+    };
+    let mut replay = Replay {
+        relay: Relay::new(settings, Narrator::default()),
+        surroundings: surroundings.clone(),
+        told: Vec::new(),
+        in_data: false,
+        chunk: 0,
+        challenged: false,
+        has_quit: false,
+    };
+    for line in lines {
+        replay.play(line);
+    }
+    Ok(replay.finish(lines))
+}
+
+impl Surroundings {
+    fn has(&self, name: &[u8]) -> bool {
+        self.variables.iter().any(|variable| variable.as_bytes() == name)
+    }
+
+    /// Those that a session may have had, the most common first.
+    pub(super) fn likely(variables: &[String]) -> Vec<Self> {
+        let with = |more: &[&str], tls| {
+            let more = more.iter().map(|&name| name.to_owned());
+            Self { variables: variables.iter().cloned().chain(more).collect(), tls }
+        };
+        vec![
+            with(&[], Tls::Absent),
+            with(&[USER], Tls::Absent),
+            with(&[], Tls::Available),
+            with(&[], Tls::Required),
+            with(&[TLS_IS_ON], Tls::On),
+        ]
+    }
+}
+
+impl Replay {
+    fn play(&mut self, line: &Line) {
+        let with_ending = [self.words(line), b"\r\n"].concat();
+        match line.way {
+            Way::FromClient => {
+                self.has_quit = line.text.eq_ignore_ascii_case(b"QUIT");
+                self.in_data = false;
+                self.chunk = chunk_size(&line.text);
+                self.take(&with_ending);
+            }
+            Way::Data if !self.in_data => {
+                self.in_data = true;
+                self.data();
+            }
+            Way::FromServer => {
+                self.challenged = line.text.starts_with(b"334");
+                // A line longer than a window ends the session; fixsmtpio says so.
+                let _ = self.relay.from_server(&with_ending);
+            }
+            Way::Data | Way::ToServer | Way::ToClient => {}
+        }
+        self.turn();
+        self.relay.to_client().sent(usize::MAX / 2);
+        self.relay.to_server().sent(usize::MAX / 2);
+        self.turn();
+        let told = self.relay.watch().told.drain(..).collect::<Vec<_>>();
+        self.told.extend(told.into_iter().map(|told| (line.number, told)));
+    }
+
+    /// A transcript leaves secrets out; that it was AUTH is what rules go by.
+    fn words<'a>(&self, line: &'a Line) -> &'a [u8] {
+        let is_auth = line.way == Way::FromClient && line.text == SECRET && !self.challenged;
+        if is_auth { b"AUTH" } else { &line.text }
+    }
+
+    fn take(&mut self, mut window: &[u8]) {
+        while let Take::Took(count) | Take::Pass(count) = self.relay.from_client(window) {
+            window = window.get(count..).unwrap_or_default();
+            if window.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// What is in a message or a chunk is nothing to the rules; that it ends is.
+    fn data(&mut self) {
+        const FILLER: [u8; 4096] = [b'x'; 4096];
+        if self.chunk == 0 {
+            return self.take(b".\r\n");
+        }
+        while self.chunk > 0 {
+            let count = usize::try_from(self.chunk).map_or(FILLER.len(), |n| n.min(FILLER.len()));
+            self.take(FILLER.get(..count).unwrap_or_default());
+            self.chunk -= count as u64;
+        }
+    }
+
+    fn turn(&mut self) {
+        match self.relay.turn() {
+            Turn::CheckTls => self.relay.tls_checked(true),
+            Turn::StartTls => {
+                self.surroundings.variables.push(TLS_IS_ON.into());
+                let surroundings = &self.surroundings;
+                self.relay.tls_started(|name| surroundings.has(name));
+            }
+            Turn::Relay | Turn::End(_) => {}
+        }
+    }
+
+    fn finish(mut self, lines: &[&Line]) -> Replayed {
+        let last = lines.last().map_or(0, |line| line.number);
+        if !self.has_quit {
+            self.relay.watch().client_closes();
+            self.relay.client_closed(&[]);
+        }
+        let narrator = self.relay.watch();
+        narrator.end();
+        let told = narrator.told.drain(..).map(|told| (last, told));
+        self.told.extend(told);
+        let mut replayed = Replayed { told: self.told, ..Replayed::default() };
+        for (way, ours) in
+            [(Way::ToServer, &narrator.to_server), (Way::ToClient, &narrator.to_client)]
+        {
+            let theirs = lines.iter().filter(|line| line.way == way);
+            for (line, ours) in theirs.zip(ours).filter(|(line, ours)| line.text != **ours) {
+                replayed.disagreements += 1;
+                if replayed.disagrees.as_ref().is_none_or(|(first, _)| line.number < *first) {
+                    replayed.disagrees = Some((line.number, ours.clone()));
+                }
+            }
+        }
+        replayed
+    }
+}
+
+/// How much follows a BDAT request; 0 for any other. No more than makes sense.
+fn chunk_size(request: &[u8]) -> u64 {
+    const MOST: u64 = 1 << 32;
+    let argument = request.get(..5).filter(|verb| verb.eq_ignore_ascii_case(b"BDAT "));
+    argument.and_then(|_| bdat::size(request.get(5..)?)).unwrap_or(0).min(MOST)
+}

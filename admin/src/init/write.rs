@@ -1,0 +1,71 @@
+//! Writes files that appear whole or not at all, and never in place of another.
+
+use crate::outcome::Error;
+use std::fs::{DirBuilder, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use tempfile::NamedTempFile;
+
+/// A file to be made.
+#[derive(Debug)]
+pub(super) struct New {
+    /// Where, under the folder.
+    pub(super) path: String,
+    /// What is in it.
+    pub(super) content: Vec<u8>,
+    /// Its permissions.
+    pub(super) mode: u32,
+}
+
+impl New {
+    /// A file that everybody may read.
+    pub(super) fn public(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), content: content.into(), mode: 0o644 }
+    }
+
+    /// A file for its owner alone.
+    pub(super) fn private(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), content: content.into(), mode: 0o600 }
+    }
+
+    /// A program.
+    pub(super) fn program(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), content: content.into(), mode: 0o755 }
+    }
+
+    /// Makes the file; false where there is one already, which stays as it is.
+    pub(super) fn write(&self, dir: &Path) -> Result<bool, Error> {
+        let path = dir.join(&self.path);
+        let failed = |error| Error::file("unable to make", &path, &error);
+        let folder = path.parent().unwrap_or(dir);
+        make_folder(folder).map_err(failed)?;
+        if path.symlink_metadata().is_ok() {
+            return Ok(false);
+        }
+        let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
+        file.write_all(&self.content).map_err(failed)?;
+        file.as_file().set_permissions(Permissions::from_mode(self.mode)).map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(failed(error.error)),
+        }
+    }
+}
+
+/// A folder that everybody may look into, whatever the umask: programs that run as
+/// a mail user read the control files.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_folder(parent)?;
+    }
+    match DirBuilder::new().mode(0o755).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o755))),
+    }
+}

@@ -1,0 +1,170 @@
+//! A service's server while somebody looks at it: on a free port of this machine,
+//! and gone with whoever started it.
+
+use crate::outcome::Error;
+use crate::run_script::RunScript;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio, exit};
+use std::sync::{Arc, Mutex, PoisonError};
+use tempfile::TempDir;
+use unix::deadline::Deadline;
+use unix::process::has_ended;
+
+/// A server and all that it started.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+}
+
+/// Seconds that conversations have to come to their end.
+const GRACE: u64 = 5;
+
+impl Running {
+    /// Starts what the run script becomes; returns it with the port.
+    fn start(script: &Path, log: &Path) -> Result<(Self, u16), Error> {
+        let text = std::fs::read_to_string(script).map_err(|error| Error::read(script, error))?;
+        let script_name = script.display();
+        let script = RunScript::parse(&text);
+        let words = script.command_here().ok_or_else(|| {
+            Error::new(format!("{script_name}: no tlsserver in it that could be tried here"))
+        })?;
+        let computed = script.command.iter().chain(&script.variables).find(|word| word.is_computed);
+        if let Some(word) = computed {
+            let (line, text) = (word.line, &word.text);
+            return Err(Error::new(format!("{script_name}:{line}: {text}: only a shell knows it")));
+        }
+        let failed = |error| Error::file("unable to start", Path::new(&*text_of(&words)), &error);
+        let file = File::create(log).map_err(|error| Error::file("unable to make", log, &error))?;
+        let path = script.variable("PATH").map(|(path, _)| path.to_owned());
+        let program = words.first().copied().unwrap_or_default();
+        let found = path.as_deref().and_then(|path| crate::programs::find(program, path));
+        let mut child = Command::new(found.unwrap_or_else(|| program.into()))
+            .args(words.iter().skip(1))
+            .envs(script.variables.iter().filter_map(|word| word.text.split_once('=')))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let output = child.stdout.take();
+        let running = Self { child };
+        let mut line = String::new();
+        if let Some(output) = output {
+            BufReader::new(output).read_line(&mut line).map_err(failed)?;
+        }
+        let port = line.trim().parse().map_err(|_| {
+            let said = std::fs::read_to_string(log).unwrap_or_default();
+            let said = said.lines().last().unwrap_or("it said nothing").to_owned();
+            Error::new(format!("{script_name}: its server does not start: {said}"))
+        })?;
+        Ok((running, port))
+    }
+}
+
+fn text_of(words: &[&str]) -> String {
+    words.first().copied().unwrap_or_default().to_owned()
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Not waited for yet: the number is still this child's, and its group's.
+        let pid = Pid::from_child(&self.child);
+        let _ = kill_process(pid, Signal::TERM);
+        if !matches!(has_ended(&self.child, Deadline::after_seconds(GRACE)), Ok(true)) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let _ = kill_process_group(pid, Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug)]
+struct Contents {
+    // In this order: first nobody uses the folder any more, then it goes.
+    running: Vec<Running>,
+    folder: TempDir,
+}
+
+/// Servers and a folder that nothing is left of: not when this is dropped, and not
+/// when a signal ends the program.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    contents: Arc<Mutex<Option<Contents>>>,
+    folder: PathBuf,
+}
+
+impl Scene {
+    /// An empty scene, with a folder that others may look into.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let failed = |error| Error::file("unable to make a folder", &std::env::temp_dir(), &error);
+        let contents = Arc::new(Mutex::new(None));
+        // A signal that comes now waits until there is something to clear.
+        let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        end_with_signal(&contents).map_err(failed)?;
+        let folder = tempfile::Builder::new()
+            .prefix("acceptutils-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir()
+            .map_err(failed)?;
+        let path = folder.path().to_owned();
+        *lock = Some(Contents { running: Vec::new(), folder });
+        drop(lock);
+        Ok(Self { contents, folder: path })
+    }
+
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts the server of a run script, its log in a file of the folder; returns
+    /// its port on 127.0.0.1.
+    pub(crate) fn start(&self, script: &Path, log: &str) -> Result<u16, Error> {
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(contents) = contents.as_mut() else {
+            return Err(Error::new("ended by a signal"));
+        };
+        let (running, port) = Running::start(script, &contents.folder.path().join(log))?;
+        contents.running.push(running);
+        Ok(port)
+    }
+
+    /// Ends the servers; what they logged is all there then.
+    pub(crate) fn stop(&self) {
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(contents) = contents.as_mut() {
+            contents.running.clear();
+        }
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        clear(&self.contents);
+    }
+}
+
+fn clear(contents: &Mutex<Option<Contents>>) {
+    drop(contents.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+/// Has a signal clear the scene before it ends the program.
+fn end_with_signal(contents: &Arc<Mutex<Option<Contents>>>) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let contents = Arc::clone(contents);
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(lock.take());
+            // The lock is kept: nothing can be started any more.
+            exit(128 + signal);
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! `acceptutils explain`, as built: agrees with fixsmtpio, as built, on the same
+//! session, and names the right rule for every line.
+
+use crate::support::{beside, ends_with, folder, installed_or_skip, run, run_with, stderr, stdout};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The rules that the most widely used package of the C programs ships; their lines
+/// are named below.
+const PRODUCTION: &str = "\
+:help::*::&fixsmtpio_fixup
+:greeting::2*::&fixsmtpio_fixup
+:helo::2*::&fixsmtpio_fixup
+:ehlo::2*::&fixsmtpio_fixup
+:quit::2*::&fixsmtpio_fixup
+AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0)
+AUTHUP_USER:clienteof::*:0:
+AUTHUP_USER:greeting::4*:14:&fixsmtpio_noop
+AUTHUP_USER:greeting::5*:15:&fixsmtpio_noop
+AUTHUP_USER:timeout::*:16:
+AUTHUP_USER:ehlo::250?AUTH*::
+AUTHUP_USER:auth:NOOP :*::502 unimplemented (#5.5.1)
+";
+
+fn home(folder: &Path, rules: &str) -> String {
+    std::fs::create_dir(folder.join("control")).unwrap();
+    std::fs::write(folder.join("control/me"), "mail.example.org\n").unwrap();
+    std::fs::write(folder.join("control/fixsmtpio"), rules).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+/// What fixsmtpio writes of a session, each request sent when the one before is
+/// answered.
+fn transcript(home: &str, user: Option<&str>, server: &[&str], requests: &[&str]) -> String {
+    let mut command = Command::new(beside("fixsmtpio"));
+    command.args(server).env("QMAILHOME", home).env("FIXSMTPIODEBUG", "1");
+    if let Some(user) = user {
+        command.env("AUTHUP_USER", user);
+    }
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut replies = BufReader::new(output).lines().map(Result::unwrap);
+    let mut hear = || replies.find(|line| line.as_bytes()[3] == b' ').unwrap();
+    hear();
+    for request in requests {
+        input.write_all(format!("{request}\r\n").as_bytes()).unwrap();
+        hear();
+    }
+    drop(input);
+    String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+}
+
+/// The line of the rules (0: fixsmtpio itself), before and after, of every change.
+fn changes(output: &std::process::Output) -> Vec<(u64, Option<String>, Option<String>)> {
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let change = |change: &serde_json::Value| {
+        let rule = change["rule_line"].as_u64().unwrap_or(0);
+        (rule, text(&change["before"]), text(&change["after"]))
+    };
+    found.as_array().unwrap().iter().map(change).collect()
+}
+
+fn change(rule: u64, before: &str, after: &str) -> (u64, Option<String>, Option<String>) {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    (rule, text(before), text(after))
+}
+
+#[test]
+fn the_right_rule_for_every_line_of_a_session_with_login() {
+    let test = "the_right_rule_for_every_line_of_a_session_with_login";
+    if !installed_or_skip(test, "smtpfront-echo") {
+        return;
+    }
+    let folder = folder();
+    let home = home(folder.path(), PRODUCTION);
+    let server = ["env", "SMTPGREETING=inside", "RELAYCLIENT=", "smtpfront-echo"];
+    let requests = ["EHLO c", "AUTH LOGIN", "NOOP", "HELP", "HELO c", "QUIT"];
+    let transcript = transcript(&home, Some("al"), &server, &requests);
+    let output = run_with(&["explain", "--home", &home, "--json"], &transcript);
+    ends_with(&output, 0);
+    assert_eq!(stderr(&output), "");
+    // The server's own words that are changed, as the transcript has them.
+    let reply = |code: &str, nth: usize| {
+        let mark = format!(" 3: {code}");
+        let said = transcript.lines().filter(|line| line.contains(&mark)).nth(nth).unwrap();
+        said.split_once(" 3: ").unwrap().1.to_owned()
+    };
+    let help = "214-fixsmtpio, of acceptutils: see its manual page, fixsmtpio(8)";
+    let auth = "(not shown: part of AUTH)";
+    let expected = [
+        change(2, &reply("220", 0), "220 mail.example.org ESMTP"),
+        change(6, "220 mail.example.org ESMTP", "235 ok, go ahead (#2.0.0)"),
+        change(4, &reply("250-", 0), "250 mail.example.org"),
+        change(12, auth, &format!("NOOP {auth}")),
+        change(12, &reply("250 ", 1), "502 unimplemented (#5.5.1)"),
+        change(1, "", help),
+        change(3, &reply("250 ", 3), "250 mail.example.org"),
+        change(5, &reply("221", 0), "221 mail.example.org"),
+    ];
+    assert_eq!(changes(&output), expected, "{transcript}");
+
+    // In words, with the file.
+    let output = run_with(&["explain", "--home", &home], &transcript);
+    let said = stdout(&output);
+    let named = format!("{home}/control/fixsmtpio:12: \"{auth}\" becomes \"NOOP {auth}\"");
+    assert!(said.contains(&named), "{said}");
+
+    // Other rules than those of the session: said, with the place.
+    let other = folder.path().join("other");
+    std::fs::write(&other, PRODUCTION.replace("502 unimpl", "503 unimpl")).unwrap();
+    let arguments = ["explain", "--home", &home, "--rules", other.to_str().unwrap()];
+    let output = run_with(&arguments, &transcript);
+    ends_with(&output, 1);
+    let (said, at) =
+        (stderr(&output), transcript.lines().position(|line| line.contains(" 4: 502")));
+    let place = format!("acceptutils: standard input:{}: with these rules", at.unwrap() + 1);
+    assert!(said.starts_with(&place) && said.contains("\"503 unimplemented"), "{said}");
+}
+
+#[test]
+fn what_is_in_a_message_is_no_request() {
+    let folder = folder();
+    let home = home(folder.path(), ":quit::*::221 bye\n");
+    let maildir = folder.path().join("Maildir").display().to_string();
+    let server = beside("demo-smtp-into-maildir").display().to_string();
+    let message = "Subject: x\r\n\r\nQUIT\r\n..\r\nEHLO\r\n.";
+    let requests = ["MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA", message, "QUIT"];
+    let transcript = transcript(&home, None, &[&server, &maildir], &requests);
+    let output = run_with(&["explain", "--home", &home, "--json"], &transcript);
+    ends_with(&output, 0);
+    assert_eq!(changes(&output), [change(1, "221 goodbye", "221 bye")], "{transcript}");
+}
+
+#[test]
+fn what_is_in_a_chunk_is_no_request() {
+    // A stand-in: no server that is installed everywhere takes chunks.
+    const SERVER: &str = r"printf '220 x\r\n'; read ehlo; printf '250-x\r\n250 CHUNKING\r\n'
+        read bdat; head -c 6 >/dev/null; printf '250 taken\r\n'
+        read quit; printf '221 goodbye\r\n'";
+    let folder = folder();
+    let home = home(folder.path(), ":quit::*::221 bye\n:bdat::2*::250 taken well\n");
+    let requests = ["EHLO c", "BDAT 6 LAST\r\nQUIT", "QUIT"];
+    let transcript = transcript(&home, None, &["sh", "-c", SERVER], &requests);
+    let output = run_with(&["explain", "--home", &home, "--json"], &transcript);
+    ends_with(&output, 0);
+    let expected = [change(2, "250 taken", "250 taken well"), change(1, "221 goodbye", "221 bye")];
+    assert_eq!(changes(&output), expected, "{transcript}");
+}
+
+#[test]
+fn a_conversation_as_plain_text() {
+    let folder = folder();
+    let home = home(folder.path(), PRODUCTION);
+    let file = folder.path().join("conversation");
+    let text = "S: 220 inside\nC: EHLO c\nS: 250-inside\nS: 250-STARTTLS\nS: 250 AUTH PLAIN\n\
+                C: STARTTLS\nS: 250 ok\nS: 220 inside\nC: QUIT\nS: 221 x\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let output = run(&["explain", "--home", &home, "--tls", "available", "--json", file]);
+    ends_with(&output, 0);
+    let expected = [
+        change(2, "220 inside", "220 mail.example.org ESMTP"),
+        change(4, "250-inside", "250 mail.example.org"),
+        // The server's own is not to be had; fixsmtpio's is.
+        change(0, "", "250-STARTTLS"),
+        change(0, "STARTTLS", "NOOP fixsmtpio STARTTLS BEGIN STARTTLS"),
+        change(0, "250 ok", ""),
+        change(0, "", "220 Ready to start TLS (#5.7.0)"),
+        change(2, "220 inside", "220 mail.example.org ESMTP"),
+        change(0, "220 mail.example.org ESMTP", ""),
+        change(5, "221 x", "221 mail.example.org"),
+    ];
+    let found = changes(&output);
+    for expected in expected {
+        assert!(found.contains(&expected), "{expected:?}: {found:#?}");
+    }
+    let output = run(&["explain", "--home", &home, "--set", "AUTHUP_USER", file]);
+    let said = stdout(&output);
+    assert!(said.contains("fixsmtpio:11: \"250 AUTH PLAIN\" does not go to the client"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_explained() {
+    let folder = folder();
+    let home = home(folder.path(), "# one\n:ehlo::*:x:y\n");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (good, empty) = (file("good", "220 x\n"), file("empty", "\n"));
+    let mixed = file("mixed", "S: 220 x\nEHLO\n");
+    let rules = file("rules", "");
+    let at = |path: &str| format!("acceptutils: {path}");
+    for (arguments, expected) in [
+        (["--home", &home, &good], at(&format!("{home}/control/fixsmtpio:2: exit code is not"))),
+        (["--rules", &rules, &empty], at(&format!("{empty}: no line of a session in it"))),
+        (["--rules", &rules, &mixed], at(&format!("{mixed}:2: begins with neither C: nor S:"))),
+        (["--rules", &rules, "/none"], at("unable to read: /none: No such file or directory")),
+        (["--rules", "/none", &good], at("unable to read: /none: No such file or directory")),
+    ] {
+        let output = run(&[&["explain"][..], &arguments].concat());
+        ends_with(&output, 2);
+        assert!(stderr(&output).starts_with(&expected), "{expected}: {}", stderr(&output));
+        assert_eq!(stderr(&output).lines().count(), 1);
+    }
+}

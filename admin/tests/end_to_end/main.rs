@@ -1,0 +1,9 @@
+//! acceptutils, as built, with the other programs of this project, as built.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
+mod check;
+mod demo;
+mod explain;
+mod init;
+mod support;

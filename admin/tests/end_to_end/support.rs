@@ -1,0 +1,140 @@
+//! What the tests of acceptutils share: a folder, the program, a service in it.
+
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// The program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
+/// Whom root's services become.
+pub(crate) const NOBODY: u32 = 65534;
+/// The password of the user `al`.
+pub(crate) const PASSWORD: &str = "correct horse";
+
+/// A folder that others may look into, since services become other users.
+pub(crate) fn folder() -> TempDir {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    tempfile::Builder::new().prefix("acceptutils-test-").permissions(mode).tempdir().unwrap()
+}
+
+/// Runs the program.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    run_with(arguments, "")
+}
+
+/// Runs the program with this on standard input.
+pub(crate) fn run_with(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(PROGRAM)
+        .args(arguments)
+        .env_remove("QMAILHOME")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Who has seen enough may stop reading.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+pub(crate) fn ends_with(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}{}", stdout(output), stderr(output));
+}
+
+/// Whether the tests run as root.
+pub(crate) fn is_root(folder: &Path) -> bool {
+    folder.metadata().unwrap().uid() == 0
+}
+
+/// Another program of this project, built beside this one.
+pub(crate) fn beside(name: &str) -> PathBuf {
+    let path = Path::new(PROGRAM).with_file_name(name);
+    assert!(path.exists(), "{}: not built: build the whole workspace first", path.display());
+    path
+}
+
+/// Whether a program is installed; where not, this says loudly that `test` needs it.
+pub(crate) fn installed_or_skip(test: &str, program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
+        .any(|folder| folder.join(program).exists());
+    if !found {
+        skipped(test, &format!("needs {program}, see tests/packages"));
+    }
+    found
+}
+
+/// Says that a test was skipped, past what captures its output.
+pub(crate) fn skipped(test: &str, why: &str) {
+    let _ = std::io::stderr().write_all(format!("SKIPPED: {test} {why}\n").as_bytes());
+}
+
+/// A folder with the programs in it that services run, where other users can run
+/// them: this one may be in a folder of root's alone.
+pub(crate) fn programs(folder: &Path) -> PathBuf {
+    let bin = folder.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for name in [
+        "authup",
+        "checkpassword-file",
+        "checknotroot",
+        "fixsmtpio",
+        "tlsserver",
+        "demo-smtp-into-maildir",
+        "demo-pop3-from-maildir",
+    ] {
+        std::fs::copy(beside(name), bin.join(name)).unwrap();
+    }
+    bin
+}
+
+/// A service as `init` makes it, with the demonstration servers behind it.
+pub(crate) fn init(dir: &Path, bin: &Path) -> Output {
+    let smtp = bin.join("demo-smtp-into-maildir").display().to_string();
+    let pop3 = format!("{} Maildir", bin.join("demo-pop3-from-maildir").display());
+    run(&[
+        "init",
+        dir.to_str().unwrap(),
+        "--host",
+        "mail.example.org",
+        "--bin",
+        bin.to_str().unwrap(),
+        "--submission",
+        &smtp,
+        "--incoming",
+        &smtp,
+        "--pop3",
+        &pop3,
+    ])
+}
+
+/// Adds the user `al`, with a home folder beside the service.
+pub(crate) fn add_al(dir: &Path) {
+    let home = dir.with_file_name("al");
+    let root = is_root(dir);
+    for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
+        std::fs::create_dir(home.join(folder)).unwrap();
+        if root {
+            chown(home.join(folder), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    let (users, id) = (dir.join("users"), NOBODY.to_string());
+    let mut arguments = vec!["passwd", users.to_str().unwrap(), "al", "--stdin"];
+    arguments.extend(["--home", home.to_str().unwrap()]);
+    if root {
+        arguments.extend(["--uid", &id, "--gid", &id]);
+    }
+    ends_with(&run_with(&arguments, PASSWORD), 0);
+}

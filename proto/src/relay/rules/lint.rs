@@ -1,0 +1,261 @@
+//! What is allowed in a rules file and yet cannot be meant: rules that never apply,
+//! change nothing, or are undone by a later one. For those who look a file over;
+//! fixsmtpio itself does not ask.
+
+use super::{Event, Fault, Fixup, Response, Rule, RuleError, parse};
+use crate::control;
+use crate::relay::glob::reach::Pattern;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// A place in the file, and what is odd there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Oddity {
+    /// The line of the file, from 1.
+    pub line: usize,
+    /// The column that the field at hand begins in, from 1.
+    pub column: usize,
+    /// What is odd.
+    pub kind: Kind,
+}
+
+/// What is odd about a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The variable is taken out of the environment before rules are looked at, or
+    /// its name is not one.
+    NeverSet,
+    /// No request has such a verb.
+    NoSuchVerb,
+    /// No rule changes the answer to STARTTLS.
+    StartTls,
+    /// No request goes with this event.
+    NothingToPrepend,
+    /// The pattern matches no line of a reply.
+    NoMatch,
+    /// As above; it would if it went on to the line's end.
+    NoLineEnding,
+    /// It leaves everything as it is.
+    NoEffect,
+    /// Whatever it makes of a line, this later rule makes something else of it.
+    UndoneBy(usize),
+    /// As above, but its exit code or what it puts before a request counts.
+    ResponseUndoneBy(usize),
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverSet => f.write_str("never holds: no rule sees such a variable"),
+            Self::NoSuchVerb => f.write_str("never applies: a verb has no white space in it"),
+            Self::StartTls => f.write_str("never applies: rules do not touch STARTTLS"),
+            Self::NothingToPrepend => f.write_str("goes before no request: this event has none"),
+            Self::NoMatch => f.write_str("matches no line of a reply: they begin with a code"),
+            Self::NoLineEnding => f.write_str(
+                "matches no line of a reply: its line ending counts, so end the pattern with *",
+            ),
+            Self::NoEffect => f.write_str("changes nothing"),
+            Self::UndoneBy(line) => write!(f, "has no effect: undone by line {line}"),
+            Self::ResponseUndoneBy(line) => {
+                write!(f, "its response has no effect: undone by line {line}")
+            }
+        }
+    }
+}
+
+/// Where a field begins, in columns from 1; fields are counted from 0.
+fn column(text: &[u8], field: usize) -> usize {
+    let before = text.splitn(6, |&octet| octet == b':').take(field);
+    before.map(|before| before.len() + 1).sum::<usize>() + 1
+}
+
+impl Fault {
+    /// The column, from 1, of the field that is at fault in this line.
+    #[must_use]
+    pub fn column(self, text: &[u8]) -> usize {
+        let field = match self {
+            Self::Fields => return text.len() + 1,
+            Self::Event => 1,
+            Self::Glob => 3,
+            Self::ExitCode => 4,
+            Self::ClientEofResponse | Self::NoFixup | Self::UnknownResponse => 5,
+        };
+        column(text, field)
+    }
+}
+
+/// A rule that can be read.
+struct Read<'a> {
+    text: &'a [u8],
+    event: Event,
+    rule: Rule,
+    pattern: Option<Pattern>,
+}
+
+/// Reads every line: all faults, and what is odd about the rules without one.
+#[must_use]
+pub fn look_over(contents: &[u8]) -> (Vec<(usize, RuleError)>, Vec<Oddity>) {
+    let (mut faults, mut rules) = (Vec::new(), Vec::new());
+    for (line, text) in control::list(contents) {
+        match parse(line, text) {
+            Ok((event, rule)) => {
+                let pattern = Pattern::new(&rule.glob);
+                rules.push(Read { text, event, rule, pattern });
+            }
+            Err(fault) => faults.push((fault.column(text), RuleError { line, fault })),
+        }
+    }
+    let mut oddities: Vec<Oddity> = rules.iter().flat_map(alone).collect();
+    for (at, read) in rules.iter().enumerate() {
+        let later = rules.get(at + 1..).unwrap_or_default();
+        let seen = oddities.iter().any(|oddity| oddity.line == read.rule.line);
+        if !seen && let Some(kind) = undone(read, later) {
+            oddities.push(Oddity { line: read.rule.line, column: 1, kind });
+        }
+    }
+    oddities.sort_by_key(|oddity| (oddity.line, oddity.column));
+    (faults, oddities)
+}
+
+/// What is odd about a rule by itself.
+fn alone(read: &Read<'_>) -> Vec<Oddity> {
+    const TAKEN_OUT: [&[u8]; 3] = [b"UCSPITLS", b"DISABLETLS", b"QMAILHOME"];
+    let Read { text, event, rule, pattern } = read;
+    let mut oddities = Vec::new();
+    let mut odd = |field, kind| {
+        oddities.push(Oddity { line: rule.line, column: column(text, field), kind });
+    };
+    if TAKEN_OUT.contains(&&*rule.env) || rule.env.contains(&b'=') {
+        odd(0, Kind::NeverSet);
+    }
+    match event {
+        Event::Verb(verb) if &**verb == b"starttls" => odd(1, Kind::StartTls),
+        Event::Verb(verb) if verb.iter().any(u8::is_ascii_whitespace) => odd(1, Kind::NoSuchVerb),
+        Event::Verb(_) => {}
+        _ if !rule.prepend.is_empty() => odd(2, Kind::NothingToPrepend),
+        _ => {}
+    }
+    // What a client leaves behind is no reply.
+    let is_reply = *event != Event::ClientEof;
+    let matches = pattern.as_ref().is_some_and(Pattern::matches_some_line);
+    if is_reply && !matches {
+        let longer = Pattern::new(&[&*rule.glob, b"*"].concat());
+        let ends_early = longer.as_ref().is_some_and(Pattern::matches_some_line);
+        odd(3, if ends_early { Kind::NoLineEnding } else { Kind::NoMatch });
+    }
+    let keeps = rule.response == Response::Keep || !is_reply;
+    if keeps && rule.exit.is_none() && rule.prepend.is_empty() {
+        odd(5, Kind::NoEffect);
+    }
+    oddities
+}
+
+/// Whether a later rule makes something else of all that this one matches.
+fn undone(read: &Read<'_>, later: &[Read<'_>]) -> Option<Kind> {
+    let overwrites = |rule: &Rule| match rule.response {
+        Response::Remove | Response::Text(_) => true,
+        Response::Fixup(fixup) => !matches!(fixup, Fixup::Ehlo | Fixup::Help),
+        Response::Keep => false,
+    };
+    let is_visible = !matches!(read.rule.response, Response::Keep | Response::Fixup(Fixup::Help));
+    let pattern = read.pattern.as_ref()?;
+    if read.event == Event::ClientEof || !is_visible {
+        return None;
+    }
+    let by = later.iter().find(|by| {
+        by.event == read.event
+            && (by.rule.env.is_empty() || by.rule.env == read.rule.env)
+            && overwrites(&by.rule)
+            && by.pattern.as_ref().and_then(|by| by.covers(pattern)) == Some(true)
+    })?;
+    let exit_counts = read.rule.exit.is_some() && by.rule.exit.is_none();
+    let line = by.rule.line;
+    Some(if exit_counts || !read.rule.prepend.is_empty() {
+        Kind::ResponseUndoneBy(line)
+    } else {
+        Kind::UndoneBy(line)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::String;
+    use std::{format, vec};
+
+    fn oddities(file: &str) -> Vec<String> {
+        let (faults, oddities) = look_over(file.as_bytes());
+        let faults = faults
+            .iter()
+            .map(|(column, RuleError { line, fault })| format!("{line}:{column}: {fault}"));
+        let odd = oddities.iter().map(|odd| format!("{}:{}: {}", odd.line, odd.column, odd.kind));
+        faults.chain(odd).collect()
+    }
+
+    #[test]
+    fn every_fault_and_its_column() {
+        let file = "A:ehlo::*:1\n:::*::\nA:ehlo:::: \n# no\n\
+                    :noop:N :*:300:x\nA:noop::*:7:&fixsmtpio\n";
+        assert_eq!(
+            oddities(file),
+            [
+                "1:12: fewer than six fields",
+                "2:2: event is empty",
+                "3:9: response line glob is empty",
+                "5:12: exit code is not a number from 0 to 255",
+                "6:13: unknown response beginning with &fixsmtpio",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_one_rule_cannot_mean() {
+        for (rule, found) in [
+            ("UCSPITLS:noop::*::x", Some((1, Kind::NeverSet))),
+            (":rcpt to::*::x", Some((2, Kind::NoSuchVerb))),
+            (":StartTLS::*::x", Some((2, Kind::StartTls))),
+            (":greeting:NOOP :2*::x", Some((11, Kind::NothingToPrepend))),
+            (":ehlo::AUTH*::", Some((8, Kind::NoMatch))),
+            (":ehlo::[z-a]*::", Some((8, Kind::NoMatch))),
+            (":ehlo::250 ok::x", Some((8, Kind::NoLineEnding))),
+            (":noop::*::&fixsmtpio_noop", Some((11, Kind::NoEffect))),
+            (":clienteof::*::", Some((16, Kind::NoEffect))),
+            (":clienteof::QUIT:0:", None),
+            (":noop::*:3:&fixsmtpio_noop", None),
+            (":noop:NOOP :*::&fixsmtpio_noop", None),
+        ] {
+            let (faults, oddities) = look_over(rule.as_bytes());
+            assert!(faults.is_empty(), "{rule}");
+            let found: Vec<_> = found.into_iter().collect();
+            let seen: Vec<_> = oddities.iter().map(|odd| (odd.column, odd.kind)).collect();
+            assert_eq!(seen, found, "{rule}");
+        }
+    }
+
+    #[test]
+    fn what_a_later_rule_undoes() {
+        for (file, found) in [
+            (":noop::250*::a\n:NOOP::2*::b", vec![Kind::UndoneBy(2)]),
+            ("A:noop::250*::a\n:noop::2*::", vec![Kind::UndoneBy(2)]),
+            (":noop::2*:3:a\n:noop::2*::b", vec![Kind::ResponseUndoneBy(2)]),
+            (":noop:NOOP :2*::a\n:noop::2*::b", vec![Kind::ResponseUndoneBy(2)]),
+            (":noop::2*:3:a\n:noop::2*:4:b", vec![Kind::UndoneBy(2)]),
+            (":noop::2*::a\nA:noop::2*::b", vec![]),
+            (":noop::2*::a\n:noop::250*::b", vec![]),
+            (":noop::2*::a\n:help::2*::b", vec![]),
+            (":noop::2*::a\n:noop::2*:3:&fixsmtpio_noop", vec![]),
+            (":help::*::&fixsmtpio_fixup\n:help::*::x", vec![]),
+            (":ehlo::*::&fixsmtpio_fixup\n:ehlo::250?AUTH*::", vec![]),
+        ] {
+            let kinds: Vec<_> = look_over(file.as_bytes()).1.iter().map(|odd| odd.kind).collect();
+            assert_eq!(kinds, found, "{file}");
+        }
+    }
+
+    #[test]
+    fn the_rules_that_we_ship_are_as_they_should_be() {
+        let file = include_bytes!("../../../../contrib/control/fixsmtpio");
+        let (faults, oddities) = look_over(file);
+        assert_eq!((faults.len(), oddities), (0, vec![]));
+    }
+}
