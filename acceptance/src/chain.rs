@@ -107,7 +107,12 @@ impl<'a> Chain<'a> {
         if is_root() {
             command.args(["--uid", &NOBODY.to_string(), "--gid", &NOBODY.to_string()]);
         }
-        let mut child = command.arg(self.path("users")).arg("bob").stdin(Stdio::piped()).spawn()?;
+        let mut child = command
+            .arg(self.path("users"))
+            .arg("bob")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
         child.stdin.take().context("no input")?.write_all(b"pass word\n")?;
         ensure!(child.wait()?.success(), "acceptutils passwd failed");
         if self.drops_root() {
@@ -186,14 +191,33 @@ impl<'a> Chain<'a> {
         command
     }
 
-    /// Starts a server that offers TLS by the UCSPI-TLS interface and requires it if `ucspitls` is `!`.
+    /// Starts tlsserver for a program that asks for TLS (ports 587, 25 and 110), and
+    /// requires it if `ucspitls` is `!`.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn tls_server(&self, ucspitls: &str, arguments: &[&str]) -> Result<Server> {
-        let mut command = self.command("ucspi-tls-stand-in");
-        command.arg(self.path("cert.pem")).arg(self.path("key.pem")).args(arguments);
-        Server::start(command.env("UCSPITLS", ucspitls), self.path("server.log"))
+        self.tlsserver(&["-n"], ucspitls, arguments)
+    }
+
+    /// Starts tlsserver with TLS from the first octet (ports 465 and 995).
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn tls_at_once_server(&self, ucspitls: &str, arguments: &[&str]) -> Result<Server> {
+        self.tlsserver(&[], ucspitls, arguments)
+    }
+
+    fn tlsserver(&self, options: &[&str], ucspitls: &str, arguments: &[&str]) -> Result<Server> {
+        let mut command = self.command("tlsserver");
+        command
+            .args(options)
+            .args(["-1", "-Q", "-H", "-R", "-l", "mail.example.org", "127.0.0.1", "0"])
+            .args(arguments)
+            .env("CERTFILE", self.path("cert.pem"))
+            .env("KEYFILE", self.path("key.pem"))
+            .env("UCSPITLS", ucspitls);
+        Server::start(&mut command, self.path("server.log"))
     }
 
     /// Starts tcpserver, without TLS.

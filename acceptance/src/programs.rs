@@ -17,7 +17,7 @@ pub const UNDER_TEST: [&str; 4] =
     ["authup", "fixsmtpio", "checknotroot", "qmail-qfilter-addtlsheader"];
 
 /// Programs that the chains need beside them, from the same folder where they are there.
-const COMPANIONS: [&str; 2] = ["acceptutils", "checkpassword-file"];
+const COMPANIONS: [&str; 3] = ["acceptutils", "checkpassword-file", "tlsserver"];
 
 /// The names under which the stand-in is found.
 pub const STAND_INS: [&str; 3] = ["checkpassword", "prog", "server"];

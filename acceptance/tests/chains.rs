@@ -86,7 +86,7 @@ pub(crate) fn holds(text: &str, part: &str) -> Result<()> {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::from_args();
-    let built = [env!("CARGO_BIN_EXE_stand-in"), env!("CARGO_BIN_EXE_ucspi-tls-stand-in")];
+    let built = [env!("CARGO_BIN_EXE_stand-in")];
     let programs = Arc::new(Programs::gather(&built.map(Path::new))?);
     let all = [
         chains::sending::TESTS,

@@ -139,12 +139,24 @@ fn fetchmail_dovecot(chain: &Chain<'_>) -> Result<()> {
 }
 
 /// What poplib gets as the first message.
-pub(crate) fn poplib_fetches(chain: &Chain<'_>, port: u16, tls: bool) -> Result<Vec<u8>> {
-    let stls = if tls { "client.stls(context=trust)\n" } else { "" };
+/// How a client begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Begin {
+    InTheClear,
+    WithStls,
+    WithTlsAtOnce,
+}
+
+pub(crate) fn poplib_fetches(chain: &Chain<'_>, port: u16, begin: Begin) -> Result<Vec<u8>> {
+    let connect = match begin {
+        Begin::InTheClear => format!("POP3('localhost', {port})"),
+        Begin::WithStls => format!("POP3('localhost', {port})\nclient.stls(context=trust)"),
+        Begin::WithTlsAtOnce => format!("POP3_SSL('localhost', {port}, context=trust)"),
+    };
     let program = format!(
         "import poplib, ssl, sys\npoplib._MAXLINE = 4096\n\
          trust = ssl.create_default_context(cafile={:?})\n\
-         client = poplib.POP3('localhost', {port})\n{stls}\
+         client = poplib.{connect}\n\
          client.user('bob')\nclient.pass_('pass word')\n\
          sys.stdout.buffer.write(b''.join(line + b'\\r\\n' for line in client.retr(1)[1]))\nclient.quit()\n",
         chain.name("cert.pem")
@@ -154,14 +166,14 @@ pub(crate) fn poplib_fetches(chain: &Chain<'_>, port: u16, tls: bool) -> Result<
 
 fn poplib(chain: &Chain<'_>) -> Result<()> {
     ensure_fetched(
-        &poplib_fetches(chain, mailfront(chain)?.port, true)?,
+        &poplib_fetches(chain, mailfront(chain)?.port, Begin::WithStls)?,
         message("stored").as_bytes(),
     )
 }
 
 fn poplib_dovecot(chain: &Chain<'_>) -> Result<()> {
     ensure_fetched(
-        &poplib_fetches(chain, dovecot(chain)?.port, true)?,
+        &poplib_fetches(chain, dovecot(chain)?.port, Begin::WithStls)?,
         message("stored").as_bytes(),
     )
 }
@@ -170,5 +182,8 @@ fn poplib_without_tls(chain: &Chain<'_>) -> Result<()> {
     put(chain)?;
     let server = chain
         .plain_server(&Commands::new(chain).login("pop3", &["pop3front-maildir", "Maildir"]))?;
-    ensure_fetched(&poplib_fetches(chain, server.port, false)?, message("stored").as_bytes())
+    ensure_fetched(
+        &poplib_fetches(chain, server.port, Begin::InTheClear)?,
+        message("stored").as_bytes(),
+    )
 }

@@ -1,11 +1,11 @@
 //! The whole way: a message is submitted with a login, delivered by a real server into
 //! a real mailbox as the user who logged in, and fetched again with a login.
 
-use acceptance::chain::{Chain, is_root};
+use acceptance::chain::{Chain, Server, is_root};
 use acceptance::stage::NOBODY;
 use anyhow::{Context, Result, ensure};
 
-use crate::chains::fetching::{dovecot_command, ensure_fetched, poplib_fetches};
+use crate::chains::fetching::{Begin, dovecot_command, ensure_fetched, poplib_fetches};
 use crate::{Commands, Test, ensure_body, for_swaks, holds, message};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -15,21 +15,48 @@ pub(crate) const TESTS: &[Test] = &[
         mailfront,
     ),
     ("round trip by swaks, Exim, Dovecot, poplib", &["swaks", "exim4", "pop3", "python3"], dovecot),
+    (
+        "round trip with TLS from the first octet by swaks, Exim, pop3front-maildir, poplib",
+        &["swaks", "exim4", "pop3front-maildir", "python3"],
+        mailfront_at_once,
+    ),
 ];
 
+/// How TLS begins, on both ways.
+#[derive(Clone, Copy)]
+enum Tls {
+    /// Ports 587 and 110.
+    Asked,
+    /// Ports 465 and 995.
+    AtOnce,
+}
+
+impl Tls {
+    fn server(self, chain: &Chain<'_>, command: &[&str]) -> Result<Server> {
+        match self {
+            Self::Asked => chain.tls_server("!", command),
+            Self::AtOnce => chain.tls_at_once_server("!", command),
+        }
+    }
+}
+
 fn mailfront(chain: &Chain<'_>) -> Result<()> {
-    round_trip(chain, &["pop3front-maildir", "Maildir"])
+    round_trip(chain, Tls::Asked, &["pop3front-maildir", "Maildir"])
+}
+
+fn mailfront_at_once(chain: &Chain<'_>) -> Result<()> {
+    round_trip(chain, Tls::AtOnce, &["pop3front-maildir", "Maildir"])
 }
 
 fn dovecot(chain: &Chain<'_>) -> Result<()> {
-    round_trip(chain, &["sh", "-c", &dovecot_command(chain)])
+    round_trip(chain, Tls::Asked, &["sh", "-c", &dovecot_command(chain)])
 }
 
-fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
+fn round_trip(chain: &Chain<'_>, tls: Tls, pop3: &[&str]) -> Result<()> {
     let commands = Commands::new(chain);
     let config = chain.name("exim.conf");
     let exim = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
-    let submission = chain.tls_server("!", &commands.login("smtp", &exim))?;
+    let submission = tls.server(chain, &commands.login("smtp", &exim))?;
     let port = submission.port.to_string();
     let usual = [
         "swaks",
@@ -39,7 +66,10 @@ fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
         &port,
         "--ehlo",
         "client.example.org",
-        "--tls",
+        match tls {
+            Tls::Asked => "--tls",
+            Tls::AtOnce => "--tls-on-connect",
+        },
     ];
     let login = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
     let mail = ["--from", "bob@example.org", "--to", "bob@example.org", "--data", "-"];
@@ -52,8 +82,12 @@ fn round_trip(chain: &Chain<'_>, pop3: &[&str]) -> Result<()> {
     ensure_body(&stored, &message("round"))?;
     ensure!(!is_root() || owner == NOBODY, "delivered as user {owner}");
 
-    let fetching = chain.tls_server("!", &commands.login("pop3", pop3))?;
-    let fetched = poplib_fetches(chain, fetching.port, true)?;
+    let fetching = tls.server(chain, &commands.login("pop3", pop3))?;
+    let begin = match tls {
+        Tls::Asked => Begin::WithStls,
+        Tls::AtOnce => Begin::WithTlsAtOnce,
+    };
+    let fetched = poplib_fetches(chain, fetching.port, begin)?;
     let stored = String::from_utf8(stored)?.replace('\n', "\r\n");
     ensure_fetched(&fetched, stored.as_bytes())
 }
