@@ -5,7 +5,7 @@
 //! same time, or the answer tells who has an account. After that, and for trouble
 //! that meets every user alike, 111 says that it may pass.
 
-use proto::checkpassword_reader::RecordError;
+use proto::checkpassword::reader::RecordError;
 use proto::escape::Escaped;
 use proto::exit_code;
 use proto::passwd_file::EntryError;

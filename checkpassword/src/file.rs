@@ -8,7 +8,7 @@ use crate::login::{Login, Record};
 use crate::options;
 use crate::verify::{Incomputable, fits};
 use lexopt::Parser;
-use proto::checkpassword_reader::Credentials;
+use proto::checkpassword::reader::Credentials;
 use proto::passwd_file::{Account, Lookup, RunsAs};
 use std::convert::Infallible;
 use std::ffi::OsString;

@@ -3,7 +3,7 @@
 
 use crate::failure::{Failure, Refusal};
 use proto::checkpassword::LIMIT;
-use proto::checkpassword_reader::Credentials;
+use proto::checkpassword::reader::Credentials;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

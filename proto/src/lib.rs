@@ -14,7 +14,6 @@ extern crate std;
 
 pub mod blocklist;
 pub mod checkpassword;
-pub mod checkpassword_reader;
 mod civil_time;
 pub mod control;
 pub mod escape;
@@ -30,7 +29,6 @@ pub mod smtp;
 pub mod tls_header;
 pub mod ucspi_rules;
 pub mod ucspi_tls;
-pub mod ucspi_tls_server;
 
 #[cfg(test)]
 mod split_anywhere;

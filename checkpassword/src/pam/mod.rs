@@ -14,7 +14,7 @@ use conversation::PasswordOnly;
 use lexopt::Parser;
 use nonstick::items::{Items, ItemsMut};
 use nonstick::{AuthnFlags, ErrorCode, PamShared, Transaction, TransactionBuilder};
-use proto::checkpassword_reader::Credentials;
+use proto::checkpassword::reader::Credentials;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::net::IpAddr;

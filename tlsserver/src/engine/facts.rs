@@ -1,7 +1,7 @@
 //! What is said about a handshake to the program, in mod_ssl's names and OpenSSL's
 //! spelling, which is what filters and people expect.
 
-use proto::ucspi_tls_server::Encoder;
+use proto::ucspi_tls::server::Encoder;
 use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 
 /// What is ever said: the only names that a program can get from an engine.

@@ -1,6 +1,6 @@
 //! One connection, from the program's request to its end.
 
-use proto::ucspi_tls_server::Request;
+use proto::ucspi_tls::server::Request;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustls::{Error, InvalidMessage};
 use std::io;

@@ -1,7 +1,9 @@
 //! The checkpassword interface, as seen by the program that asks: what goes to
-//! descriptor 3, and what the exit code answers.
+//! descriptor 3, and what the exit code answers. [`reader`] is the other side's half.
 
 use crate::exit_code::{CONTROLS, CRASHED, FAILED, MISUSED, TEMPORARY, TIMED_OUT};
+pub mod reader;
+
 use crate::secret::Secret;
 
 /// The most that checkpassword reads, in octets, NULs included.

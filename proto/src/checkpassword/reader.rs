@@ -1,7 +1,7 @@
 //! The checkpassword interface, as seen by the program that answers: what it finds
 //! on descriptor 3.
 //!
-//! The other half of [`crate::checkpassword`]. Called by the programs of package
+//! The other half of [`super`]. Called by the programs of package
 //! `checkpassword`, which read the octets and wipe them.
 
 use crate::checkpassword::LIMIT;

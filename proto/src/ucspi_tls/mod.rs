@@ -6,6 +6,8 @@
 //! bare name for an absent value. The other end is trusted to do TLS, not to name
 //! variables as it likes: only `SSL_*` is taken.
 
+pub mod server;
+
 use alloc::vec::Vec;
 
 /// Where the connection stands with TLS.

@@ -1,5 +1,5 @@
 //! UCSPI-TLS as the TLS server sees it: what the program asks for, and how the
-//! facts of a handshake are written to it. The other side's half is `ucspi_tls`.
+//! facts of a handshake are written to it. The other side's half is [`super`].
 
 use alloc::vec::Vec;
 
