@@ -162,7 +162,10 @@ fn answer(stream: &mut impl Read) -> io::Result<()> {
 /// A client as they are today, without what would only measure the client: it
 /// trusts anybody, and resumes nothing.
 pub(crate) fn client_config() -> Arc<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    // The one that all peers have, so that all do the same work.
+    provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519];
+    let provider = Arc::new(provider);
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(rustls::ALL_VERSIONS);
     // The versions are the library's own.

@@ -40,7 +40,8 @@ pub(super) fn start(
     let version = connection.protocol_version().and_then(|version| version.as_str());
     let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
     let version = version.unwrap_or("TLS").replace('_', ".");
-    let about = format!("{version}, {}", suite.unwrap_or("unknown ciphers"));
+    let about =
+        format!("{version}, {}", suite.unwrap_or("unknown ciphers").replace("TLS13_", "TLS_"));
     Ok((StreamOwned::new(connection, stream), about))
 }
 

@@ -1,9 +1,9 @@
 //! The checkpassword interface, as seen by the program that asks: what goes to
 //! descriptor 3, and what the exit code answers. [`reader`] is the other side's half.
 
-use crate::exit_code::{CONTROLS, CRASHED, FAILED, MISUSED, TEMPORARY, TIMED_OUT};
 pub mod reader;
 
+use crate::exit_code::{CONTROLS, CRASHED, FAILED, MISUSED, TEMPORARY, TIMED_OUT};
 use crate::secret::Secret;
 
 /// The most that checkpassword reads, in octets, NULs included.
