@@ -98,44 +98,29 @@ impl LockedFile {
 mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use tempfile::{TempDir, tempdir};
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(test: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("locked-{}-{test}", std::process::id()));
-            std::fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
-        /// Every name in it.
-        fn names(&self) -> Vec<OsString> {
-            std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name()).collect()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            std::fs::remove_dir_all(&self.0).unwrap();
-        }
+    /// Every name in it.
+    fn names(folder: &TempDir) -> Vec<OsString> {
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
     }
 
     #[test]
     fn a_new_file_is_its_owners_alone() {
-        let folder = Folder::new("new");
-        let path = folder.0.join("users");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
         let file = LockedFile::lock(&path).unwrap();
         assert!(file.read().unwrap().is_none());
         file.replace(b"one").unwrap();
         assert_eq!(file.read().unwrap().unwrap().as_slice(), b"one");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
-        assert_eq!(folder.names(), ["users"]);
+        assert_eq!(names(&folder), ["users"]);
     }
 
     #[test]
     fn mode_and_owner_stay() {
-        let folder = Folder::new("keep");
-        let path = folder.0.join("users");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
         std::fs::write(&path, b"old").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let root = rustix::process::geteuid().is_root();
@@ -155,19 +140,19 @@ mod tests {
 
     #[test]
     fn a_link_stays_a_link() {
-        let folder = Folder::new("link");
-        std::fs::create_dir(folder.0.join("real")).unwrap();
-        std::fs::write(folder.0.join("real/users"), b"old").unwrap();
-        symlink("real/users", folder.0.join("users")).unwrap();
-        LockedFile::lock(&folder.0.join("users")).unwrap().replace(b"new").unwrap();
-        assert_eq!(std::fs::read(folder.0.join("real/users")).unwrap(), b"new");
-        assert!(folder.0.join("users").is_symlink());
+        let folder = tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("real")).unwrap();
+        std::fs::write(folder.path().join("real/users"), b"old").unwrap();
+        symlink("real/users", folder.path().join("users")).unwrap();
+        LockedFile::lock(&folder.path().join("users")).unwrap().replace(b"new").unwrap();
+        assert_eq!(std::fs::read(folder.path().join("real/users")).unwrap(), b"new");
+        assert!(folder.path().join("users").is_symlink());
     }
 
     #[test]
     fn one_at_a_time() {
-        let folder = Folder::new("lock");
-        let path = folder.0.join("count");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("count");
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
@@ -183,13 +168,13 @@ mod tests {
 
     #[test]
     fn what_fails_leaves_nothing_behind() {
-        let folder = Folder::new("fail");
-        let path = folder.0.join("users");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
         let file = LockedFile::lock(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
         assert!(file.replace(b"new").is_err());
-        assert_eq!(folder.names(), ["users"]);
+        assert_eq!(names(&folder), ["users"]);
         assert!(LockedFile::lock(Path::new("/")).is_err());
-        assert!(LockedFile::lock(&folder.0.join("no/such")).is_err());
+        assert!(LockedFile::lock(&folder.path().join("no/such")).is_err());
     }
 }

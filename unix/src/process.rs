@@ -73,7 +73,10 @@ pub fn wait_for_byte_or_end(
             .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
         wait(&mut descriptors, Deadline::NEVER)?;
         let [end, byte] = descriptors.map(|descriptor| !descriptor.revents().is_empty());
-        heard = byte && hear(pipe.as_fd(), on_byte)?;
+        if byte {
+            heard = true;
+            hear(pipe.as_fd(), on_byte)?;
+        }
         if end {
             break;
         }
@@ -95,12 +98,12 @@ pub fn has_ended(child: &Child, deadline: Deadline) -> io::Result<bool> {
         .map_or(Ok(true), |ended| wait(&mut [PollFd::new(&ended, PollFlags::IN)], deadline))
 }
 
-/// Reads one byte; says that the pipe has no more to tell.
-fn hear(pipe: BorrowedFd<'_>, on_byte: &mut dyn FnMut()) -> io::Result<bool> {
+/// Reads the one byte, or the end that comes instead: the pipe has no more to tell.
+fn hear(pipe: BorrowedFd<'_>, on_byte: &mut dyn FnMut()) -> io::Result<()> {
     if rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut [0; 1]))? > 0 {
         on_byte();
     }
-    Ok(true)
+    Ok(())
 }
 
 /// A descriptor that becomes readable when the child has ended, where the system
@@ -147,12 +150,15 @@ mod tests {
     use super::*;
     use crate::descriptor::{for_child, pipe};
     use std::os::fd::AsRawFd;
+    use std::process::Stdio;
 
     fn run(script: &str) -> (Option<u8>, u32) {
         let (byte, sender) = pipe().unwrap();
         let inherited = for_child(&sender, 40).unwrap();
         let script = script.replace("FD", &inherited.as_raw_fd().to_string());
-        let mut child = Command::new("bash").args(["-c", &script]).spawn().unwrap();
+        // Its input ends when it is waited for.
+        let mut child =
+            Command::new("bash").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
         drop((sender, inherited));
         let mut heard = 0;
         let status = wait_for_byte_or_end(&mut child, &byte, &mut || heard += 1).unwrap();
@@ -169,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_descendant_that_keeps_the_pipe_does_not_keep_us() {
-        let (code, heard) = run("sleep 1000 </dev/null >/dev/null 2>&1 & exit 5");
+        let (code, heard) = run("exec 5<&0; cat <&5 >/dev/null 2>&1 & exit 5");
         assert_eq!((code, heard), (Some(5), 0));
     }
 }

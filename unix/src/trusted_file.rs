@@ -48,29 +48,12 @@ fn untrusted(why: &str) -> io::Error {
 mod tests {
     use super::*;
     use rustix::fs::{CWD, chmod, mknodat};
-    use std::path::PathBuf;
-
-    /// A folder of its own for each test, removed with it.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(test: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("trusted-{}-{test}", std::process::id()));
-            std::fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            std::fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
+    use tempfile::tempdir;
 
     #[test]
     fn is_read_whole_unless_others_can_write_it() {
-        let folder = Folder::new("mode");
-        let path = folder.0.join("users");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
         std::fs::write(&path, b"alice:x\n").unwrap();
         for mode in [0o600, 0o640, 0o644, 0o400] {
             chmod(&path, Mode::from_raw_mode(mode)).unwrap();
@@ -89,8 +72,8 @@ mod tests {
             eprintln!("SKIPPED: only root can give a file away");
             return;
         }
-        let folder = Folder::new("owner");
-        let path = folder.0.join("users");
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
         std::fs::write(&path, b"alice:x\n").unwrap();
         std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
         assert_eq!(read_trusted(&path).unwrap_err().to_string(), "it belongs to another user");
@@ -98,13 +81,13 @@ mod tests {
 
     #[test]
     fn what_is_no_file_is_refused_at_once() {
-        let folder = Folder::new("kind");
-        let fifo = folder.0.join("fifo");
+        let folder = tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
-        for path in [&fifo, &folder.0, &PathBuf::from("/dev/null")] {
+        for path in [fifo.as_path(), folder.path(), Path::new("/dev/null")] {
             assert_eq!(read_trusted(path).unwrap_err().to_string(), "not a regular file");
         }
-        let missing = read_trusted(&folder.0.join("missing")).unwrap_err();
+        let missing = read_trusted(&folder.path().join("missing")).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
 }
