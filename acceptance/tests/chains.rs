@@ -64,6 +64,11 @@ pub(crate) fn as_stored(message: &str) -> Vec<u8> {
     message.replace("\r\n", "\n").into_bytes()
 }
 
+/// How swaks is called for every message; more words follow.
+pub(crate) fn swaks(port: &str) -> [&str; 7] {
+    ["swaks", "--server", "127.0.0.1", "--port", port, "--ehlo", "client.example.org"]
+}
+
 /// Where a message's body begins, line endings being LF.
 pub(crate) fn body(stored: &[u8]) -> &[u8] {
     let at = stored.windows(2).position(|pair| pair == b"\n\n").map_or(stored.len(), |at| at + 2);

@@ -3,7 +3,7 @@
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
-use crate::{Test, ensure_body, for_swaks, holds, message};
+use crate::{Test, ensure_body, for_swaks, holds, message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
     ("incoming by swaks over STARTTLS to Exim", &["swaks", "exim4"], swaks_to_exim),
@@ -29,20 +29,11 @@ fn exim(chain: &Chain<'_>) -> Result<Server> {
 
 fn send(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
     let port = server.port.to_string();
-    let usual = [
-        "swaks",
-        "--server",
-        "127.0.0.1",
-        "--port",
-        &port,
-        "--ehlo",
-        "client.example.org",
-        "--data",
-        "-",
-    ];
-    let mail = ["--from", "eve@example.org", "--to", "bob@example.org"];
-    let output =
-        chain.succeeds(&[&usual[..], &mail[..], more].concat(), for_swaks(&message("incoming")))?;
+    let mail = ["--from", "eve@example.org", "--to", "bob@example.org", "--data", "-"];
+    let output = chain.succeeds(
+        &[&swaks(&port)[..], &mail[..], more].concat(),
+        for_swaks(&message("incoming")),
+    )?;
     let mailbox = chain.mailbox()?;
     ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
     for (stored, _) in mailbox {

@@ -6,7 +6,7 @@ use acceptance::stage::NOBODY;
 use anyhow::{Context, Result, ensure};
 
 use crate::chains::fetching::{Begin, dovecot_command, ensure_fetched, poplib_fetches};
-use crate::{Commands, Test, ensure_body, for_swaks, holds, message};
+use crate::{Commands, Test, ensure_body, for_swaks, holds, message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -58,22 +58,16 @@ fn round_trip(chain: &Chain<'_>, tls: Tls, pop3: &[&str]) -> Result<()> {
     let exim = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
     let submission = tls.server(chain, &commands.login("smtp", &exim))?;
     let port = submission.port.to_string();
-    let usual = [
-        "swaks",
-        "--server",
-        "127.0.0.1",
-        "--port",
-        &port,
-        "--ehlo",
-        "client.example.org",
-        match tls {
-            Tls::Asked => "--tls",
-            Tls::AtOnce => "--tls-on-connect",
-        },
-    ];
+    let tls_option = match tls {
+        Tls::Asked => "--tls",
+        Tls::AtOnce => "--tls-on-connect",
+    };
     let login = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
     let mail = ["--from", "bob@example.org", "--to", "bob@example.org", "--data", "-"];
-    chain.succeeds(&[&usual[..], &login[..], &mail[..]].concat(), for_swaks(&message("round")))?;
+    chain.succeeds(
+        &[&swaks(&port)[..], &[tls_option], &login, &mail].concat(),
+        for_swaks(&message("round")),
+    )?;
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")?;
 
     let mut mailbox = chain.mailbox()?;

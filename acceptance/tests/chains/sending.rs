@@ -4,7 +4,7 @@
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
-use crate::{Commands, Test, holds, message};
+use crate::{Commands, Test, holds, message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
     ("swaks PLAIN over STARTTLS to smtpfront-echo", &["swaks", "smtpfront-echo"], swaks_plain),
@@ -34,15 +34,14 @@ fn submission(chain: &Chain<'_>) -> Result<Server> {
     chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))
 }
 
-fn swaks<'a>(port: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let usual = ["swaks", "--server", "127.0.0.1", "--port", port, "--ehlo", "client.example.org"];
+fn swaks_sends<'a>(port: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mail = ["--from", "bob@example.org", "--to", "eve@example.org", "--data", "-"];
-    usual.into_iter().chain(mail).chain(more.iter().copied()).collect()
+    swaks(port).into_iter().chain(mail).chain(more.iter().copied()).collect()
 }
 
 fn swaks_succeeds(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
     let port = server.port.to_string();
-    let output = chain.succeeds(&swaks(&port, more), message("swaks").as_bytes())?;
+    let output = chain.succeeds(&swaks_sends(&port, more), message("swaks").as_bytes())?;
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
@@ -83,7 +82,7 @@ fn swaks_wrong_password(chain: &Chain<'_>) -> Result<()> {
     let server = submission(chain)?;
     let port = server.port.to_string();
     let login = ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "guessed"];
-    let output = chain.client(&swaks(&port, &login), message("swaks").as_bytes())?;
+    let output = chain.client(&swaks_sends(&port, &login), message("swaks").as_bytes())?;
     // 28 is what swaks calls a failed authentication.
     ensure!(output.status.code() == Some(28), "{}\n{}", output.status, chain.told(&output));
     holds(&chain.told(&output), "535 authup authorization failed (#5.7.0)")?;
@@ -94,7 +93,7 @@ fn swaks_tls_required(chain: &Chain<'_>) -> Result<()> {
     let server = submission(chain)?;
     let port = server.port.to_string();
     let login = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
-    let output = chain.client(&swaks(&port, &login), message("swaks").as_bytes())?;
+    let output = chain.client(&swaks_sends(&port, &login), message("swaks").as_bytes())?;
     ensure!(output.status.code() == Some(28), "{}\n{}", output.status, chain.told(&output));
     let told = chain.told(&output);
     ensure!(!told.contains("AUTH PLAIN"), "it gave away the password:\n{told}");

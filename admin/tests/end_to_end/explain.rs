@@ -8,20 +8,7 @@ use std::process::{Command, Stdio};
 
 /// The rules that the most widely used package of the C programs ships; their lines
 /// are named below.
-const PRODUCTION: &str = "\
-:help::*::&fixsmtpio_fixup
-:greeting::2*::&fixsmtpio_fixup
-:helo::2*::&fixsmtpio_fixup
-:ehlo::2*::&fixsmtpio_fixup
-:quit::2*::&fixsmtpio_fixup
-AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0)
-AUTHUP_USER:clienteof::*:0:
-AUTHUP_USER:greeting::4*:14:&fixsmtpio_noop
-AUTHUP_USER:greeting::5*:15:&fixsmtpio_noop
-AUTHUP_USER:timeout::*:16:
-AUTHUP_USER:ehlo::250?AUTH*::
-AUTHUP_USER:auth:NOOP :*::502 unimplemented (#5.5.1)
-";
+const PRODUCTION: &str = include_str!("../../../proto/src/relay/production-rules");
 
 fn home(folder: &Path, rules: &str) -> String {
     std::fs::create_dir(folder.join("control")).unwrap();

@@ -6,21 +6,8 @@ use std::collections::VecDeque as Deque;
 use std::format;
 use std::string::{String, ToString};
 
-/// What real services run, in our own order.
-const RULES: &str = "\
-:help::*::&fixsmtpio_fixup
-:greeting::2*::&fixsmtpio_fixup
-:helo::2*::&fixsmtpio_fixup
-:ehlo::2*::&fixsmtpio_fixup
-:quit::2*::&fixsmtpio_fixup
-AUTHUP_USER:greeting::2*::235 ok, go ahead (#2.0.0)
-AUTHUP_USER:clienteof::*:0:
-AUTHUP_USER:greeting::4*:14:&fixsmtpio_noop
-AUTHUP_USER:greeting::5*:15:&fixsmtpio_noop
-AUTHUP_USER:timeout::*:16:
-AUTHUP_USER:ehlo::250?AUTH*::
-AUTHUP_USER:auth:NOOP :*::502 unimplemented (#5.5.1)
-";
+/// What real services run.
+const RULES: &str = include_str!("production-rules");
 
 fn settings(rules: &str, env: &str, tls: Tls) -> Settings {
     let mut rules = Rules::parse(rules.as_bytes()).unwrap();
