@@ -131,12 +131,7 @@ impl fmt::Display for Failure {
                 write!(f, "unable to enter home folder: {path}: {}", Reason(error))
             }
             Self::Exec(program, error) => {
-                write!(
-                    f,
-                    "unable to run program: {}: {}",
-                    Escaped(program.as_bytes()),
-                    Reason(error)
-                )
+                write!(f, "unable to exec: {}: {}", Escaped(program.as_bytes()), Reason(error))
             }
         }
     }

@@ -6,10 +6,12 @@
 //! record means is decided in `proto`; ids, files and descriptors are `unix`'s.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(feature = "pam"), allow(dead_code, reason = "what PAM says has no other use"))]
 
 mod failure;
 pub mod file;
 mod login;
 mod options;
+#[cfg(feature = "pam")]
 pub mod pam;
 mod verify;

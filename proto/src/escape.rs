@@ -5,25 +5,32 @@
 
 use core::fmt::{self, Write};
 
-/// Octets shown of one value; the rest is cut and marked. Long enough for any
-/// name that can log in (see [`crate::checkpassword::LIMIT`]).
+/// Characters shown of one value; the rest is cut and marked. Long enough for any
+/// name that can log in (see [`crate::checkpassword::LIMIT`]) and is ASCII, and short
+/// enough for a line that holds a name twice.
 pub const SHOWN: usize = 512;
 
 /// Shows bytes as printable ASCII: anything else, and the backslash, as `\xNN`;
-/// past [`SHOWN`] octets, `...`.
+/// past [`SHOWN`] characters, `...`.
 #[derive(Debug, Clone, Copy)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for &byte in self.0.iter().take(SHOWN) {
-            if matches!(byte, b' '..=b'~') && byte != b'\\' {
+        let mut left = SHOWN;
+        for &byte in self.0 {
+            let is_plain = matches!(byte, b' '..=b'~') && byte != b'\\';
+            let Some(fits) = left.checked_sub(if is_plain { 1 } else { 4 }) else {
+                return f.write_str("...");
+            };
+            left = fits;
+            if is_plain {
                 f.write_char(char::from(byte))?;
             } else {
                 write!(f, "\\x{byte:02x}")?;
             }
         }
-        if self.0.len() > SHOWN { f.write_str("...") } else { Ok(()) }
+        Ok(())
     }
 }
 
@@ -46,5 +53,8 @@ mod tests {
         let shown = format!("{}", Escaped(&[b'x'; SHOWN + 1]));
         assert_eq!(shown.len(), SHOWN + 3);
         assert!(shown.ends_with("x..."));
+        let shown = format!("{}", Escaped(&[0xff; SHOWN]));
+        assert_eq!(shown.len(), SHOWN + 3, "what is shown counts, not what is held");
+        assert_eq!(format!("{}", Escaped(&[b'x'; SHOWN])).len(), SHOWN);
     }
 }

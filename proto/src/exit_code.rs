@@ -14,5 +14,7 @@ pub const TIMED_OUT: u8 = 16;
 pub const CRASHED: u8 = 17;
 /// The control files cannot be used.
 pub const CONTROLS: u8 = 18;
+/// tlsserver was called wrongly, in the words of the servers whose place it takes.
+pub const USAGE: u8 = 100;
 /// Trouble that may pass.
 pub const TEMPORARY: u8 = 111;

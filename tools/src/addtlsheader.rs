@@ -3,11 +3,11 @@
 
 use crate::fail;
 use proto::tls_header::{Front, received};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
+use unix::client;
 use unix::environment::Environment;
 use unix::log::Reason;
 
@@ -16,12 +16,12 @@ const NAME: &str = "qmail-qfilter-addtlsheader";
 /// Runs the filter. Exit code 1 where the message could not be copied whole:
 /// qmail-qfilter then has the message refused for now.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(_words: &mut dyn Iterator<Item = OsString>) -> u8 {
     match header(&Environment::inherited())
         .map_or(Ok(()), |line| write(&line))
         .and_then(|()| copy())
     {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(reason) => fail(NAME, format_args!("unable to copy message: {}", Reason(&reason))),
     }
 }
@@ -43,11 +43,11 @@ fn write(line: &str) -> io::Result<()> {
 }
 
 fn copy() -> io::Result<()> {
-    let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut input = File::from(client::input().try_clone_to_owned()?);
     io::copy(&mut input, &mut output()?).map(drop)
 }
 
 /// Descriptor 1 without the buffer that std keeps before it.
 fn output() -> io::Result<File> {
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+    Ok(File::from(client::output().try_clone_to_owned()?))
 }

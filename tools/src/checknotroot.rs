@@ -2,7 +2,7 @@
 //! never learns it. It stands right behind checkpassword.
 
 use crate::fail;
-use std::process::ExitCode;
+use std::ffi::OsString;
 use unix::environment::Environment;
 use unix::log::Reason;
 use unix::process::{Program, is_root};
@@ -13,8 +13,8 @@ const READY: &str = "AUTHUPREADYFD";
 
 /// Runs the program; returns only if it cannot become the one behind it.
 #[must_use]
-pub fn main() -> ExitCode {
-    let Some(program) = Program::new(std::env::args_os().skip(1)) else {
+pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
+    let Some(program) = Program::new(words) else {
         return fail(NAME, format_args!("usage: checknotroot prog"));
     };
     if is_root() {

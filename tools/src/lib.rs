@@ -10,11 +10,16 @@ mod qmail;
 mod tls;
 
 use proto::exit_code;
-use std::process::ExitCode;
+use std::fmt;
 
-/// One line on standard error, `PROGRAM: TEXT`, and the exit code 1 that all four
-/// programs share for what is wrong with their call or their machine.
-fn fail(program: &str, text: std::fmt::Arguments<'_>) -> ExitCode {
+/// One line on standard error, `PROGRAM: TEXT`.
+fn say(program: &str, text: fmt::Arguments<'_>) {
     unix::log::line(format_args!("{program}: "), text);
-    ExitCode::from(exit_code::FAILED)
+}
+
+/// [`say`], and the exit code 1 that all four programs share for what is wrong with
+/// their call or their machine.
+fn fail(program: &str, text: fmt::Arguments<'_>) -> u8 {
+    say(program, text);
+    exit_code::FAILED
 }

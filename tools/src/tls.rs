@@ -1,8 +1,9 @@
 //! What authup and fixsmtpio both make of the environment that a TLS server and an
 //! administrator gave them.
 
-use proto::ucspi_tls::{Tls, is_fact_name};
+use proto::ucspi_tls::{Fact, Tls, is_fact_name};
 use std::io;
+use std::os::fd::BorrowedFd;
 use unix::environment::Environment;
 use unix::ucspi_tls::{Interface, Unavailable};
 
@@ -39,15 +40,30 @@ impl Offer {
         }
     }
 
-    /// Starts TLS, once, and puts what the TLS server reports into the environment.
-    pub(crate) fn start(&mut self, environment: &mut Environment) -> io::Result<()> {
-        let used = Err(Unavailable::ControlClosed);
-        let Ok(interface) = std::mem::replace(&mut self.interface, used) else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        for fact in interface.start()? {
-            environment.set(&fact.name, fact.value.as_deref());
-        }
-        Ok(())
+    /// The descriptors that it takes to start TLS.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.interface.iter().flat_map(Interface::descriptors).collect()
+    }
+
+    /// Starts TLS, once; what the TLS server reports.
+    pub(crate) fn start(&mut self) -> io::Result<Vec<Fact>> {
+        self.interface()?.start()
+    }
+
+    /// Follows another process that has started TLS, once.
+    pub(crate) fn follow(&mut self) -> io::Result<()> {
+        self.interface()?.put_in_place()
+    }
+
+    fn interface(&mut self) -> io::Result<Interface> {
+        std::mem::replace(&mut self.interface, Err(Unavailable::ControlClosed))
+            .map_err(|_| io::ErrorKind::NotConnected.into())
+    }
+}
+
+/// Puts what the TLS server reported into the environment.
+pub(crate) fn report(facts: &[Fact], environment: &mut Environment) {
+    for fact in facts {
+        environment.set(&fact.name, fact.value.as_deref());
     }
 }

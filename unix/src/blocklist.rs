@@ -1,14 +1,14 @@
 //! Telling blocklistd about logins, where it runs.
 
-use crate::descriptor::{is_socket, out_of_the_way};
+use crate::descriptor::out_of_the_way;
 use proto::blocklist::{Action, datagram};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType,
 };
 use std::io::IoSlice;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Where blocklistd listens.
 pub const SOCKET: &str = "/var/run/blocklistd.sock";
@@ -23,13 +23,19 @@ pub struct Reporter {
 
 impl Reporter {
     /// To be made at start-up, while descriptor 0 is the network's. `None` where
-    /// there is nothing to report: no address, no socket, or no blocklistd.
+    /// there is nothing to report: no address, no blocklistd, or no socket of this
+    /// client's. For blocklistd goes by whom the socket is connected to: behind a load
+    /// balancer it would block that, and of TLS from the first octet, where descriptor
+    /// 0 leads to the TLS server, it could make nothing.
     #[must_use]
     pub fn new(peer: Option<SocketAddr>) -> Option<Self> {
         let peer = peer?;
         let client = rustix::stdio::stdin();
-        let there = std::path::Path::new(SOCKET).exists() && is_socket(client);
-        Some(Self { client: out_of_the_way(&client).ok().filter(|_| there)?, peer })
+        let is_there = std::path::Path::new(SOCKET).exists();
+        if !is_there || connected_to(client)? != peer.ip().to_canonical() {
+            return None;
+        }
+        Some(Self { client: out_of_the_way(&client).ok()?, peer })
     }
 
     /// Reports. What becomes of it is not our business, and we do not wait for it.
@@ -47,4 +53,10 @@ impl Reporter {
         control.push(SendAncillaryMessage::ScmRights(&descriptors));
         rustix::net::sendmsg(&socket, &[IoSlice::new(datagram)], &mut control, SendFlags::NOSIGNAL)
     }
+}
+
+/// Who is at the other end of a network socket.
+fn connected_to(socket: BorrowedFd<'_>) -> Option<IpAddr> {
+    let peer = rustix::net::getpeername(socket).ok()??;
+    Some(SocketAddr::try_from(peer).ok()?.ip().to_canonical())
 }

@@ -31,6 +31,18 @@ impl Deadline {
         })
     }
 
+    /// The later of the two.
+    #[must_use]
+    pub fn or_later(self, other: Self) -> Self {
+        Self(self.0.zip(other.0).map(|(one, two)| one.max(two)))
+    }
+
+    /// So many seconds later. More than the clock can hold is never.
+    #[must_use]
+    pub fn later_by_seconds(self, seconds: u64) -> Self {
+        Self(self.0.and_then(|moment| moment.checked_add(Duration::from_secs(seconds))))
+    }
+
     fn remaining(self) -> Option<Timespec> {
         let remaining = self.0?.saturating_duration_since(Instant::now());
         // A duration too long for the system's type is as good as for ever.
@@ -121,5 +133,15 @@ mod tests {
         assert_eq!(late.or_sooner(soon), soon);
         assert_eq!(Deadline::NEVER.or_sooner(late), late);
         assert_eq!(Deadline::after_seconds(u64::MAX), Deadline::NEVER);
+    }
+
+    #[test]
+    fn the_later_of_two() {
+        let (soon, late) = (Deadline::after_seconds(1), Deadline::after_seconds(100));
+        assert_eq!(soon.or_later(late), late);
+        assert_eq!(soon.later_by_seconds(1000).or_later(late), soon.later_by_seconds(1000));
+        assert_eq!(soon.or_later(Deadline::NEVER), Deadline::NEVER);
+        assert_eq!(Deadline::NEVER.later_by_seconds(1), Deadline::NEVER);
+        assert_eq!(soon.later_by_seconds(u64::MAX), Deadline::NEVER);
     }
 }

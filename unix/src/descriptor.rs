@@ -5,7 +5,7 @@
 //! child inherits it by accident and 3 is free when it is needed.
 
 use rustix::fs::FileType;
-use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -22,7 +22,7 @@ pub const OURS: RawFd = 10;
 /// `EBADF` where the number is not open, or is one of the first three.
 pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
     let inherited = adopt(number)?;
-    Ok(fcntl_dupfd_cloexec(&inherited, OURS)?)
+    duplicate(&inherited, OURS)
 }
 
 /// The descriptor's number that a variable holds. What is no number is no open
@@ -43,7 +43,7 @@ pub fn close_inherited(number: RawFd) {
 /// # Errors
 /// `EMFILE` where none is left.
 pub fn out_of_the_way(descriptor: &impl AsFd) -> io::Result<OwnedFd> {
-    Ok(fcntl_dupfd_cloexec(descriptor, OURS)?)
+    duplicate(descriptor, OURS)
 }
 
 /// A pipe of our own: where to read, and where to write.
@@ -61,9 +61,17 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// `EMFILE` where none is left.
 pub fn for_child(descriptor: &impl AsFd, number: RawFd) -> io::Result<OwnedFd> {
-    let inherited = fcntl_dupfd_cloexec(descriptor, number)?;
+    let inherited = duplicate(descriptor, number)?;
     rustix::io::fcntl_setfd(&inherited, FdFlags::empty())?;
     Ok(inherited)
+}
+
+/// A second descriptor, closed on exec, under this number or the next one that is free.
+/// A number that is beyond the limit, which the system calls an invalid argument, is none
+/// that is left.
+fn duplicate(descriptor: &impl AsFd, number: RawFd) -> io::Result<OwnedFd> {
+    let duplicate = fcntl_dupfd_cloexec(descriptor, number);
+    Ok(duplicate.map_err(|errno| if errno == Errno::INVAL { Errno::MFILE } else { errno })?)
 }
 
 /// Whether a descriptor is a socket, so that its input can be looked at before it
@@ -77,10 +85,11 @@ pub fn is_socket(descriptor: BorrowedFd<'_>) -> bool {
 #[expect(unsafe_code, reason = "an inherited descriptor is known by its number only")]
 fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     if number < 3 {
-        return Err(rustix::io::Errno::BADF.into());
+        return Err(Errno::BADF.into());
     }
-    // SAFETY: the number is only asked about, and not kept: whether it is open is
-    // what the call says.
+    // SAFETY: the number is only asked about, by a system call that takes any number,
+    // and not kept: whether it is open, as a borrowed descriptor has to be, is what the
+    // call says.
     fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
     // SAFETY: it is open, and by this module's contract (start-up, once for each
     // number, nothing of our own opened yet) no one else in this process owns it.
@@ -106,7 +115,7 @@ mod tests {
     fn what_is_not_there_is_an_error() {
         for number in [0, 2, 9_999] {
             let error = inherit(number).unwrap_err();
-            assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::BADF.raw_os_error()));
+            assert_eq!(error.raw_os_error(), Some(Errno::BADF.raw_os_error()));
         }
     }
 

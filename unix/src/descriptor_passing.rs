@@ -4,6 +4,7 @@
 //! arrives whole or not at all, and the other side's death reads as an end. What
 //! the messages say is the caller's to know.
 
+use crate::descriptor::out_of_the_way;
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
@@ -16,12 +17,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Descriptors that one message can carry.
 pub const DESCRIPTORS: usize = 4;
 
-/// Makes a channel; both ends close on exec and block.
+/// Makes a channel; both ends close on exec, block, and are out of the way of the low
+/// numbers.
 ///
 /// # Errors
 /// The system's, most likely that descriptors are exhausted.
 pub fn channel() -> io::Result<(OwnedFd, OwnedFd)> {
-    pair(SocketType::SEQPACKET)
+    let (one, other) = pair(SocketType::SEQPACKET)?;
+    Ok((out_of_the_way(&one)?, out_of_the_way(&other)?))
 }
 
 /// Makes a pair of stream sockets; both ends close on exec and block.

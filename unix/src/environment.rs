@@ -1,13 +1,16 @@
 //! The environment: read once, at the edge, and changed only for what we run.
 
-use std::ffi::{OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::Command;
 
 /// Our environment, with the changes that our children are to see.
 #[derive(Debug, Default)]
 pub struct Environment {
-    inherited: Vec<(OsString, OsString)>,
+    /// `NAME=value`, where the kernel put them: not copied, as most programs need few.
+    inherited: Vec<&'static CStr>,
     changes: Vec<(OsString, Option<OsString>)>,
 }
 
@@ -15,22 +18,31 @@ impl Environment {
     /// What this process was started with.
     #[must_use]
     pub fn inherited() -> Self {
-        Self { inherited: std::env::vars_os().collect(), changes: Vec::new() }
+        Self { inherited: strings_of_this_process().collect(), changes: Vec::new() }
+    }
+
+    /// The same for a program that has others' code in it, such as PAM's modules, which
+    /// may write where the kernel put the environment. The copy stays to the end.
+    #[must_use]
+    pub fn copied() -> Self {
+        let copy = |string: &CStr| &*Box::leak(string.to_owned().into_boxed_c_str());
+        Self { inherited: strings_of_this_process().map(copy).collect(), changes: Vec::new() }
     }
 
     /// The value of a variable, as a child would see it now.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        let name = OsStr::from_bytes(name);
-        let changed = self.changes.iter().rev().find(|(changed, _)| changed == name);
+        let changed = self.changes.iter().rev().find(|(changed, _)| changed.as_bytes() == name);
         match changed {
             Some((_, value)) => value.as_deref().map(OsStr::as_bytes),
-            None => self
-                .inherited
-                .iter()
-                .find(|(inherited, _)| inherited == name)
-                .map(|(_, value)| value.as_bytes()),
+            None => self.inherited.iter().find_map(|string| {
+                string.to_bytes().strip_prefix(name).and_then(|rest| rest.strip_prefix(b"="))
+            }),
         }
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
+        self.inherited.iter().filter_map(|string| split(string))
     }
 
     /// Whether a variable is set, to anything.
@@ -50,8 +62,8 @@ impl Environment {
 
     /// Takes out every variable whose name `is_one`.
     pub fn take_all(&mut self, is_one: impl Fn(&[u8]) -> bool) {
-        let names = self.inherited.iter().map(|(name, _)| name);
-        let gone: Vec<_> = names.filter(|name| is_one(name.as_bytes())).cloned().collect();
+        let names = self.variables().map(|(name, _)| name).filter(|name| is_one(name));
+        let gone: Vec<_> = names.map(|name| OsStr::from_bytes(name).to_owned()).collect();
         self.changes.extend(gone.into_iter().map(|name| (name, None)));
     }
 
@@ -71,6 +83,52 @@ impl Environment {
             };
         }
     }
+
+    /// `NAME=value` of each variable that the next program sees.
+    ///
+    /// # Errors
+    /// A value that was set holds a NUL.
+    pub(crate) fn strings(&self) -> io::Result<Vec<Cow<'static, CStr>>> {
+        let is_changed = |name: &[u8]| self.changes.iter().any(|(one, _)| one.as_bytes() == name);
+        let is_kept = |string: &CStr| split(string).is_none_or(|(name, _)| !is_changed(name));
+        let kept = self.inherited.iter().filter(|string| is_kept(string));
+        let mut strings: Vec<_> = kept.map(|string| Cow::Borrowed(*string)).collect();
+        for (at, (name, value)) in self.changes.iter().enumerate() {
+            let is_last = !self.changes[at + 1..].iter().any(|(later, _)| later == name);
+            if let Some(value) = value.as_ref().filter(|_| is_last) {
+                let string = [name.as_bytes(), b"=", value.as_bytes()].concat();
+                strings.push(Cow::Owned(CString::new(string)?));
+            }
+        }
+        Ok(strings)
+    }
+}
+
+/// A variable's name and value. A name may begin with an equals sign.
+fn split(string: &CStr) -> Option<(&[u8], &[u8])> {
+    let octets = string.to_bytes();
+    let equals = octets.iter().skip(1).position(|&octet| octet == b'=')? + 1;
+    Some((&octets[..equals], &octets[equals + 1..]))
+}
+
+#[expect(unsafe_code, reason = "the C library gives the environment as pointers")]
+fn strings_of_this_process() -> impl Iterator<Item = &'static CStr> {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: the C library's own; nobody in this workspace changes it, as that is
+    // unsafe and not allowed outside this package. Where others' code is linked in, it
+    // has not been called yet, and [`Environment::copied`] keeps nothing of this.
+    let mut next = unsafe { environ };
+    std::iter::from_fn(move || {
+        // SAFETY: `next` is the list, whose end is a null pointer, or null itself.
+        let string = unsafe { next.as_ref() }.copied().filter(|string| !string.is_null())?;
+        // SAFETY: `string` was not the end, so another follows.
+        next = unsafe { next.add(1) };
+        // SAFETY: a string that ends, in memory that stays as the kernel filled it
+        // before this process began: what replaces a string leaves the old one there.
+        Some(unsafe { CStr::from_ptr(string) })
+    })
 }
 
 #[cfg(test)]
@@ -79,10 +137,8 @@ mod tests {
 
     #[test]
     fn the_last_change_counts() {
-        let mut environment = Environment {
-            inherited: vec![("SSL_A".into(), "1".into()), ("B".into(), "2".into())],
-            changes: vec![],
-        };
+        let mut environment =
+            Environment { inherited: vec![c"SSL_A=1", c"B=2", c"D==5"], changes: vec![] };
         assert_eq!(environment.get(b"SSL_A"), Some(&b"1"[..]));
         environment.take_all(|name| name.starts_with(b"SSL_"));
         assert_eq!(environment.get(b"SSL_A"), None);
@@ -95,5 +151,19 @@ mod tests {
         let seen: Vec<_> = command.get_envs().collect();
         let set = (OsStr::new("SSL_A"), Some(OsStr::new("3")));
         assert_eq!(seen, [(OsStr::new("B"), None), set]);
+        environment.set(b"C", Some(b"4"));
+        assert_eq!(environment.strings().unwrap(), [c"D==5", c"SSL_A=3", c"C=4"]);
+        assert_eq!(environment.get(b"D"), Some(&b"=5"[..]));
+    }
+
+    #[test]
+    fn what_is_inherited_is_what_there_is() {
+        let inherited = Environment::inherited();
+        let there: Vec<_> = std::env::vars_os().collect();
+        assert!(!there.is_empty());
+        assert_eq!(inherited.variables().count(), there.len());
+        for (name, value) in there {
+            assert_eq!(inherited.get(name.as_bytes()), Some(value.as_bytes()), "{name:?}");
+        }
     }
 }

@@ -4,12 +4,17 @@
 //! It decides nothing: what to do comes from `proto`, by way of the programs.
 
 pub mod blocklist;
+#[cfg(any(feature = "jail", feature = "signals"))]
+pub mod child_status;
 pub mod client;
 pub mod control;
 pub mod deadline;
 pub mod descriptor;
 pub mod descriptor_passing;
 pub mod environment;
+mod exec;
+#[cfg(feature = "jail")]
+pub mod fork;
 #[cfg(feature = "identity")]
 pub mod identity;
 #[cfg(feature = "jail")]
@@ -22,6 +27,7 @@ pub mod piped;
 pub mod process;
 #[cfg(feature = "signals")]
 pub mod signals;
+pub mod start;
 pub mod trusted_file;
 pub mod ucspi_tls;
 pub mod window;

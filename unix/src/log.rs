@@ -1,7 +1,10 @@
 //! One line on standard error for each event, written whole.
 //!
-//! Callers show whatever a stranger chose by `proto::escape::Escaped`.
+//! Callers show whatever a stranger chose by `proto::escape::Escaped`, which bounds it
+//! and marks the backslash. Here it is only made sure that one event is one line, also
+//! where a file's name or a library's words have a line break in them.
 
+use proto::escape::Escaped;
 use std::fmt;
 use std::io;
 
@@ -12,10 +15,32 @@ pub const LONGEST: usize = 4096;
 /// Writes `PROGRAM TEXT` or `PROGRAM: TEXT`, as `prefix` has it, and a line feed.
 /// A log that cannot be written to stops nothing.
 pub fn line(prefix: fmt::Arguments<'_>, text: fmt::Arguments<'_>) {
-    let mut line = format!("{prefix}{text}").into_bytes();
+    let line = one_line(&format!("{prefix}{text}"));
+    let _ = rustix::io::retry_on_intr(|| rustix::io::write(rustix::stdio::stderr(), &line));
+}
+
+fn one_line(text: &str) -> Vec<u8> {
+    let mut line = String::with_capacity(text.len() + 1);
+    for letter in text.chars() {
+        if letter.is_ascii_control() {
+            line.push_str(&Escaped(letter.encode_utf8(&mut [0; 4]).as_bytes()).to_string());
+        } else {
+            line.push(letter);
+        }
+    }
+    let mut line = line.into_bytes();
     line.truncate(LONGEST - 1);
     line.push(b'\n');
-    let _ = rustix::io::retry_on_intr(|| rustix::io::write(rustix::stdio::stderr(), &line));
+    line
+}
+
+/// Takes the log away from this process, and puts in its place what takes nothing.
+///
+/// # Errors
+/// The system's, most likely that descriptors are exhausted; the log is still there.
+pub fn let_go() -> io::Result<()> {
+    let (_, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    Ok(rustix::stdio::dup2_stderr(&writer)?)
 }
 
 /// The system's reason for an error, in its own words and no others.
@@ -31,6 +56,19 @@ impl fmt::Display for Reason<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_is_in_it() {
+        assert_eq!(
+            one_line("authup 1 a\nb\x1b\\x0a \u{fc}"),
+            "authup 1 a\\x0ab\\x1b\\x0a \u{fc}\n".as_bytes()
+        );
+        let long = one_line(&"\n".repeat(LONGEST));
+        assert_eq!(
+            (long.len(), long.iter().filter(|&&octet| octet == b'\n').count()),
+            (LONGEST, 1)
+        );
+    }
 
     #[test]
     fn reasons_are_the_systems_words() {

@@ -109,7 +109,7 @@ impl Piped {
         drop((input, output));
         let pid = rustix::process::Pid::from_child(&child);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        if !has_ended(&child, Deadline::after_seconds(TERMINATION))? {
+        if !has_ended(&child, Deadline::after_seconds(TERMINATION)).unwrap_or(false) {
             child.kill()?;
         }
         child.wait().map(drop)

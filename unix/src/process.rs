@@ -3,11 +3,11 @@
 use rustix::event::{PollFd, PollFlags};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 
-use crate::deadline::{Deadline, wait};
+use crate::deadline::{Deadline, Event, wait, wait_for_any};
 use crate::descriptor::{inherit, number_in};
 use crate::environment::Environment;
 
@@ -45,7 +45,7 @@ impl Program {
     /// Becomes the program. Returns only if that cannot be, with the reason.
     #[must_use]
     pub fn become_it(&self, environment: &Environment) -> io::Error {
-        self.command(environment).exec()
+        crate::exec::exec(&self.name, &self.arguments, environment)
     }
 }
 
@@ -55,37 +55,100 @@ pub fn exit_code(status: ExitStatus) -> Option<u8> {
     status.code().and_then(|code| u8::try_from(code).ok()).filter(|_| status.signal().is_none())
 }
 
-/// Waits for a child to end and for a byte from a pipe that it inherited,
-/// whichever comes; calls `on_byte` once if there was one. A descendant that keeps
-/// the pipe open does not keep us.
-///
-/// # Errors
-/// What the system says of the wait.
-pub fn wait_for_byte_or_end(
-    child: &mut Child,
-    pipe: &OwnedFd,
-    on_byte: &mut dyn FnMut(),
-) -> io::Result<ExitStatus> {
-    let ended = handle(child);
-    let mut heard = false;
-    while let Some(ended) = ended.as_ref().filter(|_| !heard) {
-        let mut descriptors = [ended.as_fd(), pipe.as_fd()]
-            .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
-        wait(&mut descriptors, Deadline::NEVER)?;
-        let [end, byte] = descriptors.map(|descriptor| !descriptor.revents().is_empty());
-        if byte {
-            heard = true;
-            hear(pipe.as_fd(), on_byte)?;
-        }
-        if end {
-            break;
+/// A child, and a pipe that it inherited, on which it or who follows it may say one
+/// thing.
+#[derive(Debug)]
+pub struct Watched {
+    child: Child,
+    /// Readable when the child has ended, where the system has such a thing.
+    ended: Option<OwnedFd>,
+    /// Until it has been heard, or has nothing to say any more.
+    pipe: Option<OwnedFd>,
+}
+
+/// What became of a [`Watched`] child.
+#[derive(Debug, PartialEq, Eq)]
+pub enum News {
+    /// There was a byte on the pipe; there will be no other.
+    Byte,
+    /// The child has ended.
+    Ended(ExitStatus),
+    /// Neither, up to the deadline.
+    Late,
+}
+
+impl Watched {
+    /// Watches a child. One that cannot be watched, because descriptors or memory are
+    /// exhausted, is ended: nobody would know for how long it goes on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new(mut child: Child, pipe: OwnedFd) -> io::Result<Self> {
+        match handle(&child) {
+            Ok(ended) => Ok(Self { ended, child, pipe: Some(pipe) }),
+            Err(reason) => {
+                child.kill().and_then(|()| child.wait())?;
+                Err(reason)
+            }
         }
     }
-    if ended.is_none() {
-        // The next best: to the byte or to the last copy's end, then to the child's.
-        hear(pipe.as_fd(), on_byte)?;
+
+    /// The child's process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
-    child.wait()
+
+    /// Waits for the next that happens. A descendant that keeps the pipe open does
+    /// not keep us. Where the system cannot wait for children and pipes together,
+    /// the deadline is not observed, and the pipe's end is waited for first.
+    ///
+    /// # Errors
+    /// What the system says of the wait.
+    pub fn next(&mut self, deadline: Deadline) -> io::Result<News> {
+        loop {
+            let watched = [self.ended.as_ref(), self.pipe.as_ref()]
+                .map(|one| Some((one?.as_fd(), Event::IN)));
+            let [end, byte] = match self.ended {
+                Some(_) => match wait_for_any(watched, deadline)? {
+                    Some(ready) => ready,
+                    None => return Ok(News::Late),
+                },
+                None => [self.pipe.is_none(), self.pipe.is_some()],
+            };
+            if byte && self.hear()? {
+                return Ok(News::Byte);
+            }
+            if end {
+                return Ok(News::Ended(self.child.wait()?));
+            }
+        }
+    }
+
+    /// Reads the one byte, or the end that comes instead, and closes the pipe.
+    fn hear(&mut self) -> io::Result<bool> {
+        let Some(pipe) = self.pipe.take() else { return Ok(false) };
+        Ok(rustix::io::retry_on_intr(|| rustix::io::read(&pipe, &mut [0; 1]))? > 0)
+    }
+
+    /// Whether the child is still root: a login program that has not become its user.
+    /// `false` where the system does not tell.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        std::fs::read_to_string(format!("/proc/{}/status", self.id())).is_ok_and(|status| {
+            let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+            user.and_then(|ids| ids.split_whitespace().next()) == Some("0")
+        })
+    }
+
+    /// Ends the child, whatever it is doing, and waits until it is gone.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn end(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
 }
 
 /// Whether a child ends before the deadline. It is still to be waited for. Where
@@ -94,30 +157,26 @@ pub fn wait_for_byte_or_end(
 /// # Errors
 /// What the system says of the wait.
 pub fn has_ended(child: &Child, deadline: Deadline) -> io::Result<bool> {
-    handle(child)
+    handle(child)?
         .map_or(Ok(true), |ended| wait(&mut [PollFd::new(&ended, PollFlags::IN)], deadline))
-}
-
-/// Reads the one byte, or the end that comes instead: the pipe has no more to tell.
-fn hear(pipe: BorrowedFd<'_>, on_byte: &mut dyn FnMut()) -> io::Result<()> {
-    if rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut [0; 1]))? > 0 {
-        on_byte();
-    }
-    Ok(())
 }
 
 /// A descriptor that becomes readable when the child has ended, where the system
 /// has such a thing.
-fn handle(child: &Child) -> Option<OwnedFd> {
+fn handle(child: &Child) -> io::Result<Option<OwnedFd>> {
     #[cfg(target_os = "linux")]
     {
         let pid = rustix::process::Pid::from_child(child);
-        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+        match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            // Linux before 5.3.
+            Err(rustix::io::Errno::NOSYS) => Ok(None),
+            opened => Ok(Some(opened?)),
+        }
     }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = child;
-        None
+        Ok(None)
     }
 }
 
@@ -152,17 +211,27 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::process::Stdio;
 
+    /// How the script ended, and how often it was heard; FD is the pipe.
     fn run(script: &str) -> (Option<u8>, u32) {
+        let mut watched = watch(script);
+        let mut heard = 0;
+        loop {
+            match watched.next(Deadline::NEVER).unwrap() {
+                News::Byte => heard += 1,
+                News::Ended(status) => return (exit_code(status), heard),
+                News::Late => panic!("there is no deadline"),
+            }
+        }
+    }
+
+    fn watch(script: &str) -> Watched {
         let (byte, sender) = pipe().unwrap();
         let inherited = for_child(&sender, 40).unwrap();
         let script = script.replace("FD", &inherited.as_raw_fd().to_string());
         // Its input ends when it is waited for.
-        let mut child =
+        let child =
             Command::new("bash").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
-        drop((sender, inherited));
-        let mut heard = 0;
-        let status = wait_for_byte_or_end(&mut child, &byte, &mut || heard += 1).unwrap();
-        (exit_code(status), heard)
+        Watched::new(child, byte).unwrap()
     }
 
     #[test]
@@ -177,5 +246,13 @@ mod tests {
     fn a_descendant_that_keeps_the_pipe_does_not_keep_us() {
         let (code, heard) = run("exec 5<&0; cat <&5 >/dev/null 2>&1 & exit 5");
         assert_eq!((code, heard), (Some(5), 0));
+    }
+
+    #[test]
+    fn a_child_that_says_nothing_is_late_and_can_be_ended() {
+        let mut watched = watch("read line");
+        assert_eq!(watched.next(Deadline::after_seconds(0)).unwrap(), News::Late);
+        assert_eq!(watched.is_root(), is_root());
+        watched.end().unwrap();
     }
 }

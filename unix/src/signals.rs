@@ -3,6 +3,7 @@
 //! They are blocked in this process and read from the descriptor. A child started
 //! by `std::process::Command` has them unblocked again.
 
+use crate::child_status;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
@@ -11,19 +12,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// The signals that a server acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// `SIGCHLD`: at least one child has ended.
-    ChildEnded,
+    /// `SIGCHLD`: this child has ended, and perhaps others with it: the system tells
+    /// several that end at once as one.
+    ChildEnded(u32),
     /// `SIGHUP`: read again what is read at start.
     Reload,
     /// `SIGTERM`: finish what runs and take nothing new.
     Terminate,
 }
 
-const WATCHED: [(Signal, Event); 3] = [
-    (Signal::SIGCHLD, Event::ChildEnded),
-    (Signal::SIGHUP, Event::Reload),
-    (Signal::SIGTERM, Event::Terminate),
-];
+const WATCHED: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM];
 
 /// The descriptor.
 #[derive(Debug)]
@@ -38,8 +36,9 @@ impl Signals {
     /// # Errors
     /// The system's.
     pub fn watch() -> io::Result<Self> {
+        child_status::keep();
         let mut set = SigSet::empty();
-        for (signal, _) in WATCHED {
+        for signal in WATCHED {
             set.add(signal);
         }
         set.thread_block()?;
@@ -53,8 +52,12 @@ impl Signals {
     /// The system's.
     pub fn next(&self) -> io::Result<Option<Event>> {
         let Some(info) = self.descriptor.read_signal()? else { return Ok(None) };
-        let number = info.ssi_signo.cast_signed();
-        Ok(WATCHED.iter().find(|(signal, _)| *signal as i32 == number).map(|&(_, event)| event))
+        Ok(match Signal::try_from(info.ssi_signo.cast_signed()) {
+            Ok(Signal::SIGCHLD) => Some(Event::ChildEnded(info.ssi_pid)),
+            Ok(Signal::SIGHUP) => Some(Event::Reload),
+            Ok(Signal::SIGTERM) => Some(Event::Terminate),
+            _ => None,
+        })
     }
 }
 

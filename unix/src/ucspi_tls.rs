@@ -8,7 +8,7 @@ use proto::ucspi_tls::{Decoder, Fact, Progress};
 use rustix::event::{PollFd, PollFlags};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Seconds that a handshake may take.
 pub const HANDSHAKE: u64 = 60;
@@ -70,6 +70,12 @@ impl Interface {
         Ok(Self { control: control?, read: read?, write: write? })
     }
 
+    /// The three descriptors.
+    #[must_use]
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
+        [self.control.as_fd(), self.read.as_fd(), self.write.as_fd()]
+    }
+
     /// Finds out whether the TLS server is still there, without telling it anything.
     ///
     /// # Errors
@@ -85,17 +91,28 @@ impl Interface {
     }
 
     /// Starts TLS: from here on the TLS server owns the network, and the client's
-    /// side of this process, descriptors 0 and 1, is on the decrypted stream.
-    /// Returns what the TLS server reports.
+    /// side of this process is on the decrypted stream. Returns what the TLS server
+    /// reports.
     ///
     /// # Errors
     /// The connection is over: the TLS server is gone, the handshake failed
     /// (`UnexpectedEof`) or took more than [`HANDSHAKE`] seconds (`TimedOut`).
     pub fn start(self) -> io::Result<Vec<Fact>> {
         rustix::io::retry_on_intr(|| rustix::io::write(&self.control, b"Y"))?;
+        let facts = Deadline::after_seconds(HANDSHAKE);
+        self.put_in_place()?;
+        self.facts(facts)
+    }
+
+    /// Puts the client's side of this process, descriptors 0 and 1, on the decrypted
+    /// stream, where another process has started TLS.
+    ///
+    /// # Errors
+    /// The system's; there should be none.
+    pub fn put_in_place(&self) -> io::Result<()> {
         rustix::stdio::dup2_stdin(&self.read)?;
         rustix::stdio::dup2_stdout(&self.write)?;
-        self.facts(Deadline::after_seconds(HANDSHAKE))
+        Ok(())
     }
 
     fn facts(&self, deadline: Deadline) -> io::Result<Vec<Fact>> {

@@ -6,15 +6,19 @@ use std::os::fd::AsFd;
 /// A buffer of fixed size. Its memory is used as far as input fills it.
 pub struct Window {
     octets: Box<[u8]>,
+    /// Room that is worth moving what is held, and a read.
+    least: usize,
     start: usize,
     end: usize,
 }
 
 impl Window {
-    /// A window that can hold so many octets.
+    /// A window that can hold so many octets, and counts as full as long as less than
+    /// `least` of them are free: what is held is moved for that much, and not for a few.
+    /// What it takes to go on, a whole line say, must fit beside them.
     #[must_use]
-    pub fn new(size: usize) -> Self {
-        Self { octets: vec![0; size].into_boxed_slice(), start: 0, end: 0 }
+    pub fn new(size: usize, least: usize) -> Self {
+        Self { octets: vec![0; size].into_boxed_slice(), least, start: 0, end: 0 }
     }
 
     /// What is at hand.
@@ -26,7 +30,7 @@ impl Window {
     /// Whether no more can be read before some is taken.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.end - self.start == self.octets.len()
+        self.end == self.octets.len() && self.start < self.least
     }
 
     /// So many octets have been dealt with.
@@ -67,7 +71,7 @@ mod tests {
     fn what_is_not_taken_moves_to_the_front() {
         let (mut writer, reader) = UnixStream::pair().unwrap();
         writer.write_all(b"abcdefgh").unwrap();
-        let mut window = Window::new(4);
+        let mut window = Window::new(4, 1);
         assert_eq!(window.read(&reader).unwrap(), 4);
         assert!(window.is_full());
         window.take(1);
@@ -79,5 +83,20 @@ mod tests {
         drop(writer);
         assert_eq!(window.read(&reader).unwrap(), 0, "the end");
         assert_eq!(window.octets(), b"fgh");
+    }
+
+    #[test]
+    fn a_few_free_octets_are_not_worth_moving_the_rest() {
+        let (mut writer, reader) = UnixStream::pair().unwrap();
+        writer.write_all(b"abcdefghijkl").unwrap();
+        let mut window = Window::new(8, 4);
+        assert_eq!(window.read(&reader).unwrap(), 8);
+        for _ in 0..4 {
+            assert!(window.is_full());
+            window.take(1);
+        }
+        assert!(!window.is_full());
+        assert_eq!(window.read(&reader).unwrap(), 4);
+        assert_eq!(window.octets(), b"efghijkl");
     }
 }

@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
 fn run() -> Result<Infallible, Failure> {
     let usage = |error| Failure::Usage(USAGE, error);
     let (service, next) = options::parse(Parser::from_env(), 's').map_err(usage)?;
-    let environment = Environment::inherited();
+    let environment = Environment::copied();
     let service = service_name(service, &environment);
     let record = Record::read()?;
     let credentials = record.credentials()?;

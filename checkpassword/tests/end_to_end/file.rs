@@ -161,7 +161,7 @@ fn trouble_that_may_pass() {
         caller(&folder, &users, &["true"]).login(user, "wrong").fails(1, "wrong password");
     }
     let next = caller(&folder, &users, &["no-such-program"]).login("al", "secret");
-    next.fails(111, "unable to run program: no-such-program: ");
+    next.fails(111, "unable to exec: no-such-program: ");
     let missing = login(&folder, &folder.path("missing"), "al");
     missing.fails(111, "missing: No such file or directory");
 }

@@ -175,7 +175,7 @@ fn trouble_that_may_pass() {
     std::fs::create_dir(format!("/home/{}", account.name)).unwrap();
     Caller::new(&folder, "checkpassword-pam", arguments)
         .login(&account.name, "secret")
-        .fails(111, "unable to run program: no-such-program: ");
+        .fails(111, "unable to exec: no-such-program: ");
 }
 
 /// PAM lets an ordinary user ask for its own account only; nobody else's can be taken on.

@@ -31,6 +31,21 @@ impl Record {
         Some(Self(record))
     }
 
+    /// Reads what [`Self::expose`] shows, and nothing that [`Self::new`] would not have
+    /// made.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let reader::Credentials { user, password, timestamp } =
+            reader::Credentials::decode(octets).ok()?;
+        Self::new(user, password, timestamp).filter(|record| record.expose().len() == octets.len())
+    }
+
+    /// The user's name.
+    #[must_use]
+    pub fn user(&self) -> &[u8] {
+        self.expose().split(|&octet| octet == 0).next().unwrap_or_default()
+    }
+
     /// The octets for descriptor 3.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
@@ -104,6 +119,7 @@ mod tests {
     fn the_record_is_three_strings_ended_by_nul() {
         let record = Record::new(b"alice", b"a b", b"<1.2@h>").unwrap();
         assert_eq!(record.expose(), b"alice\0a b\0<1.2@h>\0");
+        assert_eq!(record.user(), b"alice");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! One state machine, with SMTP and POP3 as its two faces and their replies in one
 //! table ([`reply`]). It knows nothing of descriptors, processes or time: its
 //! driver asks for the [`Step`] to take, takes it, and tells what came of it. The
-//! two exchange values only, so they may be different processes.
+//! two exchange values only, so they may be different processes ([`monitor`]).
 //!
 //! ```text
 //!          push ──▶ Command ──AUTH──▶ Exchange ──┐ push
@@ -13,6 +13,7 @@
 //!               CheckTls, StartTls
 //! ```
 
+pub mod monitor;
 mod pop3;
 pub mod reply;
 mod smtp;
@@ -49,12 +50,12 @@ pub struct Settings {
 
 /// A login to try.
 #[derive(Debug)]
-pub struct Attempt {
-    /// The user's name, without NUL.
-    pub user: Vec<u8>,
-    /// What checkpassword is to read. `None`: the user asked to be somebody else,
-    /// which is refused without asking (RFC 4616).
-    pub record: Option<Record>,
+pub enum Attempt {
+    /// Checkpassword is to read this.
+    Check(Record),
+    /// This user asked to be somebody else, which is refused without asking anybody
+    /// (RFC 4616).
+    SomebodyElse(Vec<u8>),
 }
 
 /// What is to be done next.
@@ -236,12 +237,6 @@ impl Login {
         self.dialog.refuse(why);
         self.dialog.state = State::Ended(1);
     }
-
-    /// How many more logins may be refused before the session ends.
-    #[must_use]
-    pub const fn remaining(&self) -> u32 {
-        self.dialog.remaining
-    }
 }
 
 impl Dialog {
@@ -289,7 +284,7 @@ impl Dialog {
     fn attempt(&mut self, user: &[u8], password: &[u8]) {
         match Record::new(user, password, &self.timestamp) {
             Some(record) => {
-                self.state = State::Attempt(Attempt { user: user.to_vec(), record: Some(record) });
+                self.state = State::Attempt(Attempt::Check(record));
             }
             None => self.refuse(Refusal::Malformed),
         }
@@ -297,10 +292,8 @@ impl Dialog {
 
     fn attempt_plain(&mut self, plain: &Plain<'_>) {
         self.attempt(plain.user, plain.password);
-        if let State::Attempt(attempt) = &mut self.state
-            && !plain.is_for_oneself()
-        {
-            attempt.record = None;
+        if matches!(self.state, State::Attempt(_)) && !plain.is_for_oneself() {
+            self.state = State::Attempt(Attempt::SomebodyElse(plain.user.to_vec()));
         }
     }
 }

@@ -43,11 +43,13 @@ fn drive(login: &mut Login, input: &[u8], seen: &mut String, outcome: fn(&[u8]) 
                 login.tls_started();
             }
             Step::Login(attempt) => {
-                let record = attempt.record.as_ref().map(Record::expose);
-                let outcome = record.map_or(Outcome::Refused, outcome);
-                let shown = record.map_or("nobody".into(), |record| {
-                    String::from_utf8_lossy(record).replace('\0', "|")
-                });
+                let (shown, outcome) = match &attempt {
+                    Attempt::Check(record) => {
+                        let shown = String::from_utf8_lossy(record.expose()).replace('\0', "|");
+                        (shown, outcome(record.expose()))
+                    }
+                    Attempt::SomebodyElse(_) => ("nobody".into(), Outcome::Refused),
+                };
                 seen.push_str(&format!("[{shown}]"));
                 login.outcome(outcome);
             }

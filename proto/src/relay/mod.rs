@@ -129,9 +129,8 @@ pub struct Relay<W> {
     scanned: usize,
     /// Whether the server takes BDAT.
     chunking: bool,
-    /// What a fresh server said instead of a good greeting, and how to exit: the
-    /// answer to the client's next request.
-    unwelcome: Option<(Vec<u8>, Option<u8>)>,
+    /// What a fresh server says instead of a good greeting.
+    unwelcome: Option<Unwelcome>,
     /// What is said when all replies that are due are given; then the session ends.
     last_words: Option<&'static [u8]>,
     /// Whether the server's last reply asked for more of an AUTH exchange.
@@ -148,8 +147,9 @@ enum Client {
     Request,
     /// The rest of a line that is too long.
     LongLine,
-    /// Unknown until the reply to DATA is there.
-    AfterData,
+    /// Unknown until the reply to the last request is there: DATA, EHLO (is BDAT
+    /// followed by a chunk?) or AUTH (does a response follow?).
+    Undecided,
     /// A message's data.
     Data(Framing),
     /// So much of a BDAT chunk, to be passed on or to be dropped.
@@ -193,6 +193,16 @@ enum Kind {
     StartTls,
     /// A fresh server's greeting, which the client does not expect.
     FreshGreeting,
+}
+
+/// A fresh server's greeting, which is the answer to the client's next request where
+/// it is not a good one.
+#[derive(Default)]
+struct Unwelcome {
+    answer: Vec<u8>,
+    exit: Option<u8>,
+    /// Whether the greeting is over; what follows it is not told.
+    is_over: bool,
 }
 
 /// A reply that is coming in.
@@ -298,7 +308,7 @@ impl<W: Watch> Relay<W> {
         self.scanned = 0;
         self.chunking = false;
         self.challenged = false;
-        self.unwelcome = Some((Vec::new(), None));
+        self.unwelcome = Some(Unwelcome::default());
         self.client = Client::BeforeGreeting;
         self.phase = Phase::Relaying;
     }
@@ -336,7 +346,7 @@ impl<W: Watch> Relay<W> {
             self.finish(&reply, &[]);
         }
         // What it said instead of a greeting is still to be told.
-        let is_unwelcome = self.unwelcome.as_ref().is_some_and(|(answer, _)| !answer.is_empty());
+        let is_unwelcome = self.unwelcome.as_ref().is_some_and(|said| !said.answer.is_empty());
         let tells = is_unwelcome && !self.client_has_closed();
         if !tells && !matches!(self.phase, Phase::Ended(_)) {
             self.phase = Phase::Ended(None);

@@ -31,6 +31,10 @@ impl Outbox {
         self.sent += count;
         if self.is_empty() {
             self.clear();
+        } else if self.sent >= ENOUGH {
+            // Or a reader who never quite catches up would have all of it kept.
+            self.octets.drain(..self.sent.min(self.octets.len()));
+            self.sent = 0;
         }
     }
 
@@ -54,5 +58,22 @@ impl Outbox {
 
     pub(super) fn since(&self, mark: usize) -> &[u8] {
         self.octets.get(mark..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d16_what_is_sent_is_let_go_though_more_waits() {
+        let mut outbox = Outbox::default();
+        outbox.push(b"250 ok\r\n");
+        for _ in 0..10_000 {
+            outbox.push(b"250 ok\r\n");
+            outbox.sent(8);
+            assert_eq!(outbox.unsent(), b"250 ok\r\n");
+        }
+        assert!(outbox.octets.capacity() < 4 * ENOUGH, "{}", outbox.octets.capacity());
     }
 }

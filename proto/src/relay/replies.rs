@@ -1,5 +1,6 @@
 //! From the server to the client: replies, as the rules have them.
 
+use super::outbox::ENOUGH;
 use super::rules::{Event, Fixup, Response, Rule};
 use super::{Client, Kind, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
 use crate::smtp::reply::{has_class, is_last, offers, split_ending};
@@ -118,8 +119,11 @@ impl<W: Watch> Relay<W> {
             3 => self.held.insert(3, fourth),
             _ => self.held.iter_mut().skip(3).take(1).for_each(|octet| *octet = fourth),
         }
-        if let Some((answer, _)) = &mut self.unwelcome {
-            answer.extend_from_slice(&self.held);
+        if let Some(said) = &mut self.unwelcome {
+            // The last line ends it, however long it has been.
+            if !said.is_over && (fourth == b' ' || said.answer.len() < ENOUGH) {
+                said.answer.extend_from_slice(&self.held);
+            }
         } else if !self.held.is_empty() {
             self.watch.saw(Seen::ReplyOn, &self.held);
             self.to_client.push(&self.held);
@@ -138,10 +142,12 @@ impl<W: Watch> Relay<W> {
             return;
         }
         match reply.pending.kind {
-            Kind::Data => self.after_data(line.starts_with(b"354")),
             Kind::Fixed(answer) => self.tell_client(answer),
             Kind::StartTls => self.phase = Phase::CheckTls,
-            Kind::Plain | Kind::Ehlo | Kind::TlsFirst | Kind::FreshGreeting => {}
+            Kind::Plain | Kind::Ehlo | Kind::Data | Kind::TlsFirst | Kind::FreshGreeting => {}
+        }
+        if self.pending.is_empty() {
+            self.decide(reply.pending.kind == Kind::Data && line.starts_with(b"354"));
         }
         self.challenged = line.starts_with(b"334");
         self.say_last_words();
@@ -169,8 +175,8 @@ impl<W: Watch> Relay<W> {
             if exit.is_some() {
                 self.phase = Phase::Ended(exit);
             }
-        } else if let Some((_, code)) = &mut self.unwelcome {
-            *code = exit;
+        } else if let Some(said) = &mut self.unwelcome {
+            (said.exit, said.is_over) = (exit, true);
         }
     }
 }

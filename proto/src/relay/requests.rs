@@ -1,7 +1,7 @@
 //! From the client to the server: requests, message data, chunks.
 
 use super::rules::Event;
-use super::{Client, Kind, PENDING, Pending, Phase, Relay, Seen, Take, Watch};
+use super::{Client, Kind, PENDING, Pending, Phase, Relay, Seen, Take, Unwelcome, Watch};
 use crate::line::{LONGEST, verb_and_argument};
 use crate::smtp::bdat;
 use crate::smtp::data::{BareNewline, Framing, Piece};
@@ -14,6 +14,7 @@ const NO_STARTTLS: &[u8] = b"502 unimplemented (#5.5.1)\r\n";
 /// What is shown of a request that may hold a password.
 pub const SECRET: &[u8] = b"(not shown: part of AUTH)";
 const SYNTAX: &[u8] = b"501 syntax error (#5.5.4)\r\n";
+const UNCLEAR: &[u8] = b"500 syntax error (#5.5.2)\r\n";
 
 /// What is to become of a request. A request that the server must not see goes to
 /// it as a NOOP, so that replies stay in order.
@@ -46,7 +47,7 @@ impl<W: Watch> Relay<W> {
                 let (left, wanted) = (*left, *wanted);
                 self.chunk(left, wanted, window)
             }
-            Client::AfterData | Client::Unread | Client::BeforeGreeting | Client::Closed => {
+            Client::Undecided | Client::Unread | Client::BeforeGreeting | Client::Closed => {
                 Take::Blocked
             }
         }
@@ -62,7 +63,7 @@ impl<W: Watch> Relay<W> {
             return Take::NeedInput;
         }
         self.scanned = 0;
-        if let Some((answer, exit)) = self.unwelcome.take() {
+        if let Some(Unwelcome { answer, exit, .. }) = self.unwelcome.take() {
             self.tell_client(&answer);
             self.client = Client::Unread;
             self.phase = Phase::Ended(exit);
@@ -97,17 +98,25 @@ impl<W: Watch> Relay<W> {
             BareNewline::Normalize => b"\r\n",
             _ => ending,
         };
+        if is_unclear(text) {
+            // None of it goes on: what follows a CR might be read as a command.
+            self.send_noop(b"SYNTAX\r\n", b"", b"", Kind::Fixed(UNCLEAR));
+            return self.wait_in_exchange();
+        }
         match self.fate(text) {
             Fate::PassOn(kind) => {
                 self.send(text, ending, kind);
-                if kind == Kind::Data {
-                    self.client = Client::AfterData;
+                if matches!(kind, Kind::Data | Kind::Ehlo) {
+                    self.client = Client::Undecided;
                 }
+                self.wait_in_exchange();
             }
             Fate::Noop(why, kind) => {
                 self.send_noop(why, text, ending, kind);
                 if kind == Kind::StartTls {
                     self.client = Client::Unread;
+                } else {
+                    self.wait_in_exchange();
                 }
             }
             Fate::Chunk(left) => {
@@ -116,6 +125,13 @@ impl<W: Watch> Relay<W> {
                     self.client = Client::Chunk { left, wanted };
                 }
             }
+        }
+    }
+
+    /// Whether a response follows is for the reply to say.
+    fn wait_in_exchange(&mut self) {
+        if self.secret {
+            self.client = Client::Undecided;
         }
     }
 
@@ -128,7 +144,8 @@ impl<W: Watch> Relay<W> {
             b"noop" | b"quit" => Fate::PassOn(Kind::Plain),
             _ if tls_first => Fate::Noop(b"STARTTLS FIRST ", Kind::TlsFirst),
             b"data" => Fate::PassOn(Kind::Data),
-            b"bdat" if self.chunking => {
+            // In an AUTH exchange it is a response, with nothing behind it.
+            b"bdat" if self.chunking && !self.secret => {
                 // What stands behind the one space that there must be.
                 let strict = text.get(verb.len() + 1..).unwrap_or_default();
                 bdat::size(strict).map_or(Fate::Noop(b"SYNTAX ", Kind::Fixed(SYNTAX)), Fate::Chunk)
@@ -220,9 +237,10 @@ impl<W: Watch> Relay<W> {
         self.say_last_words();
     }
 
-    /// The reply to DATA is there: what follows is a message, or the next request.
-    pub(super) fn after_data(&mut self, goes_ahead: bool) {
-        if matches!(self.client, Client::AfterData) {
+    /// The reply to the last request is there: what follows is a message, if it goes
+    /// ahead, or the next request.
+    pub(super) fn decide(&mut self, goes_ahead: bool) {
+        if matches!(self.client, Client::Undecided) {
             self.client = if goes_ahead {
                 Client::Data(Framing::new(self.settings.bare_newline))
             } else {
@@ -230,6 +248,15 @@ impl<W: Watch> Relay<W> {
             };
         }
     }
+}
+
+/// Whether servers may differ on what is asked. Some end a line at a NUL or a lone
+/// carriage return, some skip white space before a verb, or end one at a tab; what they
+/// take for DATA must be DATA here, and what a rule is for must not slip by it.
+fn is_unclear(text: &[u8]) -> bool {
+    memchr::memchr2(b'\0', b'\r', text).is_some()
+        || text.starts_with(b" ")
+        || verb_and_argument(text).0.iter().any(u8::is_ascii_control)
 }
 
 /// Whether what stands in a request is for the server only.

@@ -286,6 +286,27 @@ fn a_refused_data_is_followed_by_requests() {
 }
 
 #[test]
+fn d38_a_request_that_servers_read_differently_is_kept_back() {
+    for unclear in [
+        "DATA\0",
+        "DATA\t",
+        " DATA",
+        "\tDATA",
+        "NOOP a\rDATA",
+        "DATA\r",
+        "AUTH\tPLAIN x",
+        "D\u{7f}",
+    ] {
+        let request = std::format!("C: {unclear}/DATA/");
+        let (client, server, _) = play(&bare, &["S: 220 x/", &request, "S: 250 ok/503 no/"]);
+        assert_eq!(client, "220 x/500 syntax error (#5.5.2)/503 no/", "{unclear:?}");
+        assert_eq!(server, "NOOP fixsmtpio SYNTAX/DATA/", "{unclear:?}");
+    }
+    let (_, server, _) = play(&bare, &["S: 220 x/", "C: RCPT TO:<a\tb>/\u{fc}x//"]);
+    assert_eq!(server, "RCPT TO:<a\tb>/\u{fc}x//");
+}
+
+#[test]
 fn d12_filtering_goes_on_after_a_message() {
     let make = || settings(":in_data::2*::250 mine\n:noop::2*::250 fine\n", "", Tls::Absent);
     let (client, _, _) =
@@ -350,6 +371,28 @@ fn d20_chunks_that_cannot_be_are_not_passed() {
     );
     assert_eq!(server, "EHLO x/NOOP BDAT 6/RSET/");
     assert!(client.ends_with("502 no/250 b/"));
+}
+
+#[test]
+fn d20_whether_a_chunk_follows_is_decided_as_the_server_does() {
+    // Sent before the offer is there.
+    let (_, server, _) = play(
+        &bare,
+        &["S: 220 x/", "C: EHLO x/BDAT 10/STARTTLS/NOOP/", "S: 250-x/250 CHUNKING/", "S: 250 a/"],
+    );
+    assert_eq!(server, "EHLO x/BDAT 10/STARTTLS/NOOP/");
+    // In an AUTH exchange it is a response, and its server reads on for requests; also
+    // where it comes before the challenge.
+    for auth in [
+        &["C: AUTH LOGIN/", "S: 334 x/", "C: BDAT 9/"][..],
+        &["C: AUTH LOGIN/BDAT 9/", "S: 334 x/"],
+    ] {
+        let begin = ["S: 220 x/", "C: EHLO x/", "S: 250-x/250 CHUNKING/"];
+        let end = ["S: 501 no/", "C: STARTTLS/"];
+        let script: Vec<&str> = begin.iter().chain(auth).chain(&end).copied().collect();
+        let (_, server, _) = play(&bare, &script);
+        assert_eq!(server, "EHLO x/AUTH LOGIN/BDAT 9/NOOP fixsmtpio STARTTLS BLOCK STARTTLS/");
+    }
 }
 
 #[test]
@@ -486,15 +529,18 @@ fn starttls_where_there_is_none() {
     }
 }
 
+/// All that is shown to whoever looks on.
+#[derive(Default)]
+struct Shown(Vec<u8>);
+
+impl Watch for Shown {
+    fn saw(&mut self, _what: Seen, octets: &[u8]) {
+        self.0.extend_from_slice(octets);
+    }
+}
+
 #[test]
 fn secrets_are_not_shown() {
-    #[derive(Default)]
-    struct Shown(Vec<u8>);
-    impl Watch for Shown {
-        fn saw(&mut self, _what: Seen, octets: &[u8]) {
-            self.0.extend_from_slice(octets);
-        }
-    }
     let mut relay = Relay::new(bare(), Shown::default());
     let mut say = |request: &[u8], reply: &[u8]| {
         relay.from_client(request);
@@ -509,6 +555,46 @@ fn secrets_are_not_shown() {
     let shown = String::from_utf8_lossy(&relay.watch().0).into_owned();
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("NOOP"), "{shown}");
+}
+
+#[test]
+fn secrets_are_not_shown_where_they_come_before_they_are_asked_for() {
+    let mut relay = Relay::new(bare(), Shown::default());
+    // Whatever else a response may look like.
+    let says = b"AUTH LOGIN\r\nSTARTTLS\r\n hunter1\r\nhunter2\r\nNOOP\r\n";
+    let mut taken = 0;
+    for reply in [&b"220 x\r\n"[..], b"334 a\r\n", b"334 b\r\n", b"334 c\r\n", b"235 ok\r\n"] {
+        while let Take::Took(count) = relay.from_client(&says[taken..]) {
+            taken += count;
+        }
+        assert_eq!(relay.from_server(reply), Ok(reply.len()));
+    }
+    relay.from_client(&says[taken..]);
+    let shown = String::from_utf8_lossy(&relay.watch().0).into_owned();
+    assert!(!shown.contains("hunter"), "{shown}");
+    assert!(shown.contains("NOOP"), "{shown}");
+}
+
+#[test]
+fn d16_a_fresh_server_that_says_no_at_length_fills_no_memory() {
+    let script = ["S: 220 x/", "C: STARTTLS/", "S: 250 ok/"];
+    let mut run = Run::new(incoming(Tls::Available)());
+    for (who, what) in script.iter().filter_map(|piece| piece.split_once(": ")) {
+        let octets = what.replace('/', "\r\n").into_bytes();
+        if who == "C" { run.client(&octets) } else { run.server(&octets) }
+    }
+    for _ in 0..3_000 {
+        run.server(b"554-go away\r\n");
+    }
+    run.server(b"554 now\r\n");
+    for _ in 0..3_000 {
+        run.server(b"421 really\r\n");
+    }
+    run.client(b"EHLO x\r\n");
+    let said = run.shown().0.split_once("[tls]").unwrap().1.to_string();
+    assert!(said.len() < 2 * outbox::ENOUGH, "{}", said.len());
+    assert!(said.starts_with("554-go away/") && said.ends_with("554-go away/554 now/"));
+    assert_eq!(run.ended, Some(None));
 }
 
 #[test]

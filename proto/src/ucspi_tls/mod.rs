@@ -88,12 +88,10 @@ impl Decoder {
         if self.is_done() { Progress::Done } else { Progress::NeedInput }
     }
 
-    /// The facts reported, in their order. A name that is not of the form
-    /// [`Fact::name`] describes, and a value that cannot be in an environment,
-    /// are left out.
+    /// The facts reported: see [`facts`].
     #[must_use]
     pub fn into_facts(self) -> Vec<Fact> {
-        self.held.split(|&byte| byte == 0).filter_map(fact).collect()
+        facts(&self.held)
     }
 
     fn is_done(&self) -> bool {
@@ -106,6 +104,13 @@ impl Decoder {
 pub fn is_fact_name(name: &[u8]) -> bool {
     name.starts_with(b"SSL_")
         && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// The facts in a row of entries, each ended by NUL, in their order. A name that is
+/// not of the form [`Fact::name`] describes is left out.
+#[must_use]
+pub fn facts(entries: &[u8]) -> Vec<Fact> {
+    entries.split(|&byte| byte == 0).filter_map(fact).collect()
 }
 
 fn fact(entry: &[u8]) -> Option<Fact> {

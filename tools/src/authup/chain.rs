@@ -8,11 +8,11 @@ use super::report::Report;
 use proto::checkpassword::{Exit, Outcome, Record};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::process::Child;
 use unix::client::write_to;
+use unix::deadline::Deadline;
 use unix::descriptor::{for_child, pipe};
 use unix::environment::Environment;
-use unix::process::{Program, exit_code, wait_for_byte_or_end};
+use unix::process::{News, Program, Watched, exit_code};
 
 /// The descriptor that checkpassword reads.
 pub(super) const RECORD: RawFd = 3;
@@ -33,16 +33,18 @@ pub(super) struct Ended {
     pub(super) logged_in: bool,
 }
 
-/// Runs the chain for this user, and waits for its end. The password is gone from
-/// this process before the chain has an answer.
+/// Runs the chain for this record's user, and waits for its end, or up to the deadline
+/// where it has not become the user by then. The password is gone from this process
+/// before the chain has an answer.
 pub(super) fn run(
-    user: &[u8],
     record: Record,
     program: &Program,
     environment: &mut Environment,
     report: &Report,
+    deadline: Deadline,
 ) -> Result<Ended, Failed> {
     let failed = |outcome| move |reason| Failed { outcome, reason };
+    let user = record.user().to_vec();
     let (reader, writer) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
     // Less than any pipe holds: this never waits.
     write_to(&writer, record.expose()).map_err(failed(Outcome::CannotWritePipe))?;
@@ -51,12 +53,14 @@ pub(super) fn run(
     let (ready, teller) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
     let tell = for_child(&teller, READY).map_err(failed(Outcome::CannotOpenPipe))?;
 
-    environment.set(b"AUTHUP_USER", Some(user));
+    environment.set(b"AUTHUP_USER", Some(&user));
     environment.set(b"AUTHUPREADYFD", Some(tell.as_raw_fd().to_string().as_bytes()));
     let child = program.command(environment).spawn().map_err(failed(Outcome::CannotRun))?;
-    report.attempt(child.id(), user);
+    report.attempt(child.id(), &user);
     drop((reader, inherited, teller, tell));
-    wait(child, &ready, user, report).map_err(failed(Outcome::CannotWait))
+    Watched::new(child, ready)
+        .and_then(|chain| wait(chain, deadline, &user, report))
+        .map_err(failed(Outcome::CannotWait))
 }
 
 /// Puts the record where checkpassword looks for it. Nothing of ours is there, and
@@ -70,12 +74,32 @@ fn for_record(reader: &OwnedFd) -> io::Result<OwnedFd> {
     }
 }
 
-fn wait(mut child: Child, ready: &OwnedFd, user: &[u8], report: &Report) -> io::Result<Ended> {
+fn wait(
+    mut chain: Watched,
+    mut deadline: Deadline,
+    user: &[u8],
+    report: &Report,
+) -> io::Result<Ended> {
+    let child = chain.id();
     let mut logged_in = false;
-    let status = wait_for_byte_or_end(&mut child, ready, &mut || {
-        logged_in = true;
-        report.logged_in(user);
-    })?;
-    let exit = exit_code(status).map_or(Exit::Signal, Exit::Code);
-    Ok(Ended { child: child.id(), outcome: Outcome::of(exit, logged_in), logged_in })
+    loop {
+        match chain.next(deadline)? {
+            News::Byte => {
+                logged_in = true;
+                deadline = Deadline::NEVER;
+                report.logged_in(user);
+            }
+            // A chain that does not tell can only be judged by who it is.
+            News::Late if !chain.is_root() => deadline = Deadline::NEVER,
+            News::Late => {
+                chain.end()?;
+                report.hung(child, user);
+                return Ok(Ended { child, outcome: Outcome::TimedOut, logged_in });
+            }
+            News::Ended(status) => {
+                let exit = exit_code(status).map_or(Exit::Signal, Exit::Code);
+                return Ok(Ended { child, outcome: Outcome::of(exit, logged_in), logged_in });
+            }
+        }
+    }
 }

@@ -46,6 +46,14 @@ impl Report {
         }
     }
 
+    /// One line about the client, who has not said who it is.
+    pub(super) fn line_about_client(&self, text: fmt::Arguments<'_>) {
+        match &self.address {
+            Some(address) => self.line(format_args!("{text} (from {})", Escaped(address))),
+            None => self.line(text),
+        }
+    }
+
     pub(super) fn attempt(&self, child: u32, user: &[u8]) {
         let shown = Escaped(user);
         self.line_about(user, format_args!("checkpassword {child} attempt for {shown}"));
@@ -64,6 +72,11 @@ impl Report {
             format_args!("authorization id of somebody else failed, {remaining} remaining"),
         );
         self.tell_blocklist(Action::Add);
+    }
+
+    /// The chain was still root when the time for a login was over, and was killed.
+    pub(super) fn hung(&self, child: u32, user: &[u8]) {
+        self.line_about(user, format_args!("checkpassword {child} timed out"));
     }
 
     pub(super) fn ended(&self, ended: &Ended, user: &[u8], remaining: u32) {

@@ -7,11 +7,13 @@ use proto::control::{TIMEOUT_LOGIN, lines};
 use proto::login::Settings;
 use proto::login::reply::Face;
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use unix::control::{Unreadable, require};
 use unix::deadline::Deadline;
 use unix::environment::Environment;
+use unix::jail::Identity;
 use unix::process::Program;
 
 /// The command line.
@@ -22,9 +24,9 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Reads `[-t tries] smtp|pop3 prog [arg ...]`.
+    /// Reads `[-t tries] smtp|pop3 prog [arg ...]`, the program's own name left out.
     pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Option<Self> {
-        let mut parser = lexopt::Parser::from_iter(words);
+        let mut parser = lexopt::Parser::from_args(words);
         let mut tries = 0;
         let face = loop {
             match parser.next().ok()?? {
@@ -47,6 +49,31 @@ impl Usage {
 pub(super) struct Controls {
     pub(super) settings: Settings,
     pub(super) limits: Limits,
+    /// Who the parser becomes where this process is root.
+    pub(super) jail: Identity,
+}
+
+/// What cannot be used.
+pub(super) enum Wrong {
+    /// A control file.
+    Unreadable(Unreadable),
+    /// A variable that is to hold a user's or group's number.
+    NotANumber(&'static str),
+}
+
+impl From<Unreadable> for Wrong {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Unreadable(unreadable)
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(unreadable) => unreadable.fmt(f),
+            Self::NotANumber(name) => write!(f, "{name}: not a number"),
+        }
+    }
 }
 
 impl Controls {
@@ -56,7 +83,12 @@ impl Controls {
         usage: &Usage,
         offer: &Offer,
         environment: &mut Environment,
-    ) -> Result<Self, Unreadable> {
+    ) -> Result<Self, Wrong> {
+        let Identity { user, group } = Identity::NOBODY;
+        let jail = Identity {
+            user: number("AUTHUP_UID", environment)?.unwrap_or(user),
+            group: number("AUTHUP_GID", environment)?.unwrap_or(group),
+        };
         let protocol = usage.face.name();
         let home = qmail::take_home(environment);
         let greeting = qmail::greeting(home, &format!("{protocol}greeting"))?;
@@ -74,8 +106,14 @@ impl Controls {
             pid: std::process::id(),
             seconds: now.as_secs(),
         };
-        Ok(Self { settings, limits: Limits { each, whole } })
+        Ok(Self { settings, limits: Limits { each, whole }, jail })
     }
+}
+
+fn number(name: &'static str, environment: &mut Environment) -> Result<Option<u32>, Wrong> {
+    let Some(value) = environment.take(name) else { return Ok(None) };
+    let number = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok());
+    number.map(Some).ok_or(Wrong::NotANumber(name))
 }
 
 #[cfg(test)]
@@ -83,7 +121,7 @@ mod tests {
     use super::*;
 
     fn tries(line: &str) -> Option<(Face, u32)> {
-        let words = line.split(' ').map(OsString::from);
+        let words = line.split(' ').skip(1).map(OsString::from);
         Usage::parse(words).map(|usage| (usage.face, usage.tries))
     }
 

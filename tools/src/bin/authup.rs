@@ -1,5 +1,5 @@
 //! See [`tools::authup`].
 
-fn main() -> std::process::ExitCode {
-    tools::authup::main()
-}
+#![no_main]
+
+unix::program!(tools::authup::main);

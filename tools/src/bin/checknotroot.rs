@@ -1,5 +1,5 @@
 //! See [`tools::checknotroot`].
 
-fn main() -> std::process::ExitCode {
-    tools::checknotroot::main()
-}
+#![no_main]
+
+unix::program!(tools::checknotroot::main);

@@ -1,5 +1,5 @@
 //! See [`tools::fixsmtpio`].
 
-fn main() -> std::process::ExitCode {
-    tools::fixsmtpio::main()
-}
+#![no_main]
+
+unix::program!(tools::fixsmtpio::main);

@@ -1,5 +1,5 @@
 //! See [`tools::addtlsheader`].
 
-fn main() -> std::process::ExitCode {
-    tools::addtlsheader::main()
-}
+#![no_main]
+
+unix::program!(tools::addtlsheader::main);

@@ -8,18 +8,19 @@ mod pump;
 mod settings;
 mod transcript;
 
-use crate::fail;
-use crate::tls::Offer;
+use crate::tls::{self, Offer};
+use crate::{fail, say};
 use proto::escape::Escaped;
 use proto::exit_code;
 use proto::relay::Relay;
 use proto::relay::rules::RuleError;
 use pump::{Pump, Stop};
 use settings::Wrong;
+use std::ffi::OsString;
 use std::io;
-use std::process::ExitCode;
 use transcript::Transcript;
 use unix::environment::Environment;
+use unix::jail::{self, Inmate};
 use unix::log::Reason;
 use unix::piped::Piped;
 use unix::process::Program;
@@ -28,14 +29,15 @@ const NAME: &str = "fixsmtpio";
 
 /// Runs the program.
 #[must_use]
-pub fn main() -> ExitCode {
-    let Some(program) = Program::new(std::env::args_os().skip(1)) else {
+pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
+    let Some(program) = Program::new(words) else {
         return fail(NAME, format_args!("usage: fixsmtpio prog [ arg ... ]"));
     };
     let mut environment = Environment::inherited();
     if environment.has(b"NOFIXSMTPIO") {
         return cannot_exec(&program, &program.become_it(&environment));
     }
+    unix::child_status::keep();
     let offer = Offer::take(&mut environment);
     let (relay, seconds) = match settings::read(&mut environment, &offer) {
         Ok(settings) => settings,
@@ -45,7 +47,7 @@ pub fn main() -> ExitCode {
         Ok(server) => {
             let watch = Transcript::new(&environment, &program, server.id());
             let pump = Pump::new(Relay::new(relay, watch), server, seconds);
-            Session { pump, program, environment, offer }.serve()
+            Session { pump, program, environment, offer }.run()
         }
         Err(reason) => cannot_exec(&program, &reason),
     }
@@ -59,15 +61,28 @@ struct Session {
 }
 
 impl Session {
-    /// Relays to the end.
-    fn serve(mut self) -> ExitCode {
+    /// Relays to the end. As long as TLS may start there may be another server to be
+    /// started, and whatever is given up here it would be without too.
+    fn run(self) -> u8 {
+        if !self.offer.level.is_offered()
+            && let Err(failure) = give_up_what_is_not_needed()
+        {
+            return failure;
+        }
+        self.serve()
+    }
+
+    fn serve(mut self) -> u8 {
         loop {
             match self.pump.run() {
                 Ok(Stop::CheckTls) => self.check_tls(),
                 Ok(Stop::StartTls) => {
                     if let Err(reason) = self.start_tls() {
-                        let what = "TLS temporarily not available";
-                        return fail(NAME, format_args!("{what}: {}", Reason(&reason)));
+                        let why = Reason(&reason);
+                        return fail(NAME, format_args!("TLS temporarily not available: {why}"));
+                    }
+                    if let Err(failure) = give_up_what_is_not_needed() {
+                        return failure;
                     }
                 }
                 Ok(Stop::End(code)) => return self.finish(code),
@@ -82,13 +97,13 @@ impl Session {
     fn check_tls(&mut self) {
         let checked = self.offer.check();
         if let Err(why) = &checked {
-            fail(NAME, format_args!("TLS temporarily not available: {why}"));
+            say(NAME, format_args!("TLS temporarily not available: {why}"));
         }
         self.pump.relay.tls_checked(checked.is_ok());
     }
 
     fn start_tls(&mut self) -> io::Result<()> {
-        self.offer.start(&mut self.environment)?;
+        tls::report(&self.offer.start()?, &mut self.environment);
         self.environment.set(settings::TLS_IS_ON.as_bytes(), Some(b"1"));
         let server = Piped::spawn(&self.program, &self.environment)?;
         self.pump.relay.watch().server_is_now(server.id());
@@ -99,13 +114,13 @@ impl Session {
 
     /// Waits for the server; the client need not. The exit code is the one a rule
     /// asked for, else the server's own.
-    fn finish(self, code: Option<u8>) -> ExitCode {
+    fn finish(self, code: Option<u8>) -> u8 {
         unix::client::let_go();
         match (code, self.pump.into_server().finish()) {
-            (Some(code), _) | (None, Ok(Some(code))) => ExitCode::from(code),
+            (Some(code), _) | (None, Ok(Some(code))) => code,
             (None, Ok(None)) => {
-                fail(NAME, format_args!("aack, child crashed"));
-                ExitCode::from(exit_code::CRASHED)
+                say(NAME, format_args!("aack, child crashed"));
+                exit_code::CRASHED
             }
             (None, Err(reason)) => {
                 fail(NAME, format_args!("unable to wait for child: {}", Reason(&reason)))
@@ -114,15 +129,21 @@ impl Session {
     }
 }
 
-fn refuse(wrong: &Wrong) -> ExitCode {
+/// Goes to jail with the client and the server; without a jail there is no session.
+fn give_up_what_is_not_needed() -> Result<(), u8> {
+    let jailed = jail::enter(Inmate::Relay, None);
+    jailed.map_err(|failure| fail(NAME, format_args!("unable to jail: {failure}")))
+}
+
+fn refuse(wrong: &Wrong) -> u8 {
     match wrong {
         Wrong::Unreadable(unreadable) => {
             fail(NAME, format_args!("unable to read controls: {unreadable}"))
         }
         Wrong::Rules(RuleError { line, fault }) => {
-            fail(NAME, format_args!("control/fixsmtpio:{line}: {fault}"));
-            fail(NAME, format_args!("unable to parse control/fixsmtpio"));
-            ExitCode::from(exit_code::CONTROLS)
+            say(NAME, format_args!("control/fixsmtpio:{line}: {fault}"));
+            say(NAME, format_args!("unable to parse control/fixsmtpio"));
+            exit_code::CONTROLS
         }
         Wrong::BareNewline(value) => {
             let value = Escaped(value);
@@ -131,7 +152,7 @@ fn refuse(wrong: &Wrong) -> ExitCode {
     }
 }
 
-fn cannot_exec(program: &Program, reason: &io::Error) -> ExitCode {
+fn cannot_exec(program: &Program, reason: &io::Error) -> u8 {
     let name = program.name().display();
     fail(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)))
 }

@@ -57,11 +57,11 @@ impl Pump {
         Self {
             relay,
             server,
-            requests: Window::new(CLIENT_WINDOW),
+            requests: Window::new(CLIENT_WINDOW, CLIENT_WINDOW / 2),
             passing: 0,
             is_wide: false,
             client_is_at_end: false,
-            replies: Window::new(WINDOW),
+            replies: Window::new(WINDOW, 1),
             server_is_at_end: false,
             server_is_closed: false,
             is_socket: is_socket(client::output()),

@@ -1,0 +1,322 @@
+//! One login by two processes: what the parser, jailed, which holds the dialog, says
+//! to the monitor, which may run checkpassword; and what the monitor holds it to.
+//!
+//! A parser that a stranger has taken over can say only what [`Request`] can, and
+//! gets no further by it than the stranger would have by talking to an honest one
+//! ([`Guard`]). A message is one datagram: a kind, and the rest as that kind has it.
+
+use super::Attempt;
+use crate::checkpassword::{Outcome, Record};
+use crate::ucspi_tls::{self, Fact, Tls};
+use alloc::vec::Vec;
+use zeroize::Zeroizing;
+
+/// The longest message, in octets; that of the facts, which are the TLS server's to
+/// choose.
+pub const LONGEST: usize = ucspi_tls::LIMIT + 1;
+
+/// The longest text about an error; what is longer is cut.
+const LONGEST_TEXT: usize = 512;
+
+/// What the parser says.
+#[derive(Debug)]
+pub enum Request {
+    /// Try this login; the answer is an [`Outcome`].
+    Login(Attempt),
+    /// The client asked for TLS, which cannot start, for this reason.
+    TlsUnavailable(Vec<u8>),
+    /// TLS is on, and this is what the TLS server reported.
+    TlsOn(Vec<Fact>),
+    /// TLS was to start and did not, for this reason. The session is over.
+    TlsFailed(Vec<u8>),
+    /// The parser could not be jailed, for this reason. It has not read anything.
+    NotJailed(Vec<u8>),
+    /// The session is over, with this exit code.
+    Over(u8),
+}
+
+impl Request {
+    /// As octets, wiped when they go: a password may be among them.
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let (kind, parts): (u8, Vec<&[u8]>) = match self {
+            Self::Login(Attempt::Check(record)) => (b'l', [record.expose()].into()),
+            Self::Login(Attempt::SomebodyElse(user)) => (b's', [&user[..]].into()),
+            Self::TlsUnavailable(why) => (b'u', [text(why)].into()),
+            Self::TlsOn(facts) => (b't', facts.iter().flat_map(entry).collect()),
+            Self::TlsFailed(why) => (b'f', [text(why)].into()),
+            Self::NotJailed(why) => (b'j', [text(why)].into()),
+            Self::Over(code) => (b'o', [core::slice::from_ref(code)].into()),
+        };
+        // As long as it will be: growing would leave copies behind.
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut octets = Zeroizing::new(Vec::with_capacity(length + 1));
+        octets.push(kind);
+        parts.iter().for_each(|part| octets.extend_from_slice(part));
+        octets
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let (kind, rest) = octets.split_first()?;
+        let why = || (rest.len() <= LONGEST_TEXT).then(|| rest.to_vec());
+        Some(match kind {
+            b'l' => Self::Login(Attempt::Check(Record::decode(rest)?)),
+            b's' => Self::Login(Attempt::SomebodyElse(user(rest)?)),
+            b'u' => Self::TlsUnavailable(why()?),
+            b't' if rest.len() < LONGEST => Self::TlsOn(ucspi_tls::facts(rest)),
+            b'f' => Self::TlsFailed(why()?),
+            b'j' => Self::NotJailed(why()?),
+            b'o' => match rest {
+                [code] => Self::Over(*code),
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+}
+
+fn text(why: &[u8]) -> &[u8] {
+    why.get(..LONGEST_TEXT).unwrap_or(why)
+}
+
+/// A fact as the TLS server has it.
+fn entry(fact: &Fact) -> [&[u8]; 4] {
+    let (equals, value): (&[u8], &[u8]) = match &fact.value {
+        Some(value) => (b"=", value),
+        None => (b"", b""),
+    };
+    [&fact.name, equals, value, b"\0"]
+}
+
+/// A name that a record could hold.
+fn user(octets: &[u8]) -> Option<Vec<u8>> {
+    Record::new(octets, b"x", b"").map(|_| octets.to_vec())
+}
+
+impl Outcome {
+    /// As octets, for the parser.
+    #[must_use]
+    pub const fn encode(self) -> [u8; 2] {
+        match self {
+            Self::Refused => [b'r', 0],
+            Self::Temporary => [b't', 0],
+            Self::TimedOut => [b'o', 0],
+            Self::Controls => [b'c', 0],
+            Self::Crashed => [b'x', 0],
+            Self::Completed(code) => [b'=', code],
+            Self::CannotOpenPipe => [b'p', 0],
+            Self::CannotWritePipe => [b'w', 0],
+            Self::CannotRun => [b'f', 0],
+            Self::CannotWait => [b'm', 0],
+        }
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub const fn decode(octets: &[u8]) -> Option<Self> {
+        Some(match octets {
+            b"r\0" => Self::Refused,
+            b"t\0" => Self::Temporary,
+            b"o\0" => Self::TimedOut,
+            b"c\0" => Self::Controls,
+            b"x\0" => Self::Crashed,
+            [b'=', code] => Self::Completed(*code),
+            b"p\0" => Self::CannotOpenPipe,
+            b"w\0" => Self::CannotWritePipe,
+            b"f\0" => Self::CannotRun,
+            b"m\0" => Self::CannotWait,
+            _ => return None,
+        })
+    }
+}
+
+/// What the monitor knows of the session by itself, so that the parser's word is
+/// not all there is.
+#[derive(Debug)]
+pub struct Guard {
+    tls: Tls,
+    remaining: u32,
+}
+
+impl Guard {
+    /// At the session's start: TLS as it is, and how many logins may be refused.
+    #[must_use]
+    pub const fn new(tls: Tls, tries: u32) -> Self {
+        Self { tls, remaining: tries }
+    }
+
+    /// Whether an honest parser could ask this now: no login beyond the last try, or
+    /// before the TLS that the administrator requires; no TLS that was not offered.
+    #[must_use]
+    pub const fn admits(&self, request: &Request) -> bool {
+        match request {
+            Request::Login(_) => self.remaining > 0 && !matches!(self.tls, Tls::Required),
+            Request::TlsOn(_) | Request::TlsFailed(_) | Request::TlsUnavailable(_) => {
+                self.tls.is_offered()
+            }
+            Request::NotJailed(_) | Request::Over(_) => true,
+        }
+    }
+
+    /// Whether the TLS server may own the network already, without our knowing: then
+    /// nothing more may be said in the clear.
+    #[must_use]
+    pub const fn tls_may_have_started(&self) -> bool {
+        self.tls.is_offered()
+    }
+
+    /// TLS is on.
+    pub const fn tls_started(&mut self) {
+        self.tls = Tls::On;
+    }
+
+    /// A login was tried: one try is used up, or the session is over.
+    pub const fn tried(&mut self, outcome: Outcome) {
+        self.remaining = if outcome.is_refusal() { self.remaining.saturating_sub(1) } else { 0 };
+    }
+
+    /// How many more logins may be refused before the session ends.
+    #[must_use]
+    pub const fn remaining(&self) -> u32 {
+        self.remaining
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use alloc::{format, vec};
+
+    fn check(user: &str) -> Request {
+        Request::Login(Attempt::Check(Record::new(user.as_bytes(), b"secret", b"<1@h>").unwrap()))
+    }
+
+    /// What a request says, passwords included: for comparing.
+    fn shown(request: &Request) -> String {
+        match request {
+            Request::Login(Attempt::Check(record)) => {
+                String::from_utf8_lossy(record.expose()).into_owned()
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_request_reads_back() {
+        let fact = |name: &str, value: Option<&str>| Fact {
+            name: name.into(),
+            value: value.map(|value| value.as_bytes().to_vec()),
+        };
+        for request in [
+            check("alice"),
+            Request::Login(Attempt::SomebodyElse(b"bob".to_vec())),
+            Request::TlsUnavailable(b"SSLCTLFD: not set".to_vec()),
+            Request::TlsOn(vec![]),
+            Request::TlsOn(vec![
+                fact("SSL_A", Some("b=c")),
+                fact("SSL_B", Some("")),
+                fact("SSL_C", None),
+            ]),
+            Request::TlsFailed(b"timed out".to_vec()),
+            Request::NotJailed(b"user: no".to_vec()),
+            Request::Over(14),
+        ] {
+            let read = Request::decode(&request.encode()).unwrap();
+            assert_eq!(shown(&read), shown(&request));
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_none() {
+        let long = [&b"f"[..], &[b'x'; LONGEST_TEXT + 1]].concat();
+        let facts = vec![b't'; LONGEST + 1];
+        for octets in [
+            &b""[..],
+            b"?",
+            b"o",
+            b"o\0\0",
+            b"l",
+            b"lalice",
+            b"lalice\0x\0",
+            b"l\0x\0\0",
+            b"lalice\0\0\0",
+            b"lalice\0x\0\0more",
+            b"s",
+            b"sa\0b",
+            &long,
+            &facts,
+        ] {
+            assert!(Request::decode(octets).is_none(), "{}", String::from_utf8_lossy(octets));
+        }
+    }
+
+    #[test]
+    fn only_the_tls_servers_variables_are_read() {
+        let Some(Request::TlsOn(facts)) =
+            Request::decode(b"tSSL_A=1\0PATH=/x\0SSL_=\0LD_PRELOAD=y\0")
+        else {
+            panic!("no facts");
+        };
+        assert!(facts.iter().all(|fact| fact.name.starts_with(b"SSL_")), "{facts:?}");
+        assert_eq!(facts.len(), 2);
+    }
+
+    #[test]
+    fn a_text_is_cut() {
+        let request = Request::TlsFailed(vec![b'x'; 2 * LONGEST_TEXT]);
+        assert_eq!(request.encode().len(), LONGEST_TEXT + 1);
+    }
+
+    #[test]
+    fn every_outcome_reads_back() {
+        for outcome in [
+            Outcome::Refused,
+            Outcome::Temporary,
+            Outcome::TimedOut,
+            Outcome::Controls,
+            Outcome::Crashed,
+            Outcome::Completed(0),
+            Outcome::Completed(255),
+            Outcome::CannotOpenPipe,
+            Outcome::CannotWritePipe,
+            Outcome::CannotRun,
+            Outcome::CannotWait,
+        ] {
+            assert_eq!(Outcome::decode(&outcome.encode()), Some(outcome));
+        }
+        for octets in [&b""[..], b"r", b"r\x01", b"r\0\0", b"?\0"] {
+            assert_eq!(Outcome::decode(octets), None);
+        }
+    }
+
+    #[test]
+    fn no_login_before_required_tls_or_beyond_the_last_try() {
+        let mut guard = Guard::new(Tls::Required, 2);
+        assert!(!guard.admits(&check("alice")));
+        assert!(guard.admits(&Request::TlsOn(vec![])));
+        assert!(guard.tls_may_have_started());
+        guard.tls_started();
+        assert!(!guard.tls_may_have_started());
+        assert!(!guard.admits(&Request::TlsOn(vec![])));
+        for remaining in [1, 0] {
+            assert!(guard.admits(&check("alice")));
+            guard.tried(Outcome::Refused);
+            assert_eq!(guard.remaining(), remaining);
+        }
+        assert!(!guard.admits(&check("alice")));
+        assert!(guard.admits(&Request::Over(1)));
+    }
+
+    #[test]
+    fn no_login_after_a_session() {
+        for outcome in [Outcome::Completed(0), Outcome::Crashed, Outcome::CannotRun] {
+            let mut guard = Guard::new(Tls::Absent, 5);
+            assert!(!guard.admits(&Request::TlsOn(vec![])));
+            guard.tried(outcome);
+            assert!(!guard.admits(&check("alice")), "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The process that may run checkpassword: it does what the parser asks, as far as an
+//! honest parser could ask it, and says in the log what happened.
+
+use super::chain;
+use super::report::Report;
+use super::{LAST_WORDS, Limits};
+use crate::tls::{self, Offer};
+use proto::checkpassword::{Outcome, Record};
+use proto::escape::Escaped;
+use proto::exit_code;
+use proto::login::Attempt;
+use proto::login::monitor::{Guard, LONGEST, Request};
+use proto::login::reply::{Face, Refusal};
+use proto::ucspi_tls::Fact;
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use unix::client;
+use unix::deadline::{Deadline, Event, wait_for};
+use unix::descriptor_passing::{receive, send};
+use unix::environment::Environment;
+use unix::fork::Companion;
+use unix::process::Program;
+use unix::ucspi_tls::HANDSHAKE;
+use zeroize::Zeroize;
+
+pub(super) struct Monitor {
+    pub(super) face: Face,
+    pub(super) parser: Companion,
+    pub(super) channel: OwnedFd,
+    pub(super) guard: Guard,
+    pub(super) limits: Limits,
+    pub(super) program: Program,
+    pub(super) environment: Environment,
+    pub(super) offer: Offer,
+    pub(super) report: Report,
+}
+
+/// What an honest parser does not do.
+enum Broken {
+    /// It has ended without a word.
+    Crashed,
+    /// It said what is no message, or what it may not say now.
+    OutOfTurn,
+    /// It was silent for longer than it lets a client be.
+    Silent,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Crashed => "aack, parser crashed",
+            Self::OutOfTurn => "aack, parser spoke out of turn",
+            Self::Silent => "aack, parser silent for too long",
+        })
+    }
+}
+
+impl Monitor {
+    /// Answers one request after another, up to the end of the session; no process
+    /// is left behind.
+    pub(super) fn run(mut self) -> u8 {
+        let code = loop {
+            match self.next() {
+                Ok(request) => {
+                    if let Some(code) = self.act(request) {
+                        break code;
+                    }
+                }
+                Err(broken) => break self.give_up(&broken),
+            }
+        };
+        self.parser.end();
+        code
+    }
+
+    /// When an honest parser has given up its client: the time for a login is over, and
+    /// that of a handshake and of a last reply.
+    fn patience(&self) -> Deadline {
+        let Limits { each, whole } = self.limits;
+        let last_reply = Deadline::after_seconds(each);
+        whole.later_by_seconds(each.saturating_add(HANDSHAKE)).or_later(last_reply)
+    }
+
+    fn next(&self) -> Result<Request, Broken> {
+        let waited = wait_for(self.channel.as_fd(), Event::IN, self.patience());
+        waited.map_err(|_| Broken::Silent)?;
+        let mut buffer = vec![0; LONGEST];
+        let received = receive(&self.channel, &mut buffer).map_err(|_| Broken::OutOfTurn)?;
+        let message = &mut buffer[..received.length];
+        if message.is_empty() {
+            return Err(Broken::Crashed);
+        }
+        let request = Request::decode(message);
+        message.zeroize();
+        request.filter(|request| self.guard.admits(request)).ok_or(Broken::OutOfTurn)
+    }
+
+    /// Does what is asked; the exit code, where the session is over.
+    fn act(&mut self, request: Request) -> Option<u8> {
+        let report = &self.report;
+        match request {
+            Request::Login(attempt) => return self.log_in(attempt),
+            Request::TlsUnavailable(why) => {
+                report.line(format_args!("TLS temporarily not available: {}", Escaped(&why)));
+            }
+            Request::TlsOn(facts) => return self.tls_on(&facts),
+            Request::TlsFailed(why) => {
+                report.line(format_args!("unable to start TLS: {}", Escaped(&why)));
+                return Some(exit_code::FAILED);
+            }
+            Request::NotJailed(why) => {
+                report.line(format_args!("unable to jail parser: {}", Escaped(&why)));
+                self.tell_client(Refusal::Fork);
+                return Some(exit_code::FAILED);
+            }
+            Request::Over(code) => return Some(code),
+        }
+        None
+    }
+
+    fn tls_on(&mut self, facts: &[Fact]) -> Option<u8> {
+        if let Err(reason) = self.offer.follow() {
+            let reason = unix::log::Reason(&reason);
+            self.report.line(format_args!("unable to start TLS: {reason}"));
+            return Some(exit_code::FAILED);
+        }
+        tls::report(facts, &mut self.environment);
+        self.guard.tls_started();
+        self.report.line(format_args!("negotiated TLS"));
+        None
+    }
+
+    /// Tries a login, and tells the parser what came of it.
+    fn log_in(&mut self, attempt: Attempt) -> Option<u8> {
+        let outcome = match attempt {
+            Attempt::Check(record) => self.check(record),
+            Attempt::SomebodyElse(user) => {
+                self.guard.tried(Outcome::Refused);
+                self.report.not_oneself(&user, self.guard.remaining());
+                Outcome::Refused
+            }
+        };
+        // A parser that cannot be told waits in vain.
+        send(&self.channel, &outcome.encode(), &[]).err().map(|_| self.give_up(&Broken::Crashed))
+    }
+
+    fn check(&mut self, record: Record) -> Outcome {
+        let user = record.user().to_vec();
+        let Self { program, environment, report, limits, guard, .. } = self;
+        match chain::run(record, program, environment, report, limits.whole) {
+            Ok(ended) => {
+                guard.tried(ended.outcome);
+                report.ended(&ended, &user, guard.remaining());
+                ended.outcome
+            }
+            Err(failed) => {
+                guard.tried(failed.outcome);
+                report.failed(&failed, program);
+                failed.outcome
+            }
+        }
+    }
+
+    fn give_up(&self, broken: &Broken) -> u8 {
+        self.report.line_about_client(format_args!("{broken}"));
+        self.tell_client(Refusal::Crashed);
+        exit_code::FAILED
+    }
+
+    /// Says it in the parser's place, unless a TLS server may have the connection.
+    fn tell_client(&self, why: Refusal) {
+        if !self.guard.tls_may_have_started() {
+            let _ = client::write(&why.line(self.face), LAST_WORDS);
+        }
+    }
+}

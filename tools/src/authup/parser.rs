@@ -1,0 +1,114 @@
+//! The jailed process: the dialog, `proto::login`, and the client.
+//!
+//! It has descriptors 0 and 1, the TLS server's, and the channel to the monitor; no
+//! files, no log, no other process. A password passes through it and is wiped.
+
+use super::Limits;
+use crate::tls::Offer;
+use proto::checkpassword::Outcome;
+use proto::login::monitor::Request;
+use proto::login::reply::Refusal;
+use proto::login::{Login, Settings, Step};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use unix::client;
+use unix::deadline::Deadline;
+use unix::descriptor_passing::{receive, send};
+use unix::jail::{self, Failure, Identity, Inmate};
+use unix::log::Reason;
+
+pub(super) struct Parser {
+    login: Login,
+    limits: Limits,
+    offer: Offer,
+    monitor: OwnedFd,
+}
+
+impl Parser {
+    pub(super) fn new(settings: Settings, limits: Limits, offer: Offer, monitor: OwnedFd) -> Self {
+        Self { login: Login::new(settings), limits, offer, monitor }
+    }
+
+    /// Goes to jail and holds the dialog. What it came to is said to the monitor, whose
+    /// end is also this process's.
+    pub(super) fn run(mut self, identity: Identity) -> u8 {
+        let last = match self.go_to_jail(identity) {
+            Ok(()) => self.hold_dialog(),
+            Err(failure) => Ok(Request::NotJailed(failure.to_string().into_bytes())),
+        };
+        // Without a monitor there is nobody to tell, and nothing to do.
+        let _ = last.and_then(|last| self.tell(&last));
+        0
+    }
+
+    fn go_to_jail(&self, identity: Identity) -> Result<(), Failure> {
+        jail::set_name(c"authup-parser");
+        unix::log::let_go().map_err(|reason| Failure { step: "letting go of the log", reason })?;
+        let mut kept = self.offer.descriptors();
+        kept.push(self.monitor.as_fd());
+        jail::close_other_descriptors(&kept)?;
+        jail::enter(Inmate::Dialog, Some(identity))
+    }
+
+    /// Takes one step after another; returns the last that is to be told.
+    fn hold_dialog(&mut self) -> io::Result<Request> {
+        loop {
+            match self.login.step() {
+                Step::Send(reply) => {
+                    if client::write(reply, self.limits.each).is_err() {
+                        return Ok(Request::Over(proto::exit_code::FAILED));
+                    }
+                }
+                Step::NeedInput => self.read(),
+                Step::CheckTls => self.check_tls()?,
+                Step::StartTls => match self.offer.start() {
+                    Ok(facts) => {
+                        self.tell(&Request::TlsOn(facts))?;
+                        self.login.tls_started();
+                    }
+                    Err(reason) => {
+                        return Ok(Request::TlsFailed(Reason(&reason).to_string().into_bytes()));
+                    }
+                },
+                Step::Login(attempt) => {
+                    self.tell(&Request::Login(attempt))?;
+                    let outcome = self.outcome()?;
+                    self.login.outcome(outcome);
+                }
+                Step::End(code) => return Ok(Request::Over(code)),
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        let deadline = Deadline::after_seconds(self.limits.each).or_sooner(self.limits.whole);
+        let login = &mut self.login;
+        match client::read(deadline, &mut |input| login.push(input)) {
+            Ok(true) => {}
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.login.abandon(Refusal::TimedOut);
+            }
+            Ok(false) | Err(_) => self.login.abandon(Refusal::InputEnded),
+        }
+    }
+
+    fn check_tls(&mut self) -> io::Result<()> {
+        let checked = self.offer.check();
+        if let Err(why) = &checked {
+            self.tell(&Request::TlsUnavailable(why.clone().into_bytes()))?;
+        }
+        self.login.tls_checked(checked.is_ok());
+        Ok(())
+    }
+
+    fn tell(&self, request: &Request) -> io::Result<()> {
+        send(&self.monitor, &request.encode(), &[])
+    }
+
+    /// What became of the login that was told last.
+    fn outcome(&self) -> io::Result<Outcome> {
+        let mut buffer = [0; 8];
+        let length = receive(&self.monitor, &mut buffer)?.length;
+        Outcome::decode(&buffer[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}

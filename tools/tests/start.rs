@@ -1,0 +1,73 @@
+//! What the programs that begin without Rust's runtime still see to at their start,
+//! and what those that they become find.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output, Stdio};
+
+/// By way of fixsmtpio, which becomes a program at once where it is told to.
+fn becoming() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fixsmtpio"));
+    command.env("NOFIXSMTPIO", "1");
+    command
+}
+
+/// The same, from a shell's command line: `$0`.
+fn from_shell(script: &str) -> Output {
+    let fixsmtpio = env!("CARGO_BIN_EXE_fixsmtpio");
+    Command::new("sh").args(["-c", script, fixsmtpio]).env("NOFIXSMTPIO", "1").output().unwrap()
+}
+
+#[test]
+fn arguments_and_environment_arrive_as_they_were() {
+    let odd = OsStr::from_bytes(b"\xff\n ");
+    let mut command = becoming();
+    command.args(["sh", "-c", "printf '[%s]' \"$0\" \"$@\" \"$ODD\" \"$EMPTY\""]);
+    command.arg("").arg(odd).env("ODD", odd).env("EMPTY", "");
+    assert_eq!(command.output().unwrap().stdout, b"[][\xff\n ][\xff\n ][]");
+}
+
+#[test]
+fn a_program_is_looked_up_in_path_and_may_be_missing() {
+    let found = becoming().args(["true"]).status().unwrap();
+    assert!(found.success());
+    let missing = becoming().args(["true"]).env("PATH", "/nonexistent").output().unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert_eq!(said, "fixsmtpio: unable to exec: true: No such file or directory\n");
+}
+
+#[test]
+fn what_is_closed_of_the_first_three_is_opened() {
+    let found = from_shell("exec \"$0\" readlink /proc/self/fd/0 /proc/self/fd/2 <&- 2>&-");
+    assert_eq!(String::from_utf8(found.stdout).unwrap(), "/dev/null\n/dev/null\n");
+}
+
+#[test]
+fn the_program_behind_dies_of_a_broken_pipe_as_programs_do() {
+    for before in ["", "trap '' PIPE;"] {
+        let ended = from_shell(&format!("{before} exec \"$0\" sh -c 'kill -PIPE $$; echo lives'"));
+        assert_eq!(ended.status.signal(), Some(13), "{before}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_broken_pipe_is_an_error_and_no_signal() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut filter = Command::new(env!("CARGO_BIN_EXE_qmail-qfilter-addtlsheader"))
+        .stdin(Stdio::piped())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    filter.stdin.take().unwrap().write_all(b"Subject: x\n\nhi\n").unwrap();
+    let ended = filter.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(said, "qmail-qfilter-addtlsheader: unable to copy message: Broken pipe\n");
+}

@@ -1,0 +1,157 @@
+//! What the kernel is asked to refuse: tracing and core files, new privileges, files
+//! and addresses (Landlock), and every system call that is not in a list (seccomp).
+//! Linux only.
+
+use super::filter::{self, If};
+use super::{Failure, Inmate, step};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope,
+};
+use nix::sys::signal::Signal;
+use std::io;
+
+pub(super) fn restrict(inmate: Inmate) -> Result<(), Failure> {
+    if inmate == Inmate::Dialog {
+        end_with_parent()?;
+    }
+    step("no tracing", nix::sys::prctl::set_dumpable(false))?;
+    step("no new privileges", nix::sys::prctl::set_no_new_privs())?;
+    restrict_files_and_network()?;
+    allow_system_calls(inmate)
+}
+
+/// A parent that is gone already cannot be missed: the channel to it has ended.
+fn end_with_parent() -> Result<(), Failure> {
+    step("ending with its parent", nix::sys::prctl::set_pdeathsig(Signal::SIGKILL))
+}
+
+/// Landlock, as much of it as this kernel knows: no file may be opened or run, no
+/// address bound or connected to, no signal sent. A kernel without it is no
+/// reason to stop: the system call filter forbids the same and more.
+fn restrict_files_and_network() -> Result<(), Failure> {
+    let restrict = || -> Result<_, landlock::RulesetError> {
+        Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(ABI::V6))?
+            .handle_access(AccessNet::from_all(ABI::V6))?
+            .scope(Scope::from_all(ABI::V6))?
+            .create()?
+            .restrict_self()
+    };
+    step("files and addresses", restrict().map_err(io::Error::other))?;
+    Ok(())
+}
+
+/// What everybody needs: open descriptors, memory, time, and the end. In no list, so
+/// the end of the process: what opens, connects, runs, signals or traces.
+const EVERYBODY: &[libc::c_long] = &[
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_shutdown,
+    libc::SYS_close,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_clock_gettime,
+    libc::SYS_getrandom,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_sigaltstack,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_restart_syscall,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
+/// [`Inmate::Server`]: an event loop, and locks that threads could contend for.
+const SERVER: &[libc::c_long] = &[
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    libc::SYS_futex,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_sched_yield,
+];
+
+/// [`Inmate::Dialog`]: whether a descriptor is a socket, and one in another's place.
+const DIALOG: &[libc::c_long] = &[
+    libc::SYS_fstat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_dup2,
+    libc::SYS_dup3,
+];
+
+/// [`Inmate::Relay`]: besides, a pipe of its own, and the child's end.
+const RELAY: &[libc::c_long] =
+    &[libc::SYS_pipe2, libc::SYS_splice, libc::SYS_tee, libc::SYS_wait4, libc::SYS_waitid];
+
+const fn always(inmate: Inmate) -> &'static [&'static [libc::c_long]] {
+    match inmate {
+        Inmate::Server => &[EVERYBODY, SERVER],
+        Inmate::Dialog => &[EVERYBODY, DIALOG],
+        Inmate::Relay => &[EVERYBODY, DIALOG, RELAY],
+    }
+}
+
+fn allow_system_calls(inmate: Inmate) -> Result<(), Failure> {
+    let always = always(inmate).concat();
+    step("system call filter", filter::apply(&always, &conditions(inmate)))
+}
+
+fn conditions(inmate: Inmate) -> Vec<If> {
+    const EXECUTABLE: u32 = libc::PROT_EXEC.cast_unsigned();
+    let mut conditions = vec![
+        If::Without(libc::SYS_mmap, 2, EXECUTABLE),
+        If::Without(libc::SYS_mprotect, 2, EXECUTABLE),
+        // Blocking or not is all that may be changed about a descriptor.
+        If::With(libc::SYS_fcntl, 1, libc::F_GETFL.cast_unsigned()),
+        If::With(libc::SYS_fcntl, 1, libc::F_SETFL.cast_unsigned()),
+        // abort(), so that a panic ends as one and not as a forbidden call.
+        If::With(libc::SYS_tgkill, 0, std::process::id()),
+    ];
+    if inmate == Inmate::Relay {
+        let (another_number, more_room) = (libc::F_DUPFD_CLOEXEC, libc::F_SETPIPE_SZ);
+        for command in [another_number, more_room] {
+            conditions.push(If::With(libc::SYS_fcntl, 1, command.cast_unsigned()));
+        }
+    }
+    conditions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::net::TcpListener;
+
+    /// Landlock binds only the thread here, so it can be seen without the filter,
+    /// which hides it otherwise (`tests/jail.rs` has the whole).
+    #[test]
+    fn landlock_alone_refuses_files_and_addresses() {
+        let here = std::env::current_exe().unwrap();
+        std::thread::spawn(move || {
+            assert!(File::open(&here).is_ok());
+            restrict_files_and_network().unwrap();
+            let refused = |done: io::Error| done.kind() == io::ErrorKind::PermissionDenied;
+            assert!(File::open(&here).is_err_and(refused));
+            assert!(TcpListener::bind("127.0.0.1:0").is_err_and(refused));
+        })
+        .join()
+        .unwrap();
+    }
+}

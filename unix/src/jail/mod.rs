@@ -1,0 +1,166 @@
+//! What a process gives up before it reads a stranger's first octet.
+//!
+//! The steps, in the order in which they work: descriptors and core files while
+//! the process may still change its limits; the file system and the user while it
+//! is still root; then what the kernel refuses to whoever asks ([`kernel`]):
+//! Landlock, and last the system call filter, which would forbid all of the others.
+//! Every step is one function; [`enter`] takes them all.
+
+#[cfg(target_os = "linux")]
+mod filter;
+#[cfg(target_os = "linux")]
+mod kernel;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Gid, Uid};
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Who goes to jail, and so what is needed there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inmate {
+    /// A server with an event loop, on sockets that it is given.
+    Server,
+    /// The one side of a fork, in a dialog with the client on descriptors 0 and 1,
+    /// which it may exchange for others that it has. It ends with its parent.
+    Dialog,
+    /// It passes octets on between the client and a child that it has started, and
+    /// waits for the child's end. It may start no other.
+    Relay,
+}
+
+/// User and group that the process becomes, if it is root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's number.
+    pub user: u32,
+    /// The group's number; there will be no other groups.
+    pub group: u32,
+}
+
+impl Identity {
+    /// `nobody`, as most systems number it.
+    pub const NOBODY: Self = Self { user: 65534, group: 65534 };
+}
+
+/// Why a process could not be jailed: the step, and the system's reason.
+#[derive(Debug)]
+pub struct Failure {
+    /// The step that failed.
+    pub step: &'static str,
+    /// The reason.
+    pub reason: io::Error,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.step, self.reason)
+    }
+}
+
+fn step<T, E: Into<io::Error>>(step: &'static str, done: Result<T, E>) -> Result<T, Failure> {
+    done.map_err(|reason| Failure { step, reason: reason.into() })
+}
+
+/// Takes all steps. The process should have one thread. There is no way back.
+///
+/// As an ordinary user, and without an `identity`, the file system's root and the
+/// user stay what they are; what the kernel refuses holds all the same.
+///
+/// # Errors
+/// The first step that failed; the process should then end.
+pub fn enter(inmate: Inmate, identity: Option<Identity>) -> Result<(), Failure> {
+    if inmate == Inmate::Server {
+        raise_descriptor_limit()?;
+    }
+    step("limit on core files", setrlimit(Resource::RLIMIT_CORE, 0, 0))?;
+    if let Some(identity) = identity.filter(|_| Uid::effective().is_root()) {
+        leave_file_system()?;
+        become_user(identity)?;
+    }
+    // After the change of user, which would undo part of it.
+    #[cfg(target_os = "linux")]
+    kernel::restrict(inmate)?;
+    Ok(())
+}
+
+/// Closes every descriptor but 0, 1, 2 and those that are `kept`: what the program
+/// that started us left open.
+///
+/// # Errors
+/// The system's.
+pub fn close_other_descriptors(kept: &[BorrowedFd<'_>]) -> Result<(), Failure> {
+    let mut kept: Vec<_> = kept.iter().map(|one| one.as_raw_fd().cast_unsigned()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for one in kept {
+        close_from(first, one.checked_sub(1))?;
+        first = first.max(one + 1);
+    }
+    close_from(first, None)
+}
+
+/// Closes all from the first to the last, or to the end.
+#[expect(unsafe_code, reason = "no safe wrapper for close_range is at hand")]
+fn close_from(first: u32, last: Option<u32>) -> Result<(), Failure> {
+    let last = last.unwrap_or(libc::c_uint::MAX);
+    if last < first {
+        return Ok(());
+    }
+    // SAFETY: whoever calls [`close_other_descriptors`] names all that this process
+    // still uses, so no object of it owns a descriptor that is closed behind its back.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    step("closing descriptors", if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
+}
+
+/// Names the process for those who list processes, where the system can; 15 octets
+/// are shown.
+pub fn set_name(name: &CStr) {
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_name(name);
+    #[cfg(not(target_os = "linux"))]
+    let _ = name;
+}
+
+fn raise_descriptor_limit() -> Result<(), Failure> {
+    const WHAT: &str = "limit on descriptors";
+    let (_, most) = step(WHAT, getrlimit(Resource::RLIMIT_NOFILE))?;
+    step(WHAT, setrlimit(Resource::RLIMIT_NOFILE, most, most))
+}
+
+/// Root's own, empty, and nobody else's to write to, where the system has it.
+const EMPTY: &str = "/var/empty";
+
+/// The new root is [`EMPTY`], or else a directory that is empty and no longer exists,
+/// which takes longer to make.
+fn leave_file_system() -> Result<(), Failure> {
+    const WHAT: &str = "leaving the file system";
+    if !is_fit_for_root(Path::new(EMPTY)) || nix::unistd::chdir(EMPTY).is_err() {
+        step(WHAT, enter_what_is_gone())?;
+    }
+    step(WHAT, nix::unistd::chroot("."))?;
+    step(WHAT, nix::unistd::chdir("/"))
+}
+
+fn is_fit_for_root(directory: &Path) -> bool {
+    fs::symlink_metadata(directory)
+        .is_ok_and(|found| found.is_dir() && found.uid() == 0 && found.mode() & 0o022 == 0)
+}
+
+fn enter_what_is_gone() -> io::Result<()> {
+    let directory = nix::unistd::mkdtemp(&std::env::temp_dir().join("empty.XXXXXX"))?;
+    let entered = nix::unistd::chdir(&directory);
+    fs::remove_dir(&directory)?;
+    Ok(entered?)
+}
+
+fn become_user(Identity { user, group }: Identity) -> Result<(), Failure> {
+    let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+    step("change of groups", nix::unistd::setgroups(&[]))?;
+    step("change of group", nix::unistd::setresgid(group, group, group))?;
+    step("change of user", nix::unistd::setresuid(user, user, user))
+}

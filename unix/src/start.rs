@@ -1,0 +1,80 @@
+//! How the programs start that start once for each connection or message: at C's
+//! `main`, without what Rust's runtime does before its own. Most of that is a guard
+//! for the stack, and a handler that says so when it overflows; without them the
+//! kernel ends such a process all the same.
+//!
+//! What programs do rely on is done here: descriptors 0 to 2 are open, and writing
+//! to what nobody reads is an error, not a signal.
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
+use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// Makes `main`, a function from the words of the command line behind the program's
+/// name to an exit code, the program's beginning. The file says `#![no_main]`.
+#[macro_export]
+macro_rules! program {
+    ($main:path) => {
+        /// C's beginning.
+        #[unsafe(no_mangle)]
+        extern "C" fn main(
+            count: ::core::ffi::c_int,
+            words: *const *const ::core::ffi::c_char,
+        ) -> ::core::ffi::c_int {
+            // SAFETY: this is what the C library passes.
+            unsafe { $crate::start::start(count, words, $main) }
+        }
+    };
+}
+
+/// What [`program!`] makes `main` do.
+///
+/// # Safety
+/// `count` and `words` are what the C library passes to `main`.
+#[doc(hidden)]
+#[expect(unsafe_code, reason = "the command line comes as pointers")]
+pub unsafe fn start(
+    count: c_int,
+    words: *const *const c_char,
+    main: fn(&mut dyn Iterator<Item = OsString>) -> u8,
+) -> c_int {
+    open_standard_descriptors();
+    ignore_broken_pipes();
+    let count = usize::try_from(count).unwrap_or_default();
+    let mut words = (1..count).map(|index| {
+        // SAFETY: C promises so many pointers to strings that end, which stay where
+        // they are while `main` runs.
+        let word = unsafe { CStr::from_ptr(*words.add(index)) };
+        OsStr::from_bytes(word.to_bytes()).to_owned()
+    });
+    c_int::from(main(&mut words))
+}
+
+/// Puts something harmless where one of descriptors 0 to 2 is closed: what is opened
+/// next would else be taken for the client, or get the log.
+fn open_standard_descriptors() {
+    let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    let mut asked = standard.map(|descriptor: BorrowedFd<'static>| {
+        PollFd::from_borrowed_fd(descriptor, PollFlags::empty())
+    });
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if rustix::event::poll(&mut asked, Some(&now)).is_ok_and(|events| events == 0) {
+        return;
+    }
+    for _ in asked.iter().filter(|one| one.revents().contains(PollFlags::NVAL)) {
+        // It gets the lowest number that is free: these, one after the other.
+        match rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()) {
+            Ok(nothing) => _ = nothing.into_raw_fd(),
+            Err(_) => std::process::abort(),
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "how a signal is treated belongs to the whole process")]
+fn ignore_broken_pipes() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: no handler of ours is put in, and no other thread runs yet.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+}
