@@ -7,9 +7,6 @@ use unix::jail::Identity;
 /// A row of variables.
 pub type Variables = Vec<(OsString, OsString)>;
 
-/// Who an engine is when `SSL_UID` does not say: `nobody` everywhere.
-const NOBODY: u32 = 65534;
-
 /// What a user or group variable says that is not a number.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotANumber(pub &'static str);
@@ -20,13 +17,17 @@ pub struct NotANumber(pub &'static str);
 /// # Errors
 /// When one is not a number.
 pub fn jail_identity(variables: &Variables) -> Result<Identity, NotANumber> {
-    let number = |names: [&'static str; 2]| {
+    let number = |names: [&'static str; 2], nobody| {
         let found = names.iter().find_map(|&name| Some((name, value(variables, name)?)));
-        found.map_or(Ok(NOBODY), |(name, text)| {
+        found.map_or(Ok(nobody), |(name, text)| {
             text.to_str().and_then(|text| text.parse().ok()).ok_or(NotANumber(name))
         })
     };
-    Ok(Identity { user: number(["SSL_UID", "TLS_UID"])?, group: number(["SSL_GID", "TLS_GID"])? })
+    let Identity { user, group } = Identity::NOBODY;
+    Ok(Identity {
+        user: number(["SSL_UID", "TLS_UID"], user)?,
+        group: number(["SSL_GID", "TLS_GID"], group)?,
+    })
 }
 
 /// The variables of the jailed processes: `only` as they are, nothing else.
@@ -87,7 +88,7 @@ mod tests {
     fn the_jails_user() {
         let identity = |settings| jail_identity(&variables(settings));
         let of = |user, group| Ok(Identity { user, group });
-        assert_eq!(identity(&[]), of(NOBODY, NOBODY));
+        assert_eq!(identity(&[]), Ok(Identity::NOBODY));
         assert_eq!(identity(&[("SSL_UID", "7"), ("SSL_GID", "8")]), of(7, 8));
         assert_eq!(identity(&[("TLS_UID", "7"), ("TLS_GID", "8")]), of(7, 8));
         assert_eq!(identity(&[("SSL_UID", "x")]), Err(NotANumber("SSL_UID")));

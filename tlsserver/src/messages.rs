@@ -34,6 +34,8 @@ pub enum ToEngine {
     Begin,
     /// Session tickets are sealed with this from now on.
     TicketKey(Zeroizing<[u8; 32]>),
+    /// Whether it still does its work; the answer is [`FromEngine::Ready`].
+    Answer,
     /// With the client's socket, the program's control socket, and the two ends of
     /// the decrypted stream: TLS once the program asks.
     Delayed(ConnectionId),
@@ -47,7 +49,7 @@ pub enum ToEngine {
 /// From an engine to the listener.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FromEngine {
-    /// Jailed and ready.
+    /// Jailed and ready; and the answer to [`ToEngine::Answer`].
     Ready,
     /// An immediate connection's handshake is done; the facts, as they are written
     /// to a program.
@@ -88,6 +90,7 @@ impl ToEngine {
             Self::Certificate(certificate) => Writer::new(b'c').certificate(certificate),
             Self::Begin => Writer::new(b'b').0,
             Self::TicketKey(key) => Writer::new(b't').octets(&**key),
+            Self::Answer => Writer::new(b'a').0,
             Self::Delayed(id) => Writer::new(b'd').id(*id),
             Self::Immediate(id) => Writer::new(b'i').id(*id),
             Self::Program(id) => Writer::new(b'p').id(*id),
@@ -102,6 +105,7 @@ impl ToEngine {
             b'c' => Self::Certificate(reader.certificate()?),
             b'b' => Self::Begin,
             b't' => Self::TicketKey(Zeroizing::new(reader.take(32)?.try_into().ok()?)),
+            b'a' => Self::Answer,
             b'd' => Self::Delayed(reader.id()?),
             b'i' => Self::Immediate(reader.id()?),
             b'p' => Self::Program(reader.id()?),
@@ -295,6 +299,7 @@ mod tests {
             ToEngine::Certificate(nameless),
             ToEngine::Begin,
             ToEngine::TicketKey(Zeroizing::new([7; 32])),
+            ToEngine::Answer,
             ToEngine::Delayed(1),
             ToEngine::Immediate(u64::MAX),
             ToEngine::Program(0),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::log::Verbosity;
 
 /// How the command is to be written.
-pub const USAGE: &str = "usage: tlsserver [ -1neERrHhPpdDoOIvqQUX ] [ -c limit ] [ -C per-address ] \
+pub const USAGE: &str = "usage: tlsserver [ -1nNeERrHhPpdDoOIvqQUX ] [ -c limit ] [ -C per-address ] \
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] \
 [ --proxy-protocol ] [ --engines number ] host port program [ argument ... ]";
 

@@ -36,6 +36,7 @@ impl Dispatcher {
     pub(super) fn dispatch(&mut self, message: ToEngine, received: Received) {
         match message {
             ToEngine::TicketKey(key) => self.tickets.turn(&key),
+            ToEngine::Answer => drop(self.reports.send(FromEngine::Ready)),
             ToEngine::Delayed(id) => self.delayed(id, received.descriptors),
             ToEngine::Immediate(id) => self.immediate(id, received.descriptors),
             ToEngine::Program(id) => self.program(id, received),

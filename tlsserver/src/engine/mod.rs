@@ -15,6 +15,7 @@ mod wide_reads;
 pub use facts::NAMES as FACT_NAMES;
 pub use tickets::TURN as TICKET_TURN;
 
+use proto::exit_code;
 use rustls::ServerConfig;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use unix::descriptor_passing::{Received, receive, send};
-use unix::jail;
+use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
 use crate::messages::{Certificate, FromEngine, LIMIT, ToEngine};
@@ -51,16 +52,16 @@ pub fn run() -> ExitCode {
             // Not about any connection, so by the log's own descriptor; once
             // jailed, it is the last that this process says.
             crate::log::fatal(format_args!("engine: {why}"));
-            ExitCode::from(111)
+            ExitCode::from(exit_code::TEMPORARY)
         }
     }
 }
 
 fn start() -> Result<(), String> {
     let said = |reason: io::Error| reason.to_string();
-    jail::close_other_descriptors().map_err(said)?;
+    jail::close_other_descriptors(&[]).map_err(|why| why.to_string())?;
     // A process that was started as /proc/self/exe would be called "exe".
-    let _ = jail::set_name(c"tlsserver-engin");
+    jail::set_name(c"tlsserver-engin");
     let variables: Variables = env::vars_os().collect();
     let identity = environment::jail_identity(&variables)
         .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;
@@ -71,7 +72,7 @@ fn start() -> Result<(), String> {
     let control = io::stdin().as_fd().try_clone_to_owned().map_err(said)?;
     let keyholder = io::stdout().as_fd().try_clone_to_owned().map_err(said)?;
     crate::warm_up()?;
-    jail::enter(identity).map_err(|why| why.to_string())?;
+    jail::enter(Inmate::Server, Some(identity)).map_err(|why| why.to_string())?;
 
     let tickets = Arc::new(Tickets::default());
     let certificates = certificates(&control).map_err(said)?;

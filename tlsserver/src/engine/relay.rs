@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
 
-use super::session::{Ended, Tls};
+use super::session::Ended;
 
 /// What is read at once: four TLS records of the greatest size, so that their
 /// encryption ends in one write.
@@ -34,7 +34,10 @@ thread_local! {
 }
 
 /// Relays until both directions have ended.
-pub(super) async fn relay(tls: Tls, input: UnixStream, output: UnixStream) -> Ended {
+pub(super) async fn relay<T>(tls: T, input: UnixStream, output: UnixStream) -> Ended
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     let mut relay = Relay {
         tls,
         input,
@@ -50,8 +53,9 @@ pub(super) async fn relay(tls: Tls, input: UnixStream, output: UnixStream) -> En
     relay.failure.map_or(Ok(()), Err)
 }
 
-struct Relay {
-    tls: Tls,
+struct Relay<T> {
+    /// The decrypted side of the connection; what is below it is not known here.
+    tls: T,
     input: UnixStream,
     output: UnixStream,
     up: Up,
@@ -106,7 +110,7 @@ impl Kept {
     }
 }
 
-impl Relay {
+impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.watch_input(context);
         let up = self.poll_up(context);
@@ -304,3 +308,6 @@ enum ClientEnd {
     /// By an error of the network or of the TLS connection.
     Broken(io::Error),
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ impl Tickets {
 
 impl fmt::Debug for Tickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tickets")
+        f.debug_struct("Tickets").finish_non_exhaustive()
     }
 }
 

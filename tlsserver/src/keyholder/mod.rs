@@ -10,12 +10,13 @@ mod signing;
 
 pub use signing::REFUSED;
 
+use proto::exit_code;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::{env, io};
 use unix::descriptor_passing::{receive, send};
-use unix::jail;
+use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
 use crate::messages::{FromKeyholder, LIMIT};
@@ -38,31 +39,31 @@ pub fn run() -> ExitCode {
             let mut messages = certificates.into_iter().map(FromKeyholder::Certificate);
             let said = messages.try_for_each(|message| say(&message));
             if said.and_then(|()| say(&FromKeyholder::Ready)).is_err() {
-                return ExitCode::from(111);
+                return ExitCode::from(exit_code::TEMPORARY);
             }
             keys
         }
         Err(why) => {
             // That the listener is gone is no news to anybody.
             let _ = say(&FromKeyholder::Broken(why));
-            return ExitCode::from(111);
+            return ExitCode::from(exit_code::TEMPORARY);
         }
     };
     match serve(&control, &keys) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(111),
+        Err(_) => ExitCode::from(exit_code::TEMPORARY),
     }
 }
 
 fn prepare() -> Result<(Keys, Vec<crate::messages::Certificate>), String> {
-    jail::close_other_descriptors().map_err(|reason| format!("keyholder: {reason}"))?;
-    let _ = jail::set_name(c"tlsserver-keyho");
+    jail::close_other_descriptors(&[]).map_err(|why| format!("keyholder: {why}"))?;
+    jail::set_name(c"tlsserver-keyho");
     let variables: Variables = env::vars_os().collect();
     let identity = environment::jail_identity(&variables)
         .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;
     let (keys, certificates) = certificates::load(&variables).map_err(|why| why.to_string())?;
     crate::warm_up()?;
-    jail::enter(identity).map_err(|why| format!("keyholder: {why}"))?;
+    jail::enter(Inmate::Server, Some(identity)).map_err(|why| format!("keyholder: {why}"))?;
     Ok((keys, certificates))
 }
 

@@ -61,27 +61,28 @@ impl Server {
 
     pub(super) fn advance_header(&mut self, at: usize) {
         let Some(pending) = self.pending.get_mut(at) else { return };
-        let progress = pending.advance();
-        if progress == Progress::NeedInput {
-            return;
+        let progress = pending.advance(Instant::now());
+        if progress != Progress::NeedInput {
+            let accepted = self.pending.remove(at).accepted;
+            self.after_header(accepted, progress);
         }
-        let accepted = self.pending.remove(at).accepted;
+    }
+
+    pub(super) fn end_late_headers(&mut self, now: Instant) {
+        let late = |one: &mut Pending| now >= one.deadline;
+        let late: Vec<Pending> = self.pending.extract_if(.., late).collect();
+        for one in late {
+            let progress = one.at_deadline();
+            self.after_header(one.accepted, progress);
+        }
+    }
+
+    fn after_header(&mut self, accepted: Accepted, progress: Progress) {
         match progress {
             Progress::Done(remote, local) => self.begin(Accepted { remote, local, ..accepted }),
             Progress::Refused(why) => self.refuse(accepted.remote.ip(), &format!("PROXY: {why}")),
             Progress::Nothing | Progress::NeedInput => {}
         }
-    }
-
-    pub(super) fn drop_late_headers(&mut self, now: Instant) {
-        let (log, late) = (self.log, |one: &Pending| now >= one.deadline);
-        for one in self.pending.iter().filter(|one| late(one)) {
-            log.error(format_args!(
-                "deny from {}: PROXY: no header in time",
-                one.accepted.remote.ip()
-            ));
-        }
-        self.pending.retain(|one| !late(one));
     }
 
     /// Begins a connection whose addresses are known.
@@ -102,7 +103,7 @@ impl Server {
         };
         if let Err(why) = begun {
             self.fault(id, &why);
-            self.connections.closed(id);
+            self.let_go(id);
         }
         self.status();
     }
@@ -184,7 +185,7 @@ impl Server {
     }
 
     fn cannot_run(&self, reason: &std::io::Error) -> String {
-        format!("unable to run {}: {reason}", self.program.path().display())
+        format!("unable to exec: {}: {reason}", self.program.path().display())
     }
 
     fn refuse(&self, peer: IpAddr, why: &str) {

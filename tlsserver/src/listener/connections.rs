@@ -4,7 +4,7 @@
 //! A connection counts until its program has ended *and* its engine has let go of
 //! it, for both cost something.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::messages::ConnectionId;
@@ -33,6 +33,8 @@ pub(super) struct Connections<W> {
     by_id: HashMap<ConnectionId, Connection<W>>,
     by_pid: HashMap<u32, ConnectionId>,
     by_address: HashMap<IpAddr, usize>,
+    /// Programs that run although no engine has their connection any more.
+    ending: HashSet<u32>,
 }
 
 /// There are as many connections from the address as there may be.
@@ -48,6 +50,7 @@ impl<W> Connections<W> {
             by_id: HashMap::new(),
             by_pid: HashMap::new(),
             by_address: HashMap::new(),
+            ending: HashSet::new(),
         }
     }
 
@@ -109,6 +112,7 @@ impl<W> Connections<W> {
     /// A child has ended; whether it was a connection's program.
     pub(super) fn program_ended(&mut self, pid: u32) -> bool {
         let Some(id) = self.by_pid.remove(&pid) else { return false };
+        self.ending.remove(&pid);
         if let Some(connection) = self.by_id.get_mut(&id) {
             connection.program_runs = false;
         }
@@ -116,13 +120,22 @@ impl<W> Connections<W> {
         true
     }
 
-    /// Its engine, if it ever had one, has let go of it.
-    pub(super) fn closed(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.by_id.get_mut(&id) {
-            connection.engine = None;
-            connection.waiting = None;
-        }
+    /// Its engine, if it ever had one, has let go of it. Its program, if that runs:
+    /// it is about to end, or has.
+    pub(super) fn closed(&mut self, id: ConnectionId) -> Option<u32> {
+        let connection = self.by_id.get_mut(&id)?;
+        connection.engine = None;
+        connection.waiting = None;
+        let running = connection.pid.filter(|_| connection.program_runs);
+        self.ending.extend(running);
         self.forget_if_done(id);
+        running
+    }
+
+    /// Programs that run although no engine has their connection any more: few, as
+    /// most end with it.
+    pub(super) fn ending(&self) -> impl Iterator<Item = u32> {
+        self.ending.iter().copied()
     }
 
     /// An engine has died; the connections that it had.
@@ -162,14 +175,16 @@ mod tests {
             table.started(id, 123);
             table.handed_over(id, 1, None);
             if engine_first {
-                table.closed(id);
+                assert_eq!(table.closed(id), Some(123));
                 assert_eq!(table.count(), 1);
+                assert!(table.ending().eq([123]));
                 assert!(table.program_ended(123));
             } else {
                 assert!(table.program_ended(123));
                 assert_eq!(table.count(), 1);
-                table.closed(id);
+                assert_eq!(table.closed(id), None);
             }
+            assert_eq!(table.ending().count(), 0);
             assert_eq!(table.count(), 0);
             assert!(table.by_address.is_empty() && table.by_pid.is_empty());
             assert!(!table.program_ended(123));

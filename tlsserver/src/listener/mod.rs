@@ -14,6 +14,7 @@ mod server;
 mod sockets;
 mod workers;
 
+use proto::exit_code;
 use std::env;
 use std::ffi::OsString;
 use std::io::Write;
@@ -28,10 +29,6 @@ use program::Program;
 use server::{Policy, Server};
 use workers::{Settings, Workers};
 
-/// Called with a usage that makes no sense.
-const MISUSED: u8 = 100;
-/// The system, or a file, does not let us.
-const FAILED: u8 = 111;
 /// More engines than this gain nothing: the programs need the rest.
 const MOST_ENGINES: usize = 4;
 
@@ -41,16 +38,15 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match Options::parse(arguments) {
         Ok(options) => options,
         Err(why) => {
-            fatal(why);
-            fatal(USAGE);
-            return ExitCode::from(MISUSED);
+            fatal(format_args!("{USAGE}: {why}"));
+            return ExitCode::from(exit_code::USAGE);
         }
     };
     match start(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             fatal(why);
-            ExitCode::from(FAILED)
+            ExitCode::from(exit_code::TEMPORARY)
         }
     }
 }

@@ -2,10 +2,17 @@
 //! connection: the one thing that the listener reads from a peer.
 //!
 //! Not an octet behind the header is taken, for it is the program's or the engine's.
-//! The header's grammar is the crate ppp's; here is where it ends, and what of it
-//! is believed.
+//! Where it ends and what of it is believed is [`header`]'s.
+//!
+//! A load balancer makes connections of its own to see whether the port is open, one
+//! every few seconds, and closes them when they stand. Such a check is no connection
+//! to run a program for, nor to write a line about. One that goes on, because a
+//! greeting is waited for or TLS begins, is served as any other.
 
-use ppp::{v1, v2};
+mod header;
+
+use header::{TEXT, binary, text, wanted};
+use ppp::v2;
 use rustix::net::{RecvFlags, recv};
 use std::io;
 use std::net::SocketAddr;
@@ -15,15 +22,9 @@ use super::sockets::{Accepted, canonical};
 
 /// How long a header may take.
 const LIMIT: Duration = Duration::from_secs(5);
-/// The longest version 1 header, by its specification.
-const TEXT: usize = 107;
-/// No header, of either version, is shorter than this.
-const SHORTEST: usize = 15;
-/// The fixed part of version 2; it says how much follows.
-const BINARY: usize = 16;
-/// The most that may follow: the longest addresses and ample room for what load
-/// balancers add.
-const BINARY_REST: usize = 4096;
+/// How long a connection of the load balancer's own is given to be over. It says and
+/// waits for nothing in between, so this is for the network's delays alone.
+const CHECK: Duration = Duration::from_millis(100);
 
 /// A connection whose header has not all arrived.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Pending {
     pub(super) accepted: Accepted,
     pub(super) deadline: Instant,
     header: Vec<u8>,
+    /// The header is complete and says that nobody is behind the load balancer.
+    balancers_own: bool,
 }
 
 /// How far a header is.
@@ -39,22 +42,37 @@ pub(super) enum Progress {
     NeedInput,
     /// The connection's addresses, remote and local.
     Done(SocketAddr, SocketAddr),
-    /// Closed before the first octet, as a check of the port does.
+    /// Closed before the first octet that is not the header's, as a check of the port
+    /// does.
     Nothing,
     Refused(&'static str),
 }
 
 impl Pending {
     pub(super) fn new(accepted: Accepted, now: Instant) -> Self {
-        Self { accepted, deadline: now + LIMIT, header: Vec::new() }
+        let header = Vec::new();
+        Self { accepted, deadline: now + LIMIT, header, balancers_own: false }
+    }
+
+    /// What its deadline means, once that is over: a header that is late, or a
+    /// connection of the load balancer's own that is more than a check of the port.
+    pub(super) fn at_deadline(&self) -> Progress {
+        if self.balancers_own {
+            Progress::Done(self.accepted.remote, self.accepted.local)
+        } else {
+            Progress::Refused("no header in time")
+        }
     }
 
     /// Reads what has arrived of the header, without blocking.
-    pub(super) fn advance(&mut self) -> Progress {
+    pub(super) fn advance(&mut self, now: Instant) -> Progress {
+        if self.balancers_own {
+            return self.look_behind();
+        }
         let mut space = [0; TEXT];
         loop {
             let wanted = match wanted(&self.header) {
-                Ok(0) => return self.addresses(),
+                Ok(0) => return self.addresses(now),
                 Ok(wanted) => wanted.min(space.len()),
                 Err(why) => return Progress::Refused(why),
             };
@@ -74,95 +92,41 @@ impl Pending {
         }
     }
 
-    fn addresses(&self) -> Progress {
+    fn addresses(&mut self, now: Instant) -> Progress {
         let found = if self.header.starts_with(v2::PROTOCOL_PREFIX) {
             binary(&self.header)
         } else {
             text(&self.header)
         };
+        let found = found.map(|found| {
+            let found = found.map(|(remote, local)| (canonical(remote), canonical(local)));
+            // In version 1 a load balancer may only have its own addresses to say.
+            found.filter(|&found| found != (self.accepted.remote, self.accepted.local))
+        });
         match found {
-            // A check by the load balancer itself: the connection is its own.
-            Ok(None) => Progress::Done(self.accepted.remote, self.accepted.local),
-            Ok(Some((remote, local))) => Progress::Done(canonical(remote), canonical(local)),
+            Ok(Some((remote, local))) => Progress::Done(remote, local),
+            Ok(None) => {
+                self.balancers_own = true;
+                self.deadline = now + CHECK;
+                self.look_behind()
+            }
             Err(why) => Progress::Refused(why),
         }
     }
-}
 
-/// How many octets surely still belong to the header: 0 when it is complete.
-fn wanted(header: &[u8]) -> Result<usize, &'static str> {
-    const NEITHER: &str = "not a header";
-    let text = v1::PROTOCOL_PREFIX.as_bytes();
-    let may_be = |prefix: &[u8]| {
-        let length = prefix.len().min(header.len());
-        prefix.get(..length) == header.get(..length)
-    };
-    if !may_be(text) && !may_be(v2::PROTOCOL_PREFIX) {
-        return Err(NEITHER);
+    /// Whether anything follows the header.
+    fn look_behind(&self) -> Progress {
+        match recv(&self.accepted.socket, &mut [0], RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+            Ok((_, 0)) => Progress::Nothing,
+            Ok(_) => Progress::Done(self.accepted.remote, self.accepted.local),
+            Err(rustix::io::Errno::INTR) => Progress::NeedInput,
+            Err(reason) if io::Error::from(reason).kind() == io::ErrorKind::WouldBlock => {
+                Progress::NeedInput
+            }
+            // Checks often end with a reset, which leaves less behind.
+            Err(_) => Progress::Nothing,
+        }
     }
-    if header.len() < SHORTEST {
-        return Ok(SHORTEST - header.len());
-    }
-    if may_be(text) {
-        return match header {
-            [.., b'\r', b'\n'] => Ok(0),
-            _ if header.len() >= TEXT => Err("the header is too long"),
-            [.., b'\n'] => Err(NEITHER),
-            // One by one: what follows the line end is not ours.
-            _ => Ok(1),
-        };
-    }
-    let Some(&[high, low]) = header.get(BINARY - 2..BINARY) else {
-        return Ok(BINARY - header.len());
-    };
-    let rest = usize::from(u16::from_be_bytes([high, low]));
-    if rest > BINARY_REST {
-        Err("the header is too long")
-    } else {
-        Ok(BINARY + rest - header.len())
-    }
-}
-
-type Addresses = Option<(SocketAddr, SocketAddr)>;
-
-fn text(header: &[u8]) -> Result<Addresses, &'static str> {
-    let parsed = v1::Header::try_from(header).map_err(|_| "the header is malformed")?;
-    // Numbers are digits (the library's parser takes a sign).
-    if header.contains(&b'+') {
-        return Err("the header is malformed");
-    }
-    Ok(match parsed.addresses {
-        v1::Addresses::Tcp4(ip) => Some((
-            (ip.source_address, ip.source_port).into(),
-            (ip.destination_address, ip.destination_port).into(),
-        )),
-        v1::Addresses::Tcp6(ip) => Some((
-            (ip.source_address, ip.source_port).into(),
-            (ip.destination_address, ip.destination_port).into(),
-        )),
-        v1::Addresses::Unknown => None,
-    })
-}
-
-fn binary(header: &[u8]) -> Result<Addresses, &'static str> {
-    let parsed = v2::Header::try_from(header).map_err(|_| "the header is malformed")?;
-    if parsed.command == v2::Command::Local {
-        return Ok(None);
-    }
-    if parsed.protocol == v2::Protocol::Datagram {
-        return Err("the header is not of a TCP connection");
-    }
-    Ok(match parsed.addresses {
-        v2::Addresses::IPv4(ip) => Some((
-            (ip.source_address, ip.source_port).into(),
-            (ip.destination_address, ip.destination_port).into(),
-        )),
-        v2::Addresses::IPv6(ip) => Some((
-            (ip.source_address, ip.source_port).into(),
-            (ip.destination_address, ip.destination_port).into(),
-        )),
-        v2::Addresses::Unspecified | v2::Addresses::Unix(_) => None,
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! connection begins is in `begin`.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{WaitOptions, WaitStatus, wait};
+use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -119,7 +119,7 @@ impl Server {
             }
             let now = Instant::now();
             self.workers.tick(now);
-            self.drop_late_headers(now);
+            self.end_late_headers(now);
         }
     }
 
@@ -142,7 +142,7 @@ impl Server {
             .iter()
             .map(|(_, source)| PollFd::from_borrowed_fd(*source, PollFlags::IN))
             .collect();
-        let until = [self.accept_again, self.pending.first().map(|one| one.deadline)];
+        let until = [self.accept_again, self.pending.iter().map(|one| one.deadline).min()];
         let until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
         let timeout = Timespec::try_from(until.saturating_duration_since(now)).ok();
         match poll(&mut waiting, timeout.as_ref()) {
@@ -171,7 +171,7 @@ impl Server {
                 } else if let Some(pid) = self.workers.pid_of(id) {
                     // It has closed its channel, or talks nonsense: nothing sane.
                     kill(pid);
-                    self.reap(starting)?;
+                    self.reap(pid, starting)?;
                 }
             }
             Ready::Worker(Worker::Reading) => match self.workers.hear_reading() {
@@ -194,7 +194,7 @@ impl Server {
     fn take_signals(&mut self, starting: bool) -> Result<(), String> {
         while let Ok(Some(event)) = self.signals.next() {
             match event {
-                Event::ChildEnded => self.reap(starting)?,
+                Event::ChildEnded(pid) => self.reap(pid, starting)?,
                 Event::Reload if self.ending => {}
                 Event::Reload => {
                     if let Err(reason) = self.workers.read_certificates() {
@@ -221,13 +221,16 @@ impl Server {
         self.listening.clear();
     }
 
-    /// Waits for all children that have ended.
-    fn reap(&mut self, starting: bool) -> Result<(), String> {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            let pid = pid.as_raw_pid().cast_unsigned();
-            if self.connections.program_ended(pid) {
-                self.log.status(format_args!("end {pid} status {}", status.as_raw()));
-                self.status();
+    /// Waits for this child, and for those that may have ended with it unsaid. To wait
+    /// for any child has the system look at each, and there are thousands. None is
+    /// missed: a program that ends has its engine let go of the connection, and is
+    /// looked at then or, should the engine be first, when the next child is told.
+    fn reap(&mut self, told: u32, starting: bool) -> Result<(), String> {
+        let mut may_have_ended = vec![told];
+        may_have_ended.extend(self.connections.ending().chain(self.workers.pids()));
+        for pid in may_have_ended {
+            let Some(status) = how_it_ended(pid) else { continue };
+            if self.program_ended(pid, status) {
                 continue;
             }
             let engine = self.workers.engine_of(pid);
@@ -247,10 +250,28 @@ impl Server {
         Ok(())
     }
 
+    /// Whether it was a connection's.
+    fn program_ended(&mut self, pid: u32, status: WaitStatus) -> bool {
+        let ended = self.connections.program_ended(pid);
+        if ended {
+            self.log.status(format_args!("end {pid} status {}", status.as_raw()));
+            self.status();
+        }
+        ended
+    }
+
+    /// No engine has the connection any more.
+    pub(super) fn let_go(&mut self, id: ConnectionId) {
+        let program = self.connections.closed(id);
+        if let Some((pid, status)) = program.and_then(|pid| Some((pid, how_it_ended(pid)?))) {
+            self.program_ended(pid, status);
+        }
+    }
+
     fn lose(&mut self, engine: EngineId) {
         for id in self.connections.engine_lost(engine) {
             self.fault(id, "its engine died");
-            self.connections.closed(id);
+            self.let_go(id);
         }
         self.status();
     }
@@ -268,7 +289,7 @@ impl Server {
             }
             FromEngine::Closed(id) if self.connections.is_with(id, engine) => {
                 self.workers.released(engine);
-                self.connections.closed(id);
+                self.let_go(id);
                 self.status();
             }
             FromEngine::Failed(..) | FromEngine::Closed(_) => {}
@@ -292,6 +313,12 @@ impl Server {
             self.log.status(format_args!("status: {count}/{limit}"));
         }
     }
+}
+
+/// Waits for the child if it has ended.
+fn how_it_ended(pid: u32) -> Option<WaitStatus> {
+    let pid = Pid::from_raw(pid.cast_signed())?;
+    waitpid(Some(pid), WaitOptions::NOHANG).ok()?.map(|(_, status)| status)
 }
 
 fn in_words(status: WaitStatus) -> String {

@@ -6,8 +6,8 @@
 //! changes nothing. What belongs to an older generation gets no new connections,
 //! finishes those that it has, and ends by itself.
 
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{Shutdown, shutdown};
+mod engine;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -16,16 +16,16 @@ use std::time::{Duration, Instant};
 use unix::descriptor_passing::{channel, receive, send};
 use zeroize::Zeroizing;
 
+use self::engine::Engine;
 use super::connections::EngineId;
-use crate::engine::{self, TICKET_TURN};
+use crate::engine::TICKET_TURN;
 use crate::environment::Variables;
 use crate::keyholder;
 use crate::log::Log;
 use crate::messages::{Certificate, FromEngine, FromKeyholder, LIMIT, ToEngine};
 
-/// How long an engine may leave a connection lying in its channel before it is
-/// taken for stuck.
-const STUCK: Duration = Duration::from_secs(5);
+/// How often engines are asked whether they still do their work.
+const LOOK: Duration = Duration::from_secs(5);
 /// The first pause before something that failed is tried again; it doubles.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
@@ -44,17 +44,6 @@ struct Keyholder {
     pid: u32,
     control: OwnedFd,
     certificates: Vec<Certificate>,
-}
-
-struct Engine {
-    id: EngineId,
-    pid: u32,
-    control: OwnedFd,
-    started: Instant,
-    ready: bool,
-    /// Of an older generation.
-    retired: bool,
-    connections: usize,
 }
 
 /// What a keyholder that reads the files came to.
@@ -83,6 +72,7 @@ pub(super) struct Workers {
     pause: Duration,
     retry: Option<Instant>,
     next_turn: Instant,
+    next_look: Instant,
 }
 
 /// Whose channel has something to read.
@@ -106,6 +96,7 @@ impl Workers {
             pause: PAUSE,
             retry: None,
             next_turn: Instant::now() + TICKET_TURN,
+            next_look: Instant::now() + LOOK,
         }
     }
 
@@ -179,37 +170,25 @@ impl Workers {
 
     fn start_engine(&mut self) -> io::Result<()> {
         let Some(keyholder) = &self.keyholder else { return Ok(()) };
-        let (control, theirs) = channel()?;
         let (keys, keys_theirs) = channel()?;
         // The keyholder must not be held up by an engine that does not listen.
         super::unblock(&keys)?;
         send(&keyholder.control, keyholder::NEW_ENGINE, &[keys.as_fd()])?;
-        let mut command = itself(engine::NAME, &self.settings.engine_variables);
-        command.stdin(Stdio::from(theirs)).stdout(Stdio::from(keys_theirs));
-        set_socket_timeout(&control, Timeout::Send, Some(STUCK))?;
-        let pid = command.spawn()?.id();
+        let engine =
+            Engine::start(self.last_engine + 1, &self.settings.engine_variables, keys_theirs)?;
         self.last_engine += 1;
-        let engine = Engine {
-            id: self.last_engine,
-            pid,
-            control,
-            started: Instant::now(),
-            ready: false,
-            retired: false,
-            connections: 0,
-        };
         for certificate in &keyholder.certificates {
             engine.say(&ToEngine::Certificate(certificate.clone()), &[])?;
         }
         engine.say(&ToEngine::Begin, &[])?;
         self.engines.push(engine);
         // A fresh key for all: so nobody has to keep one for engines to come.
-        self.turn_tickets();
+        self.turn_tickets(Instant::now());
         Ok(())
     }
 
-    fn turn_tickets(&mut self) {
-        self.next_turn = Instant::now() + TICKET_TURN;
+    fn turn_tickets(&mut self, now: Instant) {
+        self.next_turn = now + TICKET_TURN;
         let mut key = Zeroizing::new([0; 32]);
         if aws_lc_rs::rand::fill(&mut *key).is_err() {
             return;
@@ -218,6 +197,18 @@ impl Workers {
         for engine in self.current() {
             // One that cannot hear is about to be found dead or stuck.
             let _ = engine.say(&message, &[]);
+        }
+    }
+
+    /// Asks all engines for an answer, and ends those that still owe the last ones:
+    /// that is seen as any other death.
+    fn look_after_engines(&mut self, now: Instant) {
+        self.next_look = now + LOOK;
+        for engine in &mut self.engines {
+            if !engine.ask() {
+                self.log.error(format_args!("engine {} is stuck", engine.pid));
+                super::kill(engine.pid);
+            }
         }
     }
 
@@ -287,7 +278,7 @@ impl Workers {
         let length = receive(&engine.control, &mut self.buffer).map_or(0, |got| got.length);
         let message = self.buffer.get(..length).and_then(FromEngine::decode);
         if message == Some(FromEngine::Ready) {
-            engine.ready = true;
+            engine.answered();
             self.pause = PAUSE;
         }
         message
@@ -296,6 +287,13 @@ impl Workers {
     /// The engine whose process it is.
     pub(super) fn engine_of(&self, pid: u32) -> Option<EngineId> {
         self.engines.iter().find(|engine| engine.pid == pid).map(|engine| engine.id)
+    }
+
+    /// All processes.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        let keyholders = self.reading.iter().chain(&self.keyholder).map(|one| one.pid);
+        let engines = self.engines.iter().map(|engine| engine.pid);
+        keyholders.chain(engines).chain(self.retired.iter().copied())
     }
 
     /// The engine's process.
@@ -336,13 +334,16 @@ impl Workers {
 
     /// When [`Self::tick`] next has something to do.
     pub(super) fn next_tick(&self) -> Instant {
-        self.retry.map_or(self.next_turn, |retry| retry.min(self.next_turn))
+        self.retry.into_iter().fold(self.next_turn.min(self.next_look), Instant::min)
     }
 
     /// Does what is due.
     pub(super) fn tick(&mut self, now: Instant) {
         if now >= self.next_turn {
-            self.turn_tickets();
+            self.turn_tickets(now);
+        }
+        if now >= self.next_look {
+            self.look_after_engines(now);
         }
         if self.retry.take_if(|retry| now >= *retry).is_some() {
             if self.keyholder.is_some() {
@@ -375,21 +376,6 @@ impl Workers {
     }
 }
 
-impl Engine {
-    fn say(&self, message: &ToEngine, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        send(&self.control, &message.encode(), descriptors)
-    }
-
-    /// A retired engine ends when it reads an end. Not before its last connection
-    /// has ended: one in its handshake still waits for its program.
-    fn end_if_done(&self) {
-        if self.retired && self.connections == 0 {
-            // What it reports can still be heard.
-            let _ = shutdown(&self.control, Shutdown::Write);
-        }
-    }
-}
-
 /// This very program, also when its file was replaced meanwhile, under another name
 /// and with no variables but these.
 fn itself(name: &str, variables: &Variables) -> Command {
@@ -397,3 +383,6 @@ fn itself(name: &str, variables: &Variables) -> Command {
     command.arg0(name).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
     command
 }
+
+#[cfg(test)]
+mod tests;

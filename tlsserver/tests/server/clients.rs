@@ -196,3 +196,45 @@ fn sslscan_finds_no_fault() {
         }
     }
 }
+
+/// What testssl.sh wrote about each thing that it looked at: its name and severity.
+fn findings(report: &str) -> Vec<(&str, &str)> {
+    let value = |line: &'static str| {
+        let lines = report.lines().map(str::trim);
+        lines.filter_map(move |found| {
+            let rest = found.strip_prefix(line)?.trim_start().strip_prefix(": \"")?;
+            rest.split('"').next()
+        })
+    };
+    value("\"id\"").zip(value("\"severity\"")).collect()
+}
+
+#[test]
+fn testssl_finds_no_fault() {
+    if skipped_without("testssl") || skipped_without("mailfront") {
+        return;
+    }
+    const COMMON: &str = "testssl --quiet --warnings off --color 0 --ip 127.0.0.1 --nodns none \
+                          --add-ca CERT --fast --protocols --server-defaults";
+    for (server, how, looked_at) in [
+        (smtps(), "--server-preference --pfs --vulnerable", &["PFS", "heartbleed", "DROWN"][..]),
+        (starttls(), "--starttls smtp", &[]),
+    ] {
+        let report = server.file("testssl.json");
+        let line = format!("{COMMON} {how} --jsonfile {} localhost:PORT", report.display());
+        // Its exit code counts findings of any kind.
+        let (_, text) = client(&server, &line, "");
+        let report = fs::read_to_string(report).unwrap_or_else(|_| panic!("{text}"));
+        let found = findings(&report);
+        for name in ["TLS1", "TLS1_2", "TLS1_3", "cert_chain_of_trust"].iter().chain(looked_at) {
+            assert!(found.iter().any(|(found, _)| found == name), "no {name} in {report}");
+        }
+        for (name, severity) in found {
+            // About the certificate that these tests sign themselves: it names nobody
+            // who could revoke it, and is good for longer than one from an authority.
+            let of_the_test = ["cert_revocation", "cert_validityPeriod"].contains(&name);
+            let fault = ["LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL"].contains(&severity);
+            assert!(!fault || of_the_test, "{name}: {severity} in {report}");
+        }
+    }
+}

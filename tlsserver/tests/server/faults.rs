@@ -1,6 +1,7 @@
 //! What goes wrong, at every stage: the connection concerned ends, the log says
 //! why, the others go on, and nothing is left behind.
 
+use rustix::process::Signal;
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 use std::io::{Read, Write};
@@ -199,7 +200,7 @@ fn a_program_that_cannot_be_run_is_said() {
         let tls = secure(plain(&server), Arc::new(config(&server)), "localhost");
         assert!(tls.is_err() || tls.unwrap().read(&mut [0]).is_err());
     }
-    server.log.wait_for_count("unable to run ./program: No such file", 2);
+    server.log.wait_for_count("unable to exec: ./program: No such file", 2);
     server.idle();
     server.wait_until_held(&before);
 }
@@ -271,9 +272,34 @@ fn a_killed_keyholder_costs_no_running_session() {
     assert_unharmed(&server, &before);
 }
 
+#[test]
+fn an_engine_that_is_stuck_is_ended_and_replaced() {
+    let server = Setup::delayed(&["cat"]).option("--engines 2").start();
+    let before = server.held();
+    let mut sessions = [connect(&server), connect(&server)];
+    let victim = server.engines()[0];
+    signal(victim, Signal::STOP);
+    server.log.wait_for(&[&format!("engine {victim} is stuck")]);
+    server.log.wait_for(&[&format!("engine {victim} died: signal 9")]);
+    server.log.wait_for(&["its engine died"]);
+    let alive = sessions
+        .iter_mut()
+        .filter_map(|tls| tls.write_all(b"x").and_then(|()| tls.read_exact(&mut [0])).ok());
+    assert_eq!(alive.count(), 1);
+    drop(sessions);
+    server.idle();
+    assert_eq!(server.log.count("is stuck"), 1, "{:#?}", server.log.lines());
+    server.wait_until_held(&before);
+    assert_unharmed(&server, &before);
+}
+
 fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+fn signal(pid: u32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 #[test]
@@ -323,4 +349,26 @@ fn exhausted_descriptors_of_the_listener_are_said_and_pass() {
         clear_rest(socket) == b"x"
     });
     assert!(served, "{:?}", server.log.lines());
+}
+
+#[test]
+fn programs_that_end_at_once_are_all_seen() {
+    const MANY: usize = 20;
+    for server in both(&["cat"], "") {
+        let before = server.held();
+        let clients: Vec<_> = (0..MANY).map(|_| connect(&server)).collect();
+        server.log.wait_for_count("tlsserver: pid ", MANY);
+        // A program is logged before its connection is handed over. When another begins
+        // after it, the server holds nothing of it any more.
+        let one_more = connect(&server);
+        server.log.wait_for_count("tlsserver: pid ", MANY + 1);
+        // The system tells one signal of a kind, however many there are to tell.
+        server.signal(Signal::STOP);
+        drop(clients);
+        server.wait_until_ended(MANY);
+        server.signal(Signal::CONT);
+        server.log.wait_for_count("tlsserver: end ", MANY);
+        drop(one_more);
+        assert_unharmed(&server, &before);
+    }
 }

@@ -21,6 +21,11 @@ struct HaProxy {
 impl HaProxy {
     /// Starts it in front of servers, each with its own way to pass addresses.
     fn start(backends: &[(&Server, &str)]) -> Self {
+        Self::with("", backends)
+    }
+
+    /// The same with one more line of configuration.
+    fn with(line: &str, backends: &[(&Server, &str)]) -> Self {
         // The socket is made here, so the port is known and nobody can take it.
         let listening = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listening.local_addr().unwrap().port();
@@ -29,6 +34,7 @@ impl HaProxy {
              retries 10\n option redispatch 1\n\
              listen mail\n bind fd@0\n balance roundrobin\n",
         );
+        configuration += &format!(" {line}\n");
         for (number, (server, how)) in backends.iter().enumerate() {
             configuration += &format!(" server s{number} 127.0.0.1:{} {how}\n", server.port);
         }
@@ -142,5 +148,28 @@ fn one_of_two_servers_goes_and_no_session_fails() {
     assert!(one.log.count("pid") > 0 && other.log.count("pid") > 0);
     for server in [&one, &other] {
         assert_eq!(server.log.count("handshake failed"), 0, "{:#?}", server.log.lines());
+    }
+}
+
+#[test]
+fn a_check_that_talks_is_served_by_the_program() {
+    if skipped_without("haproxy") || skipped_without("mailfront") {
+        return;
+    }
+    for how in ["send-proxy", "send-proxy-v2"] {
+        let program = ["mailfront", "smtp", "echo", "starttls-ucspi"];
+        let greeting = "mail.example.org";
+        let setup = Setup::new(&program).option("-n --proxy-protocol");
+        let server = setup.variable("SMTPGREETING", greeting).variable("UCSPITLS", "").start();
+        let check = format!("{how} check inter 1s");
+        let talks = "option smtpchk EHLO balancer.example.org\n timeout check 30s";
+        let proxy = HaProxy::with(talks, &[(&server, &check)]);
+        server.log.wait_for(&["pid ", " from 127.0.0.1"]);
+        server.log.wait_for(&["end ", " status 0"]);
+        // It passes: a server that is down would not be connected to.
+        server.log.wait_for_count("status 0", 3);
+        let mut reply = String::new();
+        BufReader::new(proxy.connect()).read_line(&mut reply).unwrap();
+        assert!(reply.starts_with("220 mail.example.org"), "{reply}");
     }
 }

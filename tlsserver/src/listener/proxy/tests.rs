@@ -24,7 +24,7 @@ fn send(input: &[u8], piece: usize) -> (Progress, Vec<u8>) {
             if rustix::event::poll(&mut waiting, Some(&none)).unwrap() == 0 {
                 break;
             }
-            progress = pending.advance();
+            progress = pending.advance(Instant::now());
         }
     }
     client.shutdown(Shutdown::Write).unwrap();
@@ -34,7 +34,7 @@ fn send(input: &[u8], piece: usize) -> (Progress, Vec<u8>) {
             None,
         )
         .unwrap();
-        progress = pending.advance();
+        progress = pending.advance(Instant::now());
     }
     if progress == Progress::Done(remote, local) {
         progress = own();
@@ -108,9 +108,68 @@ fn what_is_no_header_is_refused() {
         (b"PROXY TCP4  192.0.2.7 192.0.2.1 4321 587\r\n".to_vec(), MALFORMED),
         (binary_header(1, 0x11, &ipv4_rest()[..11]), MALFORMED),
         (binary_header(2, 0x11, &ipv4_rest()), MALFORMED),
+        (binary_header(1, 0x10, &ipv4_rest()), MALFORMED),
+        (binary_header(1, 0x20, &[0; 36]), MALFORMED),
+        (binary_header(1, 0x01, &ipv4_rest()), MALFORMED),
         (binary_header(1, 0x12, &ipv4_rest()), "the header is not of a TCP connection"),
     ] {
         assert_eq!(send(&input, input.len()).0, Progress::Refused(why), "{input:?}");
     }
     assert_eq!(send(b"", 1).0, Progress::Nothing);
+}
+
+/// A connection that has sent the input; with it what keeps it open.
+fn pending(input: &[u8]) -> (Pending, TcpStream) {
+    let listening = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+    let (socket, remote) = listening.accept().unwrap();
+    let local = socket.local_addr().unwrap();
+    client.write_all(input).unwrap();
+    let accepted = Accepted { socket: socket.into(), remote, local };
+    (Pending::new(accepted, Instant::now()), client)
+}
+
+/// What HAProxy sends as version 1 with a check: the connection's own addresses.
+fn own_header(pending: &Pending) -> String {
+    let Accepted { remote, local, .. } = pending.accepted;
+    let (from, to) = (remote.port(), local.port());
+    format!("PROXY TCP4 {} {} {from} {to}\r\n", remote.ip(), local.ip())
+}
+
+fn wait_for_input(pending: &Pending) {
+    let socket = &pending.accepted.socket;
+    let mut waiting = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut waiting, None).unwrap();
+}
+
+#[test]
+fn a_check_by_the_load_balancer_is_nothing_unless_it_goes_on() {
+    for header in [b"PROXY UNKNOWN\r\n".to_vec(), binary_header(0, 0x00, &[]), Vec::new()] {
+        for reset in [false, true] {
+            let (mut check, mut client) = pending(&header);
+            if header.is_empty() {
+                write!(client, "{}", own_header(&check)).unwrap();
+            }
+            wait_for_input(&check);
+            assert_eq!(check.advance(Instant::now()), Progress::NeedInput);
+            if reset {
+                let linger = Some(Duration::ZERO);
+                rustix::net::sockopt::set_socket_linger(&client, linger).unwrap();
+            }
+            drop(client);
+            wait_for_input(&check);
+            assert_eq!(check.advance(Instant::now()), Progress::Nothing);
+        }
+        let (mut silent, mut client) = pending(&header);
+        if header.is_empty() {
+            write!(client, "{}", own_header(&silent)).unwrap();
+        }
+        wait_for_input(&silent);
+        let (before, own) =
+            (silent.deadline, Progress::Done(silent.accepted.remote, silent.accepted.local));
+        assert_eq!(silent.at_deadline(), Progress::Refused("no header in time"));
+        assert_eq!(silent.advance(Instant::now()), Progress::NeedInput);
+        assert!(silent.deadline < before);
+        assert_eq!(silent.at_deadline(), own);
+    }
 }

@@ -24,13 +24,21 @@ pub(crate) fn children(parent: u32) -> Vec<Process> {
     found
 }
 
+/// A zombie has none: it is a child that has ended already.
 fn parent_of(pid: u32) -> Option<u32> {
+    state_and_parent(pid).filter(|(state, _)| state != "Z").map(|(_, parent)| parent)
+}
+
+fn state_and_parent(pid: u32) -> Option<(String, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after_name = stat.rsplit(") ").next()?;
-    let mut fields = after_name.split(' ');
-    // A zombie is a child that has ended already.
-    fields.next().filter(|state| *state != "Z")?;
-    fields.next()?.parse().ok()
+    let mut fields = stat.rsplit(") ").next()?.split(' ');
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+}
+
+fn ended_children(parent: u32) -> usize {
+    let entries = fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(state_and_parent).filter(|it| *it == ("Z".to_owned(), parent)).count()
 }
 
 fn name_of(pid: u32) -> Option<String> {
@@ -67,6 +75,16 @@ impl Server {
             .collect();
         held.sort();
         (held, children.len())
+    }
+
+    /// Waits until so many children have ended of which it does not know yet, for it is
+    /// stopped.
+    pub(crate) fn wait_until_ended(&self, count: usize) {
+        let until = Instant::now() + PATIENCE;
+        while ended_children(self.pid()) < count {
+            assert!(Instant::now() < until, "{} of {count}", ended_children(self.pid()));
+            thread::yield_now();
+        }
     }
 
     /// Waits until it holds what it held before: what is retired or started anew is

@@ -1,0 +1,92 @@
+//! One engine as the listener knows it: a process, a channel to it, and what it owes.
+//!
+//! Which engines there are, and what is done about one that has died, is the
+//! caller's, [`super::Workers`].
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{Shutdown, shutdown};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use unix::descriptor_passing::{channel, send};
+
+use super::super::connections::EngineId;
+use super::itself;
+use crate::engine::NAME;
+use crate::environment::Variables;
+use crate::messages::ToEngine;
+
+/// How long its channel may be full before it is taken for stuck.
+const FULL: Duration = Duration::from_secs(5);
+/// How many questions may be unanswered when the next one is due. It is counted in
+/// questions, not by the clock: a machine that stood still asks no more either.
+const UNANSWERED: u32 = 2;
+
+pub(super) struct Engine {
+    pub(super) id: EngineId,
+    pub(super) pid: u32,
+    pub(super) control: OwnedFd,
+    pub(super) started: Instant,
+    pub(super) ready: bool,
+    /// Of an older generation.
+    pub(super) retired: bool,
+    pub(super) connections: usize,
+    unanswered: u32,
+}
+
+impl Engine {
+    /// Starts one that has its signatures made at the other end of `keys`.
+    pub(super) fn start(id: EngineId, variables: &Variables, keys: OwnedFd) -> io::Result<Self> {
+        let (control, theirs) = channel()?;
+        let mut command = itself(NAME, variables);
+        command.stdin(Stdio::from(theirs)).stdout(Stdio::from(keys));
+        set_socket_timeout(&control, Timeout::Send, Some(FULL))?;
+        Ok(Self::of(id, command.spawn()?.id(), control))
+    }
+
+    /// One that runs.
+    pub(super) fn of(id: EngineId, pid: u32, control: OwnedFd) -> Self {
+        Self {
+            id,
+            pid,
+            control,
+            started: Instant::now(),
+            ready: false,
+            retired: false,
+            connections: 0,
+            unanswered: 0,
+        }
+    }
+
+    pub(super) fn say(&self, message: &ToEngine, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        send(&self.control, &message.encode(), descriptors)
+    }
+
+    /// Asks for an answer; false when those to the last questions are still owed.
+    pub(super) fn ask(&mut self) -> bool {
+        if self.unanswered >= UNANSWERED {
+            return false;
+        }
+        // One that was told to end cannot be asked any more.
+        if self.say(&ToEngine::Answer, &[]).is_ok() {
+            self.unanswered += 1;
+        }
+        true
+    }
+
+    /// It has answered, or has said by itself that it is ready.
+    pub(super) const fn answered(&mut self) {
+        self.ready = true;
+        self.unanswered = 0;
+    }
+
+    /// A retired engine ends when it reads an end. Not before its last connection
+    /// has ended: one in its handshake still waits for its program.
+    pub(super) fn end_if_done(&self) {
+        if self.retired && self.connections == 0 {
+            // What it reports can still be heard.
+            let _ = shutdown(&self.control, Shutdown::Write);
+        }
+    }
+}

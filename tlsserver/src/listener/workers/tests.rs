@@ -1,0 +1,94 @@
+//! What happens by the clock, with the clock in the test's hand. The test stands for
+//! an engine at the other end of the channel; its process is one that only waits.
+
+use super::*;
+use crate::log::Verbosity;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+
+struct Listening {
+    workers: Workers,
+    /// The engine's end.
+    engine: OwnedFd,
+    process: Child,
+}
+
+const ID: EngineId = 7;
+
+impl Listening {
+    fn new() -> Self {
+        let settings =
+            Settings { engines: 1, keyholder_variables: Vec::new(), engine_variables: Vec::new() };
+        let mut workers = Workers::new(settings, Log::new(Verbosity::Quiet));
+        let (control, engine) = channel().unwrap();
+        super::super::unblock(&engine).unwrap();
+        let process = Command::new("sleep").arg("1000").spawn().unwrap();
+        workers.engines.push(Engine::of(ID, process.id(), control));
+        Self { workers, engine, process }
+    }
+
+    /// Lets the clock go on to what is due next; what the engine hears then.
+    fn next(&mut self) -> Vec<ToEngine> {
+        self.workers.tick(self.workers.next_tick());
+        let mut heard = Vec::new();
+        let mut buffer = [0; 1024];
+        while let Ok(message) = receive(&self.engine, &mut buffer) {
+            heard.push(ToEngine::decode(&buffer[..message.length]).unwrap());
+        }
+        heard
+    }
+
+    fn answer(&mut self) {
+        send(&self.engine, &FromEngine::Ready.encode(), &[]).unwrap();
+        assert_eq!(self.workers.hear(ID), Some(FromEngine::Ready));
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn ticket_keys_turn_by_the_clock() {
+    let mut listening = Listening::new();
+    let first = listening.workers.next_turn;
+    let mut keys = Vec::new();
+    while keys.len() < 3 {
+        let due = listening.workers.next_tick();
+        for message in listening.next() {
+            match message {
+                ToEngine::TicketKey(key) => keys.push((due, key)),
+                other => assert_eq!(other, ToEngine::Answer),
+            }
+        }
+        listening.answer();
+    }
+    assert_eq!(keys[0].0, first);
+    for pair in keys.windows(2) {
+        assert_eq!(pair[1].0 - pair[0].0, TICKET_TURN);
+        assert_ne!(*pair[0].1, *pair[1].1);
+    }
+}
+
+#[test]
+fn an_engine_that_answers_lives() {
+    let mut listening = Listening::new();
+    for _ in 0..10 {
+        assert_eq!(listening.next(), [ToEngine::Answer]);
+        listening.answer();
+    }
+    assert_eq!(listening.process.try_wait().unwrap(), None);
+}
+
+#[test]
+fn an_engine_that_owes_two_answers_is_ended() {
+    let mut listening = Listening::new();
+    assert_eq!(listening.next(), [ToEngine::Answer]);
+    assert_eq!(listening.next(), [ToEngine::Answer]);
+    assert_eq!(listening.process.try_wait().unwrap(), None);
+    assert_eq!(listening.next(), []);
+    assert_eq!(listening.process.wait().unwrap().signal(), Some(9));
+}
