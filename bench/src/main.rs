@@ -1,39 +1,54 @@
-//! The table of `make bench`: our server beside the peers that Debian has, in one run
-//! on one machine, with one load generator. Only the ratios mean anything elsewhere.
+//! The tables of `make bench`: our programs beside the bare server and the peers that
+//! Debian has, in one run on one machine, with one load generator. Only the ratios mean
+//! anything elsewhere.
 //!
-//! `bench sink` is the mail server behind all of them in the throughput rows.
+//! ```text
+//! bench [--only PART] [--quick] [--output DIR]   measures, prints, writes into DIR
+//! bench docs [--output DIR] [--docs DIR]         puts what the last run wrote into the documentation
+//! bench load PORT                                puts load on a server that runs, for a profiler
+//! ```
 
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
 
-mod cpu;
-mod idle;
-mod load;
-mod peers;
-mod sink;
+mod client;
+mod parts;
+mod processes;
+mod report;
+mod servers;
 
+use lexopt::{Arg, Parser, ValueExt};
+use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use load::Sessions;
-use peers::{Peer, Workshop};
+use client::{Conversation, Protocol, Security};
+use parts::{Bench, Effort};
+use report::results::Results;
+use report::{docs, goals, plot, table};
 
-/// How long each rate is measured.
-const EACH: Duration = Duration::from_secs(5);
-/// Octets of one message, and messages at a time, in the throughput rows.
-const MESSAGE: usize = 256 << 20;
-const MESSAGES: usize = 4;
-const IDLE: usize = 2000;
+type Part = fn(&mut Bench) -> io::Result<()>;
+const PARTS: [(&str, Part); 5] = [
+    ("sessions", parts::sessions::run),
+    ("throughput", parts::throughput::run),
+    ("idle", parts::idle::run),
+    ("startup", parts::startup::run),
+    ("growth", parts::growth::run),
+];
 
 fn main() -> ExitCode {
-    let done = match std::env::args().nth(1).as_deref() {
-        Some("sink") => sink::run(),
-        Some("sessions") => sessions(),
-        Some("messages") => messages(),
-        Some("idle") => idle(),
-        Some("load") => only_load(),
-        _ => sessions().and_then(|()| messages()).and_then(|()| idle()),
-    };
+    let done =
+        Arguments::read(Parser::from_env()).map_err(io::Error::other).and_then(|arguments| {
+            match arguments.task.as_deref() {
+                None => measure(&arguments),
+                Some("docs") => {
+                    docs::write(&arguments.output, &arguments.docs, &PARTS.map(|part| part.0))
+                }
+                Some("load") => put_load(arguments.port),
+                Some(other) => Err(io::Error::other(format!("{other}: no such task"))),
+            }
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -43,84 +58,79 @@ fn main() -> ExitCode {
     }
 }
 
-type Start = fn(&Workshop) -> io::Result<Peer>;
-/// The last one is in front.
-type StartAll = fn(&Workshop) -> io::Result<Vec<Peer>>;
+struct Arguments {
+    task: Option<String>,
+    port: u16,
+    only: Option<String>,
+    quick: bool,
+    output: PathBuf,
+    docs: PathBuf,
+}
 
-fn sessions() -> io::Result<()> {
-    let peers: [(&str, Start); 4] = [
-        ("tlsserver, authup", peers::tlsserver),
-        ("nginx mail proxy", peers::nginx),
-        ("tlswrapper, tlswrapper-smtp", peers::tlswrapper),
-        ("Dovecot submission login", peers::dovecot),
-    ];
-    println!("EHLO, STARTTLS, EHLO, QUIT      sessions/s  failed     median      server's time");
-    println!("                                64 clients           4 clients     for a session");
-    let workshop = Workshop::new()?;
-    for (name, start) in peers {
-        let before = cpu::of_ended_children()?;
-        let peer = match start(&workshop) {
-            Ok(peer) => peer,
-            Err(reason) => {
-                println!("{name:<30}  not measured: {reason}");
-                continue;
+impl Arguments {
+    fn read(mut parser: Parser) -> Result<Self, lexopt::Error> {
+        let (output, docs) = ("target/bench".into(), "docs".into());
+        let mut read = Self { task: None, port: 0, only: None, quick: false, output, docs };
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("only") => read.only = Some(parser.value()?.string()?),
+                Arg::Long("quick") => read.quick = true,
+                Arg::Long("output") => read.output = parser.value()?.into(),
+                Arg::Long("docs") => read.docs = parser.value()?.into(),
+                Arg::Value(port) if read.task.is_some() => read.port = port.parse()?,
+                Arg::Value(task) => read.task = Some(task.string()?),
+                _ => return Err(argument.unexpected()),
             }
-        };
-        let many = load::sessions(peer.port, 64, EACH);
-        let few = load::sessions(peer.port, 4, EACH);
-        drop(peer);
-        let spent = cpu::of_ended_children()?.saturating_sub(before);
-        let Sessions { times, failed } = &many;
-        let rate = times.len() as f64 / EACH.as_secs_f64();
-        let median = milliseconds(few.median());
-        let each = milliseconds(spent) / (times.len() + few.times.len()) as f64;
-        println!("{name:<30} {rate:>11.0} {failed:>7} {median:>8.1} ms {each:>15.2} ms");
-    }
-    Ok(())
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-fn messages() -> io::Result<()> {
-    println!("\nmessage octets to the same server        MB/s    servers' time for a GB");
-    let workshop = Workshop::new()?;
-    let rows: [(&str, StartAll, bool); 3] = [
-        ("without TLS", |workshop| Ok(vec![peers::bare_sink(workshop)?]), false),
-        ("tlsserver", |workshop| Ok(vec![peers::tlsserver_sink(workshop)?]), true),
-        ("nginx mail proxy", peers::nginx_sink, true),
-    ];
-    for (name, start, tls) in rows {
-        let before = cpu::of_ended_children()?;
-        let rate = start(&workshop).and_then(|peers| {
-            let front = peers.last().ok_or(io::ErrorKind::NotFound)?;
-            load::messages(front.port, tls, MESSAGES, MESSAGE)
-        });
-        let spent = cpu::of_ended_children()?.saturating_sub(before);
-        let each = milliseconds(spent) / (MESSAGES * MESSAGE) as f64 * 1e9;
-        match rate {
-            Ok(rate) => println!("{name:<30} {:>13.0} {each:>22.0} ms", rate / 1e6),
-            Err(reason) => println!("{name:<30}  not measured: {reason}"),
         }
+        Ok(read)
     }
+}
+
+fn measure(arguments: &Arguments) -> io::Result<()> {
+    let is_wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| only == name);
+    if !PARTS.iter().any(|part| is_wanted(part.0)) {
+        let names = PARTS.map(|part| part.0).join(", ");
+        return Err(io::Error::other(format!("no such part; there are {names}")));
+    }
+    allow_descriptors();
+    fs::create_dir_all(&arguments.output)?;
+    let effort = if arguments.quick { Effort::QUICK } else { Effort::WHOLE };
+    let mut bench = Bench::new(effort, arguments.quick, arguments.output.clone())?;
+    for (name, run) in PARTS.into_iter().filter(|part| is_wanted(part.0)) {
+        println!("{name}:");
+        run(&mut bench)?;
+        bench.results.parts.push(name.to_owned());
+    }
+    bench.results.goals = goals::of(&bench.results);
+    write(&bench.results, &arguments.output)
+}
+
+/// Thousands of connections are held.
+fn allow_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+fn write(results: &Results, output: &Path) -> io::Result<()> {
+    let text = table::markdown(results);
+    println!("\n{text}");
+    fs::write(output.join("table.md"), text)?;
+    fs::write(output.join("contestants.svg"), plot::bars::draw(results))?;
+    fs::write(output.join("growth.svg"), plot::curves::draw(results))?;
+    let json = serde_json::to_string_pretty(results).map_err(io::Error::other)?;
+    fs::write(output.join("results.json"), json)?;
+    println!("written to {}: table.md, results.json, *.svg", output.display());
     Ok(())
 }
 
-fn idle() -> io::Result<()> {
-    let workshop = Workshop::new()?;
-    let peer = peers::tlsserver(&workshop)?;
-    let each = idle::memory_of_each(&peer, IDLE)?;
-    println!("\n{IDLE} idle TLS connections before login: {each:.1} kB each (PSS of listener,");
-    println!("engines and keyholder together)");
-    Ok(())
-}
-
-/// Puts load on a server that runs already, for a profiler to look at.
-fn only_load() -> io::Result<()> {
-    let port = std::env::args().nth(2).and_then(|port| port.parse().ok());
-    let port = port.ok_or_else(|| io::Error::other("usage: bench load PORT"))?;
-    let done = load::sessions(port, 64, EACH);
-    println!("{} sessions, {} failed", done.times.len(), done.failed);
+/// Prints how many sessions of EHLO, STARTTLS, EHLO, QUIT there were each second.
+fn put_load(port: u16) -> io::Result<()> {
+    let (protocol, security) = (Protocol::Smtp, Security::Start);
+    let conversation = Conversation { protocol, security, login: false, message: 0 };
+    let config = client::client_config()?;
+    let done = client::load::sessions(port, conversation, &config, 64, Duration::from_secs(5));
+    println!("{:.0} sessions/s, {} failed", done.each_second(), done.failed);
     Ok(())
 }

@@ -1,0 +1,203 @@
+//! The load generator's client: SMTP and POP3 that wait for every answer, as real
+//! clients do.
+
+pub(crate) mod load;
+mod tls;
+
+use base64ct::{Base64, Encoding};
+use rustls::ClientConfig;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use tls::client_config;
+
+use crate::servers::{PASSWORD, USER};
+
+/// How long an answer may take; longer counts as a session that failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Smtp,
+    Pop3,
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Security {
+    None,
+    /// With STARTTLS or STLS.
+    Start,
+    /// With the first octet.
+    Immediate,
+}
+
+/// What a client says from the greeting to QUIT.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conversation {
+    pub(crate) protocol: Protocol,
+    pub(crate) security: Security,
+    pub(crate) login: bool,
+    /// Octets of one message, about; 0: none. POP3: whether STAT is asked.
+    pub(crate) message: usize,
+}
+
+/// A connection that has come through what the conversation has before its message.
+pub(crate) enum Open {
+    Plain(TcpStream),
+    Secure(Box<tls::Tls>),
+}
+
+impl Read for Open {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(into),
+            Self::Secure(tls) => tls.read(into),
+        }
+    }
+}
+
+impl Write for Open {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(octets),
+            Self::Secure(tls) => tls.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Secure(tls) => tls.flush(),
+        }
+    }
+}
+
+impl Conversation {
+    /// One whole session.
+    pub(crate) fn run(&self, port: u16, config: &Arc<ClientConfig>) -> io::Result<()> {
+        let mut open = self.open(port, config)?;
+        self.transact(&mut open)?;
+        self.command(&mut open, "QUIT")?;
+        if let Open::Secure(tls) = &mut open {
+            tls.conn.send_close_notify();
+            tls.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Connects, and comes as far as the login, or TLS, or the greeting.
+    pub(crate) fn open(&self, port: u16, config: &Arc<ClientConfig>) -> io::Result<Open> {
+        let socket = TcpStream::connect(("127.0.0.1", port))?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        let mut open = Open::Plain(socket);
+        if self.security == Security::Immediate {
+            open = secure(open, config)?;
+        }
+        self.answer(&mut open)?;
+        if self.security == Security::Start {
+            self.hello(&mut open)?;
+            let start = if self.protocol == Protocol::Smtp { "STARTTLS" } else { "STLS" };
+            self.command(&mut open, start)?;
+            open = secure(open, config)?;
+        }
+        if self.security != Security::None || self.login || self.message > 0 {
+            self.hello(&mut open)?;
+        }
+        if self.login {
+            self.log_in(&mut open)?;
+        }
+        Ok(open)
+    }
+
+    fn hello(&self, open: &mut Open) -> io::Result<()> {
+        match self.protocol {
+            Protocol::Smtp => self.command(open, "EHLO client.example.org"),
+            Protocol::Pop3 => Ok(()),
+        }
+    }
+
+    fn log_in(&self, open: &mut Open) -> io::Result<()> {
+        match self.protocol {
+            Protocol::Smtp => {
+                let plain = Base64::encode_string(format!("\0{USER}\0{PASSWORD}").as_bytes());
+                self.command(open, &format!("AUTH PLAIN {plain}"))
+            }
+            Protocol::Pop3 => {
+                self.command(open, &format!("USER {USER}"))?;
+                self.command(open, &format!("PASS {PASSWORD}"))
+            }
+        }
+    }
+
+    /// Sends the message, or asks for STAT.
+    pub(crate) fn transact(&self, open: &mut Open) -> io::Result<()> {
+        if self.message == 0 {
+            return Ok(());
+        }
+        if self.protocol == Protocol::Pop3 {
+            return self.command(open, "STAT");
+        }
+        for line in ["MAIL FROM:<a@example.org>", "RCPT TO:<b@example.org>", "DATA"] {
+            self.command(open, line)?;
+        }
+        let line = [&[b'x'; 76][..], b"\r\n"].concat();
+        let lines = self.message.div_ceil(line.len());
+        let piece = line.repeat(lines.min(800));
+        let mut left = self.message;
+        while left > piece.len() {
+            open.write_all(&piece)?;
+            left -= piece.len();
+        }
+        let kept = line.len() * left.div_ceil(line.len());
+        let end = [piece.get(..kept).unwrap_or(&piece), b".\r\n"].concat();
+        open.write_all(&end)?;
+        open.flush()?;
+        self.answer(open)
+    }
+
+    pub(crate) fn command(&self, open: &mut Open, line: &str) -> io::Result<()> {
+        open.write_all(format!("{line}\r\n").as_bytes())?;
+        open.flush()?;
+        self.answer(open)
+    }
+
+    /// Reads one reply, of however many lines; only a good one will do.
+    fn answer(&self, open: &mut Open) -> io::Result<()> {
+        let mut held = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            let count = open.read(&mut piece)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            held.extend_from_slice(piece.get(..count).unwrap_or_default());
+            match self.judge(&held) {
+                None => {}
+                Some(true) => return Ok(()),
+                Some(false) => return Err(io::Error::other(String::from_utf8_lossy(&held))),
+            }
+        }
+    }
+
+    /// Whether the reply is a good one; nothing while it is not all there.
+    fn judge(&self, reply: &[u8]) -> Option<bool> {
+        let last = reply.strip_suffix(b"\r\n")?.rsplit(|&octet| octet == b'\n').next()?;
+        match (self.protocol, last) {
+            (Protocol::Smtp, [first, _, _, b' ', ..]) => Some(matches!(first, b'2' | b'3')),
+            (Protocol::Smtp, _) => None,
+            (Protocol::Pop3, line) => Some(line.first() == Some(&b'+')),
+        }
+    }
+}
+
+fn secure(open: Open, config: &Arc<ClientConfig>) -> io::Result<Open> {
+    match open {
+        Open::Plain(socket) => Ok(Open::Secure(Box::new(tls::handshake(socket, config)?))),
+        secure @ Open::Secure(_) => Ok(secure),
+    }
+}

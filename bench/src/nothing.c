@@ -1,0 +1,2 @@
+/* The program beside which the start of ours is measured. */
+int main(void) { return 0; }

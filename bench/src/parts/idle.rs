@@ -1,0 +1,71 @@
+//! What memory a connection takes that only waits.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::{Bench, SUBMISSION, TLSWRAPPER, dovecot, nginx, ours, smtp};
+use crate::client::load::hold;
+use crate::client::{Conversation, Protocol, Security};
+use crate::processes::memory;
+use crate::servers::{Chain, Contestant, Door};
+
+pub(crate) const ALL: &str = "an idle connection, kB of memory (PSS)";
+pub(crate) const OURS: &str = "of that, the submission chain's programs";
+
+/// Columns: how far the connection has come.
+pub(crate) const SECURE: &str = "TLS is on";
+pub(crate) const LOGGED_IN: &str = "logged in";
+const STAGES: [(&str, Conversation); 3] = [
+    ("greeted", smtp(Security::None, false, 0)),
+    (SECURE, smtp(Security::Start, false, 0)),
+    (LOGGED_IN, smtp(Security::Start, true, 0)),
+];
+
+const HELD: usize = 1000;
+
+/// Each contestant at each stage.
+pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
+    println!("{ALL}");
+    let contestants = [
+        ours(SUBMISSION, Door::TlsserverDelayed, Chain::Submission),
+        nginx(Protocol::Smtp, true, true),
+        dovecot(Protocol::Smtp),
+        ours(TLSWRAPPER, Door::Tlswrapper, Chain::Smtp),
+    ];
+    for (stage, conversation) in STAGES {
+        for contestant in contestants {
+            if stage == LOGGED_IN && contestant.0 == TLSWRAPPER {
+                continue;
+            }
+            match of_each(bench, contestant, conversation) {
+                Ok(programs) => record(bench, contestant.0, stage, &programs),
+                Err(reason) => bench.results.miss(ALL, contestant.0, &format!("{stage}: {reason}")),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn record(bench: &mut Bench, contestant: &str, stage: &str, programs: &BTreeMap<String, f64>) {
+    bench.results.add(ALL, contestant, stage, vec![programs.values().sum()]);
+    if contestant == SUBMISSION {
+        for (program, size) in programs {
+            bench.results.add(OURS, program, stage, vec![*size]);
+        }
+    }
+}
+
+/// Holds as many, and divides what all processes hold together; kB, by program.
+fn of_each(
+    bench: &Bench,
+    contestant: Contestant,
+    conversation: Conversation,
+) -> io::Result<BTreeMap<String, f64>> {
+    let count = HELD / bench.effort.divisor;
+    let running = contestant.start(&bench.workshop)?;
+    let held = hold(running.port(), conversation, &bench.config, count)?;
+    let mut programs = memory(&running.pids())?;
+    drop(held);
+    programs.values_mut().for_each(|size| *size /= count as f64);
+    Ok(programs)
+}

@@ -1,0 +1,152 @@
+//! Programs that run each other: what stands at the door, and what it starts for each
+//! connection.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{BACKLOG, LIMIT, Server, Workshop, ours};
+
+/// What accepts connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Door {
+    /// ucspi-tcp's tcpserver; no TLS.
+    Tcpserver,
+    /// Ours; no TLS.
+    Tlsserver,
+    /// Ours; TLS when the program asks for it, and it must.
+    TlsserverDelayed,
+    /// Ours; TLS from the first octet.
+    TlsserverImmediate,
+    /// tlswrapper under tcpserver, with its own STARTTLS.
+    Tlswrapper,
+}
+
+/// What runs for each connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Chain {
+    /// The bare SMTP server.
+    Smtp,
+    /// fixsmtpio in front of it, with the repository's rules.
+    Fixsmtpio,
+    /// authup, and a checkpassword that says yes and is the server itself.
+    AuthupYes,
+    /// authup, checkpassword-file, checknotroot, fixsmtpio and the bare server.
+    Submission,
+    /// mailfront's smtpfront-echo, a real server that delivers nothing.
+    Mailfront,
+    /// fixsmtpio in front of that.
+    FixsmtpioMailfront,
+    /// The bare POP3 server.
+    Pop3,
+    /// authup, and a checkpassword that says yes and is the server itself.
+    AuthupYesPop3,
+    /// authup, checkpassword-file, checknotroot and the bare server.
+    AuthupPop3,
+}
+
+/// Whose authup, checknotroot and fixsmtpio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Programs {
+    Ours,
+    /// Those in the folder that `C_ACCEPTUTILS` names.
+    C,
+}
+
+impl Programs {
+    /// Whether they were given.
+    pub(crate) fn are_here(self) -> bool {
+        self == Self::Ours || std::env::var_os("C_ACCEPTUTILS").is_some()
+    }
+
+    fn path(self, name: &str) -> io::Result<PathBuf> {
+        match (self, std::env::var_os("C_ACCEPTUTILS")) {
+            (Self::C, Some(folder)) => Ok(PathBuf::from(folder).join(name)),
+            _ => ours(name),
+        }
+    }
+}
+
+impl Chain {
+    fn command(self, workshop: &Workshop, programs: Programs) -> io::Result<Vec<OsString>> {
+        let mut words: Vec<OsString> = Vec::new();
+        let program = |name: &str| programs.path(name).map(OsString::from);
+        let server = OsString::from(ours("bench-stand-in")?);
+        let protocol =
+            if matches!(self, Self::AuthupYesPop3 | Self::AuthupPop3) { "pop3" } else { "smtp" };
+        if matches!(
+            self,
+            Self::AuthupYes | Self::AuthupYesPop3 | Self::Submission | Self::AuthupPop3
+        ) {
+            words.extend([program("authup")?, protocol.into()]);
+        }
+        if matches!(self, Self::Submission | Self::AuthupPop3) {
+            words.extend([ours("checkpassword-file")?.into(), "-f".into()]);
+            words.extend([workshop.path("users").into(), program("checknotroot")?]);
+        }
+        if matches!(self, Self::Fixsmtpio | Self::Submission | Self::FixsmtpioMailfront) {
+            words.push(program("fixsmtpio")?);
+        }
+        words.extend(match self {
+            Self::Mailfront | Self::FixsmtpioMailfront => vec!["smtpfront-echo".into()],
+            Self::AuthupYes => vec![server, "yes-smtp".into()],
+            Self::AuthupYesPop3 => vec![server, "yes-pop3".into()],
+            Self::Pop3 | Self::AuthupPop3 => vec![server, "pop3".into()],
+            Self::Smtp | Self::Fixsmtpio | Self::Submission => vec![server, "smtp".into()],
+        });
+        Ok(words)
+    }
+}
+
+/// Starts it.
+pub(super) fn start(
+    workshop: &Workshop,
+    door: Door,
+    chain: Chain,
+    programs: Programs,
+) -> io::Result<Server> {
+    let mut command = match door {
+        // It has a folder of its own in /var.
+        Door::Tlswrapper => Command::new("env"),
+        _ => with_qmail_home(workshop),
+    };
+    let address = ["127.0.0.1", "0"];
+    if matches!(door, Door::Tcpserver | Door::Tlswrapper) {
+        command.args(["tcpserver", "-1RHDl0", "-b", BACKLOG, "-c", LIMIT]).args(address);
+    } else {
+        command.env("CERTFILE", workshop.path("cert.pem"));
+        command.env("KEYFILE", workshop.path("key.pem"));
+        command.arg(ours("tlsserver")?).args(["-1", "-b", BACKLOG, "-c", LIMIT]);
+        if !matches!(door, Door::TlsserverImmediate) {
+            command.arg("-n");
+        }
+        command.args(address);
+    }
+    match door {
+        Door::TlsserverDelayed => drop(command.env("UCSPITLS", "!")),
+        Door::Tlswrapper => {
+            command.args(["tlswrapper", "-n", "-f"]).arg(workshop.path("both.pem"));
+            command.arg("tlswrapper-smtp");
+        }
+        _ => {}
+    }
+    command.args(chain.command(workshop, programs)?);
+    Server::saying_its_port(&mut command)
+}
+
+/// Runs what follows where the workshop is /var/qmail, which is where the C programs
+/// look, and ours when nobody says otherwise: a variable would cost one more program
+/// in the chain, as authup does not pass it on.
+fn with_qmail_home(workshop: &Workshop) -> Command {
+    const SCRIPT: &str = "mount -t tmpfs none /var && mkdir /var/qmail && \
+        mount --bind \"$0\" /var/qmail && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", SCRIPT]).arg(workshop.path(""));
+    command
+}
+
+/// The bare server, for a proxy to stand before.
+pub(super) fn bare(workshop: &Workshop, chain: Chain) -> io::Result<Server> {
+    start(workshop, Door::Tcpserver, chain, Programs::Ours)
+}

@@ -1,0 +1,53 @@
+//! Dovecot: login, submission in front of the bare server, and POP3 from an empty
+//! maildir.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::chown;
+use std::process::Command;
+
+use super::workshop::{NOBODY, PASSWORD};
+use super::{Chain, Running, Server, Workshop, chains, free_port};
+use crate::client::Protocol;
+
+pub(super) fn start(workshop: &Workshop, protocol: Protocol) -> io::Result<Running> {
+    let port = free_port()?;
+    let home = workshop.path(&format!("home-{port}"));
+    fs::create_dir(&home)?;
+    chown(&home, Some(NOBODY), Some(NOBODY))?;
+    let (configuration, behind) = match protocol {
+        Protocol::Smtp => {
+            let behind = chains::bare(workshop, Chain::Smtp)?;
+            let to = format!(
+                "submission_relay_host = 127.0.0.1\nsubmission_relay_port = {}\n",
+                behind.port
+            );
+            (to + &service(workshop, "submission", port), vec![behind])
+        }
+        Protocol::Pop3 => (service(workshop, "pop3", port), vec![]),
+    };
+    let configuration = workshop.write(&format!("dovecot-{port}.conf"), &configuration)?;
+    let mut command = Command::new("dovecot");
+    command.arg("-F").arg("-c").arg(configuration);
+    let mut servers = vec![Server::told_its_port(&mut command, port)?];
+    servers.extend(behind);
+    Ok(Running { servers })
+}
+
+fn service(workshop: &Workshop, name: &str, port: u16) -> String {
+    let home = workshop.text(&format!("home-{port}"));
+    format!(
+        "base_dir = {base}\nprotocols = {name}\nlisten = 127.0.0.1\nssl = yes\n\
+         ssl_cert = <{cert}\nssl_key = <{key}\nlog_path = /dev/null\nhostname = localhost\n\
+         disable_plaintext_auth = no\nmail_location = maildir:~/Maildir\n\
+         mail_max_userip_connections = 0\ndefault_client_limit = 10000\n\
+         passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
+         userdb {{\n driver = static\n args = uid={NOBODY} gid={NOBODY} home={home}\n}}\n\
+         service {name}-login {{\n inet_listener {name} {{\n port = {port}\n }}\n\
+         inet_listener {name}s {{\n port = 0\n }}\n process_limit = 2000\n}}\n\
+         service {name} {{\n process_limit = 2000\n}}\n",
+        base = workshop.text(&format!("dovecot-{port}")),
+        cert = workshop.text("cert.pem"),
+        key = workshop.text("key.pem"),
+    )
+}

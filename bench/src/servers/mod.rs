@@ -1,0 +1,144 @@
+//! The servers, each as its own documentation has it, on ephemeral loopback ports.
+//!
+//! What is here starts and ends them; `chains` has what runs under tcpserver, our
+//! tlsserver and tlswrapper, `nginx` and `dovecot` have those two.
+
+mod chains;
+mod dovecot;
+mod nginx;
+mod workshop;
+
+use std::io::{self, BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) use chains::{Chain, Door, Programs};
+pub(crate) use workshop::{PASSWORD, RULES, USER, Workshop};
+
+use crate::client::Protocol;
+
+/// Connections that each server takes at a time; more than any part holds.
+const LIMIT: &str = "8000";
+/// Connections that may wait to be accepted.
+const BACKLOG: &str = "4096";
+
+/// One way to serve mail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Setup {
+    /// Programs that one server starts for each connection.
+    Chain(Door, Chain, Programs),
+    /// nginx's mail proxy in front of the bare server.
+    Nginx(Offer),
+    /// Dovecot's login, and submission in front of the bare server, or POP3.
+    Dovecot(Protocol),
+}
+
+/// What a mail proxy offers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offer {
+    pub(crate) protocol: Protocol,
+    /// Whether by STARTTLS or STLS.
+    pub(crate) tls: bool,
+    /// Whether the client has to log in.
+    pub(crate) login: bool,
+}
+
+/// A name for a row, and what it stands for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Contestant(pub(crate) &'static str, pub(crate) Setup);
+
+impl Contestant {
+    pub(crate) fn start(&self, workshop: &Workshop) -> io::Result<Running> {
+        match self.1 {
+            Setup::Chain(door, chain, programs) => {
+                chains::start(workshop, door, chain, programs).map(Running::alone)
+            }
+            Setup::Nginx(offer) => nginx::start(workshop, offer),
+            Setup::Dovecot(protocol) => dovecot::start(workshop, protocol),
+        }
+    }
+}
+
+/// A contestant that runs, until this is dropped.
+pub(crate) struct Running {
+    /// The one that clients talk to is first; the others are behind it.
+    servers: Vec<Server>,
+}
+
+impl Running {
+    fn alone(server: Server) -> Self {
+        Self { servers: vec![server] }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.servers.first().map(|server| server.port).unwrap_or_default()
+    }
+
+    /// The processes whose children, and theirs, serve.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.servers.iter().map(|server| server.child.id()).collect()
+    }
+}
+
+/// A server that runs, until this is dropped.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    /// Starts what says its port on standard output once it is ready.
+    fn saying_its_port(command: &mut Command) -> io::Result<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut server = Self { child: child.spawn()?, port: 0 };
+        let mut line = String::new();
+        if let Some(output) = server.child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        server.port = line.trim().parse().map_err(|_| io::Error::other("it did not start"))?;
+        Ok(server)
+    }
+
+    /// Starts what was told its port, and waits until it listens.
+    fn told_its_port(command: &mut Command, port: u16) -> io::Result<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut server = Self { child: child.spawn()?, port };
+        let end = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if server.child.try_wait()?.is_some() || Instant::now() > end {
+                return Err(io::Error::other("it did not start"));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // By TERM, so that what has workers ends them.
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let end = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program of ours, built beside this one.
+pub(crate) fn ours(name: &str) -> io::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let path = own.parent().unwrap_or(Path::new(".")).join(name);
+    if path.exists() { Ok(path) } else { Err(io::Error::other(format!("{name} is not built"))) }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

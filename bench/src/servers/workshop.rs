@@ -1,0 +1,81 @@
+//! A folder with what the servers need: certificate, key, control files, users.
+
+use argon2::password_hash::PasswordHasher;
+use argon2::{Algorithm, Argon2, Params, Version};
+use rcgen::{CertificateParams, KeyPair};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// Who logs in everywhere.
+pub(crate) const USER: &str = "user";
+pub(crate) const PASSWORD: &str = "password";
+/// The user of what runs behind a login: Debian's nobody.
+pub(crate) const NOBODY: u32 = 65534;
+
+/// The rules that the repository gives to administrators.
+pub(crate) const RULES: &str = include_str!("../../../contrib/control/fixsmtpio");
+
+/// The folder; gone with this.
+pub(crate) struct Workshop {
+    directory: TempDir,
+}
+
+impl Workshop {
+    pub(crate) fn new() -> io::Result<Self> {
+        let directory = TempDir::with_prefix("bench")?;
+        let workshop = Self { directory };
+        // Dovecot's mail programs are nobody.
+        fs::set_permissions(workshop.path(""), fs::Permissions::from_mode(0o755))?;
+        workshop.write_certificate()?;
+        fs::create_dir(workshop.path("control"))?;
+        workshop.write("control/me", "localhost\n")?;
+        workshop.write("control/smtpcapabilities", "PIPELINING\n8BITMIME\n")?;
+        workshop.write("control/pop3capabilities", "UIDL\n")?;
+        workshop.write("control/fixsmtpio", RULES)?;
+        workshop.write_secret("users", &users()?)?;
+        Ok(workshop)
+    }
+
+    fn write_certificate(&self) -> io::Result<()> {
+        let params = CertificateParams::new(vec!["localhost".to_owned()]);
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let certificate = params.and_then(|params| params.self_signed(&key));
+        let certificate = certificate.map_err(io::Error::other)?.pem();
+        let key = key.serialize_pem();
+        self.write("cert.pem", &certificate)?;
+        self.write_secret("key.pem", &key)?;
+        self.write_secret("both.pem", &format!("{key}{certificate}"))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        let path = self.path(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    fn write_secret(&self, name: &str, text: &str) -> io::Result<()> {
+        let path = self.write(name, text)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+}
+
+/// A users file with the cheapest hash there is: what a hash costs is the
+/// administrator's choice, and the other contestants check none.
+fn users() -> io::Result<String> {
+    let params = Params::new(8, 1, 1, None).map_err(io::Error::other)?;
+    let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password(PASSWORD.as_bytes())
+        .map_err(io::Error::other)?;
+    Ok(format!("{USER}:{hash}:{NOBODY}:{NOBODY}::/:/bin/sh:\n"))
+}
