@@ -6,7 +6,7 @@
 
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
-use crate::init::Plan;
+use crate::init::{Clients, Plan};
 use crate::outcome::{Error, Outcome, say};
 use crate::passwd;
 use crate::programs::{self, MailPrograms};
@@ -78,15 +78,15 @@ impl Demo {
         let scene = Scene::new()?;
         let dir = scene.folder().join("service");
         let mut plan = Plan::new(dir.clone(), HOST.into());
-        plan.only_here = true;
+        plan.clients = Clients::Here;
         let bin = programs_for_everybody(scene.folder())?;
         let pop3 = programs::find(POP3, programs::USUAL)
             .map_or_else(|| OWN_POP3.to_owned(), |found| found.display().to_string());
         let smtp = bin.join("demo-smtp-into-maildir").display().to_string();
         plan.mail = MailPrograms {
-            submission: smtp.clone(),
-            incoming: smtp,
-            pop3: format!("{pop3} Maildir"),
+            submission: Some(smtp.clone()),
+            incoming: Some(smtp),
+            pop3: Some(format!("{pop3} Maildir")),
         };
         plan.bin = Some(bin);
         plan.make()?;

@@ -8,19 +8,21 @@ const QMAIL: &str = "/var/qmail/bin";
 /// Where programs usually are.
 pub(crate) const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The programs behind the front door, each with its arguments.
+/// The programs behind the front door, each with its arguments; none where this
+/// machine has none.
 #[derive(Debug, Clone)]
 pub(crate) struct MailPrograms {
     /// Takes messages from users who are logged in; speaks SMTP.
-    pub(crate) submission: String,
+    pub(crate) submission: Option<String>,
     /// Takes messages from strangers; speaks SMTP.
-    pub(crate) incoming: String,
+    pub(crate) incoming: Option<String>,
     /// Gives users their messages; speaks POP3 from behind the login on.
-    pub(crate) pop3: String,
+    pub(crate) pop3: Option<String>,
 }
 
 const SUBMISSION: [&str; 3] = ["ofmipd", "sendmail -bs", "smtpfront-qmail"];
-const INCOMING: [&str; 3] = ["qmail-smtpd", "sendmail -bs", "smtpfront-qmail"];
+// Not sendmail: it takes who comes by a pipe for a user of this machine, and relays.
+const INCOMING: [&str; 2] = ["qmail-smtpd", "smtpfront-qmail"];
 const POP3: [&str; 2] = ["qmail-pop3d Maildir", "pop3front-maildir Maildir"];
 
 impl MailPrograms {
@@ -34,15 +36,14 @@ impl MailPrograms {
     }
 }
 
-/// With its whole path; where none is installed, the first as it stands.
-fn first_installed(commands: &[&str]) -> String {
+/// With its whole path.
+fn first_installed(commands: &[&str]) -> Option<String> {
     let path = format!("{QMAIL}:{USUAL}");
-    let found = commands.iter().find_map(|command| {
+    commands.iter().find_map(|command| {
         let name = command.split(' ').next()?;
         let found = find(name, &path)?;
         Some(format!("{}{}", found.display(), command.strip_prefix(name)?))
-    });
-    found.or_else(|| commands.first().map(|&first| first.to_owned())).unwrap_or_default()
+    })
 }
 
 /// Finds a program as the system does: by its path, or in these folders.

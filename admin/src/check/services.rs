@@ -70,7 +70,7 @@ pub(super) fn check(home: &Path, findings: &mut Findings) -> Vec<Service> {
     for service in &services {
         check_one(service, home, findings);
     }
-    check_units(&home.join("systemd"), findings);
+    check_units(&home.join("systemd"), &services, findings);
     services
 }
 
@@ -104,6 +104,9 @@ fn check_one(service: &Service, home: &Path, findings: &mut Findings) {
     check_variables(service, &links, findings);
     if let Some(at) = links.iter().position(|link| link.name() == "authup") {
         check_login(service, links.get(at..).unwrap_or_default(), home, findings);
+    } else if let Some(server) = links.iter().find(|link| link.name() == "sendmail") {
+        let text = "sendmail takes strangers for this machine's users, and relays for them";
+        findings.error(Place::line(path, server.program.line), text);
     }
 }
 
@@ -194,14 +197,20 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
     }
 }
 
-fn check_units(folder: &Path, findings: &mut Findings) {
+/// Looks at systemd's units; of a template, at what its instances run.
+fn check_units(folder: &Path, services: &[Service], findings: &mut Findings) {
+    let names = services.iter().filter_map(|service| service.path.parent()?.file_name()?.to_str());
+    let names: Vec<_> = names.collect();
     let Ok(entries) = folder.read_dir() else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         for (number, line) in (1..).zip(text.lines()) {
             let Some(program) = line.strip_prefix("ExecStart=") else { continue };
             let program = program.split_whitespace().next().unwrap_or_default();
-            if programs::find(program, programs::USUAL).is_none() {
+            let is_there = |name: &&str| {
+                programs::find(&program.replace("%i", name), programs::USUAL).is_some()
+            };
+            if !names.iter().any(is_there) {
                 let text = format!("{program}: not a program, or not there");
                 findings.error(Place::line(&path, number), text);
             }

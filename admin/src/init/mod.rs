@@ -43,6 +43,10 @@ pub(crate) struct Options {
     /// The POP3 server
     #[arg(long, value_name = "COMMAND")]
     pop3: Option<String>,
+    /// The user of the processes that talk to strangers [default: acceptutils, or else
+    /// nobody]
+    #[arg(long, value_name = "USER")]
+    jail_user: Option<String>,
     /// Where authup and the others are installed [default: beside this program]
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
@@ -67,8 +71,29 @@ pub(crate) struct Plan {
     pub(crate) mail: MailPrograms,
     /// User and group of the server for incoming mail.
     pub(crate) incoming_ids: Option<(u32, u32)>,
-    /// Only this machine may connect, to whichever port is free.
-    pub(crate) only_here: bool,
+    /// User and group of the jailed processes, if not what they take by themselves.
+    pub(crate) jail_ids: Option<(u32, u32)>,
+    /// Who may connect.
+    pub(crate) clients: Clients,
+}
+
+/// Who may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clients {
+    /// Only this machine, to whichever port is free.
+    Here,
+    /// Everybody, by IPv4, on a machine that has no IPv6 and so knows no "::".
+    Ipv4,
+    /// Everybody.
+    Everywhere,
+}
+
+impl Clients {
+    /// Everybody who can reach this machine.
+    fn all() -> Self {
+        let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
+        if has_ipv6 { Self::Everywhere } else { Self::Ipv4 }
+    }
 }
 
 /// What came of it: each file, and whether it was made.
@@ -91,7 +116,8 @@ impl Plan {
             self_signed: true,
             mail: MailPrograms::installed(),
             incoming_ids: None,
-            only_here: false,
+            jail_ids: None,
+            clients: Clients::all(),
         }
     }
 
@@ -123,10 +149,11 @@ impl Plan {
         }
         for service in SERVICES {
             let name = service.name;
-            files.push(New::program(format!("service/{name}/run"), service.run_script(self)));
-            let unit = format!("systemd/acceptutils-{name}.service");
-            files.push(New::public(unit, service.unit(self)));
+            if let Some(script) = service.run_script(self) {
+                files.push(New::program(format!("service/{name}/run"), script));
+            }
         }
+        files.push(New::public("systemd/acceptutils@.service", services::unit(&self.dir)));
         Ok(files)
     }
 
@@ -151,17 +178,18 @@ impl Plan {
     }
 
     fn path(&self) -> String {
-        let own = self.bin.as_ref().map_or(String::new(), |bin| format!("{}:", bin.display()));
-        format!("{own}{}", programs::USUAL)
+        let is_usual = |bin: &Path| programs::USUAL.split(':').any(|usual| bin == usual);
+        match self.bin.as_deref().filter(|bin| !is_usual(bin)) {
+            Some(bin) => format!("{}:{}", bin.display(), programs::USUAL),
+            None => programs::USUAL.into(),
+        }
     }
 
     fn listen(&self, port: u16) -> String {
-        // Every address there is; a machine without IPv6 knows no "::".
-        let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
-        match (self.only_here, has_ipv6) {
-            (true, _) => "127.0.0.1 0".into(),
-            (false, true) => format!(":: {port}"),
-            (false, false) => format!("0 {port}"),
+        match self.clients {
+            Clients::Here => "127.0.0.1 0".into(),
+            Clients::Ipv4 => format!("0 {port}"),
+            Clients::Everywhere => format!(":: {port}"),
         }
     }
 }
@@ -175,6 +203,9 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let made = plan.make()?;
     for (path, is_new) in &made {
         say(&format!("{} {}", if *is_new { "made" } else { "kept" }, path.display()));
+    }
+    for (service, option) in SERVICES.iter().filter_map(|service| service.left_out(&plan)) {
+        say(&format!("left out service/{service}: no program for it: name one with --{option}"));
     }
     say(&next_steps(&plan));
     Ok(Outcome::Clean)
@@ -200,9 +231,9 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     if let Some(bin) = &options.bin {
         plan.bin = Some(must_be_there(bin)?);
     }
-    let replace = |command: &mut String, said: &Option<String>| -> Result<(), Error> {
-        if let Some(said) = said {
-            must_be_plain(Path::new(&said.replace(' ', "")), "command")?;
+    let replace = |command: &mut Option<String>, said: &Option<String>| -> Result<(), Error> {
+        if let Some(words) = said {
+            must_be_plain(Path::new(&words.replace(' ', "")), "command")?;
             command.clone_from(said);
         }
         Ok(())
@@ -210,7 +241,8 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     replace(&mut plan.mail.submission, &options.submission)?;
     replace(&mut plan.mail.incoming, &options.incoming)?;
     replace(&mut plan.mail.pop3, &options.pop3)?;
-    plan.incoming_ids = Some(incoming_ids(options.incoming_user.as_deref())?);
+    plan.incoming_ids = Some(ids(options.incoming_user.as_deref(), ["qmaild", "nobody"])?);
+    plan.jail_ids = Some(ids(options.jail_user.as_deref(), ["acceptutils", "nobody"])?);
     Ok(plan)
 }
 
@@ -230,8 +262,9 @@ fn must_be_plain(path: &Path, what: &str) -> Result<(), Error> {
     Err(Error::new(format!("unusable {what}: {path}: a run script would need it quoted")))
 }
 
-fn incoming_ids(said: Option<&str>) -> Result<(u32, u32), Error> {
-    let names = said.map_or(vec!["qmaild", "nobody"], |name| vec![name]);
+/// User and group of the one who was named, or else of the first that there is.
+fn ids(said: Option<&str>, usual: [&str; 2]) -> Result<(u32, u32), Error> {
+    let names = said.map_or(usual.to_vec(), |name| vec![name]);
     for name in &names {
         let found = SystemUser::named(name)
             .map_err(|error| Error::file("unable to look up user", Path::new(name), &error))?;
@@ -244,6 +277,11 @@ fn incoming_ids(said: Option<&str>) -> Result<(u32, u32), Error> {
 
 fn next_steps(plan: &Plan) -> String {
     let dir = plan.dir.display();
+    let link = if plan.dir == Path::new(services::PACKAGED) {
+        String::new()
+    } else {
+        format!("systemctl link {dir}/systemd/acceptutils@.service && ")
+    };
     let certificate = if plan.self_signed {
         format!("\n   Its certificate is signed by nobody else: put a better one in {dir}/tls.")
     } else {
@@ -256,7 +294,7 @@ fn next_steps(plan: &Plan) -> String {
          3. Start what you need of it:\n   \
             daemontools, runit:  ln -s {dir}/service/submission /etc/service/\n   \
             s6:  ln -s {dir}/service/submission SCANDIR/ && s6-svscanctl -a SCANDIR\n   \
-            systemd:  systemctl enable --now {dir}/systemd/acceptutils-submission.service\n\
+            systemd:  {link}systemctl enable --now acceptutils@submission\n\
          4. See it log somebody in:  acceptutils check {dir} --login NAME"
     )
 }

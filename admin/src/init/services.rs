@@ -1,9 +1,11 @@
 //! The services that `init` sets up, and the run script of each.
 //!
-//! daemontools, runit and s6 run the same script, and so does systemd's unit.
+//! daemontools, runit and s6 run the same script, and so does systemd's unit. The
+//! scripts in `contrib/service` are made by this code, the unit is included from there.
 
 use super::Plan;
 use std::fmt::Write;
+use std::path::Path;
 
 /// A service: a port, what is spoken there, and when TLS begins.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +60,8 @@ pub(crate) const SERVICES: [Service; 5] = [
 ];
 
 impl Service {
-    /// The run script.
-    pub(super) fn run_script(&self, plan: &Plan) -> String {
+    /// The run script; none where there is no mail program for it.
+    pub(super) fn run_script(&self, plan: &Plan) -> Option<String> {
         let Self { about, port, .. } = self;
         let dir = plan.dir.display();
         let ucspitls = match self.chain {
@@ -75,16 +77,38 @@ impl Service {
              export QMAILHOME={dir}\n\
              export CERTFILE={cert}\n\
              export KEYFILE={key}\n\
+             {jail}\
              {ucspitls}\n\
              exec tlsserver {options} {listen} \\\n",
             path = plan.path(),
             cert = plan.certificate.display(),
             key = plan.key.display(),
+            jail = self.jail(plan),
             options = self.options(plan),
             listen = plan.listen(*port),
         );
-        let _ = writeln!(script, "    {}", self.chain(plan).join(" \\\n    "));
-        script
+        let _ = writeln!(script, "    {}", self.chain(plan)?.join(" \\\n    "));
+        Some(script)
+    }
+
+    /// The service's name and the option that names its mail program, if there is none.
+    pub(super) fn left_out(&self, plan: &Plan) -> Option<(&'static str, &'static str)> {
+        let (program, option) = match self.chain {
+            Chain::Submission => (&plan.mail.submission, "submission"),
+            Chain::Incoming => (&plan.mail.incoming, "incoming"),
+            Chain::Pop3 => (&plan.mail.pop3, "pop3"),
+        };
+        program.is_none().then_some((self.name, option))
+    }
+
+    /// Who the processes are that talk to strangers.
+    fn jail(&self, plan: &Plan) -> String {
+        let Some((uid, gid)) = plan.jail_ids else { return String::new() };
+        let authup = match self.chain {
+            Chain::Incoming => String::new(),
+            _ => format!(" AUTHUP_UID={uid} AUTHUP_GID={gid}"),
+        };
+        format!("export SSL_UID={uid} SSL_GID={gid}{authup}\n")
     }
 
     fn options(&self, plan: &Plan) -> String {
@@ -97,42 +121,75 @@ impl Service {
     }
 
     /// What tlsserver runs: each line of the script is one program and its arguments.
-    fn chain(&self, plan: &Plan) -> Vec<String> {
+    fn chain(&self, plan: &Plan) -> Option<Vec<String>> {
         let dir = plan.dir.display();
         let check = format!("checkpassword-file -f {dir}/users");
         let fixsmtpio = format!("env QMAILHOME={dir} fixsmtpio");
         let login =
             |protocol: &str| vec![format!("authup {protocol}"), check, "checknotroot".into()];
-        match self.chain {
+        Some(match self.chain {
             // authup keeps QMAILHOME to itself.
             Chain::Submission => {
-                [login("smtp"), vec![fixsmtpio, plan.mail.submission.clone()]].concat()
+                [login("smtp"), vec![fixsmtpio, plan.mail.submission.clone()?]].concat()
             }
-            Chain::Incoming => vec!["fixsmtpio".into(), plan.mail.incoming.clone()],
-            Chain::Pop3 => [login("pop3"), vec![plan.mail.pop3.clone()]].concat(),
+            Chain::Incoming => vec!["fixsmtpio".into(), plan.mail.incoming.clone()?],
+            Chain::Pop3 => [login("pop3"), vec![plan.mail.pop3.clone()?]].concat(),
+        })
+    }
+}
+
+/// Where the Debian package's unit looks for run scripts, and what the files in
+/// `contrib` name.
+pub(super) const PACKAGED: &str = "/etc/acceptutils";
+
+/// systemd's unit, a template: its instances are the services.
+pub(super) fn unit(dir: &Path) -> String {
+    let unit = include_str!("../../../contrib/systemd/acceptutils@.service");
+    unit.replace(PACKAGED, &dir.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::Clients;
+    use crate::programs::MailPrograms;
+
+    /// What somebody gets who takes the scripts from `contrib`, without `init`.
+    fn plan() -> Plan {
+        Plan {
+            bin: None,
+            mail: MailPrograms {
+                submission: Some("ofmipd".into()),
+                incoming: Some("qmail-smtpd".into()),
+                pop3: Some("qmail-pop3d Maildir".into()),
+            },
+            incoming_ids: Some((65534, 65534)),
+            clients: Clients::Everywhere,
+            ..Plan::new(PACKAGED.into(), "mail.example.org".into())
         }
     }
 
-    /// systemd's unit, for those who have no other supervisor.
-    pub(super) fn unit(&self, plan: &Plan) -> String {
-        format!(
-            "[Unit]\n\
-             Description={about} ({host})\n\
-             After=network.target\n\
-             \n\
-             [Service]\n\
-             ExecStart={dir}/service/{name}/run\n\
-             ExecReload=/bin/kill -HUP $MAINPID\n\
-             # SIGTERM lets conversations that run come to their end.\n\
-             KillMode=mixed\n\
-             Restart=always\n\
-             \n\
-             [Install]\n\
-             WantedBy=multi-user.target\n",
-            about = self.about,
-            host = plan.host,
-            dir = plan.dir.display(),
-            name = self.name,
-        )
+    #[test]
+    fn the_scripts_in_contrib_are_those_that_init_makes() {
+        let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/service");
+        for service in SERVICES {
+            let file = contrib.join(service.name).join("run");
+            let expected = service.run_script(&plan()).unwrap();
+            let found = std::fs::read_to_string(&file).unwrap_or_default();
+            assert_eq!(found, expected, "{}: should be\n{expected}", file.display());
+        }
+        assert_eq!(contrib.read_dir().unwrap().count(), SERVICES.len());
+    }
+
+    #[test]
+    fn a_service_without_a_program_is_left_out() {
+        let mut plan = plan();
+        plan.mail.pop3 = None;
+        let out: Vec<_> = SERVICES.iter().filter_map(|service| service.left_out(&plan)).collect();
+        assert_eq!(out, [("pop3", "pop3"), ("pop3s", "pop3")]);
+        for service in SERVICES {
+            let is_out = out.iter().any(|(name, _)| *name == service.name);
+            assert_eq!(service.run_script(&plan).is_none(), is_out, "{}", service.name);
+        }
     }
 }

@@ -6,4 +6,5 @@ mod check;
 mod demo;
 mod explain;
 mod init;
+mod supervisors;
 mod support;

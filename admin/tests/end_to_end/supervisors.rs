@@ -1,0 +1,179 @@
+//! What `init` makes, under the real supervisors: each runs all services at once.
+
+use crate::support::{
+    ends_with, folder, init, installed_or_skip, is_root, programs, stderr, stdout,
+};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Each service, what its server says first, and whether it does so behind TLS.
+const SERVICES: [(&str, &str, bool); 5] = [
+    ("submission", "220 mail.example.org ESMTP\r\n", false),
+    ("submissions", "220 mail.example.org ESMTP\r\n", true),
+    ("smtp", "220 ", false),
+    ("pop3", "+OK ", false),
+    ("pop3s", "+OK ", true),
+];
+
+/// A supervisor of all that is in its folder, ended with what it started.
+struct Supervisor(Child);
+
+impl Supervisor {
+    fn signal(&mut self, signal: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.0.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// Has a run script take a free port of this machine, and say which on a pipe, where
+/// its log goes too.
+fn here(service: &Path) -> PathBuf {
+    let (script, pipe) = (service.join("run"), service.join("output"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut text = std::fs::read_to_string(&script).unwrap();
+    let mut replace = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}: {text}");
+        text = text.replace(from, to);
+    };
+    replace("exec 2>&1\n", &format!("exec >{} 2>&1\n", pipe.display()));
+    replace("exec tlsserver ", "exec tlsserver -1 ");
+    let ports = ["587", "465", "25", "110", "995"];
+    let everywhere = ["::", "0"].map(|host| ports.map(|port| format!(" {host} {port} ")));
+    for listens in everywhere.as_flattened() {
+        text = text.replace(listens, " 127.0.0.1 0 ");
+    }
+    if !is_root(service) {
+        text = text.replace(" -u 65534 -g 65534", "");
+    }
+    assert!(text.contains(" 127.0.0.1 0 "), "{text}");
+    std::fs::write(script, text).unwrap();
+    pipe
+}
+
+/// The first line of a server, behind TLS where it is asked for.
+fn greeting(port: u16, behind_tls: bool) -> String {
+    let mut line = String::new();
+    if !behind_tls {
+        let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        BufReader::new(client).read_line(&mut line).unwrap();
+        return line;
+    }
+    let mut client = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    BufReader::new(client.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let _ = client.stdin.take().unwrap().write_all(b"QUIT\r\n");
+    client.wait().unwrap();
+    line
+}
+
+/// Runs all services under a supervisor, as `init` says how, but for the ports; then
+/// ends it as its administrator would, and waits until nothing of it runs.
+fn supervised(test: &str, supervisor: &str, end: fn(&mut Supervisor, &Path)) {
+    if !installed_or_skip(test, supervisor) || !installed_or_skip(test, "openssl") {
+        return;
+    }
+    let folder = folder();
+    let dir = folder.path().join("service");
+    ends_with(&init(&dir, &programs(folder.path())), 0);
+    let scanned = folder.path().join("scanned");
+    std::fs::create_dir(&scanned).unwrap();
+    let pipes = SERVICES.map(|(name, ..)| {
+        let service = dir.join("service").join(name);
+        symlink(&service, scanned.join(name)).unwrap();
+        here(&service)
+    });
+    let child = Command::new(supervisor).arg(&scanned).process_group(0).spawn().unwrap();
+    let mut supervisor = Supervisor(child);
+    let mut outputs = Vec::new();
+    for (pipe, (name, expected, behind_tls)) in pipes.iter().zip(SERVICES) {
+        // Waits for the run script to open it, and for tlsserver to be there.
+        let mut output = BufReader::new(File::open(pipe).unwrap());
+        let mut line = String::new();
+        while line.trim_end().parse::<u16>().is_err() {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).unwrap(), 0, "{name} does not start");
+        }
+        let said = greeting(line.trim_end().parse().unwrap(), behind_tls);
+        assert!(said.starts_with(expected), "{name}: {said}");
+        outputs.push(output);
+    }
+    end(&mut supervisor, &scanned);
+    for mut output in outputs {
+        output.read_to_string(&mut String::new()).unwrap();
+    }
+}
+
+#[test]
+fn run_under_daemontools() {
+    supervised("run_under_daemontools", "svscan", |svscan, scanned| {
+        svscan.signal("-TERM");
+        let services = SERVICES.map(|(name, ..)| scanned.join(name));
+        assert!(Command::new("svc").arg("-dx").args(services).status().unwrap().success());
+    });
+}
+
+#[test]
+fn run_under_runit() {
+    supervised("run_under_runit", "runsvdir", |runsvdir, _| runsvdir.signal("-HUP"));
+}
+
+#[test]
+fn run_under_s6() {
+    supervised("run_under_s6", "s6-svscan", |s6_svscan, scanned| {
+        let mut end = Command::new("s6-svscanctl");
+        assert!(end.arg("-t").arg(scanned).status().unwrap().success());
+        s6_svscan.0.wait().unwrap();
+    });
+}
+
+/// How much of the machine a service could reach at most, by systemd's reckoning: 0
+/// is nothing, 100 all of it.
+const EXPOSURE: &str = "--threshold=38";
+
+#[test]
+fn systemd_takes_the_unit_and_finds_it_hardened() {
+    if !installed_or_skip("systemd_takes_the_unit_and_finds_it_hardened", "systemd-analyze") {
+        return;
+    }
+    let folder = folder();
+    let dir = folder.path().join("service");
+    ends_with(&init(&dir, &programs(folder.path())), 0);
+    let template = dir.join("systemd/acceptutils@.service");
+    let units = SERVICES.map(|(name, ..)| {
+        let unit = folder.path().join(format!("acceptutils@{name}.service"));
+        std::fs::copy(&template, &unit).unwrap();
+        unit
+    });
+    let mut verify = Command::new("systemd-analyze");
+    let verified = verify.args(["verify", "--man=no"]).args(&units).output().unwrap();
+    ends_with(&verified, 0);
+    let complaints = stderr(&verified);
+    let ours = complaints.lines().filter(|line| line.contains("acceptutils@"));
+    assert_eq!(ours.collect::<Vec<_>>(), [""; 0]);
+    for unit in units {
+        let mut judge = Command::new("systemd-analyze");
+        let judged = judge.args(["security", "--offline=true", EXPOSURE]).arg(unit).output();
+        let judged = judged.unwrap();
+        ends_with(&judged, 0);
+        assert!(stdout(&judged).contains("Overall exposure level"), "{}", stdout(&judged));
+    }
+}
