@@ -140,7 +140,7 @@ impl<'a> Chain<'a> {
             "primary_hostname = mail.example.org\nspool_directory = {folder}/spool\n\
              log_file_path = {folder}/spool/%slog\nexim_user = {NOBODY}\nexim_group = {NOBODY}\n\
              trusted_users = {NOBODY}\nuntrusted_set_sender = *\ndeliver_drop_privilege\nhost_lookup =\n\
-             rfc1413_hosts =\nhosts_require_helo =\ntls_advertise_hosts =\nkeep_environment =\nacl_smtp_rcpt = accept\n\
+             rfc1413_hosts =\nsmtp_accept_max_nonmail = 1000\nhosts_require_helo =\ntls_advertise_hosts =\nkeep_environment =\nacl_smtp_rcpt = accept\n\
              acl_smtp_data = accept\nbegin routers\nall:\n  driver = accept\n  transport = maildir\n\
              begin transports\nmaildir:\n  driver = appendfile\n  directory = {folder}/bob/Maildir\n  \
              maildir_format\n  user = {NOBODY}\n  group = {NOBODY}\n"
@@ -209,15 +209,21 @@ impl<'a> Chain<'a> {
     }
 
     fn tlsserver(&self, options: &[&str], ucspitls: &str, arguments: &[&str]) -> Result<Server> {
+        let mut command = self.tls_command("127.0.0.1", options, arguments);
+        Server::start(command.env("UCSPITLS", ucspitls), self.log_file()?)
+    }
+
+    /// tlsserver on an address of one's choice, not started yet.
+    #[must_use]
+    pub fn tls_command(&self, host: &str, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = self.command("tlsserver");
         command
             .args(options)
-            .args(["-1", "-Q", "-H", "-R", "-l", "mail.example.org", "127.0.0.1", "0"])
+            .args(["-1", "-Q", "-H", "-R", "-l", "mail.example.org", host, "0"])
             .args(arguments)
             .env("CERTFILE", self.path("cert.pem"))
-            .env("KEYFILE", self.path("key.pem"))
-            .env("UCSPITLS", ucspitls);
-        Server::start(&mut command, self.path("server.log"))
+            .env("KEYFILE", self.path("key.pem"));
+        command
     }
 
     /// Starts tcpserver, without TLS.
@@ -225,11 +231,24 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// When it cannot be started.
     pub fn plain_server(&self, arguments: &[&str]) -> Result<Server> {
+        Server::start(&mut self.plain_command("127.0.0.1", arguments), self.log_file()?)
+    }
+
+    /// tcpserver on an address of one's choice, not started yet.
+    #[must_use]
+    pub fn plain_command(&self, host: &str, arguments: &[&str]) -> Command {
         let mut command = self.command("tcpserver");
+        command.args(["-1", "-q", "-H", "-R", "-l", "mail.example.org", host, "0"]).args(arguments);
         command
-            .args(["-1", "-q", "-H", "-R", "-l", "mail.example.org", "127.0.0.1", "0"])
-            .args(arguments);
-        Server::start(&mut command, self.path("server.log"))
+    }
+
+    /// The servers' log, to be written to.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn log_file(&self) -> Result<Stdio> {
+        let name = self.path("server.log");
+        Ok(fs::OpenOptions::new().create(true).append(true).open(name)?.into())
     }
 
     /// Runs a client to its end, with `input` on its standard input.
@@ -304,14 +323,33 @@ impl<'a> Chain<'a> {
 }
 
 impl Server {
-    fn start(command: &mut Command, log: PathBuf) -> Result<Self> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(log)?;
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("{:?}", command.get_program()))?;
+    /// Its process id, which is also that of the group of all that it starts.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end when its connections have, and waits for it.
+    ///
+    /// # Errors
+    /// When it cannot be asked or waited for.
+    pub fn stop(&mut self) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts one that prints its port; what it logs goes to `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started, or says no port.
+    pub fn start(command: &mut Command, log: Stdio) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
+        let child = command.spawn();
+        // The command would keep the log open.
+        command.stderr(Stdio::null());
+        let mut child = child.with_context(|| format!("{:?}", command.get_program()))?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
         let port = line.trim().parse().with_context(|| format!("no port but {line:?}"))?;
@@ -323,4 +361,17 @@ impl Server {
 #[must_use]
 pub fn is_root() -> bool {
     rustix::process::getuid().is_root()
+}
+
+/// The need for a test to be run by root, as [`is_installed`] is asked for it.
+pub const ROOT: &str = "root";
+
+/// Whether a program of the system's is there.
+#[must_use]
+pub fn is_installed(program: &str) -> bool {
+    if program == ROOT {
+        return is_root();
+    }
+    let places = ["/usr/bin", "/usr/sbin", "/usr/lib/dovecot"];
+    places.iter().any(|place| Path::new(place).join(program).exists())
 }

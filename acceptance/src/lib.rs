@@ -14,6 +14,7 @@
 //! - [`play`]: plays a case on a stage,
 //! - [`programs`]: where the built programs are,
 //! - [`chain`]: a mail service from real parts, for the tests with real clients,
+//! - [`processes`]: what /proc says of the programs while they run,
 //! - [`rows`]: which rows of the list of differences have a test.
 
 #![forbid(unsafe_code)]
@@ -22,8 +23,10 @@ pub mod case;
 pub mod chain;
 pub mod channel;
 pub mod play;
+pub mod processes;
 pub mod programs;
 pub mod rows;
 pub mod stage;
 pub mod stand_in;
+pub mod suite;
 pub mod text;

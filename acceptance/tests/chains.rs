@@ -10,17 +10,22 @@ use std::sync::Arc;
 
 use acceptance::chain::{As, Chain, is_root};
 use acceptance::programs::Programs;
+use acceptance::suite::missing;
 use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 mod chains {
+    pub(crate) mod bare_client;
+    pub(crate) mod blocklist;
+    pub(crate) mod fail2ban;
     pub(crate) mod fetching;
     pub(crate) mod incoming;
     pub(crate) mod round_trip;
     pub(crate) mod sending;
+    pub(crate) mod switching;
 }
 
-/// A test: its name, the programs it needs, and what it does.
+/// A test: its name, the programs it needs, or [`acceptance::chain::ROOT`], and what it does.
 type Test = (&'static str, &'static [&'static str], fn(&Chain<'_>) -> Result<()>);
 
 /// authup's command lines in these tests.
@@ -98,34 +103,27 @@ fn main() -> Result<ExitCode> {
         chains::fetching::TESTS,
         chains::incoming::TESTS,
         chains::round_trip::TESTS,
+        chains::blocklist::TESTS,
+        chains::fail2ban::TESTS,
+        chains::switching::TESTS,
     ];
     let trials = all.concat().into_iter().flat_map(|test| trials_of(test, &programs)).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 
 fn trials_of((name, needs, run): Test, programs: &Arc<Programs>) -> Vec<Trial> {
-    let missing: Vec<&str> = needs.iter().copied().filter(|program| !installed(program)).collect();
-    let label = if missing.is_empty() {
-        String::new()
-    } else {
-        format!(" SKIPPED, not installed: {}", missing.join(" "))
-    };
+    let missing = missing(needs);
     let trial = |whose: As, how: &str| {
         let programs = Arc::clone(programs);
         let test = move || {
             let outcome = Chain::new(&programs, whose).and_then(|chain| run(&chain));
             outcome.map_err(|error| Failed::from(format!("{error:#}")))
         };
-        Trial::test(format!("{name}/{how}{label}"), test).with_ignored_flag(!missing.is_empty())
+        Trial::test(format!("{name}/{how}{missing}"), test).with_ignored_flag(!missing.is_empty())
     };
     let mut trials = vec![trial(As::Ordinary, "as an ordinary user")];
     if is_root() {
         trials.push(trial(As::Root, "as root"));
     }
     trials
-}
-
-fn installed(program: &str) -> bool {
-    let places = ["/usr/bin", "/usr/sbin", "/usr/lib/dovecot"];
-    places.iter().any(|place| Path::new(place).join(program).exists())
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
+use acceptance::processes;
 use acceptance::programs::{Programs, public_folder};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
@@ -51,25 +52,14 @@ impl Running {
         (self.child.stdin.take().expect("input"), output)
     }
 
-    /// The state letter of the process: `S` while it sleeps.
-    fn state(&self) -> char {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
-        stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next()).expect("a state")
-    }
-
     /// The most memory that the process ever had, in KiB.
     fn peak(&self) -> u64 {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-        line.trim_end_matches("kB").trim().parse().expect("a number")
+        processes::peak(self.child.id()).expect("VmHWM")
     }
 
     /// Waits until the process sleeps: it has done all that it can for now.
     fn settles(&self) {
-        while self.state() != 'S' {
-            thread::yield_now();
-        }
+        processes::settles(self.child.id());
     }
 }
 

@@ -120,3 +120,25 @@ fn what_is_not_built_is_named_and_nothing_is_installed() {
     assert!(said.contains("fast/authup: not built: run make first\n"), "{said}");
     assert!(folder.installed().is_empty());
 }
+
+#[test]
+fn the_debian_package_has_the_same_programs() {
+    let manifest = std::fs::read_to_string(root().join("admin/Cargo.toml")).unwrap();
+    let assets = manifest.split("[\"target/release/").skip(1);
+    let mut packaged: Vec<_> = assets.filter_map(|asset| asset.split('"').next()).collect();
+    packaged.sort_unstable();
+    let mut programs = programs();
+    programs.sort_unstable();
+    assert_eq!(packaged, programs);
+}
+
+#[test]
+fn the_debian_package_has_all_of_contrib() {
+    let manifest = std::fs::read_to_string(root().join("admin/Cargo.toml")).unwrap();
+    for folder in read_dir(root().join("contrib")).unwrap() {
+        let name = folder.unwrap().file_name().into_string().unwrap();
+        // The package's own scripts are taken as a whole.
+        let is_in = name == "debian" || manifest.contains(&format!("[\"../contrib/{name}/"));
+        assert!(is_in, "contrib/{name} is not among the assets in admin/Cargo.toml");
+    }
+}

@@ -53,10 +53,21 @@ impl Page {
         words.filter(|word| !word.is_empty() && *word != macro_name).map(str::to_owned).collect()
     }
 
-    /// Options: the first word of each item.
+    /// Options, as in `.It Fl u Ar uid , Fl v , V`.
     pub(crate) fn options(&self) -> BTreeSet<String> {
-        let items = self.section("OPTIONS").filter_map(|line| line.strip_prefix(".It Fl "));
-        items.filter_map(|item| item.split(' ').next()).map(str::to_owned).collect()
+        let mut options = BTreeSet::new();
+        for item in self.section("OPTIONS").filter_map(|line| line.strip_prefix(".It ")) {
+            let mut is_option = false;
+            for word in item.split(' ') {
+                match word {
+                    "Fl" => is_option = true,
+                    "Ar" | "Cm" => is_option = false,
+                    word if is_option && word != "," => drop(options.insert(word.to_owned())),
+                    _ => {}
+                }
+            }
+        }
+        options
     }
 
     /// Numbers that are items of EXIT STATUS.

@@ -9,9 +9,20 @@ use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 
 /// Packages whose programs have pages of the shape that is tested here.
-const PACKAGES: [&str; 2] = ["tools", "checkpassword"];
+const PACKAGES: [&str; 3] = ["tools", "checkpassword", "tlsserver"];
 /// Packages whose modules are followed.
-const FOLLOWED: [&str; 4] = ["crate", "unix", "tools", "checkpassword"];
+const FOLLOWED: [&str; 5] = ["crate", "unix", "tools", "checkpassword", "tlsserver"];
+
+/// What stands before literals that are for the compiler, or for who reads or debugs
+/// the code.
+const NOT_FOR_USERS: [&str; 6] = [
+    "reason = ",
+    "target_os = ",
+    "target_arch = ",
+    "target_endian = ",
+    "feature = ",
+    "debug_struct(",
+];
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -20,7 +31,7 @@ pub(crate) fn root() -> PathBuf {
 /// One file without its tests.
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Source {
@@ -35,9 +46,7 @@ impl Source {
         let mut literals = Vec::new();
         let mut rest = self.text.as_str();
         while let Some(at) = rest.find(['"', '/', '\'']) {
-            // Said to the compiler, or to whoever reads the code.
-            let is_attribute =
-                ["reason = ", "target_os = "].iter().any(|name| rest[..at].ends_with(name));
+            let is_attribute = NOT_FOR_USERS.iter().any(|name| rest[..at].ends_with(name));
             let (opening, behind) = rest[at..].split_at(1);
             rest = behind;
             match opening {
@@ -56,6 +65,17 @@ impl Source {
             }
         }
         literals
+    }
+
+    /// The letters of `match` in a file that reads options, as in `'n' | 'N' =>`.
+    fn letters(&self) -> Vec<String> {
+        let is_options = self.path.ends_with("options.rs");
+        let lines = self.text.lines().filter(|_| is_options).map(str::trim);
+        let arms = lines.filter(|line| line.starts_with('\'')).filter_map(|line| {
+            let (pattern, _) = line.split_once(" =>")?;
+            Some(pattern.replace(['\'', ' '], ""))
+        });
+        arms.flat_map(|pattern| pattern.split('|').map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
     /// Whether an exit code stands in it as a number.
@@ -108,13 +128,23 @@ pub(crate) struct Program {
 impl Program {
     /// Every program of the packages.
     pub(crate) fn all() -> Vec<Self> {
-        let bins = PACKAGES.map(|package| root().join(package).join("src/bin"));
-        let files = bins.into_iter().flat_map(|bin| read_dir(bin).unwrap());
-        files.map(|file| Self::of(file.unwrap().path())).collect()
+        PACKAGES.iter().flat_map(|package| Self::of_package(package)).collect()
     }
 
-    fn of(main: PathBuf) -> Self {
-        let name = main.file_stem().unwrap().to_str().unwrap().to_owned();
+    /// The programs in `src/bin`, or the one that has the package's name.
+    fn of_package(package: &str) -> Vec<Self> {
+        let src = root().join(package).join("src");
+        match read_dir(src.join("bin")) {
+            Err(_) => vec![Self::of(package.into(), src.join("main.rs"))],
+            Ok(files) => {
+                let paths = files.map(|file| file.unwrap().path());
+                let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+                paths.map(|path| Self::of(name(&path), path)).collect()
+            }
+        }
+    }
+
+    fn of(name: String, main: PathBuf) -> Self {
         let mut sources: Vec<Source> = Vec::new();
         let mut waiting = vec![main];
         while let Some(path) = waiting.pop() {
@@ -138,7 +168,8 @@ impl Program {
         names
     }
 
-    /// Options in what the program says of its usage.
+    /// Options in what the program says of its usage, and letters that it tells apart
+    /// where it reads them.
     pub(crate) fn options(&self) -> BTreeSet<String> {
         let literals = self.sources.iter().flat_map(Source::literals);
         let usage = literals.filter(|literal| {
@@ -146,7 +177,12 @@ impl Program {
         });
         let words = usage
             .flat_map(|usage| usage.split([' ', '[', ']']).map(str::to_owned).collect::<Vec<_>>());
-        words.filter_map(|word| word.strip_prefix('-').map(str::to_owned)).collect()
+        let said = words.filter_map(|word| word.strip_prefix('-').map(str::to_owned));
+        let said = said.flat_map(|word| match word.starts_with('-') {
+            true => vec![word],
+            false => word.chars().map(String::from).collect(),
+        });
+        said.chain(self.sources.iter().flat_map(Source::letters)).collect()
     }
 
     /// Exit codes that the program names.
@@ -181,12 +217,19 @@ fn modules(source: &Source, package: &str) -> Vec<PathBuf> {
         if file.exists() {
             vec![file]
         } else if inside.exists() && !word.is_empty() {
-            read_dir(inside).unwrap().map(|file| file.unwrap().path()).collect()
+            files_in(&inside)
         } else {
             vec![folder.join("lib.rs")]
         }
     };
     source.after(package).flat_map(files).collect()
+}
+
+/// The source files of a folder, but those that are tests as a whole.
+pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let paths = read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let paths = paths.filter(|path| !path.ends_with("tests.rs"));
+    paths.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
 }
 
 /// Whether a literal is one word. A single octet is a protocol's, not a name.
@@ -198,7 +241,8 @@ pub(crate) fn is_name(literal: &str) -> bool {
 pub(crate) fn texts(literal: &str) -> Vec<String> {
     let pieces =
         literal.split('{').map(|piece| piece.split_once('}').map_or(piece, |piece| piece.1));
-    let bare = |piece: &str| piece.trim_matches([' ', ':', '(', ')', ',']).to_owned();
+    let spaced = |piece: &str| piece.split_whitespace().collect::<Vec<_>>().join(" ");
+    let bare = |piece: &str| spaced(piece.trim_matches([' ', ':', '(', ')', ',']));
     let says = |piece: &String| piece.len() > 1 && piece.contains(char::is_alphanumeric);
     pieces.map(bare).filter(says).collect()
 }

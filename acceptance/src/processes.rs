@@ -1,0 +1,131 @@
+//! What `/proc` says of running processes: who belongs together, how much memory one
+//! had at most, and how often it woke.
+//!
+//! Called by the tests `pressure` and `hostile`, which start each service as the first
+//! of a process group of its own.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, test_kill_process_group, waitpid};
+
+use crate::channel::WATCHDOG;
+
+/// One process as `/proc/PID/stat` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its name, as the kernel keeps it: at most 15 octets.
+    pub name: String,
+    /// `S` while it sleeps, `Z` once it has ended and nobody waited for it.
+    pub state: char,
+    /// The process group that it belongs to.
+    pub group: u32,
+    /// Processor time that it used, its own and the kernel's for it, in ticks.
+    pub ticks: u64,
+}
+
+impl Process {
+    /// The process, unless it is gone.
+    #[must_use]
+    pub fn look(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (before, after) = stat.rsplit_once(") ")?;
+        let name = before.split_once('(')?.1.to_owned();
+        let fields: Vec<&str> = after.split(' ').collect();
+        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        Some(Self {
+            pid,
+            name,
+            state: fields.first()?.chars().next()?,
+            group: u32::try_from(number(2)?).ok()?,
+            ticks: number(11)? + number(12)?,
+        })
+    }
+
+    /// Times that it gave up the processor or had it taken away.
+    #[must_use]
+    pub fn switches(&self) -> Option<u64> {
+        Some(
+            field(self.pid, "voluntary_ctxt_switches")?
+                + field(self.pid, "nonvoluntary_ctxt_switches")?,
+        )
+    }
+}
+
+/// The most memory that a process ever had, in KiB; none for one that has ended.
+#[must_use]
+pub fn peak(pid: u32) -> Option<u64> {
+    field(pid, "VmHWM")
+}
+
+fn field(pid: u32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    line.trim_end_matches("kB").trim().parse().ok()
+}
+
+/// All processes of a group, those that ended and were not waited for among them.
+#[must_use]
+pub fn of_group(group: u32) -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| Process::look(entry.ok()?.file_name().to_str()?.parse().ok()?))
+        .filter(|process| process.group == group)
+        .collect()
+}
+
+/// Waits until a process sleeps: it has done all that it can for now.
+pub fn settles(pid: u32) {
+    while Process::look(pid).is_some_and(|process| process.state != 'S') {
+        thread::yield_now();
+    }
+}
+
+/// Waits until nobody of a group is left but these. Where the caller is the one that
+/// orphans come to, it takes their exit status, so that none of them stays a zombie.
+///
+/// # Errors
+/// With those that are left when the watchdog strikes.
+pub fn await_no_more_than(group: u32, these: &BTreeSet<u32>) -> Result<()> {
+    let until = Instant::now() + WATCHDOG;
+    while test_kill_process_group(id(group)?).is_ok() {
+        let left: Vec<Process> =
+            of_group(group).into_iter().filter(|one| !these.contains(&one.pid)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < until, "left behind: {left:?}");
+        for process in left {
+            if process.state == 'Z' {
+                // Not ours unless it is an orphan; its parent is about to do the same.
+                let _not_ours = waitpid(Some(id(process.pid)?), WaitOptions::NOHANG);
+                thread::yield_now();
+            } else {
+                await_end(process.pid, until)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits for a process to end, whosever child it is.
+///
+/// # Errors
+/// When it goes on until the watchdog strikes.
+pub fn await_end(pid: u32, until: Instant) -> Result<()> {
+    let Ok(handle) = pidfd_open(id(pid)?, PidfdFlags::empty()) else { return Ok(()) };
+    let left = Timespec::try_from(until.saturating_duration_since(Instant::now()))?;
+    let ended = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&left))?;
+    ensure!(ended > 0, "still running: {:?}", Process::look(pid));
+    Ok(())
+}
+
+fn id(pid: u32) -> Result<Pid> {
+    Pid::from_raw(i32::try_from(pid)?).context("no process id")
+}

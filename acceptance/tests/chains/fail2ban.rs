@@ -1,0 +1,348 @@
+//! fail2ban with the filter and the jail of `contrib`, on lines that authup has really
+//! written: who fails is found, and nobody else, whatever user names say.
+
+use std::fs;
+use std::io::Read;
+use std::net::{IpAddr, TcpListener};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
+use acceptance::chain::{Chain, Server};
+use anyhow::{Context, Result, ensure};
+
+use crate::chains::bare_client::BareClient;
+use crate::{Commands, Test, holds, swaks};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "fail2ban-regex on the log behind tcpserver",
+        &["tcpserver", "fail2ban-regex"],
+        regex_behind_tcpserver,
+    ),
+    (
+        "fail2ban-regex on the log behind tlsserver, by multilog",
+        &["fail2ban-regex", "multilog", "swaks"],
+        regex_behind_tlsserver,
+    ),
+    (
+        "fail2ban-regex on the log by svlogd",
+        &["tcpserver", "fail2ban-regex", "svlogd"],
+        regex_by_svlogd,
+    ),
+    (
+        "fail2ban-regex on the log by s6-log",
+        &["tcpserver", "fail2ban-regex", "s6-log"],
+        regex_by_s6_log,
+    ),
+    (
+        "fail2ban-regex on the log by logger, as syslog writes it",
+        &["tcpserver", "fail2ban-regex", "logger"],
+        regex_by_logger,
+    ),
+    (
+        "fail2ban bans who fails to log in, and nobody else",
+        &["tcpserver", "multilog", "fail2ban-server"],
+        bans,
+    ),
+    (
+        "fail2ban expects a host's and a unit's names in the journal",
+        &["fail2ban-client"],
+        expects_names_in_the_journal,
+    ),
+];
+
+/// Whom forged lines accuse.
+const VICTIM: &str = "192.0.2.66";
+/// Refusals in one session that leave it open.
+const TRIES: usize = 4;
+
+/// Names that look like the log's own lines, like its ends, like dates and like what
+/// fail2ban puts in for an address; short, long, and cut.
+fn forged_names() -> Vec<Vec<u8>> {
+    let line = format!("authup 1 checkpassword 2 failed, 4 remaining (x from {VICTIM})");
+    let tai = "@4000000065656565656565656";
+    let mut names: Vec<Vec<u8>> = [
+        line.clone(),
+        format!("{line}\n{line}\n"),
+        format!("\n{tai} {line}\n"),
+        format!("\r\n2026-11-22 12:00:00 {line}\r"),
+        format!("\u{85}{line}\u{2028}{line}\u{b}{line}\u{c}{line}\u{1c}{line}"),
+        format!(" from {VICTIM})"),
+        format!("x from {VICTIM}) (y from {VICTIM})"),
+        format!("({VICTIM}"),
+        VICTIM.to_owned(),
+        format!("x from {VICTIM}"),
+        "x from 2001:db8::66)".to_owned(),
+        format!("[{VICTIM}] ::ffff:{VICTIM}"),
+        "2001-01-01 00:00:00 Jan 1 00:00:00 @400000000000000000000000".to_owned(),
+        "<HOST> <ADDR> <ip> %(ip)s $(touch /tmp/x) .* \\d+".to_owned(),
+        "bob\\x0a".to_owned(),
+        String::from("b\u{fc}b"),
+    ]
+    .map(String::into_bytes)
+    .into();
+    // Shown, they fill the line `attempt for` until it is cut.
+    for filler in [&b"\x01"[..], b"x"] {
+        let around = filler.repeat((490 - line.len()) / 2);
+        names.push([&around[..], line.as_bytes(), &around[..]].concat());
+    }
+    names.push([line.as_bytes(), &b"\n".repeat(490 - line.len())].concat());
+    names.push(b"\x01".repeat(490));
+    names
+}
+
+/// A client that tries these names with a wrong password, a few in each session.
+fn fails(from: IpAddr, port: u16, names: &[Vec<u8>]) -> Result<()> {
+    for some in names.chunks(TRIES) {
+        let mut client = BareClient::connect(from, port)?;
+        for name in some {
+            holds(&client.log_in(name, "guessed")?, "535 ")?;
+        }
+        holds(&client.ask("QUIT")?, "221 ")?;
+    }
+    Ok(())
+}
+
+/// A client that logs in well, in so many sessions.
+fn succeeds(from: IpAddr, port: u16, sessions: usize) -> Result<()> {
+    for _ in 0..sessions {
+        let mut client = BareClient::connect(from, port)?;
+        holds(&client.log_in(b"bob", "pass word")?, "235 ")?;
+        holds(&client.ask("QUIT")?, "221 ")?;
+    }
+    Ok(())
+}
+
+/// Good logins go to a program that says so, and goodbye.
+const WELCOME: [&str; 3] =
+    ["sh", "-c", "printf '235 welcome\\r\\n'; read -r quit; printf '221 goodbye\\r\\n'"];
+
+fn contrib() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/fail2ban")
+}
+
+/// A logger that runs behind a server: what is to be its standard error.
+fn logger(chain: &Chain<'_>, arguments: &[&str]) -> Result<(Child, Stdio)> {
+    // The watchdog: it ends once nobody is left who could write to it.
+    let mut command = chain.command("timeout");
+    let mut child = command.arg("120").args(arguments).stdin(Stdio::piped()).spawn()?;
+    let input = child.stdin.take().context("no input")?;
+    Ok((child, input.into()))
+}
+
+/// The addresses that fail2ban-regex finds in a log with the filter that is shipped.
+fn found(log: &Path, options: &str) -> Result<Vec<String>> {
+    let filter = contrib().join("filter.d/acceptutils.conf");
+    let filter = format!("{}{options}", filter.display());
+    let ran = Command::new("fail2ban-regex").args(["--out", "ip"]).arg(log).arg(filter).output()?;
+    ensure!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    Ok(String::from_utf8(ran.stdout)?.lines().map(str::to_owned).collect())
+}
+
+/// All sorts of clients; gives the addresses of those that failed, once for each time.
+fn clients(port: u16) -> Result<Vec<String>> {
+    let names = forged_names();
+    let forger: IpAddr = [127, 0, 0, 66].into();
+    let guesser: IpAddr = [127, 0, 0, 9].into();
+    succeeds([127, 0, 0, 2].into(), port, 2)?;
+    fails(guesser, port, &[b"bob".to_vec(), b"root".to_vec()])?;
+    fails(forger, port, &names)?;
+    let mut somebody_else = BareClient::connect(guesser, port)?;
+    // "eve NUL bob NUL pass word": bob, who wants to be eve.
+    holds(&somebody_else.ask("AUTH PLAIN ZXZlAGJvYgBwYXNzIHdvcmQ=")?, "535 ")?;
+    holds(&somebody_else.ask("QUIT")?, "221 ")?;
+    let failed = [vec![guesser; 2], vec![forger; names.len()], vec![guesser]].concat();
+    Ok(failed.iter().map(ToString::to_string).collect())
+}
+
+fn ensure_found(log: &Path, options: &str, failed: &[String]) -> Result<()> {
+    let found = found(log, options)?;
+    let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+    ensure!(text.contains(VICTIM), "nothing was forged in\n{text}");
+    ensure!(found == failed, "found {found:?}\nnot {failed:?}\nin\n{text}");
+    Ok(())
+}
+
+fn regex_behind_tcpserver(chain: &Chain<'_>) -> Result<()> {
+    let logins = Commands::new(chain);
+    let server = chain.plain_server(&logins.login("smtp", &WELCOME))?;
+    let failed = clients(server.port)?;
+    drop(server);
+    ensure_found(&chain.path("server.log"), "", &failed)
+}
+
+/// Behind a logger; what it wrote is whole once it has ended.
+fn logged_by(chain: &Chain<'_>, arguments: &[&str]) -> Result<Vec<String>> {
+    let (mut logger, log) = logger(chain, arguments)?;
+    let logins = Commands::new(chain);
+    let server =
+        Server::start(&mut chain.plain_command("127.0.0.1", &logins.login("smtp", &WELCOME)), log)?;
+    let failed = clients(server.port)?;
+    drop(server);
+    ensure!(logger.wait()?.success(), "{arguments:?} failed");
+    Ok(failed)
+}
+
+fn regex_by_svlogd(chain: &Chain<'_>) -> Result<()> {
+    let folder = chain.path("client/log");
+    make_folder(chain, &folder)?;
+    let failed = logged_by(chain, &["svlogd", "-tt", &chain.name("client/log")])?;
+    ensure_found(&folder.join("current"), "", &failed)
+}
+
+fn regex_by_s6_log(chain: &Chain<'_>) -> Result<()> {
+    let failed = logged_by(chain, &["s6-log", "T", &chain.name("client/log")])?;
+    ensure_found(&chain.path("client/log/current"), "", &failed)
+}
+
+/// For svlogd, which wants it to be there.
+fn make_folder(chain: &Chain<'_>, folder: &Path) -> Result<()> {
+    let made = chain.command("mkdir").arg(folder).status()?;
+    ensure!(made.success(), "mkdir {}", folder.display());
+    Ok(())
+}
+
+/// syslog's form, by util-linux's logger, which sends it to where syslog would listen.
+fn regex_by_logger(chain: &Chain<'_>) -> Result<()> {
+    let syslog = TcpListener::bind("127.0.0.1:0")?;
+    let port = syslog.local_addr()?.port().to_string();
+    let written = spawn(move || {
+        let mut written = String::new();
+        syslog.accept()?.0.read_to_string(&mut written).map(|_| written)
+    });
+    let call = ["logger", "--size", "8KiB", "--tcp", "--rfc3164", "--tag", "submission"];
+    let server = ["--server", "127.0.0.1", "--port", &port];
+    let failed = logged_by(chain, &[&call[..], &server].concat())?;
+    let written = written.join().map_err(|_| anyhow::anyhow!("syslog failed"))??;
+    let log = chain.path("syslog");
+    // The priority is not written to files.
+    fs::write(&log, written.replace("<13>", ""))?;
+    ensure_found(&log, "[logtype=journal]", &failed)
+}
+
+/// With real mail clients and TLS besides.
+fn regex_behind_tlsserver(chain: &Chain<'_>) -> Result<()> {
+    let (mut multilog, log) = logger(chain, &["multilog", "t", &chain.name("client/log")])?;
+    let logins = Commands::new(chain);
+    let mut command =
+        chain.tls_command("127.0.0.1", &["-n", "-v"], &logins.login("smtp", &WELCOME));
+    let server = Server::start(command.env("UCSPITLS", ""), log)?;
+    let mut failed = clients(server.port)?;
+    let port = server.port.to_string();
+    let login =
+        ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "guessed", "--quit-after", "AUTH"];
+    let from = ["--local-interface", "127.0.0.77"];
+    let output = chain.client(&[&swaks(&port)[..], &login, &from].concat(), b"")?;
+    // 28 is what swaks calls a failed authentication.
+    ensure!(output.status.code() == Some(28), "{}\n{}", output.status, chain.told(&output));
+    failed.push("127.0.0.77".to_owned());
+    drop(server);
+    ensure!(multilog.wait()?.success(), "multilog failed");
+    ensure_found(&chain.path("client/log/current"), "", &failed)
+}
+
+/// Debian's configuration, the shipped filter, and the shipped jail with other settings.
+fn configure(chain: &Chain<'_>, jail: &str) -> Result<()> {
+    let folder = chain.path("fail2ban");
+    for name in ["", "filter.d", "jail.d", "action.d"] {
+        fs::create_dir(folder.join(name))?;
+    }
+    for name in ["fail2ban.conf", "jail.conf", "paths-common.conf", "paths-debian.conf"] {
+        symlink(Path::new("/etc/fail2ban").join(name), folder.join(name))?;
+    }
+    for name in ["filter.d/acceptutils.conf", "jail.d/acceptutils.conf"] {
+        fs::copy(contrib().join(name), folder.join(name))?;
+    }
+    fs::write(folder.join("jail.local"), format!("[acceptutils]\n{jail}"))?;
+    Ok(())
+}
+
+/// A fail2ban of this test's own, with an action that writes down whom it should ban.
+struct Fail2ban {
+    child: Child,
+    banned: PathBuf,
+    log: PathBuf,
+}
+
+impl Fail2ban {
+    fn start(chain: &Chain<'_>, logs: &str) -> Result<Self> {
+        let place = |name: &str| chain.name(&format!("client/{name}"));
+        let (banned, log) = (chain.path("client/banned"), chain.path("client/fail2ban.log"));
+        let action = format!("[Definition]\nactionban = echo <ip> >>{}\n", banned.display());
+        // This machine is who attacks it, which fail2ban would let pass.
+        let jail = format!("logpath = {logs}\naction = record\nignoreself = false\n");
+        configure(chain, &jail)?;
+        fs::write(chain.path("fail2ban/action.d/record.conf"), action)?;
+        let database = format!("[Definition]\ndbfile = {}\n", place("fail2ban.sqlite3"));
+        fs::write(chain.path("fail2ban/fail2ban.local"), database)?;
+        let child = chain
+            .command("fail2ban-server")
+            .args(["-f", "-c", &chain.name("fail2ban"), "-s", &place("fail2ban.sock")])
+            .args(["-p", &place("fail2ban.pid"), "--logtarget", &place("fail2ban.log"), "start"])
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self { child, banned, log })
+    }
+
+    /// Waits until somebody is banned; gives all who are.
+    fn wait_for(&self, address: &str) -> Result<Vec<String>> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let banned = fs::read_to_string(&self.banned).unwrap_or_default();
+            let banned: Vec<String> = banned.lines().map(str::to_owned).collect();
+            if banned.iter().any(|one| one == address) {
+                return Ok(banned);
+            }
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            ensure!(Instant::now() < deadline, "{address} is not banned, but {banned:?}\n{log}");
+            sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Fail2ban {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _status = self.child.wait();
+    }
+}
+
+fn bans(chain: &Chain<'_>) -> Result<()> {
+    let logins = Commands::new(chain);
+    let logins = logins.login("smtp", &WELCOME);
+    let (_old, log) = logger(chain, &["multilog", "t", &chain.name("client/old")])?;
+    let old = Server::start(&mut chain.plain_command("127.0.0.1", &logins), log)?;
+    let (_new, log) = logger(chain, &["multilog", "t", &chain.name("client/new")])?;
+    let new = Server::start(&mut chain.plain_command("::1", &logins), log)?;
+    let fail2ban = Fail2ban::start(chain, &chain.name("client/*/current"))?;
+
+    // Never more often than the jail allows each of them, but far more often in sum than
+    // it allows the victim that their names accuse.
+    succeeds([127, 0, 0, 2].into(), old.port, 8)?;
+    fails([127, 0, 0, 3].into(), old.port, &vec![b"bob".to_vec(); TRIES])?;
+    for (some, last) in forged_names().chunks(TRIES).zip(10..) {
+        fails([127, 0, 0, last].into(), old.port, some)?;
+    }
+    fails([127, 0, 0, 9].into(), old.port, &vec![b"bob".to_vec(); 5])?;
+    // Lines are read and bans are made in their order, so all others are on record.
+    let banned = fail2ban.wait_for("127.0.0.9")?;
+    ensure!(banned == ["127.0.0.9"], "banned: {banned:?}");
+    fails("::1".parse()?, new.port, &vec![b"bob".to_vec(); 5])?;
+    let banned = fail2ban.wait_for("::1")?;
+    ensure!(banned == ["127.0.0.9", "::1"], "banned: {banned:?}");
+    Ok(())
+}
+
+/// The journal itself cannot be had in a test; that fail2ban takes the filter's other form
+/// for it can.
+fn expects_names_in_the_journal(chain: &Chain<'_>) -> Result<()> {
+    configure(chain, "backend = systemd\naction =\n")?;
+    let call = ["fail2ban-client", "-c", &chain.name("fail2ban"), "--dp"];
+    let shown = String::from_utf8(chain.succeeds(&call, b"")?)?;
+    holds(&shown, "[^\\\\s:]+ [^\\\\s:]+:\\\\sauthup ")?;
+    holds(&shown, "_SYSTEMD_UNIT=acceptutils@submission.service")
+}

@@ -1,0 +1,178 @@
+//! What `docs/switching.md` says, tried: where a machine comes from, and where it is then.
+//! Most of its paths end in chains that other files try.
+
+use std::fs;
+use std::io::{Write, stderr};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use acceptance::chain::{Chain, Server, is_root};
+use acceptance::stage::NOBODY;
+use anyhow::{Context, Result, ensure};
+
+use crate::{Commands, Test, body, for_swaks, holds, message, swaks};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "switching from the C programs: their run script, rules and control files",
+        &["swaks", "smtpfront-echo", "tcprules"],
+        from_c,
+    ),
+    (
+        "switching from a patched qmail: a server with AUTH of its own",
+        &["python3", "exim4"],
+        own_auth,
+    ),
+    ("submission by swaks to Postfix", &["swaks", "apt-get", "dpkg"], postfix),
+];
+
+fn rules_of_the_c_package(chain: &Chain<'_>) -> Result<()> {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/src/relay/production-rules");
+    fs::copy(rules, chain.path("home/control/fixsmtpio"))?;
+    Ok(())
+}
+
+fn sends(chain: &Chain<'_>, port: u16) -> Result<String> {
+    let port = port.to_string();
+    let login = ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+    let mail = ["--from", "bob@example.org", "--to", "eve@example.org", "--data", "-"];
+    let output = chain
+        .succeeds(&[&swaks(&port)[..], &login, &mail].concat(), for_swaks(&message("switched")))?;
+    Ok(String::from_utf8_lossy(&output).into_owned())
+}
+
+/// A run script of theirs with one name changed, the rules that they came with, and
+/// nothing that only ours know.
+fn from_c(chain: &Chain<'_>) -> Result<()> {
+    rules_of_the_c_package(chain)?;
+    fs::write(chain.path("rules"), ":allow\n")?;
+    let (compiled, temporary) = (chain.name("rules.cdb"), chain.name("rules.tmp"));
+    let rules = fs::File::open(chain.path("rules"))?;
+    let made = Command::new("tcprules").args([&compiled, &temporary]).stdin(rules).status()?;
+    ensure!(made.success(), "tcprules failed");
+
+    let logins = Commands::new(chain);
+    let mut command = chain.command("tlsserver");
+    command.args(["-1", "-ne", "-vRl0", "-x", &compiled, "-c", "40", "127.0.0.1", "0"]);
+    command.args(logins.login("smtp", &["fixsmtpio", "smtpfront-echo"]));
+    command.env("CERTFILE", chain.path("cert.pem")).env("KEYFILE", chain.path("key.pem"));
+    let server = Server::start(command.env("UCSPITLS", "!"), chain.log_file()?)?;
+    holds(&sends(chain, server.port)?, "235 ok, go ahead (#2.0.0)")?;
+    holds(&chain.log(), "tlsserver: status: 1/40")?;
+    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+}
+
+/// The server behind goes on offering AUTH, as a patched qmail-smtpd does, and as Exim can
+/// be told to; nobody sees it.
+fn own_auth(chain: &Chain<'_>) -> Result<()> {
+    let authenticator = "begin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n  \
+                         server_prompts = :\n  server_condition = false\n";
+    let config = fs::read_to_string(chain.path("exim.conf"))? + authenticator;
+    fs::write(chain.path("auth.conf"), config)?;
+    let config = chain.name("auth.conf");
+    let offers = chain.succeeds(&["exim4", "-C", &config, "-bs"], b"EHLO client\r\nQUIT\r\n")?;
+    holds(&String::from_utf8_lossy(&offers), "250-AUTH PLAIN")?;
+
+    let logins = Commands::new(chain);
+    let server = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
+    let server = chain.tls_server("!", &logins.login("smtp", &server))?;
+    let program = format!(
+        "import smtplib, ssl, sys\nclient = smtplib.SMTP('localhost', {})\n\
+         client.starttls(context=ssl.create_default_context(cafile={:?}))\n\
+         client.login('bob', 'pass word')\nprint(client.ehlo())\n\
+         client.sendmail('bob@example.org', ['bob@example.org'], sys.stdin.buffer.read())\n\
+         print(client.quit())\n",
+        server.port,
+        chain.name("cert.pem")
+    );
+    let said = chain.succeeds(&["python3", "-c", &program], message("switched").as_bytes())?;
+    let said = String::from_utf8_lossy(&said);
+    ensure!(!said.contains("AUTH") && !said.contains("STARTTLS"), "offered again: {said}");
+    holds(&said, "(221, b'mail.example.org')")
+}
+
+/// Postfix, which Debian does not install beside Exim: unpacked, with a queue of its own,
+/// and without its daemons. So a message ends where its `sendmail` hands it over.
+struct Postfix {
+    folder: PathBuf,
+    programs: PathBuf,
+}
+
+impl Postfix {
+    /// `None` where the package cannot be had.
+    fn unpack(chain: &Chain<'_>) -> Result<Option<Self>> {
+        let folder = chain.path("postfix");
+        fs::create_dir(&folder)?;
+        let got = Command::new("apt-get")
+            .args(["--quiet", "--option", "APT::Sandbox::User=root", "download", "postfix"])
+            .current_dir(&folder)
+            .output()?;
+        let package = fs::read_dir(&folder)?.next();
+        let Some(package) = package.filter(|_| got.status.success()) else { return Ok(None) };
+        let programs = folder.join("programs");
+        let unpacked =
+            Command::new("dpkg").arg("-x").arg(package?.path()).arg(&programs).status()?;
+        ensure!(unpacked.success(), "dpkg -x failed");
+        let postfix = Self { folder, programs };
+        postfix.configure()?;
+        Ok(Some(postfix))
+    }
+
+    fn configure(&self) -> Result<()> {
+        for name in ["queue/maildrop", "queue/public", "queue/pid", "data"] {
+            fs::create_dir_all(self.folder.join(name))?;
+        }
+        if is_root() {
+            // Elsewhere postdrop may write there because it is setgid.
+            chown(self.folder.join("queue/maildrop"), Some(NOBODY), Some(NOBODY))?;
+        }
+        let (folder, programs) = (self.folder.display(), self.programs.display());
+        let config = format!(
+            "compatibility_level = 3.6\nmyhostname = mail.example.org\ninet_interfaces = loopback-only\n\
+             queue_directory = {folder}/queue\ndata_directory = {folder}/data\nmeta_directory = {folder}\n\
+             command_directory = {programs}/usr/sbin\ndaemon_directory = {programs}/usr/lib/postfix/sbin\n\
+             shlib_directory = {programs}/usr/lib/postfix\nalias_maps =\n\
+             mail_owner = mail\ndefault_privs = daemon\nsetgid_group = adm\n\
+             import_environment = MAIL_CONFIG LD_LIBRARY_PATH\n\
+             export_environment = MAIL_CONFIG LD_LIBRARY_PATH PATH\n"
+        );
+        fs::write(self.folder.join("main.cf"), config)?;
+        fs::write(self.folder.join("dynamicmaps.cf"), "")?;
+        Ok(())
+    }
+
+    /// `NAME=VALUE` for its programs.
+    fn variables(&self) -> [String; 2] {
+        let (folder, programs) = (self.folder.display(), self.programs.display());
+        [format!("MAIL_CONFIG={folder}"), format!("LD_LIBRARY_PATH={programs}/usr/lib/postfix")]
+    }
+
+    fn program(&self, name: &str) -> String {
+        self.programs.join("usr/sbin").join(name).display().to_string()
+    }
+}
+
+fn postfix(chain: &Chain<'_>) -> Result<()> {
+    let Some(postfix) = Postfix::unpack(chain)? else {
+        return Ok(stderr().write_all(b"SKIPPED: apt-get cannot download postfix\n")?);
+    };
+    let [config, libraries] = postfix.variables();
+    let sendmail = postfix.program("sendmail");
+    let logins = Commands::new(chain);
+    let server = ["fixsmtpio", "env", &config, &libraries, &sendmail, "-bs"];
+    let server = chain.tls_server("!", &logins.login("smtp", &server))?;
+    let said = sends(chain, server.port)?;
+    holds(&said, "235 ok, go ahead")?;
+    holds(&said, "queued as")?;
+    let mut queue = fs::read_dir(postfix.folder.join("queue/maildrop"))?;
+    let message_file = queue.next().context("nothing was handed over")??.path();
+    let postcat = postfix.program("postcat");
+    let shown = chain.succeeds(
+        &["env", &config, &libraries, &postcat, "-bh", &message_file.display().to_string()],
+        b"",
+    )?;
+    let sent = message("switched").replace("\r\n", "\n");
+    ensure!(body(&shown) == body(sent.as_bytes()), "handed over: {}", shown.escape_ascii());
+    Ok(())
+}

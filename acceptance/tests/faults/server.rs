@@ -1,0 +1,92 @@
+//! A server behind fixsmtpio that dies at each of its replies, before it or after it, in
+//! every way: the client has all that the server said and nothing that it did not.
+//!
+//! The server is a stand-in, as no real one dies to order; it stores the message before
+//! it says so.
+
+use acceptance::programs::Programs;
+use acceptance::suite::Test;
+use anyhow::{Context, Result, ensure};
+
+use crate::figures::{Kind, count};
+use crate::session::{First, Outcome, Place};
+use crate::verdict::Verdict;
+
+pub(crate) const TESTS: &[Test] = &[
+    ("servers_that_die_behind_fixsmtpio", &[], |it| dies(it, First::Fixsmtpio)),
+    ("servers_that_die_behind_a_login", &[], |it| dies(it, First::Authup)),
+];
+
+/// Called with how to die, and when: `before` or `after`, and which reply.
+const SERVER: &str = r#"
+n=0
+die() { case $how in KILL) kill -KILL $$;; *) exit $how;; esac; }
+say() {
+    [ $when = before$n ] && die
+    printf '%s\r\n' "$1"
+    [ $when = after$n ] && die
+    n=$((n+1))
+}
+say '220 local'
+while IFS= read -r line; do
+    case $line in
+    DATA*) say '354 go on'
+        while IFS= read -r line && [ "${line%?}" != . ]; do :; done
+        say '250 taken';;
+    QUIT*) say '221 bye'; exit 0;;
+    *) say '250 ok';;
+    esac
+done
+"#;
+
+/// How it dies, and fixsmtpio's exit code after that.
+const WAYS: [(&str, i32); 3] = [("0", 0), ("1", 1), ("KILL", 17)];
+
+/// Greeting, EHLO, MAIL, RCPT, DATA, the message, QUIT.
+const REPLIES: usize = 7;
+
+const CRASHED: &str = "454 authup aack, child crashed (#4.3.0)\r\n";
+
+fn dies(programs: &Programs, first: First) -> Result<()> {
+    let place = Place::new(programs)?;
+    for (how, code) in WAYS {
+        for reply in 0..REPLIES {
+            for (when, said) in [("before", reply), ("after", reply + 1)] {
+                let script = format!("how={how}; when={when}{reply}; {SERVER}");
+                let session = place.start_before(first, &["sh", "-c", &script])?;
+                let outcome = session.play(first)?;
+                // Behind a login a client that has left first decides: it is no failure.
+                let may_leave = first == First::Authup && said == REPLIES;
+                let code = if may_leave && outcome.is_whole(first) { 0 } else { code };
+                check(&outcome, first, said, code)
+                    .with_context(|| format!("{how} {when} {reply}"))?;
+                let is_whole = said == REPLIES && code == 0;
+                count(Kind::Server, if is_whole { Verdict::Completed } else { Verdict::Refused });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The server has said so much, and then fixsmtpio has ended with this code.
+fn check(outcome: &Outcome, first: First, said: usize, code: i32) -> Result<()> {
+    let (before, last, code) = match first {
+        First::Fixsmtpio => (0, None, code),
+        // authup's greeting and its answer to EHLO come before the server's.
+        First::Authup if code == 17 => (2, Some(CRASHED), 1),
+        First::Authup => (2, None, code),
+    };
+    let told = outcome.replies.concat();
+    let own = last.unwrap_or_default();
+    let servers = told.strip_suffix(own).context("authup does not say what has happened")?;
+    let lines =
+        servers.split_inclusive("\r\n").filter(|line| line.as_bytes().get(3) == Some(&b' '));
+    ensure!(lines.clone().all(|line| line.starts_with(['2', '3'])), "{outcome:?}");
+    ensure!(lines.count() == before + said, "{} replies were said: {outcome:?}", before + said);
+    // The message is the sixth.
+    ensure!(outcome.acknowledged() == (said > 5), "acknowledged: {outcome:?}");
+    ensure!(outcome.status.code() == Some(code), "not {code}: {outcome:?}");
+    let is_crash = outcome.log.contains("fixsmtpio: aack, child crashed\n");
+    ensure!(is_crash == last.is_some() || first == First::Fixsmtpio, "{outcome:?}");
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! Plaintext behind STARTTLS and STLS (CVE-2011-0411 and its kind), behind our tlsserver,
+//! with a real TLS client: cut into two packets everywhere, none of it may be read as
+//! a command, neither before TLS is on nor after.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use acceptance::chain::Chain;
+use acceptance::programs::Programs;
+use acceptance::suite::Test;
+use anyhow::{Context, Result, ensure};
+use base64ct::{Base64, Encoding};
+use rustls::{ClientConfig, StreamOwned};
+
+use crate::figures::{FIGURES, Kind};
+use crate::peer::{Peer, client, connect, half_close, trust};
+use crate::session::Service;
+use crate::{as_an_ordinary_user, as_run, login, words};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("plaintext_behind_starttls_to_authup", &[], behind_starttls),
+    ("plaintext_behind_stls_to_authup", &[], behind_stls),
+    ("plaintext_behind_starttls_to_fixsmtpio", &["smtpfront-echo"], behind_starttls_to_fixsmtpio),
+    ("a_message_behind_starttls_to_fixsmtpio", &["exim4"], a_message_behind_starttls),
+    ("a_handshake_behind_starttls_is_one", &[], a_handshake_behind_starttls_is_one),
+];
+
+/// A service that offers TLS, and how its dialog begins.
+struct Front<'a> {
+    chain: &'a Chain<'a>,
+    service: Service,
+    trust: Arc<ClientConfig>,
+    hello: &'static str,
+    greeting: &'static str,
+    /// The line that asks for TLS, without its ending, and the answer.
+    asks: (&'static str, &'static str),
+    /// What the victim says once TLS is on, with the beginnings of the answers to it.
+    victim: [(&'static str, &'static str); 2],
+}
+
+impl Front<'_> {
+    /// Up to where TLS is asked for.
+    fn begin(&self) -> Result<Peer<TcpStream>> {
+        FIGURES.sessions(1);
+        let mut peer = connect(&self.service.server)?;
+        peer.hear(self.greeting)?;
+        if !self.hello.is_empty() {
+            peer.ask(self.hello, "250")?;
+        }
+        Ok(peer)
+    }
+
+    /// Sends the request and what is injected in two packets, and takes the answer.
+    fn inject(&self, text: &[u8], cut: usize) -> Result<Peer<TcpStream>> {
+        let mut peer = self.begin()?;
+        let (first, second) = text.split_at(cut);
+        peer.say(first);
+        peer.say(second);
+        peer.hear(self.asks.1)?;
+        Ok(peer)
+    }
+
+    /// The attacker goes on in the clear: nothing but the TLS server's alert may come.
+    fn attacker_goes_on(&self, text: &[u8], cut: usize) -> Result<()> {
+        let mut peer = self.inject(text, cut)?;
+        half_close(&peer.stream);
+        let rest = peer.rest()?;
+        // A record of TLS: 21 is an alert.
+        ensure!(matches!(rest.first(), None | Some(21)), "{}", rest.escape_ascii());
+        Ok(())
+    }
+
+    /// The victim's handshake follows: it fails, or what was injected has left no trace.
+    fn victim_follows(&self, text: &[u8], cut: usize) -> Result<()> {
+        let Ok(mut peer) = self.inject(text, cut)?.secure(&self.trust) else { return Ok(()) };
+        for (says, answer) in self.victim {
+            peer.ask(says, answer)?;
+        }
+        let rest = peer.rest()?;
+        ensure!(rest.is_empty(), "answers to more than was said: {}", rest.escape_ascii());
+        Ok(())
+    }
+
+    fn try_all(&self, injected: &[&str]) -> Result<()> {
+        for what in injected {
+            for ending in ["\r\n", "\n"] {
+                let text = format!("{}{ending}{what}", self.asks.0).into_bytes();
+                for cut in 1..=text.len() {
+                    let shown = || format!("{} cut at {cut}", text.escape_ascii());
+                    self.attacker_goes_on(&text, cut).with_context(shown)?;
+                    self.victim_follows(&text, cut).with_context(shown)?;
+                    FIGURES.add(Kind::Injection, 2, 0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody logged in, nothing was delivered, nobody is left.
+    fn over(self) -> Result<()> {
+        self.service.is_idle()?;
+        let log = self.chain.log();
+        ensure!(!log.contains(" attempt for "), "a login was taken from the clear:\n{log}");
+        ensure!(self.chain.mailbox()?.is_empty(), "a message was delivered");
+        self.service.over()
+    }
+}
+
+/// What stands for a login with the right password.
+fn right_login() -> String {
+    format!("AUTH PLAIN {}\r\n", Base64::encode_string(b"\0bob\0pass word"))
+}
+
+const SMTP_VICTIM: [(&str, &str); 2] = [("EHLO victim", "250"), ("QUIT", "221")];
+
+fn authup_smtp<'a>(chain: &'a Chain<'a>) -> Result<Front<'a>> {
+    let command = login(chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
+    let service = Service::new(chain.tls_server("", &words(&command))?);
+    let asks = ("STARTTLS", "220 Ready");
+    let (hello, greeting, victim) = ("EHLO attacker", "220 ", SMTP_VICTIM);
+    Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim })
+}
+
+fn behind_starttls(programs: &Programs) -> Result<()> {
+    let chain = as_run(programs)?;
+    let front = authup_smtp(&chain)?;
+    front.try_all(&[
+        "NOOP\r\n",
+        "QUIT\r\n",
+        "EHLO x",
+        "\r\n",
+        "\0",
+        "STARTTLS\r\n",
+        "RSET\r\nNOOP\r\n",
+        "AUTH PLAIN ",
+        &right_login(),
+    ])?;
+    front.over()
+}
+
+fn behind_stls(programs: &Programs) -> Result<()> {
+    let chain = as_run(programs)?;
+    let command = login(&chain, "pop3", &["pop3front-maildir", "Maildir"]);
+    let service = Service::new(chain.tls_server("", &words(&command))?);
+    let asks = ("STLS", "+OK starting TLS");
+    // A USER that was injected must not be there for the victim's PASS.
+    let victim = [("PASS pass word", "-ERR authup USER first"), ("QUIT", "+OK")];
+    let (hello, greeting, trust) = ("", "+OK ", trust(&chain)?);
+    let front = Front { chain: &chain, service, trust, hello, greeting, asks, victim };
+    front.try_all(&[
+        "NOOP\r\n",
+        "QUIT\r\n",
+        "CAPA",
+        "STLS\r\n",
+        "USER bob\r\n",
+        "USER bob\r\nPASS pass word\r\n",
+    ])?;
+    front.over()
+}
+
+fn incoming<'a>(chain: &'a Chain<'a>, server: &[&str]) -> Result<Front<'a>> {
+    let command = [&["fixsmtpio"], server].concat();
+    let service = Service::new(chain.tls_server("", &command)?);
+    let asks = ("STARTTLS", "220 Ready");
+    let (hello, greeting, victim) = ("EHLO attacker", "220 ", SMTP_VICTIM);
+    Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim })
+}
+
+fn behind_starttls_to_fixsmtpio(programs: &Programs) -> Result<()> {
+    let chain = as_an_ordinary_user(programs)?;
+    let front = incoming(&chain, &["smtpfront-echo"])?;
+    front.try_all(&["NOOP\r\n", "EHLO x", "STARTTLS\r\n", "\0"])?;
+    front.over()
+}
+
+/// It must not be the victim's first, nor anybody's.
+fn a_message_behind_starttls(programs: &Programs) -> Result<()> {
+    let chain = as_an_ordinary_user(programs)?;
+    let config = chain.name("exim.conf");
+    let front = incoming(&chain, &["exim4", "-C", &config, "-odf", "-bs"])?;
+    let message = "STARTTLS\r\nMAIL FROM:<eve@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n\
+                   Subject: injected\r\n\r\n.\r\n";
+    for cut in [8, 9, 10, 11, 20, 40, 69, 75, message.len()] {
+        front.attacker_goes_on(message.as_bytes(), cut)?;
+        front.victim_follows(message.as_bytes(), cut)?;
+        FIGURES.add(Kind::Injection, 2, 0);
+    }
+    front.over()
+}
+
+/// What may follow in the same packet is the handshake itself: had it been read away
+/// with what stands before it, injected plaintext would have been, too.
+fn a_handshake_behind_starttls_is_one(programs: &Programs) -> Result<()> {
+    let chain = as_run(programs)?;
+    let front = authup_smtp(&chain)?;
+    let mut peer = front.begin()?;
+    let mut conn = client(&front.trust)?;
+    let mut packet = b"STARTTLS\r\n".to_vec();
+    conn.write_tls(&mut packet)?;
+    peer.say(packet);
+    peer.hear(front.asks.1)?;
+    let mut tls = Peer { stream: StreamOwned::new(conn, peer.stream) };
+    for (says, answer) in front.victim {
+        tls.ask(says, answer)?;
+    }
+    drop(tls);
+    front.over()
+}

@@ -1,0 +1,189 @@
+//! What each program of a chain is given: descriptors and variables, listed in the
+//! program's place by a shell. Exactly what is promised is there, and nothing else.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use acceptance::chain::Chain;
+use acceptance::programs::Programs;
+use acceptance::stand_in::inheritable;
+use acceptance::suite::Test;
+use anyhow::{Context, Result, ensure};
+use base64ct::{Base64, Encoding};
+
+use crate::figures::{FIGURES, Kind};
+use crate::peer::{connect, trust};
+use crate::session::Service;
+use crate::{as_an_ordinary_user, as_run};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_submission_chain_is_given_what_is_promised", &["smtpfront-echo"], submission),
+    ("a_server_behind_fixsmtpio_is_given_what_is_promised", &["smtpfront-echo"], incoming),
+];
+
+/// What whoever starts the service has in the environment; all of the chain may see it.
+const SERVICE: &[&str] = &["HOME", "LC_ALL", "MAILRULES", "PATH", "PLUGINS"];
+/// What a UCSPI server adds.
+const UCSPI: &[&str] =
+    &["PROTO", "TCPLOCALHOST", "TCPLOCALIP", "TCPLOCALPORT", "TCPREMOTEIP", "TCPREMOTEPORT"];
+const FACTS: &[&str] = &["SSL_CIPHER", "SSL_PROTOCOL", "SSL_TLS_SNI_SERVERNAME"];
+const UCSPI_TLS: &[&str] = &["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
+/// What the administrator says to authup and fixsmtpio only.
+const ADMINISTRATORS: &[&str] = &["QMAILHOME", "UCSPITLS"];
+/// What checkpassword adds.
+const USERS: &[&str] = &["SHELL", "USER"];
+/// What a shell adds when it becomes another program.
+const SHELLS: &[&str] = &["OLDPWD", "PWD", "_"];
+
+/// A shell that lists what it was given into files named `stage`, and becomes `then`.
+fn listing(chain: &Chain<'_>, stage: &str, then: &str) -> String {
+    let file = chain.name(&format!("spool/{stage}"));
+    // In a shell of its own: one that redirects itself keeps a copy of what was there.
+    let list =
+        format!("ls -l /proc/$$/fd >{file}.fd; tr '\\0' '\\n' </proc/$$/environ >{file}.env");
+    format!("({list}); exec {then}")
+}
+
+/// What one stage was given.
+struct Given {
+    descriptors: BTreeSet<u32>,
+    /// As `ls` lists them.
+    listed: String,
+    variables: BTreeSet<String>,
+    environment: String,
+}
+
+impl Given {
+    fn read(chain: &Chain<'_>, stage: &str) -> Result<Self> {
+        let read = |kind: &str| {
+            let path = chain.path(&format!("spool/{stage}.{kind}"));
+            fs::read_to_string(&path).with_context(|| path.display().to_string())
+        };
+        // What we have ourselves from whoever runs the tests is not the programs' doing.
+        let ours = inheritable()?;
+        let mut descriptors = BTreeSet::new();
+        let listed = read("fd")?;
+        for line in listed.lines() {
+            let Some((before, target)) = line.split_once(" -> ") else { continue };
+            let number: u32 = before.rsplit(' ').next().context("a number")?.parse()?;
+            if ours.get(&number).map(String::as_str) != Some(target) {
+                descriptors.insert(number);
+            }
+        }
+        let environment = read("env")?;
+        let names = environment.lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned()));
+        Ok(Self { descriptors, listed, variables: names.collect(), environment })
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.environment.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// All of these variables are there, and none but these and what shells add.
+    fn has_variables(&self, stage: &str, lists: &[&[&str]]) -> Result<()> {
+        let promised: BTreeSet<String> = lists.concat().into_iter().map(str::to_owned).collect();
+        let missing: Vec<_> = promised.difference(&self.variables).collect();
+        let more: Vec<_> = self
+            .variables
+            .difference(&promised)
+            .filter(|name| !SHELLS.contains(&name.as_str()))
+            .collect();
+        FIGURES.add(Kind::Variable, self.variables.len(), more.len());
+        ensure!(
+            missing.is_empty() && more.is_empty(),
+            "{stage}: {missing:?} missing, {more:?} too many"
+        );
+        ensure!(!self.environment.contains("pass word"), "{stage} has the password");
+        Ok(())
+    }
+
+    /// The first three, these, and none else.
+    fn has_descriptors(&self, stage: &str, more: &[u32]) -> Result<()> {
+        let promised: BTreeSet<u32> = [0, 1, 2].iter().chain(more).copied().collect();
+        let unpromised = self.descriptors.difference(&promised).count();
+        FIGURES.add(Kind::Descriptor, self.descriptors.len(), unpromised);
+        ensure!(
+            self.descriptors == promised,
+            "{stage} has not just {promised:?}:\n{}",
+            self.listed
+        );
+        Ok(())
+    }
+
+    /// The descriptors that these variables name.
+    fn named(&self, names: &[&str]) -> Result<Vec<u32>> {
+        names
+            .iter()
+            .map(|name| {
+                let value = self.value(name).with_context(|| format!("no {name}"))?;
+                Ok(value.parse()?)
+            })
+            .collect()
+    }
+}
+
+/// Port 587, with TLS and a login.
+fn submission(programs: &Programs) -> Result<()> {
+    let chain = as_run(programs)?;
+    let server = listing(&chain, "server", "smtpfront-echo");
+    let fixsmtpio = listing(&chain, "fixsmtpio", "fixsmtpio sh -c \"$0\"");
+    let check = listing(&chain, "checkpassword", "checkpassword-file -f \"$0\" \"$@\"");
+    let authup = listing(&chain, "authup", "authup \"$@\"");
+    let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
+    let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
+    let login = ["authup", "smtp", "sh", "-c", &check, &users];
+    let service = Service::new(
+        chain.tls_server("!", &[&["sh", "-c", &authup], &login[..], &behind].concat())?,
+    );
+    let mut peer = connect(&service.server)?;
+    peer.hear("220 ")?;
+    peer.ask("STARTTLS", "220 ")?;
+    let mut peer = peer.secure(&trust(&chain)?)?;
+    let word = Base64::encode_string(b"\0bob\0pass word");
+    peer.ask(&format!("AUTH PLAIN {word}"), "235")?;
+    peer.ask("QUIT", "221")?;
+    service.is_idle()?;
+
+    let given = |stage| Given::read(&chain, stage);
+    let authup = given("authup")?;
+    authup.has_variables("authup", &[SERVICE, UCSPI, UCSPI_TLS, ADMINISTRATORS])?;
+    authup.has_descriptors("authup", &authup.named(UCSPI_TLS)?)?;
+    let check = given("checkpassword")?;
+    check.has_variables(
+        "checkpassword",
+        &[SERVICE, UCSPI, FACTS, &["AUTHUP_USER", "AUTHUPREADYFD"]],
+    )?;
+    check.has_descriptors(
+        "checkpassword",
+        &[&check.named(&["AUTHUPREADYFD"])?[..], &[3]].concat(),
+    )?;
+    let fixsmtpio = given("fixsmtpio")?;
+    let logged_in = [SERVICE, UCSPI, FACTS, USERS, &["AUTHUP_USER"]];
+    fixsmtpio.has_variables("fixsmtpio", &[&logged_in[..], &[&["QMAILHOME"]]].concat())?;
+    fixsmtpio.has_descriptors("fixsmtpio", &[])?;
+    let server = given("server")?;
+    server.has_variables("the server", &logged_in)?;
+    server.has_descriptors("the server", &[])?;
+    service.over()
+}
+
+/// Port 25, before and after STARTTLS, which starts a second server.
+fn incoming(programs: &Programs) -> Result<()> {
+    let chain = as_an_ordinary_user(programs)?;
+    let server = listing(&chain, "$FIXSMTPIOTLS-server", "smtpfront-echo");
+    let service = Service::new(chain.tls_server("", &["fixsmtpio", "sh", "-c", &server])?);
+    let mut peer = connect(&service.server)?;
+    peer.hear("220 ")?;
+    peer.ask("STARTTLS", "220 ")?;
+    let mut peer = peer.secure(&trust(&chain)?)?;
+    peer.ask("EHLO client", "250")?;
+    peer.ask("QUIT", "221")?;
+    service.is_idle()?;
+    let before = Given::read(&chain, "-server")?;
+    before.has_variables("the first server", &[SERVICE, UCSPI])?;
+    before.has_descriptors("the first server", &[])?;
+    let after = Given::read(&chain, "1-server")?;
+    after.has_variables("the second server", &[SERVICE, UCSPI, FACTS, &["FIXSMTPIOTLS"]])?;
+    after.has_descriptors("the second server", &[])?;
+    service.over()
+}

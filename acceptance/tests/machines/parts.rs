@@ -1,0 +1,255 @@
+//! What runs on the machines: the services, HAProxy, and clients.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use acceptance::chain::Chain;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::network::{Network, SERVICE};
+
+/// When to give up on something that should have happened at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A message, as clients send it.
+const MESSAGE: &str = "From: bob@example.org\r\nTo: eve@example.org\r\n\r\nhello\r\n";
+
+/// Says something past the test runner, which keeps what a test that passes prints.
+pub(crate) fn say(line: &str) {
+    let _nobody_listens = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What processes write, line by line, while they run.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<(Mutex<Vec<String>>, Condvar)>);
+
+impl Log {
+    fn follow(&self, source: impl std::io::Read + Send + 'static) {
+        let log = self.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(source).lines().map_while(Result::ok) {
+                log.0.0.lock().expect("the lines").push(line);
+                log.0.1.notify_all();
+            }
+        });
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.0.lock().expect("the lines").clone()
+    }
+
+    /// How many lines contain the part.
+    pub(crate) fn count(&self, part: &str) -> usize {
+        self.lines().iter().filter(|line| line.contains(part)).count()
+    }
+
+    fn wait_for(&self, part: &str) {
+        let lines = self.0.0.lock().expect("the lines");
+        let none = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(part));
+        let waited = self.0.1.wait_timeout_while(lines, PATIENCE, none).expect("the lines");
+        assert!(!waited.1.timed_out(), "no {part} in {:#?}", waited.0);
+    }
+}
+
+/// A machine with the service on ports 587 and 995. All of them have the same users
+/// file, certificate and mailboxes, as if these were shared.
+pub(crate) struct Machine {
+    pub(crate) number: usize,
+    pub(crate) log: Log,
+    services: [Child; 2],
+}
+
+impl Machine {
+    pub(crate) fn start(chain: &Chain<'_>, network: &Network, number: usize) -> Self {
+        let log = Log::default();
+        let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
+        let start = |tls, port, protocol, server: &[&str]| {
+            let [ip, netns, exec, name] = network.on(&format!("mail{number}"));
+            let mut command = chain.command(&ip);
+            command
+                .args([&netns, &exec, &name, "tlsserver", tls])
+                .args(["-1vc", "400", "--proxy-protocol", "-l", "mail.example.org", "0", port])
+                .args(["authup", protocol, "checkpassword-file", "-f", &users])
+                .args(["checknotroot", "env", &home])
+                .args(server)
+                .env("CERTFILE", chain.path("cert.pem"))
+                .env("KEYFILE", chain.path("key.pem"))
+                .env("UCSPITLS", "!");
+            serves(command, &log)
+        };
+        let services = [
+            start("-n", "587", "smtp", &["fixsmtpio", "smtpfront-echo"]),
+            start("-N", "995", "pop3", &["pop3front-maildir", "Maildir"]),
+        ];
+        Self { number, log, services }
+    }
+
+    /// Connections that this machine's system has taken so far.
+    pub(crate) fn opened(&self) -> usize {
+        let [submission, _] = &self.services;
+        let counts = fs::read_to_string(format!("/proc/{}/net/snmp", submission.id()));
+        let counts = counts.expect("/proc/PID/net/snmp");
+        let mut tcp = counts.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+        let names = tcp.next().expect("names").split(' ');
+        let mut named = names.zip(tcp.next().expect("values").split(' '));
+        let opened = named.find(|(name, _)| *name == "PassiveOpens").expect("PassiveOpens");
+        opened.1.parse().expect("a number")
+    }
+
+    /// Tells both services to take nothing new and to end when they are done.
+    pub(crate) fn terminate(&self) {
+        for service in &self.services {
+            kill_process(Pid::from_child(service), Signal::TERM).expect("it runs");
+        }
+    }
+
+    /// Waits until both have ended as they should.
+    pub(crate) fn has_ended(&mut self) {
+        for service in &mut self.services {
+            assert_eq!(service.wait().expect("a child").code(), Some(0));
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        for service in &mut self.services {
+            end(service);
+        }
+    }
+}
+
+/// Starts a server, and waits until it says its port.
+fn serves(mut command: Command, log: &Log) -> Child {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("ip");
+    log.follow(child.stderr.take().expect("a log"));
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().expect("output")).read_line(&mut port).expect("a port");
+    assert!(!port.is_empty(), "{:#?}", log.lines());
+    child
+}
+
+fn end(child: &mut Child) {
+    let _already_gone = child.kill();
+    let _status = child.wait();
+}
+
+/// HAProxy, until this is dropped.
+pub(crate) struct Balancer(Child);
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        // Its master, which ends the worker that serves.
+        let _already_gone = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _status = self.0.wait();
+    }
+}
+
+/// Starts HAProxy with the configuration as it is shipped.
+pub(crate) fn balancer(chain: &Chain<'_>, network: &Network) -> Balancer {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/haproxy/haproxy.cfg");
+    let [ip, netns, exec, name] = network.on("balancer");
+    let mut command = chain.command(&ip);
+    command.args([&netns, &exec, &name, "haproxy", "-W", "-db", "-f"]).arg(shipped);
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("haproxy");
+    let log = Log::default();
+    log.follow(child.stderr.take().expect("a log"));
+    let balancer = Balancer(child);
+    log.wait_for("Loading success");
+    balancer
+}
+
+/// Runs a client of Debian's on the client's machine, who logs in as bob.
+fn client(chain: &Chain<'_>, network: &Network, words: &[&str], input: &str) -> Result<(), String> {
+    let (on, trust) =
+        (network.on("client"), format!("--tls-trust-file={}", chain.name("cert.pem")));
+    let (host, ask) = (format!("--host={SERVICE}"), "--passwordeval=echo pass word".to_owned());
+    let name = "--tls-host-override=mail.example.org".to_owned();
+    let usual = [name, host, trust, ask, "--tls=on".into(), "--user=bob".into()];
+    let on: Vec<&str> = on.iter().map(String::as_str).collect();
+    let (program, rest) = words.split_at(1);
+    let usual: Vec<&str> = usual.iter().map(String::as_str).collect();
+    let words = [&on[..], program, &usual, rest].concat();
+    let output = chain.client(&words, input.as_bytes()).map_err(|why| why.to_string())?;
+    if output.status.success() { Ok(()) } else { Err(chain.told(&output)) }
+}
+
+/// Sends a message by msmtp, through port 587.
+pub(crate) fn sends(chain: &Chain<'_>, network: &Network) -> Result<(), String> {
+    let words = ["msmtp", "--port=587", "--tls-starttls=on", "--auth=plain"];
+    let mail = ["--from=bob@example.org", "eve@example.org"];
+    client(chain, network, &[&words[..], &mail].concat(), MESSAGE)
+}
+
+/// Looks for mail by mpop, through port 995.
+pub(crate) fn fetches(chain: &Chain<'_>, network: &Network) -> Result<(), String> {
+    let words = ["mpop", "--port=995", "--tls-starttls=off", "--auth=user", "--keep=on"];
+    let seen = format!("--uidls-file={}", chain.name("client/uidls"));
+    let more = ["--delivery=mbox,/dev/null", &seen];
+    client(chain, network, &[&words[..], &more].concat(), "")
+}
+
+/// A session that goes on.
+pub(crate) struct Held {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Held {
+    pub(crate) fn log_in(chain: &Chain<'_>, network: &Network) -> Self {
+        let mut command = chain.command("timeout");
+        command
+            .arg("300")
+            .args(network.on("client"))
+            .args(["openssl", "s_client", "-quiet", "-crlf", "-starttls", "smtp"])
+            .args(["-connect", &format!("{SERVICE}:587"), "-verify_hostname", "mail.example.org"])
+            .args(["-verify_return_error", "-CAfile"])
+            .arg(chain.path("cert.pem"));
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("openssl");
+        let output = BufReader::new(child.stdout.take().expect("output"));
+        let input = child.stdin.take().expect("input");
+        let mut held = Self { child, input, output };
+        // Base64 of NUL bob NUL pass word.
+        held.says("AUTH PLAIN AGJvYgBwYXNzIHdvcmQ=", "235 ");
+        held
+    }
+
+    /// Says a line, and reads up to the reply.
+    fn says(&mut self, line: &str, reply: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).expect("the session is there");
+        let mut got = String::new();
+        loop {
+            let start = got.len();
+            let length = self.output.read_line(&mut got).expect("lines");
+            assert!(length > 0, "{line}: no {reply} in {got}");
+            if got[start..].starts_with(reply) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn sends_a_message(&mut self) {
+        self.says("MAIL FROM:<bob@example.org>", "250 ");
+        self.says("RCPT TO:<eve@example.org>", "250 ");
+        self.says("DATA", "354 ");
+        self.says("Subject: late\n\nhello\n.", "250 Received");
+        self.says("QUIT", "221 ");
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // To timeout, which passes it on.
+        let _already_gone = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _status = self.child.wait();
+    }
+}

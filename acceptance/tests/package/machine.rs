@@ -1,0 +1,181 @@
+//! A machine of its own to install on, with Debian's systemd (`machine.sh` makes it):
+//! what runs there, and what has changed there since.
+
+use std::collections::BTreeMap;
+use std::fs::{Metadata, read, read_dir, read_link, symlink_metadata};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// What the machine needs of the one that it is made on.
+const NEEDED: [&str; 11] = [
+    "/lib/systemd/systemd",
+    "/usr/bin/dpkg",
+    "make",
+    "nsenter",
+    "openssl",
+    "script",
+    "setpriv",
+    "ss",
+    "swaks",
+    "unshare",
+    "update-exim4.conf",
+];
+
+/// The machine. It is gone when this is dropped.
+pub(crate) struct Machine {
+    outside: Child,
+    pid: String,
+    folder: TempDir,
+}
+
+/// A file: type and permissions, owner, and what is in it.
+type File = (u32, u32, u32, Vec<u8>);
+
+impl Machine {
+    /// Starts the machine.
+    ///
+    /// # Errors
+    /// Why this machine cannot have another in it.
+    pub(crate) fn boot() -> Result<Self, String> {
+        if !rustix::process::geteuid().is_root() {
+            return Err("needs root".into());
+        }
+        if let Some(missing) = NEEDED.iter().find(|program| !is_installed(program)) {
+            return Err(format!("needs {missing}, see packages"));
+        }
+        let folder = TempDir::new().unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/package/machine.sh");
+        let mut outside = Command::new("unshare")
+            .args(["--mount", "sh", script])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(outside.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Some(pid) = line.trim_end().strip_prefix("machine ") else {
+            let said = outside.wait_with_output().unwrap().stderr;
+            let said = String::from_utf8_lossy(&said).into_owned();
+            return Err(format!("needs to mount and to make control groups: {said}"));
+        };
+        let mut machine = Self { outside, pid: pid.to_owned(), folder };
+        while !machine.has_booted() {
+            let ended = machine.outside.try_wait().unwrap();
+            assert!(ended.is_none(), "systemd has ended: {ended:?}");
+        }
+        Ok(machine)
+    }
+
+    fn has_booted(&self) -> bool {
+        self.run("systemctl is-active --quiet machine.target").status.success()
+    }
+
+    /// A command of the shell there, as root.
+    fn command(&self, command: &str) -> Vec<String> {
+        const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let enter = ["nsenter", "--all", "--target", &self.pid];
+        let command = format!("cd && {command}");
+        let shell = ["env", "-i", PATH, "HOME=/root", "sh", "-c", &command];
+        enter.iter().chain(&shell).map(|&word| word.to_owned()).collect()
+    }
+
+    /// Runs a command there.
+    pub(crate) fn run(&self, command: &str) -> Output {
+        let words = self.command(command);
+        Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs a command there that has to succeed; returns what it printed.
+    #[track_caller]
+    pub(crate) fn succeeds(&self, command: &str) -> String {
+        let output = self.run(command);
+        assert!(output.status.success(), "{command}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Puts a file into root's home there.
+    pub(crate) fn put(&self, file: &Path) {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let words = self.command(&format!("cat >{name}"));
+        let file = std::fs::File::open(file).unwrap();
+        let status = Command::new(&words[0]).args(&words[1..]).stdin(file).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Types a command at a terminal there, and an answer whenever it asks; it has to
+    /// succeed. Returns what was shown.
+    #[track_caller]
+    pub(crate) fn types(&self, command: &str, answers: &[(&str, &str)]) -> String {
+        let quoted = self.command(command).into_iter();
+        let quoted = quoted.map(|word| format!("'{}'", word.replace('\'', "'\\''")));
+        let mut terminal = Command::new("script")
+            .args(["-q", "-e", "-c", &quoted.collect::<Vec<_>>().join(" "), "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut keyboard = terminal.stdin.take().unwrap();
+        let mut shown = Vec::new();
+        for octet in BufReader::new(terminal.stdout.take().unwrap()).bytes() {
+            shown.push(octet.unwrap());
+            let asked = answers.iter().find(|(prompt, _)| shown.ends_with(prompt.as_bytes()));
+            if let Some((_, answer)) = asked {
+                writeln!(keyboard, "{answer}").unwrap();
+            }
+        }
+        let shown = String::from_utf8_lossy(&shown).into_owned();
+        assert!(terminal.wait().unwrap().success(), "{command}: {shown}");
+        shown
+    }
+
+    /// Every file that has been changed or made there since it began, and those that
+    /// went, as the layer of changes has them.
+    pub(crate) fn changes(&self) -> BTreeMap<PathBuf, File> {
+        // The layer is mounted for that process only.
+        let outside = PathBuf::from(format!("/proc/{}/root", self.outside.id()));
+        let folder = self.folder.path().strip_prefix("/").unwrap();
+        let layer = outside.join(folder).join("changes");
+        let (mut changes, mut waiting) = (BTreeMap::new(), vec![layer.clone()]);
+        while let Some(path) = waiting.pop() {
+            for entry in read_dir(path).unwrap() {
+                let path = entry.unwrap().path();
+                let name = Path::new("/").join(path.strip_prefix(&layer).unwrap());
+                changes.insert(name, file(&path).unwrap());
+                if symlink_metadata(&path).unwrap().is_dir() {
+                    waiting.push(path);
+                }
+            }
+        }
+        changes
+    }
+}
+
+/// A file as it is; `None` where there is none.
+pub(crate) fn file(path: &Path) -> Option<File> {
+    let found: Metadata = symlink_metadata(path).ok()?;
+    let contents = if found.is_symlink() {
+        read_link(path).unwrap().into_os_string().into_encoded_bytes()
+    } else if found.is_file() {
+        read(path).unwrap()
+    } else {
+        Vec::new()
+    };
+    Some((found.mode(), found.uid(), found.gid(), contents))
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", &self.pid]).status();
+        let _ = self.outside.wait();
+    }
+}

@@ -1,0 +1,475 @@
+//! What processes give up before they read what a stranger sends. authup's two: what
+//! the parser has given up, and what either's end does to the other. fixsmtpio: when
+//! it goes to jail, and that its server does not.
+
+#![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread;
+
+use acceptance::programs::{Programs, public_folder};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// authup with a client, and control files of its own.
+struct Session {
+    authup: Child,
+    client: BufReader<UnixStream>,
+    log: BufReader<ChildStderr>,
+    home: TempDir,
+}
+
+/// A checkpassword that says no.
+const NO: &[&str] = &["sh", "-c", "cat <&3 >/dev/null; exit 1"];
+
+impl Session {
+    fn start(control: &[(&str, &str)], program: &[&str]) -> Self {
+        Self::with(control, program, |_| {})
+    }
+
+    fn with(control: &[(&str, &str)], program: &[&str], also: impl Fn(&mut Command)) -> Self {
+        let programs = Programs::gather(&[]).expect("the programs");
+        let home = public_folder().expect("a folder");
+        fs::create_dir(home.path().join("control")).expect("control");
+        let usual = [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\n")];
+        for (name, text) in usual.iter().chain(control) {
+            fs::write(home.path().join("control").join(name), text).expect("a control file");
+        }
+        let (client, server) = UnixStream::pair().expect("a connection");
+        let mut command = Command::new(programs.folder().join("authup"));
+        command.arg("smtp").args(program).env("QMAILHOME", home.path());
+        also(&mut command);
+        let server = OwnedFd::from(server);
+        command.stdin(server.try_clone().expect("a copy")).stdout(server);
+        let mut authup = command.stderr(Stdio::piped()).spawn().expect("starts");
+        let log = BufReader::new(authup.stderr.take().expect("a log"));
+        let mut session = Self { authup, client: BufReader::new(client), log, home };
+        let logged = session.logged();
+        assert!(logged.ends_with(" protocol smtp\n"), "{logged}");
+        session
+    }
+
+    /// Up to the greeting: the parser is in its jail.
+    fn greeted(mut self) -> Self {
+        assert_eq!(self.line(), "220 mail.example.org ESMTP\r\n");
+        self
+    }
+
+    fn say(&mut self, line: &str) {
+        self.client.get_mut().write_all(line.as_bytes()).expect("said");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.client.read_line(&mut line).expect("a line");
+        line
+    }
+
+    fn logged(&mut self) -> String {
+        let mut line = String::new();
+        self.log.read_line(&mut line).expect("a line");
+        line
+    }
+
+    fn monitor(&self) -> u32 {
+        self.authup.id()
+    }
+
+    fn parser(&self) -> u32 {
+        let children = children(self.monitor());
+        let found: Vec<_> = children.iter().filter(|&&pid| name(pid) == "authup-parser").collect();
+        assert_eq!(found.len(), 1, "{children:?}");
+        *found[0]
+    }
+
+    /// What the client sees from here to the end, and the exit code.
+    fn ends(&mut self) -> (String, Option<i32>) {
+        let mut said = String::new();
+        self.client.read_to_string(&mut said).expect("what it says");
+        (said, self.authup.wait().expect("ends").code())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ended = self.authup.kill();
+        let _status = self.authup.wait();
+        assert!(self.home.path().exists());
+    }
+}
+
+/// The same command where /var/empty is what this mounts there, and nowhere else.
+fn where_mounted(mounts: &str, command: &Command) -> Command {
+    let mut there = Command::new("unshare");
+    let script = format!(
+        "mount -t tmpfs none /var && mkdir -m 755 /var/empty && {mounts} && exec \"$0\" \"$@\""
+    );
+    there.args(["-m", "sh", "-c", &script]).arg(command.get_program()).args(command.get_args());
+    there.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    there
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("children");
+    listed.split_whitespace().map(|child| child.parse().expect("a number")).collect()
+}
+
+fn name(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+}
+
+fn status(pid: u32, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.expect("the field").trim().to_owned()
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a number")).expect("a process");
+    kill_process(pid, signal).expect("signalled");
+}
+
+/// Waits until there is no such process, or only what is left of it.
+fn is_gone(pid: u32) {
+    while Path::new(&format!("/proc/{pid}")).exists() && !status(pid, "State").starts_with('Z') {
+        thread::yield_now();
+    }
+}
+
+/// Whether the kernel refuses a process what jailed ones do without.
+fn is_jailed(pid: u32) -> bool {
+    let (privileges, filter) = (status(pid, "NoNewPrivs"), status(pid, "Seccomp"));
+    assert_eq!(privileges == "1", filter == "2", "one of the two only");
+    filter == "2"
+}
+
+fn skipped_without_root(what: &str) -> bool {
+    let skipped = !rustix::process::geteuid().is_root();
+    if skipped {
+        // Past the test harness, which keeps what is printed to itself.
+        let _ = std::io::stderr().write_all(format!("SKIPPED without root: {what}\n").as_bytes());
+    }
+    skipped
+}
+
+#[test]
+fn the_parser_is_jailed_before_it_says_a_word() {
+    let session = Session::start(&[], NO).greeted();
+    let parser = session.parser();
+    assert!(is_jailed(parser) && !is_jailed(session.monitor()));
+    assert_eq!(status(parser, "Threads"), "1");
+    assert_eq!(children(parser), [0_u32; 0]);
+    let limits = fs::read_to_string(format!("/proc/{parser}/limits")).expect("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("core");
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+}
+
+#[test]
+fn as_root_the_parser_is_nobody_nowhere() {
+    if skipped_without_root("who the parser is") {
+        return;
+    }
+    let ids = |user: &str, group: &str| {
+        Session::with(&[], NO, |command| {
+            if !user.is_empty() {
+                command.env("AUTHUP_UID", user).env("AUTHUP_GID", group);
+            }
+        })
+        .greeted()
+    };
+    for (session, user, group) in
+        [(ids("", ""), "65534", "65534"), (ids("4711", "4712"), "4711", "4712")]
+    {
+        let parser = session.parser();
+        assert_eq!(status(parser, "Uid"), [user; 4].join("\t"));
+        assert_eq!(status(parser, "Gid"), [group; 4].join("\t"));
+        assert_eq!(status(parser, "Groups"), "");
+        assert_eq!(status(parser, "CapEff"), "0000000000000000");
+        assert_eq!(fs::read_dir(format!("/proc/{parser}/root/")).expect("a root").count(), 0);
+        // Not dumpable: what shows of it belongs to root, not to its user.
+        assert_eq!(fs::metadata(format!("/proc/{parser}/mem")).expect("memory").uid(), 0);
+        assert_eq!(status(session.monitor(), "Uid"), "0\t0\t0\t0");
+    }
+}
+
+#[test]
+fn the_parser_has_the_client_and_the_monitor_and_nothing_else() {
+    if skipped_without_root("the parser's descriptors") {
+        return;
+    }
+    let session = Session::start(&[], NO).greeted();
+    let folder = format!("/proc/{}/fd", session.parser());
+    let mut held: Vec<(i32, String)> = fs::read_dir(folder)
+        .expect("descriptors")
+        .map(|entry| {
+            let entry = entry.expect("an entry");
+            let number = entry.file_name().to_str().expect("a number").parse().expect("a number");
+            let kind = fs::read_link(entry.path()).expect("what it is");
+            (number, kind.to_str().expect("text").split(':').next().expect("a kind").to_owned())
+        })
+        .collect();
+    held.sort();
+    let kinds: Vec<&str> = held.iter().map(|(_, kind)| kind.as_str()).collect();
+    // 2 is a pipe that nobody reads; the last is the channel.
+    assert_eq!(kinds, ["socket", "socket", "pipe", "socket"], "{held:?}");
+    let log = |pid: u32| fs::read_link(format!("/proc/{pid}/fd/2")).expect("the log");
+    assert_ne!(log(session.parser()), log(session.monitor()), "the log is the monitor's");
+}
+
+#[test]
+fn no_number_for_the_jails_user_is_no_session() {
+    for (variable, value) in [("AUTHUP_UID", "nobody"), ("AUTHUP_GID", "-1"), ("AUTHUP_UID", "")] {
+        let mut session = Session::with(&[], NO, |command| {
+            command.env(variable, value);
+        });
+        let logged = session.logged();
+        assert!(logged.ends_with(&format!(" unable to read controls: {variable}: not a number\n")));
+        let refused = "421 authup unable to read controls (#4.3.0)\r\n";
+        assert_eq!(session.ends(), (refused.into(), Some(1)));
+    }
+}
+
+#[test]
+fn a_parser_that_cannot_be_jailed_reads_nothing() {
+    if skipped_without_root("a jail that cannot be made") {
+        return;
+    }
+    // No root folder can be made: /var/empty is anybody's, and there is no other place.
+    let mounts = "mount -t tmpfs -o mode=1777 none /var/empty";
+    let mut session = Session::with(&[], NO, |command| {
+        *command = where_mounted(mounts, command);
+        command.env("TMPDIR", "/nonexistent");
+    });
+    let logged = session.logged();
+    assert!(logged.contains(" unable to jail parser: leaving the file system: "), "{logged}");
+    let refused = "454 authup unable to fork (#4.3.0)\r\n";
+    assert_eq!(session.ends(), (refused.into(), Some(1)));
+}
+
+#[test]
+fn a_parser_that_crashes_is_said_and_told() {
+    for how in [Signal::KILL, Signal::ABORT, Signal::SYS] {
+        let mut session = Session::start(&[], NO).greeted();
+        signal(session.parser(), how);
+        assert!(session.logged().ends_with(" aack, parser crashed\n"));
+        let told = "454 authup aack, child crashed (#4.3.0)\r\n";
+        assert_eq!(session.ends(), (told.into(), Some(1)));
+    }
+}
+
+#[test]
+fn a_parser_does_not_outlive_its_monitor() {
+    let mut session = Session::start(&[], NO).greeted();
+    let parser = session.parser();
+    signal(session.monitor(), Signal::KILL);
+    is_gone(parser);
+    let (said, _) = session.ends();
+    assert_eq!(said, "", "the connection is over");
+    assert_eq!(session.authup.wait().expect("ended").signal(), Some(9));
+}
+
+#[test]
+fn a_login_program_that_hangs_is_ended() {
+    if skipped_without_root("a login program that hangs") {
+        return;
+    }
+    // It has not become anybody when the time for a login is over.
+    let hangs = &["sh", "-c", "cat <&3 >/dev/null; exec sleep 1000"];
+    let mut session = Session::start(&[("timeoutlogin", "1\n")], hangs).greeted();
+    session.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
+    assert!(session.logged().contains(" attempt for alice"));
+    let (said, code) = session.ends();
+    assert_eq!((said.as_str(), code), ("451 authup timeout (#4.4.2)\r\n", Some(1)));
+    assert!(session.logged().ends_with(" timed out\n"));
+}
+
+#[test]
+fn a_session_is_not_ended_with_the_time_for_a_login() {
+    if skipped_without_root("a session that is longer than a login may be") {
+        return;
+    }
+    // It does not know of the ready pipe, and outlasts the time: its end is asked for.
+    let session = &[
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "sh",
+        "-c",
+        "sleep 2; printf '235 ok\\r\\n'; read line; printf '221 bye\\r\\n'; exit 0",
+    ];
+    let mut session = Session::start(&[("timeoutlogin", "1\n")], session).greeted();
+    session.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
+    assert_eq!(session.line(), "235 ok\r\n");
+    session.say("QUIT\r\n");
+    assert_eq!(session.ends(), ("221 bye\r\n".into(), Some(0)));
+}
+
+#[test]
+fn no_process_is_left_behind() {
+    let mut session = Session::start(&[], NO).greeted();
+    let parser = session.parser();
+    session.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nQUIT\r\n");
+    let (said, code) = session.ends();
+    assert_eq!(said, "535 authup authorization failed (#5.7.0)\r\n221 mail.example.org\r\n");
+    assert_eq!(code, Some(0));
+    assert!(!Path::new(&format!("/proc/{parser}")).exists(), "it was waited for");
+}
+
+#[test]
+fn neither_process_keeps_the_password() {
+    if skipped_without_root("looking into memory") {
+        return;
+    }
+    // The chain waits, so both processes are as they are during a session.
+    let waits = &["sh", "-c", "cat <&3 >/dev/null; printf '235 ok\\r\\n'; read line"];
+    let mut session = Session::start(&[], waits).greeted();
+    // "alice", "correct horse 47" as any client sends it.
+    let secret = b"correct horse 47";
+    let encoded = "AGFsaWNlAGNvcnJlY3QgaG9yc2UgNDc=";
+    session.say(&format!("AUTH PLAIN {encoded}\r\n"));
+    assert_eq!(session.line(), "235 ok\r\n");
+    for pid in [session.monitor(), session.parser()] {
+        let memory = memory(pid);
+        assert!(memory.len() > 4096 && contains(&memory, b"mail.example.org"), "it can be read");
+        assert!(!contains(&memory, secret), "{} has the password", name(pid));
+        assert!(!contains(&memory, encoded.as_bytes()), "{} has it encoded", name(pid));
+    }
+    session.say("\r\n");
+}
+
+/// All that a process has written to.
+fn memory(pid: u32) -> Vec<u8> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("maps");
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).expect("memory");
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (from, to) =
+            line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
+        let [from, to] = [from, to].map(|end| u64::from_str_radix(end, 16).expect("hexadecimal"));
+        let mut piece = vec![0; usize::try_from(to - from).expect("a length")];
+        if memory.read_exact_at(&mut piece, from).is_ok() {
+            all.extend_from_slice(&piece);
+        }
+    }
+    all
+}
+
+fn contains(memory: &[u8], wanted: &[u8]) -> bool {
+    memory.windows(wanted.len()).any(|piece| piece == wanted)
+}
+
+#[test]
+fn the_empty_folder_is_used_only_if_nobody_else_can_write_to_it() {
+    if skipped_without_root("the parser's root folder") {
+        return;
+    }
+    for (mode, used) in [(0o755, true), (0o777, false), (0o775, false)] {
+        let empty = public_folder().expect("a folder");
+        fs::set_permissions(empty.path(), fs::Permissions::from_mode(mode)).expect("permissions");
+        let mounts = format!("mount --bind {} /var/empty", empty.path().display());
+        let session = Session::with(&[], NO, |command| *command = where_mounted(&mounts, command));
+        let session = session.greeted();
+        let parser = session.parser();
+        let root = fs::read_link(format!("/proc/{parser}/root")).expect("a root");
+        // A folder that was made for the purpose no longer exists.
+        assert_eq!(
+            !root.to_str().expect("text").ends_with(" (deleted)"),
+            used,
+            "{mode:o} {root:?}"
+        );
+    }
+}
+
+/// fixsmtpio with a server that says what it got, and a client.
+struct Relay {
+    fixsmtpio: Child,
+    client: BufReader<UnixStream>,
+    home: TempDir,
+}
+
+impl Relay {
+    fn start(also: impl Fn(&mut Command)) -> Self {
+        let programs = Programs::gather(&[]).expect("the programs");
+        let home = public_folder().expect("a folder");
+        fs::create_dir(home.path().join("control")).expect("control");
+        fs::write(home.path().join("control/me"), "mail.example.org\n").expect("me");
+        let server = "printf '220 local\\r\\n'; while read -r line; do printf '250 ok\\r\\n'; done";
+        let (client, network) = UnixStream::pair().expect("a connection");
+        let network = OwnedFd::from(network);
+        let mut command = Command::new(programs.folder().join("fixsmtpio"));
+        command.args(["sh", "-c", server]).env("QMAILHOME", home.path());
+        command.stdin(network.try_clone().expect("a copy")).stdout(network);
+        also(&mut command);
+        let fixsmtpio = command.spawn().expect("starts");
+        Self { fixsmtpio, client: BufReader::new(client), home }
+    }
+
+    fn says(&mut self, request: &str) -> String {
+        self.client.get_mut().write_all(request.as_bytes()).expect("said");
+        let mut line = String::new();
+        self.client.read_line(&mut line).expect("a line");
+        line
+    }
+
+    fn server(&self) -> u32 {
+        let servers = children(self.fixsmtpio.id());
+        assert_eq!(servers.len(), 1);
+        servers[0]
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ended = self.fixsmtpio.kill();
+        let _status = self.fixsmtpio.wait();
+        assert!(self.home.path().exists());
+    }
+}
+
+#[test]
+fn fixsmtpio_goes_to_jail_and_its_server_does_not() {
+    let mut relay = Relay::start(|_| {});
+    assert_eq!(relay.says(""), "220 local\r\n");
+    assert!(is_jailed(relay.fixsmtpio.id()));
+    assert!(!is_jailed(relay.server()), "it may run setuid programs");
+    assert_eq!(relay.says("NOOP\r\n"), "250 ok\r\n");
+    drop(relay.client.get_mut().shutdown(std::net::Shutdown::Write));
+    assert_eq!(relay.fixsmtpio.wait().expect("ends").code(), Some(0));
+}
+
+#[test]
+fn with_tls_to_start_fixsmtpio_goes_to_jail_behind_the_second_server() {
+    use command_fds::{CommandFdExt, FdMapping};
+    // Ours is the TLS server's side of UCSPI-TLS, and the client's behind it.
+    let (mut control, theirs) = UnixStream::pair().expect("a control socket");
+    let (inside, decrypted) = UnixStream::pair().expect("a stream");
+    let (theirs, decrypted) = (OwnedFd::from(theirs), OwnedFd::from(decrypted));
+    let mut relay = Relay::start(|command| {
+        let copy = |end: &OwnedFd| end.try_clone().expect("a copy");
+        let ends = [(copy(&theirs), 10), (copy(&decrypted), 11), (copy(&decrypted), 12)];
+        let mappings = ends.map(|(parent_fd, child_fd)| FdMapping { parent_fd, child_fd });
+        command.fd_mappings(mappings.into()).expect("no number twice");
+        command.env("UCSPITLS", "").env("SSLCTLFD", "10");
+        command.env("SSLREADFD", "11").env("SSLWRITEFD", "12");
+    });
+    assert_eq!(relay.says(""), "220 local\r\n");
+    let first = relay.server();
+    assert!(!is_jailed(relay.fixsmtpio.id()), "it could not start another server");
+    assert_eq!(relay.says("STARTTLS\r\n"), "220 Ready to start TLS (#5.7.0)\r\n");
+    let mut request = [0];
+    control.read_exact(&mut request).expect("a request");
+    assert_eq!(&request, b"Y");
+    control.write_all(b"SSL_PROTOCOL=TLSv1.3\0\0").expect("facts");
+    relay.client = BufReader::new(inside);
+    assert_eq!(relay.says("NOOP\r\n"), "250 ok\r\n");
+    assert!(is_jailed(relay.fixsmtpio.id()) && !is_jailed(relay.server()));
+    assert_ne!(relay.server(), first);
+}

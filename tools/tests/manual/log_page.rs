@@ -1,0 +1,90 @@
+//! `docs/logging.md` against the code: its tables hold what the programs can say, no
+//! less and no more.
+//!
+//! A text is a string literal of more than one word. What the code puts into it, and
+//! what the page writes in capitals, is taken for the same.
+
+use crate::source::{Program, Source, is_name, root};
+use std::collections::BTreeSet;
+use std::fs::{read_dir, read_to_string};
+use std::path::PathBuf;
+
+/// Words that stand for what differs from line to line.
+const STAND_FOR_SOMETHING: [&str; 32] = [
+    "ADDRESS", "CHILD", "CODE", "COUNT", "FAULT", "FILE", "HOW", "KEY", "LIMIT", "LINE", "N",
+    "NAME", "OCTET", "OPTION", "PID", "PROG", "PROGRAM", "PROTOCOL", "REASON", "SIGNAL", "STATUS",
+    "STEP", "TEXT", "USAGE", "USER", "VALUE", "WHAT", "WHICH", "WHY", "CONTROL", "FOLDER",
+    "SERVICE",
+];
+/// What the code looks for, or signs, and does not say.
+const NOT_SAID: [&str; 2] = ["(os error", "TLS 1.3, server CertificateVerify"];
+
+/// Where `proto` has words for what is wrong with a file or with what was handed over.
+const FAULTS: [&str; 3] = ["checkpassword/reader.rs", "passwd_file/mod.rs", "relay/rules.rs"];
+
+/// A text with `*` for all that differs.
+fn form(text: &str) -> String {
+    let mut form = String::new();
+    let mut word = String::new();
+    let pieces = text.split('{').map(|piece| piece.split_once('}').map_or(piece, |piece| piece.1));
+    let text = pieces.collect::<Vec<_>>().join("\u{0}");
+    for letter in text.chars().chain([' ']) {
+        if letter.is_alphanumeric() {
+            word.push(letter);
+            continue;
+        }
+        form.push_str(if STAND_FOR_SOMETHING.contains(&word.as_str()) { "*" } else { &word });
+        word.clear();
+        form.push(if letter == '\u{0}' { '*' } else { letter });
+    }
+    form.replace(['"', '\\'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether there are two words in it, or one that begins or ends something.
+fn says_something(form: &str) -> bool {
+    form.contains(' ')
+        && form.contains(|letter: char| letter.is_alphabetic())
+        && !NOT_SAID.contains(&form)
+}
+
+fn texts(sources: &[Source]) -> BTreeSet<String> {
+    let literals = sources.iter().flat_map(Source::literals).filter(|literal| !is_name(literal));
+    literals.map(|literal| form(&literal)).filter(|form| says_something(form)).collect()
+}
+
+/// All of tlsserver, which is three programs in one, but for its tests.
+fn tlsserver() -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut waiting: Vec<PathBuf> = vec![root().join("tlsserver/src")];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(read_dir(path).unwrap().map(|file| file.unwrap().path()));
+        } else if !path.ends_with("tests.rs") {
+            sources.push(Source::read(path));
+        }
+    }
+    sources
+}
+
+/// What stands between backquotes in the first columns of the page's tables.
+fn listed() -> BTreeSet<String> {
+    let page = read_to_string(root().join("docs/logging.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    rows.map(|(line, _)| form(&line.replace("\\|", "|")))
+        .filter(|form| says_something(form))
+        .collect()
+}
+
+#[test]
+fn docs_logging_lists_what_is_said_and_nothing_else() {
+    let faults = FAULTS.map(|file| Source::read(root().join("proto/src").join(file)));
+    let mut said: BTreeSet<_> = texts(&tlsserver()).union(&texts(&faults)).cloned().collect();
+    for program in Program::all() {
+        said.extend(texts(&program.sources));
+    }
+    let listed = listed();
+    let (missing, invented): (Vec<_>, Vec<_>) =
+        (said.difference(&listed).collect(), listed.difference(&said).collect());
+    assert!(missing.is_empty(), "not in docs/logging.md: {missing:#?}");
+    assert!(invented.is_empty(), "in docs/logging.md, and never said: {invented:#?}");
+}
