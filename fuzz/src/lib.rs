@@ -1,0 +1,47 @@
+//! What must hold for whatever octets arrive.
+//!
+//! One file for each target: its `check` takes the fuzzer's octets, makes a situation of
+//! them, and panics where something does not hold. Most compare with a model: the same
+//! thing said once more, by whoever has all octets at hand and all the time there is.
+//! `fuzz_targets` hands them to libFuzzer, `tests/corpus.rs` to the corpus and to inputs
+//! made from it by chance.
+
+pub mod choices;
+pub mod cuts;
+pub mod memory;
+pub mod octets;
+
+pub mod facts;
+pub mod line;
+pub mod message;
+pub mod monitor;
+pub mod passwd;
+pub mod pop3;
+pub mod proxy;
+pub mod records;
+pub mod relay;
+pub mod rules;
+pub mod session;
+pub mod smtp;
+
+mod login;
+mod pump;
+
+/// A check: panics where something does not hold.
+pub type Check = fn(&[u8]);
+
+/// Every target: its name, which is also its corpus's, and its check.
+pub const TARGETS: [(&str, Check); 12] = [
+    ("facts", facts::check),
+    ("line", line::check),
+    ("message", message::check),
+    ("monitor", monitor::check),
+    ("passwd", passwd::check),
+    ("pop3", pop3::check),
+    ("proxy", proxy::check),
+    ("records", records::check),
+    ("relay", relay::check),
+    ("rules", rules::check),
+    ("session", session::check),
+    ("smtp", smtp::check),
+];

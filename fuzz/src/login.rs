@@ -1,0 +1,155 @@
+//! Drives the login dialog (`proto::login`), in memory, for both its faces, and checks
+//! with each step what the dialog promises to whoever drives it.
+
+use crate::choices::Choices;
+use crate::cuts::in_any_pieces;
+use crate::memory;
+use crate::octets::Octets;
+use proto::checkpassword::Outcome;
+use proto::line::LONGEST;
+use proto::login::reply::Face;
+use proto::login::{Attempt, Login, Settings, Step};
+use proto::ucspi_tls::Tls;
+
+/// What happens, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The greeting, or all that one line of the client's is answered with.
+    Reply(Octets),
+    CheckTls,
+    StartTls,
+    /// A login is tried; `None`: by somebody who asks to be somebody else.
+    Attempt(Octets, Option<Octets>),
+    End(u8),
+}
+
+/// The most that a dialog may hold, in octets: a line, twice while it is decoded, and a
+/// reply.
+const HELD: usize = 4 * LONGEST + 8 * 1024;
+
+/// How things go where they can go in several ways.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) tls: Tls,
+    pub(crate) tries: u32,
+    pub(crate) auth_equals: bool,
+    /// Whether TLS can start, and how logins end: one octet for each time.
+    turns: &'a [u8],
+}
+
+impl Scene<'_> {
+    fn turn(&self, number: usize) -> u8 {
+        self.turns.get(number % self.turns.len().max(1)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn tls_can_start(&self, number: usize) -> bool {
+        self.turn(number) % 4 != 3
+    }
+
+    pub(crate) fn outcome(&self, number: usize) -> Outcome {
+        const OTHERS: [Outcome; 8] = [
+            Outcome::Completed(7),
+            Outcome::TimedOut,
+            Outcome::Controls,
+            Outcome::Crashed,
+            Outcome::CannotOpenPipe,
+            Outcome::CannotWritePipe,
+            Outcome::CannotRun,
+            Outcome::CannotWait,
+        ];
+        match usize::from(self.turn(number)) {
+            turn @ 240.. => OTHERS[turn % 8],
+            turn if turn % 2 == 0 => Outcome::Refused,
+            _ => Outcome::Temporary,
+        }
+    }
+
+    fn settings(&self, face: Face) -> Settings {
+        Settings {
+            face,
+            greeting: b"mx.example".to_vec(),
+            capabilities: [b"CAP1".to_vec(), b"CAP2".to_vec()].to_vec(),
+            tls: self.tls,
+            tries: self.tries,
+            auth_equals: self.auth_equals,
+            pid: 7,
+            seconds: 9,
+        }
+    }
+}
+
+/// Choices: TLS, tries, `AUTH=`; how things go; sizes of pieces; then what the client
+/// says. `model` says what must come of it.
+pub(crate) fn check(input: &[u8], face: Face, model: impl Fn(Scene<'_>, &[u8]) -> Vec<Event>) {
+    let mut choices = Choices::new(input);
+    let tls = choices.one_of(&[Tls::Absent, Tls::Available, Tls::Required, Tls::On]);
+    let tries = choices.one_of(&[1, 2, 5, 1000]);
+    let auth_equals = choices.one_of(&[false, true]);
+    let scene = Scene { tls, tries, auth_equals, turns: choices.part() };
+    let sizes = choices.part();
+    let says = choices.rest();
+    let happened = in_any_pieces(says, sizes, |pieces| {
+        let mut events = Vec::new();
+        drive(scene, face, pieces, |event| events.push(event));
+        events
+    });
+    assert_eq!(happened, model(scene, says));
+    memory::at_most(HELD, || drive(scene, face, &[says], |_| {}));
+}
+
+fn drive(scene: Scene<'_>, face: Face, pieces: &[&[u8]], mut happens: impl FnMut(Event)) {
+    let mut login = Login::new(scene.settings(face));
+    let (mut pieces, mut rest) = (pieces.iter(), &b""[..]);
+    let (mut steps, mut octets, mut turn) = (0, 0, 0);
+    loop {
+        steps += 1;
+        // A line is at most checked, tried or sent in the clear, and then answered.
+        assert!(steps <= 8 * octets + 8 + pieces.len(), "loops on nothing");
+        match login.step() {
+            Step::Send(reply) => {
+                assert!(!reply.is_empty(), "sends nothing");
+                happens(Event::Reply(reply.into()));
+            }
+            Step::NeedInput => {
+                if rest.is_empty() {
+                    let Some(piece) = pieces.next() else { return };
+                    (rest, octets) = (piece, octets + piece.len() + 1);
+                    continue;
+                }
+                let taken = login.push(rest);
+                assert!(taken > 0, "asks for input and takes none");
+                let (took, more) = rest.split_at(taken);
+                let feed = took.iter().position(|&octet| octet == b'\n');
+                // What follows a line may be for TLS, or for the next program.
+                assert!(feed.is_none_or(|feed| feed + 1 == taken), "takes more than a line");
+                rest = more;
+            }
+            Step::CheckTls => {
+                assert_eq!(login.push(b"x\n"), 0, "takes what is for TLS");
+                happens(Event::CheckTls);
+                login.tls_checked(scene.tls_can_start(turn));
+                turn += 1;
+            }
+            Step::StartTls => {
+                assert_eq!(login.push(b"x\n"), 0, "takes what is for TLS");
+                happens(Event::StartTls);
+                login.tls_started();
+            }
+            Step::Login(attempt) => {
+                happens(match attempt {
+                    Attempt::Check(record) => {
+                        let user = Octets::from(record.user());
+                        Event::Attempt(user, Some(record.expose().into()))
+                    }
+                    Attempt::SomebodyElse(user) => Event::Attempt(Octets(user), None),
+                });
+                login.outcome(scene.outcome(turn));
+                turn += 1;
+            }
+            Step::End(code) => {
+                assert_eq!(login.push(b"x\n"), 0, "takes what is for nobody");
+                return happens(Event::End(code));
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What authup's jailed parser says to its monitor (`proto::login::monitor`), by a parser
+//! that a stranger has taken over: nothing is read that an honest one could not have
+//! said, and by no order of messages is a login tried before the TLS that must come
+//! first, beyond the last try, or after a session.
+
+use crate::choices::Choices;
+use crate::memory;
+use proto::checkpassword::{LIMIT, Outcome};
+use proto::login::Attempt;
+use proto::login::monitor::{Guard, LONGEST, Request};
+use proto::ucspi_tls::{Tls, is_fact_name};
+
+/// The longest text about an error.
+const TEXT: usize = 512;
+
+/// Choices: TLS, tries; how logins end; then messages, each up to 0xFF.
+pub fn check(input: &[u8]) {
+    let mut choices = Choices::new(input);
+    let tls = choices.one_of(&[Tls::Absent, Tls::Available, Tls::Required, Tls::On]);
+    let tries = choices.one_of(&[1, 2, 5]);
+    let outcomes = choices.part();
+    let mut session = Session { tls, tries, is_over: false, guard: Guard::new(tls, tries) };
+    let mut number = 0;
+    while !choices.rest().is_empty() {
+        let message = choices.part();
+        let request = memory::at_most(64 * message.len() + LIMIT + 64, || Request::decode(message));
+        let Some(request) = request else { continue };
+        reads_back(message, &request);
+        let outcome = outcomes.get(number % outcomes.len().max(1)).copied();
+        session.hears(&request, outcome_of(outcome.unwrap_or(0)));
+        number += 1;
+    }
+}
+
+fn outcome_of(chosen: u8) -> Outcome {
+    let outcome = match chosen {
+        0..100 => Outcome::Refused,
+        100..200 => Outcome::Temporary,
+        200..220 => Outcome::Completed(chosen),
+        220..240 => Outcome::Crashed,
+        _ => Outcome::CannotRun,
+    };
+    assert_eq!(Outcome::decode(&outcome.encode()), Some(outcome));
+    outcome
+}
+
+/// What is read is of the form that it is written in, and says no more than its octets.
+fn reads_back(message: &[u8], request: &Request) {
+    let written = request.encode();
+    assert!(written.len() <= LONGEST && written.len() <= message.len() + 1);
+    match request {
+        Request::Login(Attempt::Check(record)) => {
+            assert_eq!(*written, message);
+            assert!(record.expose().len() <= LIMIT && !record.user().is_empty());
+            assert!(record.expose().iter().filter(|&&octet| octet == 0).count() == 3);
+            assert!(record.expose().starts_with(record.user()));
+        }
+        Request::Login(Attempt::SomebodyElse(user)) => {
+            assert_eq!(*written, message);
+            assert!(!user.is_empty() && !user.contains(&0) && user.len() < LIMIT);
+        }
+        Request::TlsOn(facts) => {
+            assert!(facts.iter().all(|fact| is_fact_name(&fact.name)));
+            let values = facts.iter().filter_map(|fact| fact.value.as_deref());
+            assert!(!values.flatten().any(|&octet| octet == 0), "a value that is two");
+            let again = Request::decode(&written);
+            assert!(matches!(again, Some(Request::TlsOn(again)) if again == *facts));
+        }
+        Request::TlsUnavailable(why) | Request::TlsFailed(why) | Request::NotJailed(why) => {
+            assert!(*written == message && why.len() <= TEXT);
+        }
+        Request::Over(_) => assert_eq!(*written, message),
+    }
+}
+
+/// The session as it must be, beside the guard that is to see to it.
+struct Session {
+    tls: Tls,
+    tries: u32,
+    is_over: bool,
+    guard: Guard,
+}
+
+impl Session {
+    fn hears(&mut self, request: &Request, outcome: Outcome) {
+        let is_offered = matches!(self.tls, Tls::Available | Tls::Required);
+        let may = match request {
+            Request::Login(_) => self.tls != Tls::Required && self.tries > 0 && !self.is_over,
+            Request::TlsOn(_) | Request::TlsUnavailable(_) | Request::TlsFailed(_) => is_offered,
+            Request::NotJailed(_) | Request::Over(_) => true,
+        };
+        assert_eq!(self.guard.admits(request), may, "{request:?}");
+        assert_eq!(self.guard.tls_may_have_started(), is_offered);
+        match request {
+            Request::Login(_) if may => {
+                self.guard.tried(outcome);
+                let is_refusal = matches!(outcome, Outcome::Refused | Outcome::Temporary);
+                self.tries -= 1;
+                self.is_over = !is_refusal;
+                let remaining = if is_refusal { self.tries } else { 0 };
+                assert_eq!(self.guard.remaining(), remaining);
+            }
+            Request::TlsOn(_) if may => {
+                self.guard.tls_started();
+                self.tls = Tls::On;
+            }
+            _ => {}
+        }
+    }
+}
