@@ -23,9 +23,7 @@ use crate::session::{First, Outcome, Place, parser};
 use crate::verdict::Verdict;
 
 pub(crate) const TESTS: &[Test] = &[
-    ("calls_of_the_monitor_fail", &["why-it-failed-twice", "strace"], |it| {
-        fail_each(it, Whose::Monitor)
-    }),
+    ("calls_of_the_monitor_fail", &["strace"], |it| fail_each(it, Whose::Monitor)),
     ("calls_of_both_processes_fail", &["strace"], |it| fail_each(it, Whose::Both)),
     ("calls_of_the_jailed_parser_fail", &["strace", ROOT], |it| fail_each(it, Whose::Parser)),
     ("calls_of_fixsmtpio_fail", &["strace"], |it| fail_each(it, Whose::Fixsmtpio)),

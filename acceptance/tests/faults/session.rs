@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -264,8 +264,7 @@ impl Drop for Session {
 }
 
 fn is_end(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
-    matches!(error.kind(), BrokenPipe | ConnectionReset)
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 /// The children of a process.
@@ -310,8 +309,10 @@ fn parser_is_jailed(first: u32) -> Result<bool> {
     let log = |pid: u32| fs::read_link(format!("/proc/{pid}/fd/2")).ok();
     let logs = [log(parser), log(monitor)];
     let files = fs::read_dir(format!("/proc/{parser}/root/")).map(Iterator::count);
-    // One that ended meanwhile shows nothing of itself.
-    if status(parser, "State").is_none_or(|state| state.starts_with(['Z', 'X'])) {
+    // One that ended meanwhile shows nothing of itself, nor does one that is about to: it
+    // lets go of its root before its state says so.
+    let is_rootless = files.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    if is_rootless || status(parser, "State").is_none_or(|state| state.starts_with(['Z', 'X'])) {
         return Ok(false);
     }
     for ((name, value), found) in wanted.iter().zip(found) {
