@@ -193,7 +193,7 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
                 let Some(line) = line_of(rest) else { break };
                 let takes_chunks = server.chunking && server.state == State::Request;
                 let (sent, answer) = request(line, takes_chunks);
-                let is_secret = server.state == State::Response || words(line).0 == b"auth";
+                let is_secret = server.state == State::Response || may_be_auth(line);
                 let show = |octets: &[u8]| (if is_secret { SECRET } else { octets }).into();
                 if answer != Some(TOO_LONG) {
                     shown.push(show(line));
@@ -249,6 +249,12 @@ fn is_unclear(line: &[u8]) -> bool {
     has_control
         || verb.is_empty() && text_of(line) != b""
         || text_of(line).iter().any(|octet| b"\0\r".contains(octet))
+}
+
+/// What a server may take for AUTH.
+fn may_be_auth(line: &[u8]) -> bool {
+    let has_auth = || line.to_ascii_lowercase().windows(4).any(|four| four == b"auth");
+    words(line).0 == b"auth" || is_unclear(line) && has_auth()
 }
 
 /// The verb in lower case, and all behind the first space.

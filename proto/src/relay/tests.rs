@@ -576,6 +576,20 @@ fn secrets_are_not_shown_where_they_come_before_they_are_asked_for() {
 }
 
 #[test]
+fn secrets_are_not_shown_where_servers_may_differ_on_the_verb() {
+    for request in ["\tAUTH", " auth", "AUTH\t", "NOOP\rAUTH", "\0AUTH"] {
+        let mut relay = Relay::new(bare(), Shown::default());
+        relay.from_server(b"220 x\r\n").unwrap();
+        relay.from_client(format!("{request} PLAIN hunter2\r\n").as_bytes());
+        relay.from_server(b"250 fine\r\n").unwrap();
+        relay.from_client(b" NOOP\r\n");
+        let shown = String::from_utf8_lossy(&relay.watch().0).into_owned();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains(" NOOP"), "{shown}");
+    }
+}
+
+#[test]
 fn d16_a_fresh_server_that_says_no_at_length_fills_no_memory() {
     let script = ["S: 220 x/", "C: STARTTLS/", "S: 250 ok/"];
     let mut run = Run::new(incoming(Tls::Available)());
