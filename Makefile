@@ -7,8 +7,8 @@
 #             (C_ACCEPTUTILS=DIR); make bench-docs puts it into docs/performance.md
 # make picture   draws docs/chain.svg of docs/chain.dot (Debian's graphviz)
 # make        builds for use: target/release
-# make install   installs what is built: programs and manual pages; knows DESTDIR and
-#                PREFIX; BUILD=fast, here and above, takes another profile than release
+# make install   installs what is built: programs, manual pages and examples; knows DESTDIR
+#                and PREFIX; BUILD=fast, here and above, takes another profile than release
 # make deb    a Debian package of what make builds, in target/debian; BUILD as above
 
 PACKAGES = $(shell cat */packages */tests/packages 2>/dev/null)
@@ -55,6 +55,8 @@ static:
 PAGES = $(notdir $(wildcard man/*.[0-9]))
 PROGRAMS = $(basename $(filter %.8,$(PAGES)))
 BUILT = $(CARGO_TARGET_DIR)/$(BUILD)
+# What is the package's alone, dpkg's scripts, is no example.
+EXAMPLES = $(shell cd contrib && find . -type f ! -path './debian/*')
 
 install:
 	@for program in $(PROGRAMS); do \
@@ -66,6 +68,11 @@ install:
 	for page in $(PAGES); do \
 		install -D -m 644 man/$$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; \
+	done
+	for file in $(EXAMPLES); do \
+		if test -x contrib/$$file; then mode=755; else mode=644; fi; \
+		install -D -m $$mode contrib/$$file \
+			$(DESTDIR)$(PREFIX)/share/doc/acceptutils/examples/$$file || exit 1; \
 	done
 
 # cargo-deb is taken where it is installed, or else built here, for here.

@@ -1,5 +1,5 @@
-//! `make install`: what is built, and every manual page, where the pages and the
-//! programs are looked for. Nothing is built by it.
+//! `make install`: what is built, every manual page, and what is in contrib as examples,
+//! where each is looked for. Nothing is built by it.
 //!
 //! The programs here are stand-ins: files of their names, as a copy is a copy. So
 //! this test needs no build of the other packages.
@@ -48,22 +48,26 @@ impl Folder {
         ran.ok()
     }
 
-    /// What was installed: each file's path, mode and contents.
+    /// What was installed.
     fn installed(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
-        let root = self.0.join("root");
-        let mut found = BTreeMap::new();
-        let mut waiting = vec![root.clone()];
-        while let Some(path) = waiting.pop() {
-            if path.is_dir() {
-                waiting.extend(read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-            } else {
-                let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
-                let name = path.strip_prefix(&root).unwrap().display().to_string();
-                found.insert(name, (mode, read(&path).unwrap()));
-            }
-        }
-        found
+        files(&self.0.join("root"))
     }
+}
+
+/// Each file below a folder: its path there, mode and contents.
+fn files(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![root.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            found.insert(name, (mode, read(&path).unwrap()));
+        }
+    }
+    found
 }
 
 impl Drop for Folder {
@@ -87,7 +91,7 @@ fn programs() -> Vec<String> {
 }
 
 #[test]
-fn programs_and_pages_go_where_they_are_looked_for() {
+fn programs_pages_and_examples_go_where_they_are_looked_for() {
     for (settings, prefix) in [(&[][..], "usr/local"), (&["PREFIX=/opt/mail"], "opt/mail")] {
         let folder = Folder::new(&prefix.replace('/', "-"));
         let mut expected = BTreeMap::new();
@@ -100,6 +104,15 @@ fn programs_and_pages_go_where_they_are_looked_for() {
             let section = page.rsplit('.').next().unwrap();
             let contents = read(root().join("man").join(&page)).unwrap();
             expected.insert(format!("{prefix}/share/man/man{section}/{page}"), (0o644, contents));
+        }
+        for (name, (mode, contents)) in files(&root().join("contrib")) {
+            // Those are dpkg's.
+            if !name.starts_with("debian/") {
+                // Whatever the checkout's umask.
+                let mode = if mode & 0o100 == 0 { 0o644 } else { 0o755 };
+                let path = format!("{prefix}/share/doc/acceptutils/examples/{name}");
+                expected.insert(path, (mode, contents));
+            }
         }
         let Some(ran) = folder.install(settings) else { return };
         assert!(ran.status.success(), "{ran:?}");
