@@ -193,12 +193,13 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
                 let Some(line) = line_of(rest) else { break };
                 let takes_chunks = server.chunking && server.state == State::Request;
                 let (sent, answer) = request(line, takes_chunks);
-                let is_secret = server.state == State::Response || may_be_auth(line);
-                let show = |octets: &[u8]| (if is_secret { SECRET } else { octets }).into();
+                let is_secret = server.state == State::Response || words(line).0 == b"auth";
+                let show =
+                    |is_shown: bool, octets: &[u8]| (if is_shown { octets } else { SECRET }).into();
                 if answer != Some(TOO_LONG) {
-                    shown.push(show(line));
+                    shown.push(show(!is_secret && !may_be_auth(line), line));
                 }
-                shown.push(show(&sent));
+                shown.push(show(!is_secret, &sent));
                 (line.len(), sent, answer)
             }
         };
@@ -251,10 +252,9 @@ fn is_unclear(line: &[u8]) -> bool {
         || text_of(line).iter().any(|octet| b"\0\r".contains(octet))
 }
 
-/// What a server may take for AUTH.
+/// What a server might take for AUTH, if it saw it.
 fn may_be_auth(line: &[u8]) -> bool {
-    let has_auth = || line.to_ascii_lowercase().windows(4).any(|four| four == b"auth");
-    words(line).0 == b"auth" || is_unclear(line) && has_auth()
+    is_unclear(line) && line.to_ascii_lowercase().windows(4).any(|four| four == b"auth")
 }
 
 /// The verb in lower case, and all behind the first space.

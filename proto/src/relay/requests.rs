@@ -91,8 +91,9 @@ impl<W: Watch> Relay<W> {
     /// One request, its line ending included.
     fn request(&mut self, line: &[u8]) {
         let (text, ending) = split_ending(line);
-        self.secret = core::mem::take(&mut self.challenged) || may_be_auth(text);
-        self.watch.saw(Seen::Request, if self.secret { SECRET } else { line });
+        self.secret = core::mem::take(&mut self.challenged) || is_auth(text);
+        let is_shown = !self.secret && !may_be_auth(text);
+        self.watch.saw(Seen::Request, if is_shown { line } else { SECRET });
         let ending = match self.settings.bare_newline {
             BareNewline::Reject if ending == b"\n" => return self.turn_away(BARE_NEWLINE),
             BareNewline::Normalize => b"\r\n",
@@ -259,8 +260,12 @@ fn is_unclear(text: &[u8]) -> bool {
         || verb_and_argument(text).0.iter().any(u8::is_ascii_control)
 }
 
-/// Whether what stands in a request may be for the server only.
+/// Whether what stands in a request is for the server only.
+fn is_auth(text: &[u8]) -> bool {
+    verb_and_argument(text).0.eq_ignore_ascii_case(b"auth")
+}
+
+/// Whether a server might take a request, if it saw it, for AUTH.
 fn may_be_auth(text: &[u8]) -> bool {
-    let is_auth = |word: &[u8]| word.eq_ignore_ascii_case(b"auth");
-    is_auth(verb_and_argument(text).0) || is_unclear(text) && text.windows(4).any(is_auth)
+    is_unclear(text) && text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth"))
 }
