@@ -72,9 +72,12 @@ pub fn play(case: &Case, transport: Transport, programs: &Programs) -> Result<()
         exited: false,
         asked: false,
         octet_wise: transport == Transport::Octets,
-        deadline: Instant::now() + WATCHDOG + Duration::from_secs(case.head.waits),
+        deadline: Instant::now(),
     };
+    let patience = WATCHDOG + Duration::from_secs(case.head.waits);
     for (line, step) in &case.steps {
+        // Anew for each: octet by octet, a long case takes its time on a busy machine.
+        play.deadline = Instant::now() + patience;
         play.step(step)
             .map_err(|error| anyhow::anyhow!("line {line}: {error:#}\n{}", play.pending()))?;
     }
