@@ -92,14 +92,15 @@ impl<W: Watch> Relay<W> {
     fn request(&mut self, line: &[u8]) {
         let (text, ending) = split_ending(line);
         self.secret = core::mem::take(&mut self.challenged) || is_auth(text);
-        let is_shown = !self.secret && !may_be_auth(text);
-        self.watch.saw(Seen::Request, if is_shown { line } else { SECRET });
+        let is_unclear = is_unclear(text);
+        let is_hidden = self.secret || is_unclear && mentions_auth(text);
+        self.watch.saw(Seen::Request, if is_hidden { SECRET } else { line });
         let ending = match self.settings.bare_newline {
             BareNewline::Reject if ending == b"\n" => return self.turn_away(BARE_NEWLINE),
             BareNewline::Normalize => b"\r\n",
             _ => ending,
         };
-        if is_unclear(text) {
+        if is_unclear {
             // None of it goes on: what follows a CR might be read as a command.
             self.send_noop(b"SYNTAX\r\n", b"", b"", Kind::Fixed(UNCLEAR));
             return self.wait_in_exchange();
@@ -265,7 +266,7 @@ fn is_auth(text: &[u8]) -> bool {
     verb_and_argument(text).0.eq_ignore_ascii_case(b"auth")
 }
 
-/// Whether a server might take a request, if it saw it, for AUTH.
-fn may_be_auth(text: &[u8]) -> bool {
-    is_unclear(text) && text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth"))
+/// Whether an unclear request might be AUTH to some server.
+fn mentions_auth(text: &[u8]) -> bool {
+    text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth"))
 }
