@@ -1,8 +1,8 @@
 //! Becoming another program, with as little done before as can be.
 
+use crate::disposition;
 use crate::environment::Environment;
 use nix::errno::Errno;
-use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::execve;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
@@ -30,7 +30,7 @@ fn try_exec(
     let words = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<_>, _>>()?;
     let variables = environment.strings()?;
     let path = environment.get(b"PATH").unwrap_or(PATH);
-    set_broken_pipes_to_default();
+    disposition::end_at_broken_pipes();
     let mut reason = Errno::ENOENT;
     for place in places(name.as_bytes(), path) {
         match execve(&CString::new(place)?, &words, &variables) {
@@ -58,12 +58,6 @@ fn places(name: &[u8], path: &[u8]) -> Vec<Vec<u8>> {
         _ => [folder, b"/", name].concat(),
     };
     path.split(|&octet| octet == b':').map(in_folder).collect()
-}
-
-#[expect(unsafe_code, reason = "how a signal is treated belongs to the whole process")]
-fn set_broken_pipes_to_default() {
-    // SAFETY: no handler of ours is put in.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }
 
 #[cfg(test)]

@@ -4,13 +4,12 @@
 //! It decides nothing: what to do comes from `proto`, by way of the programs.
 
 pub mod blocklist;
-#[cfg(any(feature = "jail", feature = "signals"))]
-pub mod child_status;
 pub mod client;
 pub mod control;
 pub mod deadline;
 pub mod descriptor;
 pub mod descriptor_passing;
+pub mod disposition;
 pub mod environment;
 mod exec;
 #[cfg(feature = "jail")]

@@ -3,7 +3,7 @@
 //! They are blocked in this process and read from the descriptor. A child started
 //! by `std::process::Command` has them unblocked again.
 
-use crate::child_status;
+use crate::disposition;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
@@ -36,7 +36,7 @@ impl Signals {
     /// # Errors
     /// The system's.
     pub fn watch() -> io::Result<Self> {
-        child_status::keep();
+        disposition::keep_child_status();
         let mut set = SigSet::empty();
         for signal in WATCHED {
             set.add(signal);

@@ -6,6 +6,7 @@
 //! What programs do rely on is done here: descriptors 0 to 2 are open, and writing
 //! to what nobody reads is an error, not a signal.
 
+use crate::disposition;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
@@ -41,7 +42,7 @@ pub unsafe fn start(
     main: fn(&mut dyn Iterator<Item = OsString>) -> u8,
 ) -> c_int {
     open_standard_descriptors();
-    ignore_broken_pipes();
+    disposition::ignore_broken_pipes();
     let count = usize::try_from(count).unwrap_or_default();
     let mut words = (1..count).map(|index| {
         // SAFETY: C promises so many pointers to strings that end, which stay where
@@ -70,11 +71,4 @@ fn open_standard_descriptors() {
             Err(_) => std::process::abort(),
         }
     }
-}
-
-#[expect(unsafe_code, reason = "how a signal is treated belongs to the whole process")]
-fn ignore_broken_pipes() {
-    use nix::sys::signal::{SigHandler, Signal, signal};
-    // SAFETY: no handler of ours is put in, and no other thread runs yet.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
 }

@@ -52,7 +52,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     };
     unix::descriptor::close_inherited(chain::RECORD);
     unix::process::keep_out_of_core_files();
-    unix::child_status::keep();
+    unix::disposition::keep_child_status();
     let mut environment = Environment::inherited();
     let offer = Offer::take(&mut environment);
     let report = Report::new(&environment);
