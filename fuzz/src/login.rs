@@ -8,7 +8,7 @@ use crate::octets::Octets;
 use proto::checkpassword::Outcome;
 use proto::line::LONGEST;
 use proto::login::reply::Face;
-use proto::login::{Attempt, Login, Settings, Step};
+use proto::login::{Attempt, Login, Settings, Step, timestamp};
 use proto::ucspi_tls::Tls;
 
 /// What happens, in order.
@@ -72,8 +72,8 @@ impl Scene<'_> {
             tls: self.tls,
             tries: self.tries,
             auth_equals: self.auth_equals,
-            pid: 7,
-            seconds: 9,
+            timestamp: timestamp(face, 7, 9, b"mx.example"),
+            greeted: false,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Reading control files under the qmail home.
 
+use proto::control::{TIMEOUT, TIMEOUT_LOGIN, lines, one_line, seconds};
+use proto::login::reply::Face;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::io;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// Where qmail lives, unless `QMAILHOME` in the environment says otherwise.
 pub const HOME: &str = "/var/qmail";
@@ -20,37 +22,98 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Makes the qmail home the working directory, of this process and its children.
-///
-/// # Errors
-/// The folder's name and the system's reason.
-pub fn enter(home: Option<&OsStr>) -> Result<(), Unreadable> {
-    let name = home.unwrap_or(OsStr::new(HOME)).to_owned();
-    std::env::set_current_dir(&name).map_err(|reason| Unreadable { name, reason })
-}
+/// The folder `control` of a qmail home.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
 
-/// The contents of `control/NAME` under the working directory; `None` where there
-/// is no such file.
-///
-/// # Errors
-/// The file's name and the system's reason, where it is there and cannot be read.
-pub fn read(name: &str) -> Result<Option<Vec<u8>>, Unreadable> {
-    let path = format!("control/{name}");
-    match std::fs::read(&path) {
-        Ok(contents) => Ok(Some(contents)),
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(reason) => Err(Unreadable { name: path.into(), reason }),
+impl Folder {
+    /// Makes the qmail home the working directory, of this process and its children.
+    ///
+    /// # Errors
+    /// The home's name and the system's reason.
+    pub fn enter(home: Option<&OsStr>) -> Result<Self, Unreadable> {
+        let name = home.unwrap_or(OsStr::new(HOME)).to_owned();
+        match std::env::set_current_dir(&name) {
+            Ok(()) => Ok(Self("control".into())),
+            Err(reason) => Err(Unreadable { name, reason }),
+        }
+    }
+
+    /// The folder of this home, and the working directory as it is.
+    #[must_use]
+    pub fn of(home: Option<&OsStr>) -> Self {
+        Self(Path::new(home.unwrap_or(OsStr::new(HOME))).join("control"))
+    }
+
+    /// The contents of a file; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// The file's name and the system's reason, where it is there and cannot be read.
+    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, Unreadable> {
+        match std::fs::read(self.0.join(file)) {
+            Ok(contents) => Ok(Some(contents)),
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(reason) => Err(self.unreadable(file, reason)),
+        }
+    }
+
+    /// The contents of a file that must be there.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and where there is no such file.
+    pub fn require(&self, file: &str) -> Result<Vec<u8>, Unreadable> {
+        let missing = || io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error());
+        self.read(file)?.ok_or_else(|| self.unreadable(file, missing()))
+    }
+
+    /// The greeting in this file, or else in `me`.
+    ///
+    /// # Errors
+    /// As [`Self::require`], of `me`.
+    pub fn greeting(&self, file: &str) -> Result<Vec<u8>, Unreadable> {
+        let contents = match self.read(file)? {
+            Some(contents) => contents,
+            None => self.require("me")?,
+        };
+        Ok(one_line(&contents).to_vec())
+    }
+
+    /// A number of seconds; `default` where the file is absent or says none.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn timeout(&self, file: &str, default: u64) -> Result<u64, Unreadable> {
+        Ok(self.read(file)?.and_then(|contents| seconds(&contents)).unwrap_or(default))
+    }
+
+    /// All that concerns the time before a login.
+    ///
+    /// # Errors
+    /// The first file that must be there and is not, or cannot be read.
+    pub fn before_login(&self, face: Face) -> Result<BeforeLogin, Unreadable> {
+        let protocol = face.name();
+        Ok(BeforeLogin {
+            greeting: self.greeting(&format!("{protocol}greeting"))?,
+            capabilities: lines(&self.require(&format!("{protocol}capabilities"))?),
+            each: self.timeout(&format!("timeout{protocol}d"), TIMEOUT)?,
+            whole: self.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
+        })
+    }
+
+    fn unreadable(&self, file: &str, reason: io::Error) -> Unreadable {
+        Unreadable { name: self.0.join(file).into(), reason }
     }
 }
 
-/// The contents of a file that must be there.
-///
-/// # Errors
-/// As [`read`], and where there is no such file.
-pub fn require(name: &str) -> Result<Vec<u8>, Unreadable> {
-    let missing = || Unreadable {
-        name: format!("control/{name}").into(),
-        reason: io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error()),
-    };
-    read(name)?.ok_or_else(missing)
+/// What the control files say about the time before a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeforeLogin {
+    /// The greeting; its first word is the host's name.
+    pub greeting: Vec<u8>,
+    /// The lines to list for EHLO or CAPA.
+    pub capabilities: Vec<Vec<u8>>,
+    /// Seconds to wait for the client's next input.
+    pub each: u64,
+    /// Seconds for all of it.
+    pub whole: u64,
 }

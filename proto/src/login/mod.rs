@@ -17,6 +17,7 @@ pub mod monitor;
 mod pop3;
 pub mod reply;
 mod smtp;
+pub mod until_login;
 
 use crate::checkpassword::{Outcome, Record};
 use crate::line::{LONGEST_COMMAND, Pushed, Splitter};
@@ -24,6 +25,7 @@ use crate::sasl::Plain;
 use crate::ucspi_tls::Tls;
 use alloc::format;
 use alloc::vec::Vec;
+use core::fmt::Display;
 use reply::{Face, Refusal};
 
 /// What the dialog is told at its start.
@@ -41,11 +43,21 @@ pub struct Settings {
     pub tries: u32,
     /// Whether to repeat the mechanisms as `AUTH=`, for very old clients.
     pub auth_equals: bool,
-    /// This process and the time, in seconds since the epoch: they make POP3's
-    /// timestamp unique (RFC 1939, section 7).
-    pub pid: u32,
-    /// See `pid`.
-    pub seconds: u64,
+    /// See [`timestamp`].
+    pub timestamp: Vec<u8>,
+    /// Whether somebody else has greeted the client already.
+    pub greeted: bool,
+}
+
+/// What a POP3 session's greeting is made of, and what checkpassword is told of it
+/// (RFC 1939, section 7); nothing for SMTP. `session` is what tells it from all
+/// others of that second, `seconds` are those since the epoch.
+#[must_use]
+pub fn timestamp(face: Face, session: impl Display, seconds: u64, greeting: &[u8]) -> Vec<u8> {
+    match face {
+        Face::Smtp => Vec::new(),
+        Face::Pop3 => [format!("<{session}.{seconds}@").as_bytes(), greeting, b">"].concat(),
+    }
 }
 
 /// A login to try.
@@ -89,8 +101,6 @@ pub struct Login {
 struct Dialog {
     settings: Settings,
     remaining: u32,
-    /// POP3's timestamp; empty for SMTP.
-    timestamp: Vec<u8>,
     /// The user that POP3's USER named.
     user: Option<Vec<u8>>,
     reply: Vec<u8>,
@@ -116,33 +126,24 @@ enum Exchange {
 }
 
 impl Login {
-    /// A dialog that begins with its greeting.
+    /// A dialog that begins with its greeting, unless that has been said.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let timestamp = match settings.face {
-            Face::Smtp => Vec::new(),
-            Face::Pop3 => {
-                let unique = format!("<{}.{}@", settings.pid, settings.seconds);
-                [unique.as_bytes(), &settings.greeting, b">"].concat()
-            }
-        };
-        let greeting = match settings.face {
+        let reply = match settings.face {
+            _ if settings.greeted => Vec::new(),
             Face::Smtp => [b"220 ", &settings.greeting[..], b" ESMTP\r\n"].concat(),
-            Face::Pop3 => [b"+OK ", &timestamp[..], b"\r\n"].concat(),
+            Face::Pop3 => [b"+OK ", &settings.timestamp[..], b"\r\n"].concat(),
         };
         let remaining = settings.tries;
         let (user, state) = (None, State::Command);
-        let dialog = Dialog { settings, remaining, timestamp, user, reply: greeting, state };
+        let dialog = Dialog { settings, remaining, user, reply, state };
         Self { splitter: Splitter::new(), dialog, sent: false }
     }
 
     /// The next step. Where it is not taken, the next call gives it again, but
     /// for [`Step::Send`] and [`Step::Login`], which are given once.
     pub fn step(&mut self) -> Step<'_> {
-        if self.sent {
-            self.dialog.reply.clear();
-            self.sent = false;
-        }
+        self.forget_sent();
         if !self.dialog.reply.is_empty() {
             self.sent = true;
             return Step::Send(&self.dialog.reply);
@@ -170,14 +171,11 @@ impl Login {
     /// Takes input up to the end of a line, and returns how much; nothing while
     /// the next step is another than [`Step::NeedInput`].
     pub fn push(&mut self, input: &[u8]) -> usize {
-        let Self { splitter, dialog, sent } = self;
-        let replying = !*sent && !dialog.reply.is_empty();
+        self.forget_sent();
+        let Self { splitter, dialog, .. } = self;
+        let replying = !dialog.reply.is_empty();
         if replying || !matches!(dialog.state, State::Command | State::Exchange(_)) {
             return 0;
-        }
-        if *sent {
-            dialog.reply.clear();
-            *sent = false;
         }
         let (taken, pushed) = splitter.push(input, |held| dialog.limit(held));
         match pushed {
@@ -234,8 +232,16 @@ impl Login {
 
     /// Gives the session up, for a reason that the client is told; exit code 1.
     pub fn abandon(&mut self, why: Refusal) {
+        self.forget_sent();
         self.dialog.refuse(why);
         self.dialog.state = State::Ended(1);
+    }
+
+    /// The driver is done with the last [`Step::Send`].
+    fn forget_sent(&mut self) {
+        if core::mem::take(&mut self.sent) {
+            self.dialog.reply.clear();
+        }
     }
 }
 
@@ -282,7 +288,7 @@ impl Dialog {
     }
 
     fn attempt(&mut self, user: &[u8], password: &[u8]) {
-        match Record::new(user, password, &self.timestamp) {
+        match Record::new(user, password, &self.settings.timestamp) {
             Some(record) => {
                 self.state = State::Attempt(Attempt::Check(record));
             }

@@ -4,7 +4,7 @@ use super::*;
 use crate::split_anywhere::at_every_split;
 use std::string::String;
 
-fn settings(face: Face, tls: Tls) -> Settings {
+pub(super) fn settings(face: Face, tls: Tls) -> Settings {
     let capabilities = match face {
         Face::Smtp => ["PIPELINING", "8BITMIME"],
         Face::Pop3 => ["TOP", "UIDL"],
@@ -16,14 +16,14 @@ fn settings(face: Face, tls: Tls) -> Settings {
         tls,
         tries: 2,
         auth_equals: false,
-        pid: 7,
-        seconds: 9,
+        timestamp: timestamp(face, 7, 9, b"mail.example.org"),
+        greeted: false,
     }
 }
 
 /// Everything that happens, in order: replies as they are, steps in brackets.
 /// Answers each login with what `outcome` says of its record.
-fn drive(login: &mut Login, input: &[u8], seen: &mut String, outcome: fn(&[u8]) -> Outcome) {
+pub(super) fn drive(login: &mut Login, input: &[u8], seen: &mut String, outcome: fn(&[u8]) -> Outcome) {
     let mut rest = input;
     loop {
         match login.step() {

@@ -3,18 +3,20 @@
 use super::Limits;
 use crate::qmail;
 use crate::tls::Offer;
-use proto::control::{TIMEOUT_LOGIN, lines};
-use proto::login::Settings;
+use proto::login::{self, Settings};
 use proto::login::reply::Face;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
-use unix::control::{Unreadable, require};
+use unix::control::{BeforeLogin, Unreadable};
 use unix::deadline::Deadline;
 use unix::environment::Environment;
 use unix::jail::Identity;
 use unix::process::Program;
+
+/// Says that the TLS server has greeted the client, and with which timestamp.
+const GREETED: &str = "AUTHUP_GREETED";
 
 /// The command line.
 pub(super) struct Usage {
@@ -89,25 +91,28 @@ impl Controls {
             user: number("AUTHUP_UID", environment)?.unwrap_or(user),
             group: number("AUTHUP_GID", environment)?.unwrap_or(group),
         };
-        let protocol = usage.face.name();
-        let home = qmail::take_home(environment);
-        let greeting = qmail::greeting(home, &format!("{protocol}greeting"))?;
-        let capabilities = lines(&require(&format!("{protocol}capabilities"))?);
-        let each = qmail::timeout_for_input(&format!("timeout{protocol}d"))?;
-        let whole = Deadline::after_seconds(qmail::timeout("timeoutlogin", TIMEOUT_LOGIN)?);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let control = qmail::enter_home(environment)?;
+        let BeforeLogin { greeting, capabilities, each, whole } =
+            control.before_login(usage.face)?;
+        let whole = Deadline::after_seconds(whole);
+        let greeted = environment.take(GREETED);
         let settings = Settings {
             face: usage.face,
-            greeting,
             capabilities,
             tls: offer.level,
             tries: usage.tries,
             auth_equals: environment.has(b"AUTHUP_SASL_BROKEN_CLIENTS"),
-            pid: std::process::id(),
-            seconds: now.as_secs(),
+            greeted: greeted.is_some(),
+            timestamp: greeted.unwrap_or_else(|| timestamp(usage.face, &greeting)),
+            greeting,
         };
         Ok(Self { settings, limits: Limits { each, whole }, jail })
     }
+}
+
+fn timestamp(face: Face, greeting: &[u8]) -> Vec<u8> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    login::timestamp(face, std::process::id(), now.as_secs(), greeting)
 }
 
 fn number(name: &'static str, environment: &mut Environment) -> Result<Option<u32>, Wrong> {

@@ -2,11 +2,12 @@
 
 use crate::qmail;
 use crate::tls::Offer;
+use proto::control::TIMEOUT;
 use proto::relay::Settings;
 use proto::relay::rules::{RuleError, Rules};
 use proto::smtp::data::BareNewline;
 use proto::ucspi_tls::Tls;
-use unix::control::{self, Unreadable};
+use unix::control::Unreadable;
 use unix::environment::Environment;
 
 /// The rules file, under `control/`.
@@ -35,11 +36,11 @@ impl From<Unreadable> for Wrong {
 /// What the relay is told, and the seconds that a client may do nothing. The qmail
 /// home becomes the working directory.
 pub(super) fn read(environment: &mut Environment, offer: &Offer) -> Result<(Settings, u64), Wrong> {
-    let home = qmail::take_home(environment);
-    let greeting = qmail::greeting(home, "smtpgreeting")?;
-    let contents = control::read(RULES)?.unwrap_or_default();
+    let control = qmail::enter_home(environment)?;
+    let greeting = control.greeting("smtpgreeting")?;
+    let contents = control.read(RULES)?.unwrap_or_default();
     let mut rules = Rules::parse(&contents).map_err(Wrong::Rules)?;
-    let seconds = qmail::timeout_for_input("timeoutsmtpd")?.saturating_add(GRACE);
+    let seconds = control.timeout("timeoutsmtpd", TIMEOUT)?.saturating_add(GRACE);
     let bare_newline = bare_newline(environment)?;
     let logged_in = environment.has(USER);
     // Inherited, it proves nothing.
