@@ -58,7 +58,7 @@ pub fn is_for_program(name: &[u8]) -> bool {
         || name.starts_with(b"SSL_")
         || matches!(name, b"SSLCTLFD" | b"SSLREADFD" | b"SSLWRITEFD")
         || matches!(name, b"LISTEN_FDS" | b"LISTEN_PID" | b"LISTEN_FDNAMES")
-        || matches!(name, b"PROTO" | b"TCPREMOTEINFO")
+        || matches!(name, b"PROTO" | b"TCPREMOTEINFO" | b"AUTHUP_GREETED")
         || matches!(name, b"TCPREMOTEIP" | b"TCPREMOTEPORT" | b"TCPREMOTEHOST")
         || matches!(name, b"TCPLOCALIP" | b"TCPLOCALPORT" | b"TCPLOCALHOST");
     !server_s_own
@@ -106,6 +106,7 @@ mod tests {
             ("SSLCTLFD", false, false),
             ("LISTEN_FDS", false, false),
             ("TCPREMOTEIP", false, false),
+            ("AUTHUP_GREETED", false, false),
             ("UCSPITLS", false, true),
             ("PATH", false, true),
         ] {

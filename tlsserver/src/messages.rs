@@ -4,6 +4,11 @@
 //! been taken over by whom it talks to, so decoding trusts nothing: what does not
 //! read exactly is no message.
 
+mod wire;
+
+use proto::login::reply::Face;
+use unix::control::BeforeLogin;
+use wire::{Reader, Writer};
 use zeroize::Zeroizing;
 
 /// The longest message, in octets: a certificate chain is the longest there is.
@@ -25,11 +30,27 @@ pub struct Certificate {
     pub algorithm: u8,
 }
 
+/// What is said to clients until they want to log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialog {
+    /// The protocol.
+    pub face: Face,
+    /// TLS begins with the first octet; otherwise once the client asks for it, and it
+    /// must before it can log in.
+    pub tls_at_once: bool,
+    /// Whether the mechanisms are listed as `AUTH=`, too.
+    pub auth_equals: bool,
+    /// What the control files say.
+    pub before_login: BeforeLogin,
+}
+
 /// From the listener to an engine.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ToEngine {
     /// One more certificate; its key's number is the count of those before it.
     Certificate(Certificate),
+    /// What to say to connections that are given with [`Self::UntilLogin`].
+    Dialog(Dialog),
     /// All certificates have been sent.
     Begin,
     /// Session tickets are sealed with this from now on.
@@ -41,6 +62,9 @@ pub enum ToEngine {
     Delayed(ConnectionId),
     /// With the client's socket: TLS at once.
     Immediate(ConnectionId),
+    /// With the client's socket: the dialog, and TLS as it says. The octets are what the
+    /// greeting has of this session (`proto::login::timestamp`).
+    UntilLogin(ConnectionId, Vec<u8>),
     /// With the two ends of the decrypted stream: the program of a connection that
     /// was reported as [`FromEngine::Secured`].
     Program(ConnectionId),
@@ -51,8 +75,8 @@ pub enum ToEngine {
 pub enum FromEngine {
     /// Jailed and ready; and the answer to [`ToEngine::Answer`].
     Ready,
-    /// An immediate connection's handshake is done; the facts, as they are written
-    /// to a program.
+    /// An immediate connection's handshake is done, or a client wants to log in; the
+    /// facts, as they are written to a program.
     Secured(ConnectionId, Vec<u8>),
     /// Something about a connection that belongs in the log.
     Failed(ConnectionId, String),
@@ -88,11 +112,13 @@ impl ToEngine {
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(match self {
             Self::Certificate(certificate) => Writer::new(b'c').certificate(certificate),
+            Self::Dialog(dialog) => Writer::new(b'g').dialog(dialog),
             Self::Begin => Writer::new(b'b').0,
             Self::TicketKey(key) => Writer::new(b't').octets(&**key),
             Self::Answer => Writer::new(b'a').0,
             Self::Delayed(id) => Writer::new(b'd').id(*id),
             Self::Immediate(id) => Writer::new(b'i').id(*id),
+            Self::UntilLogin(id, timestamp) => Writer(Writer::new(b'u').id(*id)).octets(timestamp),
             Self::Program(id) => Writer::new(b'p').id(*id),
         })
     }
@@ -103,11 +129,13 @@ impl ToEngine {
         let mut reader = Reader(octets);
         let message = match reader.octet()? {
             b'c' => Self::Certificate(reader.certificate()?),
+            b'g' => Self::Dialog(reader.dialog()?),
             b'b' => Self::Begin,
             b't' => Self::TicketKey(Zeroizing::new(reader.take(32)?.try_into().ok()?)),
             b'a' => Self::Answer,
             b'd' => Self::Delayed(reader.id()?),
             b'i' => Self::Immediate(reader.id()?),
+            b'u' => Self::UntilLogin(reader.id()?, reader.rest().to_vec()),
             b'p' => Self::Program(reader.id()?),
             _ => return None,
         };
@@ -185,99 +213,6 @@ impl SignRequest {
     }
 }
 
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn new(kind: u8) -> Self {
-        Self(vec![kind])
-    }
-
-    fn id(mut self, id: ConnectionId) -> Vec<u8> {
-        self.0.extend_from_slice(&id.to_be_bytes());
-        self.0
-    }
-
-    fn octets(mut self, octets: &[u8]) -> Vec<u8> {
-        self.0.extend_from_slice(octets);
-        self.0
-    }
-
-    fn counted(&mut self, octets: &[u8]) {
-        // No count here comes near the limit of a message, let alone of 32 bits.
-        let count = u32::try_from(octets.len()).unwrap_or(u32::MAX);
-        self.0.extend_from_slice(&count.to_be_bytes());
-        self.0.extend_from_slice(octets);
-    }
-
-    fn certificate(mut self, certificate: &Certificate) -> Vec<u8> {
-        // An empty name stands for none: no server has it.
-        self.counted(certificate.name.as_deref().unwrap_or_default().as_bytes());
-        self.0.push(certificate.algorithm);
-        let schemes: Vec<u8> =
-            certificate.schemes.iter().flat_map(|scheme| scheme.to_be_bytes()).collect();
-        self.counted(&schemes);
-        for link in &certificate.chain {
-            self.counted(link);
-        }
-        self.0
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn rest(&mut self) -> &'a [u8] {
-        std::mem::take(&mut self.0)
-    }
-
-    fn octet(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn number(&mut self) -> Option<u16> {
-        Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
-    }
-
-    fn id(&mut self) -> Option<ConnectionId> {
-        Some(ConnectionId::from_be_bytes(self.take(8)?.try_into().ok()?))
-    }
-
-    fn text(&mut self) -> Option<String> {
-        String::from_utf8(self.rest().to_vec()).ok()
-    }
-
-    fn counted(&mut self) -> Option<&'a [u8]> {
-        let count = u32::from_be_bytes(self.take(4)?.try_into().ok()?);
-        self.take(usize::try_from(count).ok()?)
-    }
-
-    fn certificate(&mut self) -> Option<Certificate> {
-        let name = String::from_utf8(self.counted()?.to_vec()).ok()?;
-        let algorithm = self.octet()?;
-        let mut numbers = Reader(self.counted()?);
-        let mut schemes = Vec::new();
-        while !numbers.0.is_empty() {
-            schemes.push(numbers.number()?);
-        }
-        let mut chain = Vec::new();
-        while !self.0.is_empty() {
-            chain.push(self.counted()?.to_vec());
-        }
-        let name = Some(name).filter(|name| !name.is_empty());
-        Some(Certificate { name, chain, schemes, algorithm })
-    }
-
-    fn end<T>(&self, message: T) -> Option<T> {
-        self.0.is_empty().then_some(message)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,17 +226,29 @@ mod tests {
         }
     }
 
+    fn dialog() -> Dialog {
+        let before_login = BeforeLogin {
+            greeting: b"mail.example.org".to_vec(),
+            capabilities: vec![b"8BITMIME".to_vec(), b"SIZE 1".to_vec()],
+            each: 1200,
+            whole: u64::MAX,
+        };
+        Dialog { face: Face::Pop3, tls_at_once: false, auth_equals: true, before_login }
+    }
+
     #[test]
     fn every_message_to_an_engine_reads_back_and_no_part_of_it_does() {
         let nameless = Certificate { name: None, ..certificate() };
         for message in [
             ToEngine::Certificate(certificate()),
             ToEngine::Certificate(nameless),
+            ToEngine::Dialog(dialog()),
             ToEngine::Begin,
             ToEngine::TicketKey(Zeroizing::new([7; 32])),
             ToEngine::Answer,
             ToEngine::Delayed(1),
             ToEngine::Immediate(u64::MAX),
+            ToEngine::UntilLogin(3, b"<7.9@mail.example.org>".to_vec()),
             ToEngine::Program(0),
         ] {
             let octets = message.encode();

@@ -3,6 +3,7 @@
 //! Only parsing: what an option means for the server is said at [`Options`].
 
 use lexopt::{Arg, Parser, ValueExt};
+use proto::login::reply::Face;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::log::Verbosity;
 /// How the command is to be written.
 pub const USAGE: &str = "usage: tlsserver [ -1nNeERrHhPpdDoOIvqQUX ] [ -c limit ] [ -C per-address ] \
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] \
-[ --proxy-protocol ] [ --engines number ] host port program [ argument ... ]";
+[ --proxy-protocol ] [ --engines number ] [ --until-login smtp|pop3 ] host port program [ argument ... ]";
 
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,9 @@ pub struct Options {
     pub proxy_protocol: bool,
     /// `--engines`: how many; none: one for each core, at most four.
     pub engines: Option<usize>,
+    /// `--until-login`: the protocol that engines speak until the client wants to log in;
+    /// none: the program speaks from the start.
+    pub until_login: Option<Face>,
     /// What was asked for by an option that has no effect here, for the log.
     pub without_effect: Vec<char>,
     /// Where to listen.
@@ -84,6 +88,7 @@ impl Options {
             handshake_timeout: Duration::from_secs(60),
             proxy_protocol: false,
             engines: None,
+            until_login: None,
             without_effect: Vec::new(),
             host: OsString::new(),
             port: OsString::new(),
@@ -155,6 +160,10 @@ impl Options {
     fn long(&mut self, name: &str, parser: &mut Parser) -> Result<(), lexopt::Error> {
         match name {
             "proxy-protocol" => self.proxy_protocol = true,
+            "until-login" => {
+                let face = Face::named(parser.value()?.as_encoded_bytes());
+                self.until_login = Some(face.ok_or("--until-login: neither smtp nor pop3")?);
+            }
             "engines" => self.engines = Some(at_least_one(parser)?),
             _ => return Err(Arg::Long(name).unexpected()),
         }
@@ -203,9 +212,10 @@ mod tests {
 
     #[test]
     fn options_of_our_own() {
-        let options = parse("--proxy-protocol --engines 2 -C3 -t 5 -1 ::1 0 prog").unwrap();
+        let options = parse("--proxy-protocol --engines 2 --until-login smtp -C3 -t 5 -1 ::1 0 prog").unwrap();
         assert!(options.proxy_protocol && options.print_port);
         assert_eq!(options.engines, Some(2));
+        assert_eq!(options.until_login, Some(Face::Smtp));
         assert_eq!(options.limit_per_address, 3);
         assert_eq!(options.handshake_timeout, Duration::from_secs(5));
     }
@@ -225,6 +235,7 @@ mod tests {
             ("-c many 0 25 prog", "cannot parse argument \"many\": invalid digit found in string"),
             ("-i 0 25 prog", "-i: client certificates cannot be required"),
             ("-J 0 25 prog", "invalid option '-J'"),
+            ("--until-login imap 0 25 prog", "--until-login: neither smtp nor pop3"),
             ("--fast 0 25 prog", "invalid option '--fast'"),
         ] {
             assert_eq!(parse(line).unwrap_err(), complaint, "{line}");

@@ -11,25 +11,36 @@ use unix::descriptor_passing::Received;
 use super::Reports;
 use super::session::{self, Ended, Program};
 use super::tickets::Tickets;
-use crate::messages::{ConnectionId, FromEngine, ToEngine};
+use super::until_login::Conversation;
+use crate::messages::{ConnectionId, Dialog, FromEngine, ToEngine};
 
 /// Starts sessions, and hands programs to those that wait for theirs.
 pub(super) struct Dispatcher {
     acceptor: TlsAcceptor,
     tickets: Arc<Tickets>,
     handshake: Duration,
+    /// What is said to those who have not logged in yet.
+    dialog: Option<Dialog>,
     reports: Reports,
     waiting: HashMap<ConnectionId, oneshot::Sender<Program>>,
+    /// How many may be in `waiting` before those that have ended are taken out: so that
+    /// each of thousands does not cost a look at all.
+    look_over_at: usize,
 }
+
+/// So many are not worth a look.
+const FEW: usize = 64;
 
 impl Dispatcher {
     pub(super) fn new(
         acceptor: TlsAcceptor,
         tickets: Arc<Tickets>,
         handshake: Duration,
+        dialog: Option<Dialog>,
         reports: Reports,
     ) -> Self {
-        Self { acceptor, tickets, handshake, reports, waiting: HashMap::new() }
+        let (waiting, look_over_at) = (HashMap::new(), FEW);
+        Self { acceptor, tickets, handshake, dialog, reports, waiting, look_over_at }
     }
 
     /// Acts on one message and the descriptors that came with it.
@@ -39,9 +50,12 @@ impl Dispatcher {
             ToEngine::Answer => drop(self.reports.send(FromEngine::Ready)),
             ToEngine::Delayed(id) => self.delayed(id, received.descriptors),
             ToEngine::Immediate(id) => self.immediate(id, received.descriptors),
+            ToEngine::UntilLogin(id, timestamp) => {
+                self.until_login(id, timestamp, received.descriptors);
+            }
             ToEngine::Program(id) => self.program(id, received),
             // Said once, before the beginning.
-            ToEngine::Certificate(_) | ToEngine::Begin => {}
+            ToEngine::Certificate(_) | ToEngine::Dialog(_) | ToEngine::Begin => {}
         }
     }
 
@@ -63,14 +77,37 @@ impl Dispatcher {
         let Ok([client]) = <[OwnedFd; 1]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
-        let (sender, program) = oneshot::channel();
-        self.waiting.retain(|_, waiting| !waiting.is_closed());
-        self.waiting.insert(id, sender);
-        let reports = self.reports.clone();
-        let secured = move |facts| drop(reports.send(FromEngine::Secured(id, facts)));
+        let (secured, program) = self.program_to_come(id);
         let session =
             session::immediate(self.acceptor.clone(), self.handshake, client, secured, program);
         tokio::spawn(reported(id, self.reports.clone(), session));
+    }
+
+    fn until_login(&mut self, id: ConnectionId, timestamp: Vec<u8>, descriptors: Vec<OwnedFd>) {
+        let Some(dialog) = &self.dialog else { return self.exhausted(id) };
+        let dialog = Conversation::new(dialog, timestamp);
+        let Ok([client]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+            return self.exhausted(id);
+        };
+        let (secured, program) = self.program_to_come(id);
+        let (acceptor, limit) = (self.acceptor.clone(), self.handshake);
+        let session = session::until_login(acceptor, limit, client, dialog, secured, program);
+        tokio::spawn(reported(id, self.reports.clone(), session));
+    }
+
+    /// How a session asks for its program, and how it gets it.
+    fn program_to_come(
+        &mut self,
+        id: ConnectionId,
+    ) -> (impl FnOnce(Vec<u8>) + use<>, oneshot::Receiver<Program>) {
+        let (sender, program) = oneshot::channel();
+        if self.waiting.len() >= self.look_over_at {
+            self.waiting.retain(|_, waiting| !waiting.is_closed());
+            self.look_over_at = FEW.max(2 * self.waiting.len());
+        }
+        self.waiting.insert(id, sender);
+        let reports = self.reports.clone();
+        (move |facts| drop(reports.send(FromEngine::Secured(id, facts))), program)
     }
 
     fn program(&mut self, id: ConnectionId, received: Received) {

@@ -10,13 +10,13 @@ mod relay;
 mod session;
 mod tickets;
 mod tls;
+mod until_login;
 mod wide_reads;
 
 pub use facts::NAMES as FACT_NAMES;
 pub use tickets::TURN as TICKET_TURN;
 
 use proto::exit_code;
-use rustls::ServerConfig;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use unix::descriptor_passing::{Received, receive, send};
 use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
-use crate::messages::{Certificate, FromEngine, LIMIT, ToEngine};
+use crate::messages::{Certificate, Dialog, FromEngine, LIMIT, ToEngine};
 use dispatch::Dispatcher;
 use tickets::Tickets;
 
@@ -75,22 +75,26 @@ fn start() -> Result<(), String> {
     jail::enter(Inmate::Server, Some(identity)).map_err(|why| why.to_string())?;
 
     let tickets = Arc::new(Tickets::default());
-    let certificates = certificates(&control).map_err(said)?;
+    let (certificates, dialog) = told_first(&control).map_err(said)?;
     let config = tls::server_config(certificates, keyholder, tickets.clone());
-    let config = config.map_err(|why| why.to_string())?;
+    let acceptor = TlsAcceptor::from(Arc::new(config.map_err(|why| why.to_string())?));
     let handshake = Duration::from_secs(seconds);
-    runtime.block_on(serve(control, config, tickets, handshake)).map_err(said)
+    let (reports, outgoing) = mpsc::unbounded_channel();
+    let _ = reports.send(FromEngine::Ready);
+    let dispatcher = Dispatcher::new(acceptor, tickets, handshake, dialog, reports);
+    runtime.block_on(serve(control, dispatcher, outgoing)).map_err(said)
 }
 
 /// Takes what is said before the beginning.
-fn certificates(control: &OwnedFd) -> io::Result<Vec<Certificate>> {
-    let mut certificates = Vec::new();
+fn told_first(control: &OwnedFd) -> io::Result<(Vec<Certificate>, Option<Dialog>)> {
+    let (mut certificates, mut dialog) = (Vec::new(), None);
     let mut buffer = vec![0; LIMIT];
     loop {
         let length = receive(control, &mut buffer)?.length;
         match buffer.get(..length).and_then(ToEngine::decode) {
             Some(ToEngine::Certificate(certificate)) => certificates.push(certificate),
-            Some(ToEngine::Begin) => return Ok(certificates),
+            Some(ToEngine::Dialog(said)) => dialog = Some(said),
+            Some(ToEngine::Begin) => return Ok((certificates, dialog)),
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -98,18 +102,13 @@ fn certificates(control: &OwnedFd) -> io::Result<Vec<Certificate>> {
 
 async fn serve(
     control: OwnedFd,
-    config: ServerConfig,
-    tickets: Arc<Tickets>,
-    handshake: Duration,
+    mut dispatcher: Dispatcher,
+    outgoing: mpsc::UnboundedReceiver<FromEngine>,
 ) -> io::Result<()> {
     session::unblock(&control)?;
     // Not a stream, but a socket that is waited on in the same way.
     let control = Arc::new(UnixStream::from_std(control.into())?);
-    let (reports, outgoing) = mpsc::unbounded_channel();
     let reporter = tokio::spawn(report(control.clone(), outgoing));
-    let _ = reports.send(FromEngine::Ready);
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let mut dispatcher = Dispatcher::new(acceptor, tickets, handshake, reports);
     let mut buffer = vec![0; LIMIT];
     loop {
         control.readable().await?;

@@ -27,14 +27,20 @@ const RECORD: usize = 16 * 1024;
 const STALL: Duration = Duration::from_secs(60);
 /// How long to wait for the client's end after ours: closing earlier, with bytes
 /// of the client unread, would make the system take back what we sent last.
-const LINGER: Duration = Duration::from_secs(5);
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
 }
 
-/// Relays until both directions have ended.
-pub(super) async fn relay<T>(tls: T, input: UnixStream, output: UnixStream) -> Ended
+/// Relays until both directions have ended. `unread`: what the client has said and
+/// nobody has taken; the program reads it first.
+pub(super) async fn relay<T>(
+    tls: T,
+    unread: Vec<u8>,
+    input: UnixStream,
+    output: UnixStream,
+) -> Ended
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -42,7 +48,7 @@ where
         tls,
         input,
         output,
-        up: Up::Flowing(Kept::default()),
+        up: Up::Flowing(Kept { octets: unread, taken: 0 }),
         down: Down::Flowing(Kept::default()),
         input_closed: false,
         program_is_waited_for: false,

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::wide_reads::WideReads;
+use super::until_login::{self, Conversation, Turn};
 use super::{facts, relay};
 
 /// How a session ended; an error is what the log should say.
@@ -45,6 +46,7 @@ pub(super) async fn delayed(
     let request = Request::from_octet(octet[0])
         .ok_or_else(|| format!("the program asked for {:#04x}, not for TLS", octet[0]))?;
     let [mut input, output] = connect(program)?;
+    let client = socket(client)?;
     let tls = tokio::select! {
         tls = handshake(acceptor, limit, client) => tls?,
         () = closed(&mut input) => return Err("the program ended in the handshake".into()),
@@ -55,7 +57,7 @@ pub(super) async fn delayed(
         let _ = timeout(limit, control.write_all(&report)).await;
     }
     drop(control);
-    relay::relay(tls, input, output).await
+    relay::relay(tls, Vec::new(), input, output).await
 }
 
 /// TLS with the first octet; the program is started by the listener when `secured`
@@ -67,19 +69,56 @@ pub(super) async fn immediate(
     secured: impl FnOnce(Vec<u8>),
     program: oneshot::Receiver<Program>,
 ) -> Ended {
-    let tls = handshake(acceptor, limit, client).await?;
+    let tls = handshake(acceptor, limit, socket(client)?).await?;
     secured(facts::report(tls.get_ref().1));
     // Without a program there is nothing to do; why there is none, the log has.
     let Ok(program) = program.await else { return Ok(()) };
     let [input, output] = connect(program)?;
-    relay::relay(tls, input, output).await
+    relay::relay(tls, Vec::new(), input, output).await
 }
 
-async fn handshake(acceptor: TlsAcceptor, limit: Duration, client: OwnedFd) -> Result<Tls, String> {
-    let client = unblock(&client)
-        .and_then(|()| TcpStream::from_std(client.into()))
-        .map_err(|reason| format!("handshake failed: {reason}"))?;
-    match timeout(limit, acceptor.accept(WideReads::new(client))).await {
+/// No program until the client wants to log in; until then, the dialog.
+pub(super) async fn until_login(
+    acceptor: TlsAcceptor,
+    limit: Duration,
+    client: OwnedFd,
+    mut dialog: Conversation,
+    secured: impl FnOnce(Vec<u8>),
+    program: oneshot::Receiver<Program>,
+) -> Ended {
+    let mut client = socket(client)?;
+    if !dialog.begins_with_tls() {
+        match dialog.go_on(&mut client).await? {
+            Turn::StartTls => client.put_back(&dialog.take_unread()),
+            Turn::LogIn | Turn::Over => return until_login::close(client).await,
+        }
+    }
+    let mut tls = handshake(acceptor, limit, client).await?;
+    dialog.tls_started();
+    let Turn::LogIn = dialog.go_on(&mut tls).await? else {
+        return until_login::close(tls).await;
+    };
+    secured(facts::report(tls.get_ref().1));
+    let Ok(program) = program.await else {
+        dialog.there_is_no_program();
+        dialog.go_on(&mut tls).await?;
+        return until_login::close(tls).await;
+    };
+    let [input, output] = connect(program)?;
+    relay::relay(tls, dialog.take_unread(), input, output).await
+}
+
+fn socket(client: OwnedFd) -> Result<WideReads, String> {
+    let client = unblock(&client).and_then(|()| TcpStream::from_std(client.into()));
+    client.map(WideReads::new).map_err(|reason| format!("engine: {reason}"))
+}
+
+async fn handshake(
+    acceptor: TlsAcceptor,
+    limit: Duration,
+    client: WideReads,
+) -> Result<Tls, String> {
+    match timeout(limit, acceptor.accept(client)).await {
         Ok(Ok(tls)) => Ok(tls),
         Ok(Err(reason)) => Err(format!("handshake failed: {}", in_words(&reason))),
         Err(_) => Err(format!("handshake failed: not done within {} s", limit.as_secs())),

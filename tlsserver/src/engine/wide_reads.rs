@@ -29,6 +29,12 @@ impl WideReads {
         Self { socket, kept: Vec::new(), taken: 0 }
     }
 
+    /// Has these octets read again, before all others.
+    pub(super) fn put_back(&mut self, octets: &[u8]) {
+        self.kept = [octets, self.kept.get(self.taken..).unwrap_or_default()].concat();
+        self.taken = 0;
+    }
+
     fn serve(&mut self, buffer: &mut ReadBuf<'_>) {
         let rest = self.kept.get(self.taken..).unwrap_or_default();
         let count = rest.len().min(buffer.remaining());

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
 use super::connections::EngineId;
+use super::dialog;
 use super::program::Peer;
 use super::proxy::{Pending, Progress};
 use super::rules;
@@ -96,10 +97,12 @@ impl Server {
             return self.refuse(peer, "too many connections from there");
         };
         let Accepted { socket, remote, local } = accepted;
-        let peer = Peer { remote, local, added };
+        let dialog = self.workers.dialog().filter(|_| dialog::serves(&added));
+        let greeted = dialog.map(|dialog| dialog::session(dialog, id));
+        let peer = Peer { remote, local, added, greeted };
         let begun = match self.policy.mode {
-            Mode::Delayed => self.begin_delayed(id, &peer, &socket),
-            Mode::Immediate => self.begin_immediate(id, peer, &socket),
+            Mode::Delayed if peer.greeted.is_none() => self.begin_delayed(id, &peer, &socket),
+            Mode::Delayed | Mode::Immediate => self.begin_with_engine(id, peer, &socket),
         };
         if let Err(why) = begun {
             self.fault(id, &why);
@@ -140,19 +143,25 @@ impl Server {
         Ok(())
     }
 
-    fn begin_immediate(
+    /// The engine is first, and says when there is to be a program.
+    fn begin_with_engine(
         &mut self,
         id: ConnectionId,
         peer: Peer,
         socket: &OwnedFd,
     ) -> Result<(), String> {
-        let engine = self.workers.hand_over(&ToEngine::Immediate(id), &[socket.as_fd()]);
+        let message = match &peer.greeted {
+            Some(timestamp) => ToEngine::UntilLogin(id, timestamp.clone()),
+            None => ToEngine::Immediate(id),
+        };
+        let engine = self.workers.hand_over(&message, &[socket.as_fd()]);
         let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
         self.connections.handed_over(id, engine, Some(peer));
         Ok(())
     }
 
-    /// The handshake of an immediate connection is done: now it gets its program.
+    /// The handshake of an immediate connection is done, or a client wants to log in: now
+    /// the connection gets its program.
     /// If it cannot have one, the engine's ends that are dropped here tell it so.
     pub(super) fn start_secured(
         &mut self,

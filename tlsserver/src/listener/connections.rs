@@ -66,6 +66,11 @@ impl<W> Connections<W> {
         self.by_id.get(&id)
     }
 
+    /// What is kept for its program, while that is still to be started.
+    pub(super) fn waiting(&self, id: ConnectionId) -> Option<&W> {
+        self.by_id.get(&id)?.waiting.as_ref()
+    }
+
     /// Counts one more.
     pub(super) fn admit(&mut self, peer: IpAddr) -> Result<ConnectionId, TooMany> {
         let from_there = self.by_address.entry(peer).or_insert(0);

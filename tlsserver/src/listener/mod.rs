@@ -7,6 +7,7 @@
 
 mod begin;
 mod connections;
+mod dialog;
 mod program;
 mod proxy;
 mod rules;
@@ -25,6 +26,7 @@ use unix::signals::Signals;
 use crate::environment::{self, Variables};
 use crate::log::{Log, fatal};
 use crate::options::{Options, USAGE};
+use dialog::Source;
 use program::Program;
 use server::{Policy, Server};
 use workers::{Settings, Workers};
@@ -62,7 +64,7 @@ fn start(options: Options) -> Result<(), String> {
     let listening = sockets::open(&options, &variables).map_err(|why| why.to_string())?;
     let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
     let program = Program::find(&options, &variables)?;
-    let workers = Workers::new(settings(&options, &variables), log);
+    let workers = Workers::new(settings(&options, &variables)?, log);
     let port = sockets::local_port(listening.first().ok_or("no socket to listen on")?);
     let announce = move || {
         if options.print_port {
@@ -79,16 +81,18 @@ fn start(options: Options) -> Result<(), String> {
     Server::new(log, signals, listening, program, workers).with(policy, limits).serve(announce)
 }
 
-fn settings(options: &Options, variables: &Variables) -> Settings {
+fn settings(options: &Options, variables: &Variables) -> Result<Settings, String> {
+    let dialog = options.until_login.map(|face| Source::new(face, options.mode, variables));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut engine_variables = environment::only(variables, environment::is_identity);
     let seconds = options.handshake_timeout.as_secs().to_string();
     engine_variables.push((crate::engine::HANDSHAKE_SECONDS.into(), seconds.into()));
-    Settings {
+    Ok(Settings {
         engines: options.engines.unwrap_or(cores.min(MOST_ENGINES)),
         keyholder_variables: environment::only(variables, environment::is_for_keyholder),
         engine_variables,
-    }
+        dialog: dialog.transpose()?,
+    })
 }
 
 fn unblock(descriptor: impl AsFd) -> std::io::Result<()> {

@@ -11,13 +11,14 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use unix::descriptor_passing::stream_pair;
 
+use super::dialog::GREETED;
 use crate::environment::{Variables, is_for_program, only, value};
 use crate::options::Options;
 
@@ -39,6 +40,8 @@ pub(super) struct Peer {
     pub(super) local: SocketAddr,
     /// What the rules add to the environment.
     pub(super) added: ucspi_rules::Variables,
+    /// The timestamp in its greeting, where an engine greets it.
+    pub(super) greeted: Option<Vec<u8>>,
 }
 
 /// A program that runs, and the engine's ends of what it was given.
@@ -127,6 +130,9 @@ impl Program {
         for (name, value) in &peer.added {
             command.env(OsString::from_vec(name.clone()), OsString::from_vec(value.clone()));
         }
+        if let Some(timestamp) = &peer.greeted {
+            command.env(GREETED, OsStr::from_bytes(timestamp));
+        }
         // With a user or a group std forks; without, it can do with less.
         if let Some(group) = self.group {
             command.gid(group);
@@ -178,6 +184,7 @@ mod tests {
             remote: "192.0.2.7:4321".parse().unwrap(),
             local: "[2001:db8::1]:587".parse().unwrap(),
             added: vec![(b"RELAYCLIENT".to_vec(), b"".to_vec())],
+            greeted: Some(b"<7.9@mail.example.org>".to_vec()),
         }
     }
 
@@ -199,6 +206,7 @@ mod tests {
             lines,
             [
                 "A=b",
+                "AUTHUP_GREETED=<7.9@mail.example.org>",
                 "PATH=/usr/bin:/bin",
                 "PROTO=TCP",
                 "RELAYCLIENT=",

@@ -98,7 +98,7 @@ impl Server {
     /// Why there is nothing to serve with, before `ready`; later, only that it
     /// cannot wait any more.
     pub(super) fn serve(mut self, ready: impl FnOnce()) -> Result<(), String> {
-        self.workers.read_certificates().map_err(|reason| format!("keyholder: {reason}"))?;
+        self.workers.read_files()?;
         let mut announce = Some(ready);
         loop {
             if self.ending && self.connections.count() + self.pending.len() == 0 {
@@ -197,8 +197,8 @@ impl Server {
                 Event::ChildEnded(pid) => self.reap(pid, starting)?,
                 Event::Reload if self.ending => {}
                 Event::Reload => {
-                    if let Err(reason) = self.workers.read_certificates() {
-                        self.log.error(format_args!("keyholder: {reason}; the old ones stay"));
+                    if let Err(why) = self.workers.read_files() {
+                        self.log.error(format_args!("{why}; the old ones stay"));
                     }
                 }
                 Event::Terminate => {
@@ -289,6 +289,7 @@ impl Server {
             }
             FromEngine::Closed(id) if self.connections.is_with(id, engine) => {
                 self.workers.released(engine);
+                self.say_if_no_login(id);
                 self.let_go(id);
                 self.status();
             }
@@ -303,6 +304,13 @@ impl Server {
         match connection.pid {
             Some(pid) => self.log.error(format_args!("tls {pid} from {peer}: {why}")),
             None => self.log.error(format_args!("tls from {peer}: {why}")),
+        }
+    }
+
+    /// A connection with a program is said when that begins and ends.
+    fn say_if_no_login(&self, id: ConnectionId) {
+        if let Some(Peer { remote, greeted: Some(_), .. }) = self.connections.waiting(id) {
+            self.log.status(format_args!("no login from {}", remote.ip()));
         }
     }
 

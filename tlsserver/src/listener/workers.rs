@@ -18,11 +18,12 @@ use zeroize::Zeroizing;
 
 use self::engine::Engine;
 use super::connections::EngineId;
+use super::dialog::Source;
 use crate::engine::TICKET_TURN;
 use crate::environment::Variables;
 use crate::keyholder;
 use crate::log::Log;
-use crate::messages::{Certificate, FromEngine, FromKeyholder, LIMIT, ToEngine};
+use crate::messages::{Certificate, Dialog, FromEngine, FromKeyholder, LIMIT, ToEngine};
 
 /// How often engines are asked whether they still do their work.
 const LOOK: Duration = Duration::from_secs(5);
@@ -38,12 +39,16 @@ pub(super) struct Settings {
     pub(super) engines: usize,
     pub(super) keyholder_variables: Variables,
     pub(super) engine_variables: Variables,
+    /// What engines say to clients until they want to log in; none: nothing.
+    pub(super) dialog: Option<Source>,
 }
 
 struct Keyholder {
     pid: u32,
     control: OwnedFd,
     certificates: Vec<Certificate>,
+    /// What its generation's engines say.
+    dialog: Option<Dialog>,
 }
 
 /// What a keyholder that reads the files came to.
@@ -101,8 +106,16 @@ impl Workers {
     }
 
     /// Starts a keyholder that reads the files; one that still does is forgotten,
-    /// for the files may have changed behind it.
-    pub(super) fn read_certificates(&mut self) -> io::Result<()> {
+    /// for the files may have changed behind it. Those that are no secret are read here.
+    ///
+    /// # Errors
+    /// What is wrong with which of those, or why there is no keyholder.
+    pub(super) fn read_files(&mut self) -> Result<(), String> {
+        let dialog = self.settings.dialog.as_ref().map(Source::read).transpose()?;
+        self.start_keyholder(dialog).map_err(|reason| format!("keyholder: {reason}"))
+    }
+
+    fn start_keyholder(&mut self, dialog: Option<Dialog>) -> io::Result<()> {
         if let Some(superseded) = self.reading.take() {
             self.retired.push(superseded.pid);
         }
@@ -110,7 +123,7 @@ impl Workers {
         let mut command = itself(keyholder::NAME, &self.settings.keyholder_variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::null());
         let pid = command.spawn()?.id();
-        self.reading = Some(Keyholder { pid, control, certificates: Vec::new() });
+        self.reading = Some(Keyholder { pid, control, certificates: Vec::new(), dialog });
         Ok(())
     }
 
@@ -180,6 +193,9 @@ impl Workers {
         for certificate in &keyholder.certificates {
             engine.say(&ToEngine::Certificate(certificate.clone()), &[])?;
         }
+        if let Some(dialog) = &keyholder.dialog {
+            engine.say(&ToEngine::Dialog(dialog.clone()), &[])?;
+        }
         engine.say(&ToEngine::Begin, &[])?;
         self.engines.push(engine);
         // A fresh key for all: so nobody has to keep one for engines to come.
@@ -219,6 +235,11 @@ impl Workers {
     /// Whether there is an engine for a new connection.
     pub(super) fn serving(&self) -> bool {
         self.current().next().is_some()
+    }
+
+    /// What engines say to clients until they want to log in, if they do.
+    pub(super) fn dialog(&self) -> Option<&Dialog> {
+        self.keyholder.as_ref()?.dialog.as_ref()
     }
 
     /// Whether all engines there should be are jailed and ready.
@@ -318,13 +339,20 @@ impl Workers {
             self.keyholder = None;
             // Without it they can do no handshake; what they have may go on.
             self.retire_engines();
-            if self.reading.is_none() && self.read_certificates().is_err() {
-                self.retry_later();
-            }
+            self.read_files_again();
         } else {
             return self.reading.as_ref().is_some_and(|one| one.pid == pid);
         }
         true
+    }
+
+    fn read_files_again(&mut self) {
+        if self.reading.is_none()
+            && let Err(why) = self.read_files()
+        {
+            self.log.error(why);
+            self.retry_later();
+        }
     }
 
     fn retry_later(&mut self) {
@@ -348,8 +376,8 @@ impl Workers {
         if self.retry.take_if(|retry| now >= *retry).is_some() {
             if self.keyholder.is_some() {
                 self.fill_up();
-            } else if self.reading.is_none() && self.read_certificates().is_err() {
-                self.retry_later();
+            } else {
+                self.read_files_again();
             }
         }
     }

@@ -1,0 +1,214 @@
+//! What is said to a client until it wants to log in. The words are authup's, and
+//! `proto::login::until_login` has them; here they are sent and received, in the clear
+//! or through TLS.
+
+use proto::login::Settings;
+use proto::login::reply::Refusal;
+use proto::login::until_login::{Step, UntilLogin};
+use proto::ucspi_tls::Tls;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::relay::LINGER;
+use super::session::Ended;
+use crate::messages::Dialog;
+
+/// What is read at once: more than any ordinary command, or many.
+const PIECE: usize = 4 * 1024;
+
+/// Logins are not counted here.
+const TRIES: u32 = 1;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
+}
+
+/// What the conversation came to.
+pub(super) enum Turn {
+    /// The client has been told to start TLS.
+    StartTls,
+    /// The client wants to log in.
+    LogIn,
+    /// There is nothing more to say.
+    Over,
+}
+
+/// One client's.
+pub(super) struct Conversation {
+    dialog: UntilLogin,
+    tls_at_once: bool,
+    /// What the client has said and was not taken yet.
+    unread: Vec<u8>,
+    /// How long to wait for each input and output.
+    each: Duration,
+    /// When all of it must be over.
+    whole: Instant,
+    /// The client will say no more; by an error, or not.
+    end: Option<Option<io::Error>>,
+}
+
+impl Conversation {
+    /// One that begins, with what the greeting has of this session.
+    pub(super) fn new(dialog: &Dialog, timestamp: Vec<u8>) -> Self {
+        let said = dialog.before_login.clone();
+        let settings = Settings {
+            face: dialog.face,
+            greeting: said.greeting,
+            capabilities: said.capabilities,
+            tls: if dialog.tls_at_once { Tls::On } else { Tls::Required },
+            tries: TRIES,
+            auth_equals: dialog.auth_equals,
+            timestamp,
+            greeted: false,
+        };
+        Self {
+            dialog: UntilLogin::new(settings),
+            tls_at_once: dialog.tls_at_once,
+            unread: Vec::new(),
+            each: seconds(said.each),
+            whole: Instant::now() + seconds(said.whole),
+            end: None,
+        }
+    }
+
+    pub(super) const fn begins_with_tls(&self) -> bool {
+        self.tls_at_once
+    }
+
+    /// TLS is on, if it was not from the beginning.
+    pub(super) fn tls_started(&mut self) {
+        if !self.tls_at_once {
+            self.dialog.tls_started();
+        }
+    }
+
+    /// What the client has said and was not taken, for whom it is meant.
+    pub(super) fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Has the client that wants to log in told, with [`Self::go_on`], that it cannot; why,
+    /// the log has.
+    pub(super) fn there_is_no_program(&mut self) {
+        self.dialog.abandon(Refusal::Fork);
+    }
+
+    /// Goes on until something else is to be done. An error is of the network, and what
+    /// the log should say.
+    pub(super) async fn go_on<S>(&mut self, client: &mut S) -> Result<Turn, String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        // Answers to what came in one piece go in one piece.
+        let mut replies = Vec::new();
+        let turn = loop {
+            if replies.len() >= PIECE {
+                self.write(client, &mut replies).await?;
+            }
+            match self.dialog.step() {
+                Step::Send(reply) => replies.extend_from_slice(reply),
+                Step::NeedInput => {
+                    if !self.take_some() {
+                        self.write(client, &mut replies).await?;
+                        self.read(client).await;
+                    }
+                }
+                Step::StartTls => break Turn::StartTls,
+                Step::LogIn => break Turn::LogIn,
+                Step::End => break Turn::Over,
+            }
+        };
+        self.write(client, &mut replies).await?;
+        Ok(turn)
+    }
+
+    /// Shows the dialog what is unread; false when it has to see more.
+    fn take_some(&mut self) -> bool {
+        let taken = self.dialog.push(&self.unread);
+        self.unread.drain(..taken);
+        taken > 0 || !matches!(self.dialog.step(), Step::NeedInput)
+    }
+
+    async fn read<S: AsyncRead + Unpin>(&mut self, client: &mut S) {
+        if self.unread.is_empty() {
+            // An idle connection holds no buffer.
+            self.unread = Vec::new();
+        }
+        let until = self.whole.min(Instant::now() + self.each);
+        let unread = &mut self.unread;
+        let read = poll_fn(|context| poll_read(client, context, unread));
+        self.dialog.abandon(match timeout_at(until, read).await {
+            Ok(Ok(true)) => return,
+            Ok(end) => {
+                self.end = Some(end.err());
+                Refusal::InputEnded
+            }
+            Err(_) => Refusal::TimedOut,
+        });
+    }
+
+    /// Writes all of it, while the client takes some.
+    async fn write<S>(&mut self, client: &mut S, replies: &mut Vec<u8>) -> Result<(), String>
+    where
+        S: AsyncWrite + Unpin,
+    {
+        let written = timeout(self.each, async {
+            client.write_all(replies).await?;
+            client.flush().await
+        });
+        let written = written.await;
+        replies.clear();
+        match (self.end.take(), written) {
+            // The client's end explains all that comes of it.
+            (Some(None), _) | (None, Ok(Ok(()))) => Ok(()),
+            (Some(Some(reason)), _) if reason.kind() == io::ErrorKind::UnexpectedEof => {
+                Err("truncated: the peer closed without close_notify".into())
+            }
+            (Some(Some(reason)), _) | (None, Ok(Err(reason))) => {
+                Err(format!("connection lost: {reason}"))
+            }
+            (None, Err(_)) => {
+                Err(format!("the peer took nothing for {} s", self.each.as_secs()))
+            }
+        }
+    }
+}
+
+/// As long as the clock can tell.
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number.min(u32::MAX.into()))
+}
+
+/// Appends what has arrived; false at the client's end.
+fn poll_read<S: AsyncRead + Unpin>(
+    client: &mut S,
+    context: &mut Context<'_>,
+    unread: &mut Vec<u8>,
+) -> Poll<io::Result<bool>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut piece = ReadBuf::new(scratch);
+        ready!(Pin::new(client).poll_read(context, &mut piece))?;
+        unread.extend_from_slice(piece.filled());
+        Poll::Ready(Ok(!piece.filled().is_empty()))
+    })
+}
+
+/// Says that there is nothing more to say, and waits a while for the client's end.
+pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut client: S) -> Ended {
+    let _ = timeout(LINGER, async {
+        let mut ignored = Vec::new();
+        client.shutdown().await?;
+        while poll_fn(|context| poll_read(&mut client, context, &mut ignored)).await? {
+            ignored.clear();
+        }
+        io::Result::Ok(())
+    })
+    .await;
+    Ok(())
+}
