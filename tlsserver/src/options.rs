@@ -212,7 +212,9 @@ mod tests {
 
     #[test]
     fn options_of_our_own() {
-        let options = parse("--proxy-protocol --engines 2 --until-login smtp -C3 -t 5 -1 ::1 0 prog").unwrap();
+        let options =
+            parse("--proxy-protocol --engines 2 --until-login smtp -C3 -t 5 -1 ::1 0 prog")
+                .unwrap();
         assert!(options.proxy_protocol && options.print_port);
         assert_eq!(options.engines, Some(2));
         assert_eq!(options.until_login, Some(Face::Smtp));

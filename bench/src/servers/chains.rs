@@ -17,6 +17,8 @@ pub(crate) enum Door {
     Tlsserver,
     /// Ours; TLS when the program asks for it, and it must.
     TlsserverDelayed,
+    /// The same, and no program until the client wants to log in.
+    TlsserverUntilLogin,
     /// Ours; TLS from the first octet.
     TlsserverImmediate,
     /// tlswrapper under tcpserver, with its own STARTTLS.
@@ -69,17 +71,22 @@ impl Programs {
 }
 
 impl Chain {
+    const fn protocol(self) -> &'static str {
+        match self {
+            Self::Pop3 | Self::AuthupYesPop3 | Self::AuthupPop3 => "pop3",
+            _ => "smtp",
+        }
+    }
+
     fn command(self, workshop: &Workshop, programs: Programs) -> io::Result<Vec<OsString>> {
         let mut words: Vec<OsString> = Vec::new();
         let program = |name: &str| programs.path(name).map(OsString::from);
         let server = OsString::from(ours("bench-stand-in")?);
-        let protocol =
-            if matches!(self, Self::AuthupYesPop3 | Self::AuthupPop3) { "pop3" } else { "smtp" };
         if matches!(
             self,
             Self::AuthupYes | Self::AuthupYesPop3 | Self::Submission | Self::AuthupPop3
         ) {
-            words.extend([program("authup")?, protocol.into()]);
+            words.extend([program("authup")?, self.protocol().into()]);
         }
         if matches!(self, Self::Submission | Self::AuthupPop3) {
             words.extend([ours("checkpassword-file")?.into(), "-f".into()]);
@@ -121,10 +128,13 @@ pub(super) fn start(
         if !matches!(door, Door::TlsserverImmediate) {
             command.arg("-n");
         }
+        if matches!(door, Door::TlsserverUntilLogin) {
+            command.args(["--until-login", chain.protocol()]);
+        }
         command.args(address);
     }
     match door {
-        Door::TlsserverDelayed => drop(command.env("UCSPITLS", "!")),
+        Door::TlsserverDelayed | Door::TlsserverUntilLogin => drop(command.env("UCSPITLS", "!")),
         Door::Tlswrapper => {
             command.args(["tlswrapper", "-n", "-f"]).arg(workshop.path("both.pem"));
             command.arg("tlswrapper-smtp");

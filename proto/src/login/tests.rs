@@ -23,7 +23,12 @@ pub(super) fn settings(face: Face, tls: Tls) -> Settings {
 
 /// Everything that happens, in order: replies as they are, steps in brackets.
 /// Answers each login with what `outcome` says of its record.
-pub(super) fn drive(login: &mut Login, input: &[u8], seen: &mut String, outcome: fn(&[u8]) -> Outcome) {
+pub(super) fn drive(
+    login: &mut Login,
+    input: &[u8],
+    seen: &mut String,
+    outcome: fn(&[u8]) -> Outcome,
+) {
     let mut rest = input;
     loop {
         match login.step() {

@@ -109,7 +109,11 @@ fn beginning(face: Face, line: &[u8]) -> Beginning {
     let length = verb.len().min(line.len());
     match (line.get(..length), verb.get(..length)) {
         (Some(said), Some(wanted)) if said.eq_ignore_ascii_case(wanted) => {
-            if length == verb.len() { Beginning::Login } else { Beginning::Unclear }
+            if length == verb.len() {
+                Beginning::Login
+            } else {
+                Beginning::Unclear
+            }
         }
         _ => Beginning::Other,
     }

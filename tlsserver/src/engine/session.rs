@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::wide_reads::WideReads;
 use super::until_login::{self, Conversation, Turn};
+use super::wide_reads::WideReads;
 use super::{facts, relay};
 
 /// How a session ended; an error is what the log should say.

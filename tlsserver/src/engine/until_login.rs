@@ -173,9 +173,7 @@ impl Conversation {
             (Some(Some(reason)), _) | (None, Ok(Err(reason))) => {
                 Err(format!("connection lost: {reason}"))
             }
-            (None, Err(_)) => {
-                Err(format!("the peer took nothing for {} s", self.each.as_secs()))
-            }
+            (None, Err(_)) => Err(format!("the peer took nothing for {} s", self.each.as_secs())),
         }
     }
 }

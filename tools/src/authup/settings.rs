@@ -3,8 +3,8 @@
 use super::Limits;
 use crate::qmail;
 use crate::tls::Offer;
-use proto::login::{self, Settings};
 use proto::login::reply::Face;
+use proto::login::{self, Settings};
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
