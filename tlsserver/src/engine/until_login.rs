@@ -140,7 +140,12 @@ impl Conversation {
             // An idle connection holds no buffer.
             self.unread = Vec::new();
         }
-        let until = self.whole.min(Instant::now() + self.each);
+        let now = Instant::now();
+        // Who always has something more to say never has to be waited for.
+        if now >= self.whole {
+            return self.dialog.abandon(Refusal::TimedOut);
+        }
+        let until = self.whole.min(now + self.each);
         let unread = &mut self.unread;
         let read = poll_fn(|context| poll_read(client, context, unread));
         self.dialog.abandon(match timeout_at(until, read).await {
@@ -153,12 +158,13 @@ impl Conversation {
         });
     }
 
-    /// Writes all of it, while the client takes some.
+    /// Writes all of it, in the time that one output has.
     async fn write<S>(&mut self, client: &mut S, replies: &mut Vec<u8>) -> Result<(), String>
     where
         S: AsyncWrite + Unpin,
     {
-        let written = timeout(self.each, async {
+        let limit = self.time_for_output();
+        let written = timeout(limit, async {
             client.write_all(replies).await?;
             client.flush().await
         });
@@ -173,8 +179,14 @@ impl Conversation {
             (Some(Some(reason)), _) | (None, Ok(Err(reason))) => {
                 Err(format!("connection lost: {reason}"))
             }
-            (None, Err(_)) => Err(format!("the peer took nothing for {} s", self.each.as_secs())),
+            (None, Err(_)) => Err(format!("the peer took nothing for {} s", limit.as_secs())),
         }
+    }
+
+    /// No longer than all of it may take, but that the client can be told so.
+    fn time_for_output(&self) -> Duration {
+        let left = self.whole.saturating_duration_since(Instant::now());
+        self.each.min(left.max(LINGER))
     }
 }
 
@@ -210,3 +222,6 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut client: S) -> E
     .await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
