@@ -2,18 +2,16 @@
 //! why, the others go on, and nothing is left behind.
 
 use rustix::process::Signal;
-use rustls::ClientConnection;
-use rustls::pki_types::ServerName;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
 use crate::harness::client::{
-    after_line, begin, clear_rest, config, connect, finish_sending, plain, rest, secure,
+    after_line, begin, clear_rest, config, connect, finish_sending, hello, plain, reset, rest,
+    secure, vanish,
 };
-use crate::harness::processes::{Held, descriptors};
+use crate::harness::processes::{Held, descriptors, kill, signal};
 use crate::harness::{Server, Setup};
 
 /// Both ways in which TLS can begin.
@@ -21,17 +19,8 @@ fn both(program: &[&str], options: &str) -> [Server; 2] {
     [Setup::new(program), Setup::delayed(program)].map(|setup| setup.option(options).start())
 }
 
-/// The first octets of a client that does everything right.
-fn hello(server: &Server) -> Vec<u8> {
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut client = ClientConnection::new(Arc::new(config(server)), name).unwrap();
-    let mut octets = Vec::new();
-    client.write_tls(&mut octets).unwrap();
-    octets
-}
-
 /// Nothing but TLS's own alert has come since the program asked for TLS.
-fn assert_only_an_alert(octets: &[u8]) {
+pub(crate) fn assert_only_an_alert(octets: &[u8]) {
     let alert = octets.len() == 7 && octets.starts_with(&[0x15, 3]);
     assert!(octets.is_empty() || alert, "{octets:02x?}");
 }
@@ -119,14 +108,6 @@ fn a_peer_may_vanish_at_any_stage() {
         server.log.wait_for(&["truncated: the peer closed without close_notify"]);
         assert_unharmed(&server, &before);
     }
-}
-
-fn vanish(socket: TcpStream) {
-    socket.shutdown(Shutdown::Both).unwrap();
-}
-
-fn reset(socket: TcpStream) {
-    rustix::net::sockopt::set_socket_linger(&socket, Some(std::time::Duration::ZERO)).unwrap();
 }
 
 #[test]
@@ -293,21 +274,12 @@ fn an_engine_that_is_stuck_is_ended_and_replaced() {
     assert_unharmed(&server, &before);
 }
 
-fn kill(pid: u32) {
-    signal(pid, Signal::KILL);
-}
-
-fn signal(pid: u32, signal: Signal) {
-    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
-    rustix::process::kill_process(pid, signal).unwrap();
-}
-
 #[test]
 fn exhausted_descriptors_of_an_engine_cost_one_connection() {
     // Enough for the listener, which needs some for each start of a program; an
     // engine needs four for each connection, and has the same limit.
     let own = descriptors(Setup::delayed(&["cat"]).start().pid());
-    let server = limited(Setup::delayed(&["cat"]).option("--engines 1"), own + 16);
+    let server = Setup::delayed(&["cat"]).option("--engines 1").start_limited(own + 16);
     let before = server.held();
     let mut open = Vec::new();
     for count in 1..=8 {
@@ -320,16 +292,6 @@ fn exhausted_descriptors_of_an_engine_cost_one_connection() {
     assert_unharmed(&server, &before);
 }
 
-/// Starts the server with as many descriptors for each process.
-fn limited(setup: Setup, limit: usize) -> Server {
-    let command = setup.command();
-    let mut limited = Command::new("prlimit");
-    limited.arg(format!("--nofile={limit}:{limit}")).arg(command.get_program());
-    limited.args(command.get_args()).env_clear();
-    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    setup.start_as(limited)
-}
-
 #[test]
 fn exhausted_descriptors_of_the_listener_are_said_and_pass() {
     let own = {
@@ -337,7 +299,7 @@ fn exhausted_descriptors_of_the_listener_are_said_and_pass() {
         descriptors(probe.pid())
     };
     // Waiting for a PROXY header costs the listener a descriptor for each.
-    let server = limited(Setup::delayed(&["cat"]).option("--proxy-protocol"), own + 20);
+    let server = Setup::delayed(&["cat"]).option("--proxy-protocol").start_limited(own + 20);
     let waiting: Vec<TcpStream> = (0..30).map(|_| plain(&server)).collect();
     server.log.wait_for(&["unable to accept: Too many open files"]);
     drop(waiting);

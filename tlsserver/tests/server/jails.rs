@@ -3,6 +3,7 @@
 //! A jailed process cannot be asked to break out, so a process of the same make is
 //! let loose in the same jail, and the running ones are looked at from outside.
 
+use std::any::Any;
 use std::fs;
 use std::io::Read;
 use std::process::Command;
@@ -10,11 +11,15 @@ use std::process::Command;
 use crate::harness::client::connect;
 use crate::harness::processes::{children, status};
 use crate::harness::{Server, Setup, skipped_without_root};
+use crate::until_login::server_with_clients;
 
-fn server_with_a_session() -> (Server, crate::harness::client::Tls) {
+/// A server that leaves its clients to a program, and one that talks to them itself; with
+/// what keeps the sessions.
+fn servers_with_sessions() -> [(Server, Box<dyn Any>); 2] {
     let server = Setup::delayed(&["cat"]).start();
     let tls = connect(&server);
-    (server, tls)
+    let (until_login, secured, clear) = server_with_clients();
+    [(server, Box::new(tls)), (until_login, Box::new((secured, clear)))]
 }
 
 fn jailed(server: &Server) -> Vec<u32> {
@@ -23,15 +28,16 @@ fn jailed(server: &Server) -> Vec<u32> {
 
 #[test]
 fn privileges_and_limits_are_given_up() {
-    let (server, _session) = server_with_a_session();
-    for pid in jailed(&server) {
-        assert_eq!(status(pid, "NoNewPrivs"), "1");
-        assert_eq!(status(pid, "Seccomp"), "2", "a filter is in force");
-        assert_eq!(status(pid, "CoreDumping"), "0");
-        assert_eq!(status(pid, "Threads"), "1");
-        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    for (server, _sessions) in servers_with_sessions() {
+        for pid in jailed(&server) {
+            assert_eq!(status(pid, "NoNewPrivs"), "1");
+            assert_eq!(status(pid, "Seccomp"), "2", "a filter is in force");
+            assert_eq!(status(pid, "CoreDumping"), "0");
+            assert_eq!(status(pid, "Threads"), "1");
+            let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+            let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+            assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+        }
     }
 }
 
@@ -40,21 +46,22 @@ fn as_root_the_user_and_the_root_are_given_up_too() {
     if skipped_without_root("who the jailed processes are") {
         return;
     }
-    let (server, _session) = server_with_a_session();
-    for pid in jailed(&server) {
-        assert_eq!(status(pid, "Uid"), "4711\t4711\t4711\t4711");
-        assert_eq!(status(pid, "Gid"), "4712\t4712\t4712\t4712");
-        assert_eq!(status(pid, "Groups"), "");
-        assert_eq!(status(pid, "CapPrm"), "0000000000000000");
-        assert_eq!(status(pid, "CapEff"), "0000000000000000");
-        let root = fs::read_link(format!("/proc/{pid}/root")).unwrap();
-        // The system's own empty folder, where it has one.
-        let gone = root.to_str().unwrap().ends_with(" (deleted)");
-        assert!(gone || root == std::path::Path::new("/var/empty"), "{root:?}");
-        assert_eq!(fs::read_dir(format!("/proc/{pid}/root/")).unwrap().count(), 0);
-        // Not dumpable: what shows of it belongs to root, not to its user.
-        use std::os::unix::fs::MetadataExt;
-        assert_eq!(fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(), 0);
+    for (server, _sessions) in servers_with_sessions() {
+        for pid in jailed(&server) {
+            assert_eq!(status(pid, "Uid"), "4711\t4711\t4711\t4711");
+            assert_eq!(status(pid, "Gid"), "4712\t4712\t4712\t4712");
+            assert_eq!(status(pid, "Groups"), "");
+            assert_eq!(status(pid, "CapPrm"), "0000000000000000");
+            assert_eq!(status(pid, "CapEff"), "0000000000000000");
+            let root = fs::read_link(format!("/proc/{pid}/root")).unwrap();
+            // The system's own empty folder, where it has one.
+            let gone = root.to_str().unwrap().ends_with(" (deleted)");
+            assert!(gone || root == std::path::Path::new("/var/empty"), "{root:?}");
+            assert_eq!(fs::read_dir(format!("/proc/{pid}/root/")).unwrap().count(), 0);
+            // Not dumpable: what shows of it belongs to root, not to its user.
+            use std::os::unix::fs::MetadataExt;
+            assert_eq!(fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(), 0);
+        }
     }
 }
 
@@ -63,17 +70,18 @@ fn nobody_of_its_own_user_can_trace_it() {
     if skipped_without_root("tracing as the jail's user") {
         return;
     }
-    let (server, _session) = server_with_a_session();
-    for pid in jailed(&server) {
-        // The same user and group: only that it is not dumpable is in the way.
-        let read = Command::new("setpriv")
-            .args(["--reuid=4711", "--regid=4712", "--clear-groups"])
-            .args(["dd", &format!("if=/proc/{pid}/mem"), "bs=1", "count=1"])
-            .output()
-            .unwrap();
-        assert!(!read.status.success());
-        let complaint = String::from_utf8(read.stderr).unwrap();
-        assert!(complaint.contains("Permission denied"), "{complaint}");
+    for (server, _sessions) in servers_with_sessions() {
+        for pid in jailed(&server) {
+            // The same user and group: only that it is not dumpable is in the way.
+            let read = Command::new("setpriv")
+                .args(["--reuid=4711", "--regid=4712", "--clear-groups"])
+                .args(["dd", &format!("if=/proc/{pid}/mem"), "bs=1", "count=1"])
+                .output()
+                .unwrap();
+            assert!(!read.status.success());
+            let complaint = String::from_utf8(read.stderr).unwrap();
+            assert!(complaint.contains("Permission denied"), "{complaint}");
+        }
     }
 }
 
@@ -82,28 +90,30 @@ fn no_channel_leads_from_the_engine_to_a_file_or_from_the_keyholder_to_the_netwo
     if skipped_without_root("the descriptors of jailed processes") {
         return;
     }
-    let (server, _session) = server_with_a_session();
-    for pid in jailed(&server) {
-        for entry in fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
-            let entry = entry.unwrap();
-            let target = fs::read_link(entry.path()).unwrap().to_str().unwrap().to_owned();
-            let number = entry.file_name();
-            let harmless =
-                ["socket:", "anon_inode:[event"].iter().any(|kind| target.starts_with(kind));
-            let null = target == "/dev/null" && number == "1";
-            let log = number == "2";
-            assert!(harmless || null || log, "{pid}: {number:?} is {target}");
+    for (server, _sessions) in servers_with_sessions() {
+        for pid in jailed(&server) {
+            for entry in fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
+                let entry = entry.unwrap();
+                let target = fs::read_link(entry.path()).unwrap().to_str().unwrap().to_owned();
+                let number = entry.file_name();
+                let harmless =
+                    ["socket:", "anon_inode:[event"].iter().any(|kind| target.starts_with(kind));
+                let null = target == "/dev/null" && number == "1";
+                let log = number == "2";
+                assert!(harmless || null || log, "{pid}: {number:?} is {target}");
+            }
         }
-    }
-    let keyholder = server.keyholder();
-    let tcp = fs::read_to_string(format!("/proc/{keyholder}/net/tcp")).unwrap();
-    for entry in fs::read_dir(format!("/proc/{keyholder}/fd")).unwrap() {
-        let target = fs::read_link(entry.unwrap().path()).unwrap();
-        let target = target.to_str().unwrap();
-        if let Some(inode) = target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'))
-        {
-            let known = tcp.lines().any(|line| line.split_whitespace().nth(9) == Some(inode));
-            assert!(!known, "the keyholder has a TCP socket");
+        let keyholder = server.keyholder();
+        let tcp = fs::read_to_string(format!("/proc/{keyholder}/net/tcp")).unwrap();
+        for entry in fs::read_dir(format!("/proc/{keyholder}/fd")).unwrap() {
+            let target = fs::read_link(entry.unwrap().path()).unwrap();
+            let target = target.to_str().unwrap();
+            if let Some(inode) =
+                target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'))
+            {
+                let known = tcp.lines().any(|line| line.split_whitespace().nth(9) == Some(inode));
+                assert!(!known, "the keyholder has a TCP socket");
+            }
         }
     }
 }
@@ -113,25 +123,26 @@ fn the_key_is_in_the_keyholder_and_nowhere_else() {
     if skipped_without_root("reading the processes' memory") {
         return;
     }
-    let (server, _session) = server_with_a_session();
-    let pem = fs::read(server.file("server.key")).unwrap();
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::pki_types::pem::PemObject;
-    let der = PrivateKeyDer::from_pem_slice(&pem).unwrap();
-    // PKCS#8 of a P-256 key: the scalar is 32 octets from the 36th on.
-    let scalar: Vec<u8> = der.secret_der()[36..68].to_vec();
-    let reversed: Vec<u8> = scalar.iter().rev().copied().collect();
-    let base64 = pem.split(|&octet| octet == b'\n').nth(1).unwrap().to_vec();
-    let forms = [&scalar[..], &reversed, &base64];
-    let found = |pid: u32| forms.map(|form| memory_contains(pid, form));
+    for (server, _sessions) in servers_with_sessions() {
+        let pem = fs::read(server.file("server.key")).unwrap();
+        use rustls::pki_types::PrivateKeyDer;
+        use rustls::pki_types::pem::PemObject;
+        let der = PrivateKeyDer::from_pem_slice(&pem).unwrap();
+        // PKCS#8 of a P-256 key: the scalar is 32 octets from the 36th on.
+        let scalar: Vec<u8> = der.secret_der()[36..68].to_vec();
+        let reversed: Vec<u8> = scalar.iter().rev().copied().collect();
+        let base64 = pem.split(|&octet| octet == b'\n').nth(1).unwrap().to_vec();
+        let forms = [&scalar[..], &reversed, &base64];
+        let found = |pid: u32| forms.map(|form| memory_contains(pid, form));
 
-    let keyholder = found(server.keyholder());
-    assert!(keyholder[0] || keyholder[1], "not even where it must be: the search is blind");
-    let everybody_else: Vec<_> =
-        children(server.pid()).into_iter().map(|child| child.pid).collect();
-    for pid in [everybody_else, vec![server.pid()]].concat() {
-        if pid != server.keyholder() {
-            assert_eq!(found(pid), [false; 3], "process {pid}");
+        let keyholder = found(server.keyholder());
+        assert!(keyholder[0] || keyholder[1], "not even where it must be: the search is blind");
+        let everybody_else: Vec<_> =
+            children(server.pid()).into_iter().map(|child| child.pid).collect();
+        for pid in [everybody_else, vec![server.pid()]].concat() {
+            if pid != server.keyholder() {
+                assert_eq!(found(pid), [false; 3], "process {pid}");
+            }
         }
     }
 }

@@ -16,3 +16,4 @@ mod jails;
 mod load_balancer;
 mod relay;
 mod service;
+mod until_login;

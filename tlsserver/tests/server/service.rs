@@ -71,7 +71,8 @@ fn the_limit_for_an_address_refuses() {
     drop(connect(&server));
 }
 
-fn rules(setup: &Setup, text: &str) -> String {
+/// Compiles rules for the server that is set up; the file's name.
+pub(crate) fn rules(setup: &Setup, text: &str) -> String {
     let (source, compiled) = (setup.file("rules"), setup.file("rules.cdb"));
     fs::write(&source, text).unwrap();
     let status = Command::new("tcprules")

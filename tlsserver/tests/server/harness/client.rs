@@ -8,6 +8,7 @@ use rustls::{
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{PATIENCE, Server};
 
@@ -102,4 +103,23 @@ pub(crate) fn clear_rest(mut socket: TcpStream) -> Vec<u8> {
             Err(reason) => panic!("{reason}"),
         }
     }
+}
+
+/// Goes, with an end.
+pub(crate) fn vanish(socket: TcpStream) {
+    socket.shutdown(Shutdown::Both).unwrap();
+}
+
+/// Goes, without one.
+pub(crate) fn reset(socket: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).unwrap();
+}
+
+/// The first octets of a client that does everything right.
+pub(crate) fn hello(server: &Server) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut client = ClientConnection::new(Arc::new(config(server)), name).unwrap();
+    let mut octets = Vec::new();
+    client.write_tls(&mut octets).unwrap();
+    octets
 }

@@ -98,6 +98,16 @@ impl Setup {
         self.start_as(command)
     }
 
+    /// Starts it with as many descriptors for each process.
+    pub(crate) fn start_limited(self, limit: usize) -> Server {
+        let command = self.command();
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--nofile={limit}:{limit}")).arg(command.get_program());
+        limited.args(command.get_args()).env_clear();
+        limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.start_as(limited)
+    }
+
     pub(crate) fn start_as(self, mut command: Command) -> Server {
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();

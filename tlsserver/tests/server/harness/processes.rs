@@ -1,5 +1,6 @@
 //! The server's processes, as /proc shows them.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::thread;
 use std::time::Instant;
@@ -110,4 +111,13 @@ pub(crate) fn status(pid: u32, field: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("no {field} in {text}")).trim().to_owned()
+}
+
+pub(crate) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+    kill_process(pid, signal).unwrap();
 }
