@@ -210,3 +210,6 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut client: S) -> E
     .await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,12 @@ const ID: EngineId = 7;
 
 impl Listening {
     fn new() -> Self {
-        let settings =
-            Settings { engines: 1, keyholder_variables: Vec::new(), engine_variables: Vec::new() };
+        let settings = Settings {
+            engines: 1,
+            keyholder_variables: Vec::new(),
+            engine_variables: Vec::new(),
+            dialog: None,
+        };
         let mut workers = Workers::new(settings, Log::new(Verbosity::Quiet));
         let (control, engine) = channel().unwrap();
         super::super::unblock(&engine).unwrap();
