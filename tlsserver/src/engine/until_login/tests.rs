@@ -1,9 +1,11 @@
-//! That a conversation is over in time, whatever the client does: with a clock that
-//! stands still while anything can be done, and then goes on to what is due next.
+//! That a conversation is over in time, whatever the client does, and keeps no other
+//! waiting: with a clock that stands still while anything can be done, and then goes on to
+//! what is due next.
 
 use super::*;
 use proto::login::reply::Face;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+use tokio::spawn;
 use tokio::time::sleep;
 use unix::control::BeforeLogin;
 
@@ -101,4 +103,28 @@ async fn a_client_that_only_begins_a_login_is_told_when_the_time_is_up() {
     };
     let ((), heard) = tokio::join!(held, reads_slowly(hears, Duration::ZERO));
     assert_eq!(heard, "220 mail.example.org ESMTP\r\n451 authup timeout (#4.4.2)\r\n");
+}
+
+/// Says all at once, and then takes what is answered: neither side waits for the other.
+async fn talks(says: Vec<u8>) -> String {
+    let (mut client, mut server) = duplex(10 * ROOM);
+    client.write_all(&says).await.unwrap();
+    conversation(1200).go_on(&mut server).await.map(drop).unwrap();
+    drop(server);
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).await.unwrap();
+    heard
+}
+
+/// Many small commands, no command at all, and few commands with long answers.
+#[tokio::test(start_paused = true)]
+async fn who_says_much_does_not_keep_others_waiting() {
+    for flood in ["NOOP\r\n".repeat(2_000), "x".repeat(3 * ROOM), "\n".repeat(PIECE - 6)] {
+        let much = spawn(talks([&flood, "\r\nQUIT\r\n"].concat().into()));
+        let little = spawn(talks(b"NOOP\r\nQUIT\r\n".to_vec()));
+        let heard = little.await.unwrap();
+        assert!(!much.is_finished(), "all of {:?}... came first", &flood[..2]);
+        assert_eq!(heard, "220 mail.example.org ESMTP\r\n250 ok\r\n221 mail.example.org\r\n");
+        assert!(much.await.unwrap().ends_with("221 mail.example.org\r\n"));
+    }
 }
