@@ -1,5 +1,7 @@
 //! Conversations by the paused clock, over a stream that holds little.
 
+mod pace;
+
 use super::*;
 use proto::login::reply::Face;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
