@@ -47,7 +47,7 @@ struct Keyholder {
     pid: u32,
     control: OwnedFd,
     certificates: Vec<Certificate>,
-    /// What its generation's engines say.
+    /// What its generation's engines are to say; taken when that takes over.
     dialog: Option<Dialog>,
 }
 
@@ -71,6 +71,9 @@ pub(super) struct Workers {
     /// Reads the files; no engine uses it yet.
     reading: Option<Keyholder>,
     keyholder: Option<Keyholder>,
+    /// What the last generation's engines say, also while there are none: a client that
+    /// they would talk to is not left to the program then.
+    dialog: Option<Dialog>,
     engines: Vec<Engine>,
     /// Keyholders of older generations.
     retired: Vec<u32>,
@@ -96,6 +99,7 @@ impl Workers {
             last_engine: 0,
             reading: None,
             keyholder: None,
+            dialog: None,
             engines: Vec::new(),
             retired: Vec::new(),
             pause: PAUSE,
@@ -111,11 +115,19 @@ impl Workers {
     /// # Errors
     /// What is wrong with which of those, or why there is no keyholder.
     pub(super) fn read_files(&mut self) -> Result<(), String> {
-        let dialog = self.settings.dialog.as_ref().map(Source::read).transpose()?;
-        self.start_keyholder(dialog).map_err(|reason| format!("keyholder: {reason}"))
+        let dialog = self.read_dialog()?;
+        self.start_keyholder(dialog)
     }
 
-    fn start_keyholder(&mut self, dialog: Option<Dialog>) -> io::Result<()> {
+    fn read_dialog(&self) -> Result<Option<Dialog>, String> {
+        self.settings.dialog.as_ref().map(Source::read).transpose()
+    }
+
+    fn start_keyholder(&mut self, dialog: Option<Dialog>) -> Result<(), String> {
+        self.spawn_keyholder(dialog).map_err(|reason| format!("keyholder: {reason}"))
+    }
+
+    fn spawn_keyholder(&mut self, dialog: Option<Dialog>) -> io::Result<()> {
         if let Some(superseded) = self.reading.take() {
             self.retired.push(superseded.pid);
         }
@@ -158,6 +170,7 @@ impl Workers {
     }
 
     fn take_over(&mut self) -> Reading {
+        self.dialog = self.reading.as_mut().and_then(|reading| reading.dialog.take());
         let previous = std::mem::replace(&mut self.keyholder, self.reading.take());
         self.retired.extend(previous.map(|one| one.pid));
         self.retire_engines();
@@ -193,7 +206,7 @@ impl Workers {
         for certificate in &keyholder.certificates {
             engine.say(&ToEngine::Certificate(certificate.clone()), &[])?;
         }
-        if let Some(dialog) = &keyholder.dialog {
+        if let Some(dialog) = &self.dialog {
             engine.say(&ToEngine::Dialog(dialog.clone()), &[])?;
         }
         engine.say(&ToEngine::Begin, &[])?;
@@ -238,8 +251,8 @@ impl Workers {
     }
 
     /// What engines say to clients until they want to log in, if they do.
-    pub(super) fn dialog(&self) -> Option<&Dialog> {
-        self.keyholder.as_ref()?.dialog.as_ref()
+    pub(super) const fn dialog(&self) -> Option<&Dialog> {
+        self.dialog.as_ref()
     }
 
     /// Whether all engines there should be are jailed and ready.
@@ -346,10 +359,17 @@ impl Workers {
         true
     }
 
+    /// Replaces a keyholder that has died. What engines say is known already, so a control
+    /// file that has become bad since keeps nobody out.
     fn read_files_again(&mut self) {
-        if self.reading.is_none()
-            && let Err(why) = self.read_files()
-        {
+        if self.reading.is_some() {
+            return;
+        }
+        let dialog = self.read_dialog().unwrap_or_else(|why| {
+            self.log.error(format_args!("{why}; the old ones stay"));
+            self.dialog.clone()
+        });
+        if let Err(why) = self.start_keyholder(dialog) {
             self.log.error(why);
             self.retry_later();
         }
