@@ -42,6 +42,16 @@ impl Link<'_> {
         let name = name.unwrap_or(&self.program.text);
         name.strip_prefix("qmail-").filter(|own| OWN.contains(own)).unwrap_or(name)
     }
+
+    /// The protocol that it speaks until the client wants to log in, where it does.
+    pub(crate) fn until_login(&self) -> Option<&str> {
+        let words = self.arguments.iter().map(|word| word.text.as_str());
+        let mut words = words.skip_while(|word| !word.starts_with(UNTIL_LOGIN));
+        match words.next()?.strip_prefix(UNTIL_LOGIN)? {
+            "" => words.next(),
+            joined => joined.strip_prefix('='),
+        }
+    }
 }
 
 const OWN: [&str; 2] = ["authup", "fixsmtpio"];
@@ -49,6 +59,10 @@ const OWN: [&str; 2] = ["authup", "fixsmtpio"];
 const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
 /// Their options that take a value.
 const WITH_VALUE: &str = "cCxugbltTAawkVyYB";
+/// The same, long.
+const LONG_WITH_VALUE: [&str; 2] = ["--engines", UNTIL_LOGIN];
+/// tlsserver speaks authup's part.
+const UNTIL_LOGIN: &str = "--until-login";
 
 impl RunScript {
     /// Reads a script.
@@ -124,14 +138,16 @@ fn own_arguments(name: &str, words: &[Word]) -> usize {
 /// How many words are options; of these letters each takes a value.
 fn options(words: &[Word], with_value: &str) -> usize {
     let mut count = 0;
-    while let Some(cluster) = words.get(count).and_then(|word| word.text.strip_prefix('-')) {
+    while let Some(option) = words.get(count).filter(|word| word.text.starts_with('-')) {
+        let option = option.text.as_str();
         count += 1;
-        if cluster == "-" {
+        if option == "--" {
             break;
         }
-        let value = cluster.find(|letter| with_value.contains(letter));
-        let is_long = cluster.starts_with('-');
-        if cluster == "-engines" || (!is_long && value.is_some_and(|at| at + 1 == cluster.len())) {
+        let value = option.find(|letter| with_value.contains(letter));
+        let is_long = option.starts_with("--");
+        let value_follows = value.is_some_and(|at| at + 1 == option.len());
+        if LONG_WITH_VALUE.contains(&option) || (!is_long && value_follows) {
             count += 1;
         }
     }

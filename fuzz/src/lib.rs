@@ -23,6 +23,7 @@ pub mod relay;
 pub mod rules;
 pub mod session;
 pub mod smtp;
+pub mod until_login;
 
 mod login;
 mod pump;
@@ -31,7 +32,7 @@ mod pump;
 pub type Check = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus's, and its check.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("facts", facts::check),
     ("line", line::check),
     ("message", message::check),
@@ -44,4 +45,5 @@ pub const TARGETS: [(&str, Check); 12] = [
     ("rules", rules::check),
     ("session", session::check),
     ("smtp", smtp::check),
+    ("until_login", until_login::check),
 ];

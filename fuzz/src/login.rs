@@ -1,5 +1,6 @@
 //! Drives the login dialog (`proto::login`), in memory, for both its faces, and checks
-//! with each step what the dialog promises to whoever drives it.
+//! with each step what the dialog promises to whoever drives it. For the targets of the
+//! two faces, and for [`super::until_login`], which holds another dialog against it.
 
 use crate::choices::Choices;
 use crate::cuts::in_any_pieces;
@@ -7,7 +8,7 @@ use crate::memory;
 use crate::octets::Octets;
 use proto::checkpassword::Outcome;
 use proto::line::LONGEST;
-use proto::login::reply::Face;
+use proto::login::reply::{Face, Refusal};
 use proto::login::{Attempt, Login, Settings, Step, timestamp};
 use proto::ucspi_tls::Tls;
 
@@ -25,7 +26,7 @@ pub(crate) enum Event {
 
 /// The most that a dialog may hold, in octets: a line, twice while it is decoded, and a
 /// reply.
-const HELD: usize = 4 * LONGEST + 8 * 1024;
+pub(crate) const HELD: usize = 4 * LONGEST + 8 * 1024;
 
 /// How things go where they can go in several ways.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,11 @@ pub(crate) struct Scene<'a> {
     pub(crate) tries: u32,
     pub(crate) auth_equals: bool,
     /// Whether TLS can start, and how logins end: one octet for each time.
-    turns: &'a [u8],
+    pub(crate) turns: &'a [u8],
+    /// Whoever drives the dialog is the TLS server itself, with which TLS always starts.
+    pub(crate) is_tls_server: bool,
+    /// What is told of the client once it has said all; if anything is.
+    pub(crate) leaves: Option<Refusal>,
 }
 
 impl Scene<'_> {
@@ -43,7 +48,7 @@ impl Scene<'_> {
     }
 
     pub(crate) fn tls_can_start(&self, number: usize) -> bool {
-        self.turn(number) % 4 != 3
+        self.is_tls_server || self.turn(number) % 4 != 3
     }
 
     pub(crate) fn outcome(&self, number: usize) -> Outcome {
@@ -64,7 +69,7 @@ impl Scene<'_> {
         }
     }
 
-    fn settings(&self, face: Face) -> Settings {
+    pub(crate) fn settings(&self, face: Face) -> Settings {
         Settings {
             face,
             greeting: b"mx.example".to_vec(),
@@ -85,26 +90,36 @@ pub(crate) fn check(input: &[u8], face: Face, model: impl Fn(Scene<'_>, &[u8]) -
     let tls = choices.one_of(&[Tls::Absent, Tls::Available, Tls::Required, Tls::On]);
     let tries = choices.one_of(&[1, 2, 5, 1000]);
     let auth_equals = choices.one_of(&[false, true]);
-    let scene = Scene { tls, tries, auth_equals, turns: choices.part() };
+    let turns = choices.part();
+    let scene = Scene { tls, tries, auth_equals, turns, is_tls_server: false, leaves: None };
     let sizes = choices.part();
     let says = choices.rest();
     let happened = in_any_pieces(says, sizes, |pieces| {
         let mut events = Vec::new();
-        drive(scene, face, pieces, |event| events.push(event));
+        let pieces = pieces.iter().copied();
+        drive(scene, scene.settings(face), 0, pieces, |event| events.push(event));
         events
     });
     assert_eq!(happened, model(scene, says));
-    memory::at_most(HELD, || drive(scene, face, &[says], |_| {}));
+    memory::at_most(HELD, || drive(scene, scene.settings(face), 0, [says], |_| {}));
 }
 
-fn drive(scene: Scene<'_>, face: Face, pieces: &[&[u8]], mut happens: impl FnMut(Event)) {
-    let mut login = Login::new(scene.settings(face));
-    let (mut pieces, mut rest) = (pieces.iter(), &b""[..]);
-    let (mut steps, mut octets, mut turn) = (0, 0, 0);
+/// Plays a dialog with these settings to its end, or to that of what the client says.
+/// `turn`: how many turns of the scene are over already.
+pub(crate) fn drive<'a>(
+    scene: Scene<'_>,
+    settings: Settings,
+    mut turn: usize,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    mut happens: impl FnMut(Event),
+) {
+    let mut login = Login::new(settings);
+    let (mut pieces, mut rest) = (pieces.into_iter(), &b""[..]);
+    let (mut steps, mut octets, mut leaves) = (0, 0, scene.leaves);
     loop {
         steps += 1;
         // A line is at most checked, tried or sent in the clear, and then answered.
-        assert!(steps <= 8 * octets + 8 + pieces.len(), "loops on nothing");
+        assert!(steps <= 8 * octets + 8, "loops on nothing");
         match login.step() {
             Step::Send(reply) => {
                 assert!(!reply.is_empty(), "sends nothing");
@@ -112,8 +127,13 @@ fn drive(scene: Scene<'_>, face: Face, pieces: &[&[u8]], mut happens: impl FnMut
             }
             Step::NeedInput => {
                 if rest.is_empty() {
-                    let Some(piece) = pieces.next() else { return };
-                    (rest, octets) = (piece, octets + piece.len() + 1);
+                    if let Some(piece) = pieces.next() {
+                        (rest, octets) = (piece, octets + piece.len() + 1);
+                    } else if let Some(why) = leaves.take() {
+                        login.abandon(why);
+                    } else {
+                        return;
+                    }
                     continue;
                 }
                 let taken = login.push(rest);

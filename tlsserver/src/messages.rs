@@ -7,7 +7,7 @@
 mod wire;
 
 use proto::login::reply::Face;
-use unix::control::BeforeLogin;
+use unix::before_login::BeforeLogin;
 use wire::{Reader, Writer};
 use zeroize::Zeroizing;
 

@@ -1,13 +1,15 @@
 //! Reading control files under the qmail home.
 
-use proto::control::{TIMEOUT, TIMEOUT_LOGIN, lines, one_line, seconds};
-use proto::login::reply::Face;
+use proto::control::{one_line, seconds};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 /// Where qmail lives, unless `QMAILHOME` in the environment says otherwise.
 pub const HOME: &str = "/var/qmail";
+
+/// Where its control files are.
+const FOLDER: &str = "control/";
 
 /// A file or folder that could not be used, and the system's reason.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Folder {
     pub fn enter(home: Option<&OsStr>) -> Result<Self, Unreadable> {
         let name = home.unwrap_or(OsStr::new(HOME)).to_owned();
         match std::env::set_current_dir(&name) {
-            Ok(()) => Ok(Self("control".into())),
+            Ok(()) => Ok(Self(FOLDER.into())),
             Err(reason) => Err(Unreadable { name, reason }),
         }
     }
@@ -42,7 +44,7 @@ impl Folder {
     /// The folder of this home, and the working directory as it is.
     #[must_use]
     pub fn of(home: Option<&OsStr>) -> Self {
-        Self(Path::new(home.unwrap_or(OsStr::new(HOME))).join("control"))
+        Self(Path::new(home.unwrap_or(OsStr::new(HOME))).join(FOLDER))
     }
 
     /// The contents of a file; `None` where there is no such file.
@@ -86,34 +88,7 @@ impl Folder {
         Ok(self.read(file)?.and_then(|contents| seconds(&contents)).unwrap_or(default))
     }
 
-    /// All that concerns the time before a login.
-    ///
-    /// # Errors
-    /// The first file that must be there and is not, or cannot be read.
-    pub fn before_login(&self, face: Face) -> Result<BeforeLogin, Unreadable> {
-        let protocol = face.name();
-        Ok(BeforeLogin {
-            greeting: self.greeting(&format!("{protocol}greeting"))?,
-            capabilities: lines(&self.require(&format!("{protocol}capabilities"))?),
-            each: self.timeout(&format!("timeout{protocol}d"), TIMEOUT)?,
-            whole: self.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
-        })
-    }
-
     fn unreadable(&self, file: &str, reason: io::Error) -> Unreadable {
         Unreadable { name: self.0.join(file).into(), reason }
     }
-}
-
-/// What the control files say about the time before a login.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BeforeLogin {
-    /// The greeting; its first word is the host's name.
-    pub greeting: Vec<u8>,
-    /// The lines to list for EHLO or CAPA.
-    pub capabilities: Vec<Vec<u8>>,
-    /// Seconds to wait for the client's next input.
-    pub each: u64,
-    /// Seconds for all of it.
-    pub whole: u64,
 }

@@ -3,6 +3,7 @@
 //! The only package in which `unsafe` may stand; each place says why it holds.
 //! It decides nothing: what to do comes from `proto`, by way of the programs.
 
+pub mod before_login;
 pub mod blocklist;
 pub mod client;
 pub mod control;

@@ -142,6 +142,7 @@ fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Finding
         let place = Place::line(path, server.program.line);
         findings.error(place, "tlsserver has no certificate: CERTFILE is not set");
     }
+    check_until_login(service, server, findings);
     let is_login = service.login().is_some();
     let delayed = service.starts_tls();
     match script.variable("UCSPITLS") {
@@ -159,6 +160,24 @@ fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Finding
     }
     if let Some((_, word)) = script.variable("DISABLETLS") {
         findings.warning(Place::line(path, word.line), "DISABLETLS is set: TLS is never offered");
+    }
+}
+
+fn check_until_login(service: &Service, server: &Link<'_>, findings: &mut Findings) {
+    let Some(spoken) = server.until_login() else { return };
+    let Service { path, script } = service;
+    let mut error = |text| findings.error(Place::line(path, server.program.line), text);
+    match service.login() {
+        None => error(format!("--until-login {spoken}: no authup behind it, which goes on")),
+        Some(protocol) if !spoken.eq_ignore_ascii_case(&protocol) => {
+            error(format!("--until-login {spoken}: authup behind it speaks {protocol}"));
+        }
+        Some(_) => {}
+    }
+    let required = script.variable("UCSPITLS").is_some_and(|(level, _)| level == "!");
+    let disabled = script.variable("DISABLETLS").is_some();
+    if service.starts_tls() && (!required || disabled) {
+        error("--until-login: tlsserver does not start without UCSPITLS='!'".into());
     }
 }
 

@@ -26,6 +26,17 @@ enum Chain {
     Pop3,
 }
 
+impl Chain {
+    /// What is spoken until somebody logs in, where somebody must.
+    const fn login(self) -> Option<&'static str> {
+        match self {
+            Self::Submission => Some("smtp"),
+            Self::Incoming => None,
+            Self::Pop3 => Some("pop3"),
+        }
+    }
+}
+
 /// All of them.
 pub(crate) const SERVICES: [Service; 5] = [
     Service {
@@ -114,6 +125,9 @@ impl Service {
     fn options(&self, plan: &Plan) -> String {
         let mut options =
             format!("{}-v -c 40 -l {}", if self.delayed { "-n " } else { "" }, plan.host);
+        if let Some(protocol) = self.chain.login() {
+            let _ = write!(options, " --until-login {protocol}");
+        }
         if let (Chain::Incoming, Some((uid, gid))) = (self.chain, plan.incoming_ids) {
             let _ = write!(options, " -u {uid} -g {gid}");
         }
@@ -125,16 +139,16 @@ impl Service {
         let dir = plan.dir.display();
         let check = format!("checkpassword-file -f {dir}/users");
         let fixsmtpio = format!("env QMAILHOME={dir} fixsmtpio");
+        let login = self.chain.login().map(|protocol| format!("authup {protocol}"));
         let login =
-            |protocol: &str| vec![format!("authup {protocol}"), check, "checknotroot".into()];
-        Some(match self.chain {
+            login.into_iter().flat_map(|authup| [authup, check.clone(), "checknotroot".into()]);
+        let behind = match self.chain {
             // authup keeps QMAILHOME to itself.
-            Chain::Submission => {
-                [login("smtp"), vec![fixsmtpio, plan.mail.submission.clone()?]].concat()
-            }
+            Chain::Submission => vec![fixsmtpio, plan.mail.submission.clone()?],
             Chain::Incoming => vec!["fixsmtpio".into(), plan.mail.incoming.clone()?],
-            Chain::Pop3 => [login("pop3"), vec![plan.mail.pop3.clone()?]].concat(),
-        })
+            Chain::Pop3 => vec![plan.mail.pop3.clone()?],
+        };
+        Some(login.chain(behind).collect())
     }
 }
 

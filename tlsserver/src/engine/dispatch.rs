@@ -3,22 +3,19 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
 use unix::descriptor_passing::Received;
 
 use super::Reports;
-use super::session::{self, Ended, Program};
+use super::session::{self, Ended, Handshakes, Program};
 use super::tickets::Tickets;
 use super::until_login::Conversation;
 use crate::messages::{ConnectionId, Dialog, FromEngine, ToEngine};
 
 /// Starts sessions, and hands programs to those that wait for theirs.
 pub(super) struct Dispatcher {
-    acceptor: TlsAcceptor,
+    handshakes: Handshakes,
     tickets: Arc<Tickets>,
-    handshake: Duration,
     /// What is said to those who have not logged in yet.
     dialog: Option<Dialog>,
     reports: Reports,
@@ -33,14 +30,13 @@ const FEW: usize = 64;
 
 impl Dispatcher {
     pub(super) fn new(
-        acceptor: TlsAcceptor,
+        handshakes: Handshakes,
         tickets: Arc<Tickets>,
-        handshake: Duration,
         dialog: Option<Dialog>,
         reports: Reports,
     ) -> Self {
         let (waiting, look_over_at) = (HashMap::new(), FEW);
-        Self { acceptor, tickets, handshake, dialog, reports, waiting, look_over_at }
+        Self { handshakes, tickets, dialog, reports, waiting, look_over_at }
     }
 
     /// Acts on one message and the descriptors that came with it.
@@ -63,13 +59,7 @@ impl Dispatcher {
         let Ok([client, control, input, output]) = <[OwnedFd; 4]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
-        let session = session::delayed(
-            self.acceptor.clone(),
-            self.handshake,
-            client,
-            control,
-            [input, output],
-        );
+        let session = session::delayed(self.handshakes.clone(), client, control, [input, output]);
         tokio::spawn(reported(id, self.reports.clone(), session));
     }
 
@@ -78,8 +68,7 @@ impl Dispatcher {
             return self.exhausted(id);
         };
         let (secured, program) = self.program_to_come(id);
-        let session =
-            session::immediate(self.acceptor.clone(), self.handshake, client, secured, program);
+        let session = session::immediate(self.handshakes.clone(), client, secured, program);
         tokio::spawn(reported(id, self.reports.clone(), session));
     }
 
@@ -90,8 +79,8 @@ impl Dispatcher {
             return self.exhausted(id);
         };
         let (secured, program) = self.program_to_come(id);
-        let (acceptor, limit) = (self.acceptor.clone(), self.handshake);
-        let session = session::until_login(acceptor, limit, client, dialog, secured, program);
+        let handshakes = self.handshakes.clone();
+        let session = session::until_login(handshakes, client, dialog, secured, program);
         tokio::spawn(reported(id, self.reports.clone(), session));
     }
 

@@ -32,6 +32,7 @@ use unix::jail::{self, Inmate};
 use crate::environment::{self, Variables};
 use crate::messages::{Certificate, Dialog, FromEngine, LIMIT, ToEngine};
 use dispatch::Dispatcher;
+use session::Handshakes;
 use tickets::Tickets;
 
 /// The name under which the program is this process.
@@ -78,10 +79,10 @@ fn start() -> Result<(), String> {
     let (certificates, dialog) = told_first(&control).map_err(said)?;
     let config = tls::server_config(certificates, keyholder, tickets.clone());
     let acceptor = TlsAcceptor::from(Arc::new(config.map_err(|why| why.to_string())?));
-    let handshake = Duration::from_secs(seconds);
+    let handshakes = Handshakes { acceptor, limit: Duration::from_secs(seconds) };
     let (reports, outgoing) = mpsc::unbounded_channel();
     let _ = reports.send(FromEngine::Ready);
-    let dispatcher = Dispatcher::new(acceptor, tickets, handshake, dialog, reports);
+    let dispatcher = Dispatcher::new(handshakes, tickets, dialog, reports);
     runtime.block_on(serve(control, dispatcher, outgoing)).map_err(said)
 }
 

@@ -27,11 +27,28 @@ pub(super) type Program = [OwnedFd; 2];
 /// A connection whose handshake is done.
 pub(super) type Tls = TlsStream<WideReads>;
 
+/// How handshakes are done.
+#[derive(Clone)]
+pub(super) struct Handshakes {
+    pub(super) acceptor: TlsAcceptor,
+    /// How long one may take.
+    pub(super) limit: Duration,
+}
+
+impl Handshakes {
+    async fn accept(&self, client: WideReads) -> Result<Tls, String> {
+        match timeout(self.limit, self.acceptor.accept(client)).await {
+            Ok(Ok(tls)) => Ok(tls),
+            Ok(Err(reason)) => Err(format!("handshake failed: {}", in_words(&reason))),
+            Err(_) => Err(format!("handshake failed: not done within {} s", self.limit.as_secs())),
+        }
+    }
+}
+
 /// UCSPI-TLS: TLS once the program asks. Until then the client's socket is not
 /// touched, for it is the program's.
 pub(super) async fn delayed(
-    acceptor: TlsAcceptor,
-    limit: Duration,
+    handshakes: Handshakes,
     client: OwnedFd,
     control: OwnedFd,
     program: Program,
@@ -48,13 +65,13 @@ pub(super) async fn delayed(
     let [mut input, output] = connect(program)?;
     let client = socket(client)?;
     let tls = tokio::select! {
-        tls = handshake(acceptor, limit, client) => tls?,
+        tls = handshakes.accept(client) => tls?,
         () = closed(&mut input) => return Err("the program ended in the handshake".into()),
     };
     if request == Request::StartAndReport {
         let report = facts::report(tls.get_ref().1);
         // A program that does not want its answer shows that on its streams.
-        let _ = timeout(limit, control.write_all(&report)).await;
+        let _ = timeout(handshakes.limit, control.write_all(&report)).await;
     }
     drop(control);
     relay::relay(tls, Vec::new(), input, output).await
@@ -63,13 +80,12 @@ pub(super) async fn delayed(
 /// TLS with the first octet; the program is started by the listener when `secured`
 /// was told the facts.
 pub(super) async fn immediate(
-    acceptor: TlsAcceptor,
-    limit: Duration,
+    handshakes: Handshakes,
     client: OwnedFd,
     secured: impl FnOnce(Vec<u8>),
     program: oneshot::Receiver<Program>,
 ) -> Ended {
-    let tls = handshake(acceptor, limit, socket(client)?).await?;
+    let tls = handshakes.accept(socket(client)?).await?;
     secured(facts::report(tls.get_ref().1));
     // Without a program there is nothing to do; why there is none, the log has.
     let Ok(program) = program.await else { return Ok(()) };
@@ -79,8 +95,7 @@ pub(super) async fn immediate(
 
 /// No program until the client wants to log in; until then, the dialog.
 pub(super) async fn until_login(
-    acceptor: TlsAcceptor,
-    limit: Duration,
+    handshakes: Handshakes,
     client: OwnedFd,
     mut dialog: Conversation,
     secured: impl FnOnce(Vec<u8>),
@@ -93,7 +108,7 @@ pub(super) async fn until_login(
             Turn::LogIn | Turn::Over => return until_login::close(client).await,
         }
     }
-    let mut tls = handshake(acceptor, limit, client).await?;
+    let mut tls = handshakes.accept(client).await?;
     dialog.tls_started();
     let Turn::LogIn = dialog.go_on(&mut tls).await? else {
         return until_login::close(tls).await;
@@ -111,18 +126,6 @@ pub(super) async fn until_login(
 fn socket(client: OwnedFd) -> Result<WideReads, String> {
     let client = unblock(&client).and_then(|()| TcpStream::from_std(client.into()));
     client.map(WideReads::new).map_err(|reason| format!("engine: {reason}"))
-}
-
-async fn handshake(
-    acceptor: TlsAcceptor,
-    limit: Duration,
-    client: WideReads,
-) -> Result<Tls, String> {
-    match timeout(limit, acceptor.accept(client)).await {
-        Ok(Ok(tls)) => Ok(tls),
-        Ok(Err(reason)) => Err(format!("handshake failed: {}", in_words(&reason))),
-        Err(_) => Err(format!("handshake failed: not done within {} s", limit.as_secs())),
-    }
 }
 
 fn in_words(reason: &io::Error) -> String {

@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::relay::LINGER;
@@ -21,6 +22,9 @@ use crate::messages::Dialog;
 
 /// What is read at once: more than any ordinary command, or many.
 const PIECE: usize = 4 * 1024;
+
+/// What a read costs, in octets, however little it brings.
+const READ: usize = 64;
 
 /// Logins are not counted here.
 const TRIES: u32 = 1;
@@ -49,6 +53,8 @@ pub(super) struct Conversation {
     each: Duration,
     /// When all of it must be over.
     whole: Instant,
+    /// How many octets were read and written since others had their turn.
+    done: usize,
     /// The client will say no more; by an error, or not.
     end: Option<Option<io::Error>>,
 }
@@ -73,6 +79,7 @@ impl Conversation {
             unread: Vec::new(),
             each: seconds(said.each),
             whole: Instant::now() + seconds(said.whole),
+            done: 0,
             end: None,
         }
     }
@@ -146,9 +153,12 @@ impl Conversation {
             return self.dialog.abandon(Refusal::TimedOut);
         }
         let until = self.whole.min(now + self.each);
+        let before = self.unread.len();
         let unread = &mut self.unread;
         let read = poll_fn(|context| poll_read(client, context, unread));
-        self.dialog.abandon(match timeout_at(until, read).await {
+        let read = timeout_at(until, read).await;
+        self.let_others(READ + self.unread.len() - before).await;
+        self.dialog.abandon(match read {
             Ok(Ok(true)) => return,
             Ok(end) => {
                 self.end = Some(end.err());
@@ -169,6 +179,7 @@ impl Conversation {
             client.flush().await
         });
         let written = written.await;
+        self.let_others(replies.len()).await;
         replies.clear();
         match (self.end.take(), written) {
             // The client's end explains all that comes of it.
@@ -180,6 +191,17 @@ impl Conversation {
                 Err(format!("connection lost: {reason}"))
             }
             (None, Err(_)) => Err(format!("the peer took nothing for {} s", limit.as_secs())),
+        }
+    }
+
+    /// Lets the engine's other clients have their turn once so much was done for this one,
+    /// whose words may come faster than they can be answered: the sockets alone would have
+    /// it wait only after a hundred of their reads, of sixteen pieces each.
+    async fn let_others(&mut self, done: usize) {
+        self.done += done;
+        if self.done >= PIECE {
+            self.done = 0;
+            yield_now().await;
         }
     }
 

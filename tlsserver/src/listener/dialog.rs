@@ -8,6 +8,7 @@ use proto::ucspi_tls::Tls;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
+use unix::before_login::BeforeLogin;
 use unix::control::Folder;
 
 use crate::environment::{Variables, value};
@@ -53,11 +54,13 @@ impl Source {
     /// # Errors
     /// The first one that authup could not use either.
     pub(super) fn read(&self) -> Result<Dialog, String> {
-        let before_login = self.control.before_login(self.face).map_err(|why| why.to_string())?;
+        let before_login = BeforeLogin::read(&self.control, self.face);
+        let before_login = before_login.map_err(|why| why.to_string())?;
         let Self { face, tls_at_once, auth_equals, .. } = *self;
         let dialog = Dialog { face, tls_at_once, auth_equals, before_login };
         if ToEngine::Dialog(dialog.clone()).encode().len() > LIMIT {
-            return Err(format!("control/{}capabilities: too long", face.name()));
+            let (protocol, why) = (face.name(), "more than an engine takes");
+            return Err(format!("control/{protocol}capabilities: {why}"));
         }
         Ok(dialog)
     }
@@ -76,4 +79,59 @@ pub(super) fn session(dialog: &Dialog, id: ConnectionId) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let session = format_args!("{}.{id}", std::process::id()).to_string();
     timestamp(dialog.face, session, now.as_secs(), &dialog.before_login.greeting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(mode: Mode, variables: &[(&str, &str)]) -> Result<Source, String> {
+        let variables = variables.iter().map(|&(name, value)| (name.into(), value.into()));
+        Source::new(Face::Pop3, mode, &variables.collect())
+    }
+
+    #[test]
+    fn no_dialog_where_clients_may_log_in_without_tls() {
+        for (variables, may) in [
+            (&[("UCSPITLS", "!")][..], true),
+            (&[("UCSPITLS", "!"), ("DISABLETLS", "")], false),
+            (&[("UCSPITLS", "")], false),
+            (&[], false),
+        ] {
+            assert_eq!(source(Mode::Delayed, variables).is_ok(), may, "{variables:?}");
+            assert!(source(Mode::Immediate, variables).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_rules_may_take_a_client_from_it() {
+        let added = |name: &str| vec![(name.as_bytes().to_vec(), Vec::new())];
+        assert!(serves(&Vec::new()));
+        assert!(serves(&added("RELAYCLIENT")));
+        for name in ["QMAILHOME", "UCSPITLS", "DISABLETLS", "AUTHUP_SASL_BROKEN_CLIENTS"] {
+            assert!(!serves(&added(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_authup_could_not_use_either_is_said() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().to_str().unwrap();
+        let control = home.path().join("control");
+        std::fs::create_dir(&control).unwrap();
+        let source = source(Mode::Immediate, &[("QMAILHOME", path)]).unwrap();
+        let said = |why: &str| format!("{path}/control/{why}");
+        let missing = "No such file or directory";
+        assert_eq!(source.read().unwrap_err(), said(&format!("me: {missing}")));
+        std::fs::write(control.join("me"), "mail.example.org\n").unwrap();
+        assert_eq!(source.read().unwrap_err(), said(&format!("pop3capabilities: {missing}")));
+        std::fs::write(control.join("pop3capabilities"), "TOP\n".repeat(LIMIT)).unwrap();
+        let long = "control/pop3capabilities: more than an engine takes";
+        assert_eq!(source.read().unwrap_err(), long);
+        std::fs::write(control.join("pop3capabilities"), "TOP\n").unwrap();
+        let dialog = source.read().unwrap();
+        assert_eq!(dialog.before_login.capabilities, [b"TOP"]);
+        assert!(session(&dialog, 1).ends_with(b"@mail.example.org>"));
+        assert_ne!(session(&dialog, 1), session(&dialog, 2));
+    }
 }

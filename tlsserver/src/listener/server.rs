@@ -182,10 +182,7 @@ impl Server {
                     }
                 }
                 Reading::Failed(why) if starting => return Err(why),
-                Reading::Failed(why) => {
-                    let after = if self.workers.serving() { "; the old ones stay" } else { "" };
-                    self.log.error(format_args!("{why}{after}"));
-                }
+                Reading::Failed(why) => self.not_read_again(&why),
             },
         }
         Ok(())
@@ -198,7 +195,7 @@ impl Server {
                 Event::Reload if self.ending => {}
                 Event::Reload => {
                     if let Err(why) = self.workers.read_files() {
-                        self.log.error(format_args!("{why}; the old ones stay"));
+                        self.not_read_again(&why);
                     }
                 }
                 Event::Terminate => {
@@ -208,6 +205,11 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    fn not_read_again(&self, why: &str) {
+        let after = if self.workers.serving() { "; the old ones stay" } else { "" };
+        self.log.error(format_args!("{why}{after}"));
     }
 
     /// Takes nothing new, but what the system has taken in our name already: those

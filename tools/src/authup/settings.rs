@@ -9,7 +9,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
-use unix::control::{BeforeLogin, Unreadable};
+use unix::before_login::BeforeLogin;
+use unix::control::Unreadable;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
 use unix::jail::Identity;
@@ -93,7 +94,7 @@ impl Controls {
         };
         let control = qmail::enter_home(environment)?;
         let BeforeLogin { greeting, capabilities, each, whole } =
-            control.before_login(usage.face)?;
+            BeforeLogin::read(&control, usage.face)?;
         let whole = Deadline::after_seconds(whole);
         let greeted = environment.take(GREETED);
         let settings = Settings {

@@ -73,3 +73,17 @@ async fn a_client_that_has_all_and_stays_is_left() {
     client.read_to_end(&mut got).await.unwrap();
     assert_eq!(got.len(), ANSWER);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_program_reads_first_what_nobody_has_taken() {
+    let (mut client, tls) = duplex(ROOM);
+    let (input, mut program) = UnixStream::pair().unwrap();
+    let (output, program_output) = UnixStream::pair().unwrap();
+    drop(program_output);
+    client.write_all(b"and more").await.unwrap();
+    client.shutdown().await.unwrap();
+    assert_eq!(relay(tls, b"this ".to_vec(), input, output).await, Ok(()));
+    let mut got = String::new();
+    program.read_to_string(&mut got).await.unwrap();
+    assert_eq!(got, "this and more");
+}
