@@ -23,6 +23,7 @@ mod chains {
     pub(crate) mod round_trip;
     pub(crate) mod sending;
     pub(crate) mod switching;
+    pub(crate) mod until_login;
 }
 
 /// A test: its name, the programs it needs, or [`acceptance::chain::ROOT`], and what it does.
@@ -106,6 +107,7 @@ fn main() -> Result<ExitCode> {
         chains::blocklist::TESTS,
         chains::fail2ban::TESTS,
         chains::switching::TESTS,
+        chains::until_login::TESTS,
     ];
     let trials = all.concat().into_iter().flat_map(|test| trials_of(test, &programs)).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())

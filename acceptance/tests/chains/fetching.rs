@@ -43,7 +43,7 @@ pub(crate) fn dovecot_command(chain: &Chain<'_>) -> String {
     format!("printf '+OK\\r\\n'; exec /usr/lib/dovecot/pop3 -c {}", chain.name("dovecot.conf"))
 }
 
-fn put(chain: &Chain<'_>) -> Result<()> {
+pub(crate) fn put(chain: &Chain<'_>) -> Result<()> {
     let path = chain.path("bob/Maildir/new/1.test");
     fs::write(&path, as_stored(&message("stored")))?;
     if is_root() {
@@ -59,7 +59,7 @@ pub(crate) fn ensure_fetched(got: &[u8], message: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn run_mpop(chain: &Chain<'_>, server: &Server, password: &str) -> Result<Output> {
+pub(crate) fn run_mpop(chain: &Chain<'_>, server: &Server, password: &str) -> Result<Output> {
     let (port, trust) =
         (format!("--port={}", server.port), format!("--tls-trust-file={}", chain.name("cert.pem")));
     let (deliver, seen) =
@@ -72,7 +72,7 @@ fn run_mpop(chain: &Chain<'_>, server: &Server, password: &str) -> Result<Output
     chain.client(&[&usual[..], &login[..]].concat(), b"")
 }
 
-fn mpop_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
+pub(crate) fn mpop_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
     let output = run_mpop(chain, server, "pass word")?;
     ensure!(output.status.success(), "{}\n{}", output.status, chain.told(&output));
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")?;
@@ -104,7 +104,7 @@ fn mpop_dovecot(chain: &Chain<'_>) -> Result<()> {
     mpop_fetches(chain, &dovecot(chain)?)
 }
 
-fn fetchmail_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
+pub(crate) fn fetchmail_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
     let (port, trust) = (server.port.to_string(), chain.name("cert.pem"));
     let rules = format!(
         "poll localhost protocol pop3 port {port} user bob password \"pass word\" keep fetchall \

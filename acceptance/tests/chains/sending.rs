@@ -28,18 +28,18 @@ pub(crate) const TESTS: &[Test] = &[
     ("smtplib logs in twice", &["python3", "smtpfront-echo"], smtplib_second_login),
 ];
 
-const ECHO: &[&str] = &["fixsmtpio", "smtpfront-echo"];
+pub(crate) const ECHO: &[&str] = &["fixsmtpio", "smtpfront-echo"];
 
 fn submission(chain: &Chain<'_>) -> Result<Server> {
     chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))
 }
 
-fn swaks_sends<'a>(port: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn swaks_sends<'a>(port: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mail = ["--from", "bob@example.org", "--to", "eve@example.org", "--data", "-"];
     swaks(port).into_iter().chain(mail).chain(more.iter().copied()).collect()
 }
 
-fn swaks_succeeds(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
+pub(crate) fn swaks_succeeds(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
     let port = server.port.to_string();
     let output = chain.succeeds(&swaks_sends(&port, more), message("swaks").as_bytes())?;
     Ok(String::from_utf8_lossy(&output).into_owned())
@@ -100,7 +100,11 @@ fn swaks_tls_required(chain: &Chain<'_>) -> Result<()> {
     Ok(())
 }
 
-fn run_msmtp(chain: &Chain<'_>, server: &Server, password: &str) -> Result<std::process::Output> {
+pub(crate) fn run_msmtp(
+    chain: &Chain<'_>,
+    server: &Server,
+    password: &str,
+) -> Result<std::process::Output> {
     let (port, trust) = (server.port.to_string(), chain.name("cert.pem"));
     let (trust, ask) =
         (format!("--tls-trust-file={trust}"), format!("--passwordeval=echo {password}"));
@@ -136,9 +140,12 @@ fn msmtp_wrong_password(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn curl(chain: &Chain<'_>) -> Result<()> {
-    let server = submission(chain)?;
-    let (url, trust) =
-        (format!("smtp://localhost:{}/client.example.org", server.port), chain.name("cert.pem"));
+    curl_sends(chain, "smtp", &submission(chain)?)
+}
+
+pub(crate) fn curl_sends(chain: &Chain<'_>, scheme: &str, server: &Server) -> Result<()> {
+    let url = format!("{scheme}://localhost:{}/client.example.org", server.port);
+    let trust = chain.name("cert.pem");
     let usual =
         ["curl", "--silent", "--show-error", "--ssl-reqd", "--cacert", &trust, "--url", &url];
     let mail = [
@@ -154,7 +161,7 @@ fn curl(chain: &Chain<'_>) -> Result<()> {
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
 }
 
-fn python(chain: &Chain<'_>, server: &Server, more: &str) -> Result<String> {
+pub(crate) fn python(chain: &Chain<'_>, server: &Server, more: &str) -> Result<String> {
     let program = format!(
         "import smtplib, ssl, sys\n\
          trust = ssl.create_default_context(cafile={:?})\n\

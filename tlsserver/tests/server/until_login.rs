@@ -1,8 +1,10 @@
 //! `--until-login`: an engine talks to clients, and only one that wants to log in gets a
 //! program. Here what it says and where it ends; what goes wrong is in [`faults`], how it
-//! is run in [`running`]. With authup itself behind: `acceptance/tests/chains`.
+//! is run in [`running`], whom it leaves to the program in [`from_the_start`]. With authup
+//! itself behind it: `acceptance/tests/chains`.
 
 mod faults;
+mod from_the_start;
 mod running;
 
 use std::fs;
@@ -16,8 +18,7 @@ use rustls::{ClientConnection, StreamOwned};
 use crate::faults::assert_only_an_alert;
 use crate::harness::client::{Tls, clear_rest, config, finish_sending, hello, plain, rest, secure};
 use crate::harness::processes::children;
-use crate::harness::{Server, Setup, skipped_without};
-use crate::service::rules;
+use crate::harness::{Server, Setup};
 
 /// Stands for authup: says what of its environment matters, then repeats what it reads.
 const PROGRAM: &[&str] = &[
@@ -359,64 +360,5 @@ fn capabilities_are_those_of_the_control_files() {
         let (mut tls, _) = door.enter(&server);
         tls.write_all(asks.as_bytes()).unwrap();
         assert_eq!(text(rest(&mut tls)), format!("{secured}{}", door.bye()));
-    }
-}
-
-/// What the program says of itself when it talks to the client from the start.
-fn from_the_start(door: Door, server: &Server) -> String {
-    if door.asked {
-        let mut socket = plain(server);
-        let said = line(&mut socket);
-        server.log.wait_for(&["tlsserver: pid "]);
-        return said;
-    }
-    let mut tls = secure(plain(server), Arc::new(config(server)), "localhost").unwrap();
-    line(&mut tls)
-}
-
-#[test]
-fn a_greeting_that_was_inherited_is_none() {
-    for door in [SUBMISSION, POP3S] {
-        let stale = ("AUTHUP_GREETED", "<stale@mail.example.org>");
-        let server = door.setup().variable(stale.0, stale.1).start();
-        let (mut tls, _) = door.enter(&server);
-        let said = ask(&mut tls, door.login());
-        assert!(!said.contains("stale") && !said.contains("none none"), "{said}");
-
-        let mut setup = door.setup().variable(stale.0, stale.1);
-        setup.options.retain(|option| !["--until-login", "smtp", "pop3"].contains(&&**option));
-        let said = from_the_start(door, &setup.start());
-        assert!(said.starts_with("none none"), "{said}");
-    }
-}
-
-#[test]
-fn rules_that_change_what_authup_makes_of_it_leave_the_client_to_authup() {
-    if skipped_without("tcprules") {
-        return;
-    }
-    for door in DOORS {
-        for rule in [
-            "UCSPITLS=\"\"",
-            "UCSPITLS=\"!\"",
-            "DISABLETLS=\"\"",
-            "QMAILHOME=\"/x\"",
-            "AUTHUP_SASL_BROKEN_CLIENTS=\"1\"",
-        ] {
-            let setup = door.setup().variable("AUTHUP_GREETED", "stale");
-            let compiled = rules(&setup, &format!("127.0.0.1:allow,A=\"b\",{rule}\n"));
-            let server = setup.option(&format!("-x {compiled}")).start();
-            let said = from_the_start(door, &server);
-            assert!(said.starts_with("none none "), "{rule}: {said}");
-            server.idle();
-            assert_eq!(server.log.count("no login"), 0);
-        }
-        let setup = door.setup();
-        let compiled = rules(&setup, "127.0.0.1:allow,RELAYCLIENT=\"yes\"\n");
-        let server = setup.option(&format!("-x {compiled}")).start();
-        let (mut tls, _) = door.enter(&server);
-        assert_eq!(server.log.count("tlsserver: pid "), 0);
-        let said = ask(&mut tls, door.login());
-        assert!(said.ends_with(" yes TLSv1.3\r\n"), "{said}");
     }
 }

@@ -143,7 +143,7 @@ fn bad_control_files_change_nothing_but_the_log() {
                     fs::remove_dir(&capabilities)?;
                     fs::write(&capabilities, "CAPABILITY\n".repeat(20_000))
                 }),
-                "capabilities: too long; the old ones stay",
+                "capabilities: more than an engine takes; the old ones stay",
             ),
         ] {
             make().unwrap();
