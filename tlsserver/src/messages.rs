@@ -65,6 +65,8 @@ pub enum ToEngine {
     /// With the client's socket: the dialog, and TLS as it says. The octets are what the
     /// greeting has of this session (`proto::login::timestamp`).
     UntilLogin(ConnectionId, Vec<u8>),
+    /// A connection given with [`Self::UntilLogin`] is to end, as others wait.
+    MakeRoom(ConnectionId),
     /// With the two ends of the decrypted stream: the program of a connection that
     /// was reported as [`FromEngine::Secured`].
     Program(ConnectionId),
@@ -119,6 +121,7 @@ impl ToEngine {
             Self::Delayed(id) => Writer::new(b'd').id(*id),
             Self::Immediate(id) => Writer::new(b'i').id(*id),
             Self::UntilLogin(id, timestamp) => Writer(Writer::new(b'u').id(*id)).octets(timestamp),
+            Self::MakeRoom(id) => Writer::new(b'm').id(*id),
             Self::Program(id) => Writer::new(b'p').id(*id),
         })
     }
@@ -136,6 +139,7 @@ impl ToEngine {
             b'd' => Self::Delayed(reader.id()?),
             b'i' => Self::Immediate(reader.id()?),
             b'u' => Self::UntilLogin(reader.id()?, reader.rest().to_vec()),
+            b'm' => Self::MakeRoom(reader.id()?),
             b'p' => Self::Program(reader.id()?),
             _ => return None,
         };
@@ -249,6 +253,7 @@ mod tests {
             ToEngine::Delayed(1),
             ToEngine::Immediate(u64::MAX),
             ToEngine::UntilLogin(3, b"<7.9@mail.example.org>".to_vec()),
+            ToEngine::MakeRoom(4),
             ToEngine::Program(0),
         ] {
             let octets = message.encode();

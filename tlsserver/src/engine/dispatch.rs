@@ -7,19 +7,19 @@ use tokio::sync::oneshot;
 use unix::descriptor_passing::Received;
 
 use super::Reports;
-use super::session::{self, Ended, Handshakes, Program};
+use super::session::{self, Ended, Handshakes, Told};
 use super::tickets::Tickets;
 use super::until_login::Conversation;
 use crate::messages::{ConnectionId, Dialog, FromEngine, ToEngine};
 
-/// Starts sessions, and hands programs to those that wait for theirs.
+/// Starts sessions, and tells those that have no program yet what becomes of them.
 pub(super) struct Dispatcher {
     handshakes: Handshakes,
     tickets: Arc<Tickets>,
     /// What is said to those who have not logged in yet.
     dialog: Option<Dialog>,
     reports: Reports,
-    waiting: HashMap<ConnectionId, oneshot::Sender<Program>>,
+    waiting: HashMap<ConnectionId, oneshot::Sender<Told>>,
     /// How many may be in `waiting` before those that have ended are taken out: so that
     /// each of thousands does not cost a look at all.
     look_over_at: usize,
@@ -49,6 +49,7 @@ impl Dispatcher {
             ToEngine::UntilLogin(id, timestamp) => {
                 self.until_login(id, timestamp, received.descriptors);
             }
+            ToEngine::MakeRoom(id) => self.tell(id, Told::MakeRoom),
             ToEngine::Program(id) => self.program(id, received),
             // Said once, before the beginning.
             ToEngine::Certificate(_) | ToEngine::Dialog(_) | ToEngine::Begin => {}
@@ -67,46 +68,49 @@ impl Dispatcher {
         let Ok([client]) = <[OwnedFd; 1]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
-        let (secured, program) = self.program_to_come(id);
-        let session = session::immediate(self.handshakes.clone(), client, secured, program);
+        let (secured, told) = self.expects_word(id);
+        let session = session::immediate(self.handshakes.clone(), client, secured, told);
         tokio::spawn(reported(id, self.reports.clone(), session));
     }
 
     fn until_login(&mut self, id: ConnectionId, timestamp: Vec<u8>, descriptors: Vec<OwnedFd>) {
-        let Some(dialog) = &self.dialog else { return self.exhausted(id) };
-        let dialog = Conversation::new(dialog, timestamp);
-        let Ok([client]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+        let (Ok([client]), Some(dialog)) =
+            (<[OwnedFd; 1]>::try_from(descriptors), self.dialog.clone())
+        else {
             return self.exhausted(id);
         };
-        let (secured, program) = self.program_to_come(id);
-        let handshakes = self.handshakes.clone();
-        let session = session::until_login(handshakes, client, dialog, secured, program);
+        let (secured, told) = self.expects_word(id);
+        let dialog = Conversation::new(dialog, timestamp, told);
+        let session = session::until_login(self.handshakes.clone(), client, dialog, secured);
         tokio::spawn(reported(id, self.reports.clone(), session));
     }
 
-    /// How a session asks for its program, and how it gets it.
-    fn program_to_come(
+    /// How a session asks for its program, and how it is told of it.
+    fn expects_word(
         &mut self,
         id: ConnectionId,
-    ) -> (impl FnOnce(Vec<u8>) + use<>, oneshot::Receiver<Program>) {
-        let (sender, program) = oneshot::channel();
+    ) -> (impl FnOnce(Vec<u8>) + use<>, oneshot::Receiver<Told>) {
+        let (sender, told) = oneshot::channel();
         if self.waiting.len() >= self.look_over_at {
             self.waiting.retain(|_, waiting| !waiting.is_closed());
             self.look_over_at = FEW.max(2 * self.waiting.len());
         }
         self.waiting.insert(id, sender);
         let reports = self.reports.clone();
-        (move |facts| drop(reports.send(FromEngine::Secured(id, facts))), program)
+        (move |facts| drop(reports.send(FromEngine::Secured(id, facts))), told)
     }
 
     fn program(&mut self, id: ConnectionId, received: Received) {
-        let waiting = self.waiting.remove(&id);
-        if let Ok(program) = <[OwnedFd; 2]>::try_from(received.descriptors) {
-            // A session that has ended meanwhile wants no program any more.
-            let _ = waiting.map(|waiting| waiting.send(program));
-        } else if received.descriptors_lost {
+        if received.descriptors_lost {
             let _ = self.reports.send(exhausted(id));
         }
+        let program = <[OwnedFd; 2]>::try_from(received.descriptors);
+        self.tell(id, program.map_or(Told::NoProgram, Told::Program));
+    }
+
+    fn tell(&mut self, id: ConnectionId, what: Told) {
+        // A session that has ended meanwhile wants nothing any more.
+        let _ = self.waiting.remove(&id).map(|waiting| waiting.send(what));
     }
 
     /// The connection's descriptors did not all arrive: there is no room for them.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::until_login::{self, Conversation, Turn};
+use super::until_login::{Conversation, Turn};
 use super::wide_reads::WideReads;
 use super::{facts, relay};
 
@@ -23,6 +23,15 @@ pub(super) type Ended = Result<(), String>;
 /// The two ends of the decrypted stream: what the program reads is written to the
 /// first, what it writes is read from the second.
 pub(super) type Program = [OwnedFd; 2];
+
+/// What a session is told by the listener; nothing more comes then.
+pub(super) enum Told {
+    Program(Program),
+    /// There is none to be had; why, the log has.
+    NoProgram,
+    /// Others wait.
+    MakeRoom,
+}
 
 /// A connection whose handshake is done.
 pub(super) type Tls = TlsStream<WideReads>;
@@ -83,12 +92,12 @@ pub(super) async fn immediate(
     handshakes: Handshakes,
     client: OwnedFd,
     secured: impl FnOnce(Vec<u8>),
-    program: oneshot::Receiver<Program>,
+    told: oneshot::Receiver<Told>,
 ) -> Ended {
     let tls = handshakes.accept(socket(client)?).await?;
     secured(facts::report(tls.get_ref().1));
-    // Without a program there is nothing to do; why there is none, the log has.
-    let Ok(program) = program.await else { return Ok(()) };
+    // Without a program there is nothing to do.
+    let Ok(Told::Program(program)) = told.await else { return Ok(()) };
     let [input, output] = connect(program)?;
     relay::relay(tls, Vec::new(), input, output).await
 }
@@ -99,28 +108,26 @@ pub(super) async fn until_login(
     client: OwnedFd,
     mut dialog: Conversation,
     secured: impl FnOnce(Vec<u8>),
-    program: oneshot::Receiver<Program>,
 ) -> Ended {
     let mut client = socket(client)?;
     if !dialog.begins_with_tls() {
         match dialog.go_on(&mut client).await? {
             Turn::StartTls => client.put_back(&dialog.take_unread()),
-            Turn::LogIn | Turn::Over => return until_login::close(client).await,
+            Turn::LogIn | Turn::Over => return dialog.close(client).await,
         }
     }
-    let mut tls = handshakes.accept(client).await?;
+    let tls = dialog.patiently(handshakes.limit, handshakes.accept(client)).await;
+    let mut tls = tls.ok_or("handshake failed: not done while others waited")??;
     dialog.tls_started();
-    let Turn::LogIn = dialog.go_on(&mut tls).await? else {
-        return until_login::close(tls).await;
-    };
-    secured(facts::report(tls.get_ref().1));
-    let Ok(program) = program.await else {
-        dialog.there_is_no_program();
+    if let Turn::LogIn = dialog.go_on(&mut tls).await? {
+        secured(facts::report(tls.get_ref().1));
+        if let Some(program) = dialog.program().await {
+            let [input, output] = connect(program)?;
+            return relay::relay(tls, dialog.take_unread(), input, output).await;
+        }
         dialog.go_on(&mut tls).await?;
-        return until_login::close(tls).await;
-    };
-    let [input, output] = connect(program)?;
-    relay::relay(tls, dialog.take_unread(), input, output).await
+    }
+    dialog.close(tls).await
 }
 
 fn socket(client: OwnedFd) -> Result<WideReads, String> {

@@ -7,17 +7,18 @@ use proto::login::reply::Refusal;
 use proto::login::until_login::{Step, UntilLogin};
 use proto::ucspi_tls::Tls;
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::relay::LINGER;
-use super::session::Ended;
+use super::session::{Ended, Program, Told};
 use crate::messages::Dialog;
 
 /// What is read at once: more than any ordinary command, or many.
@@ -57,12 +58,16 @@ pub(super) struct Conversation {
     done: usize,
     /// The client will say no more; by an error, or not.
     end: Option<Option<io::Error>>,
+    /// Where the listener says something, until it has.
+    told: Option<oneshot::Receiver<Told>>,
+    /// There is no time for anything but a last word.
+    others_wait: bool,
 }
 
 impl Conversation {
     /// One that begins, with what the greeting has of this session.
-    pub(super) fn new(dialog: &Dialog, timestamp: Vec<u8>) -> Self {
-        let said = dialog.before_login.clone();
+    pub(super) fn new(dialog: Dialog, timestamp: Vec<u8>, told: oneshot::Receiver<Told>) -> Self {
+        let said = dialog.before_login;
         let settings = Settings {
             face: dialog.face,
             greeting: said.greeting,
@@ -81,6 +86,8 @@ impl Conversation {
             whole: Instant::now() + seconds(said.whole),
             done: 0,
             end: None,
+            told: Some(told),
+            others_wait: false,
         }
     }
 
@@ -100,10 +107,37 @@ impl Conversation {
         std::mem::take(&mut self.unread)
     }
 
-    /// Has the client that wants to log in told, with [`Self::go_on`], that it cannot; why,
-    /// the log has.
-    pub(super) fn there_is_no_program(&mut self) {
-        self.dialog.abandon(Refusal::Fork);
+    /// The program for a client that wants to log in. If there is none, it is told so with
+    /// [`Self::go_on`].
+    pub(super) async fn program(&mut self) -> Option<Program> {
+        match told(&mut self.told).await {
+            Told::Program(program) => return Some(program),
+            Told::NoProgram => self.dialog.abandon(Refusal::Fork),
+            Told::MakeRoom => {
+                self.others_wait = true;
+                self.dialog.abandon(Refusal::TimedOut);
+            }
+        }
+        None
+    }
+
+    /// What is awaited, unless it takes longer, or others wait meanwhile.
+    pub(super) async fn patiently<T>(
+        &mut self,
+        limit: Duration,
+        awaited: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            biased;
+            // First, for what is awaited of a client that talks on and on is always there.
+            // Nothing else is told before the client wants to log in.
+            _ = told(&mut self.told) => {
+                self.others_wait = true;
+                None
+            }
+            awaited = awaited => Some(awaited),
+            () = sleep(limit) => None,
+        }
     }
 
     /// Goes on until something else is to be done. An error is of the network, and what
@@ -152,19 +186,20 @@ impl Conversation {
         if now >= self.whole {
             return self.dialog.abandon(Refusal::TimedOut);
         }
-        let until = self.whole.min(now + self.each);
-        let before = self.unread.len();
-        let unread = &mut self.unread;
-        let read = poll_fn(|context| poll_read(client, context, unread));
-        let read = timeout_at(until, read).await;
-        self.let_others(READ + self.unread.len() - before).await;
+        let limit = self.each.min(self.whole - now);
+        let mut unread = self.take_unread();
+        let before = unread.len();
+        let read = poll_fn(|context| poll_read(client, context, &mut unread));
+        let read = self.patiently(limit, read).await;
+        self.let_others(READ + unread.len() - before).await;
+        self.unread = unread;
         self.dialog.abandon(match read {
-            Ok(Ok(true)) => return,
-            Ok(end) => {
+            Some(Ok(true)) => return,
+            Some(end) => {
                 self.end = Some(end.err());
                 Refusal::InputEnded
             }
-            Err(_) => Refusal::TimedOut,
+            None => Refusal::TimedOut,
         });
     }
 
@@ -174,23 +209,26 @@ impl Conversation {
         S: AsyncWrite + Unpin,
     {
         let limit = self.time_for_output();
-        let written = timeout(limit, async {
+        let written = async {
             client.write_all(replies).await?;
             client.flush().await
-        });
-        let written = written.await;
+        };
+        let written = self.patiently(limit, written).await;
         self.let_others(replies.len()).await;
         replies.clear();
         match (self.end.take(), written) {
             // The client's end explains all that comes of it.
-            (Some(None), _) | (None, Ok(Ok(()))) => Ok(()),
+            (Some(None), _) | (None, Some(Ok(()))) => Ok(()),
             (Some(Some(reason)), _) if reason.kind() == io::ErrorKind::UnexpectedEof => {
                 Err("truncated: the peer closed without close_notify".into())
             }
-            (Some(Some(reason)), _) | (None, Ok(Err(reason))) => {
+            (Some(Some(reason)), _) | (None, Some(Err(reason))) => {
                 Err(format!("connection lost: {reason}"))
             }
-            (None, Err(_)) => Err(format!("the peer took nothing for {} s", limit.as_secs())),
+            (None, None) if self.others_wait => {
+                Err("the peer took nothing while others waited".into())
+            }
+            (None, None) => Err(format!("the peer took nothing for {} s", limit.as_secs())),
         }
     }
 
@@ -207,9 +245,37 @@ impl Conversation {
 
     /// No longer than all of it may take, but that the client can be told so.
     fn time_for_output(&self) -> Duration {
+        if self.others_wait {
+            return Duration::ZERO;
+        }
         let left = self.whole.saturating_duration_since(Instant::now());
         self.each.min(left.max(LINGER))
     }
+
+    /// Says that there is nothing more to say, and waits a while for the client's end.
+    pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(&self, mut client: S) -> Ended {
+        let closed = async {
+            let mut ignored = Vec::new();
+            client.shutdown().await?;
+            while poll_fn(|context| poll_read(&mut client, context, &mut ignored)).await? {
+                ignored.clear();
+            }
+            io::Result::Ok(())
+        };
+        let limit = if self.others_wait { Duration::ZERO } else { LINGER };
+        // What comes of it changes nothing.
+        let _ = timeout(limit, closed).await;
+        Ok(())
+    }
+}
+
+/// What the listener says, once; then it is never waited for again. Whoever is not told
+/// any more has to make room.
+async fn told(told: &mut Option<oneshot::Receiver<Told>>) -> Told {
+    let Some(waiting) = told else { return pending().await };
+    let what = waiting.await.unwrap_or(Told::MakeRoom);
+    *told = None;
+    what
 }
 
 /// As long as the clock can tell.
@@ -229,20 +295,6 @@ fn poll_read<S: AsyncRead + Unpin>(
         unread.extend_from_slice(piece.filled());
         Poll::Ready(Ok(!piece.filled().is_empty()))
     })
-}
-
-/// Says that there is nothing more to say, and waits a while for the client's end.
-pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut client: S) -> Ended {
-    let _ = timeout(LINGER, async {
-        let mut ignored = Vec::new();
-        client.shutdown().await?;
-        while poll_fn(|context| poll_read(&mut client, context, &mut ignored)).await? {
-            ignored.clear();
-        }
-        io::Result::Ok(())
-    })
-    .await;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ use crate::options::Mode;
 /// How long nothing is accepted after descriptors ran out.
 const EXHAUSTED: Duration = Duration::from_millis(200);
 
+/// How long a client that has not logged in keeps its place while others wait.
+const TIME_TO_LOG_IN: Duration = Duration::from_secs(10);
+
 /// Connections accepted before anything else is looked at again.
 const AT_ONCE: usize = 16;
 
@@ -38,8 +41,32 @@ impl Server {
         }
     }
 
+    /// When a client that has not logged in must make room, if others should wait by then:
+    /// once it has had its time, where there is no room otherwise.
+    pub(super) fn room_is_made_at(&self) -> Option<Instant> {
+        let since = self.connections.longest_before_login().filter(|_| !self.has_room());
+        since.map(|since| since + TIME_TO_LOG_IN)
+    }
+
+    fn make_room(&mut self) {
+        if self.room_is_made_at().is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        let Some((id, engine)) = self.connections.make_room() else { return };
+        if let Some(connection) = self.connections.get(id) {
+            let peer = connection.peer;
+            self.log.status(format_args!("no login from {peer}, and others wait"));
+        }
+        if let Err(reason) = self.workers.tell(engine, &ToEngine::MakeRoom(id), &[]) {
+            self.fault(id, &format!("engine: {reason}"));
+        }
+    }
+
     /// Takes one, if there is one and it may be taken; says whether it did.
     pub(super) fn accept_one(&mut self, at: usize) -> bool {
+        if !self.has_room() {
+            self.make_room();
+        }
         let listening = self.listening.get(at).filter(|_| self.may_accept());
         let Some(listening) = listening else { return false };
         match accept(listening) {
@@ -156,6 +183,9 @@ impl Server {
         };
         let engine = self.workers.hand_over(&message, &[socket.as_fd()]);
         let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
+        if peer.greeted.is_some() {
+            self.connections.is_before_login(id, Instant::now());
+        }
         self.connections.handed_over(id, engine, Some(peer));
         Ok(())
     }

@@ -4,8 +4,9 @@
 //! A connection counts until its program has ended *and* its engine has let go of
 //! it, for both cost something.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::Instant;
 
 use crate::messages::ConnectionId;
 
@@ -33,6 +34,10 @@ pub(super) struct Connections<W> {
     by_id: HashMap<ConnectionId, Connection<W>>,
     by_pid: HashMap<u32, ConnectionId>,
     by_address: HashMap<IpAddr, usize>,
+    /// Those whose clients have not wanted to log in yet, and since when.
+    before_login: BTreeMap<ConnectionId, Instant>,
+    /// The one that was told to make room, and has not yet.
+    making_room: Option<ConnectionId>,
     /// Programs that run although no engine has their connection any more.
     ending: HashSet<u32>,
 }
@@ -50,6 +55,8 @@ impl<W> Connections<W> {
             by_id: HashMap::new(),
             by_pid: HashMap::new(),
             by_address: HashMap::new(),
+            before_login: BTreeMap::new(),
+            making_room: None,
             ending: HashSet::new(),
         }
     }
@@ -102,11 +109,35 @@ impl<W> Connections<W> {
         }
     }
 
+    /// Its client is to log in, from now on.
+    pub(super) fn is_before_login(&mut self, id: ConnectionId, now: Instant) {
+        self.before_login.insert(id, now);
+    }
+
+    /// Since when the one that could make room has waited for its login: the oldest, unless
+    /// one is about to make room already.
+    pub(super) fn longest_before_login(&self) -> Option<Instant> {
+        let oldest = self.before_login.first_key_value().filter(|_| self.making_room.is_none());
+        oldest.map(|(_, since)| *since)
+    }
+
+    /// Has that one make room: it gets no program any more. Which it is, and its engine.
+    pub(super) fn make_room(&mut self) -> Option<(ConnectionId, EngineId)> {
+        let (id, _) = self.before_login.pop_first()?;
+        let connection = self.by_id.get_mut(&id)?;
+        let engine = connection.engine?;
+        connection.waiting = None;
+        self.making_room = Some(id);
+        Some((id, engine))
+    }
+
     /// What its program waits with, if the engine is the one that has it: no engine
     /// has a say about another's connections, and about its own only once.
     pub(super) fn secured(&mut self, id: ConnectionId, engine: EngineId) -> Option<W> {
         let connection = self.by_id.get_mut(&id)?;
-        connection.waiting.take_if(|_| connection.engine == Some(engine))
+        let waiting = connection.waiting.take_if(|_| connection.engine == Some(engine))?;
+        self.before_login.remove(&id);
+        Some(waiting)
     }
 
     /// Whether the engine is the one that has the connection.
@@ -128,6 +159,8 @@ impl<W> Connections<W> {
     /// Its engine, if it ever had one, has let go of it. Its program, if that runs:
     /// it is about to end, or has.
     pub(super) fn closed(&mut self, id: ConnectionId) -> Option<u32> {
+        self.before_login.remove(&id);
+        self.making_room.take_if(|making| *making == id);
         let connection = self.by_id.get_mut(&id)?;
         connection.engine = None;
         connection.waiting = None;
@@ -169,6 +202,7 @@ impl<W> Connections<W> {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -216,6 +250,28 @@ mod tests {
         assert_eq!(table.secured(id, 1), Some("program"));
         assert_eq!(table.secured(id, 1), None);
         assert!(table.is_with(id, 1) && !table.is_with(id, 2));
+    }
+
+    #[test]
+    fn who_waits_longest_for_a_login_makes_room() {
+        let mut table = Connections::new(2, 2);
+        let now = Instant::now();
+        let [one, other] = [table.admit(PEER).unwrap(), table.admit(PEER).unwrap()];
+        for (id, since) in [(one, now), (other, now + Duration::from_secs(1))] {
+            table.handed_over(id, 1, Some("program"));
+            table.is_before_login(id, since);
+        }
+        assert_eq!(table.longest_before_login(), Some(now));
+        assert_eq!(table.make_room(), Some((one, 1)));
+        // One at a time, and it cannot log in any more.
+        assert_eq!(table.longest_before_login(), None);
+        assert_eq!(table.secured(one, 1), None);
+        table.closed(one);
+        assert!(table.longest_before_login().is_some());
+        // Who logs in does not have to.
+        assert_eq!(table.secured(other, 1), Some("program"));
+        assert_eq!(table.longest_before_login(), None);
+        assert_eq!(table.make_room(), None);
     }
 
     #[test]

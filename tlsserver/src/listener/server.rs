@@ -127,7 +127,8 @@ impl Server {
         let now = Instant::now();
         self.accept_again.take_if(|again| now >= *again);
         let mut sources = vec![(Ready::Signals, self.signals.as_fd())];
-        if !starting && self.may_accept() {
+        let room = self.room_is_made_at();
+        if !starting && (self.may_accept() || room.is_some_and(|at| at <= now)) {
             let listening = self.listening.iter().enumerate();
             sources.extend(listening.map(|(at, one)| (Ready::Listening(at), one.as_fd())));
         }
@@ -142,7 +143,8 @@ impl Server {
             .iter()
             .map(|(_, source)| PollFd::from_borrowed_fd(*source, PollFlags::IN))
             .collect();
-        let until = [self.accept_again, self.pending.iter().map(|one| one.deadline).min()];
+        let pending = self.pending.iter().map(|one| one.deadline).min();
+        let until = [self.accept_again, pending, room.filter(|at| *at > now)];
         let until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
         let timeout = Timespec::try_from(until.saturating_duration_since(now)).ok();
         match poll(&mut waiting, timeout.as_ref()) {
@@ -156,8 +158,11 @@ impl Server {
     }
 
     pub(super) fn may_accept(&self) -> bool {
-        let taken = self.connections.count() + self.pending.len();
-        taken < self.connections.limit() && self.accept_again.is_none() && self.workers.serving()
+        self.has_room() && self.accept_again.is_none() && self.workers.serving()
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.connections.count() + self.pending.len() < self.connections.limit()
     }
 
     fn handle(&mut self, happened: Ready, starting: bool) -> Result<(), String> {
@@ -208,8 +213,11 @@ impl Server {
     }
 
     fn not_read_again(&self, why: &str) {
-        let after = if self.workers.serving() { "; the old ones stay" } else { "" };
-        self.log.error(format_args!("{why}{after}"));
+        if self.workers.serving() {
+            self.log.error(format_args!("{why}; the old ones stay"));
+        } else {
+            self.log.error(why);
+        }
     }
 
     /// Takes nothing new, but what the system has taken in our name already: those
