@@ -179,6 +179,28 @@ fn d32_a_client_that_keeps_talking_is_bounded_too() {
 }
 
 #[test]
+fn d32_a_client_that_never_pauses_is_bounded_too() {
+    const MANY: usize = 1000;
+    let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
+    let mut running = Running::start(&control, &["authup", "smtp", "false"]);
+    let (mut input, mut output) = running.ends();
+    // More commands than can be answered in that time, so there is always one to be read.
+    let talking = thread::spawn(move || {
+        let commands = "NOOP\r\n".repeat(MANY);
+        (0..MANY).all(|_| input.write_all(commands.as_bytes()).is_ok())
+    });
+    let mut said = String::new();
+    output.read_to_string(&mut said).expect("what it says");
+    assert!(said.ends_with("250 ok\r\n451 authup timeout (#4.4.2)\r\n"), "{:?}", last(&said));
+    assert_eq!(running.child.wait().expect("ends").code(), Some(1));
+    assert!(!talking.join().expect("the writer"), "all was read");
+}
+
+fn last(said: &str) -> Option<&str> {
+    said.lines().last()
+}
+
+#[test]
 fn d32_a_client_that_drips_is_bounded_too() {
     let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
     let mut running = Running::start(&control, &["authup", "pop3", "false"]);

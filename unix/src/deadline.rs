@@ -43,6 +43,12 @@ impl Deadline {
         Self(self.0.and_then(|moment| moment.checked_add(Duration::from_secs(seconds))))
     }
 
+    /// Whether it lies behind us. Waiting does not tell: what is ready is ready.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        self.0.is_some_and(|moment| moment <= Instant::now())
+    }
+
     fn remaining(self) -> Option<Timespec> {
         let remaining = self.0?.saturating_duration_since(Instant::now());
         // A duration too long for the system's type is as good as for ever.
@@ -111,6 +117,13 @@ mod tests {
         let (silent, _kept) = std::os::unix::net::UnixStream::pair().unwrap();
         let waited = wait_for(silent.as_fd(), PollFlags::IN, Deadline::after_seconds(0));
         assert_eq!(waited.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_says_so() {
+        assert!(Deadline::after_seconds(0).has_passed());
+        assert!(!Deadline::after_seconds(1000).has_passed());
+        assert!(!Deadline::NEVER.has_passed());
     }
 
     #[test]

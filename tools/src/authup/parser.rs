@@ -81,6 +81,10 @@ impl Parser {
     }
 
     fn read(&mut self) {
+        // Who always has something more to say never has to be waited for.
+        if self.limits.whole.has_passed() {
+            return self.login.abandon(Refusal::TimedOut);
+        }
         let deadline = Deadline::after_seconds(self.limits.each).or_sooner(self.limits.whole);
         let login = &mut self.login;
         match client::read(deadline, &mut |input| login.push(input)) {
