@@ -34,6 +34,10 @@ impl Server {
     /// Takes some of the connections that wait, but not so many at once that a flood
     /// of them would keep all else waiting.
     pub(super) fn accept_some(&mut self, at: usize) {
+        // Somebody waits there now, which is not known any more once one was taken.
+        if !self.has_room() {
+            self.make_room();
+        }
         for _ in 0..AT_ONCE {
             if !self.accept_one(at) {
                 return;
@@ -64,9 +68,6 @@ impl Server {
 
     /// Takes one, if there is one and it may be taken; says whether it did.
     pub(super) fn accept_one(&mut self, at: usize) -> bool {
-        if !self.has_room() {
-            self.make_room();
-        }
         let listening = self.listening.get(at).filter(|_| self.may_accept());
         let Some(listening) = listening else { return false };
         match accept(listening) {
