@@ -269,17 +269,24 @@ fn what_is_said_in_the_clear_behind_starttls_is_no_command_inside() {
         for injected in [&b"NOOP\r\n"[..], door.login().as_bytes(), b"\r\n", b"N", &[b'x'; 70_000]]
         {
             let failures = server.log.count("handshake failed");
-            for behind in [Vec::new(), hello(&server)] {
+            let injected_by_another = |behind: &[u8]| {
                 let mut socket = plain(&server);
                 line(&mut socket);
-                let says = [door.starttls().as_bytes(), injected, &behind].concat();
                 // It may be gone before it has all.
+                let says = [door.starttls().as_bytes(), injected, behind].concat();
                 let _ = socket.write_all(&says);
                 line(&mut socket);
+                socket
+            };
+            for behind in [Vec::new(), hello(&server)] {
+                let socket = injected_by_another(&behind);
                 let _ = socket.shutdown(std::net::Shutdown::Write);
                 assert_only_an_alert(&clear_rest(socket));
             }
-            server.log.wait_for_count("handshake failed", failures + 2);
+            // The client itself does all right, and must not get the answer.
+            let socket = injected_by_another(b"");
+            assert!(secure(socket, Arc::new(config(&server)), "localhost").is_err());
+            server.log.wait_for_count("handshake failed", failures + 3);
         }
         server.idle();
         assert_eq!(server.log.count("tlsserver: pid "), 0);
