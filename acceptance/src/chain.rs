@@ -208,7 +208,16 @@ impl<'a> Chain<'a> {
         self.tlsserver(&[], ucspitls, arguments)
     }
 
-    fn tlsserver(&self, options: &[&str], ucspitls: &str, arguments: &[&str]) -> Result<Server> {
+    /// Starts tlsserver with these options.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn tlsserver(
+        &self,
+        options: &[&str],
+        ucspitls: &str,
+        arguments: &[&str],
+    ) -> Result<Server> {
         let mut command = self.tls_command("127.0.0.1", options, arguments);
         Server::start(command.env("UCSPITLS", ucspitls), self.log_file()?)
     }
