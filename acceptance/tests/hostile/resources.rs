@@ -200,7 +200,7 @@ fn memory_until_login(programs: &Programs) -> Result<()> {
 const HELD: [(Door, u64); 2] = [(Door::UntilTls, 1_500), (Door::UntilLogin, 300)];
 /// The most that each may cost, all processes together, in KiB: while nothing is said, and
 /// when as much was said as the client could, and no answer read.
-const EACH: [u64; 2] = [64, 192];
+const EACH: [u64; 2] = [48, 80];
 
 /// What the processes of a service have: who they are, their descriptors and their memory.
 fn costs(group: u32) -> Result<(BTreeSet<u32>, usize, u64)> {
