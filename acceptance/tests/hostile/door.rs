@@ -43,9 +43,20 @@ impl Door {
         matches!(self, Self::UntilTls | Self::UntilLogin | Self::UntilLoginAtOnce)
     }
 
-    /// The TLS server, with `command` behind it.
+    /// The TLS server, with `command` behind it, and room for all who come.
     pub(crate) fn service(
         self,
+        chain: &Chain<'_>,
+        protocol: &str,
+        command: &[String],
+    ) -> Result<Service> {
+        self.service_for("10000", chain, protocol, command)
+    }
+
+    /// The same with room for so many.
+    pub(crate) fn service_for(
+        self,
+        limit: &str,
         chain: &Chain<'_>,
         protocol: &str,
         command: &[String],
@@ -54,7 +65,7 @@ impl Door {
         if self.has_engine() {
             options.extend(["--until-login", protocol]);
         }
-        options.extend(["-c", "10000"]);
+        options.extend(["-c", limit]);
         let level = if self == Self::Clear { "" } else { "!" };
         Ok(Service::new(chain.tlsserver(&options, level, &words(command))?))
     }

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ClientConfig;
 
-use crate::door::Door;
+use crate::door::{Door, Stream};
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, client, connect, trust};
 use crate::session::{Service, Session};
@@ -26,8 +26,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("memory_is_bounded_whatever_comes_in", &["smtpfront-echo"], memory),
     ("memory_is_bounded_within_tls", &["smtpfront-echo"], memory_within_tls),
     ("memory_is_bounded_until_a_login", &[], memory_until_login),
-    ("thousands_held_before_a_login_cost_no_process", &[], held),
+    ("a_thousand_held_before_a_login_cost_no_process", &[], held),
     ("a_flood_keeps_nobody_from_being_served", &[], flooded),
+    ("no_way_to_hold_a_place_keeps_it", &[], full),
     ("a_client_that_stalls_costs_no_time", &["smtpfront-echo"], stalled),
     ("a_client_that_stalls_before_a_login_costs_no_time", &["smtpfront-echo"], stalled_at_a_door),
     ("a_handshake_that_stalls_costs_no_time", &["smtpfront-echo"], stalled_within_tls),
@@ -197,7 +198,7 @@ fn memory_until_login(programs: &Programs) -> Result<()> {
 }
 
 /// Connections held at once: in the clear, and within TLS.
-const HELD: [(Door, u64); 2] = [(Door::UntilTls, 1_500), (Door::UntilLogin, 300)];
+const HELD: [(Door, u64); 2] = [(Door::UntilTls, 1_000), (Door::UntilLogin, 150)];
 /// The most that each may cost, all processes together, in KiB: while nothing is said, and
 /// when as much was said as the client could, and no answer read.
 const EACH: [u64; 2] = [48, 80];
@@ -251,20 +252,9 @@ fn held(programs: &Programs) -> Result<()> {
         }
         ensure_cost("talking", EACH[0])?;
         for peer in &mut peers {
-            // As much as the buffers below take; what does not go is left out.
-            peer.say(
-                "
-",
-            );
+            peer.say("\r\n");
             peer.hear("530")?;
-            let socket = peer.stream.socket().try_clone()?;
-            socket.set_nonblocking(true)?;
-            while let Ok(1..) = peer.stream.write(
-                &b"NOOP
-"
-                .repeat(2_000),
-            ) {}
-            socket.set_nonblocking(false)?;
+            stuff(peer)?;
         }
         ensure_cost("not reading", EACH[1])?;
         let mut other = door.knock(&service.server, "smtp", &trust)?;
@@ -293,11 +283,7 @@ fn flooded(programs: &Programs) -> Result<()> {
                 let mut peer = door.knock(&service.server, "smtp", &trust)?;
                 let mut mine = 0;
                 while !over.load(Ordering::Relaxed) || mine == 0 {
-                    peer.say(
-                        "NOOP
-"
-                        .repeat(AT_A_TIME),
-                    );
+                    peer.say("NOOP\r\n".repeat(AT_A_TIME));
                     for _ in 0..AT_A_TIME {
                         peer.hear("250 ok")?;
                     }
@@ -331,6 +317,64 @@ fn flooded(programs: &Programs) -> Result<()> {
         service.over()?;
     }
     Ok(())
+}
+
+/// As much as the buffers below take; what does not go is left out.
+fn stuff(peer: &mut Peer<Stream>) -> Result<()> {
+    let socket = peer.stream.socket().try_clone()?;
+    socket.set_nonblocking(true)?;
+    while let Ok(1..) = peer.stream.write(&b"NOOP\r\n".repeat(2_000)) {}
+    socket.set_nonblocking(false)?;
+    Ok(())
+}
+
+/// All places are taken by clients that do not log in, each in a way of its own. For each
+/// other that comes one of them has to go: also one that talks, or that takes nothing.
+fn full(programs: &Programs) -> Result<()> {
+    const PLACES: usize = 7;
+    let (clear, within) = (Door::UntilTls, Door::UntilLogin);
+    let chain = as_run(programs)?;
+    let command = login(&chain, "smtp", &["false"]);
+    let service = within.service_for(&PLACES.to_string(), &chain, "smtp", &command)?;
+    let trust = trust(&chain)?;
+    let knock = |door: Door| door.knock(&service.server, "smtp", &trust);
+    let mut hello = Vec::new();
+    client(&trust)?.write_tls(&mut hello)?;
+
+    let silent = [knock(clear)?, knock(within)?];
+    let mut half_a_verb = knock(within)?;
+    half_a_verb.say("AU");
+    let mut half_a_handshake = knock(clear)?;
+    half_a_handshake.ask("STARTTLS", "220")?;
+    half_a_handshake.say(&hello[..hello.len() / 2]);
+    let mut deaf = [knock(clear)?, knock(within)?];
+    for peer in &mut deaf {
+        stuff(peer)?;
+    }
+    let mut talker = knock(within)?;
+    let talks = thread::spawn(move || {
+        // Until it is told to go; the rest is for whoever asks how it ended.
+        while talker.ask("NOOP", "250 ok").is_ok() {}
+        talker
+    });
+    let mut others = Vec::new();
+    for _ in 0..PLACES {
+        let mut peer = knock(clear)?;
+        peer.ask("NOOP", "250 ok")?;
+        others.push(peer);
+    }
+    let mut gone: Vec<_> = silent.into_iter().chain(deaf).collect();
+    gone.extend([half_a_verb, half_a_handshake]);
+    gone.push(talks.join().ok().context("the talker panicked")?);
+    for mut peer in gone {
+        peer.rest()?;
+    }
+    for peer in &mut others {
+        peer.ask("QUIT", "221")?;
+    }
+    drop(others);
+    service.is_idle()?;
+    service.over()
 }
 
 /// How often each process has run, and for how long, once all of them sleep.
