@@ -208,22 +208,16 @@ impl<'a> Chain<'a> {
         self.tlsserver(&[], ucspitls, arguments)
     }
 
-    /// Starts tlsserver that talks to clients itself until they log in by this protocol,
-    /// with TLS once they ask for it or from the first octet.
+    /// Starts tlsserver with these options.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn until_login_server(
+    pub fn tlsserver(
         &self,
-        protocol: &str,
-        at_once: bool,
+        options: &[&str],
+        ucspitls: &str,
         arguments: &[&str],
     ) -> Result<Server> {
-        let options = ["-n", "--until-login", protocol];
-        self.tlsserver(&options[usize::from(at_once)..], "!", arguments)
-    }
-
-    fn tlsserver(&self, options: &[&str], ucspitls: &str, arguments: &[&str]) -> Result<Server> {
         let mut command = self.tls_command("127.0.0.1", options, arguments);
         Server::start(command.env("UCSPITLS", ucspitls), self.log_file()?)
     }

@@ -1,11 +1,12 @@
 //! What `/proc` says of running processes: who belongs together, how much memory one
-//! had at most, and how often it woke.
+//! has and what is in it, and how often it woke.
 //!
-//! Called by the tests `pressure` and `hostile`, which start each service as the first
-//! of a process group of its own.
+//! Called by the tests `pressure`, `privileges` and `hostile`; the first and the last start
+//! each service as the first of a process group of its own.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Instant;
 
@@ -62,6 +63,47 @@ impl Process {
 #[must_use]
 pub fn peak(pid: u32) -> Option<u64> {
     field(pid, "VmHWM")
+}
+
+/// The memory that a process has now, in KiB; none for one that has ended.
+#[must_use]
+pub fn resident(pid: u32) -> Option<u64> {
+    field(pid, "VmRSS")
+}
+
+/// How many descriptors a process has open.
+///
+/// # Errors
+/// When that cannot be seen: root sees it of every process.
+pub fn descriptors(pid: u32) -> Result<usize> {
+    let folder = format!("/proc/{pid}/fd");
+    Ok(fs::read_dir(&folder).with_context(|| folder.clone())?.count())
+}
+
+/// All that a process has written to its memory.
+///
+/// # Errors
+/// When that cannot be seen: root sees it of every process.
+pub fn memory(pid: u32) -> Result<Vec<u8>> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let memory = fs::File::open(format!("/proc/{pid}/mem"))?;
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let (from, to) = range.context("a range")?;
+        let (from, to) = (u64::from_str_radix(from, 16)?, u64::from_str_radix(to, 16)?);
+        let mut piece = vec![0; usize::try_from(to - from)?];
+        if memory.read_exact_at(&mut piece, from).is_ok() {
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(all)
+}
+
+/// Whether these octets are somewhere in a process's memory.
+#[must_use]
+pub fn contains(memory: &[u8], wanted: &[u8]) -> bool {
+    memory.windows(wanted.len()).any(|piece| piece == wanted)
 }
 
 fn field(pid: u32, name: &str) -> Option<u64> {

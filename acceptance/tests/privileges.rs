@@ -7,13 +7,14 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 
+use acceptance::processes::{contains, memory};
 use acceptance::programs::{Programs, public_folder};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -337,33 +338,12 @@ fn neither_process_keeps_the_password() {
     session.say(&format!("AUTH PLAIN {encoded}\r\n"));
     assert_eq!(session.line(), "235 ok\r\n");
     for pid in [session.monitor(), session.parser()] {
-        let memory = memory(pid);
+        let memory = memory(pid).expect("memory");
         assert!(memory.len() > 4096 && contains(&memory, b"mail.example.org"), "it can be read");
         assert!(!contains(&memory, secret), "{} has the password", name(pid));
         assert!(!contains(&memory, encoded.as_bytes()), "{} has it encoded", name(pid));
     }
     session.say("\r\n");
-}
-
-/// All that a process has written to.
-fn memory(pid: u32) -> Vec<u8> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("maps");
-    let memory = fs::File::open(format!("/proc/{pid}/mem")).expect("memory");
-    let mut all = Vec::new();
-    for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let (from, to) =
-            line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
-        let [from, to] = [from, to].map(|end| u64::from_str_radix(end, 16).expect("hexadecimal"));
-        let mut piece = vec![0; usize::try_from(to - from).expect("a length")];
-        if memory.read_exact_at(&mut piece, from).is_ok() {
-            all.extend_from_slice(&piece);
-        }
-    }
-    all
-}
-
-fn contains(memory: &[u8], wanted: &[u8]) -> bool {
-    memory.windows(wanted.len()).any(|piece| piece == wanted)
 }
 
 #[test]

@@ -36,15 +36,21 @@ pub(crate) const TESTS: &[Test] = &[
 /// How TLS begins: whether with the first octet.
 const WAYS: [bool; 2] = [false, true];
 
+/// tlsserver that talks to clients by this protocol.
+fn door(chain: &Chain<'_>, protocol: &str, at_once: bool, program: &[&str]) -> Result<Server> {
+    let options = ["-n", "--until-login", protocol];
+    chain.tlsserver(&options[usize::from(at_once)..], "!", program)
+}
+
 fn submission(chain: &Chain<'_>, at_once: bool) -> Result<Server> {
-    chain.until_login_server("smtp", at_once, &Commands::new(chain).login("smtp", ECHO))
+    door(chain, "smtp", at_once, &Commands::new(chain).login("smtp", ECHO))
 }
 
 fn fetching(chain: &Chain<'_>, at_once: bool) -> Result<Server> {
     put(chain)?;
     let server = Commands::new(chain);
     let server = server.login("pop3", &["pop3front-maildir", "Maildir"]);
-    chain.until_login_server("pop3", at_once, &server)
+    door(chain, "pop3", at_once, &server)
 }
 
 fn swaks(chain: &Chain<'_>) -> Result<()> {
@@ -221,8 +227,7 @@ fn third_try(chain: &Chain<'_>) -> Result<()> {
 fn too_many_tries(chain: &Chain<'_>) -> Result<()> {
     let commands = Commands::new(chain);
     let login = commands.login("smtp", ECHO);
-    let server =
-        chain.until_login_server("smtp", false, &[&["authup", "-t", "2"], &login[1..]].concat())?;
+    let server = door(chain, "smtp", false, &[&["authup", "-t", "2"], &login[1..]].concat())?;
     let says = format!("say(b'{WRONG}\\r\\n' * 3 + b'QUIT\\r\\n')\nrest()");
     let heard = hears(chain, &server, "STARTTLS", &says)?;
     ensure!(heard.matches("535 authup authorization failed (#5.7.0)\n").count() == 2, "{heard}");
@@ -237,7 +242,7 @@ fn timestamp(chain: &Chain<'_>) -> Result<()> {
     let mut greetings = Vec::new();
     for at_once in WAYS {
         let server = ["authup", "pop3", "sh", "-c", &check];
-        let server = chain.until_login_server("pop3", at_once, &server)?;
+        let server = door(chain, "pop3", at_once, &server)?;
         for _ in 0..3 {
             let starttls = if at_once { "" } else { "STLS" };
             let greeting = if at_once { "line()\n" } else { "" };

@@ -3,7 +3,6 @@
 //! that was acknowledged always is, once, and nobody stays behind.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use acceptance::chain::Chain;
 use acceptance::programs::Programs;
@@ -11,10 +10,11 @@ use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
 
+use crate::door::{Door, Stream};
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, connect, half_close, trust};
 use crate::session::Service;
-use crate::{as_an_ordinary_user, as_run, login, words};
+use crate::{as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_message_cut_off_is_not_delivered", &["exim4"], incoming_in_the_clear),
@@ -76,23 +76,14 @@ fn play<S: Read + Write>(peer: &mut Peer<S>, steps: &[Step], at: usize, cut: usi
 }
 
 /// The client is gone in its way.
-fn leave<S: Read + Write>(
-    mut peer: Peer<S>,
-    way: Way,
-    socket: &dyn Fn(&S) -> &TcpStream,
-) -> Result<()> {
+fn leave(mut peer: Peer<Stream>, way: Way) -> Result<()> {
     match way {
         Way::HalfCloses => {
-            half_close(socket(&peer.stream));
+            half_close(peer.stream.socket());
             peer.rest().map(|_| ())
         }
         Way::Closes => Ok(()),
-        Way::Vanishes => {
-            let copy = socket(&peer.stream).try_clone()?;
-            let gone = Peer { stream: copy };
-            drop(peer);
-            gone.vanish()
-        }
+        Way::Vanishes => peer.vanish(),
     }
 }
 
@@ -158,11 +149,12 @@ fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
                 let steps = steps_for(&subject);
                 let cut = cut.min(steps[at].0.len());
                 FIGURES.sessions(1);
-                let mut peer = connect(&service.server)?;
+                let stream = Stream::Clear(connect(&service.server)?.stream);
+                let mut peer = Peer { stream };
                 peer.hear("220 ")?;
                 play(&mut peer, &steps, at, cut).with_context(|| subject.clone())?;
                 ledger.enter(subject, &steps, at, cut);
-                leave(peer, way, &|stream| stream)?;
+                leave(peer, way)?;
             }
         }
     }
@@ -173,10 +165,17 @@ fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
 
 /// Port 587: with a login, within TLS, where the end of input comes without TLS's own.
 fn submission_within_tls(programs: &Programs) -> Result<()> {
+    for door in [Door::Starttls, Door::UntilLogin, Door::UntilLoginAtOnce] {
+        submission_at(programs, door).with_context(|| format!("{door:?}"))?;
+    }
+    Ok(())
+}
+
+fn submission_at(programs: &Programs, door: Door) -> Result<()> {
     let chain = as_run(programs)?;
     let config = chain.name("exim.conf");
     let command = login(&chain, "smtp", &["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"]);
-    let service = Service::new(chain.tls_server("!", &words(&command))?);
+    let service = door.service(&chain, "smtp", &command)?;
     let trust = trust(&chain)?;
     let mut ledger = Ledger::default();
     let user = Base64::encode_string(b"bob") + "\r\n";
@@ -199,14 +198,10 @@ fn submission_within_tls(programs: &Programs) -> Result<()> {
             for cut in cuts {
                 let subject = format!("{at}-{cut}-{way:?}");
                 let steps = [begin.clone(), mail(&subject)].concat();
-                FIGURES.sessions(1);
-                let mut peer = connect(&service.server)?;
-                peer.hear("220 ")?;
-                peer.ask("STARTTLS", "220 Ready")?;
-                let mut peer = peer.secure(&trust)?;
+                let mut peer = door.knock(&service.server, "smtp", &trust)?;
                 play(&mut peer, &steps, at, cut).with_context(|| subject.clone())?;
                 ledger.enter(subject, &steps, at, cut);
-                leave(peer, way, &|stream| &stream.sock)?;
+                leave(peer, way)?;
             }
         }
     }
@@ -214,10 +209,10 @@ fn submission_within_tls(programs: &Programs) -> Result<()> {
     for way in WAYS {
         for says in ["", "STARTTLS\r\n", "STARTTLS\r\n\x16\x03\x01"] {
             FIGURES.sessions(1);
-            let mut peer = connect(&service.server)?;
+            let mut peer = Peer { stream: Stream::Clear(connect(&service.server)?.stream) };
             peer.say(says);
             ledger.cut_off.push(format!("{says:?}-{way:?}"));
-            leave(peer, way, &|stream| stream)?;
+            leave(peer, way)?;
         }
     }
     service.is_idle()?;
@@ -227,16 +222,22 @@ fn submission_within_tls(programs: &Programs) -> Result<()> {
 
 /// Ports 110: nothing to deliver, but nobody may stay.
 fn fetching(programs: &Programs) -> Result<()> {
+    for door in [Door::Clear, Door::UntilLogin, Door::UntilLoginAtOnce] {
+        fetching_at(programs, door).with_context(|| format!("{door:?}"))?;
+    }
+    Ok(())
+}
+
+fn fetching_at(programs: &Programs, door: Door) -> Result<()> {
     let chain = as_run(programs)?;
+    let trust = trust(&chain)?;
     let command = login(&chain, "pop3", &["pop3front-maildir", "Maildir"]);
-    let service = Service::new(chain.tls_server("", &words(&command))?);
+    let service = door.service(&chain, "pop3", &command)?;
     let steps = ["CAPA\r\n", "USER bob\r\n", "PASS pass word\r\n", "STAT\r\n", "QUIT\r\n"];
     for at in 0..steps.len() {
         for way in WAYS {
             for cut in cuts(steps[at]) {
-                FIGURES.sessions(1);
-                let mut peer = connect(&service.server)?;
-                peer.hear("+OK ")?;
+                let mut peer = door.knock(&service.server, "pop3", &trust)?;
                 for says in &steps[..at] {
                     peer.say(says);
                     let mut answer = peer.hear("+OK")?;
@@ -245,7 +246,7 @@ fn fetching(programs: &Programs) -> Result<()> {
                     }
                 }
                 peer.say(&steps[at][..cut]);
-                leave(peer, way, &|stream| stream)?;
+                leave(peer, way)?;
                 FIGURES.add(Kind::CutOff, 1, 0);
             }
         }

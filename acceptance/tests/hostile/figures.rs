@@ -25,10 +25,11 @@ pub(crate) enum Kind {
     Variable,
     LeftBehind,
     Idle,
+    Held,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Injection,
         Self::Smuggling,
         Self::SmugglingAlone,
@@ -41,6 +42,7 @@ impl Kind {
         Self::Variable,
         Self::LeftBehind,
         Self::Idle,
+        Self::Held,
     ];
 
     /// What is counted, and what must not come of it.
@@ -64,6 +66,7 @@ impl Kind {
             Self::Variable => ("variables found in children", "not promised"),
             Self::LeftBehind => ("sessions looked over after their end", "processes left"),
             Self::Idle => ("processes whose client stalls", "wake-ups"),
+            Self::Held => ("connections held before a login", "processes more"),
         }
     }
 }

@@ -5,9 +5,10 @@
 use acceptance::chain::Chain;
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
 
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
 use crate::session::Session;
 use crate::{as_an_ordinary_user, as_run};
@@ -57,12 +58,12 @@ fn ensure_lines(log: &str, begin: &str, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// A session with one refused login; what it logged. `false` refuses everybody.
-fn refused(chain: &Chain<'_>, protocol: &str, name: &[u8]) -> Result<(String, u32)> {
-    let mut session = Session::start(chain, &["authup", protocol, "false"])?;
-    let pid = session.pid();
+/// A session with one refused login; what it logged, and how its lines begin. `false`
+/// refuses everybody.
+fn refused(chain: &Chain<'_>, door: Door, protocol: &str, name: &[u8]) -> Result<(String, String)> {
+    let command = ["authup", protocol, "false"].map(str::to_owned);
+    let mut session = door.session(chain, protocol, &command)?;
     let peer = &mut session.peer;
-    peer.hear(if protocol == "smtp" { "220 " } else { "+OK " })?;
     if protocol == "smtp" {
         // A HELO is not logged, whatever it holds.
         peer.say([b"EHLO ", name, b"\r\n"].concat());
@@ -80,22 +81,28 @@ fn refused(chain: &Chain<'_>, protocol: &str, name: &[u8]) -> Result<(String, u3
     }
     peer.rest()?;
     FIGURES.add(Kind::Forging, 1, 0);
-    Ok((session.over()?.log, pid))
+    let log = session.over()?.log;
+    // The first line is written before anybody has said a name.
+    let first = log.lines().next().context("an empty log")?;
+    let begin = first.strip_suffix(&format!("protocol {protocol}")).context(log.clone())?;
+    Ok((log.clone(), begin.to_owned()))
 }
 
 fn names(programs: &Programs) -> Result<()> {
     let chain = as_run(programs)?;
-    for protocol in ["smtp", "pop3"] {
-        let (log, pid) = refused(&chain, protocol, b"harmless")?;
+    let doors = Door::WITH_A_LOGIN.map(|door| [(door, "smtp"), (door, "pop3")]);
+    for (door, protocol) in doors.into_iter().flatten() {
+        let (log, begin) = refused(&chain, door, protocol, b"harmless")?;
         let count = log.lines().count();
-        ensure_lines(&log, &format!("authup {pid} "), count)?;
+        ensure!(begin.starts_with("authup "), "{log}");
+        ensure_lines(&log, &begin, count)?;
         for name in NAMES {
             // By POP3 a line break ends the line, and the name.
             if protocol == "pop3" && name.contains(&b'\n') {
                 continue;
             }
-            let (log, pid) = refused(&chain, protocol, name)?;
-            ensure_lines(&log, &format!("authup {pid} "), count)?;
+            let (log, begin) = refused(&chain, door, protocol, name)?;
+            ensure_lines(&log, &begin, count)?;
         }
     }
     Ok(())

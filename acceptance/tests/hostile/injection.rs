@@ -12,10 +12,11 @@ use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
 use rustls::{ClientConfig, StreamOwned};
 
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, client, connect, half_close, trust};
 use crate::session::Service;
-use crate::{as_an_ordinary_user, as_run, login, words};
+use crate::{as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("plaintext_behind_starttls_to_authup", &[], behind_starttls),
@@ -113,49 +114,60 @@ fn right_login() -> String {
 
 const SMTP_VICTIM: [(&str, &str); 2] = [("EHLO victim", "250"), ("QUIT", "221")];
 
-fn authup_smtp<'a>(chain: &'a Chain<'a>) -> Result<Front<'a>> {
+/// Who reads the request for TLS: authup, or the TLS server itself.
+const DOORS: [Door; 2] = [Door::Starttls, Door::UntilTls];
+
+fn authup_smtp<'a>(chain: &'a Chain<'a>, door: Door) -> Result<Front<'a>> {
     let command = login(chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
-    let service = Service::new(chain.tls_server("", &words(&command))?);
+    let service = door.service(chain, "smtp", &command)?;
     let asks = ("STARTTLS", "220 Ready");
     let (hello, greeting, victim) = ("EHLO attacker", "220 ", SMTP_VICTIM);
     Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim })
 }
 
 fn behind_starttls(programs: &Programs) -> Result<()> {
-    let chain = as_run(programs)?;
-    let front = authup_smtp(&chain)?;
-    front.try_all(&[
-        "NOOP\r\n",
-        "QUIT\r\n",
-        "EHLO x",
-        "\r\n",
-        "\0",
-        "STARTTLS\r\n",
-        "RSET\r\nNOOP\r\n",
-        "AUTH PLAIN ",
-        &right_login(),
-    ])?;
-    front.over()
+    for door in DOORS {
+        let chain = as_run(programs)?;
+        let front = authup_smtp(&chain, door)?;
+        front.try_all(&[
+            "NOOP\r\n",
+            "QUIT\r\n",
+            "EHLO x",
+            "\r\n",
+            "\0",
+            "STARTTLS\r\n",
+            "RSET\r\nNOOP\r\n",
+            "AUTH PLAIN ",
+            "AUT",
+            &right_login(),
+        ])?;
+        front.over()?;
+    }
+    Ok(())
 }
 
 fn behind_stls(programs: &Programs) -> Result<()> {
-    let chain = as_run(programs)?;
-    let command = login(&chain, "pop3", &["pop3front-maildir", "Maildir"]);
-    let service = Service::new(chain.tls_server("", &words(&command))?);
-    let asks = ("STLS", "+OK starting TLS");
-    // A USER that was injected must not be there for the victim's PASS.
-    let victim = [("PASS pass word", "-ERR authup USER first"), ("QUIT", "+OK")];
-    let (hello, greeting, trust) = ("", "+OK ", trust(&chain)?);
-    let front = Front { chain: &chain, service, trust, hello, greeting, asks, victim };
-    front.try_all(&[
-        "NOOP\r\n",
-        "QUIT\r\n",
-        "CAPA",
-        "STLS\r\n",
-        "USER bob\r\n",
-        "USER bob\r\nPASS pass word\r\n",
-    ])?;
-    front.over()
+    for door in DOORS {
+        let chain = as_run(programs)?;
+        let command = login(&chain, "pop3", &["pop3front-maildir", "Maildir"]);
+        let service = door.service(&chain, "pop3", &command)?;
+        let asks = ("STLS", "+OK starting TLS");
+        // A USER that was injected must not be there for the victim's PASS.
+        let victim = [("PASS pass word", "-ERR authup USER first"), ("QUIT", "+OK")];
+        let (hello, greeting, trust) = ("", "+OK ", trust(&chain)?);
+        let front = Front { chain: &chain, service, trust, hello, greeting, asks, victim };
+        front.try_all(&[
+            "NOOP\r\n",
+            "QUIT\r\n",
+            "CAPA",
+            "STLS\r\n",
+            "USE",
+            "USER bob\r\n",
+            "USER bob\r\nPASS pass word\r\n",
+        ])?;
+        front.over()?;
+    }
+    Ok(())
 }
 
 fn incoming<'a>(chain: &'a Chain<'a>, server: &[&str]) -> Result<Front<'a>> {
@@ -191,18 +203,21 @@ fn a_message_behind_starttls(programs: &Programs) -> Result<()> {
 /// What may follow in the same packet is the handshake itself: had it been read away
 /// with what stands before it, injected plaintext would have been, too.
 fn a_handshake_behind_starttls_is_one(programs: &Programs) -> Result<()> {
-    let chain = as_run(programs)?;
-    let front = authup_smtp(&chain)?;
-    let mut peer = front.begin()?;
-    let mut conn = client(&front.trust)?;
-    let mut packet = b"STARTTLS\r\n".to_vec();
-    conn.write_tls(&mut packet)?;
-    peer.say(packet);
-    peer.hear(front.asks.1)?;
-    let mut tls = Peer { stream: StreamOwned::new(conn, peer.stream) };
-    for (says, answer) in front.victim {
-        tls.ask(says, answer)?;
+    for door in DOORS {
+        let chain = as_run(programs)?;
+        let front = authup_smtp(&chain, door)?;
+        let mut peer = front.begin()?;
+        let mut conn = client(&front.trust)?;
+        let mut packet = b"STARTTLS\r\n".to_vec();
+        conn.write_tls(&mut packet)?;
+        peer.say(packet);
+        peer.hear(front.asks.1)?;
+        let mut tls = Peer { stream: StreamOwned::new(conn, peer.stream) };
+        for (says, answer) in front.victim {
+            tls.ask(says, answer)?;
+        }
+        drop(tls);
+        front.over()?;
     }
-    drop(tls);
-    front.over()
+    Ok(())
 }

@@ -1,23 +1,27 @@
 //! What each program of a chain is given: descriptors and variables, listed in the
-//! program's place by a shell. Exactly what is promised is there, and nothing else.
+//! program's place by a shell. Exactly what is promised is there, and nothing else. And
+//! who of the TLS server's processes has seen a password.
 
 use std::collections::BTreeSet;
 use std::fs;
 
-use acceptance::chain::Chain;
+use acceptance::chain::{Chain, ROOT};
+use acceptance::processes::{contains, memory, of_group};
 use acceptance::programs::Programs;
 use acceptance::stand_in::inheritable;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
 
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{connect, trust};
 use crate::session::Service;
-use crate::{as_an_ordinary_user, as_run};
+use crate::{as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_submission_chain_is_given_what_is_promised", &["smtpfront-echo"], submission),
+    ("passwords_are_seen_by_whoever_needs_them", &[ROOT, "smtpfront-echo"], passwords),
     ("a_server_behind_fixsmtpio_is_given_what_is_promised", &["smtpfront-echo"], incoming),
 ];
 
@@ -28,6 +32,8 @@ const UCSPI: &[&str] =
     &["PROTO", "TCPLOCALHOST", "TCPLOCALIP", "TCPLOCALPORT", "TCPREMOTEIP", "TCPREMOTEPORT"];
 const FACTS: &[&str] = &["SSL_CIPHER", "SSL_PROTOCOL", "SSL_TLS_SNI_SERVERNAME"];
 const UCSPI_TLS: &[&str] = &["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
+/// What a TLS server that has talked to the client adds.
+const GREETED: &[&str] = &["AUTHUP_GREETED"];
 /// What the administrator says to authup and fixsmtpio only.
 const ADMINISTRATORS: &[&str] = &["QMAILHOME", "UCSPITLS"];
 /// What checkpassword adds.
@@ -122,8 +128,15 @@ impl Given {
     }
 }
 
-/// Port 587, with TLS and a login.
+/// Port 587 and 465, with TLS and a login.
 fn submission(programs: &Programs) -> Result<()> {
+    for door in [Door::Starttls, Door::UntilLogin, Door::UntilLoginAtOnce] {
+        submission_at(programs, door).with_context(|| format!("{door:?}"))?;
+    }
+    Ok(())
+}
+
+fn submission_at(programs: &Programs, door: Door) -> Result<()> {
     let chain = as_run(programs)?;
     let server = listing(&chain, "server", "smtpfront-echo");
     let fixsmtpio = listing(&chain, "fixsmtpio", "fixsmtpio sh -c \"$0\"");
@@ -132,22 +145,25 @@ fn submission(programs: &Programs) -> Result<()> {
     let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
     let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
     let login = ["authup", "smtp", "sh", "-c", &check, &users];
-    let service = Service::new(
-        chain.tls_server("!", &[&["sh", "-c", &authup], &login[..], &behind].concat())?,
-    );
-    let mut peer = connect(&service.server)?;
-    peer.hear("220 ")?;
-    peer.ask("STARTTLS", "220 ")?;
-    let mut peer = peer.secure(&trust(&chain)?)?;
+    let command = [&["sh", "-c", &authup], &login[..], &behind].concat();
+    let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+    let service = door.service(&chain, "smtp", &command)?;
+    let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
     let word = Base64::encode_string(b"\0bob\0pass word");
     peer.ask(&format!("AUTH PLAIN {word}"), "235")?;
     peer.ask("QUIT", "221")?;
+    drop(peer);
     service.is_idle()?;
 
     let given = |stage| Given::read(&chain, stage);
     let authup = given("authup")?;
-    authup.has_variables("authup", &[SERVICE, UCSPI, UCSPI_TLS, ADMINISTRATORS])?;
-    authup.has_descriptors("authup", &authup.named(UCSPI_TLS)?)?;
+    if door == Door::Starttls {
+        authup.has_variables("authup", &[SERVICE, UCSPI, UCSPI_TLS, ADMINISTRATORS])?;
+        authup.has_descriptors("authup", &authup.named(UCSPI_TLS)?)?;
+    } else {
+        authup.has_variables("authup", &[SERVICE, UCSPI, FACTS, ADMINISTRATORS, GREETED])?;
+        authup.has_descriptors("authup", &[])?;
+    }
     let check = given("checkpassword")?;
     check.has_variables(
         "checkpassword",
@@ -167,6 +183,51 @@ fn submission(programs: &Programs) -> Result<()> {
     service.over()
 }
 
+/// A login passes through the engine, and by the descriptors that the listener handed on; in
+/// neither of the listener and the keyholder is anything of it, and nothing in the log, also
+/// when it was said too early, or twice.
+fn passwords(programs: &Programs) -> Result<()> {
+    let encoded = Base64::encode_string(b"\0bob\0pass word");
+    let secrets = ["pass word", &encoded].map(|secret| secret.as_bytes().to_vec());
+    let own = memory(std::process::id())?;
+    ensure!(secrets.iter().all(|secret| contains(&own, secret)), "nothing is found anywhere");
+    drop(own);
+    for door in [Door::UntilLogin, Door::UntilLoginAtOnce] {
+        let chain = as_run(programs)?;
+        let command = login(&chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
+        let service = door.service(&chain, "smtp", &command)?;
+        if door == Door::UntilLogin {
+            let mut hasty = Door::UntilTls.knock(&service.server, "smtp", &trust(&chain)?)?;
+            hasty.ask(&format!("AUTH PLAIN {encoded}"), "530")?;
+            hasty.ask("QUIT", "221")?;
+        }
+        let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
+        peer.ask(&format!("NOOP {encoded}"), "250")?;
+        peer.ask(&format!("AUTH PLAIN {encoded}=="), "501")?;
+        peer.ask(&format!("AUTH PLAIN {encoded}"), "235")?;
+        let mut looked_at = 0;
+        for process in of_group(service.server.pid()) {
+            if ["tlsserver", "tlsserver-keyho"].contains(&process.name.as_str()) {
+                let memory = memory(process.pid)?;
+                ensure!(memory.len() > 4096, "{} cannot be read", process.name);
+                let found = secrets.iter().any(|secret| contains(&memory, secret));
+                ensure!(!found, "{door:?}: {} has the password", process.name);
+                looked_at += 1;
+            }
+        }
+        ensure!(looked_at == 2, "{looked_at} processes, and not the listener and the keyholder");
+        peer.ask("QUIT", "221")?;
+        drop(peer);
+        service.is_idle()?;
+        service.over()?;
+        let log = chain.log();
+        ensure!(log.contains(" login succeeded (bob from "), "{log}");
+        let found = secrets.iter().any(|secret| contains(log.as_bytes(), secret));
+        ensure!(!found, "{door:?}: the log has the password:\n{log}");
+    }
+    Ok(())
+}
+
 /// Port 25, before and after STARTTLS, which starts a second server.
 fn incoming(programs: &Programs) -> Result<()> {
     let chain = as_an_ordinary_user(programs)?;
@@ -178,6 +239,7 @@ fn incoming(programs: &Programs) -> Result<()> {
     let mut peer = peer.secure(&trust(&chain)?)?;
     peer.ask("EHLO client", "250")?;
     peer.ask("QUIT", "221")?;
+    drop(peer);
     service.is_idle()?;
     let before = Given::read(&chain, "-server")?;
     before.has_variables("the first server", &[SERVICE, UCSPI])?;

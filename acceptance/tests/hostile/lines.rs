@@ -6,15 +6,16 @@ use std::os::fd::AsFd;
 use std::thread;
 
 use acceptance::chain::Chain;
-use acceptance::processes::settles;
+use acceptance::processes::{of_group, settles};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::door::{Door, Stream};
 use crate::figures::{FIGURES, Kind};
 use crate::session::Session;
-use crate::{as_an_ordinary_user, as_run, login, words};
+use crate::{as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("lines_without_end_are_skipped", &["smtpfront-echo"], lines_without_end),
@@ -24,44 +25,33 @@ pub(crate) const TESTS: &[Test] = &[
     ("whoever_never_reads_is_made_to_wait", &["smtpfront-echo"], never_read),
 ];
 
-/// A dialog before any login or TLS, by three programs: its greeting, a line that is
-/// answered like this, and the one that ends it.
+/// A dialog before any login: a line that is answered like this, and the one that ends it.
 struct Front {
+    door: Door,
+    protocol: &'static str,
     command: Vec<String>,
-    greeting: &'static str,
     noop: &'static str,
     quit: &'static str,
 }
 
 impl Front {
-    fn all(chain: &Chain<'_>) -> [Self; 3] {
+    /// authup and who speaks its words, each in both protocols, and fixsmtpio.
+    fn all(chain: &Chain<'_>) -> Vec<Self> {
         let echo = ["fixsmtpio", "smtpfront-echo"];
-        [
-            Self {
-                command: login(chain, "smtp", &echo),
-                greeting: "220 ",
-                noop: "250 ok",
-                quit: "221",
-            },
-            Self {
-                command: login(chain, "pop3", &["false"]),
-                greeting: "+OK ",
-                noop: "+OK ",
-                quit: "+OK ",
-            },
-            Self {
-                command: echo.map(str::to_owned).into(),
-                greeting: "220 ",
-                noop: "250 ",
-                quit: "221",
-            },
-        ]
+        let mut all = Vec::new();
+        for door in [Door::Alone].into_iter().chain(Door::OF_AN_ENGINE) {
+            let command = login(chain, "smtp", &echo);
+            all.push(Self { door, protocol: "smtp", command, noop: "250 ok", quit: "221" });
+            let command = login(chain, "pop3", &["false"]);
+            all.push(Self { door, protocol: "pop3", command, noop: "+OK ", quit: "+OK " });
+        }
+        let (door, command) = (Door::Alone, echo.map(str::to_owned).into());
+        all.push(Self { door, protocol: "smtp", command, noop: "250 ", quit: "221" });
+        all
     }
 
     fn start(&self, chain: &Chain<'_>) -> Result<Session> {
-        let mut session = Session::start(chain, &words(&self.command))?;
-        session.peer.hear(self.greeting)?;
-        Ok(session)
+        self.door.session(chain, self.protocol, &self.command)
     }
 }
 
@@ -152,9 +142,18 @@ fn pipelined(programs: &Programs) -> Result<()> {
     for front in Front::all(&chain) {
         let mut session = front.start(&chain)?;
         let peer = &mut session.peer;
-        let mut sender = peer.stream.try_clone()?;
         let quit = "NOOP\r\n".repeat(MANY) + "QUIT\r\n";
-        let sending = thread::spawn(move || sender.write_all(quit.as_bytes()));
+        let sending = match &mut peer.stream {
+            Stream::Clear(socket) => {
+                let mut sender = socket.try_clone()?;
+                thread::spawn(move || sender.write_all(quit.as_bytes()))
+            }
+            // Nobody else can write into it; but the buffers below hold all of it.
+            Stream::Tls(tls) => {
+                tls.write_all(quit.as_bytes())?;
+                thread::spawn(|| Ok(()))
+            }
+        };
         let mut got = 0;
         for _ in 0..MANY {
             got += usize::from(peer.reply()?.starts_with(front.noop));
@@ -174,17 +173,21 @@ fn never_read(programs: &Programs) -> Result<()> {
     let chain = as_an_ordinary_user(programs)?;
     for front in Front::all(&chain) {
         let mut session = front.start(&chain)?;
-        let pid = session.pid();
-        let peer = &mut session.peer;
-        peer.stream.set_nonblocking(true)?;
+        let group = session.pid();
+        // Within TLS a half-written record would be the client's trouble.
+        let Stream::Clear(socket) = &mut session.peer.stream else {
+            session.over()?;
+            continue;
+        };
+        socket.set_nonblocking(true)?;
         let mut sent = 0;
         let flood = "NOOP\r\n".repeat(1000);
-        while is_writable(&peer.stream)? {
+        while is_writable(socket)? {
             let mut at = sent % 6;
-            while let Ok(count) = peer.stream.write(&flood.as_bytes()[at..]) {
+            while let Ok(count) = socket.write(&flood.as_bytes()[at..]) {
                 (sent, at) = (sent + count, (at + count) % 6);
             }
-            settles(pid);
+            of_group(group).iter().for_each(|process| settles(process.pid));
             ensure!(sent < 64 << 20, "it takes without end");
         }
         session.vanishes()?;

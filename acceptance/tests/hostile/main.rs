@@ -13,6 +13,7 @@ use acceptance::suite::{self, Test};
 use anyhow::Result;
 
 mod cutting;
+mod door;
 mod figures;
 mod forging;
 mod injection;

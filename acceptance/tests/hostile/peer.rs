@@ -13,6 +13,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::door::Stream;
+
 /// A TLS connection over a socket that can still be got at.
 pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
@@ -43,10 +45,15 @@ impl Peer<TcpStream> {
         }
         Ok(Peer { stream })
     }
+}
 
+impl Peer<Stream> {
     /// Is gone without a word: what is under way is lost, and the other side gets a reset.
     pub(crate) fn vanish(self) -> Result<()> {
-        rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
+        // A copy, for TLS would say goodbye otherwise.
+        let socket = self.stream.socket().try_clone()?;
+        drop(self);
+        rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
         Ok(())
     }
 }

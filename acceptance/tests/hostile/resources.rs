@@ -1,18 +1,22 @@
 //! What a client can make us spend: memory, which is bounded by a constant whatever comes
 //! in, and processor time, of which a client that stalls costs none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 
 use acceptance::chain::Chain;
-use acceptance::processes::{Process, of_group, peak, settles};
+use acceptance::processes::{Process, descriptors, of_group, peak, resident, settles};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ClientConfig;
 
+use crate::door::{Door, Stream};
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, client, connect, trust};
 use crate::session::{Service, Session};
@@ -21,7 +25,12 @@ use crate::{as_an_ordinary_user, as_run, login, words};
 pub(crate) const TESTS: &[Test] = &[
     ("memory_is_bounded_whatever_comes_in", &["smtpfront-echo"], memory),
     ("memory_is_bounded_within_tls", &["smtpfront-echo"], memory_within_tls),
+    ("memory_is_bounded_until_a_login", &[], memory_until_login),
+    ("a_thousand_held_before_a_login_cost_no_process", &[], held),
+    ("a_flood_keeps_nobody_from_being_served", &[], flooded),
+    ("no_way_to_hold_a_place_keeps_it", &[], full),
     ("a_client_that_stalls_costs_no_time", &["smtpfront-echo"], stalled),
+    ("a_client_that_stalls_before_a_login_costs_no_time", &["smtpfront-echo"], stalled_at_a_door),
     ("a_handshake_that_stalls_costs_no_time", &["smtpfront-echo"], stalled_within_tls),
 ];
 
@@ -165,6 +174,209 @@ fn memory_within_tls(programs: &Programs) -> Result<()> {
     service.over()
 }
 
+fn memory_until_login(programs: &Programs) -> Result<()> {
+    use Flood::{Commands, Line, Nuls, Response};
+    for (door, floods) in [
+        (Door::UntilTls, &[Line, Nuls, Commands][..]),
+        (Door::UntilLogin, &[Line, Nuls, Commands, Response]),
+    ] {
+        for flood in floods {
+            let what = format!("{door:?} {flood:?}");
+            let poured = |count| {
+                let chain = as_run(programs)?;
+                let mut session =
+                    door.session(&chain, "smtp", &login(&chain, "smtp", &["false"]))?;
+                flood.pour(&mut session.peer, count).with_context(|| what.clone())?;
+                let peaks = peaks(session.pid());
+                session.over()?;
+                anyhow::Ok(peaks)
+            };
+            compare(&what, &poured(LITTLE)?, &poured(MUCH)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Connections held at once: in the clear, and within TLS.
+const HELD: [(Door, u64); 2] = [(Door::UntilTls, 1_000), (Door::UntilLogin, 150)];
+/// The most that each may cost, all processes together, in KiB: while nothing is said, and
+/// when as much was said as the client could, and no answer read.
+const EACH: [u64; 2] = [48, 80];
+
+/// What the processes of a service have: who they are, their descriptors and their memory.
+fn costs(group: u32) -> Result<(BTreeSet<u32>, usize, u64)> {
+    let processes: BTreeSet<u32> = of_group(group).iter().map(|process| process.pid).collect();
+    let (mut open, mut memory) = (0, 0);
+    for &pid in &processes {
+        settles(pid);
+        open += descriptors(pid)?;
+        memory += resident(pid).unwrap_or_default();
+    }
+    Ok((processes, open, memory))
+}
+
+/// Those who never log in: a descriptor and some memory for each, and no process; and all
+/// of them are served.
+fn held(programs: &Programs) -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    for (door, count) in HELD {
+        let chain = as_an_ordinary_user(programs)?;
+        let service = door.service(&chain, "smtp", &login(&chain, "smtp", &["false"]))?;
+        let (group, trust) = (service.server.pid(), trust(&chain)?);
+        // What the first ones cost once is no more than anybody's.
+        drop(door.knock(&service.server, "smtp", &trust)?);
+        service.is_idle()?;
+        let (processes, open, memory) = costs(group)?;
+        let mut peers = Vec::new();
+        for _ in 0..count {
+            peers.push(door.knock(&service.server, "smtp", &trust)?);
+        }
+        let ensure_cost = |what: &str, each: u64| {
+            let (now, descriptors, resident) = costs(group)?;
+            let more = now.difference(&processes).count();
+            FIGURES.add(Kind::Held, usize::try_from(count)?, more);
+            ensure!(now == processes, "{door:?} {what}: {more} processes more");
+            ensure!(
+                descriptors <= open + usize::try_from(count)?,
+                "{door:?} {what}: {open} descriptors, then {descriptors}"
+            );
+            let cost = resident.saturating_sub(memory) / count;
+            ensure!(cost <= each, "{door:?} {what}: {cost} KiB for each");
+            Ok(())
+        };
+        ensure_cost("greeted", EACH[0])?;
+        for peer in &mut peers {
+            peer.ask("EHLO client", "250")?;
+            peer.say("AU");
+        }
+        ensure_cost("talking", EACH[0])?;
+        for peer in &mut peers {
+            peer.say("\r\n");
+            peer.hear("530")?;
+            stuff(peer)?;
+        }
+        ensure_cost("not reading", EACH[1])?;
+        let mut other = door.knock(&service.server, "smtp", &trust)?;
+        other.ask("NOOP", "250")?;
+        other.ask("QUIT", "221")?;
+        drop((peers, other));
+        service.is_idle()?;
+        service.over()?;
+    }
+    Ok(())
+}
+
+/// How many flood, and how many commands each sends before it reads.
+const FLOODERS: usize = 4;
+const AT_A_TIME: usize = 1_000;
+
+/// Some say as much as they can, all the time; and others come, are served and go.
+fn flooded(programs: &Programs) -> Result<()> {
+    for door in Door::OF_AN_ENGINE {
+        let chain = as_run(programs)?;
+        let service = door.service(&chain, "smtp", &login(&chain, "smtp", &["false"]))?;
+        let trust = trust(&chain)?;
+        let (served, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let flood = || {
+                let mut peer = door.knock(&service.server, "smtp", &trust)?;
+                let mut mine = 0;
+                while !over.load(Ordering::Relaxed) || mine == 0 {
+                    peer.say("NOOP\r\n".repeat(AT_A_TIME));
+                    for _ in 0..AT_A_TIME {
+                        peer.hear("250 ok")?;
+                    }
+                    mine += 1;
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+                peer.ask("QUIT", "221")
+            };
+            let floods: Vec<_> = (0..FLOODERS).map(|_| scope.spawn(flood)).collect();
+            let others = (|| {
+                for _ in 0..20 {
+                    let before = served.load(Ordering::Relaxed);
+                    let mut peer = door.knock(&service.server, "smtp", &trust)?;
+                    while served.load(Ordering::Relaxed) == before
+                        && !floods.iter().any(|flood| flood.is_finished())
+                    {
+                        peer.ask("NOOP", "250 ok")?;
+                    }
+                    peer.ask("QUIT", "221")?;
+                }
+                anyhow::Ok(())
+            })();
+            over.store(true, Ordering::Relaxed);
+            for flood in floods {
+                flood.join().ok().context("a flooder panicked")??;
+            }
+            others
+        })
+        .with_context(|| format!("{door:?}"))?;
+        service.is_idle()?;
+        service.over()?;
+    }
+    Ok(())
+}
+
+/// As much as the buffers below take; what does not go is left out.
+fn stuff(peer: &mut Peer<Stream>) -> Result<()> {
+    let socket = peer.stream.socket().try_clone()?;
+    socket.set_nonblocking(true)?;
+    while let Ok(1..) = peer.stream.write(&b"NOOP\r\n".repeat(2_000)) {}
+    socket.set_nonblocking(false)?;
+    Ok(())
+}
+
+/// All places are taken by clients that do not log in, each in a way of its own. For each
+/// other that comes one of them has to go: also one that talks, or that takes nothing.
+fn full(programs: &Programs) -> Result<()> {
+    const PLACES: usize = 7;
+    let (clear, within) = (Door::UntilTls, Door::UntilLogin);
+    let chain = as_run(programs)?;
+    let command = login(&chain, "smtp", &["false"]);
+    let service = within.service_for(&PLACES.to_string(), &chain, "smtp", &command)?;
+    let trust = trust(&chain)?;
+    let knock = |door: Door| door.knock(&service.server, "smtp", &trust);
+    let mut hello = Vec::new();
+    client(&trust)?.write_tls(&mut hello)?;
+
+    let silent = [knock(clear)?, knock(within)?];
+    let mut half_a_verb = knock(within)?;
+    half_a_verb.say("AU");
+    let mut half_a_handshake = knock(clear)?;
+    half_a_handshake.ask("STARTTLS", "220")?;
+    half_a_handshake.say(&hello[..hello.len() / 2]);
+    let mut deaf = [knock(clear)?, knock(within)?];
+    for peer in &mut deaf {
+        stuff(peer)?;
+    }
+    let mut talker = knock(within)?;
+    let talks = thread::spawn(move || {
+        // Until it is told to go; the rest is for whoever asks how it ended.
+        while talker.ask("NOOP", "250 ok").is_ok() {}
+        talker
+    });
+    let mut others = Vec::new();
+    for _ in 0..PLACES {
+        let mut peer = knock(clear)?;
+        peer.ask("NOOP", "250 ok")?;
+        others.push(peer);
+    }
+    let mut gone: Vec<_> = silent.into_iter().chain(deaf).collect();
+    gone.extend([half_a_verb, half_a_handshake]);
+    gone.push(talks.join().ok().context("the talker panicked")?);
+    for mut peer in gone {
+        peer.rest()?;
+    }
+    for peer in &mut others {
+        peer.ask("QUIT", "221")?;
+    }
+    drop(others);
+    service.is_idle()?;
+    service.over()
+}
+
 /// How often each process has run, and for how long, once all of them sleep.
 fn work(group: u32) -> BTreeMap<u32, (u64, u64)> {
     loop {
@@ -222,6 +434,27 @@ fn stalled(programs: &Programs) -> Result<()> {
             session.peer.say(text);
             costs_nothing(&chain, session.pid(), &format!("{} after {text:?}", command[0]))?;
             session.over()?;
+        }
+    }
+    Ok(())
+}
+
+/// The same where a TLS server talks, which must not look after each of its clients.
+fn stalled_at_a_door(programs: &Programs) -> Result<()> {
+    for door in Door::OF_AN_ENGINE {
+        for (protocol, says) in [
+            ("smtp", &["", "NO", "AU", "EHLO x\r\n", "AUTH LOGIN\r\n", "\0\0"][..]),
+            ("pop3", &["", "US", "CAPA\r\n", "USER bob\r\nPA"]),
+        ] {
+            for text in says {
+                let chain = as_run(programs)?;
+                let mut session =
+                    door.session(&chain, protocol, &login(&chain, protocol, &["false"]))?;
+                session.peer.say(text);
+                // All that is to be said to it is said.
+                costs_nothing(&chain, session.pid(), &format!("{door:?} after {text:?}"))?;
+                session.over()?;
+            }
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 //! One program under test on a TCP connection, in a process group of its own, so that
-//! all of its processes can be found, however many it has.
+//! all of its processes can be found, however many it has; or a TLS server with it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -17,24 +17,33 @@ use acceptance::processes::{await_end, await_no_more_than, of_group};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::door::Stream;
 use crate::figures::{FIGURES, Kind};
 use crate::peer::Peer;
 
 /// The session, and the client's end of its connection.
 pub(crate) struct Session {
     running: Running,
-    pub(crate) peer: Peer<TcpStream>,
+    pub(crate) peer: Peer<Stream>,
+}
+
+/// What there is for the client.
+enum Running {
+    Program(Program),
+    /// The server, its log, and how long that was before.
+    Service(Service, PathBuf, usize),
 }
 
 /// The first process of the group; all of them are killed if a test fails.
-struct Running {
+struct Program {
     child: Child,
     log: PathBuf,
 }
 
 /// How a session ended.
 pub(crate) struct Ended {
-    /// The exit code; none where a signal ended it.
+    /// The exit code; none where a signal ended it. A TLS server's is not told apart from
+    /// that of its own end, which is good.
     pub(crate) code: Option<i32>,
     /// All that it wrote on standard error.
     pub(crate) log: String,
@@ -64,11 +73,27 @@ impl Session {
         command.env("TCPREMOTEIP", "192.0.2.7").env("PROTO", "TCP").process_group(0);
         let child = command.spawn().with_context(|| format!("{:?}", command.get_program()))?;
         FIGURES.sessions(1);
-        Ok(Self { running: Running { child, log }, peer: Peer::over(ours)? })
+        let running = Running::Program(Program { child, log });
+        let stream = Stream::Clear(Peer::over(ours)?.stream);
+        Ok(Self { running, peer: Peer { stream } })
     }
 
+    /// The only session of a TLS server whose log was so long before.
+    pub(crate) fn within(
+        service: Service,
+        log: PathBuf,
+        logged: usize,
+        peer: Peer<Stream>,
+    ) -> Self {
+        Self { running: Running::Service(service, log, logged), peer }
+    }
+
+    /// The first of its processes, and the number of their group.
     pub(crate) fn pid(&self) -> u32 {
-        self.running.child.id()
+        match &self.running {
+            Running::Program(program) => program.child.id(),
+            Running::Service(service, ..) => service.server.pid(),
+        }
     }
 
     /// The client closes its connection; the session must end by itself, and nobody may
@@ -88,6 +113,22 @@ impl Session {
 }
 
 impl Running {
+    fn ends(self) -> Result<Ended> {
+        let ended = match self {
+            Self::Program(program) => program.ends()?,
+            Self::Service(service, log, logged) => {
+                service.is_idle()?;
+                service.over()?;
+                let log = fs::read(log)?.split_off(logged);
+                Ended { code: Some(0), log: String::from_utf8_lossy(&log).into_owned() }
+            }
+        };
+        ensure!(!ended.log.contains("panicked"), "it panicked:\n{}", ended.log);
+        Ok(ended)
+    }
+}
+
+impl Program {
     fn ends(mut self) -> Result<Ended> {
         let group = self.child.id();
         await_end(group, Instant::now() + WATCHDOG)?;
@@ -95,12 +136,11 @@ impl Running {
         await_no_more_than(group, &BTreeSet::new())?;
         FIGURES.add(Kind::LeftBehind, 1, 0);
         let log = String::from_utf8_lossy(&fs::read(&self.log)?).into_owned();
-        ensure!(!log.contains("panicked"), "it panicked:\n{log}");
         Ok(Ended { code: status.code(), log })
     }
 }
 
-impl Drop for Running {
+impl Drop for Program {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             // A failed test's: ours to end, with all that it started.

@@ -110,6 +110,7 @@ pub(super) async fn until_login(
     secured: impl FnOnce(Vec<u8>),
 ) -> Ended {
     let mut client = socket(client)?;
+    client.read_narrowly(true);
     if !dialog.begins_with_tls() {
         match dialog.go_on(&mut client).await? {
             Turn::StartTls => client.put_back(&dialog.take_unread()),
@@ -123,6 +124,7 @@ pub(super) async fn until_login(
         secured(facts::report(tls.get_ref().1));
         if let Some(program) = dialog.program().await {
             let [input, output] = connect(program)?;
+            tls.get_mut().0.read_narrowly(false);
             return relay::relay(tls, dialog.take_unread(), input, output).await;
         }
         dialog.go_on(&mut tls).await?;

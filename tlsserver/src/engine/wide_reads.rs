@@ -2,7 +2,9 @@
 //!
 //! Rustls asks for 4 KiB at a time, four or five system calls for one record. Here
 //! one call takes what has arrived, up to four records, and rustls is served from
-//! it. What it has not asked for yet is kept; an idle connection keeps nothing.
+//! it. What it has not asked for yet is kept; an idle connection keeps nothing. Nor does
+//! one that reads narrowly, as those do that may never log in: what nobody asks for is
+//! the system's to keep.
 
 use std::cell::RefCell;
 use std::io;
@@ -22,11 +24,17 @@ pub(super) struct WideReads {
     socket: TcpStream,
     kept: Vec<u8>,
     taken: usize,
+    narrow: bool,
 }
 
 impl WideReads {
     pub(super) const fn new(socket: TcpStream) -> Self {
-        Self { socket, kept: Vec::new(), taken: 0 }
+        Self { socket, kept: Vec::new(), taken: 0, narrow: false }
+    }
+
+    /// Whether to read no more at once than is asked for.
+    pub(super) const fn read_narrowly(&mut self, narrow: bool) {
+        self.narrow = narrow;
     }
 
     /// Has these octets read again, before all others.
@@ -53,6 +61,9 @@ impl AsyncRead for WideReads {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.kept.is_empty() && self.narrow {
+            return Pin::new(&mut self.socket).poll_read(context, buffer);
+        }
         if self.kept.is_empty() {
             ready!(SCRATCH.with_borrow_mut(|scratch| {
                 let mut piece = ReadBuf::new(scratch);

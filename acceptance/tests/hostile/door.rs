@@ -1,0 +1,165 @@
+//! Where clients meet authup: it talks to them from the first word, or a TLS server does
+//! until they want to log in. What comes of an attack must be the same at every door.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use acceptance::chain::{Chain, Server};
+use anyhow::{Result, bail};
+use rustls::ClientConfig;
+
+use crate::figures::FIGURES;
+use crate::peer::{Peer, Tls, connect, trust};
+use crate::session::{Service, Session};
+use crate::words;
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// authup on the client's connection, in the clear.
+    Alone,
+    /// tlsserver -n, with a client that does not ask for TLS.
+    Clear,
+    /// The same with a client that does.
+    Starttls,
+    /// tlsserver -n --until-login, before TLS.
+    UntilTls,
+    /// The same within TLS.
+    UntilLogin,
+    /// tlsserver --until-login, with TLS from the first octet.
+    UntilLoginAtOnce,
+}
+
+impl Door {
+    /// Those with a login behind them, each its own way of talking until then.
+    pub(crate) const WITH_A_LOGIN: [Self; 3] =
+        [Self::Alone, Self::UntilLogin, Self::UntilLoginAtOnce];
+    /// Those of a TLS server that talks itself.
+    pub(crate) const OF_AN_ENGINE: [Self; 3] =
+        [Self::UntilTls, Self::UntilLogin, Self::UntilLoginAtOnce];
+
+    const fn has_engine(self) -> bool {
+        matches!(self, Self::UntilTls | Self::UntilLogin | Self::UntilLoginAtOnce)
+    }
+
+    /// The TLS server, with `command` behind it, and room for all who come.
+    pub(crate) fn service(
+        self,
+        chain: &Chain<'_>,
+        protocol: &str,
+        command: &[String],
+    ) -> Result<Service> {
+        self.service_for("10000", chain, protocol, command)
+    }
+
+    /// The same with room for so many.
+    pub(crate) fn service_for(
+        self,
+        limit: &str,
+        chain: &Chain<'_>,
+        protocol: &str,
+        command: &[String],
+    ) -> Result<Service> {
+        let mut options = if self == Self::UntilLoginAtOnce { vec![] } else { vec!["-n"] };
+        if self.has_engine() {
+            options.extend(["--until-login", protocol]);
+        }
+        options.extend(["-c", limit]);
+        let level = if self == Self::Clear { "" } else { "!" };
+        Ok(Service::new(chain.tlsserver(&options, level, &words(command))?))
+    }
+
+    /// A client that comes to the TLS server, up to where the dialog awaits its words: it
+    /// has had the greeting.
+    pub(crate) fn knock(
+        self,
+        server: &Server,
+        protocol: &str,
+        trust: &Arc<ClientConfig>,
+    ) -> Result<Peer<Stream>> {
+        let (greeting, asks, ready) = match protocol {
+            "smtp" => ("220 ", "STARTTLS", "220 Ready"),
+            "pop3" => ("+OK ", "STLS", "+OK starting TLS"),
+            _ => bail!("{protocol}?"),
+        };
+        FIGURES.sessions(1);
+        let mut peer = connect(server)?;
+        if self == Self::UntilLoginAtOnce {
+            let mut peer = peer.secure(trust)?.boxed();
+            peer.hear(greeting)?;
+            return Ok(peer);
+        }
+        peer.hear(greeting)?;
+        if matches!(self, Self::Alone | Self::Clear | Self::UntilTls) {
+            return Ok(Peer { stream: Stream::Clear(peer.stream) });
+        }
+        peer.ask(asks, ready)?;
+        Ok(peer.secure(trust)?.boxed())
+    }
+
+    /// One client and all that is there for it, up to the same point.
+    pub(crate) fn session(
+        self,
+        chain: &Chain<'_>,
+        protocol: &str,
+        command: &[String],
+    ) -> Result<Session> {
+        if self == Self::Alone {
+            let mut session = Session::start(chain, &words(command))?;
+            session.peer.hear(if protocol == "smtp" { "220 " } else { "+OK " })?;
+            return Ok(session);
+        }
+        let logged = chain.log().len();
+        let service = self.service(chain, protocol, command)?;
+        let peer = self.knock(&service.server, protocol, &trust(chain)?)?;
+        Ok(Session::within(service, chain.path("server.log"), logged, peer))
+    }
+}
+
+/// A client's connection, in the clear or within TLS.
+pub(crate) enum Stream {
+    Clear(TcpStream),
+    Tls(Box<Tls>),
+}
+
+impl Stream {
+    /// What is below.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Clear(socket) => socket,
+            Self::Tls(tls) => &tls.sock,
+        }
+    }
+}
+
+impl Peer<Tls> {
+    fn boxed(self) -> Peer<Stream> {
+        Peer { stream: Stream::Tls(Box::new(self.stream)) }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(socket) => socket.read(space),
+            Self::Tls(tls) => tls.read(space),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(socket) => socket.write(octets),
+            Self::Tls(tls) => tls.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Clear(socket) => socket.flush(),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+}
