@@ -1,10 +1,12 @@
 //! `--until-login`: an engine talks to clients, and only one that wants to log in gets a
-//! program. Here what it says and where it ends; what goes wrong is in [`faults`], how it
-//! is run in [`running`], who makes room in [`room`], whom it leaves to the program in
-//! [`from_the_start`]. With authup itself behind it: `acceptance/tests/chains`.
+//! program. Here what it says and where it ends; what goes wrong is in [`faults`] and
+//! [`inside`], how it is run in [`running`], who makes room in [`room`], whom it leaves to
+//! the program in [`from_the_start`]. With authup itself behind it:
+//! `acceptance/tests/chains`.
 
 mod faults;
 mod from_the_start;
+mod inside;
 mod room;
 mod running;
 
