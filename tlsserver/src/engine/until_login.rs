@@ -47,7 +47,7 @@ pub(super) enum Turn {
 /// One client's.
 pub(super) struct Conversation {
     dialog: UntilLogin,
-    tls_at_once: bool,
+    tls_is_on: bool,
     /// What the client has said and was not taken yet.
     unread: Vec<u8>,
     /// How long to wait for each input and output.
@@ -80,7 +80,7 @@ impl Conversation {
         };
         Self {
             dialog: UntilLogin::new(settings),
-            tls_at_once: dialog.tls_at_once,
+            tls_is_on: dialog.tls_at_once,
             unread: Vec::new(),
             each: seconds(said.each),
             whole: Instant::now() + seconds(said.whole),
@@ -92,12 +92,13 @@ impl Conversation {
     }
 
     pub(super) const fn begins_with_tls(&self) -> bool {
-        self.tls_at_once
+        self.tls_is_on
     }
 
     /// TLS is on, if it was not from the beginning.
     pub(super) fn tls_started(&mut self) {
-        if !self.tls_at_once {
+        if !self.tls_is_on {
+            self.tls_is_on = true;
             self.dialog.tls_started();
         }
     }
@@ -196,7 +197,11 @@ impl Conversation {
         self.dialog.abandon(match read {
             Some(Ok(true)) => return,
             Some(end) => {
-                self.end = Some(end.err());
+                // In the clear, a reset is how those end who only look for open ports.
+                let reason = end.err().filter(|reason| {
+                    self.tls_is_on || reason.kind() != io::ErrorKind::ConnectionReset
+                });
+                self.end = Some(reason);
                 Refusal::InputEnded
             }
             None => Refusal::TimedOut,

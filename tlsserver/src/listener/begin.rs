@@ -35,9 +35,7 @@ impl Server {
     /// of them would keep all else waiting.
     pub(super) fn accept_some(&mut self, at: usize) {
         // Somebody waits there now, which is not known any more once one was taken.
-        if !self.has_room() {
-            self.make_room();
-        }
+        self.make_room();
         for _ in 0..AT_ONCE {
             if !self.accept_one(at) {
                 return;
@@ -48,7 +46,8 @@ impl Server {
     /// When a client that has not logged in must make room, if others should wait by then:
     /// once it has had its time, where there is no room otherwise.
     pub(super) fn room_is_made_at(&self) -> Option<Instant> {
-        let since = self.connections.longest_before_login().filter(|_| !self.has_room());
+        let nobody_else_can = self.workers.serving() && !self.has_room();
+        let since = self.connections.longest_before_login().filter(|_| nobody_else_can);
         since.map(|since| since + TIME_TO_LOG_IN)
     }
 

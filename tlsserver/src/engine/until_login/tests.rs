@@ -113,6 +113,29 @@ async fn a_client_that_has_gone_is_not_a_fault() {
     gone.await.unwrap();
 }
 
+/// A connection that the client has reset.
+struct Reset;
+
+impl AsyncRead for Reset {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_within_tls_is_a_reset_a_fault() {
+    for tls in [false, true] {
+        let (_listener, told) = oneshot::channel();
+        let mut conversation = begin(tls, EACH, told);
+        let turn = conversation.go_on(&mut tokio::io::join(Reset, sink())).await;
+        assert_eq!(turn.is_err(), tls);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_end_is_waited_for_a_while() {
     let (client, server) = duplex(ROOM);
