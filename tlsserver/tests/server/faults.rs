@@ -70,15 +70,17 @@ fn what_is_no_hello_is_refused_in_words() {
 
 #[test]
 fn half_a_hello_and_silence_end_in_time() {
-    for server in both(&["cat"], "-t 1") {
+    // Time enough for the handshakes that show that nothing is harmed.
+    for server in both(&["cat"], "-t 5") {
         let before = server.held();
         let hello = hello(&server);
-        for length in [0, 1, 5, hello.len() / 2, hello.len() - 1] {
+        let silent = [0, 1, 5, hello.len() / 2, hello.len() - 1].map(|length| {
             let mut socket = begin(&server);
             socket.write_all(&hello[..length]).unwrap();
-            assert_only_an_alert(&clear_rest(socket));
-        }
-        server.log.wait_for_count("handshake failed: not done within 1 s", 5);
+            socket
+        });
+        silent.into_iter().for_each(|socket| assert_only_an_alert(&clear_rest(socket)));
+        server.log.wait_for_count("handshake failed: not done within 5 s", 5);
         server.idle();
         assert_unharmed(&server, &before);
     }
