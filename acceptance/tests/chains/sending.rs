@@ -79,7 +79,11 @@ fn swaks_without_tls(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn swaks_wrong_password(chain: &Chain<'_>) -> Result<()> {
-    let server = submission(chain)?;
+    swaks_is_refused(chain, &submission(chain)?)
+}
+
+/// With a wrong password.
+pub(crate) fn swaks_is_refused(chain: &Chain<'_>, server: &Server) -> Result<()> {
     let port = server.port.to_string();
     let login = ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "guessed"];
     let output = chain.client(&swaks_sends(&port, &login), message("swaks").as_bytes())?;

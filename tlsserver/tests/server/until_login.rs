@@ -120,6 +120,16 @@ impl Door {
         assert!(greeting.starts_with(expected), "{greeting}");
         (tls, greeting)
     }
+
+    /// A whole session with a login.
+    fn log_in(self, server: &Server) {
+        let (mut tls, _) = self.enter(server);
+        ask(&mut tls, self.login());
+        assert_eq!(line(&mut tls), self.login());
+        assert_repeats(&mut tls);
+        finish_sending(&mut tls);
+        assert_eq!(rest(&mut tls), b"");
+    }
 }
 
 /// One line, and no octet of what follows.

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::thread;
 
-use super::{DOORS, Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
+use super::{DOORS, Door, POP3S, SUBMISSION, ask, line, text};
 use crate::harness::client::{Tls, clear_rest, finish_sending, hello, plain, reset, rest, vanish};
 use crate::harness::processes::{Held, children, signal, status};
 use crate::harness::{Server, Setup};
@@ -15,13 +15,7 @@ use crate::harness::{Server, Setup};
 /// The server still serves, and holds what it held before.
 pub(super) fn assert_unharmed(door: Door, server: &Server, before: &Held) {
     server.idle();
-    let (mut tls, _) = door.enter(server);
-    ask(&mut tls, door.login());
-    assert_eq!(line(&mut tls), door.login());
-    assert_repeats(&mut tls);
-    finish_sending(&mut tls);
-    assert_eq!(rest(&mut tls), b"");
-    drop(tls);
+    door.log_in(server);
     server.idle();
     server.wait_until_held(before);
 }

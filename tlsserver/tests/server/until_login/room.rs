@@ -8,20 +8,9 @@ use std::sync::Arc;
 use std::thread;
 
 use super::{Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
-use crate::harness::Server;
-use crate::harness::client::{config, finish_sending, hello, plain, rest, secure};
+use crate::harness::client::{config, hello, plain, rest, secure};
 
 const MADE: &str = "no login from 127.0.0.1, and others wait";
-
-/// One that comes when there is no room, and is served all the same.
-fn late(door: Door, server: &Server) {
-    let (mut tls, _) = door.enter(server);
-    ask(&mut tls, door.login());
-    assert_eq!(line(&mut tls), door.login());
-    assert_repeats(&mut tls);
-    finish_sending(&mut tls);
-    assert_eq!(rest(&mut tls), b"");
-}
 
 #[test]
 fn who_has_been_there_longest_without_a_login_makes_room() {
@@ -34,7 +23,7 @@ fn who_has_been_there_longest_without_a_login_makes_room() {
         let (mut silent, _) = door.enter(&server);
         let (mut busy, _) = door.enter(&server);
         thread::scope(|scope| {
-            let waits = scope.spawn(|| late(door, &server));
+            let waits = scope.spawn(|| door.log_in(&server));
             while !waits.is_finished() {
                 assert_eq!(ask(&mut busy, "NOOP\r\n"), door.ok());
             }
@@ -46,7 +35,7 @@ fn who_has_been_there_longest_without_a_login_makes_room() {
         drop(silent);
         thread::scope(|scope| {
             let _another = door.enter(&server);
-            let waits = scope.spawn(|| late(door, &server));
+            let waits = scope.spawn(|| door.log_in(&server));
             let mut answer = door.ok().to_owned();
             while answer == door.ok() {
                 answer = ask(&mut busy, "NOOP\r\n");
@@ -95,7 +84,7 @@ fn whatever_a_client_does_it_makes_room() {
         // They may all be of an engine that gets no new ones.
         server.signal(Signal::HUP);
         server.log.wait_for(&["certificates read again"]);
-        let late: Vec<_> = (0..12).map(|_| scope.spawn(|| late(door, &server))).collect();
+        let late: Vec<_> = (0..12).map(|_| scope.spawn(|| door.log_in(&server))).collect();
         late.into_iter().for_each(|one| one.join().unwrap());
         // Room enough for all who came: as long as anybody has to make it, one does.
         let another: Vec<TcpStream> = (0..6).map(|_| greeted()).collect();

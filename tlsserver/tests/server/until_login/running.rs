@@ -79,6 +79,7 @@ fn behind_a_load_balancer_the_client_is_the_client() {
                 server.log.wait_for(&["tlsserver: pid ", " from 192.0.2.7"]);
             } else {
                 assert_eq!(ask(&mut tls, "QUIT\r\n"), door.bye());
+                drop(tls);
                 server.log.wait_for(&["tlsserver: no login from 192.0.2.8"]);
             }
         }
