@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What the machine needs of the one that it is made on.
@@ -64,9 +65,12 @@ impl Machine {
             return Err(format!("needs to mount and to make control groups: {said}"));
         };
         let mut machine = Self { outside, pid: pid.to_owned(), folder };
+        let patience = Instant::now() + Duration::from_secs(300);
         while !machine.has_booted() {
             let ended = machine.outside.try_wait().unwrap();
             assert!(ended.is_none(), "systemd has ended: {ended:?}");
+            let state = || machine.run("systemctl is-active machine.target; systemctl list-jobs");
+            assert!(Instant::now() < patience, "it does not come up: {:?}", state());
         }
         Ok(machine)
     }

@@ -142,7 +142,7 @@ fn commands(bench: &mut Bench) {
         ours(FIXSMTPIO, Door::Tcpserver, Chain::Fixsmtpio),
         ours("authup, before login", Door::Tcpserver, Chain::AuthupYes),
     ];
-    let counts: Vec<usize> = (0..=5).map(|power| 10_usize.pow(power)).collect();
+    let counts: Vec<usize> = (0..=6).map(|power| 10_usize.pow(power)).collect();
     println!("{COMMANDS}");
     for started in bench.start(COMMANDS, &contestants) {
         curve(bench, COMMANDS, &started, &counts, |bench, port, count| {
