@@ -114,9 +114,19 @@ impl Flood {
     }
 }
 
+/// The most memory of a session into which so much was poured.
+fn poured_into(mut session: Session, flood: &Flood, count: usize) -> Result<BTreeMap<String, u64>> {
+    flood.pour(&mut session.peer, count)?;
+    let peaks = peaks(session.pid());
+    session.over()?;
+    Ok(peaks)
+}
+
 /// Bounded, and no more after much than after little.
-fn compare(what: &str, little: &BTreeMap<String, u64>, much: &BTreeMap<String, u64>) -> Result<()> {
-    for (name, &most) in much {
+fn compare(what: &str, poured: impl Fn(usize) -> Result<BTreeMap<String, u64>>) -> Result<()> {
+    let peaks = |count| poured(count).with_context(|| what.to_owned());
+    let (little, much) = (peaks(LITTLE)?, peaks(MUCH)?);
+    for (name, &most) in &much {
         let least = little.get(name).copied().with_context(|| format!("{name} is new"))?;
         FIGURES.peak(name, least, most);
         let bound = BOUNDS.iter().find(|(begin, _)| name.starts_with(begin)).context("a bound")?.1;
@@ -142,12 +152,9 @@ fn memory(programs: &Programs) -> Result<()> {
             let poured = |count| {
                 let mut session = Session::start(&chain, &words(command))?;
                 session.peer.hear("220 ")?;
-                flood.pour(&mut session.peer, count).with_context(|| what.clone())?;
-                let peaks = peaks(session.pid());
-                session.over()?;
-                anyhow::Ok(peaks)
+                poured_into(session, flood, count)
             };
-            compare(&what, &poured(LITTLE)?, &poured(MUCH)?)?;
+            compare(&what, poured)?;
         }
     }
     Ok(())
@@ -170,7 +177,7 @@ fn memory_within_tls(programs: &Programs) -> Result<()> {
         service.is_idle()?;
         anyhow::Ok(peaks)
     };
-    compare("within TLS", &poured(LITTLE)?, &poured(MUCH)?)?;
+    compare("within TLS", poured)?;
     service.over()
 }
 
@@ -184,14 +191,10 @@ fn memory_until_login(programs: &Programs) -> Result<()> {
             let what = format!("{door:?} {flood:?}");
             let poured = |count| {
                 let chain = as_run(programs)?;
-                let mut session =
-                    door.session(&chain, "smtp", &login(&chain, "smtp", &["false"]))?;
-                flood.pour(&mut session.peer, count).with_context(|| what.clone())?;
-                let peaks = peaks(session.pid());
-                session.over()?;
-                anyhow::Ok(peaks)
+                let session = door.session(&chain, "smtp", &login(&chain, "smtp", &["false"]))?;
+                poured_into(session, flood, count)
             };
-            compare(&what, &poured(LITTLE)?, &poured(MUCH)?)?;
+            compare(&what, poured)?;
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
 
-use super::session::Ended;
+use super::session::{Ended, TRUNCATED, lost, took_nothing};
 
 /// What is read at once: four TLS records of the greatest size, so that their
 /// encryption ends in one write.
@@ -218,13 +218,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
             // Many clients are not polite enough to close a connection that the
             // program has closed already. That is no truncation of anything.
             ClientEnd::Truncated if program_waits && matches!(self.down, Down::Flowing(_)) => {
-                self.fail("truncated: the peer closed without close_notify".into());
+                self.fail(TRUNCATED.into());
             }
             ClientEnd::Truncated => {}
             ClientEnd::Broken(reason) => {
                 self.down = Down::Ended;
                 if program_waits {
-                    self.fail(format!("connection lost: {reason}"));
+                    self.fail(lost(&reason));
                 }
             }
         }
@@ -252,7 +252,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
             };
             if let Err(reason) = done {
                 self.down = Down::Ended;
-                self.fail(format!("connection lost: {reason}"));
+                self.fail(lost(&reason));
             }
         }
     }
@@ -295,7 +295,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(bound)));
         ready!(timer.as_mut().poll(context));
         if !down_has_ended {
-            self.fail(format!("the peer took nothing for {} s", STALL.as_secs()));
+            self.fail(took_nothing(STALL));
         }
         Poll::Ready(())
     }

@@ -151,6 +151,17 @@ fn in_words(reason: &io::Error) -> String {
     }
 }
 
+/// Without `close_notify`: anybody on the way could have cut the connection here.
+pub(super) const TRUNCATED: &str = "truncated: the peer closed without close_notify";
+
+pub(super) fn lost(reason: &io::Error) -> String {
+    format!("connection lost: {reason}")
+}
+
+pub(super) fn took_nothing(limit: Duration) -> String {
+    format!("the peer took nothing for {} s", limit.as_secs())
+}
+
 /// Resolves when the program has closed the stream that it reads, which is never
 /// written to by it.
 async fn closed(input: &mut UnixStream) {

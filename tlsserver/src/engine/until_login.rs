@@ -18,7 +18,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::relay::LINGER;
-use super::session::{Ended, Program, Told};
+use super::session::{Ended, Program, TRUNCATED, Told, lost, took_nothing};
 use crate::messages::Dialog;
 
 /// What is read at once: more than any ordinary command, or many.
@@ -225,15 +225,13 @@ impl Conversation {
             // The client's end explains all that comes of it.
             (Some(None), _) | (None, Some(Ok(()))) => Ok(()),
             (Some(Some(reason)), _) if reason.kind() == io::ErrorKind::UnexpectedEof => {
-                Err("truncated: the peer closed without close_notify".into())
+                Err(TRUNCATED.into())
             }
-            (Some(Some(reason)), _) | (None, Some(Err(reason))) => {
-                Err(format!("connection lost: {reason}"))
-            }
+            (Some(Some(reason)), _) | (None, Some(Err(reason))) => Err(lost(&reason)),
             (None, None) if self.others_wait => {
                 Err("the peer took nothing while others waited".into())
             }
-            (None, None) => Err(format!("the peer took nothing for {} s", limit.as_secs())),
+            (None, None) => Err(took_nothing(limit)),
         }
     }
 
