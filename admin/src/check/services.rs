@@ -4,6 +4,7 @@ use super::findings::{Findings, Place};
 use super::permissions::{Readers, look};
 use crate::programs;
 use crate::run_script::{Link, RunScript};
+use proto::ucspi_tls::Tls;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -174,9 +175,9 @@ fn check_until_login(service: &Service, server: &Link<'_>, findings: &mut Findin
         }
         Some(_) => {}
     }
-    let required = script.variable("UCSPITLS").is_some_and(|(level, _)| level == "!");
+    let level = script.variable("UCSPITLS").map(|(level, _)| level.as_bytes());
     let disabled = script.variable("DISABLETLS").is_some();
-    if service.starts_tls() && (!required || disabled) {
+    if service.starts_tls() && Tls::from_environment(disabled, level, false) != Tls::Required {
         error("--until-login: tlsserver does not start without UCSPITLS='!'".into());
     }
 }
