@@ -34,6 +34,14 @@ const ALLOWED: &[Attempt] = &[
     ("poll", || rustix::event::poll(&mut [], Some(&rustix::event::Timespec::default())).is_ok()),
 ];
 
+/// What ends the process as a panic does: the C library's way, and each system call that
+/// is behind it in one C library or another.
+const ABORTS: &[Attempt] = &[
+    ("abort", || std::process::abort()),
+    ("abort with tgkill", || signal(libc::SYS_tgkill, &[own_pid(), own_pid()])),
+    ("abort with tkill", || signal(libc::SYS_tkill, &[own_pid()])),
+];
+
 const FORBIDDEN: &[Attempt] = &[
     ("open a file", || File::open("/etc/passwd").is_ok()),
     ("open a directory", || std::fs::read_dir("/").is_ok()),
@@ -52,6 +60,11 @@ const FORBIDDEN: &[Attempt] = &[
         let parent = rustix::process::getppid().unwrap();
         rustix::process::test_kill_process(parent).is_ok()
     }),
+    ("abort another process with tgkill", || {
+        let parent = parent_pid();
+        signal(libc::SYS_tgkill, &[parent, parent])
+    }),
+    ("abort another process with tkill", || signal(libc::SYS_tkill, &[parent_pid()])),
     ("change the root", || rustix::process::chroot("/").is_ok()),
     ("raise a limit", || {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Core);
@@ -64,6 +77,28 @@ const FORBIDDEN: &[Attempt] = &[
     ("duplicate a descriptor", || rustix::io::dup(std::io::stdin()).is_ok()),
 ];
 
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+fn parent_pid() -> i32 {
+    rustix::process::getppid().unwrap().as_raw_nonzero().get()
+}
+
+/// Sends SIGABRT by the system call of this number.
+#[expect(unsafe_code, reason = "the C library's functions choose the call themselves")]
+fn signal(call: libc::c_long, whom: &[i32]) -> bool {
+    // SAFETY: numbers, which the kernel checks.
+    let done = unsafe {
+        match *whom {
+            [process, thread] => libc::syscall(call, process, thread, libc::SIGABRT),
+            [thread] => libc::syscall(call, thread, libc::SIGABRT),
+            _ => panic!("neither a thread nor a process and a thread"),
+        }
+    };
+    done == 0
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
@@ -75,7 +110,7 @@ fn main() {
 fn inside(name: &str) {
     jail::close_other_descriptors(&[]).unwrap();
     jail::enter(Inmate::Server, Some(Identity { user: 4711, group: 4712 })).unwrap();
-    let attempts = ALLOWED.iter().chain(FORBIDDEN);
+    let attempts = ALLOWED.iter().chain(ABORTS).chain(FORBIDDEN);
     let (_, attempt) = attempts.into_iter().find(|(found, _)| *found == name).unwrap();
     std::process::exit(if attempt() { 0 } else { 1 });
 }
@@ -85,12 +120,17 @@ fn outside() {
         let status = tried(name).status;
         assert_eq!(status.code(), Some(0), "{name}: {status}");
     }
+    for (name, _) in ABORTS {
+        let status = tried(name).status;
+        assert_eq!(status.signal(), Some(libc::SIGABRT), "{name}: {status}");
+    }
     for (name, _) in FORBIDDEN {
         let output = tried(name);
-        assert_eq!(output.status.signal(), Some(31), "{name}: {}", output.status);
+        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{name}: {}", output.status);
         assert!(!output.status.core_dumped(), "{name}");
     }
-    println!("{} attempts came through, {} did not", ALLOWED.len(), FORBIDDEN.len());
+    let (came, aborted, did_not) = (ALLOWED.len(), ABORTS.len(), FORBIDDEN.len());
+    println!("{came} attempts came through, {aborted} aborted, {did_not} did not");
 }
 
 fn tried(name: &str) -> Output {

@@ -121,8 +121,9 @@ fn conditions(inmate: Inmate) -> Vec<If> {
         // Blocking or not is all that may be changed about a descriptor.
         If::With(libc::SYS_fcntl, 1, libc::F_GETFL.cast_unsigned()),
         If::With(libc::SYS_fcntl, 1, libc::F_SETFL.cast_unsigned()),
-        // abort(), so that a panic ends as one and not as a forbidden call.
+        // abort(), so that a panic ends as one and not as a forbidden call: glibc's, musl's.
         If::With(libc::SYS_tgkill, 0, std::process::id()),
+        If::With(libc::SYS_tkill, 0, std::process::id()),
     ];
     if inmate == Inmate::Relay {
         let (another_number, more_room) = (libc::F_DUPFD_CLOEXEC, libc::F_SETPIPE_SZ);
