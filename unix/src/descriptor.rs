@@ -7,22 +7,46 @@
 use rustix::fs::FileType;
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// The lowest number that a descriptor of our own may have.
 pub const OURS: RawFd = 10;
 
-/// Takes over a descriptor that was inherited under this number: moves it out of
-/// the way, to be closed on exec.
+/// The lowest number that is not the client's or the log's.
+pub const FIRST: RawFd = 3;
+
+/// Takes over descriptors that were inherited under these numbers: moves them out of
+/// the way, to be closed on exec. A number may come more than once; each has a
+/// descriptor of its own then.
 ///
-/// To be called at start-up, before anything else is opened, and once for each
-/// number: a second call, and a number below 3, is an error.
+/// To be called at start-up, before anything else is opened, and with all numbers at
+/// once: one that is not taken yet counts as free for what is opened, and a second call
+/// for it would make a second owner.
 ///
 /// # Errors
-/// `EBADF` where the number is not open, or is one of the first three.
-pub fn inherit(number: RawFd) -> io::Result<OwnedFd> {
-    let inherited = adopt(number)?;
-    duplicate(&inherited, OURS)
+/// For each number: `EBADF` where it is not open, or is one of the first three; `EMFILE`
+/// where no descriptor is left.
+pub fn inherit<const COUNT: usize>(numbers: [RawFd; COUNT]) -> [io::Result<OwnedFd>; COUNT] {
+    let mut adopted: Vec<(RawFd, Result<OwnedFd, Errno>)> = Vec::with_capacity(COUNT);
+    for number in numbers {
+        if adopted.iter().all(|(known, _)| *known != number) {
+            adopted.push((number, adopt(number)));
+        }
+    }
+    // Not before all are ours: a copy gets a number that is free, or only seems so.
+    numbers.map(|number| match adopted.iter().find(|(known, _)| *known == number) {
+        Some((_, Ok(descriptor))) => duplicate(descriptor, OURS),
+        Some((_, Err(errno))) => Err((*errno).into()),
+        None => Err(Errno::BADF.into()),
+    })
+}
+
+/// The same for a row of numbers, up to the first that is not open or cannot be moved.
+#[must_use]
+pub fn inherit_row(numbers: Range<RawFd>) -> Vec<OwnedFd> {
+    let adopted: Vec<_> = numbers.map_while(|number| adopt(number).ok()).collect();
+    adopted.into_iter().map_while(|descriptor| duplicate(&descriptor, OURS).ok()).collect()
 }
 
 /// The descriptor's number that a variable holds. What is no number is no open
@@ -33,7 +57,7 @@ pub fn number_in(value: &[u8]) -> RawFd {
 }
 
 /// Closes whatever was inherited under this number, if anything; at start-up only,
-/// like [`inherit`].
+/// like [`inherit`], and after it: the number may have been one of those.
 pub fn close_inherited(number: RawFd) {
     drop(adopt(number));
 }
@@ -83,9 +107,9 @@ pub fn is_socket(descriptor: BorrowedFd<'_>) -> bool {
 }
 
 #[expect(unsafe_code, reason = "an inherited descriptor is known by its number only")]
-fn adopt(number: RawFd) -> io::Result<OwnedFd> {
-    if number < 3 {
-        return Err(Errno::BADF.into());
+fn adopt(number: RawFd) -> Result<OwnedFd, Errno> {
+    if number < FIRST {
+        return Err(Errno::BADF);
     }
     // SAFETY: the number is only asked about, by a system call that takes any number,
     // and not kept: whether it is open, as a borrowed descriptor has to be, is what the
@@ -105,16 +129,28 @@ mod tests {
     fn what_is_inherited_moves_out_of_the_way() {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let number = theirs.into_raw_fd();
-        let moved = inherit(number).unwrap();
+        let [moved] = inherit([number]).map(Result::unwrap);
         assert!(moved.as_raw_fd() >= OURS);
         assert!(fcntl_getfd(&moved).unwrap().contains(FdFlags::CLOEXEC));
         assert!(is_socket(moved.as_fd()) && is_socket(ours.as_fd()));
     }
 
     #[test]
+    fn one_number_may_come_twice() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let number = theirs.into_raw_fd();
+        let [one, missing, other] = inherit([number, 9_999, number]);
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_ne!(one.as_raw_fd(), other.as_raw_fd());
+        assert!(missing.is_err() && is_socket(one.as_fd()) && is_socket(other.as_fd()));
+        drop((ours, one));
+        assert!(is_socket(other.as_fd()), "each is its own");
+    }
+
+    #[test]
     fn what_is_not_there_is_an_error() {
         for number in [0, 2, 9_999] {
-            let error = inherit(number).unwrap_err();
+            let [error] = inherit([number]).map(Result::unwrap_err);
             assert_eq!(error.raw_os_error(), Some(Errno::BADF.raw_os_error()));
         }
     }

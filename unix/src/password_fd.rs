@@ -21,7 +21,8 @@ const PASSWORD_FD: RawFd = 3;
 /// # Errors
 /// `EBADF` where there is no descriptor 3; otherwise the system's reason.
 pub fn read_password_fd(limit: usize) -> io::Result<Octets> {
-    read_bounded(File::from(inherit(PASSWORD_FD)?), limit)
+    let [descriptor] = inherit([PASSWORD_FD]);
+    read_bounded(File::from(descriptor?), limit)
 }
 
 /// Takes what `source` has, at most `limit` octets and one, into one allocation that

@@ -183,7 +183,7 @@ fn handle(child: &Child) -> io::Result<Option<OwnedFd>> {
 /// Writes one byte to the descriptor whose number a variable gave, and closes it.
 /// Nobody need be listening: what cannot be told is not told.
 pub fn tell_ready(number: &[u8]) {
-    if let Ok(listener) = inherit(number_in(number)) {
+    if let [Ok(listener)] = inherit([number_in(number)]) {
         let _ = rustix::io::retry_on_intr(|| rustix::io::write(&listener, &[1]));
     }
 }

@@ -2,13 +2,13 @@
 //! to put them to use.
 
 use crate::deadline::{Deadline, wait, wait_for};
-use crate::descriptor::{inherit, number_in};
+use crate::descriptor::{FIRST, inherit, number_in};
 use crate::environment::Environment;
 use proto::ucspi_tls::{Decoder, Fact, Progress};
 use rustix::event::{PollFd, PollFlags};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Seconds that a handshake may take.
 pub const HANDSHAKE: u64 = 60;
@@ -30,6 +30,8 @@ pub struct Interface {
 pub enum Unavailable {
     /// This variable is missing.
     Unset(&'static str),
+    /// This variable names one of the first three: the client's, or the log's.
+    Standard(&'static str, RawFd),
     /// This variable names no open descriptor.
     Descriptor(&'static str, io::Error),
     /// The TLS server has closed the control socket.
@@ -40,6 +42,7 @@ impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unset(name) => write!(f, "{name}: not set"),
+            Self::Standard(name, number) => write!(f, "{name}: {number}: standard descriptor"),
             Self::Descriptor(name, reason) => write!(f, "{name}: {}", crate::log::Reason(reason)),
             Self::ControlClosed => write!(f, "{CONTROL}: closed by the TLS server"),
         }
@@ -48,26 +51,24 @@ impl fmt::Display for Unavailable {
 
 impl Interface {
     /// Takes the three descriptors that the environment names, and the variables
-    /// out of it: no child is to see either. To be called at start-up.
+    /// out of it: no child is to see either. To be called at start-up, before anything
+    /// is opened or closed.
     ///
     /// # Errors
     /// What is missing. Descriptors that are there are taken all the same.
     pub fn inherited(environment: &mut Environment) -> Result<Self, Unavailable> {
-        let mut taken: Vec<(Vec<u8>, OwnedFd)> = Vec::new();
-        let mut one = |name: &'static str| {
-            let value = environment.take(name).ok_or(Unavailable::Unset(name))?;
-            let bad = |reason| Unavailable::Descriptor(name, reason);
-            // They may be one and the same descriptor.
-            let descriptor = match taken.iter().find(|(known, _)| *known == value) {
-                Some((_, descriptor)) => descriptor.try_clone(),
-                None => inherit(number_in(&value)),
+        let named = [CONTROL, READ, WRITE].map(|name| (name, environment.take(name)));
+        let numbers = named.each_ref().map(|(_, value)| value.as_deref().map_or(-1, number_in));
+        let [control, read, write] = inherit(numbers);
+        let one = |at: usize, descriptor: io::Result<OwnedFd>| {
+            let (name, number) = (named[at].0, numbers[at]);
+            match &named[at].1 {
+                None => Err(Unavailable::Unset(name)),
+                Some(_) if (0..FIRST).contains(&number) => Err(Unavailable::Standard(name, number)),
+                Some(_) => descriptor.map_err(|reason| Unavailable::Descriptor(name, reason)),
             }
-            .map_err(bad)?;
-            taken.push((value, descriptor.try_clone().map_err(bad)?));
-            Ok(descriptor)
         };
-        let (control, read, write) = (one(CONTROL), one(READ), one(WRITE));
-        Ok(Self { control: control?, read: read?, write: write? })
+        Ok(Self { control: one(0, control)?, read: one(1, read)?, write: one(2, write)? })
     }
 
     /// The three descriptors.

@@ -50,11 +50,11 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let Some(usage) = Usage::parse(words) else {
         return fail(NAME, format_args!("usage: authup [ -t tries ] <smtp|pop3> prog"));
     };
-    unix::descriptor::close_inherited(chain::RECORD);
     unix::process::keep_out_of_core_files();
     unix::disposition::keep_child_status();
     let mut environment = Environment::inherited();
     let offer = Offer::take(&mut environment);
+    unix::descriptor::close_inherited(chain::RECORD);
     let report = Report::new(&environment);
     report.line(format_args!("protocol {}", usage.face.name()));
     match Controls::read(&usage, &offer, &mut environment) {

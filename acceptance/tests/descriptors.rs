@@ -1,0 +1,205 @@
+//! The descriptors of UCSPI-TLS under whatever numbers a TLS server gives them: sslserver
+//! has 3, 7 and 9, others have others, and one number may stand for two of them.
+//!
+//! The TLS server is a stand-in, as no real one lets its numbers be chosen: it passes
+//! sockets, waits for `Y`, reports one fact, and goes on in the clear.
+
+#![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use acceptance::channel::WATCHDOG;
+use acceptance::programs::{Programs, public_folder};
+use command_fds::{CommandFdExt, FdMapping};
+use tempfile::TempDir;
+
+/// The variables, in this order.
+const NAMES: [&str; 3] = ["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
+const NUMBERS: std::ops::RangeInclusive<i32> = 3..=9;
+
+/// Shows its descriptor 3, and refuses.
+const CHECKPASSWORD: &str = r"tr '\0' '|' <&3; echo; exit 1";
+/// Says when it begins: with the client, and again within TLS.
+const SERVER: &str =
+    r"echo begins >&2; printf '220 ready\r\n'; while read -r line; do printf '250 ok\r\n'; done";
+
+struct Stage {
+    programs: Programs,
+    home: TempDir,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let programs =
+            Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
+        let home = public_folder().expect("a folder");
+        let control = home.path().join("control");
+        fs::create_dir(&control).expect("control");
+        for (name, text) in [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\n")] {
+            fs::write(control.join(name), text).expect("a control file");
+        }
+        Self { programs, home }
+    }
+
+    /// Starts the program with these values of the variables. There is a socket under each
+    /// number above 2, and the ends that a TLS server keeps come back in the variables' order.
+    fn start(&self, command: &[&str], numbers: [i32; 3]) -> Session {
+        let mut kept: Vec<(i32, UnixStream)> = Vec::new();
+        let mut mappings = Vec::new();
+        for number in numbers.into_iter().filter(|number| *number > 2) {
+            if kept.iter().all(|(known, _)| *known != number) {
+                let (ours, theirs) = pair();
+                mappings.push(FdMapping { parent_fd: theirs.into(), child_fd: number });
+                kept.push((number, ours));
+            }
+        }
+        let (client, network) = pair();
+        let mut child = Command::new(self.programs.folder().join(command[0]));
+        child.args(&command[1..]).env("QMAILHOME", self.home.path()).env("UCSPITLS", "");
+        for (name, number) in NAMES.into_iter().zip(numbers) {
+            child.env(name, number.to_string());
+        }
+        child.fd_mappings(mappings).expect("each number once");
+        let output: OwnedFd = network.try_clone().expect("a descriptor").into();
+        let (log, error) = pair();
+        child.stdin(OwnedFd::from(network)).stdout(output).stderr(OwnedFd::from(error));
+        let (child, log) = (child.spawn().expect("starts"), BufReader::new(log));
+        let ends = numbers.map(|number| {
+            let found = kept.iter().find(|(known, _)| *known == number);
+            found.map(|(_, end)| end.try_clone().expect("a descriptor"))
+        });
+        Session { child, log, client, ends }
+    }
+}
+
+/// Whoever waits longer than that for the other end waits in vain, and the test fails.
+fn pair() -> (UnixStream, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().expect("two sockets");
+    ours.set_read_timeout(Some(WATCHDOG)).expect("a bound");
+    (ours, theirs)
+}
+
+struct Session {
+    child: Child,
+    log: BufReader<UnixStream>,
+    client: UnixStream,
+    ends: [Option<UnixStream>; 3],
+}
+
+impl Session {
+    /// Starts TLS as a client and a TLS server do.
+    fn start_tls(&mut self) {
+        heard(&mut self.client, "\r\n");
+        self.client.write_all(b"STARTTLS\r\n").expect("a request");
+        assert!(heard(&mut self.client, "\r\n").starts_with("220 "));
+        let control = self.ends[0].as_mut().expect("a control socket");
+        let mut asked = [0];
+        control.read_exact(&mut asked).expect("Y");
+        assert_eq!(asked, *b"Y");
+        control.write_all(b"SSL_PROTOCOL=TLSv1.3\0\0").expect("facts");
+    }
+
+    fn says(&mut self, line: &str) {
+        let reads = self.ends[1].as_mut().expect("a descriptor to read");
+        reads.write_all(line.as_bytes()).expect("a line");
+    }
+
+    fn hears(&mut self, last: &str) -> String {
+        heard(self.ends[2].as_mut().expect("a descriptor to write"), last)
+    }
+
+    /// Waits for a line of the log that ends so.
+    fn awaits(&mut self, end: &str) {
+        let mut line = String::new();
+        while !line.ends_with(end) {
+            line.clear();
+            let read = self.log.read_line(&mut line).expect("a line");
+            assert!(read > 0, "the log ended before {end:?}");
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// What comes up to and with `last`.
+fn heard(end: &mut UnixStream, last: &str) -> String {
+    let mut octets = Vec::new();
+    while !octets.ends_with(last.as_bytes()) {
+        let mut octet = [0];
+        let read = end.read(&mut octet).expect("an answer in time");
+        assert!(read == 1, "ended after {:?}", String::from_utf8_lossy(&octets));
+        octets.extend(octet);
+    }
+    String::from_utf8_lossy(&octets).into_owned()
+}
+
+fn every_assignment() -> impl Iterator<Item = [i32; 3]> {
+    NUMBERS.flat_map(|control| {
+        NUMBERS.flat_map(move |read| NUMBERS.map(move |write| [control, read, write]))
+    })
+}
+
+#[test]
+fn authup_logs_in_whatever_the_numbers() {
+    let stage = Stage::set();
+    for numbers in every_assignment() {
+        let command = ["authup", "smtp", "sh", "-c", CHECKPASSWORD];
+        let mut session = stage.start(&command, numbers);
+        session.start_tls();
+        // One socket may be all three; nothing is said on it before the facts are read.
+        session.awaits("negotiated TLS\n");
+        session.says("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
+        assert_eq!(session.hears("\n"), "alice|secret||\n", "{numbers:?}");
+        assert!(session.hears("\r\n").starts_with("535 "), "{numbers:?}");
+        session.says("QUIT\r\n");
+        assert!(session.hears("\r\n").starts_with("221 "), "{numbers:?}");
+        assert!(session.child.wait().expect("ends").success(), "{numbers:?}");
+    }
+}
+
+#[test]
+fn fixsmtpio_starts_tls_whatever_the_numbers() {
+    let stage = Stage::set();
+    for numbers in every_assignment() {
+        let mut session = stage.start(&["fixsmtpio", "sh", "-c", SERVER], numbers);
+        session.awaits("begins\n");
+        session.start_tls();
+        session.awaits("begins\n");
+        session.says("NOOP\r\n");
+        assert_eq!(session.hears("\r\n"), "250 ok\r\n", "{numbers:?}");
+    }
+}
+
+#[test]
+fn the_first_three_are_refused_with_a_line() {
+    let stage = Stage::set();
+    for command in
+        [&["authup", "smtp", "sh", "-c", CHECKPASSWORD][..], &["fixsmtpio", "sh", "-c", SERVER]]
+    {
+        for (at, name) in NAMES.into_iter().enumerate() {
+            for number in 0..=2 {
+                let mut numbers = [3, 7, 9];
+                numbers[at] = number;
+                let mut session = stage.start(command, numbers);
+                heard(&mut session.client, "\r\n");
+                session.client.write_all(b"STARTTLS\r\n").expect("a request");
+                let answer = heard(&mut session.client, "\r\n");
+                assert!(answer.starts_with("454 "), "{command:?}: {name}={number}: {answer}");
+                let refused = format!(
+                    "TLS temporarily not available: {name}: {number}: standard descriptor\n"
+                );
+                session.awaits(&refused);
+            }
+        }
+    }
+}
