@@ -40,7 +40,9 @@ pub(crate) struct Options {
 /// Looks.
 pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let home = qmail_home(options.dir.as_deref());
-    let home = home.canonicalize().map_err(|error| Error::read(&home, error))?;
+    let home = std::path::absolute(&home)
+        .and_then(|absolute| home.metadata().map(|_| absolute))
+        .map_err(|error| Error::read(&home, error))?;
     let mut findings = Findings::default();
     let services = services::check(&home, &mut findings);
     let logs_in =

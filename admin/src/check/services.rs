@@ -197,8 +197,8 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
         findings.warning(Place::line(path, line), text);
     }
     let said = script.variable("QMAILHOME").map(|(home, _)| home);
-    if said.unwrap_or(unix::control::HOME) != home.to_string_lossy() {
-        let said = said.unwrap_or(unix::control::HOME);
+    let said = said.unwrap_or(unix::control::HOME);
+    if !is_same(said, home) {
         findings.warning(path, format!("QMAILHOME is {said}: authup reads other control files"));
     }
     // authup keeps the variable to itself.
@@ -206,7 +206,7 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
     let setting = links.iter().take(fixsmtpio).filter(|link| link.name() == "env");
     let words = setting.flat_map(|link| link.arguments);
     let passed_on = words.filter_map(|word| word.text.strip_prefix("QMAILHOME=")).next_back();
-    if passed_on.unwrap_or(unix::control::HOME) != home.to_string_lossy() {
+    if !is_same(passed_on.unwrap_or(unix::control::HOME), home) {
         let line = links.get(fixsmtpio).map_or(line, |link| link.program.line);
         let text = format!(
             "fixsmtpio reads other control files: authup does not pass QMAILHOME on, so put \
@@ -215,6 +215,13 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
         );
         findings.error(Place::line(path, line), text);
     }
+}
+
+/// Whether a script means this folder, by whatever links.
+fn is_same(said: &str, home: &Path) -> bool {
+    let said = Path::new(said);
+    said == home
+        || said.canonicalize().is_ok_and(|said| home.canonicalize().is_ok_and(|home| said == home))
 }
 
 /// Looks at systemd's units; of a template, at what its instances run.

@@ -246,8 +246,11 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     Ok(plan)
 }
 
+/// The path as it was given, made absolute. Links stay what they are: who renews
+/// certificates turns them to the next one.
 fn must_be_there(path: &Path) -> Result<PathBuf, Error> {
-    let path = path.canonicalize().map_err(|error| Error::read(path, error))?;
+    path.metadata().map_err(|error| Error::read(path, error))?;
+    let path = std::path::absolute(path).map_err(|error| Error::read(path, error))?;
     must_be_plain(&path, "file name").map(|()| path)
 }
 

@@ -25,10 +25,10 @@ fn good() -> Good {
 /// Certificates that are valid at other times.
 fn certificates(folder: &Path) {
     let (now, day) = (SystemTime::now(), Duration::from_secs(24 * 60 * 60));
-    let soon = now + day * 5 - day / 2;
     for (name, from, to) in [
         ("expired", now - day * 9, now - day * 3 - day / 2),
-        ("soon", now - day * 9, soon),
+        ("soon", now - day * 10, now + day * 5 - day / 2),
+        ("six-days", now - day * 5, now + day),
         ("later", now + day * 3 - day / 2, now + day * 900),
     ] {
         let key = KeyPair::generate().unwrap();

@@ -6,5 +6,6 @@ mod check;
 mod demo;
 mod explain;
 mod init;
+mod renewal;
 mod supervisors;
 mod support;

@@ -1,14 +1,12 @@
 //! What `init` makes, under the real supervisors: each runs all services at once.
 
-use crate::support::{
-    ends_with, folder, init, installed_or_skip, is_root, programs, stderr, stdout,
-};
+use crate::support::{ends_with, folder, here, init, installed_or_skip, programs, stderr, stdout};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Each service, what its server says first, and whether it does so behind TLS.
@@ -37,31 +35,6 @@ impl Drop for Supervisor {
         let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.0.wait();
     }
-}
-
-/// Has a run script take a free port of this machine, and say which on a pipe, where
-/// its log goes too.
-fn here(service: &Path) -> PathBuf {
-    let (script, pipe) = (service.join("run"), service.join("output"));
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let mut text = std::fs::read_to_string(&script).unwrap();
-    let mut replace = |from: &str, to: &str| {
-        assert!(text.contains(from), "{from}: {text}");
-        text = text.replace(from, to);
-    };
-    replace("exec 2>&1\n", &format!("exec >{} 2>&1\n", pipe.display()));
-    replace("exec tlsserver ", "exec tlsserver -1 ");
-    let ports = ["587", "465", "25", "110", "995"];
-    let everywhere = ["::", "0"].map(|host| ports.map(|port| format!(" {host} {port} ")));
-    for listens in everywhere.as_flattened() {
-        text = text.replace(listens, " 127.0.0.1 0 ");
-    }
-    if !is_root(service) {
-        text = text.replace(" -u 65534 -g 65534", "");
-    }
-    assert!(text.contains(" 127.0.0.1 0 "), "{text}");
-    std::fs::write(script, text).unwrap();
-    pipe
 }
 
 /// The first line of a server, behind TLS where it is asked for.

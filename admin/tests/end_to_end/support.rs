@@ -138,3 +138,28 @@ pub(crate) fn add_al(dir: &Path) {
     }
     ends_with(&run_with(&arguments, PASSWORD), 0);
 }
+
+/// Has a run script take a free port of this machine, and say which on a pipe, where
+/// its log goes too.
+pub(crate) fn here(service: &Path) -> PathBuf {
+    let (script, pipe) = (service.join("run"), service.join("output"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut text = std::fs::read_to_string(&script).unwrap();
+    let mut replace = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}: {text}");
+        text = text.replace(from, to);
+    };
+    replace("exec 2>&1\n", &format!("exec >{} 2>&1\n", pipe.display()));
+    replace("exec tlsserver ", "exec tlsserver -1 ");
+    let ports = ["587", "465", "25", "110", "995"];
+    let everywhere = ["::", "0"].map(|host| ports.map(|port| format!(" {host} {port} ")));
+    for listens in everywhere.as_flattened() {
+        text = text.replace(listens, " 127.0.0.1 0 ");
+    }
+    if !is_root(service) {
+        text = text.replace(" -u 65534 -g 65534", "");
+    }
+    assert!(text.contains(" 127.0.0.1 0 "), "{text}");
+    std::fs::write(script, text).unwrap();
+    pipe
+}
