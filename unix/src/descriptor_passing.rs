@@ -75,16 +75,32 @@ pub struct Received {
     pub descriptors_lost: bool,
 }
 
-/// Receives one message.
+/// Receives one message that is there. It never waits, whatever the channel's own mode is:
+/// whoever had the other end may have given it to somebody else before he died, so that an
+/// end is no certain thing.
 ///
 /// # Errors
-/// The system's; a message longer than `buffer` is `InvalidData`.
+/// The system's; `WouldBlock` where there is none; a message longer than `buffer` is
+/// `InvalidData`.
 pub fn receive(channel: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
+    receive_with(channel, buffer, RecvFlags::DONTWAIT)
+}
+
+/// Receives one message and waits for it, on a channel that blocks. Only for who has
+/// nothing else to do, as a jailed process that has asked those who jailed it.
+///
+/// # Errors
+/// As [`receive`].
+pub fn await_message(channel: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
+    receive_with(channel, buffer, RecvFlags::empty())
+}
+
+fn receive_with(channel: impl AsFd, buffer: &mut [u8], waiting: RecvFlags) -> io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let message = loop {
         let mut iov = [IoSliceMut::new(buffer)];
-        let flags = RecvFlags::CMSG_CLOEXEC;
+        let flags = RecvFlags::CMSG_CLOEXEC | waiting;
         match rustix::net::recvmsg(&channel, &mut iov, &mut ancillary, flags) {
             Err(Errno::INTR) => {}
             done => break done?,
@@ -143,6 +159,13 @@ mod tests {
             assert_eq!(&buffer[..received.length], expected);
             assert!(received.descriptors.is_empty());
         }
+    }
+
+    #[test]
+    fn nobody_is_kept_by_what_is_not_there() {
+        let (here, _there) = channel().unwrap();
+        let failure = receive(&here, &mut [0; 64]).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Companion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptor_passing::{channel, receive};
+    use crate::descriptor_passing::{await_message, channel};
 
     #[test]
     fn ending_it_closes_what_it_held() {
@@ -57,6 +57,6 @@ mod tests {
         };
         drop(there);
         companion.end();
-        assert_eq!(receive(&here, &mut [0; 8]).unwrap().length, 0);
+        assert_eq!(await_message(&here, &mut [0; 8]).unwrap().length, 0);
     }
 }

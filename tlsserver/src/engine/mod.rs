@@ -26,7 +26,7 @@ use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
-use unix::descriptor_passing::{Received, receive, send};
+use unix::descriptor_passing::{Received, await_message, receive, send};
 use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
@@ -91,7 +91,7 @@ fn told_first(control: &OwnedFd) -> io::Result<(Vec<Certificate>, Option<Dialog>
     let (mut certificates, mut dialog) = (Vec::new(), None);
     let mut buffer = vec![0; LIMIT];
     loop {
-        let length = receive(control, &mut buffer)?.length;
+        let length = await_message(control, &mut buffer)?.length;
         match buffer.get(..length).and_then(ToEngine::decode) {
             Some(ToEngine::Certificate(certificate)) => certificates.push(certificate),
             Some(ToEngine::Dialog(said)) => dialog = Some(said),

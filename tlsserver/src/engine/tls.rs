@@ -14,7 +14,7 @@ use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
-use unix::descriptor_passing::{receive, send};
+use unix::descriptor_passing::{await_message, send};
 
 use super::tickets::Tickets;
 use crate::keyholder::REFUSED;
@@ -124,7 +124,7 @@ impl Signer for RemoteSigner {
         let lost = |reason| Error::General(format!("keyholder: {reason}"));
         send(&*keyholder, &request.encode(), &[]).map_err(lost)?;
         let mut signature = vec![0; SIGNATURE];
-        let length = receive(&*keyholder, &mut signature).map_err(lost)?.length;
+        let length = await_message(&*keyholder, &mut signature).map_err(lost)?.length;
         signature.truncate(length);
         match signature {
             none if none.is_empty() => Err(Error::General("keyholder: gone".into())),

@@ -200,8 +200,8 @@ impl Workers {
         // The keyholder must not be held up by an engine that does not listen.
         super::unblock(&keys)?;
         send(&keyholder.control, keyholder::NEW_ENGINE, &[keys.as_fd()])?;
-        let engine =
-            Engine::start(self.last_engine + 1, &self.settings.engine_variables, keys_theirs)?;
+        let keys = (keyholder.pid, keys_theirs);
+        let engine = Engine::start(self.last_engine + 1, &self.settings.engine_variables, keys)?;
         self.last_engine += 1;
         for certificate in &keyholder.certificates {
             engine.say(&ToEngine::Certificate(certificate.clone()), &[])?;
@@ -343,6 +343,7 @@ impl Workers {
             self.retired.swap_remove(at);
         } else if let Some(at) = self.engines.iter().position(|engine| engine.pid == pid) {
             let engine = self.engines.swap_remove(at);
+            self.end_unused_keyholders();
             if !engine.retired {
                 self.log.error(format_args!("engine {pid} died: {how}; starting another"));
                 if engine.started.elapsed() < LIVED { self.retry_later() } else { self.fill_up() }
@@ -375,6 +376,13 @@ impl Workers {
         }
     }
 
+    /// Ends retired keyholders that no engine is left for. They do so by themselves, unless
+    /// an engine left its channel with somebody, who is none of ours to wait for.
+    fn end_unused_keyholders(&self) {
+        let unused = |pid: &u32| self.engines.iter().all(|engine| engine.keyholder != *pid);
+        self.retired.iter().copied().filter(unused).for_each(super::kill);
+    }
+
     fn retry_later(&mut self) {
         self.retry = Some(Instant::now() + self.pause);
         self.pause = LONGEST_PAUSE.min(self.pause * 2);
@@ -392,6 +400,7 @@ impl Workers {
         }
         if now >= self.next_look {
             self.look_after_engines(now);
+            self.end_unused_keyholders();
         }
         if self.retry.take_if(|retry| now >= *retry).is_some() {
             if self.keyholder.is_some() {

@@ -11,8 +11,8 @@ use crate::harness::client::{
     after_line, begin, clear_rest, config, connect, finish_sending, hello, plain, reset, rest,
     secure, vanish,
 };
-use crate::harness::processes::{Held, descriptors, kill, signal};
-use crate::harness::{Server, Setup};
+use crate::harness::processes::{Held, descriptors, kill, signal, take_descriptor};
+use crate::harness::{Server, Setup, skipped_without_root};
 
 /// Both ways in which TLS can begin.
 fn both(program: &[&str], options: &str) -> [Server; 2] {
@@ -274,6 +274,26 @@ fn an_engine_that_is_stuck_is_ended_and_replaced() {
     assert_eq!(server.log.count("is stuck"), 1, "{:#?}", server.log.lines());
     server.wait_until_held(&before);
     assert_unharmed(&server, &before);
+}
+
+/// What a process that was taken over can do by sending its channels into a socket that
+/// nobody reads: it is gone, and its channels never end.
+#[test]
+fn an_engine_that_dies_while_its_channels_live_on_keeps_nobody() {
+    if skipped_without_root("taking an engine's descriptors") {
+        return;
+    }
+    let mut server = Setup::delayed(&["cat"]).option("--engines 1").start();
+    let victim = server.engines()[0];
+    let channels = [0, 1].map(|number| take_descriptor(victim, number));
+    kill(victim);
+    server.log.wait_for(&[&format!("engine {victim} died: signal 9")]);
+    let mut tls = connect(&server);
+    finish_sending(&mut tls);
+    assert_eq!(rest(&mut tls), b"");
+    server.signal(Signal::TERM);
+    assert!(server.wait_within_patience().success());
+    drop(channels);
 }
 
 #[test]

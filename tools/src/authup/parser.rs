@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use unix::client;
 use unix::deadline::Deadline;
-use unix::descriptor_passing::{receive, send};
+use unix::descriptor_passing::{await_message, send};
 use unix::jail::{self, Failure, Identity, Inmate};
 use unix::log::Reason;
 
@@ -112,7 +112,7 @@ impl Parser {
     /// What became of the login that was told last.
     fn outcome(&self) -> io::Result<Outcome> {
         let mut buffer = [0; 8];
-        let length = receive(&self.monitor, &mut buffer)?.length;
+        let length = await_message(&self.monitor, &mut buffer)?.length;
         Outcome::decode(&buffer[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 }

@@ -26,6 +26,8 @@ const UNANSWERED: u32 = 2;
 pub(super) struct Engine {
     pub(super) id: EngineId,
     pub(super) pid: u32,
+    /// The process that signs for it.
+    pub(super) keyholder: u32,
     pub(super) control: OwnedFd,
     pub(super) started: Instant,
     pub(super) ready: bool,
@@ -36,20 +38,25 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts one that has its signatures made at the other end of `keys`.
-    pub(super) fn start(id: EngineId, variables: &Variables, keys: OwnedFd) -> io::Result<Self> {
+    /// Starts one that has its signatures made by the keyholder, at the other end of `keys`.
+    pub(super) fn start(
+        id: EngineId,
+        variables: &Variables,
+        (keyholder, keys): (u32, OwnedFd),
+    ) -> io::Result<Self> {
         let (control, theirs) = channel()?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::from(keys));
         set_socket_timeout(&control, Timeout::Send, Some(FULL))?;
-        Ok(Self::of(id, command.spawn()?.id(), control))
+        Ok(Self::of(id, (command.spawn()?.id(), keyholder), control))
     }
 
     /// One that runs.
-    pub(super) fn of(id: EngineId, pid: u32, control: OwnedFd) -> Self {
+    pub(super) fn of(id: EngineId, (pid, keyholder): (u32, u32), control: OwnedFd) -> Self {
         Self {
             id,
             pid,
+            keyholder,
             control,
             started: Instant::now(),
             ready: false,

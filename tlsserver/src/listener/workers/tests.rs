@@ -27,7 +27,7 @@ impl Listening {
         let (control, engine) = channel().unwrap();
         super::super::unblock(&engine).unwrap();
         let process = Command::new("sleep").arg("1000").spawn().unwrap();
-        workers.engines.push(Engine::of(ID, process.id(), control));
+        workers.engines.push(Engine::of(ID, (process.id(), 0), control));
         Self { workers, engine, process }
     }
 

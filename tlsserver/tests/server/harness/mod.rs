@@ -165,6 +165,18 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// Waits for its end, and not for ever.
+    pub(crate) fn wait_within_patience(&mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let flags = rustix::process::PidfdFlags::empty();
+        let ended = rustix::process::pidfd_open(pid, flags).unwrap();
+        let mut waiting = [rustix::event::PollFd::new(&ended, rustix::event::PollFlags::IN)];
+        let patience = PATIENCE.try_into().unwrap();
+        let count = rustix::event::poll(&mut waiting, Some(&patience)).unwrap();
+        assert_eq!(count, 1, "the server does not end; log: {:?}", self.log.lines());
+        self.wait()
+    }
+
     /// Waits until nobody is connected any more.
     pub(crate) fn idle(&self) {
         self.log.wait_for_last("a status line that says 0", |line| {

@@ -1,7 +1,10 @@
 //! The server's processes, as /proc shows them.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open,
+};
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Instant;
 
@@ -120,4 +123,11 @@ pub(crate) fn kill(pid: u32) {
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(pid.cast_signed()).unwrap();
     kill_process(pid, signal).unwrap();
+}
+
+/// A descriptor of another process's, which stays open whatever becomes of that.
+pub(crate) fn take_descriptor(pid: u32, number: i32) -> OwnedFd {
+    let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    pidfd_getfd(process, number, PidfdGetfdFlags::empty()).unwrap()
 }
