@@ -12,6 +12,7 @@ pub mod memory;
 pub mod octets;
 
 pub mod facts;
+pub mod handshake_text;
 pub mod line;
 pub mod message;
 pub mod monitor;
@@ -32,8 +33,9 @@ mod pump;
 pub type Check = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus's, and its check.
-pub const TARGETS: [(&str, Check); 13] = [
+pub const TARGETS: [(&str, Check); 14] = [
     ("facts", facts::check),
+    ("handshake_text", handshake_text::check),
     ("line", line::check),
     ("message", message::check),
     ("monitor", monitor::check),

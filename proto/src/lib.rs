@@ -18,6 +18,7 @@ mod civil_time;
 pub mod control;
 pub mod escape;
 pub mod exit_code;
+pub mod handshake_text;
 pub mod line;
 pub mod login;
 pub mod passwd_file;

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use x509_cert::ext::pkix::BasicConstraints;
 
 const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
@@ -26,7 +27,12 @@ pub(super) fn check(certificate: &Path, key: &Path, host: Option<&str>, findings
     let chain = chain(certificate, findings);
     let private = private_key(key, findings);
     let Some(first) = chain.first() else { return };
-    validity(certificate, first, findings);
+    if let Ok(read) = Certificate::from_der(first) {
+        validity(certificate, &read, findings);
+        authority(certificate, &read, findings);
+    } else {
+        findings.error(certificate, "its first certificate cannot be read");
+    }
     if let Some(host) = host {
         name(certificate, first, host, findings);
     }
@@ -69,10 +75,17 @@ fn private_key(path: &Path, findings: &mut Findings) -> Option<PrivateKeyDer<'st
     key
 }
 
-fn validity(path: &Path, certificate: &CertificateDer<'_>, findings: &mut Findings) {
-    let Ok(certificate) = Certificate::from_der(certificate) else {
-        return findings.error(path, "its first certificate cannot be read");
-    };
+/// Warns of a server's certificate that is an authority's, as `openssl req -x509` makes it:
+/// whoever trusts it, trusts whatever its key signs.
+fn authority(path: &Path, certificate: &Certificate, findings: &mut Findings) {
+    let constraints = certificate.tbs_certificate.get::<BasicConstraints>();
+    if constraints.is_ok_and(|found| found.is_some_and(|(_, found)| found.ca)) {
+        let text = "may sign other certificates (CA:TRUE), which a server's should not";
+        findings.warning(path, text);
+    }
+}
+
+fn validity(path: &Path, certificate: &Certificate, findings: &mut Findings) {
     let validity = certificate.tbs_certificate.validity;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (from, to) =

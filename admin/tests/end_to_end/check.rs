@@ -3,7 +3,7 @@
 use crate::support::{
     PASSWORD, PROGRAM, add_al, ends_with, folder, init, programs, run, run_with, stderr, stdout,
 };
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -30,10 +30,14 @@ fn certificates(folder: &Path) {
         ("soon", now - day * 10, now + day * 5 - day / 2),
         ("six-days", now - day * 5, now + day),
         ("later", now + day * 3 - day / 2, now + day * 900),
+        ("authority", now - day * 9, now + day * 900),
     ] {
         let key = KeyPair::generate().unwrap();
         let mut wanted = CertificateParams::new(vec!["mail.example.org".into()]).unwrap();
         (wanted.not_before, wanted.not_after) = (from.into(), to.into());
+        if name == "authority" {
+            wanted.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
         let certificate = wanted.self_signed(&key).unwrap();
         std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
     }
