@@ -41,13 +41,13 @@ FIXED = checknotroot qmail-qfilter-addtlsheader
 static:
 	@test $(STATIC) = $(MUSL) || \
 		echo "make: these programs start faster after: rustup target add $(MUSL)" >&2
-	$(STATICALLY) build $(TOOLS) --bin authup --bin fixsmtpio
+	$(STATICALLY) build $(TOOLS) --bin authup --bin fiximapio --bin fixsmtpio
 	for program in $(FIXED); do \
 		$(STATICALLY) rustc $(TOOLS) --bin $$program -- -C relocation-model=static || exit 1; \
 	done
 	$(STATICALLY) build --profile $(BUILD) -p checkpassword --no-default-features --target $(STATIC)
 	install -d $(BUILT)
-	cd $(CARGO_TARGET_DIR)/$(STATIC)/$(BUILD) && install authup checknotroot fixsmtpio \
+	cd $(CARGO_TARGET_DIR)/$(STATIC)/$(BUILD) && install authup checknotroot fiximapio fixsmtpio \
 		qmail-qfilter-addtlsheader checkpassword-file $(abspath $(BUILT))
 
 # Each page of section 8 is a program's. Nothing is built here: whoever installs may

@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 /// The programs under test.
-pub const UNDER_TEST: [&str; 4] =
-    ["authup", "fixsmtpio", "checknotroot", "qmail-qfilter-addtlsheader"];
+pub const UNDER_TEST: [&str; 5] =
+    ["authup", "fiximapio", "fixsmtpio", "checknotroot", "qmail-qfilter-addtlsheader"];
 
 /// Programs that the chains need beside them, from the same folder where they are there.
 const COMPANIONS: [&str; 3] = ["acceptutils", "checkpassword-file", "tlsserver"];

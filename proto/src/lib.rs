@@ -19,6 +19,7 @@ pub mod control;
 pub mod escape;
 pub mod exit_code;
 pub mod handshake_text;
+pub mod imap;
 pub mod line;
 pub mod login;
 pub mod passwd_file;

@@ -1,10 +1,11 @@
-//! The four programs: drivers that join `proto`, which decides, to `unix`, which acts.
+//! The programs of each connection: drivers that join `proto`, which decides, to `unix`, which acts.
 
 #![forbid(unsafe_code)]
 
 pub mod addtlsheader;
 pub mod authup;
 pub mod checknotroot;
+pub mod fiximapio;
 pub mod fixsmtpio;
 mod qmail;
 mod tls;

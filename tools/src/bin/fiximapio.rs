@@ -1,0 +1,5 @@
+//! See [`tools::fiximapio`].
+
+#![no_main]
+
+unix::program!(tools::fiximapio::main);
