@@ -5,6 +5,8 @@
 //! is what else they could be: nothing that reads as DER is signed, as certificates,
 //! requests for them, lists of revoked ones and OCSP's answers do.
 
+use alloc::vec::Vec;
+
 /// How a TLS 1.3 server's text begins (RFC 8446, 4.4.3); a transcript's hash follows.
 const BLANKS: usize = 64;
 const CONTEXT: &[u8] = b"TLS 1.3, server CertificateVerify\0";
@@ -45,6 +47,13 @@ impl HandshakeText {
         } else {
             None
         }
+    }
+
+    /// TLS 1.3's text for a transcript that is none: to have something signed that serves
+    /// no handshake.
+    #[must_use]
+    pub fn of_no_handshake() -> Vec<u8> {
+        [&[b' '; BLANKS], CONTEXT, &[0; 32]].concat()
     }
 
     /// Whether it may be signed by this `SignatureScheme` (RFC 8446, 4.2.3): PKCS#1 v1.5
@@ -117,7 +126,6 @@ fn element(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 mod tests {
     use super::*;
     use std::vec;
-    use std::vec::Vec;
 
     fn tls13(hash: usize) -> Vec<u8> {
         [vec![b' '; 64], CONTEXT.to_vec(), vec![7; hash]].concat()
@@ -160,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_handshake_is_signed() {
-        for text in [tls13(32), tls13(48)] {
+        for text in [tls13(32), tls13(48), HandshakeText::of_no_handshake()] {
             assert_eq!(HandshakeText::of(&text), Some(HandshakeText::Tls13), "{text:?}");
         }
         for text in [tls12(X25519, 1, 32), tls12(SECP256R1, 4, 65), tls12(SECP384R1, 4, 97)] {

@@ -77,6 +77,8 @@ pub enum ToEngine {
 pub enum FromEngine {
     /// Jailed and ready; and the answer to [`ToEngine::Answer`].
     Ready,
+    /// The keyholder does not sign for it any more: it is of no use for new connections.
+    CannotSign,
     /// An immediate connection's handshake is done, or a client wants to log in; the
     /// facts, as they are written to a program.
     Secured(ConnectionId, Vec<u8>),
@@ -91,7 +93,8 @@ pub enum FromEngine {
 pub enum FromKeyholder {
     /// One more certificate.
     Certificate(Certificate),
-    /// Jailed and ready; all certificates have been sent.
+    /// Jailed and ready; all certificates have been sent. And the answer to
+    /// [`crate::keyholder::ANSWER`].
     Ready,
     /// It cannot start; why, with the file's name.
     Broken(String),
@@ -153,6 +156,7 @@ impl FromEngine {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Ready => Writer::new(b'r').0,
+            Self::CannotSign => Writer::new(b'k').0,
             Self::Secured(id, facts) => Writer(Writer::new(b's').id(*id)).octets(facts),
             Self::Failed(id, why) => Writer(Writer::new(b'f').id(*id)).octets(why.as_bytes()),
             Self::Closed(id) => Writer::new(b'x').id(*id),
@@ -165,6 +169,7 @@ impl FromEngine {
         let mut reader = Reader(octets);
         let message = match reader.octet()? {
             b'r' => Self::Ready,
+            b'k' => Self::CannotSign,
             b's' => Self::Secured(reader.id()?, reader.rest().to_vec()),
             b'f' => Self::Failed(reader.id()?, reader.text()?),
             b'x' => Self::Closed(reader.id()?),
@@ -270,6 +275,7 @@ mod tests {
     fn every_message_from_an_engine_reads_back() {
         for message in [
             FromEngine::Ready,
+            FromEngine::CannotSign,
             FromEngine::Secured(5, b"SSL_PROTOCOL=TLSv1.3\0\0".to_vec()),
             FromEngine::Failed(6, "why".into()),
             FromEngine::Closed(7),

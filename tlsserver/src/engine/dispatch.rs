@@ -8,6 +8,7 @@ use unix::descriptor_passing::Received;
 
 use super::Reports;
 use super::session::{self, Ended, Handshakes, Told};
+use super::signatures::{Keyholder, Probe};
 use super::tickets::Tickets;
 use super::until_login::Conversation;
 use crate::messages::{ConnectionId, Dialog, FromEngine, ToEngine};
@@ -16,6 +17,7 @@ use crate::messages::{ConnectionId, Dialog, FromEngine, ToEngine};
 pub(super) struct Dispatcher {
     handshakes: Handshakes,
     tickets: Arc<Tickets>,
+    signatures: (Arc<Keyholder>, Probe),
     /// What is said to those who have not logged in yet.
     dialog: Option<Dialog>,
     reports: Reports,
@@ -32,18 +34,19 @@ impl Dispatcher {
     pub(super) fn new(
         handshakes: Handshakes,
         tickets: Arc<Tickets>,
+        signatures: (Arc<Keyholder>, Probe),
         dialog: Option<Dialog>,
         reports: Reports,
     ) -> Self {
         let (waiting, look_over_at) = (HashMap::new(), FEW);
-        Self { handshakes, tickets, dialog, reports, waiting, look_over_at }
+        Self { handshakes, tickets, signatures, dialog, reports, waiting, look_over_at }
     }
 
     /// Acts on one message and the descriptors that came with it.
     pub(super) fn dispatch(&mut self, message: ToEngine, received: Received) {
         match message {
             ToEngine::TicketKey(key) => self.tickets.turn(&key),
-            ToEngine::Answer => drop(self.reports.send(FromEngine::Ready)),
+            ToEngine::Answer => self.answer(),
             ToEngine::Delayed(id) => self.delayed(id, received.descriptors),
             ToEngine::Immediate(id) => self.immediate(id, received.descriptors),
             ToEngine::UntilLogin(id, timestamp) => {
@@ -54,6 +57,13 @@ impl Dispatcher {
             // Said once, before the beginning.
             ToEngine::Certificate(_) | ToEngine::Dialog(_) | ToEngine::Begin => {}
         }
+    }
+
+    /// It works, but for signatures perhaps, which is said before.
+    fn answer(&self) {
+        let (keyholder, probe) = &self.signatures;
+        keyholder.works(*probe);
+        let _ = self.reports.send(FromEngine::Ready);
     }
 
     fn delayed(&self, id: ConnectionId, descriptors: Vec<OwnedFd>) {

@@ -8,6 +8,7 @@ mod dispatch;
 mod facts;
 mod relay;
 mod session;
+mod signatures;
 mod tickets;
 mod tls;
 mod until_login;
@@ -33,6 +34,7 @@ use crate::environment::{self, Variables};
 use crate::messages::{Certificate, Dialog, FromEngine, LIMIT, ToEngine};
 use dispatch::Dispatcher;
 use session::Handshakes;
+use signatures::{Keyholder, Probe};
 use tickets::Tickets;
 
 /// The name under which the program is this process.
@@ -72,17 +74,24 @@ fn start() -> Result<(), String> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(said)?;
     let control = io::stdin().as_fd().try_clone_to_owned().map_err(said)?;
     let keyholder = io::stdout().as_fd().try_clone_to_owned().map_err(said)?;
+    signatures::bound(&keyholder).map_err(said)?;
     crate::warm_up()?;
     jail::enter(Inmate::Server, Some(identity)).map_err(|why| why.to_string())?;
 
     let tickets = Arc::new(Tickets::default());
     let (certificates, dialog) = told_first(&control).map_err(said)?;
-    let config = tls::server_config(certificates, keyholder, tickets.clone());
+    let (reports, outgoing) = mpsc::unbounded_channel();
+    let keyholder = Arc::new(Keyholder::new(keyholder, reports.clone()));
+    let probe = Probe::by_first(&certificates).ok_or("no certificate")?;
+    if !keyholder.works(probe) {
+        return Err("the keyholder does not sign".into());
+    }
+    let config = tls::server_config(certificates, &keyholder, tickets.clone());
     let acceptor = TlsAcceptor::from(Arc::new(config.map_err(|why| why.to_string())?));
     let handshakes = Handshakes { acceptor, limit: Duration::from_secs(seconds) };
-    let (reports, outgoing) = mpsc::unbounded_channel();
     let _ = reports.send(FromEngine::Ready);
-    let dispatcher = Dispatcher::new(handshakes, tickets, dialog, reports);
+    let signatures = (keyholder, probe);
+    let dispatcher = Dispatcher::new(handshakes, tickets, signatures, dialog, reports);
     runtime.block_on(serve(control, dispatcher, outgoing)).map_err(said)
 }
 

@@ -29,6 +29,10 @@ pub const NAME: &str = "tlsserver-keyholder";
 /// that comes along is an engine's channel.
 pub const NEW_ENGINE: &[u8] = b"engine";
 
+/// What the keyholder is asked to see whether it still does its work; the answer is
+/// [`FromKeyholder::Ready`].
+pub const ANSWER: &[u8] = b"answer";
+
 /// Runs until nobody is left who could ask.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -84,6 +88,9 @@ fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
             let message = receive(&control, &mut buffer)?;
             listener_is_there = message.length > 0;
             engines.extend(message.descriptors);
+            if buffer.get(..message.length) == Some(ANSWER) {
+                send(&control, &FromKeyholder::Ready.encode(), &[])?;
+            }
         }
     }
     Ok(())

@@ -30,7 +30,10 @@ impl Keys {
     /// When the engine is gone or says what is no request: it is not to be heard
     /// again.
     pub(super) fn answer(&self, engine: &OwnedFd, buffer: &mut [u8]) -> io::Result<()> {
-        let message = receive(engine, buffer)?;
+        let message = match receive(engine, buffer) {
+            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            received => received?,
+        };
         let request = buffer.get(..message.length).and_then(SignRequest::decode);
         let request = request.ok_or(io::ErrorKind::InvalidData)?;
         let signature = self.sign(&request);

@@ -179,6 +179,12 @@ impl Server {
                     self.reap(pid, starting)?;
                 }
             }
+            Ready::Worker(Worker::Keyholder) => {
+                if let Some(pid) = self.workers.hear_keyholder() {
+                    kill(pid);
+                    self.reap(pid, starting)?;
+                }
+            }
             Ready::Worker(Worker::Reading) => match self.workers.hear_reading() {
                 Reading::Unfinished => {}
                 Reading::TookOver => {
@@ -289,6 +295,7 @@ impl Server {
     fn heard(&mut self, engine: EngineId, message: FromEngine) {
         match message {
             FromEngine::Ready => {}
+            FromEngine::CannotSign => self.workers.cannot_sign(engine),
             FromEngine::Secured(id, facts) => {
                 if let Some(peer) = self.connections.secured(id, engine) {
                     self.start_secured(engine, id, &peer, &facts);

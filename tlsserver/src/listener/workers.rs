@@ -7,23 +7,24 @@
 //! finishes those that it has, and ends by itself.
 
 mod engine;
+mod keyholder;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
-use unix::descriptor_passing::{channel, receive, send};
+use unix::descriptor_passing::{channel, receive};
 use zeroize::Zeroizing;
 
 use self::engine::Engine;
+use self::keyholder::Keyholder;
 use super::connections::EngineId;
 use super::dialog::Source;
 use crate::engine::TICKET_TURN;
 use crate::environment::Variables;
-use crate::keyholder;
 use crate::log::Log;
-use crate::messages::{Certificate, Dialog, FromEngine, FromKeyholder, LIMIT, ToEngine};
+use crate::messages::{Dialog, FromEngine, FromKeyholder, LIMIT, ToEngine};
 
 /// How often engines are asked whether they still do their work.
 const LOOK: Duration = Duration::from_secs(5);
@@ -41,14 +42,6 @@ pub(super) struct Settings {
     pub(super) engine_variables: Variables,
     /// What engines say to clients until they want to log in; none: nothing.
     pub(super) dialog: Option<Source>,
-}
-
-struct Keyholder {
-    pid: u32,
-    control: OwnedFd,
-    certificates: Vec<Certificate>,
-    /// What its generation's engines are to say; taken when that takes over.
-    dialog: Option<Dialog>,
 }
 
 /// What a keyholder that reads the files came to.
@@ -87,6 +80,7 @@ pub(super) struct Workers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Worker {
     Reading,
+    Keyholder,
     Engine(EngineId),
 }
 
@@ -131,19 +125,18 @@ impl Workers {
         if let Some(superseded) = self.reading.take() {
             self.retired.push(superseded.pid);
         }
-        let (control, theirs) = channel()?;
-        let mut command = itself(keyholder::NAME, &self.settings.keyholder_variables);
-        command.stdin(Stdio::from(theirs)).stdout(Stdio::null());
-        let pid = command.spawn()?.id();
-        self.reading = Some(Keyholder { pid, control, certificates: Vec::new(), dialog });
+        self.reading = Some(Keyholder::start(&self.settings.keyholder_variables, dialog)?);
         Ok(())
     }
 
     /// The channels to wait on.
     pub(super) fn channels(&self) -> impl Iterator<Item = (Worker, BorrowedFd<'_>)> {
         let reading = self.reading.iter().map(|one| (Worker::Reading, one.control.as_fd()));
+        let keyholder = self.keyholder.iter().map(|one| (Worker::Keyholder, one.control.as_fd()));
         let engines = self.engines.iter();
-        reading.chain(engines.map(|one| (Worker::Engine(one.id), one.control.as_fd())))
+        reading
+            .chain(keyholder)
+            .chain(engines.map(|one| (Worker::Engine(one.id), one.control.as_fd())))
     }
 
     /// Takes what a keyholder that reads the files says.
@@ -199,7 +192,7 @@ impl Workers {
         let (keys, keys_theirs) = channel()?;
         // The keyholder must not be held up by an engine that does not listen.
         super::unblock(&keys)?;
-        send(&keyholder.control, keyholder::NEW_ENGINE, &[keys.as_fd()])?;
+        keyholder.serve(&keys)?;
         let keys = (keyholder.pid, keys_theirs);
         let engine = Engine::start(self.last_engine + 1, &self.settings.engine_variables, keys)?;
         self.last_engine += 1;
@@ -229,10 +222,14 @@ impl Workers {
         }
     }
 
-    /// Asks all engines for an answer, and ends those that still owe the last ones:
-    /// that is seen as any other death.
-    fn look_after_engines(&mut self, now: Instant) {
+    /// Asks the keyholder and all engines for an answer, and ends those that still owe the
+    /// last ones: that is seen as any other death.
+    fn look_after_all(&mut self, now: Instant) {
         self.next_look = now + LOOK;
+        if let Some(stuck) = self.keyholder.as_mut().and_then(|one| (!one.ask()).then_some(&*one)) {
+            self.log.error(format_args!("keyholder {} is stuck", stuck.pid));
+            super::kill(stuck.pid);
+        }
         for engine in &mut self.engines {
             if !engine.ask() {
                 self.log.error(format_args!("engine {} is stuck", engine.pid));
@@ -318,6 +315,33 @@ impl Workers {
         message
     }
 
+    /// Takes the keyholder's answer; whose process it is where it makes no sense, or has
+    /// closed its channel.
+    pub(super) fn hear_keyholder(&mut self) -> Option<u32> {
+        let keyholder = self.keyholder.as_mut()?;
+        let length = match receive(&keyholder.control, &mut self.buffer) {
+            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return None,
+            received => received.map_or(0, |got| got.length),
+        };
+        match self.buffer.get(..length).and_then(FromKeyholder::decode) {
+            Some(FromKeyholder::Ready) => keyholder.answered(),
+            _ => return Some(keyholder.pid),
+        }
+        None
+    }
+
+    /// The engine has no signatures any more: it keeps the connections that it has, and
+    /// another takes its place.
+    pub(super) fn cannot_sign(&mut self, id: EngineId) {
+        let Some(engine) = self.engine(id).filter(|engine| !engine.retired) else { return };
+        engine.retired = true;
+        engine.end_if_done();
+        let (pid, lived) = (engine.pid, engine.started.elapsed() >= LIVED);
+        let line = format_args!("engine {pid} cannot have handshakes signed; starting another");
+        self.log.error(line);
+        if lived { self.fill_up() } else { self.retry_later() }
+    }
+
     /// The engine whose process it is.
     pub(super) fn engine_of(&self, pid: u32) -> Option<EngineId> {
         self.engines.iter().find(|engine| engine.pid == pid).map(|engine| engine.id)
@@ -399,7 +423,7 @@ impl Workers {
             self.turn_tickets(now);
         }
         if now >= self.next_look {
-            self.look_after_engines(now);
+            self.look_after_all(now);
             self.end_unused_keyholders();
         }
         if self.retry.take_if(|retry| now >= *retry).is_some() {

@@ -276,6 +276,65 @@ fn an_engine_that_is_stuck_is_ended_and_replaced() {
     assert_unharmed(&server, &before);
 }
 
+/// Whoever it was that ended the channel: such an engine could do no handshake, and would
+/// get all connections, as it has the fewest.
+#[test]
+fn an_engine_that_has_lost_its_keyholder_gets_no_more_connections() {
+    if skipped_without_root("taking an engine's descriptors") {
+        return;
+    }
+    let server = Setup::delayed(&["cat"]).option("--engines 2").start();
+    let before = server.held();
+    let mut sessions = [connect(&server), connect(&server)];
+    let victim = server.engines()[0];
+    let keys = take_descriptor(victim, 1);
+    rustix::net::shutdown(&keys, rustix::net::Shutdown::Both).unwrap();
+    drop(keys);
+    let line = format!("engine {victim} cannot have handshakes signed; starting another");
+    server.log.wait_for(&[&line]);
+    for _ in 0..20 {
+        let mut tls = connect(&server);
+        finish_sending(&mut tls);
+        assert_eq!(rest(&mut tls), b"");
+    }
+    // What it had goes on, and it ends with that.
+    for tls in &mut sessions {
+        tls.write_all(b"x").unwrap();
+        tls.read_exact(&mut [0]).unwrap();
+    }
+    drop(sessions);
+    server.idle();
+    server.wait_until_held(&before);
+    assert!(!server.engines().contains(&victim));
+    assert_eq!(server.log.count(" died: "), 0, "{:#?}", server.log.lines());
+}
+
+#[test]
+fn a_keyholder_that_is_stuck_is_ended_and_replaced_and_no_engine_is() {
+    let server = Setup::delayed(&["cat"]).option("--engines 2").start();
+    let before = server.held();
+    let mut sessions = [connect(&server), connect(&server)];
+    let victim = server.keyholder();
+    signal(victim, Signal::STOP);
+    // It is told so, and in time, which is a bound on how long the others wait for it.
+    let late = secure(begin(&server), Arc::new(config(&server)), "localhost");
+    assert!(late.is_err());
+    server.log.wait_for(&["handshake failed: ", "keyholder: no answer"]);
+    server.log.wait_for(&[&format!("keyholder {victim} is stuck")]);
+    server.log.wait_for(&[&format!("keyholder {victim} died: signal 9")]);
+    server.log.wait_for(&["certificates read again"]);
+    for tls in &mut sessions {
+        tls.write_all(b"x").unwrap();
+        tls.read_exact(&mut [0]).unwrap();
+    }
+    drop(sessions);
+    server.idle();
+    let of_engines = |line: &String| line.contains("engine ") && line.contains("signal");
+    assert!(!server.log.lines().iter().any(of_engines), "{:#?}", server.log.lines());
+    server.wait_until_held(&before);
+    assert_unharmed(&server, &before);
+}
+
 /// What a process that was taken over can do by sending its channels into a socket that
 /// nobody reads: it is gone, and its channels never end.
 #[test]

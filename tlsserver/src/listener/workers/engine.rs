@@ -21,7 +21,7 @@ use crate::messages::ToEngine;
 const FULL: Duration = Duration::from_secs(5);
 /// How many questions may be unanswered when the next one is due. It is counted in
 /// questions, not by the clock: a machine that stood still asks no more either.
-const UNANSWERED: u32 = 2;
+pub(super) const UNANSWERED: u32 = 2;
 
 pub(super) struct Engine {
     pub(super) id: EngineId,

@@ -2,9 +2,12 @@
 //! an engine at the other end of the channel; its process is one that only waits.
 
 use super::*;
+use crate::keyholder::ANSWER;
 use crate::log::Verbosity;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
+use unix::descriptor_passing::send;
 
 struct Listening {
     workers: Workers,
@@ -84,6 +87,30 @@ fn an_engine_that_answers_lives() {
         assert_eq!(listening.next(), [ToEngine::Answer]);
         listening.answer();
     }
+    assert_eq!(listening.process.try_wait().unwrap(), None);
+}
+
+/// It owes its answers from the beginning here, as nobody is at the other end.
+#[test]
+fn a_keyholder_that_owes_two_answers_is_ended_and_no_engine_is() {
+    let mut listening = Listening::new();
+    let (control, keyholder) = channel().unwrap();
+    let mut process = Command::new("sleep").arg("1000").spawn().unwrap();
+    listening.workers.keyholder = Some(Keyholder::of(process.id(), control, None));
+    for _ in 0..10 {
+        listening.next();
+        listening.answer();
+        assert_eq!(receive(&keyholder, &mut [0; 64]).unwrap().length, ANSWER.len());
+        send(&keyholder, &FromKeyholder::Ready.encode(), &[]).unwrap();
+        assert_eq!(listening.workers.hear_keyholder(), None);
+    }
+    for _ in 0..2 {
+        listening.next();
+        listening.answer();
+        assert_eq!(process.try_wait().unwrap(), None);
+    }
+    listening.next();
+    assert_eq!(process.wait().unwrap().signal(), Some(9));
     assert_eq!(listening.process.try_wait().unwrap(), None);
 }
 

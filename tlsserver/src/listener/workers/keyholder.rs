@@ -1,0 +1,60 @@
+//! One keyholder as the listener knows it: a process, a channel to it, what it has read, and
+//! what it owes.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Stdio;
+use unix::descriptor_passing::{channel, send};
+
+use super::engine::UNANSWERED;
+use super::itself;
+use crate::environment::Variables;
+use crate::keyholder::{ANSWER, NAME, NEW_ENGINE};
+use crate::messages::{Certificate, Dialog};
+
+pub(super) struct Keyholder {
+    pub(super) pid: u32,
+    pub(super) control: OwnedFd,
+    pub(super) certificates: Vec<Certificate>,
+    /// What its generation's engines are to say; taken when that takes over.
+    pub(super) dialog: Option<Dialog>,
+    unanswered: u32,
+}
+
+impl Keyholder {
+    /// Starts one that reads what the variables name.
+    pub(super) fn start(variables: &Variables, dialog: Option<Dialog>) -> io::Result<Self> {
+        let (control, theirs) = channel()?;
+        // One that is stuck must not hold the listener up.
+        super::super::unblock(&control)?;
+        let mut command = itself(NAME, variables);
+        command.stdin(Stdio::from(theirs)).stdout(Stdio::null());
+        Ok(Self::of(command.spawn()?.id(), control, dialog))
+    }
+
+    /// One that runs.
+    pub(super) const fn of(pid: u32, control: OwnedFd, dialog: Option<Dialog>) -> Self {
+        Self { pid, control, certificates: Vec::new(), dialog, unanswered: 0 }
+    }
+
+    /// Gives it an engine's channel.
+    pub(super) fn serve(&self, engine: &OwnedFd) -> io::Result<()> {
+        send(&self.control, NEW_ENGINE, &[engine.as_fd()])
+    }
+
+    /// Asks for an answer; false when those to the last questions are still owed.
+    pub(super) fn ask(&mut self) -> bool {
+        if self.unanswered >= UNANSWERED {
+            return false;
+        }
+        // Not to be told is an answer owed, too.
+        let _ = send(&self.control, ANSWER, &[]);
+        self.unanswered += 1;
+        true
+    }
+
+    /// It has answered.
+    pub(super) const fn answered(&mut self) {
+        self.unanswered = 0;
+    }
+}
