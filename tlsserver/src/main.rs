@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    unix::state::begin();
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
     if name == tlsserver::engine::NAME {

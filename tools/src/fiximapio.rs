@@ -44,7 +44,6 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     if !is_tag(&tag) {
         return fail(NAME, format_args!("IMAPLOGINTAG: not a tag"));
     }
-    unix::disposition::keep_child_status();
     match Piped::spawn(&program, &environment) {
         Ok(server) => run(server, &tag),
         Err(reason) => {

@@ -2,13 +2,20 @@
 //!
 //! The only place that changes them; a change is the whole process's.
 
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
-/// Has the system keep the exit status of children until they are waited for: whoever
-/// started this process may have asked it not to, by ignoring `SIGCHLD`. To be called
-/// before there are any.
-pub fn keep_child_status() {
-    set(Signal::SIGCHLD, SigHandler::SigDfl);
+/// All as the system has it by default, and none blocked, whatever whoever started this
+/// process wanted. So there is an exit status of children until they are waited for, which
+/// ignoring `SIGCHLD` would do away with. Not those by which Rust's runtime hears of a
+/// stack that overflows, nor `SIGPIPE`, which the callers have their own mind about.
+pub(crate) fn all_as_by_default() {
+    use Signal::{SIGBUS, SIGKILL, SIGPIPE, SIGSEGV, SIGSTOP};
+    let kept = |one: &Signal| matches!(one, SIGBUS | SIGKILL | SIGPIPE | SIGSEGV | SIGSTOP);
+    for one in Signal::iterator().filter(|one| !kept(one)) {
+        set(one, SigHandler::SigDfl);
+    }
+    // It cannot fail: the set is one.
+    let _ = SigSet::empty().thread_set_mask();
 }
 
 /// Writing to what nobody reads is an error.

@@ -42,7 +42,7 @@ pub fn own_uid() -> u32 {
 }
 
 impl Identity<'_> {
-    /// Takes on the identity: groups, then group, then user, since the right to
+    /// Takes on the identity: a session keyring of its own, groups, then group, then user, since the right to
     /// change the former goes with the latter. Then looks whether it came out as
     /// asked, and whether root can be had back. A process that is not root changes
     /// nothing; it must be this user already.
@@ -59,6 +59,7 @@ impl Identity<'_> {
             return Err(Errno::EPERM.into());
         }
         if runs_as_root() {
+            leave_session_keyring();
             match self.groups {
                 Groups::OfUser(name) => unistd::initgroups(name, gid)?,
                 Groups::PrimaryOnly => unistd::setgroups(&[gid])?,
@@ -70,6 +71,25 @@ impl Identity<'_> {
         verify_no_way_back()
     }
 }
+
+/// Leaves the session keyring of whoever started the service for one of this process's
+/// own: whoever has it can read what is in it, whatever his user id (session-keyring(7)).
+/// A system without such keyrings has nothing to leave.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no safe wrapper for keyctl is at hand")]
+fn leave_session_keyring() {
+    // SAFETY: the name is null, which asks for a keyring without one; no other pointer.
+    unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<std::ffi::c_char>(),
+        )
+    };
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn leave_session_keyring() {}
 
 fn verify_is(uid: Uid, gid: Gid) -> io::Result<()> {
     let (uids, gids) = (unistd::getresuid()?, unistd::getresgid()?);

@@ -10,7 +10,7 @@ pub mod control;
 pub mod deadline;
 pub mod descriptor;
 pub mod descriptor_passing;
-pub mod disposition;
+mod disposition;
 pub mod environment;
 mod exec;
 #[cfg(feature = "jail")]
@@ -27,7 +27,10 @@ pub mod piped;
 pub mod process;
 #[cfg(feature = "signals")]
 pub mod signals;
+#[cfg(feature = "signals")]
+pub mod spawn;
 pub mod start;
+pub mod state;
 pub mod trusted_file;
 pub mod ucspi_tls;
 pub mod window;

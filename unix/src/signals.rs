@@ -1,9 +1,8 @@
 //! Signals as a descriptor to wait on, beside all others, in one loop.
 //!
-//! They are blocked in this process and read from the descriptor. A child started
-//! by `std::process::Command` has them unblocked again.
+//! They are blocked in this process and read from the descriptor. What is to run as any
+//! other program does is started by [`crate::spawn`].
 
-use crate::disposition;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
@@ -31,12 +30,11 @@ pub struct Signals {
 
 impl Signals {
     /// Blocks the signals of [`Event`] and opens the descriptor. To be called
-    /// before any thread is started.
+    /// before any thread is started, and behind [`crate::state::begin`].
     ///
     /// # Errors
     /// The system's.
     pub fn watch() -> io::Result<Self> {
-        disposition::keep_child_status();
         let mut set = SigSet::empty();
         for signal in WATCHED {
             set.add(signal);

@@ -6,7 +6,7 @@
 //! What programs do rely on is done here: descriptors 0 to 2 are open, and writing
 //! to what nobody reads is an error, not a signal.
 
-use crate::disposition;
+use crate::{disposition, state};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
@@ -42,6 +42,7 @@ pub unsafe fn start(
     main: fn(&mut dyn Iterator<Item = OsString>) -> u8,
 ) -> c_int {
     open_standard_descriptors();
+    state::begin();
     disposition::ignore_broken_pipes();
     let count = usize::try_from(count).unwrap_or_default();
     let mut words = (1..count).map(|index| {

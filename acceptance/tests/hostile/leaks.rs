@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use acceptance::chain::{Chain, ROOT};
+use acceptance::chain::{Chain, ROOT, Server};
 use acceptance::processes::{contains, memory, of_group};
 use acceptance::programs::Programs;
 use acceptance::stand_in::inheritable;
@@ -21,6 +21,7 @@ use crate::{as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_submission_chain_is_given_what_is_promised", &["smtpfront-echo"], submission),
+    ("a_chain_begins_in_one_state", &[ROOT, "keyctl", "smtpfront-echo"], state),
     ("passwords_are_seen_by_whoever_needs_them", &[ROOT, "smtpfront-echo"], passwords),
     ("a_server_behind_fixsmtpio_is_given_what_is_promised", &["smtpfront-echo"], incoming),
 ];
@@ -181,6 +182,114 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
     server.has_variables("the server", &logged_in)?;
     server.has_descriptors("the server", &[])?;
     service.over()
+}
+
+/// What exec hands on beside descriptors and variables: whatever whoever starts the service
+/// has ignored or blocked, and a session keyring of his own, goes no further.
+fn state(programs: &Programs) -> Result<()> {
+    let chain = as_run(programs)?;
+    let server = stating(&chain, "$FIXSMTPIOTLS-server", "smtpfront-echo");
+    let fixsmtpio = stating(&chain, "fixsmtpio", "fixsmtpio sh -c \"$0\"");
+    let check = stating(&chain, "checkpassword", "checkpassword-file -f \"$0\" \"$@\"");
+    let authup = stating(&chain, "authup", "authup \"$@\"");
+    let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
+    let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
+    let login = [&["sh", "-c", &authup, "authup", "smtp", "sh", "-c", &check, &users], &behind[..]];
+    for door in [Door::Starttls, Door::UntilLogin, Door::UntilLoginAtOnce] {
+        let service = Service::new(oddly_started(&chain, door, &login.concat())?);
+        let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
+        let word = Base64::encode_string(b"\0bob\0pass word");
+        peer.ask(&format!("AUTH PLAIN {word}"), "235")?;
+        peer.ask("QUIT", "221")?;
+        drop(peer);
+        service.is_idle()?;
+        service.over()?;
+        let stages = ["authup", "checkpassword", "fixsmtpio", "-server"];
+        let states = stages.map(|stage| state_of(&chain, stage));
+        let [authup, check, fixsmtpio, server] = states;
+        let (authup, check, fixsmtpio, server) = (authup?, check?, fixsmtpio?, server?);
+        for later in [&check, &fixsmtpio, &server] {
+            ensure!(later.same == authup.same, "{}\n and not\n{}", later.same, authup.same);
+        }
+        ensure!(authup.home == chain.name("").trim_end_matches('/'), "in {}", authup.home);
+        ensure!(fixsmtpio.home == chain.name("bob"), "in {}", fixsmtpio.home);
+        ensure!(server.keyring != authup.keyring, "root's session keyring: {}", server.keyring);
+    }
+    // The same behind STARTTLS, where fixsmtpio starts a second server.
+    let words = ["fixsmtpio", "sh", "-c", &server];
+    let service = Service::new(oddly_started(&chain, Door::Clear, &words)?);
+    let mut peer = connect(&service.server)?;
+    peer.hear("220 ")?;
+    peer.ask("STARTTLS", "220 ")?;
+    let mut peer = peer.secure(&trust(&chain)?)?;
+    peer.ask("QUIT", "221")?;
+    drop(peer);
+    service.is_idle()?;
+    let (before, after) = (state_of(&chain, "-server")?, state_of(&chain, "1-server")?);
+    ensure!(before.same == after.same, "the second server's state is another");
+    service.over()
+}
+
+/// tlsserver, started by somebody with a state that nobody should have.
+fn oddly_started(chain: &Chain<'_>, door: Door, program: &[&str]) -> Result<Server> {
+    let usual = match door {
+        Door::UntilLogin => {
+            chain.tls_command("127.0.0.1", &["-n", "--until-login", "smtp"], program)
+        }
+        Door::UntilLoginAtOnce => {
+            chain.tls_command("127.0.0.1", &["--until-login", "smtp"], program)
+        }
+        _ => chain.tls_command("127.0.0.1", &["-n"], program),
+    };
+    let mut command = chain.command("keyctl");
+    command.args(["session", "-", "env", "--block-signal"]);
+    command.arg("--ignore-signal=HUP,INT,QUIT,ALRM,TERM,USR1,USR2,CHLD,PIPE,TSTP,TTIN,TTOU");
+    command.arg(usual.get_program()).args(usual.get_args());
+    command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Server::start(
+        command.env("UCSPITLS", if door == Door::Clear { "" } else { "!" }),
+        chain.log_file()?,
+    )
+}
+
+/// A shell that says in which state it began, in a file named `stage`, and becomes `then`.
+fn stating(chain: &Chain<'_>, stage: &str, then: &str) -> String {
+    let file = chain.name(&format!("spool/{stage}.state"));
+    let signals = "grep -E '^(SigBlk|SigIgn|NoNewPrivs|Umask|Seccomp):' /proc/$$/status";
+    let list = format!(
+        "keyctl show @s | sed -n 2p; readlink /proc/$$/cwd; {signals}; cat /proc/$$/limits"
+    );
+    format!("({list}) >{file} 2>&1; exec {then}")
+}
+
+/// Signals 32 and 33 are the C library's own; its posix_spawn ignores some of them.
+const GLIBC: u64 = 0x1_8000_0000;
+
+/// The state of one stage.
+struct State {
+    /// What all have: signals, limits and so on.
+    same: String,
+    home: String,
+    keyring: String,
+}
+
+/// Reads it; what the programs are to have has been looked at then.
+fn state_of(chain: &Chain<'_>, stage: &str) -> Result<State> {
+    let path = chain.path(&format!("spool/{stage}.state"));
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    for (field, mine) in
+        [("SigBlk", u64::MAX), ("SigIgn", !GLIBC), ("NoNewPrivs", 1), ("Seccomp", 3)]
+    {
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(":\t"));
+        let value = u64::from_str_radix(value.with_context(|| format!("no {field}: {text}"))?, 16)?;
+        ensure!(value & mine == 0, "{stage}: {text}");
+    }
+    let mut lines = text.splitn(3, '\n').map(str::to_owned);
+    let mut line = || lines.next().context("a line");
+    let (keyring, home, same) = (line()?, line()?, line()?);
+    let own = fs::read_to_string("/proc/self/limits")?;
+    ensure!(same.ends_with(&own), "{stage} has other limits than we: {text}");
+    Ok(State { same, home, keyring })
 }
 
 /// A login passes through the engine, and by the descriptors that the listener handed on; in

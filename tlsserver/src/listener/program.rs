@@ -7,16 +7,16 @@
 use proto::ucspi_rules;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use unix::descriptor_passing::stream_pair;
+use unix::spawn::Start;
 
 use super::dialog::GREETED;
 use crate::environment::{Variables, is_for_program, only, value};
@@ -88,17 +88,16 @@ impl Program {
     /// The ends are those of the control socket, of what it will read, and of what
     /// it will write.
     pub(super) fn start_delayed(&self, peer: &Peer, client: &OwnedFd) -> io::Result<Running<3>> {
-        let mut command = self.command(peer);
-        command.stdin(Stdio::from(client.try_clone()?)).stdout(Stdio::from(client.try_clone()?));
+        let mut variables = self.variables_for(peer);
         let control = engine_pair()?;
         let input = engine_pair()?;
         let output = engine_pair()?;
         let named = [("SSLCTLFD", &control), ("SSLREADFD", &input), ("SSLWRITEFD", &output)];
         for (name, (_, program_end)) in named {
             fcntl_setfd(program_end, FdFlags::empty())?;
-            command.env(name, program_end.as_raw_fd().to_string());
+            variables.insert(name.into(), program_end.as_raw_fd().to_string().into());
         }
-        let pid = command.spawn()?.id();
+        let pid = self.start(&variables, client.try_clone()?, client.try_clone()?)?;
         Ok(Running { pid, ends: [control.0, input.0, output.0] })
     }
 
@@ -107,40 +106,41 @@ impl Program {
     pub(super) fn start_secured(&self, peer: &Peer, facts: Variables) -> io::Result<Running<2>> {
         let (input, program_input) = engine_pair()?;
         let (output, program_output) = engine_pair()?;
-        let mut command = self.command(peer);
-        command.stdin(Stdio::from(program_input)).stdout(Stdio::from(program_output)).envs(facts);
-        let pid = command.spawn()?.id();
+        let mut variables = self.variables_for(peer);
+        variables.extend(facts);
+        let pid = self.start(&variables, program_input, program_output)?;
         Ok(Running { pid, ends: [input, output] })
     }
 
-    fn command(&self, peer: &Peer) -> Command {
-        let mut command = Command::new(&self.path);
-        let mut arguments = self.arguments.iter();
-        command.arg0(arguments.next().map_or(OsStr::new(""), OsString::as_os_str)).args(arguments);
-        command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command
-            .env("PROTO", "TCP")
-            .env("TCPREMOTEIP", peer.remote.ip().to_string())
-            .env("TCPREMOTEPORT", peer.remote.port().to_string())
-            .env("TCPLOCALIP", peer.local.ip().to_string())
-            .env("TCPLOCALPORT", peer.local.port().to_string());
-        if let Some(name) = &self.local_name {
-            command.env("TCPLOCALHOST", name);
-        }
-        for (name, value) in &peer.added {
-            command.env(OsString::from_vec(name.clone()), OsString::from_vec(value.clone()));
-        }
-        if let Some(timestamp) = &peer.greeted {
-            command.env(GREETED, OsStr::from_bytes(timestamp));
-        }
-        // With a user or a group std forks; without, it can do with less.
-        if let Some(group) = self.group {
-            command.gid(group);
-        }
-        if let Some(user) = self.user {
-            command.uid(user);
-        }
-        command
+    fn start(
+        &self,
+        variables: &BTreeMap<OsString, OsString>,
+        input: OwnedFd,
+        output: OwnedFd,
+    ) -> io::Result<u32> {
+        let Self { path: program, arguments: words, user, group, .. } = self;
+        let (user, group) = (*user, *group);
+        Start { program, words, variables, input, output, user, group }.spawn()
+    }
+
+    fn variables_for(&self, peer: &Peer) -> BTreeMap<OsString, OsString> {
+        let mut variables: BTreeMap<_, _> = self.variables.iter().cloned().collect();
+        let Peer { remote, local, added, greeted } = peer;
+        let address = [
+            ("PROTO", "TCP".to_owned()),
+            ("TCPREMOTEIP", remote.ip().to_string()),
+            ("TCPREMOTEPORT", remote.port().to_string()),
+            ("TCPLOCALIP", local.ip().to_string()),
+            ("TCPLOCALPORT", local.port().to_string()),
+        ];
+        variables.extend(address.map(|(name, value)| (name.into(), value.into())));
+        let own = |name: &str, value: &OsStr| (name.into(), value.to_owned());
+        variables.extend(self.local_name.as_ref().map(|name| own("TCPLOCALHOST", name)));
+        let text = |octets: &Vec<u8>| OsString::from_vec(octets.clone());
+        variables.extend(added.iter().map(|(name, value)| (text(name), text(value))));
+        let greeted = greeted.as_ref();
+        variables.extend(greeted.map(|timestamp| own(GREETED, OsStr::from_bytes(timestamp))));
+        variables
     }
 }
 
@@ -170,6 +170,7 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
+    use std::process::Command;
 
     fn program(line: &[&str], variables: &[(&str, &str)]) -> Program {
         let words = ["-l", "mail.example.org", "0", "0"].iter().chain(line);

@@ -51,7 +51,6 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
         return fail(NAME, format_args!("usage: authup [ -t tries ] <smtp|pop3> prog"));
     };
     unix::process::keep_out_of_core_files();
-    unix::disposition::keep_child_status();
     let mut environment = Environment::inherited();
     let offer = Offer::take(&mut environment);
     unix::descriptor::close_inherited(chain::RECORD);

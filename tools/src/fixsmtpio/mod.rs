@@ -37,7 +37,6 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     if environment.has(b"NOFIXSMTPIO") {
         return cannot_exec(&program, &program.become_it(&environment));
     }
-    unix::disposition::keep_child_status();
     let offer = Offer::take(&mut environment);
     let (relay, seconds) = match settings::read(&mut environment, &offer) {
         Ok(settings) => settings,
