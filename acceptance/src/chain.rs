@@ -85,7 +85,6 @@ impl<'a> Chain<'a> {
         chain.make_certificate()?;
         fs::write(chain.path("exim.conf"), chain.exim_config())?;
         fs::write(chain.path("mailrules"), "k*:*:Yes\n:recipient\nk*:*:Yes\n")?;
-        fs::write(chain.path("dovecot.conf"), chain.dovecot_config())?;
         Ok(chain)
     }
 
@@ -144,14 +143,6 @@ impl<'a> Chain<'a> {
              acl_smtp_data = accept\nbegin routers\nall:\n  driver = accept\n  transport = maildir\n\
              begin transports\nmaildir:\n  driver = appendfile\n  directory = {folder}/bob/Maildir\n  \
              maildir_format\n  user = {NOBODY}\n  group = {NOBODY}\n"
-        )
-    }
-
-    fn dovecot_config(&self) -> String {
-        let folder = self.folder.path().display();
-        format!(
-            "protocols = pop3\nbase_dir = {folder}/spool\nstate_dir = {folder}/spool\nssl = no\n\
-             log_path = {folder}/spool/dovecot.log\nmail_location = maildir:~/Maildir\n"
         )
     }
 

@@ -6,6 +6,7 @@
 
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
+use crate::command::CommandLine;
 use crate::init::{Clients, Plan};
 use crate::outcome::{Error, Outcome, say};
 use crate::passwd;
@@ -83,12 +84,19 @@ impl Demo {
         let pop3 = programs::find(POP3, programs::USUAL)
             .map_or_else(|| OWN_POP3.to_owned(), |found| found.display().to_string());
         let smtp = bin.join("demo-smtp-into-maildir").display().to_string();
+        let command = |text: &str| CommandLine::parse(text);
         plan.mail = MailPrograms {
-            submission: Some(smtp.clone()),
-            incoming: Some(smtp),
-            pop3: Some(format!("{pop3} Maildir")),
+            submission: command(&smtp),
+            incoming: command(&smtp),
+            pop3: command(&format!("{pop3} Maildir")),
         };
         plan.bin = Some(bin);
+        if runs_as_root() {
+            // The user here is nobody, whom those who talk to strangers are not to be.
+            let daemon = SystemUser::named("daemon").ok().flatten();
+            plan.jail_ids = daemon.map(|daemon| (daemon.uid, daemon.gid));
+        }
+        plan.ask();
         plan.make()?;
         let password = random_password()?;
         add_user(scene.folder(), &dir, &password)?;

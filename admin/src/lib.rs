@@ -9,9 +9,12 @@
 mod certificate;
 mod check;
 mod client;
+mod command;
+mod deadline_lines;
 mod demo;
 mod explain;
 mod init;
+mod mail_server;
 mod outcome;
 mod passwd;
 mod programs;

@@ -1,5 +1,6 @@
 //! Which programs this machine has.
 
+use crate::command::CommandLine;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -8,42 +9,38 @@ const QMAIL: &str = "/var/qmail/bin";
 /// Where programs usually are.
 pub(crate) const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The programs behind the front door, each with its arguments; none where this
-/// machine has none.
+/// The programs behind the front door; of each that there is not, why.
 #[derive(Debug, Clone)]
 pub(crate) struct MailPrograms {
     /// Takes messages from users who are logged in; speaks SMTP.
-    pub(crate) submission: Option<String>,
+    pub(crate) submission: Result<CommandLine, String>,
     /// Takes messages from strangers; speaks SMTP.
-    pub(crate) incoming: Option<String>,
+    pub(crate) incoming: Result<CommandLine, String>,
     /// Gives users their messages; speaks POP3 from behind the login on.
-    pub(crate) pop3: Option<String>,
+    pub(crate) pop3: Result<CommandLine, String>,
 }
 
-const SUBMISSION: [&str; 3] = ["ofmipd", "sendmail -bs", "smtpfront-qmail"];
+/// Of several, the first that works is taken.
+pub(crate) const SUBMISSION: [&str; 3] = ["ofmipd", "sendmail -bs", "smtpfront-qmail"];
 // Not sendmail: it takes who comes by a pipe for a user of this machine, and relays.
-const INCOMING: [&str; 2] = ["qmail-smtpd", "smtpfront-qmail"];
-const POP3: [&str; 2] = ["qmail-pop3d Maildir", "pop3front-maildir Maildir"];
+pub(crate) const INCOMING: [&str; 2] = ["qmail-smtpd", "smtpfront-qmail"];
+pub(crate) const POP3: [&str; 2] = ["qmail-pop3d Maildir", "pop3front-maildir Maildir"];
 
-impl MailPrograms {
-    /// Those that are installed; of several, the first that is known to fit best.
-    pub(crate) fn installed() -> Self {
-        Self {
-            submission: first_installed(&SUBMISSION),
-            incoming: first_installed(&INCOMING),
-            pop3: first_installed(&POP3),
-        }
-    }
+/// Those of these commands that are installed, with their whole paths.
+pub(crate) fn installed(commands: &[&str]) -> Vec<CommandLine> {
+    let path = format!("{QMAIL}:{USUAL}");
+    let commands = commands.iter().filter_map(|command| CommandLine::parse(command).ok());
+    let installed = commands.filter_map(|command| {
+        let found = find(command.words().first()?, &path)?;
+        Some(command.with_program(found.display().to_string()))
+    });
+    installed.collect()
 }
 
-/// With its whole path.
-fn first_installed(commands: &[&str]) -> Option<String> {
-    let path = format!("{QMAIL}:{USUAL}");
-    commands.iter().find_map(|command| {
-        let name = command.split(' ').next()?;
-        let found = find(name, &path)?;
-        Some(format!("{}{}", found.display(), command.strip_prefix(name)?))
-    })
+/// Whether this is sendmail's interface to who submits mail on this machine, which
+/// trusts them: it relays for whoever speaks to it.
+pub(crate) fn is_sendmail<'a>(name: &str, mut arguments: impl Iterator<Item = &'a str>) -> bool {
+    name == "sendmail" || arguments.any(|argument| argument == "-bs")
 }
 
 /// Finds a program as the system does: by its path, or in these folders.

@@ -56,7 +56,7 @@ impl Link<'_> {
 
 const OWN: [&str; 2] = ["authup", "fixsmtpio"];
 /// Servers whose command lines are read.
-const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
+pub(crate) const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
 /// Their options that take a value.
 const WITH_VALUE: &str = "cCxugbltTAawkVyYB";
 /// The same, long.
@@ -100,6 +100,17 @@ impl RunScript {
             rest = next;
         }
         links
+    }
+
+    /// The command from this word of it on.
+    pub(crate) fn from(&self, word: &Word) -> &[Word] {
+        let at = self.command.iter().position(|found| std::ptr::eq(found, word));
+        at.and_then(|at| self.command.get(at..)).unwrap_or_default()
+    }
+
+    /// What stands behind this word of the command.
+    pub(crate) fn behind(&self, word: &Word) -> &[Word] {
+        self.from(word).get(1..).unwrap_or_default()
     }
 
     /// The command with a server that listens on a free port of this machine only,

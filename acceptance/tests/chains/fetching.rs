@@ -32,15 +32,17 @@ fn mailfront(chain: &Chain<'_>) -> Result<Server> {
 
 fn dovecot(chain: &Chain<'_>) -> Result<Server> {
     put(chain)?;
-    chain.tls_server(
-        "!",
-        &Commands::new(chain).login("pop3", &["sh", "-c", &dovecot_command(chain)]),
-    )
+    chain.tls_server("!", &Commands::new(chain).login("pop3", &["sh", "-c", &dovecot_command()?]))
 }
 
-/// Dovecot's server says nothing by itself when it starts, so somebody else answers PASS.
-pub(crate) fn dovecot_command(chain: &Chain<'_>) -> String {
-    format!("printf '+OK\\r\\n'; exec /usr/lib/dovecot/pop3 -c {}", chain.name("dovecot.conf"))
+/// What `sh -c` is given in docs/switching.md: Dovecot's server says nothing by itself when
+/// it starts, so somebody else answers PASS.
+pub(crate) fn dovecot_command() -> Result<String> {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/switching.md");
+    let page = fs::read_to_string(page)?;
+    let (_, command) = page.split_once("    sh -c 'printf").context("no command in the page")?;
+    let (command, _) = command.split_once("'\n```").context("the command has no end")?;
+    Ok(format!("printf{}", command.replace("\\\n", " ")))
 }
 
 pub(crate) fn put(chain: &Chain<'_>) -> Result<()> {

@@ -49,7 +49,7 @@ fn mailfront_at_once(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn dovecot(chain: &Chain<'_>) -> Result<()> {
-    round_trip(chain, Tls::Asked, &["sh", "-c", &dovecot_command(chain)])
+    round_trip(chain, Tls::Asked, &["sh", "-c", &dovecot_command()?])
 }
 
 fn round_trip(chain: &Chain<'_>, tls: Tls, pop3: &[&str]) -> Result<()> {

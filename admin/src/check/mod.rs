@@ -5,6 +5,7 @@
 mod controls;
 mod findings;
 mod login;
+mod offered;
 mod permissions;
 mod services;
 mod tls;
@@ -61,9 +62,11 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     users.sort();
     users.dedup();
     let maildir = services.iter().find_map(services::Service::maildir);
+    let jails: Vec<_> = services.iter().flat_map(services::Service::jails).collect();
     for file in users {
-        users::check(&file, maildir.as_deref(), &mut findings);
+        users::check(&file, maildir.as_deref(), &jails, &mut findings);
     }
+    offered::check(&services, &home, &mut findings);
     let outcome = findings.report(options.json)?;
     let Some(user) = &options.login else { return Ok(outcome) };
     keep_out_of_core_files();

@@ -3,10 +3,16 @@
 use super::findings::{Findings, Place};
 use super::permissions::{Readers, look};
 use crate::programs;
-use crate::run_script::{Link, RunScript};
+use crate::run_script::{Link, RunScript, SERVERS, Word};
 use proto::ucspi_tls::Tls;
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use tlsserver::options::Options;
+use unix::identity::SystemUser;
+
+/// Who is jailed where nobody else is named.
+const NOBODY: u32 = unix::jail::Identity::NOBODY.user;
 
 /// A run script that could be read.
 #[derive(Debug)]
@@ -39,6 +45,39 @@ impl Service {
             let clusters = server.arguments.iter().filter_map(|word| word.text.strip_prefix('-'));
             clusters.into_iter().any(|cluster| !cluster.starts_with('-') && cluster.contains('n'))
         })
+    }
+
+    /// What it has tlsserver do, as tlsserver itself reads it; none where another server
+    /// runs. Its errors are the whole script's.
+    pub(super) fn tlsserver(&self) -> Option<Result<Options, String>> {
+        let links = self.script.links();
+        let server = links.iter().find(|link| link.name() == "tlsserver")?;
+        let words = self.script.behind(server.program).iter();
+        let words = words.map(|word| OsString::from(&word.text));
+        Some(Options::parse(words).map_err(|error| error.to_string()))
+    }
+
+    /// What runs behind the last program that checks a login, or, without one, behind
+    /// the server.
+    pub(super) fn mail_program(&self) -> &[Word] {
+        let links = self.script.links();
+        let server = links.iter().position(|link| SERVERS.contains(&link.name()));
+        let login = links.iter().rposition(|link| {
+            let name = link.name();
+            name == "authup" || name.starts_with("check") || name == "vchkpw"
+        });
+        let first = login.or(server).and_then(|at| links.get(at + 1));
+        first.map_or(&[], |link| self.script.from(link.program))
+    }
+
+    /// The user ids of the processes that talk to strangers here.
+    pub(super) fn jails(&self) -> Vec<u32> {
+        let number = |names: &[&str]| {
+            let said = names.iter().find_map(|name| self.script.variable(name));
+            said.map_or(Some(NOBODY), |(number, _)| number.parse().ok())
+        };
+        let authup = self.login().map(|_| number(&["AUTHUP_UID"]));
+        [Some(number(&["SSL_UID", "TLS_UID"])), authup].into_iter().flatten().flatten().collect()
     }
 
     /// Where its POP3 server looks for mail under a user's home folder.
@@ -105,9 +144,53 @@ fn check_one(service: &Service, home: &Path, findings: &mut Findings) {
     check_variables(service, &links, findings);
     if let Some(at) = links.iter().position(|link| link.name() == "authup") {
         check_login(service, links.get(at..).unwrap_or_default(), home, findings);
-    } else if let Some(server) = links.iter().find(|link| link.name() == "sendmail") {
-        let text = "sendmail takes strangers for this machine's users, and relays for them";
-        findings.error(Place::line(path, server.program.line), text);
+    } else {
+        check_incoming(service, &links, findings);
+    }
+}
+
+/// Where nobody logs in.
+fn check_incoming(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let path = &service.path;
+    if let Some(last) = links.last() {
+        let arguments = last.arguments.iter().map(|word| word.text.as_str());
+        if programs::is_sendmail(last.name(), arguments) {
+            let name = last.name();
+            let text =
+                format!("{name} takes strangers for this machine's users, and relays for them");
+            findings.error(Place::line(path, last.program.line), text);
+        }
+    }
+    let Some(server) = links.iter().find(|link| link.name() == "tlsserver") else { return };
+    let place = Place::line(path, server.program.line);
+    let Some((uid, how)) = mail_user(service, links) else {
+        return findings.warning(place, "no -u: what talks to strangers here runs as root");
+    };
+    if service.jails().contains(&uid) {
+        let text = format!(
+            "{how}: its mail program has the uid of the processes that talk TLS with strangers, \
+             {uid}, and could be stopped by them: name another user"
+        );
+        findings.error(place, text);
+    }
+}
+
+/// Whom the mail program runs as, and what says so.
+fn mail_user(service: &Service, links: &[Link<'_>]) -> Option<(u32, String)> {
+    let setting = links.iter().find(|link| matches!(link.name(), "setuidgid" | "envuidgid"));
+    let named = setting.and_then(|link| {
+        let name = &link.arguments.last()?.text;
+        let uid = SystemUser::named(name).ok()??.uid;
+        Some((uid, format!("{} {name}", link.name())))
+    });
+    if setting.is_some() {
+        return named.or(Some((0, String::new())));
+    }
+    match service.tlsserver()? {
+        Ok(options) => options.user.map(|uid| (uid, format!("-u {uid}"))),
+        // What is wrong with the options is said elsewhere; a number that the shell
+        // computes is nobody's here.
+        Err(_) => Some((0, String::new())),
     }
 }
 

@@ -15,7 +15,9 @@ use unix::identity::{own_uid, runs_as_root};
 use unix::trusted_file::read_trusted;
 
 /// Looks at the file as the program would that runs as we do.
-pub(super) fn check(path: &Path, maildir: Option<&str>, findings: &mut Findings) {
+///
+/// `jails` are the user ids of the processes that talk to strangers.
+pub(super) fn check(path: &Path, maildir: Option<&str>, jails: &[u32], findings: &mut Findings) {
     look(path, Readers::OwnerOnly, findings);
     let contents = match read_trusted(path) {
         Ok(contents) => contents,
@@ -32,7 +34,7 @@ pub(super) fn check(path: &Path, maildir: Option<&str>, findings: &mut Findings)
                 } else {
                     lines.insert(entry.user, number);
                 }
-                check_entry(&entry, maildir, place, findings);
+                check_entry(&entry, maildir, jails, place, findings);
             }
             None if line.starts_with(b":") => findings.warning(place, "no user name"),
             None => {}
@@ -46,6 +48,7 @@ pub(super) fn check(path: &Path, maildir: Option<&str>, findings: &mut Findings)
 fn check_entry(
     entry: &Entry<'_>,
     maildir: Option<&str>,
+    jails: &[u32],
     place: Place<'_>,
     findings: &mut Findings,
 ) {
@@ -64,6 +67,13 @@ fn check_entry(
     let runs_as = if runs_as_root() { RunsAs::Root } else { RunsAs::User { uid: own_uid() } };
     match entry.account(runs_as) {
         Ok(account) => {
+            if let Some((uid, _)) = account.ids.filter(|(uid, _)| jails.contains(uid)) {
+                let text = format!(
+                    "{user}: uid {uid} is that of the processes that talk to strangers, which \
+                     could stop the user's mail program"
+                );
+                findings.error(place, text);
+            }
             check_home(entry.user, &account, place, findings);
             if let Some(maildir) = maildir {
                 check_maildir(entry.user, &account, maildir, place, findings);

@@ -1,18 +1,21 @@
 //! `acceptutils init`: all that a service needs but its users.
 //!
-//! The run scripts are [`services`]'s. Nothing that is there is changed.
+//! Here is what is asked for and what is found; the files are [`plan`]'s, and of them the
+//! run scripts [`services`]'s. Nothing that is there is changed.
 
+mod plan;
 pub(crate) mod services;
 mod write;
 
+use crate::command::CommandLine;
+use crate::mail_server::Protocol;
 use crate::outcome::{Error, Outcome, say};
-use crate::programs::{self, MailPrograms};
+use crate::programs;
 use clap::Args;
-use rcgen::{CertificateParams, DnType, KeyPair};
+pub(crate) use plan::Plan;
 use services::SERVICES;
 use std::path::{Path, PathBuf};
 use unix::identity::SystemUser;
-use write::New;
 
 /// Make the files of a mail service: submission, incoming mail, POP3
 ///
@@ -37,9 +40,13 @@ pub(crate) struct Options {
     /// The SMTP server for incoming mail
     #[arg(long, value_name = "COMMAND")]
     incoming: Option<String>,
-    /// The user that it runs as [default: qmaild, or else nobody]
+    /// The user that it runs as, who is not that of --jail-user [default: qmaild, or else
+    /// nobody]
     #[arg(long, value_name = "USER")]
     incoming_user: Option<String>,
+    /// Take a server for incoming mail that relays for everybody, such as sendmail -bs
+    #[arg(long)]
+    allow_open_relay: bool,
     /// The POP3 server
     #[arg(long, value_name = "COMMAND")]
     pop3: Option<String>,
@@ -50,31 +57,6 @@ pub(crate) struct Options {
     /// Where authup and the others are installed [default: beside this program]
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
-}
-
-/// What is to be made.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    /// The folder, an absolute path.
-    pub(crate) dir: PathBuf,
-    /// The server's name.
-    pub(crate) host: String,
-    /// Where the project's programs are, if not where all programs are.
-    pub(crate) bin: Option<PathBuf>,
-    /// The certificate's file.
-    pub(crate) certificate: PathBuf,
-    /// The key's file.
-    pub(crate) key: PathBuf,
-    /// Whether both are to be made.
-    pub(crate) self_signed: bool,
-    /// What the services run.
-    pub(crate) mail: MailPrograms,
-    /// User and group of the server for incoming mail.
-    pub(crate) incoming_ids: Option<(u32, u32)>,
-    /// User and group of the jailed processes, if not what they take by themselves.
-    pub(crate) jail_ids: Option<(u32, u32)>,
-    /// Who may connect.
-    pub(crate) clients: Clients,
 }
 
 /// Who may connect.
@@ -96,119 +78,28 @@ impl Clients {
     }
 }
 
-/// What came of it: each file, and whether it was made.
-pub(crate) type Made = Vec<(PathBuf, bool)>;
-
-const USERS: &str = "\
-# Who may log in: user:hash:uid:gid::home:
-# Add users and change passwords with acceptutils passwd.
-";
-
-impl Plan {
-    /// A plan with a certificate of its own.
-    pub(crate) fn new(dir: PathBuf, host: String) -> Self {
-        Self {
-            certificate: dir.join("tls/cert.pem"),
-            key: dir.join("tls/key.pem"),
-            dir,
-            host,
-            bin: programs::own_folder(),
-            self_signed: true,
-            mail: MailPrograms::installed(),
-            incoming_ids: None,
-            jail_ids: None,
-            clients: Clients::all(),
-        }
-    }
-
-    /// Makes what is not there.
-    pub(crate) fn make(&self) -> Result<Made, Error> {
-        let mut made = Made::new();
-        for new in self.files()? {
-            made.push((self.dir.join(&new.path), new.write(&self.dir)?));
-        }
-        Ok(made)
-    }
-
-    fn files(&self) -> Result<Vec<New>, Error> {
-        let mut files = vec![
-            New::public("control/me", format!("{}\n", self.host)),
-            New::public("control/fixsmtpio", include_str!("../../../contrib/control/fixsmtpio")),
-            New::public(
-                "control/smtpcapabilities",
-                include_str!("../../../contrib/control/smtpcapabilities"),
-            ),
-            New::public(
-                "control/pop3capabilities",
-                include_str!("../../../contrib/control/pop3capabilities"),
-            ),
-            New::private("users", USERS),
-        ];
-        if self.self_signed {
-            files.extend(self.certificate_files()?);
-        }
-        for service in SERVICES {
-            let name = service.name;
-            if let Some(script) = service.run_script(self) {
-                files.push(New::program(format!("service/{name}/run"), script));
-            }
-        }
-        files.push(New::public("systemd/acceptutils@.service", services::unit(&self.dir)));
-        Ok(files)
-    }
-
-    /// A key and its certificate; neither, where one of them is there, as they would
-    /// not belong together.
-    fn certificate_files(&self) -> Result<Vec<New>, Error> {
-        if self.key.exists() || self.certificate.exists() {
-            return Ok(Vec::new());
-        }
-        let failed = |error| Error::new(format!("unable to make a certificate: {error}"));
-        let key = KeyPair::generate().map_err(failed)?;
-        let mut wanted = CertificateParams::new(vec![self.host.clone()]).map_err(failed)?;
-        wanted.distinguished_name.push(DnType::CommonName, self.host.clone());
-        let now = std::time::SystemTime::now();
-        wanted.not_before = now.into();
-        wanted.not_after = (now + VALID).into();
-        let certificate = wanted.self_signed(&key).map_err(failed)?;
-        Ok(vec![
-            New::private("tls/key.pem", key.serialize_pem()),
-            New::public("tls/cert.pem", certificate.pem()),
-        ])
-    }
-
-    fn path(&self) -> String {
-        let is_usual = |bin: &Path| programs::USUAL.split(':').any(|usual| bin == usual);
-        match self.bin.as_deref().filter(|bin| !is_usual(bin)) {
-            Some(bin) => format!("{}:{}", bin.display(), programs::USUAL),
-            None => programs::USUAL.into(),
-        }
-    }
-
-    fn listen(&self, port: u16) -> String {
-        match self.clients {
-            Clients::Here => "127.0.0.1 0".into(),
-            Clients::Ipv4 => format!("0 {port}"),
-            Clients::Everywhere => format!(":: {port}"),
-        }
-    }
-}
-
-/// How long a certificate made here lasts: as long as clients take one for.
-const VALID: std::time::Duration = std::time::Duration::from_secs(825 * 24 * 60 * 60);
-
 /// Makes the files; says which, and what to do next.
 pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
-    let plan = plan(options)?;
+    let mut plan = plan(options)?;
+    let silent = plan.ask();
     let made = plan.make()?;
     for (path, is_new) in &made {
         say(&format!("{} {}", if *is_new { "made" } else { "kept" }, path.display()));
     }
-    for (service, option) in SERVICES.iter().filter_map(|service| service.left_out(&plan)) {
-        say(&format!("left out service/{service}: no program for it: name one with --{option}"));
+    for service in SERVICES {
+        if let Some(why) = service.left_out(&plan) {
+            say(&format!("left out service/{}: {why}", service.name));
+        }
+    }
+    if SERVICES.iter().all(|service| service.left_out(&plan).is_some()) {
+        say("\nNo service was made: install a mail program, or name one, and run this again.");
+        return Ok(Outcome::Warnings);
+    }
+    for (option, why) in &silent {
+        say(&format!("warning: --{option}: the program does not serve: {why}"));
     }
     say(&next_steps(&plan));
-    Ok(Outcome::Clean)
+    Ok(if silent.is_empty() { Outcome::Clean } else { Outcome::Warnings })
 }
 
 fn plan(options: &Options) -> Result<Plan, Error> {
@@ -231,18 +122,24 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     if let Some(bin) = &options.bin {
         plan.bin = Some(must_be_there(bin)?);
     }
-    let replace = |command: &mut Option<String>, said: &Option<String>| -> Result<(), Error> {
-        if let Some(words) = said {
-            must_be_plain(Path::new(&words.replace(' ', "")), "command")?;
-            command.clone_from(said);
+    plan.mail.submission = mail_program(&plan, &options.submission, &SUBMISSION)?;
+    plan.mail.pop3 = mail_program(&plan, &options.pop3, &POP3)?;
+    plan.mail.incoming = mail_program(&plan, &options.incoming, &INCOMING)?;
+    if let Some(said) = plan.mail.incoming.as_ref().ok().filter(|_| !options.allow_open_relay) {
+        let arguments = said.words().iter().skip(1).map(String::as_str);
+        if programs::is_sendmail(said.name(), arguments) {
+            return Err(Error::new(format!(
+                "--incoming {said}: it takes strangers for this machine's users, and relays \
+                 for everybody (an open relay): --allow-open-relay if that is what you want"
+            )));
         }
-        Ok(())
-    };
-    replace(&mut plan.mail.submission, &options.submission)?;
-    replace(&mut plan.mail.incoming, &options.incoming)?;
-    replace(&mut plan.mail.pop3, &options.pop3)?;
-    plan.incoming_ids = Some(ids(options.incoming_user.as_deref(), ["qmaild", "nobody"])?);
-    plan.jail_ids = Some(ids(options.jail_user.as_deref(), ["acceptutils", "nobody"])?);
+    }
+    let jail = ids(options.jail_user.as_deref(), ["acceptutils", "nobody"])?;
+    plan.jail_ids = Some(jail);
+    match incoming_ids(options.incoming_user.as_deref(), jail)? {
+        Some((uid, gid)) => plan.incoming_ids = Some((uid.to_string(), gid.to_string())),
+        None => plan.mail.incoming = plan.mail.incoming.and_then(|_| Err(ONE_UID.into())),
+    }
     Ok(plan)
 }
 
@@ -265,22 +162,89 @@ fn must_be_plain(path: &Path, what: &str) -> Result<(), Error> {
     Err(Error::new(format!("unusable {what}: {path}: a run script would need it quoted")))
 }
 
+/// The services of a mail program: the option that names it, and what is usual.
+struct Kind {
+    option: &'static str,
+    protocol: Protocol,
+    usual: &'static [&'static str],
+}
+
+const SUBMISSION: Kind =
+    Kind { option: "submission", protocol: Protocol::Smtp, usual: &programs::SUBMISSION };
+const INCOMING: Kind =
+    Kind { option: "incoming", protocol: Protocol::Smtp, usual: &programs::INCOMING };
+const POP3: Kind = Kind { option: "pop3", protocol: Protocol::Pop3, usual: &programs::POP3 };
+
+/// The command that was named, or else the first that is installed and serves: some
+/// programs that are called sendmail know no `-bs`.
+fn mail_program(
+    plan: &Plan,
+    said: &Option<String>,
+    kind: &Kind,
+) -> Result<Result<CommandLine, String>, Error> {
+    if let Some(said) = said {
+        return CommandLine::parse(said).map(Ok).map_err(Error::new);
+    }
+    let mut reasons = Vec::new();
+    for command in programs::installed(kind.usual) {
+        match plan.try_out(&command, kind.protocol) {
+            Ok(_) => return Ok(Ok(command)),
+            Err(why) => reasons.push(format!("{command} does not serve: {why}")),
+        }
+    }
+    let hint = format!("name one with --{}", kind.option);
+    Ok(Err(match reasons.as_slice() {
+        [] => format!("no program for it: {hint}"),
+        reasons => format!("{}: {hint}", reasons.join("; ")),
+    }))
+}
+
+/// Why port 25 has no service.
+const ONE_UID: &str = "its mail program would have the uid of the processes that talk TLS with \
+    strangers, and could be stopped by them: have two users, as with adduser --system \
+    --no-create-home acceptutils, or name them with --incoming-user and --jail-user";
+
+/// User and group of port 25's mail program: never the jail's, whose processes could
+/// then stop it, and it them.
+fn incoming_ids(said: Option<&str>, jail: (u32, u32)) -> Result<Option<(u32, u32)>, Error> {
+    if said.is_some() {
+        let named = ids(said, ["", ""])?;
+        if named.0 == jail.0 {
+            let uid = named.0;
+            return Err(Error::new(format!("--incoming-user and --jail-user: both are uid {uid}")));
+        }
+        return Ok(Some(named));
+    }
+    for name in ["qmaild", "nobody"] {
+        if let Some(found) = user(name)?.filter(|found| found.0 != jail.0) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
 /// User and group of the one who was named, or else of the first that there is.
 fn ids(said: Option<&str>, usual: [&str; 2]) -> Result<(u32, u32), Error> {
     let names = said.map_or(usual.to_vec(), |name| vec![name]);
     for name in &names {
-        let found = SystemUser::named(name)
-            .map_err(|error| Error::file("unable to look up user", Path::new(name), &error))?;
-        if let Some(user) = found {
-            return Ok((user.uid, user.gid));
+        if let Some(found) = user(name)? {
+            return Ok(found);
         }
     }
     Err(Error::new(format!("unknown user: {}", names.join(", "))))
 }
 
+fn user(name: &str) -> Result<Option<(u32, u32)>, Error> {
+    let found = SystemUser::named(name)
+        .map_err(|error| Error::file("unable to look up user", Path::new(name), &error))?;
+    Ok(found.map(|user| (user.uid, user.gid)))
+}
+
 fn next_steps(plan: &Plan) -> String {
     let dir = plan.dir.display();
-    let link = if plan.dir == Path::new(services::PACKAGED) {
+    // The package's own unit is for its own folder.
+    let is_packaged = PACKAGED_UNIT.iter().any(|unit| Path::new(unit).exists());
+    let link = if plan.dir == Path::new(services::PACKAGED) && is_packaged {
         String::new()
     } else {
         format!("systemctl link {dir}/systemd/acceptutils@.service && ")
@@ -301,3 +265,7 @@ fn next_steps(plan: &Plan) -> String {
          4. See it log somebody in:  acceptutils check {dir} --login NAME"
     )
 }
+
+/// Where the Debian package puts its unit.
+const PACKAGED_UNIT: [&str; 2] =
+    ["/usr/lib/systemd/system/acceptutils@.service", "/lib/systemd/system/acceptutils@.service"];

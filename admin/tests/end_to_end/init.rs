@@ -1,6 +1,8 @@
 //! `acceptutils init`, as built.
 
-use crate::support::{add_al, ends_with, folder, init, programs, run, stderr, stdout};
+use crate::support::{
+    add_al, ends_with, folder, init, installed_or_skip, programs, run, skipped, stderr, stdout,
+};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -67,7 +69,8 @@ fn a_certificate_that_is_there_is_used() {
     let (dir, cert, key) = (dir.to_str().unwrap(), cert.to_str().unwrap(), key.to_str().unwrap());
     let pop3 = "pop3d Maildir";
     let options = ["--host", "a.example", "--cert", cert, "--key", key, "--pop3", pop3];
-    ends_with(&run(&[&["init", dir], &options[..]].concat()), 0);
+    // The POP3 server is not there yet, and that is said.
+    ends_with(&run(&[&["init", dir], &options[..]].concat()), 1);
     let script = std::fs::read_to_string(format!("{dir}/service/pop3s/run")).unwrap();
     assert!(
         script.contains(&format!("export CERTFILE={cert}\nexport KEYFILE={key}\n")),
@@ -83,7 +86,11 @@ fn the_jail_is_the_user_that_was_named() {
     let dir = dir.to_str().unwrap();
     let mail = ["--submission", "ofmipd", "--incoming", "qmail-smtpd", "--pop3", "pop3d"];
     let options = ["init", dir, "--host", "a.example", "--jail-user", "daemon"];
-    ends_with(&run(&[&options[..], &mail].concat()), 0);
+    let made = run(&[&options[..], &mail].concat());
+    ends_with(&made, 1);
+    let said = stdout(&made);
+    let warning = "warning: --incoming: the program does not serve: not a program, or not there\n";
+    assert!(said.contains(warning), "{said}");
     let script = |name: &str| std::fs::read_to_string(format!("{dir}/service/{name}/run")).unwrap();
     for service in ["submission", "submissions", "pop3", "pop3s"] {
         let expected = "export SSL_UID=1 SSL_GID=1 AUTHUP_UID=1 AUTHUP_GID=1\n";
@@ -109,7 +116,7 @@ fn what_cannot_be_made_is_said_and_nothing_is() {
         ),
         (
             vec![path("d"), "--host".into(), "h.example".into(), "--pop3".into(), "a; b".into()],
-            "unusable command: ",
+            "unusable command: a; b: ; must be quoted",
         ),
         (
             vec![
@@ -141,4 +148,129 @@ fn what_cannot_be_made_is_said_and_nothing_is() {
         assert_eq!(stderr(&output).lines().count(), 1);
     }
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_not_safe_is_not_made() {
+    let folder = folder();
+    let dir = folder.path().join("d");
+    for (option, value, expected) in [
+        ("--incoming", "/usr/sbin/sendmail -bs", "it takes strangers for this machine's users"),
+        ("--incoming-user", "daemon", "--incoming-user and --jail-user: both are uid 1"),
+    ] {
+        let init = ["init", dir.to_str().unwrap(), "--host", "h.example", "--jail-user", "daemon"];
+        let output = run(&[&init[..], &[option, value]].concat());
+        ends_with(&output, 2);
+        assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
+        assert!(!dir.exists());
+    }
+}
+
+/// A service for this command, by this option; what was said, and its folder.
+fn init_with(folder: &Path, option: &str, command: &str, more: &[&str]) -> (String, i32) {
+    let dir = folder.join("service");
+    let init = ["init", dir.to_str().unwrap(), "--host", "a.example", option, command];
+    let output = run(&[&init[..], &["--jail-user", "daemon"], more].concat());
+    (stdout(&output) + &stderr(&output), output.status.code().unwrap())
+}
+
+fn listed(folder: &Path, file: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join("service/control").join(file)).unwrap();
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_offered_is_what_the_server_says_that_it_has() {
+    let folder = folder();
+    let server = "sh -c 'echo 220 hi; read l; printf \"250-hi\\n250-SIZE 1000\\n250-XCLIENT NAME\\n\
+                  250-AUTH PLAIN\\n250-DSN\\n250 STARTTLS\\n\"; read l; echo 221 bye'";
+    let (said, code) = init_with(folder.path(), "--submission", server, &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(listed(folder.path(), "smtpcapabilities"), ["SIZE 1000", "DSN"]);
+    // The run script has it as it was said.
+    let dir = folder.path().join("service");
+    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    assert!(!check.contains("does not serve") && !check.contains("smtpcapabilities"), "{check}");
+    std::fs::write(dir.join("control/smtpcapabilities"), "SIZE 2000\n8BITMIME\n").unwrap();
+    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    for expected in [
+        "warning: {}/control/smtpcapabilities:1: SIZE 2000: the server behind says SIZE 1000\n",
+        "error: {}/control/smtpcapabilities:2: 8BITMIME: the server behind does not offer it\n",
+        "note: {}/control/smtpcapabilities: DSN: the server behind offers it; it is not listed\n",
+    ] {
+        let expected = expected.replace("{}", dir.to_str().unwrap());
+        assert!(check.contains(&expected), "{expected}{check}");
+    }
+}
+
+#[test]
+fn exim_is_asked_as_debian_installs_it() {
+    if !installed_or_skip("exim_is_asked_as_debian_installs_it", "exim4") {
+        return;
+    }
+    let folder = folder();
+    let (said, code) = init_with(folder.path(), "--submission", "/usr/sbin/exim4 -bs", &[]);
+    assert_eq!(code, 0, "{said}");
+    let listed = listed(folder.path(), "smtpcapabilities");
+    // PRDR is not passed on: nothing here counts its replies.
+    assert!(listed.contains(&"SIZE 52428800".into()), "{listed:?}");
+    assert!(listed.contains(&"PIPELINING".into()) && !listed.contains(&"PRDR".into()));
+}
+
+#[test]
+fn a_sendmail_that_serves_nobody_is_found_out() {
+    if !installed_or_skip("a_sendmail_that_serves_nobody_is_found_out", "msmtp") {
+        return;
+    }
+    let folder = folder();
+    let (said, code) = init_with(folder.path(), "--submission", "/usr/bin/msmtp -bs", &[]);
+    assert_eq!(code, 1, "{said}");
+    let expected = "warning: --submission: the program does not serve: it ends without an answer: ";
+    assert!(said.contains(expected), "{said}");
+    let dir = folder.path().join("service");
+    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    assert!(
+        check.contains("/usr/bin/msmtp: it does not serve: it ends without an answer"),
+        "{check}"
+    );
+}
+
+/// The command of docs/switching.md.
+fn dovecot() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/switching.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("\n## In front of Dovecot's POP3\n").unwrap();
+    let (_, command) = section.split_once("    sh -c ").unwrap();
+    format!("sh -c {}", command.split_once("\n```").unwrap().0.replace(" \\\n", " "))
+}
+
+#[test]
+fn dovecots_pop3_is_a_command_with_quotes_and_needs_no_file_of_its_own() {
+    if !Path::new("/usr/lib/dovecot/pop3").exists() {
+        return skipped("dovecots_pop3_is_a_command_with_quotes", "needs dovecot-pop3d");
+    }
+    let folder = folder();
+    let (said, code) = init_with(folder.path(), "--pop3", &dovecot(), &[]);
+    assert_eq!(code, 0, "{said}");
+    let offered = listed(folder.path(), "pop3capabilities");
+    assert_eq!(offered, ["TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"]);
+    let dir = folder.path().join("service");
+    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    assert!(!check.contains("does not serve"), "{check}");
+    // Without its first line nobody would answer PASS.
+    let (said, code) =
+        init_with(&folder.path().join("other"), "--pop3", "/usr/lib/dovecot/pop3", &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("the program does not serve: "), "{said}");
+}
+
+#[test]
+fn an_open_relay_is_made_for_who_says_so() {
+    let folder = folder();
+    let relay = "sh -c 'echo 220 hi; read l; echo 250 hi; read l; echo 221 bye' -bs";
+    let (said, code) = init_with(folder.path(), "--incoming", relay, &[]);
+    assert_eq!(code, 2, "{said}");
+    let (said, code) = init_with(folder.path(), "--incoming", relay, &["--allow-open-relay"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(folder.path().join("service/service/smtp/run").exists());
 }

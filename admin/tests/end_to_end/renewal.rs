@@ -114,7 +114,7 @@ fn a_renewal_by_certbots_links_reaches_new_clients_and_loses_no_connection() {
     let (dir_name, bin, smtp) =
         (dir.to_str().unwrap(), bin.to_str().unwrap(), smtp.to_str().unwrap());
     let init = ["init", dir_name, "--host", NAME, "--cert", certificate, "--key", key];
-    let init = [&init[..], &["--bin", bin, "--submission", smtp]].concat();
+    let init = [&init[..], &["--bin", bin, "--submission", smtp, "--jail-user", "daemon"]].concat();
     run(&init);
     add_al(&dir);
     let service = dir.join("service/submission");

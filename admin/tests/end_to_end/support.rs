@@ -117,6 +117,10 @@ pub(crate) fn init(dir: &Path, bin: &Path) -> Output {
         &smtp,
         "--pop3",
         &pop3,
+        "--incoming-user",
+        "mail",
+        "--jail-user",
+        "daemon",
     ])
 }
 
@@ -157,7 +161,7 @@ pub(crate) fn here(service: &Path) -> PathBuf {
         text = text.replace(listens, " 127.0.0.1 0 ");
     }
     if !is_root(service) {
-        text = text.replace(" -u 65534 -g 65534", "");
+        text = text.replace(" -u 8 -g 8", "");
     }
     assert!(text.contains(" 127.0.0.1 0 "), "{text}");
     std::fs::write(script, text).unwrap();

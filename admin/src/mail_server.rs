@@ -1,0 +1,248 @@
+//! Asks a mail program, run as a service would run it behind a login, what it can do:
+//! an SMTP server for its EHLO, a POP3 server for its CAPA.
+//!
+//! Called by `init`, which writes the answer into control files, and by `check`, which
+//! compares. It runs in an empty home folder, as somebody who may do nothing.
+
+use crate::deadline_lines::{Lines, Silence};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use unix::deadline::Deadline;
+use unix::identity::runs_as_root;
+use unix::process::has_ended;
+
+/// What it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// SMTP, or ESMTP.
+    Smtp,
+    /// POP3 behind its login.
+    Pop3,
+}
+
+/// How long it may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Whom it runs as, where this is root.
+const NOBODY: (u32, u32) = (65534, 65534);
+
+/// A mail program to be run.
+#[derive(Debug)]
+pub(crate) struct MailServer<'a> {
+    /// Its words: the program and its arguments.
+    pub(crate) words: Vec<&'a str>,
+    /// Where programs are looked up.
+    pub(crate) path: &'a str,
+    /// Variables besides `PATH`, and those of a user.
+    pub(crate) variables: Vec<(&'a str, &'a str)>,
+    /// What it speaks.
+    pub(crate) protocol: Protocol,
+    /// Whom it becomes where this is root; else nobody.
+    pub(crate) ids: Option<(u32, u32)>,
+}
+
+impl MailServer<'_> {
+    /// What it offers, a line for each capability; none where it does not know CAPA.
+    ///
+    /// # Errors
+    /// Why it serves nobody, in words that go behind its name.
+    pub(crate) fn offers(&self) -> Result<Option<Vec<String>>, String> {
+        let home = self.home().map_err(|error| format!("no folder to try it in: {error}"))?;
+        let mut running = self.start(home.path())?;
+        let offered = match self.protocol {
+            Protocol::Smtp => running.smtp().map(Some),
+            Protocol::Pop3 => running.pop3(),
+        };
+        offered.map_err(|why| running.explain(&why, home.path()))
+    }
+
+    /// A home folder with a Maildir in it.
+    fn home(&self) -> std::io::Result<TempDir> {
+        let mode = Permissions::from_mode(0o755);
+        let home = tempfile::Builder::new().prefix("acceptutils-").permissions(mode).tempdir()?;
+        for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
+            let folder = home.path().join(folder);
+            if !folder.exists() {
+                std::fs::create_dir(&folder)?;
+            }
+            if runs_as_root() {
+                let (uid, gid) = self.ids.unwrap_or(NOBODY);
+                chown(&folder, Some(uid), Some(gid))?;
+            }
+        }
+        Ok(home)
+    }
+
+    fn start(&self, home: &Path) -> Result<Running, String> {
+        let name = self.words.first().copied().unwrap_or_default();
+        let program =
+            crate::programs::find(name, self.path).ok_or("not a program, or not there")?;
+        let log = File::create(home.join(LOG)).map_err(|error| error.to_string())?;
+        let mut command = Command::new(program);
+        command
+            .args(self.words.iter().skip(1))
+            .env_clear()
+            .envs([("PATH", self.path), ("USER", "nobody"), ("SHELL", "/bin/sh")])
+            .env("HOME", home)
+            .envs(self.variables.iter().copied())
+            .current_dir(home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .process_group(0);
+        if runs_as_root() {
+            let (uid, gid) = self.ids.unwrap_or(NOBODY);
+            command.gid(gid).uid(uid);
+        }
+        let failed = |error: std::io::Error| unix::log::Reason(&error).to_string();
+        let mut child = command.spawn().map_err(failed)?;
+        let lines = Lines::of(child.stdout.take());
+        Ok(Running { child: Some(child), lines })
+    }
+}
+
+/// What it says on standard error, in its home folder.
+const LOG: &str = "standard-error";
+
+/// The program while it runs.
+#[derive(Debug)]
+struct Running {
+    child: Option<Child>,
+    lines: Lines,
+}
+
+impl Running {
+    fn say(&mut self, line: &str) {
+        // Whether it still reads shows in its answer.
+        let input = self.child.as_mut().and_then(|child| child.stdin.as_mut());
+        let _ = input.map(|input| input.write_all(line.as_bytes()));
+    }
+
+    fn hear(&mut self) -> Result<String, String> {
+        self.lines.next(PATIENCE).map_err(|silence| match silence {
+            Silence::TooLong => format!("no answer within {} s", PATIENCE.as_secs()),
+            Silence::End => "it ends without an answer".to_owned(),
+        })
+    }
+
+    /// A whole reply.
+    fn reply(&mut self) -> Result<Vec<String>, String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.hear()?;
+            let is_last = line.as_bytes().get(3) != Some(&b'-');
+            lines.push(line);
+            if is_last {
+                return Ok(lines);
+            }
+        }
+    }
+
+    fn smtp(&mut self) -> Result<Vec<String>, String> {
+        let greeting = self.reply()?.pop().unwrap_or_default();
+        if !greeting.starts_with('2') {
+            return Err(format!("it turns clients away: {greeting}"));
+        }
+        self.say("EHLO [127.0.0.1]\r\n");
+        let reply = self.reply()?;
+        self.say("QUIT\r\n");
+        // It may say goodbye, or not.
+        let _ = self.reply();
+        let is_esmtp = reply.first().is_some_and(|line| line.starts_with('2'));
+        let lines = reply.into_iter().skip(1).filter(|_| is_esmtp);
+        Ok(lines.filter_map(|line| line.get(4..).map(str::to_owned)).collect())
+    }
+
+    fn pop3(&mut self) -> Result<Option<Vec<String>>, String> {
+        // Asked before it has said anything: the greeting of one that has none would be
+        // waited for in vain.
+        self.say("CAPA\r\nQUIT\r\n");
+        let greeting = self.hear()?;
+        if !greeting.starts_with("+OK") {
+            return Err(format!("it turns clients away: {greeting}"));
+        }
+        let answer = self.hear()?;
+        if answer.starts_with("-ERR") {
+            return Ok(None);
+        }
+        if !answer.starts_with("+OK") {
+            return Err("it says nothing at its start, so that nobody answers PASS: put \
+                        sh -c 'printf \"+OK\\r\\n\"; exec PROGRAM' around it"
+                .to_owned());
+        }
+        let mut lines = Vec::new();
+        loop {
+            let line = self.hear()?;
+            if line == "." {
+                return Ok(Some(lines));
+            }
+            lines.push(line);
+        }
+    }
+
+    /// With what the program itself said last.
+    fn explain(&mut self, why: &str, home: &Path) -> String {
+        self.end();
+        let said = std::fs::read(home.join(LOG)).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        match said.lines().rev().find(|line| !line.trim().is_empty()) {
+            Some(line) => format!("{why}: {}", proto::escape::Escaped(line.as_bytes())),
+            None => why.to_owned(),
+        }
+    }
+
+    /// Once: later the number may be another process's.
+    fn end(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        drop(child.stdin.take());
+        let _ = has_ended(&child, Deadline::after_seconds(2));
+        // Not waited for yet: the number is still its, and its group's.
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+        let _ = child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The word that a capability begins with.
+pub(crate) fn word(capability: &str) -> &str {
+    capability.split([' ', '=']).next().unwrap_or_default()
+}
+
+/// What authup lists may be used by clients that never ask the server itself, so it is
+/// what the dialog, fixsmtpio and a server can all do. STARTTLS and AUTH are authup's;
+/// XCLIENT and XFORWARD are not for clients; PRDR has replies that nothing here counts.
+const SMTP: [&str; 10] = [
+    "PIPELINING",
+    "SIZE",
+    "8BITMIME",
+    "SMTPUTF8",
+    "DSN",
+    "ENHANCEDSTATUSCODES",
+    "DELIVERBY",
+    "FUTURERELEASE",
+    "MT-PRIORITY",
+    "NO-SOLICITING",
+];
+const POP3: [&str; 5] = ["TOP", "UIDL", "PIPELINING", "EXPIRE", "LOGIN-DELAY"];
+/// Authup's own, whatever the server behind says of them.
+pub(crate) const POP3_OWN: [&str; 2] = ["RESP-CODES", "AUTH-RESP-CODE"];
+
+/// Whether authup may list what the server behind it offers.
+pub(crate) fn may_be_listed(protocol: Protocol, capability: &str) -> bool {
+    let known: &[&str] = match protocol {
+        Protocol::Smtp => &SMTP,
+        Protocol::Pop3 => &POP3,
+    };
+    known.iter().any(|known| known.eq_ignore_ascii_case(word(capability)))
+}
