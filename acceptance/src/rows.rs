@@ -5,12 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use anyhow::Result;
 
-/// How many rows the list has.
-pub const ROWS: u32 = 38;
+/// The rows that the list has.
+pub const ROWS: [RangeInclusive<u32>; 2] = [1..=38, 40..=40];
 
 /// The rows at the start of a test's name.
 #[must_use]
@@ -39,7 +40,7 @@ pub fn untested(cases: &Path, tests: &Path) -> Result<BTreeSet<u32>> {
             }
         }
     }
-    Ok((1..=ROWS).filter(|row| !tested.contains(row)).collect())
+    Ok(ROWS.into_iter().flatten().filter(|row| !tested.contains(row)).collect())
 }
 
 #[cfg(test)]

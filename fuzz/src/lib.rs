@@ -12,6 +12,7 @@ pub mod memory;
 pub mod octets;
 
 pub mod facts;
+pub mod framing;
 pub mod handshake_text;
 pub mod line;
 pub mod message;
@@ -33,8 +34,9 @@ mod pump;
 pub type Check = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus's, and its check.
-pub const TARGETS: [(&str, Check); 14] = [
+pub const TARGETS: [(&str, Check); 15] = [
     ("facts", facts::check),
+    ("framing", framing::check),
     ("handshake_text", handshake_text::check),
     ("line", line::check),
     ("message", message::check),

@@ -5,7 +5,9 @@
 //! and interleaved by chance, with both sides reading as slowly as they like. The server
 //! must receive the same requests, chunks and messages, and the client the same replies
 //! in the same order, but for what the list of differences says: no STARTTLS, no line
-//! that is too long or that servers read differently, no lone dot. And whoever looks on sees nothing of an AUTH exchange.
+//! that is too long or that servers read differently, no lone dot, no chunk for a server that
+//! offered none, nothing behind a BDAT that cannot be read. And whoever looks on sees nothing
+//! of an AUTH exchange.
 
 use crate::choices::Choices;
 use crate::message::{End, Framed, model};
@@ -138,6 +140,11 @@ impl<'a> Server<'a> {
             }
             b"ehlo" if is_good => {
                 self.offers = self.choice() & 64 != 0;
+                self.chunking = false;
+                "250"
+            }
+            b"helo" if is_good => {
+                self.chunking = false;
                 "250"
             }
             _ if is_good => "250",
@@ -191,16 +198,33 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
             }
             State::Request | State::Response => {
                 let Some(line) = line_of(rest) else { break };
-                let takes_chunks = server.chunking && server.state == State::Request;
-                let (sent, answer) = request(line, takes_chunks);
-                let is_secret = server.state == State::Response || words(line).0 == b"auth";
+                let is_response = server.state == State::Response;
+                let (line_taken, sent, answer) = match request(line, is_response) {
+                    Fate::Chunk(size) if !server.chunking => {
+                        let noop = [b"NOOP fixsmtpio CHUNKING BLOCK ", line].concat();
+                        let dropped = (rest.len() - line.len()).min(size);
+                        (line.len() + dropped, noop, Some(NO_CHUNKING))
+                    }
+                    Fate::Goes | Fate::Chunk(_) => (line.len(), line.to_vec(), None),
+                    Fate::Noop(sent, answer) => (line.len(), sent, Some(answer)),
+                    Fate::End => {
+                        if text_of(line).len() <= LONGEST {
+                            shown.push(if may_be_auth(line) { SECRET } else { line }.into());
+                        }
+                        at_client.0.extend_from_slice(SYNTAX);
+                        break;
+                    }
+                };
+                let is_auth = is_response || words(line).0 == b"auth";
                 let show =
                     |is_shown: bool, octets: &[u8]| (if is_shown { octets } else { SECRET }).into();
                 if answer != Some(TOO_LONG) {
-                    shown.push(show(!is_secret && !may_be_auth(line), line));
+                    shown.push(show(!is_auth && !may_be_auth(line), line));
                 }
-                shown.push(show(!is_secret, &sent));
-                (line.len(), sent, answer)
+                let is_ours =
+                    sent.starts_with(b"NOOP fixsmtpio SYNTAX\r\n") || answer == Some(TOO_LONG);
+                shown.push(show(!is_auth || is_ours, &sent));
+                (line_taken, sent, answer)
             }
         };
         server.input.extend(sent);
@@ -212,6 +236,8 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
     Outcome { at_client, units: server.units, rest: Octets(server.input), shown }
 }
 
+const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
+const SYNTAX: &[u8] = b"501 syntax error (#5.5.4)\r\n";
 const TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
 
 /// The line that octets begin with: all, where it is too long to end well. `None`: the
@@ -224,22 +250,47 @@ fn line_of(octets: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What the server gets for a request, and what the client gets in place of the reply.
-/// `takes_chunks`: whether the server would take BDAT for what it is.
-fn request(line: &[u8], takes_chunks: bool) -> (Vec<u8>, Option<&'static [u8]>) {
+/// What becomes of a line.
+enum Fate {
+    /// It goes on.
+    Goes,
+    /// It goes to a server that takes it, with a chunk of this size behind it.
+    Chunk(usize),
+    /// The server gets this for it, and the client this in place of the reply.
+    Noop(Vec<u8>, &'static [u8]),
+    /// Nobody knows what follows it.
+    End,
+}
+
+fn request(line: &[u8], is_response: bool) -> Fate {
     let (verb, argument) = words(line);
-    let noop = |why: &[u8]| [b"NOOP fixsmtpio ", why, line].concat();
     if text_of(line).len() > LONGEST {
-        (b"NOOP fixsmtpio LINE TOO LONG\r\n".to_vec(), Some(TOO_LONG))
+        if !is_response && may_be_bdat(line) {
+            return Fate::End;
+        }
+        Fate::Noop(b"NOOP fixsmtpio LINE TOO LONG\r\n".to_vec(), TOO_LONG)
+    } else if !is_response && may_be_bdat(line) && (is_unclear(line) || verb != b"bdat") {
+        Fate::End
     } else if is_unclear(line) {
-        (b"NOOP fixsmtpio SYNTAX\r\n".to_vec(), Some(b"500 syntax error (#5.5.2)\r\n"))
+        Fate::Noop(b"NOOP fixsmtpio SYNTAX\r\n".to_vec(), b"500 syntax error (#5.5.2)\r\n")
+    } else if is_response {
+        Fate::Goes
     } else if verb == b"starttls" {
-        (noop(b"STARTTLS BLOCK "), Some(b"502 unimplemented (#5.5.1)\r\n"))
-    } else if verb == b"bdat" && takes_chunks && chunk_size(argument).is_none() {
-        (noop(b"SYNTAX "), Some(b"501 syntax error (#5.5.4)\r\n"))
+        let noop = [b"NOOP fixsmtpio STARTTLS BLOCK ", line].concat();
+        Fate::Noop(noop, b"502 unimplemented (#5.5.1)\r\n")
+    } else if verb == b"bdat" {
+        let size = chunk_size(argument).filter(|&size| size < 1 << 63);
+        size.map_or(Fate::End, |size| Fate::Chunk(usize::try_from(size).unwrap()))
     } else {
-        (line.to_vec(), None)
+        Fate::Goes
     }
+}
+
+/// What a server might take for BDAT.
+fn may_be_bdat(line: &[u8]) -> bool {
+    let text = text_of(line).to_ascii_lowercase();
+    let word = |octet: &u8| !octet.is_ascii_control() && *octet != b' ';
+    text.split(|octet| !word(octet)).find(|word| !word.is_empty()) == Some(b"bdat")
 }
 
 /// Whether servers read a request differently: a NUL, a lone carriage return, white space
@@ -310,6 +361,7 @@ fn relayed(says: &[u8], replies: &[u8], turns: &[u8], reads: usize) -> Outcome {
     let mut pump = Pump::new(settings, Shown(&shown), 0, reads, |out, octets: &[u8]| match out {
         Out::ToClient => at_client.borrow_mut().extend_from_slice(octets),
         Out::ToServer => arrived.borrow_mut().extend_from_slice(octets),
+        Out::Ended(None) => {}
         Out::Fresh | Out::Ended(_) => panic!("{out:?}, and nobody asked for it"),
     });
     let (mut says, mut idle) = (says, 0);
@@ -334,7 +386,11 @@ fn relayed(says: &[u8], replies: &[u8], turns: &[u8], reads: usize) -> Outcome {
         pump.go();
         idle = if count > 0 || most != usize::MAX { 0 } else { idle + 1 };
     }
+    let ended = pump.ended;
     drop(pump);
+    if ended {
+        assert!(at_client.borrow().ends_with(SYNTAX), "it ends, and nobody asked for it");
+    }
     server.input.append(&mut arrived.borrow_mut());
     let (units, rest) = (server.units, Octets(server.input));
     let at_client = Octets(at_client.into_inner());

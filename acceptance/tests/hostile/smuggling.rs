@@ -257,7 +257,7 @@ fn unclear_requests(programs: &Programs) -> Result<()> {
     alone.peer.ask("DATA\0", "354")?;
     alone.over()?;
     for server in servers {
-        for verb in ["DATA", "BDAT 4", "STARTTLS", "AUTH PLAIN", "QUIT", "MAIL FROM:<a>"] {
+        for verb in ["DATA", "STARTTLS", "AUTH PLAIN", "QUIT", "MAIL FROM:<a>"] {
             let mut session = begin(&chain, server, None)?;
             let (first, rest) = verb.split_once(' ').unwrap_or((verb, ""));
             for request in [
@@ -279,6 +279,15 @@ fn unclear_requests(programs: &Programs) -> Result<()> {
                 FIGURES.add(Kind::Line, 1, 0);
             }
             end(session, true)?;
+        }
+        // How long a chunk is behind it nobody knows: it is all that the session hears.
+        for request in ["BDAT 4\0", "BDAT\t4", " BDAT 4", "BDAT 4\r", "BDAT  4", "BDAT 0x4"] {
+            let mut session = begin(&chain, server, None)?;
+            session.peer.say(format!("{request}\r\nQUIT\r\nMAIL FROM:<evil>\r\n"));
+            session.peer.hear("501 syntax error (#5.5.4)")?;
+            ensure!(session.peer.rest()?.is_empty(), "it goes on behind {request:?}");
+            session.over()?;
+            FIGURES.add(Kind::Line, 1, 0);
         }
     }
     Ok(())

@@ -3,8 +3,7 @@
 use super::narrator::{Narrator, Told};
 use super::transcript::{Line, Way};
 use proto::relay::rules::{RuleError, Rules};
-use proto::relay::{Relay, SECRET, Settings, Take, Turn};
-use proto::smtp::bdat;
+use proto::relay::{Expects, Relay, SECRET, Settings, Take, Turn};
 use proto::smtp::data::BareNewline;
 use proto::ucspi_tls::Tls;
 
@@ -36,11 +35,6 @@ struct Replay {
     relay: Relay<Narrator>,
     surroundings: Surroundings,
     told: Vec<(usize, Told)>,
-    /// The message or chunk at hand has been played.
-    in_data: bool,
-    chunk: u64,
-    /// The server asks for more of an AUTH exchange.
-    challenged: bool,
     has_quit: bool,
 }
 
@@ -67,9 +61,6 @@ pub(super) fn replay(
         relay: Relay::new(settings, Narrator::default()),
         surroundings: surroundings.clone(),
         told: Vec::new(),
-        in_data: false,
-        chunk: 0,
-        challenged: false,
         has_quit: false,
     };
     for line in lines {
@@ -105,20 +96,14 @@ impl Replay {
         match line.way {
             Way::FromClient => {
                 self.has_quit = line.text.eq_ignore_ascii_case(b"QUIT");
-                self.in_data = false;
-                self.chunk = chunk_size(&line.text);
                 self.take(&with_ending);
             }
-            Way::Data if !self.in_data => {
-                self.in_data = true;
-                self.data();
-            }
+            Way::Data => self.data(),
             Way::FromServer => {
-                self.challenged = line.text.starts_with(b"334");
                 // A line longer than a window ends the session; fixsmtpio says so.
                 let _ = self.relay.from_server(&with_ending);
             }
-            Way::Data | Way::ToServer | Way::ToClient => {}
+            Way::ToServer | Way::ToClient => {}
         }
         self.turn();
         self.relay.to_client().sent(usize::MAX / 2);
@@ -130,8 +115,8 @@ impl Replay {
 
     /// A transcript leaves secrets out; that it was AUTH is what rules go by.
     fn words<'a>(&self, line: &'a Line) -> &'a [u8] {
-        let is_auth = line.way == Way::FromClient && line.text == SECRET && !self.challenged;
-        if is_auth { b"AUTH" } else { &line.text }
+        let is_secret = line.way == Way::FromClient && line.text == SECRET;
+        if is_secret && self.relay.expects() != Expects::Response { b"AUTH" } else { &line.text }
     }
 
     fn take(&mut self, mut window: &[u8]) {
@@ -143,16 +128,22 @@ impl Replay {
         }
     }
 
-    /// What is in a message or a chunk is nothing to the rules; that it ends is.
+    /// What is in a message or a chunk is nothing to the rules; that it ends is. So it
+    /// ends with the first that the transcript shows of it.
     fn data(&mut self) {
         const FILLER: [u8; 4096] = [b'x'; 4096];
-        if self.chunk == 0 {
-            return self.take(b".\r\n");
-        }
-        while self.chunk > 0 {
-            let count = usize::try_from(self.chunk).map_or(FILLER.len(), |n| n.min(FILLER.len()));
-            self.take(FILLER.get(..count).unwrap_or_default());
-            self.chunk -= count as u64;
+        /// Chunks are not longer where transcripts make sense.
+        const MOST: u64 = 1 << 32;
+        match self.relay.expects() {
+            Expects::Message => self.take(b".\r\n"),
+            Expects::Chunk(size @ ..=MOST) => {
+                for _ in 0..size.div_ceil(FILLER.len() as u64) {
+                    let Expects::Chunk(left) = self.relay.expects() else { break };
+                    let count = usize::try_from(left).map_or(FILLER.len(), |n| n.min(FILLER.len()));
+                    self.take(FILLER.get(..count).unwrap_or_default());
+                }
+            }
+            _ => {}
         }
     }
 
@@ -192,11 +183,4 @@ impl Replay {
         }
         replayed
     }
-}
-
-/// How much follows a BDAT request; 0 for any other. No more than makes sense.
-fn chunk_size(request: &[u8]) -> u64 {
-    const MOST: u64 = 1 << 32;
-    let argument = request.get(..5).filter(|verb| verb.eq_ignore_ascii_case(b"BDAT "));
-    argument.and_then(|_| bdat::size(request.get(5..)?)).unwrap_or(0).min(MOST)
 }

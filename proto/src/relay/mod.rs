@@ -14,11 +14,13 @@
 pub mod glob;
 mod outbox;
 mod replies;
+mod request;
 mod requests;
 pub mod rules;
 
 use crate::smtp::data::{BareNewline, Framing};
 use crate::ucspi_tls::Tls;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use outbox::Outbox;
@@ -127,28 +129,27 @@ pub struct Relay<W> {
     to_server: Outbox,
     /// How much of the client's window is known to hold no line feed.
     scanned: usize,
-    /// Whether the server takes BDAT.
-    chunking: bool,
+    /// What the server offers.
+    offers: Offers,
     /// What a fresh server says instead of a good greeting.
     unwelcome: Option<Unwelcome>,
     /// What is said when all replies that are due are given; then the session ends.
     last_words: Option<&'static [u8]>,
-    /// Whether the server's last reply asked for more of an AUTH exchange.
-    challenged: bool,
-    /// Whether the request at hand is part of one.
-    secret: bool,
     /// The exit code that the client's closing asks for.
     exit_at_eof: Option<u8>,
 }
 
-/// What the client's next octets are.
+/// What the client's next octets are. It is the client's own words and the replies that
+/// it has seen that say so, whatever anybody has announced.
 enum Client {
     /// A request.
     Request,
-    /// The rest of a line that is too long.
-    LongLine,
-    /// Unknown until the reply to the last request is there: DATA, EHLO (is BDAT
-    /// followed by a chunk?) or AUTH (does a response follow?).
+    /// What the server asked for within an AUTH exchange.
+    Response,
+    /// The rest of a line that is too long, and then this.
+    LongLine(Box<Client>),
+    /// Unknown until the reply to the last request is there: DATA, AUTH (does a response
+    /// follow?), EHLO or HELO (does the server take chunks?).
     Undecided,
     /// A message's data.
     Data(Framing),
@@ -170,11 +171,35 @@ enum Phase {
     Ended(Option<u8>),
 }
 
+/// What the client's next octets are, for who replays a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expects {
+    /// A request.
+    Request,
+    /// A response within an AUTH exchange.
+    Response,
+    /// A message.
+    Message,
+    /// So much of a chunk.
+    Chunk(u64),
+    /// That cannot be told yet, or nothing.
+    Nothing,
+}
+
+/// What the server said to EHLO.
+#[derive(Debug, Clone, Copy, Default)]
+struct Offers {
+    /// It takes BDAT.
+    chunking: bool,
+}
+
 /// What a reply answers.
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     kind: Kind,
     rules: Group,
+    /// Whether the server got something else than the client's request.
+    is_changed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,12 +208,20 @@ enum Kind {
     Plain,
     /// To EHLO: STARTTLS is advertised here.
     Ehlo,
+    /// To HELO: offers nothing.
+    Helo,
     /// To DATA: 354 begins the message.
     Data,
+    /// To AUTH, or to a response after it: 334 asks for a response.
+    Exchange,
+    /// To a chunk that the server takes.
+    Chunk,
     /// Becomes 530, as TLS must come first; then as the rules have it.
     TlsFirst,
     /// Is replaced by this, rules or no rules.
     Fixed(&'static [u8]),
+    /// The same, and 334 asks for a response.
+    FixedInExchange(&'static [u8]),
     /// Is replaced by the answer to STARTTLS.
     StartTls,
     /// A fresh server's greeting, which the client does not expect.
@@ -212,13 +245,16 @@ struct Reply {
     /// Whether our line of help has been put in.
     has_help: bool,
     exit: Option<u8>,
+    /// What its lines offer.
+    offers: Offers,
 }
 
 impl<W: Watch> Relay<W> {
     /// A relay that waits for the server's greeting.
     #[must_use]
     pub fn new(settings: Settings, watch: W) -> Self {
-        let greeting = Pending { kind: Kind::Plain, rules: settings.rules.group(&Event::Greeting) };
+        let rules = settings.rules.group(&Event::Greeting);
+        let greeting = Pending { kind: Kind::Plain, rules, is_changed: false };
         Self {
             settings,
             watch,
@@ -230,11 +266,9 @@ impl<W: Watch> Relay<W> {
             to_client: Outbox::default(),
             to_server: Outbox::default(),
             scanned: 0,
-            chunking: false,
+            offers: Offers::default(),
             unwelcome: None,
             last_words: None,
-            challenged: false,
-            secret: false,
             exit_at_eof: None,
         }
     }
@@ -247,6 +281,18 @@ impl<W: Watch> Relay<W> {
             Phase::StartTls if self.to_client.is_empty() => Turn::StartTls,
             Phase::Ended(code) if self.to_client.is_empty() => Turn::End(self.exit_at_eof.or(code)),
             _ => Turn::Relay,
+        }
+    }
+
+    /// What the client's next octets are.
+    #[must_use]
+    pub const fn expects(&self) -> Expects {
+        match &self.client {
+            Client::Request => Expects::Request,
+            Client::Response => Expects::Response,
+            Client::Data(_) => Expects::Message,
+            Client::Chunk { left, .. } => Expects::Chunk(*left),
+            _ => Expects::Nothing,
         }
     }
 
@@ -301,13 +347,13 @@ impl<W: Watch> Relay<W> {
         self.settings.rules.set_environment(is_set);
         let rules = self.settings.rules.group(&Event::Greeting);
         self.pending.clear();
-        self.pending.push_back(Pending { kind: Kind::FreshGreeting, rules });
+        let kind = Kind::FreshGreeting;
+        self.pending.push_back(Pending { kind, rules, is_changed: false });
         self.reply = None;
         self.held.clear();
         self.to_server.clear();
         self.scanned = 0;
-        self.chunking = false;
-        self.challenged = false;
+        self.offers = Offers::default();
         self.unwelcome = Some(Unwelcome::default());
         self.client = Client::BeforeGreeting;
         self.phase = Phase::Relaying;

@@ -2,11 +2,13 @@
 
 use super::outbox::ENOUGH;
 use super::rules::{Event, Fixup, Response, Rule};
-use super::{Client, Kind, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
+use super::{Client, Kind, Offers, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
+use crate::smtp::data::Framing;
 use crate::smtp::reply::{has_class, is_last, offers, split_ending};
 use crate::ucspi_tls::Tls;
 use alloc::borrow::Cow;
 
+const DISAGREE: &[u8] = b"421 rules and server disagree (#4.3.0)\r\n";
 const MUST_START_TLS: &[u8] = b"530 Must start TLS first (#5.7.0)\r\n";
 const HELP: &[u8] = b"214 fixsmtpio, of acceptutils: see its manual page, fixsmtpio(8)\r\n";
 const STARTTLS: &[u8] = b"STARTTLS";
@@ -46,10 +48,10 @@ impl<W: Watch> Relay<W> {
         self.watch.saw(Seen::Reply, line);
         let mut reply = self.reply.take().unwrap_or_else(|| self.begin_reply());
         match reply.pending.kind {
-            Kind::Plain | Kind::Data | Kind::FreshGreeting => self.edit(&mut reply, line),
             Kind::Ehlo => self.edit_ehlo(&mut reply, line),
             Kind::TlsFirst if reply.is_first => self.edit(&mut reply, MUST_START_TLS),
-            Kind::TlsFirst | Kind::Fixed(_) | Kind::StartTls => {}
+            Kind::TlsFirst | Kind::Fixed(_) | Kind::FixedInExchange(_) | Kind::StartTls => {}
+            _ => self.edit(&mut reply, line),
         }
         if is_last(line) {
             self.finish(&reply, line);
@@ -60,10 +62,13 @@ impl<W: Watch> Relay<W> {
     }
 
     fn begin_reply(&mut self) -> Reply {
-        let timeout =
-            || Pending { kind: Kind::Plain, rules: self.settings.rules.group(&Event::Timeout) };
+        let timeout = || {
+            let rules = self.settings.rules.group(&Event::Timeout);
+            Pending { kind: Kind::Plain, rules, is_changed: false }
+        };
         let pending = self.pending.pop_front().unwrap_or_else(timeout);
-        Reply { pending, is_first: true, has_help: false, exit: None }
+        let offers = Offers::default();
+        Reply { pending, is_first: true, has_help: false, exit: None, offers }
     }
 
     fn edit(&mut self, reply: &mut Reply, line: &[u8]) {
@@ -72,7 +77,7 @@ impl<W: Watch> Relay<W> {
 
     fn edit_ehlo(&mut self, reply: &mut Reply, line: &[u8]) {
         let is_good = has_class(line, b'2');
-        self.chunking |= is_good && !reply.is_first && offers(line, b"CHUNKING");
+        reply.offers.chunking |= is_good && !reply.is_first && offers(line, b"CHUNKING");
         // TLS is our business or nobody's: the server's own offer could not be kept.
         let ours = self.settings.tls != Tls::Absent && offers(line, STARTTLS) && !reply.is_first;
         self.edit_from(reply, line, (!ours).then_some(line));
@@ -133,24 +138,51 @@ impl<W: Watch> Relay<W> {
 
     /// The reply is over, with this as the server's last line.
     pub(super) fn finish(&mut self, reply: &Reply, line: &[u8]) {
+        let told = Wants::of(&self.held);
         self.let_go(b' ');
-        if reply.pending.kind == Kind::FreshGreeting {
+        let Pending { kind, is_changed, .. } = reply.pending;
+        if kind == Kind::FreshGreeting {
             return self.finish_fresh_greeting(reply.exit, has_class(line, b'2'));
         }
         if let Some(code) = reply.exit {
             self.phase = Phase::Ended(Some(code));
             return;
         }
-        match reply.pending.kind {
-            Kind::Fixed(answer) => self.tell_client(answer),
+        match kind {
+            Kind::Fixed(answer) | Kind::FixedInExchange(answer) => self.tell_client(answer),
             Kind::StartTls => self.phase = Phase::CheckTls,
-            Kind::Plain | Kind::Ehlo | Kind::Data | Kind::TlsFirst | Kind::FreshGreeting => {}
+            // What rules put before it may have made another request of it.
+            Kind::Ehlo | Kind::Helo if !is_changed && has_class(line, b'2') => {
+                self.offers = reply.offers;
+            }
+            _ => {}
+        }
+        self.go_on(reply.pending, Wants::of(line), told);
+        self.say_last_words();
+    }
+
+    /// What follows is what the server wants, if the client was told the same. Where
+    /// rules have told it something else, requests would be read as a message, or a
+    /// message as requests.
+    fn go_on(&mut self, answered: Pending, server: Wants, told: Wants) {
+        let told = match answered.kind {
+            // Whatever stands in for the reply.
+            Kind::FixedInExchange(_) => server,
+            _ => told,
+        };
+        let matters = answered.is_changed || matches!(answered.kind, Kind::Data | Kind::Exchange);
+        if server != told && matters {
+            return self.turn_away(DISAGREE);
         }
         if self.pending.is_empty() {
-            self.decide(reply.pending.kind == Kind::Data && line.starts_with(b"354"));
+            self.decide(match (server, answered.kind) {
+                (Wants::Message, Kind::Data) => {
+                    Client::Data(Framing::new(self.settings.bare_newline))
+                }
+                (Wants::Response, Kind::Exchange | Kind::FixedInExchange(_)) => Client::Response,
+                _ => Client::Request,
+            });
         }
-        self.challenged = line.starts_with(b"334");
-        self.say_last_words();
     }
 
     /// Ends the session where it is to end, and no reply is due any more.
@@ -177,6 +209,28 @@ impl<W: Watch> Relay<W> {
             }
         } else if let Some(said) = &mut self.unwelcome {
             (said.exit, said.is_over) = (exit, true);
+        }
+    }
+}
+
+/// What a reply asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    /// The next request.
+    Request,
+    /// The response to a challenge.
+    Response,
+    /// A message.
+    Message,
+}
+
+impl Wants {
+    /// By its last line.
+    fn of(line: &[u8]) -> Self {
+        match line.get(..3) {
+            Some(b"354") => Self::Message,
+            Some(b"334") => Self::Response,
+            _ => Self::Request,
         }
     }
 }

@@ -1,15 +1,17 @@
 //! From the client to the server: requests, message data, chunks.
 
+use super::request::{Request, What, begins_like_bdat};
 use super::rules::Event;
 use super::{Client, Kind, PENDING, Pending, Phase, Relay, Seen, Take, Unwelcome, Watch};
-use crate::line::{LONGEST, verb_and_argument};
-use crate::smtp::bdat;
-use crate::smtp::data::{BareNewline, Framing, Piece};
+use crate::line::LONGEST;
+use crate::smtp::data::{BareNewline, Piece};
 use crate::smtp::reply::split_ending;
 use crate::ucspi_tls::Tls;
+use alloc::boxed::Box;
 
 const BARE_NEWLINE: &[u8] = b"521 bare newline (#5.5.2)\r\n";
 const LINE_TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
+const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
 const NO_STARTTLS: &[u8] = b"502 unimplemented (#5.5.1)\r\n";
 /// What is shown of a request that may hold a password.
 pub const SECRET: &[u8] = b"(not shown: part of AUTH)";
@@ -23,8 +25,10 @@ enum Fate {
     PassOn(Kind),
     /// It goes on behind this, and its reply is of this kind.
     Noop(&'static [u8], Kind),
-    /// It goes on, and so many octets follow it.
-    Chunk(u64),
+    /// Nothing of it goes on, and its reply is of this kind.
+    Replace(&'static [u8], Kind),
+    /// The session ends with these words.
+    TurnAway(&'static [u8]),
 }
 
 impl<W: Watch> Relay<W> {
@@ -36,8 +40,8 @@ impl<W: Watch> Relay<W> {
             return Take::Blocked;
         }
         match &mut self.client {
-            Client::Request => self.request_in(window),
-            Client::LongLine => self.skip_line(window),
+            Client::Request | Client::Response => self.request_in(window),
+            Client::LongLine(_) => self.skip_line(window),
             Client::Data(framing) => {
                 let piece = framing.next(window);
                 self.data(&piece, window)
@@ -68,19 +72,36 @@ impl<W: Watch> Relay<W> {
             self.client = Client::Unread;
             self.phase = Phase::Ended(exit);
         } else if feed.is_some() && split_ending(line).0.len() <= LONGEST {
-            self.request(line);
+            self.request(&Request::parse(line, matches!(self.client, Client::Response)), line);
         } else {
-            let too_long = Kind::Fixed(LINE_TOO_LONG);
-            self.send_noop(b"LINE TOO LONG\r\n", b"", b"", too_long);
-            self.client = if feed.is_some() { Client::Request } else { Client::LongLine };
+            self.too_long(line, feed.is_some());
         }
         Take::Took(line.len())
+    }
+
+    /// What is longer than any request, or the beginning of it.
+    fn too_long(&mut self, line: &[u8], is_whole: bool) {
+        let is_response = matches!(self.client, Client::Response);
+        if !is_response && begins_like_bdat(line) {
+            return self.turn_away(SYNTAX);
+        }
+        let rules = self.settings.rules.group_for_verb(b"");
+        self.queue(
+            self.to_server.mark(),
+            &[b"NOOP fixsmtpio LINE TOO LONG\r\n"],
+            Pending { kind: Kind::Fixed(LINE_TOO_LONG), rules, is_changed: true },
+            false,
+        );
+        let next = if is_response { Client::Undecided } else { Client::Request };
+        self.client = if is_whole { next } else { Client::LongLine(Box::new(next)) };
     }
 
     fn skip_line(&mut self, window: &[u8]) -> Take {
         match memchr::memchr(b'\n', window) {
             Some(end) => {
-                self.client = Client::Request;
+                if let Client::LongLine(next) = &mut self.client {
+                    self.client = core::mem::replace(next, Client::Unread);
+                }
                 Take::Took(end + 1)
             }
             None if window.is_empty() => Take::NeedInput,
@@ -88,71 +109,57 @@ impl<W: Watch> Relay<W> {
         }
     }
 
-    /// One request, its line ending included.
-    fn request(&mut self, line: &[u8]) {
-        let (text, ending) = split_ending(line);
-        self.secret = core::mem::take(&mut self.challenged) || is_auth(text);
-        let is_unclear = is_unclear(text);
-        let is_hidden = self.secret || is_unclear && mentions_auth(text);
-        self.watch.saw(Seen::Request, if is_hidden { SECRET } else { line });
+    /// One request.
+    fn request(&mut self, request: &Request<'_>, line: &[u8]) {
+        self.watch.saw(Seen::Request, if request.is_secret() { SECRET } else { line });
         let ending = match self.settings.bare_newline {
-            BareNewline::Reject if ending == b"\n" => return self.turn_away(BARE_NEWLINE),
+            BareNewline::Reject if request.ending == b"\n" => return self.turn_away(BARE_NEWLINE),
             BareNewline::Normalize => b"\r\n",
-            _ => ending,
+            _ => request.ending,
         };
-        if is_unclear {
-            // None of it goes on: what follows a CR might be read as a command.
-            self.send_noop(b"SYNTAX\r\n", b"", b"", Kind::Fixed(UNCLEAR));
-            return self.wait_in_exchange();
-        }
-        match self.fate(text) {
+        let request = &Request { ending, ..*request };
+        let kind = match self.fate(request.what) {
             Fate::PassOn(kind) => {
-                self.send(text, ending, kind);
-                if matches!(kind, Kind::Data | Kind::Ehlo) {
-                    self.client = Client::Undecided;
-                }
-                self.wait_in_exchange();
+                self.send(request, kind);
+                kind
             }
             Fate::Noop(why, kind) => {
-                self.send_noop(why, text, ending, kind);
-                if kind == Kind::StartTls {
-                    self.client = Client::Unread;
-                } else {
-                    self.wait_in_exchange();
-                }
+                self.send_noop(request, &[why, request.text, ending], kind, request.is_secret());
+                kind
             }
-            Fate::Chunk(left) => {
-                let wanted = self.send(text, ending, Kind::Plain);
-                if left > 0 {
-                    self.client = Client::Chunk { left, wanted };
-                }
+            Fate::Replace(why, kind) => {
+                self.send_noop(request, &[why, b"\r\n"], kind, false);
+                kind
             }
-        }
+            Fate::TurnAway(words) => return self.turn_away(words),
+        };
+        self.client = match request.what {
+            What::Chunk(left @ 1..) => Client::Chunk { left, wanted: kind == Kind::Chunk },
+            _ => kind.what_follows(),
+        };
     }
 
-    /// Whether a response follows is for the reply to say.
-    fn wait_in_exchange(&mut self) {
-        if self.secret {
-            self.client = Client::Undecided;
-        }
-    }
-
-    fn fate(&self, text: &[u8]) -> Fate {
-        let (verb, argument) = verb_and_argument(text);
-        let tls_first = self.settings.tls == Tls::Required;
-        match verb.to_ascii_lowercase().as_slice() {
-            b"starttls" => self.fate_of_starttls(argument),
-            b"ehlo" => Fate::PassOn(Kind::Ehlo),
-            b"noop" | b"quit" => Fate::PassOn(Kind::Plain),
-            _ if tls_first => Fate::Noop(b"STARTTLS FIRST ", Kind::TlsFirst),
-            b"data" => Fate::PassOn(Kind::Data),
-            // In an AUTH exchange it is a response, with nothing behind it.
-            b"bdat" if self.chunking && !self.secret => {
-                // What stands behind the one space that there must be.
-                let strict = text.get(verb.len() + 1..).unwrap_or_default();
-                bdat::size(strict).map_or(Fate::Noop(b"SYNTAX ", Kind::Fixed(SYNTAX)), Fate::Chunk)
+    fn fate(&self, what: What<'_>) -> Fate {
+        match what {
+            What::Response => Fate::PassOn(Kind::Exchange),
+            // None of it goes on: what follows a CR might be read as a command.
+            What::UnclearResponse => Fate::Replace(b"SYNTAX", Kind::FixedInExchange(UNCLEAR)),
+            What::Unclear => Fate::Replace(b"SYNTAX", Kind::Fixed(UNCLEAR)),
+            What::UnclearChunk => Fate::TurnAway(SYNTAX),
+            What::StartTls(argument) => self.fate_of_starttls(argument),
+            What::Ehlo => Fate::PassOn(Kind::Ehlo),
+            What::AnyTime => Fate::PassOn(Kind::Plain),
+            _ if self.settings.tls == Tls::Required => {
+                Fate::Noop(b"STARTTLS FIRST ", Kind::TlsFirst)
             }
-            _ => Fate::PassOn(Kind::Plain),
+            What::Auth => Fate::PassOn(Kind::Exchange),
+            What::Data => Fate::PassOn(Kind::Data),
+            What::Helo => Fate::PassOn(Kind::Helo),
+            What::Chunk(_) if !self.offers.chunking => {
+                Fate::Noop(b"CHUNKING BLOCK ", Kind::Fixed(NO_CHUNKING))
+            }
+            What::Chunk(_) => Fate::PassOn(Kind::Chunk),
+            What::Other => Fate::PassOn(Kind::Plain),
         }
     }
 
@@ -165,37 +172,38 @@ impl<W: Watch> Relay<W> {
         }
     }
 
-    /// Passes a request on behind what rules put before it; says whether they left
-    /// it as it is.
-    fn send(&mut self, text: &[u8], ending: &[u8], kind: Kind) -> bool {
-        let rules = self.settings.rules.group_for_verb(verb_and_argument(text).0);
+    /// Passes a request on behind what rules put before it.
+    fn send(&mut self, request: &Request<'_>, kind: Kind) {
+        let rules = self.settings.rules.group_for_verb(request.verb());
         let mark = self.to_server.mark();
         // Each rule in turn puts its text before all, so the last one's comes first.
-        for rule in self.settings.rules.of(rules).iter().rev().filter(|rule| rule.holds()) {
+        let before = self.settings.rules.of(rules).iter().rev();
+        for rule in before.filter(|rule| rule.holds() && !request.is_response()) {
             self.to_server.push(&rule.prepend);
             if !rule.prepend.is_empty() {
                 self.watch.prepended(rule);
             }
         }
-        let untouched = self.to_server.since(mark).is_empty();
-        self.queue(mark, &[text, ending], Pending { kind, rules });
-        untouched
+        let is_changed = !self.to_server.since(mark).is_empty();
+        let pending = Pending { kind, rules, is_changed };
+        self.queue(mark, &[request.text, request.ending], pending, request.is_secret());
     }
 
     /// Keeps a request from the server, which gets a NOOP that says why.
-    fn send_noop(&mut self, why: &[u8], text: &[u8], ending: &[u8], kind: Kind) {
-        let rules = self.settings.rules.group_for_verb(verb_and_argument(text).0);
+    fn send_noop(&mut self, request: &Request<'_>, why: &[&[u8]], kind: Kind, is_secret: bool) {
+        let rules = self.settings.rules.group_for_verb(request.verb());
         let mark = self.to_server.mark();
-        self.queue(mark, &[b"NOOP fixsmtpio ", why, text, ending], Pending { kind, rules });
+        self.to_server.push(b"NOOP fixsmtpio ");
+        self.queue(mark, why, Pending { kind, rules, is_changed: true }, is_secret);
     }
 
-    fn queue(&mut self, mark: usize, parts: &[&[u8]], pending: Pending) {
+    fn queue(&mut self, mark: usize, parts: &[&[u8]], pending: Pending, is_secret: bool) {
         for part in parts {
             self.to_server.push(part);
         }
         self.pending.push_back(pending);
         let request = self.to_server.since(mark);
-        self.watch.saw(Seen::RequestOn, if self.secret { SECRET } else { request });
+        self.watch.saw(Seen::RequestOn, if is_secret { SECRET } else { request });
     }
 
     /// What the framing of a message made of the window.
@@ -208,7 +216,7 @@ impl<W: Watch> Relay<W> {
             }
             Piece::End(count) => {
                 let rules = self.settings.rules.group(&Event::InData);
-                self.pending.push_back(Pending { kind: Kind::Plain, rules });
+                self.pending.push_back(Pending { kind: Kind::Plain, rules, is_changed: false });
                 self.client = Client::Request;
                 self.pass(count, window)
             }
@@ -224,7 +232,8 @@ impl<W: Watch> Relay<W> {
         let count = usize::try_from(left).map_or(window.len(), |left| left.min(window.len()));
         let left = left - count as u64;
         self.client = if left == 0 { Client::Request } else { Client::Chunk { left, wanted } };
-        if wanted { self.pass(count, window) } else { Take::Took(count) }
+        let pass = self.pass(count, window);
+        if wanted { pass } else { Take::Took(count) }
     }
 
     fn pass(&mut self, count: usize, window: &[u8]) -> Take {
@@ -233,40 +242,32 @@ impl<W: Watch> Relay<W> {
     }
 
     /// Ends the session with these words, once all replies that are due are given.
-    fn turn_away(&mut self, last_words: &'static [u8]) {
+    pub(super) fn turn_away(&mut self, last_words: &'static [u8]) {
         self.client = Client::Unread;
         self.last_words = Some(last_words);
         self.say_last_words();
     }
 
-    /// The reply to the last request is there: what follows is a message, if it goes
-    /// ahead, or the next request.
-    pub(super) fn decide(&mut self, goes_ahead: bool) {
-        if matches!(self.client, Client::Undecided) {
-            self.client = if goes_ahead {
-                Client::Data(Framing::new(self.settings.bare_newline))
-            } else {
-                Client::Request
-            };
+    /// The reply to the last request is there, and says what follows.
+    pub(super) fn decide(&mut self, next: Client) {
+        match &mut self.client {
+            Client::Undecided => self.client = next,
+            Client::LongLine(then) if matches!(**then, Client::Undecided) => **then = next,
+            _ => {}
         }
     }
 }
 
-/// Whether servers may differ on what is asked. Some end a line at a NUL or a lone
-/// carriage return, some skip white space before a verb, or end one at a tab; what they
-/// take for DATA must be DATA here, and what a rule is for must not slip by it.
-fn is_unclear(text: &[u8]) -> bool {
-    memchr::memchr2(b'\0', b'\r', text).is_some()
-        || text.starts_with(b" ")
-        || verb_and_argument(text).0.iter().any(u8::is_ascii_control)
-}
-
-/// Whether what stands in a request is for the server only.
-fn is_auth(text: &[u8]) -> bool {
-    verb_and_argument(text).0.eq_ignore_ascii_case(b"auth")
-}
-
-/// Whether an unclear request might be AUTH to some server.
-fn mentions_auth(text: &[u8]) -> bool {
-    text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth"))
+impl Kind {
+    /// What follows a request whose reply is of this kind.
+    const fn what_follows(self) -> Client {
+        match self {
+            // The reply says: a message? chunks that the server takes? a response?
+            Self::Data | Self::Ehlo | Self::Helo | Self::Exchange | Self::FixedInExchange(_) => {
+                Client::Undecided
+            }
+            Self::StartTls => Client::Unread,
+            _ => Client::Request,
+        }
+    }
 }

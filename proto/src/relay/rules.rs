@@ -7,6 +7,7 @@
 pub mod lint;
 
 use super::glob;
+use super::request::begins_like_bdat;
 use crate::control;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -36,6 +37,10 @@ impl Event {
             b"clienteof" => Self::ClientEof,
             verb => Self::Verb(verb.into()),
         }
+    }
+
+    fn is_bdat(&self) -> bool {
+        matches!(self, Self::Verb(verb) if **verb == *b"bdat")
     }
 
     fn fixup(&self) -> Option<Fixup> {
@@ -129,6 +134,9 @@ pub enum Fault {
     NoFixup,
     /// Another word that begins with `&fixsmtpio`.
     UnknownResponse,
+    /// A text to go before BDAT, or one that makes BDAT of a request: what the server takes
+    /// for a chunk, and what the client sends as one, would not be the same.
+    BdatPrepend,
 }
 
 impl fmt::Display for Fault {
@@ -141,6 +149,7 @@ impl fmt::Display for Fault {
             Self::ClientEofResponse => "clienteof takes no response",
             Self::NoFixup => "no &fixsmtpio_fixup for this event",
             Self::UnknownResponse => "unknown response beginning with &fixsmtpio",
+            Self::BdatPrepend => "bdat takes no request-prepend",
         })
     }
 }
@@ -229,6 +238,9 @@ fn parse(line: usize, text: &[u8]) -> Result<(Event, Rule), Fault> {
         return Err(Fault::Glob);
     }
     let event = Event::named(event);
+    if !prepend.is_empty() && (event.is_bdat() || begins_like_bdat(prepend)) {
+        return Err(Fault::BdatPrepend);
+    }
     let rule = Rule {
         line,
         env: env.into(),
@@ -283,6 +295,8 @@ mod tests {
             (":timeout::*::&fixsmtpio_fixup", Fault::NoFixup),
             (":ehlo::*::&fixsmtpio_fix", Fault::UnknownResponse),
             (":ehlo::*::&fixsmtpio", Fault::UnknownResponse),
+            (":BDAT:NOOP :*::502 no", Fault::BdatPrepend),
+            (":x:bdat 5 :*::502 no", Fault::BdatPrepend),
         ] {
             let file = format!("# head\n\n:noop::*::250 fine\n{text}\n");
             let error = Rules::parse(file.as_bytes()).unwrap_err();

@@ -347,30 +347,96 @@ fn d20_chunks_pass_untouched() {
 }
 
 #[test]
-fn d20_chunks_that_cannot_be_are_not_passed() {
-    // A size that cannot be read; a chunk for a server that offered none; and one
-    // that a rule keeps from the server, whose octets must not become requests.
-    let (client, server, _) = play(
-        &bare,
-        &["S: 220 x/", "C: EHLO x/", "S: 250-x/250-CHUNKING/250 y/", "C: BDAT +6/", "S: 250 ok/"],
-    );
-    assert_eq!(server, "EHLO x/NOOP fixsmtpio SYNTAX BDAT +6/");
-    assert!(client.ends_with("501 syntax error (#5.5.4)/"));
-    let (_, server, _) = play(&bare, &["S: 220 x/", "C: BDAT 6/NOOP/"]);
-    assert_eq!(server, "BDAT 6/NOOP/");
-    let blocked = || settings(":bdat:NOOP :*::502 no\n", "", Tls::Absent);
-    let (client, server, _) = play(
-        &blocked,
-        &[
-            "S: 220 x/",
-            "C: EHLO x/",
-            "S: 250-x/250 CHUNKING/",
-            "C: BDAT 6/QUIT/RSET/",
-            "S: 250 a/250 b/",
-        ],
-    );
-    assert_eq!(server, "EHLO x/NOOP BDAT 6/RSET/");
-    assert!(client.ends_with("502 no/250 b/"));
+fn d40_bdat_that_cannot_be_read_ends_the_session() {
+    for request in ["BDAT +6", "BDAT", "BDAT  6", "BDAT 6 FIRST", "BDAT\t6", " BDAT 6", "bdat 6\0"]
+    {
+        for offer in ["S: 250-x/250-CHUNKING/250 y/", "S: 250 x/"] {
+            let bdat = format!("C: NOOP/{request}/MAIL FROM:<evil>/");
+            let script = ["S: 220 x/", "C: EHLO x/", offer, &bdat, "S: 250 ok/"];
+            let (client, server, ended) = play(&bare, &script);
+            assert_eq!(server, "EHLO x/NOOP/", "{request:?}");
+            assert!(client.ends_with("/250 ok/501 syntax error (#5.5.4)/"), "{client}");
+            assert_eq!(ended, Some(None));
+        }
+    }
+    let long = format!("BDAT 6{}", " ".repeat(13_000));
+    let mut run = Run::new(bare());
+    run.server(b"220 x\r\n");
+    run.client(long.as_bytes());
+    run.client(b"\r\nMAIL FROM:<evil>\r\n");
+    assert_eq!(run.shown(), ("220 x/501 syntax error (#5.5.4)/".into(), String::new(), Some(None)));
+}
+
+#[test]
+fn d40_a_chunk_is_none_of_the_servers_requests_whatever_was_announced() {
+    let announced = || settings(":ehlo::250*::250 CHUNKING\n", "", Tls::Absent);
+    let first = || settings("", "", Tls::Required);
+    let no = "503 BDAT without CHUNKING (#5.5.1)/";
+    let block = "NOOP fixsmtpio CHUNKING BLOCK ";
+    let must = "530 Must start TLS first (#5.7.0)/";
+    let makes: [(&dyn Fn() -> Settings, &str, &str); 3] = [
+        (&bare, block, no),
+        (&announced, block, no),
+        (&first, "NOOP fixsmtpio STARTTLS FIRST ", must),
+    ];
+    for (make, noop, answer) in makes {
+        // Also where the octets come before the answer.
+        let script = ["S: 220 x/", "C: BDAT 6/QUIT/BDAT 0 LAST/NOOP/", "S: 250 a/250 b/250 c/"];
+        let (client, server, _) = play(make, &script);
+        assert_eq!(server, format!("{noop}BDAT 6/{noop}BDAT 0 LAST/NOOP/"));
+        assert_eq!(client, format!("220 x/{answer}{answer}250 c/"));
+    }
+}
+
+#[test]
+fn d40_the_last_greeting_says_whether_the_server_takes_chunks() {
+    for (second, reply, takes) in [
+        ("EHLO y", "250 y", false),
+        ("HELO y", "250 y", false),
+        ("EHLO y", "503 again", true),
+        ("EHLO y", "250-y/250 CHUNKING", true),
+    ] {
+        let second = format!("C: {second}/BDAT 6/QUIT/");
+        let reply = format!("S: {reply}/");
+        let script = ["S: 220 x/", "C: EHLO x/", "S: 250-x/250 CHUNKING/", &second, &reply];
+        let (_, server, _) = play(&bare, &script);
+        assert_eq!(server.ends_with("BDAT 6/QUIT/"), takes, "{second} {server}");
+        assert!(takes || server.ends_with("NOOP fixsmtpio CHUNKING BLOCK BDAT 6/"), "{server}");
+    }
+    // A rule keeps EHLO from the server, and invents a reply.
+    let make = || settings(":ehlo:NOOP :*::250 x\n", "", Tls::Absent);
+    let script = ["S: 220 x/", "C: EHLO x/BDAT 6/QUIT/", "S: 250-x/250 CHUNKING/"];
+    assert!(play(&make, &script).1.ends_with("NOOP fixsmtpio CHUNKING BLOCK BDAT 6/"));
+}
+
+#[test]
+fn d40_what_follows_is_never_one_thing_for_the_client_and_another_for_the_server() {
+    let end = "421 rules and server disagree (#4.3.0)/";
+    for (rules, request, reply, shown) in [
+        (":data::354*::550 no", "DATA", "354 go", "550 no/"),
+        (":data::354*::", "DATA", "354 go", ""),
+        (":data::5*::354 go", "DATA", "503 no", "354 go/"),
+        (":data:NOOP :*::354 go", "DATA", "250 ok", "354 go/"),
+        (":x:DATA :*::250 ok", "X", "354 go", "250 ok/"),
+        (":x:AUTH :*::250 ok", "X", "334 go", "250 ok/"),
+        (":auth::*::503 no", "AUTH LOGIN", "334 x", "503 no/"),
+        (":auth::5*::334 x", "AUTH LOGIN", "503 no", "334 x/"),
+    ] {
+        let make = || settings(rules, "", Tls::Absent);
+        let (said, reply) = (format!("C: {request}/"), format!("S: {reply}/"));
+        let script = ["S: 220 x/", &said, &reply, "C: MAIL FROM:<evil>/./"];
+        let (client, server, ended) = play(&make, &script);
+        assert_eq!(client, format!("220 x/{shown}{end}"), "{rules}");
+        assert!(!server.contains("evil") && !server.contains("./"), "{server}");
+        assert_eq!(ended, Some(None));
+    }
+    // Both are told no; both are told to go on.
+    let make = || settings(":data:NOOP :*::550 no\n", "", Tls::Absent);
+    let script = ["S: 220 x/", "C: DATA/", "S: 250 ok/", "C: NOOP/", "S: 250 b/"];
+    assert_eq!(play(&make, &script).0, "220 x/550 no/250 b/");
+    let make = || settings(":data::354*::354 mine\n", "", Tls::Absent);
+    let script = ["S: 220 x/", "C: DATA/", "S: 354 ok/", "C: a/./NOOP/", "S: 250 b/250 c/"];
+    assert_eq!(play(&make, &script).0, "220 x/354 mine/250 b/250 c/");
 }
 
 #[test]
@@ -381,17 +447,18 @@ fn d20_whether_a_chunk_follows_is_decided_as_the_server_does() {
         &["S: 220 x/", "C: EHLO x/BDAT 10/STARTTLS/NOOP/", "S: 250-x/250 CHUNKING/", "S: 250 a/"],
     );
     assert_eq!(server, "EHLO x/BDAT 10/STARTTLS/NOOP/");
-    // In an AUTH exchange it is a response, and its server reads on for requests; also
-    // where it comes before the challenge.
-    for auth in [
-        &["C: AUTH LOGIN/", "S: 334 x/", "C: BDAT 9/"][..],
-        &["C: AUTH LOGIN/BDAT 9/", "S: 334 x/"],
-    ] {
-        let begin = ["S: 220 x/", "C: EHLO x/", "S: 250-x/250 CHUNKING/"];
-        let end = ["S: 501 no/", "C: STARTTLS/"];
-        let script: Vec<&str> = begin.iter().chain(auth).chain(&end).copied().collect();
-        let (_, server, _) = play(&bare, &script);
-        assert_eq!(server, "EHLO x/AUTH LOGIN/BDAT 9/NOOP fixsmtpio STARTTLS BLOCK STARTTLS/");
+    // In an AUTH exchange it is a response, whatever it looks like, and its server reads on
+    // for requests; also where it comes before the challenge.
+    for response in ["BDAT 9", "STARTTLS", "EHLO x", "DATA"] {
+        let (together, apart) = (format!("C: AUTH LOGIN/{response}/"), format!("C: {response}/"));
+        for auth in [&["C: AUTH LOGIN/", "S: 334 x/", &apart][..], &[&together, "S: 334 x/"]] {
+            let begin = ["S: 220 x/", "C: EHLO x/", "S: 250-x/250 CHUNKING/"];
+            let end = ["S: 501 no/", "C: STARTTLS/"];
+            let script: Vec<&str> = begin.iter().chain(auth).chain(&end).copied().collect();
+            let (_, server, _) = play(&bare, &script);
+            let blocked = "NOOP fixsmtpio STARTTLS BLOCK STARTTLS/";
+            assert_eq!(server, format!("EHLO x/AUTH LOGIN/{response}/{blocked}"));
+        }
     }
 }
 
@@ -542,12 +609,10 @@ impl Watch for Shown {
 #[test]
 fn secrets_are_not_shown() {
     let mut relay = Relay::new(bare(), Shown::default());
-    let mut say = |request: &[u8], reply: &[u8]| {
-        relay.from_client(request);
-        relay.from_server(reply).unwrap();
-    };
-    say(b"AUTH PLAIN hunter2\r\n", b"220 x\r\n");
-    say(b"AUTH LOGIN\r\n", b"535 no\r\n");
+    relay.from_client(b"AUTH PLAIN hunter2\r\n");
+    relay.from_server(b"220 x\r\n").unwrap();
+    relay.from_server(b"535 no\r\n").unwrap();
+    relay.from_client(b"AUTH LOGIN\r\n");
     relay.from_server(b"334 VXNlcm5hbWU6\r\n").unwrap();
     relay.from_client(b"hunter2\r\n");
     relay.from_server(b"250 fine\r\n").unwrap();

@@ -1,5 +1,8 @@
 //! The argument of BDAT (RFC 3030, section 2).
 
+/// The largest size that servers read alike: what 63 bits hold.
+const LARGEST: u64 = i64::MAX as u64;
+
 /// Reads a chunk's size, in octets; `None` where the argument is not of the form
 /// `SIZE [LAST]`. Nothing is guessed: two programs that read a size differently
 /// disagree on where the next command begins.
@@ -12,7 +15,8 @@ pub fn size(argument: &[u8]) -> Option<u64> {
         (Some(last), None) if last.eq_ignore_ascii_case(b"LAST") => {}
         _ => return None,
     }
-    core::str::from_utf8(digits).ok()?.parse().ok()
+    let size = core::str::from_utf8(digits).ok()?.parse().ok()?;
+    (size <= LARGEST).then_some(size)
 }
 
 #[cfg(test)]
@@ -33,6 +37,8 @@ mod tests {
             ("5  LAST", None),
             ("5 FIRST", None),
             ("5 LAST now", None),
+            ("9223372036854775807", Some(i64::MAX as u64)),
+            ("9223372036854775808", None),
             ("99999999999999999999999999", None),
         ] {
             assert_eq!(size(argument.as_bytes()), read, "{argument:?}");

@@ -76,6 +76,7 @@ impl Fault {
         let field = match self {
             Self::Fields => return text.len() + 1,
             Self::Event => 1,
+            Self::BdatPrepend => 2,
             Self::Glob => 3,
             Self::ExitCode => 4,
             Self::ClientEofResponse | Self::NoFixup | Self::UnknownResponse => 5,
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn every_fault_and_its_column() {
         let file = "A:ehlo::*:1\n:::*::\nA:ehlo:::: \n# no\n\
-                    :noop:N :*:300:x\nA:noop::*:7:&fixsmtpio\n";
+                    :noop:N :*:300:x\nA:noop::*:7:&fixsmtpio\n:bdat:NOOP :*::x\n";
         assert_eq!(
             oddities(file),
             [
@@ -204,6 +205,7 @@ mod tests {
                 "3:9: response line glob is empty",
                 "5:12: exit code is not a number from 0 to 255",
                 "6:13: unknown response beginning with &fixsmtpio",
+                "7:7: bdat takes no request-prepend",
             ]
         );
     }

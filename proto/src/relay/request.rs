@@ -1,0 +1,146 @@
+//! A client's request, parsed once: what it asks for, and what may stand behind it.
+
+use crate::line::verb_and_argument;
+use crate::smtp::bdat;
+use crate::smtp::reply::split_ending;
+
+/// One line of the client's where a request, or a response to a challenge, may stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request<'a> {
+    /// The line without its ending.
+    pub(super) text: &'a [u8],
+    /// Its line ending.
+    pub(super) ending: &'a [u8],
+    /// What it asks for.
+    pub(super) what: What<'a>,
+}
+
+/// What a line is, as far as that matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What<'a> {
+    /// What the server asked for within an AUTH exchange. Whatever it looks like, it is
+    /// no request, and nothing follows it.
+    Response,
+    /// The same, and servers may differ on where it ends.
+    UnclearResponse,
+    /// Servers may differ on what is asked.
+    Unclear,
+    /// BDAT, and a chunk of so many octets behind it.
+    Chunk(u64),
+    /// BDAT, or what a server might take for it, and nobody knows how much behind it.
+    UnclearChunk,
+    /// AUTH.
+    Auth,
+    /// DATA.
+    Data,
+    /// EHLO.
+    Ehlo,
+    /// HELO.
+    Helo,
+    /// NOOP or QUIT, which are allowed at any time.
+    AnyTime,
+    /// STARTTLS, with this argument.
+    StartTls(&'a [u8]),
+    /// Any other verb.
+    Other,
+}
+
+impl<'a> Request<'a> {
+    /// Reads a line, its ending included.
+    pub(super) fn parse(line: &'a [u8], is_response: bool) -> Self {
+        let (text, ending) = split_ending(line);
+        let what = match is_response {
+            true if is_unclear(text) => What::UnclearResponse,
+            true => What::Response,
+            false => What::of(text),
+        };
+        Self { text, ending, what }
+    }
+
+    /// The verb that rules for the reply go by.
+    pub(super) fn verb(&self) -> &'a [u8] {
+        if self.is_response() { b"auth" } else { verb_and_argument(self.text).0 }
+    }
+
+    /// Whether it is part of an exchange that goes on.
+    pub(super) const fn is_response(&self) -> bool {
+        matches!(self.what, What::Response | What::UnclearResponse)
+    }
+
+    /// Whether what stands in it is for the server only.
+    pub(super) fn is_secret(&self) -> bool {
+        match self.what {
+            What::Response | What::UnclearResponse | What::Auth => true,
+            // It might be AUTH to some server.
+            What::Unclear => self.text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth")),
+            _ => false,
+        }
+    }
+}
+
+impl<'a> What<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        if is_unclear(text) {
+            return if begins_like_bdat(text) { Self::UnclearChunk } else { Self::Unclear };
+        }
+        let (verb, argument) = verb_and_argument(text);
+        match verb.to_ascii_lowercase().as_slice() {
+            b"auth" => Self::Auth,
+            b"bdat" => {
+                // What stands behind the one space that there must be.
+                let strict = text.get(verb.len() + 1..).unwrap_or_default();
+                bdat::size(strict).map_or(Self::UnclearChunk, Self::Chunk)
+            }
+            b"data" => Self::Data,
+            b"ehlo" => Self::Ehlo,
+            b"helo" => Self::Helo,
+            b"noop" | b"quit" => Self::AnyTime,
+            b"starttls" => Self::StartTls(argument),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether servers may differ on what is asked. Some end a line at a NUL or a lone
+/// carriage return, some skip white space before a verb, or end one at a tab; what they
+/// take for DATA must be DATA here, and what a rule is for must not slip by it.
+fn is_unclear(text: &[u8]) -> bool {
+    memchr::memchr2(b'\0', b'\r', text).is_some()
+        || text.starts_with(b" ")
+        || verb_and_argument(text).0.iter().any(u8::is_ascii_control)
+}
+
+/// Whether whoever sent this may have sent a chunk behind it.
+pub(super) fn begins_like_bdat(text: &[u8]) -> bool {
+    let is_blank = |octet: &u8| *octet == b' ' || octet.is_ascii_control();
+    let blanks = text.iter().take_while(|octet| is_blank(octet)).count();
+    let rest = text.get(blanks..).unwrap_or_default();
+    let verb = rest.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"bdat"));
+    verb && rest.get(4).is_none_or(is_blank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d40_what_may_have_a_chunk_behind_it_is_told_from_what_has_none() {
+        for (line, what) in [
+            ("BDAT 5\r\n", What::Chunk(5)),
+            ("bdat 0 last\n", What::Chunk(0)),
+            ("BDAT\r\n", What::UnclearChunk),
+            ("BDAT  5\r\n", What::UnclearChunk),
+            ("BDAT 5 \r\n", What::UnclearChunk),
+            ("BDAT\t5\r\n", What::UnclearChunk),
+            (" \tBDAT 5\r\n", What::UnclearChunk),
+            ("BDAT 5\0\r\n", What::UnclearChunk),
+            ("BDAT 9223372036854775808\r\n", What::UnclearChunk),
+            ("BDATA 5\r\n", What::Other),
+            ("NOOP\rBDAT 5\r\n", What::Unclear),
+            ("BDA\r\n", What::Other),
+        ] {
+            assert_eq!(Request::parse(line.as_bytes(), false).what, what, "{line:?}");
+        }
+        assert_eq!(Request::parse(b"BDAT 5\r\n", true).what, What::Response);
+    }
+}
