@@ -12,6 +12,7 @@ pub mod memory;
 pub mod octets;
 
 pub mod facts;
+pub mod failures;
 pub mod framing;
 pub mod handshake_text;
 pub mod line;
@@ -34,8 +35,9 @@ mod pump;
 pub type Check = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus's, and its check.
-pub const TARGETS: [(&str, Check); 15] = [
+pub const TARGETS: [(&str, Check); 16] = [
     ("facts", facts::check),
+    ("failures", failures::check),
     ("framing", framing::check),
     ("handshake_text", handshake_text::check),
     ("line", line::check),

@@ -18,6 +18,7 @@ mod civil_time;
 pub mod control;
 pub mod escape;
 pub mod exit_code;
+pub mod failures;
 pub mod handshake_text;
 pub mod imap;
 pub mod line;

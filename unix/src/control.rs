@@ -88,6 +88,19 @@ impl Folder {
         Ok(self.read(file)?.and_then(|contents| seconds(&contents)).unwrap_or(default))
     }
 
+    /// The contents of a file, understood; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and where `parse` says what is wrong with them.
+    pub fn parse<T, E: fmt::Display>(
+        &self,
+        file: &str,
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<Option<T>, Unreadable> {
+        let parsed = self.read(file)?.map(|contents| parse(&contents)).transpose();
+        parsed.map_err(|wrong| self.unreadable(file, io::Error::other(wrong.to_string())))
+    }
+
     fn unreadable(&self, file: &str, reason: io::Error) -> Unreadable {
         Unreadable { name: self.0.join(file).into(), reason }
     }

@@ -13,6 +13,7 @@ pub mod descriptor_passing;
 mod disposition;
 pub mod environment;
 mod exec;
+pub mod failures;
 #[cfg(feature = "jail")]
 pub mod fork;
 #[cfg(feature = "identity")]

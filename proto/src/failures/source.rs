@@ -1,0 +1,273 @@
+//! Where a login comes from, and what a score is about.
+
+use super::header::Key;
+use core::fmt;
+use core::hash::Hasher;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A network: an address and how many of its bits count. The others are zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefix {
+    /// Of IPv4.
+    V4(Ipv4Addr, u8),
+    /// Of IPv6. No more than its upper half counts.
+    V6(Ipv6Addr, u8),
+}
+
+impl Prefix {
+    /// The network of this length that an address is in. An IPv4 address written as an
+    /// IPv6 one is the IPv4 address.
+    #[must_use]
+    pub fn of(address: IpAddr, v4: u8, v6: u8) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(v4.min(32))).unwrap_or(0);
+                Self::V4(Ipv4Addr::from_bits(address.to_bits() & mask), v4)
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(v6.min(128))).unwrap_or(0);
+                Self::V6(Ipv6Addr::from_bits(address.to_bits() & mask), v6)
+            }
+        }
+    }
+
+    /// How many bits count.
+    #[must_use]
+    pub const fn length(self) -> u8 {
+        match self {
+            Self::V4(_, length) | Self::V6(_, length) => length,
+        }
+    }
+
+    /// The first eight octets.
+    pub(super) const fn octets(self) -> [u8; 8] {
+        match self {
+            Self::V4(address, _) => (address.to_bits() as u64).rotate_left(32).to_be_bytes(),
+            Self::V6(address, _) => ((address.to_bits() >> 64) as u64).to_be_bytes(),
+        }
+    }
+
+    /// From those octets; `None` where one is set that does not count.
+    pub(super) fn from_octets(octets: [u8; 8], length: u8, is_v4: bool) -> Option<Self> {
+        let bits = u64::from_be_bytes(octets);
+        let address = if is_v4 {
+            IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits >> 32).ok()?))
+        } else {
+            IpAddr::V6(Ipv6Addr::from_bits(u128::from(bits) << 64))
+        };
+        Some(Self::of(address, length, length)).filter(|prefix| prefix.octets() == octets)
+    }
+}
+
+impl fmt::Display for Prefix {
+    /// As `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/48`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(address, 32) => write!(f, "{address}"),
+            Self::V4(address, length) => write!(f, "{address}/{length}"),
+            Self::V6(address, length) => write!(f, "{address}/{length}"),
+        }
+    }
+}
+
+/// What kind of thing a score is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// One client: an IPv4 address, or a /64 of IPv6.
+    Address,
+    /// Its network: a /24 of IPv4, or a /48 of IPv6.
+    Network,
+    /// Its provider: a /32 of IPv6.
+    Wide,
+    /// A user.
+    User,
+    /// A user who has logged in from that network.
+    Pair,
+    /// A network from which anybody has logged in.
+    Known,
+}
+
+/// What one score is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// [`Kind::Address`].
+    Address(Prefix),
+    /// [`Kind::Network`].
+    Network(Prefix),
+    /// [`Kind::Wide`].
+    Wide(Prefix),
+    /// [`Kind::User`].
+    User(UserHash),
+    /// [`Kind::Pair`].
+    Pair(UserHash, Prefix),
+    /// [`Kind::Known`].
+    Known(Prefix),
+}
+
+/// A user's name as the table has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserHash(pub(super) u64);
+
+impl fmt::Display for UserHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:016x}", self.0)
+    }
+}
+
+/// 12 bits of a user's secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest(pub(super) u16);
+
+/// Sets apart what is hashed with one key.
+const USER: u8 = b'u';
+const SECRET: u8 = b's';
+
+impl UserHash {
+    /// Of a name, in which letters of ASCII are the same in both cases.
+    #[must_use]
+    pub fn of(key: &Key, user: &[u8]) -> Self {
+        let mut hasher = key.hasher();
+        hasher.write_u8(USER);
+        user.iter().for_each(|octet| hasher.write_u8(octet.to_ascii_lowercase()));
+        Self(hasher.finish())
+    }
+}
+
+impl Digest {
+    /// Of a user's secret, right or wrong.
+    #[must_use]
+    pub fn of(key: &Key, user: &[u8], secret: &[u8]) -> Self {
+        let mut hasher = key.hasher();
+        hasher.write_u8(SECRET);
+        user.iter().for_each(|octet| hasher.write_u8(octet.to_ascii_lowercase()));
+        hasher.write_u8(0);
+        hasher.write(secret);
+        Self((hasher.finish() >> 52) as u16)
+    }
+}
+
+impl About {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Address(_) => Kind::Address,
+            Self::Network(_) => Kind::Network,
+            Self::Wide(_) => Kind::Wide,
+            Self::User(_) => Kind::User,
+            Self::Pair(..) => Kind::Pair,
+            Self::Known(_) => Kind::Known,
+        }
+    }
+
+    /// Its network, if it is about one.
+    #[must_use]
+    pub const fn prefix(self) -> Option<Prefix> {
+        match self {
+            Self::Address(prefix)
+            | Self::Network(prefix)
+            | Self::Wide(prefix)
+            | Self::Pair(_, prefix)
+            | Self::Known(prefix) => Some(prefix),
+            Self::User(_) => None,
+        }
+    }
+
+    /// Its user, if it is about one.
+    #[must_use]
+    pub const fn user(self) -> Option<UserHash> {
+        match self {
+            Self::User(user) | Self::Pair(user, _) => Some(user),
+            _ => None,
+        }
+    }
+}
+
+/// Where a login comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source(IpAddr);
+
+impl Source {
+    /// An address: of the client, not of a load balancer before it.
+    #[must_use]
+    pub const fn new(address: IpAddr) -> Self {
+        Self(address.to_canonical())
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn address(self) -> IpAddr {
+        self.0
+    }
+
+    pub(super) fn itself(self) -> About {
+        About::Address(Prefix::of(self.0, 32, 64))
+    }
+
+    pub(super) fn network(self) -> About {
+        About::Network(self.neighbours())
+    }
+
+    pub(super) fn wide(self) -> Option<About> {
+        self.0.is_ipv6().then(|| About::Wide(Prefix::of(self.0, 32, 32)))
+    }
+
+    pub(super) fn pair(self, user: UserHash) -> About {
+        About::Pair(user, self.neighbours())
+    }
+
+    pub(super) fn known(self) -> About {
+        About::Known(self.neighbours())
+    }
+
+    /// By the network, since phones and home lines get a new /64, or a neighbour's IPv4
+    /// address, every other day.
+    fn neighbours(self) -> Prefix {
+        Prefix::of(self.0, 24, 48)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn networks_of_an_address() {
+        for (address, itself, network, wide) in [
+            ("192.0.2.77", "192.0.2.77", "192.0.2.0/24", None),
+            ("::ffff:192.0.2.77", "192.0.2.77", "192.0.2.0/24", None),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1::/48", Some("2001:db8::/32")),
+        ] {
+            let source = Source::new(address.parse().unwrap());
+            let shown = |about: About| about.prefix().unwrap().to_string();
+            assert_eq!(shown(source.itself()), itself);
+            assert_eq!(shown(source.network()), network);
+            assert_eq!(source.wide().map(shown).as_deref(), wide);
+        }
+    }
+
+    #[test]
+    fn a_prefix_reads_back_and_no_other() {
+        for address in ["192.0.2.0", "2001:db8:1::"] {
+            let address: IpAddr = address.parse().unwrap();
+            let prefix = Prefix::of(address, 24, 48);
+            let read = Prefix::from_octets(prefix.octets(), prefix.length(), address.is_ipv4());
+            assert_eq!(read, Some(prefix));
+        }
+        assert_eq!(Prefix::from_octets([192, 0, 2, 1, 0, 0, 0, 0], 24, true), None);
+        assert_eq!(Prefix::from_octets([192, 0, 2, 0, 1, 0, 0, 0], 24, true), None);
+        assert_eq!(Prefix::from_octets([0x20, 1, 0, 0, 0, 0, 1, 0], 48, false), None);
+    }
+
+    #[test]
+    fn names_are_the_same_in_both_cases() {
+        let key = Key([7; 16]);
+        assert_eq!(UserHash::of(&key, b"Alice"), UserHash::of(&key, b"alice"));
+        assert_ne!(UserHash::of(&key, b"alice"), UserHash::of(&key, b"alicf"));
+        assert_ne!(UserHash::of(&key, b"alice"), UserHash::of(&Key([8; 16]), b"alice"));
+        assert_eq!(Digest::of(&key, b"Alice", b"x"), Digest::of(&key, b"alice", b"x"));
+        assert_ne!(Digest::of(&key, b"alice", b"x"), Digest::of(&key, b"alice", b"X"));
+        assert!(Digest::of(&key, b"alice", b"x").0 < 1 << 12);
+    }
+}

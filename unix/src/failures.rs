@@ -1,0 +1,223 @@
+//! The memory of refused logins, as a file that the services of a machine share.
+//!
+//! [`Memory`] is for whoever has logins tried, authup's monitor or tlsserver's login
+//! process: [`Memory::before`] a login, [`Memory::after`] its answer. It is for
+//! tlsserver's listener, too: [`Memory::shuts_out`]. What is remembered and what follows
+//! from it is `proto::failures`'; which file it may be, and how it is read, written and
+//! locked, is [`file`]'s.
+//!
+//! Nobody waits for it: the lock is tried for a few milliseconds, and what cannot be
+//! written then is written later. Where the file is not there or cannot be used, logins
+//! go on as if there were none, and [`Memory::trouble`] says so once.
+
+pub mod file;
+
+use crate::control::{Folder, Unreadable};
+use file::{File, Trouble};
+use proto::failures::{self, About, Answer, Case, Settings, Source};
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// The control file that says that refused logins are remembered, and how.
+pub const CONTROL: &str = "loginfailures";
+
+/// How long the lock is tried for while somebody waits for an answer.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// Answers that may wait to be written.
+const MOST_OWED: usize = 10_000;
+
+/// What the administrator says; `None` where nothing is to be remembered.
+///
+/// # Errors
+/// The control file's name, and why it cannot be used.
+pub fn settings(control: &Folder) -> Result<Option<Settings>, Unreadable> {
+    control.parse(CONTROL, Settings::parse)
+}
+
+/// The memory, as one process has it.
+#[derive(Debug)]
+pub struct Memory {
+    settings: Settings,
+    file: Option<File>,
+    /// Answers that could not be written yet.
+    owed: VecDeque<(failures::Ticket, Answer)>,
+    trouble: Known,
+}
+
+/// Whether there is trouble with the file, and whether it has been said.
+#[derive(Debug)]
+enum Known {
+    None,
+    Unsaid(String),
+    Said(String),
+}
+
+/// Whether a login may be tried.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may. What comes of it is to be told to [`Memory::after`].
+    Ask(Ticket),
+    /// It may not, as there have been too many failures of this.
+    Refuse(About),
+}
+
+/// A login that is being tried.
+#[derive(Debug)]
+#[must_use = "what comes of the login is to be told"]
+pub struct Ticket(Option<failures::Ticket>);
+
+impl Memory {
+    /// The memory in the file that the settings name, which is opened when it is needed.
+    #[must_use]
+    pub const fn new(settings: Settings) -> Self {
+        Self { settings, file: None, owed: VecDeque::new(), trouble: Known::None }
+    }
+
+    /// Whether this login may be tried. It counts as refused until [`Self::after`].
+    ///
+    /// `address` is the client's, not a load balancer's, and `None` where it is not known;
+    /// `user` is the name that is looked up, after `control/loginnames`.
+    pub fn before(&mut self, address: Option<IpAddr>, user: &[u8], secret: &[u8]) -> Verdict {
+        let Some((file, settings, owed)) = self.opened() else {
+            return Verdict::Ask(Ticket(None));
+        };
+        let source = address.map(Source::new);
+        let mut case = Case::login(file.key(), settings, source, user, secret);
+        let decided = file.lock_within(PATIENCE).and_then(|lock| {
+            if lock.is_some() {
+                pay(owed, file, settings)?;
+            }
+            file.read(&mut case)?;
+            let verdict = case.before(settings, file.now());
+            Ok((verdict, lock.map(|_lock| file.write(&case)).transpose()?.is_some()))
+        });
+        match decided {
+            Ok((failures::Verdict::Refuse(about), _)) => Verdict::Refuse(about),
+            Ok((failures::Verdict::Ask(ticket), is_written)) => {
+                let ticket = if is_written { ticket } else { ticket.not_charged() };
+                Verdict::Ask(Ticket(Some(ticket)))
+            }
+            Err(trouble) => {
+                self.unusable(&trouble);
+                Verdict::Ask(Ticket(None))
+            }
+        }
+    }
+
+    /// Remembers what came of a login.
+    pub fn after(&mut self, ticket: Ticket, answer: Answer) {
+        let Some(ticket) = ticket.0 else { return };
+        if self.owed.len() < MOST_OWED {
+            self.owed.push_back((ticket, answer));
+        }
+        self.settle(PATIENCE);
+    }
+
+    /// Writes what could not be written yet, and tries for so long. For a process that
+    /// ends; one that stays does it by and by.
+    pub fn settle(&mut self, patience: Duration) {
+        if self.owed.is_empty() {
+            return;
+        }
+        let Some((file, settings, owed)) = self.opened() else { return };
+        let settled = file.lock_within(patience).and_then(|lock| match lock {
+            Some(_lock) => pay(owed, file, settings),
+            None => Ok(()),
+        });
+        if let Err(trouble) = settled {
+            self.unusable(&trouble);
+        }
+    }
+
+    /// How many answers wait to be written.
+    #[must_use]
+    pub fn owes(&self) -> usize {
+        self.owed.len()
+    }
+
+    /// Whether a client that has connected is not to be heard.
+    pub fn shuts_out(&mut self, address: IpAddr) -> bool {
+        let Some((file, settings, _)) = self.opened() else { return false };
+        let mut case = Case::connection(file.key(), Source::new(address));
+        match file.read(&mut case) {
+            Ok(()) => case.is_shut_out(settings, file.now()),
+            Err(trouble) => {
+                self.unusable(&trouble);
+                false
+            }
+        }
+    }
+
+    /// What is wrong with the file, if it has not been said yet.
+    pub fn trouble(&mut self) -> Option<String> {
+        match std::mem::replace(&mut self.trouble, Known::None) {
+            Known::Unsaid(text) => {
+                self.trouble = Known::Said(text.clone());
+                Some(text)
+            }
+            other => {
+                self.trouble = other;
+                None
+            }
+        }
+    }
+
+    /// The file, opened anew where it is not the one that is there any more.
+    fn opened(&mut self) -> Option<Parts<'_>> {
+        if !self.file.as_ref().is_some_and(File::is_there) {
+            match File::open(path(&self.settings)) {
+                Ok(file) => {
+                    self.file = Some(file);
+                    self.trouble = Known::None;
+                }
+                Err(trouble) => {
+                    self.unusable(&trouble);
+                    return None;
+                }
+            }
+        }
+        self.file.as_ref().map(|file| (file, &self.settings, &mut self.owed))
+    }
+
+    fn unusable(&mut self, trouble: &Trouble) {
+        self.file = None;
+        let text = format!("{}: {trouble}", path(&self.settings).display());
+        match &self.trouble {
+            Known::Unsaid(said) | Known::Said(said) if *said == text => {}
+            _ => self.trouble = Known::Unsaid(text),
+        }
+    }
+}
+
+type Parts<'a> = (&'a File, &'a Settings, &'a mut VecDeque<(failures::Ticket, Answer)>);
+
+/// Writes what is owed, under the lock. What belongs to a file that is no more is dropped.
+fn pay(
+    owed: &mut VecDeque<(failures::Ticket, Answer)>,
+    file: &File,
+    settings: &Settings,
+) -> Result<(), Trouble> {
+    while let Some((ticket, answer)) = owed.front() {
+        if ticket.is_of(file.key()) {
+            let mut case = Case::answered(ticket);
+            file.read(&mut case)?;
+            case.after(ticket, *answer, settings, file.now());
+            file.write(&case)?;
+        }
+        owed.pop_front();
+    }
+    Ok(())
+}
+
+/// The file's name.
+#[must_use]
+pub fn path(settings: &Settings) -> &Path {
+    Path::new(OsStr::from_bytes(&settings.file))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! The file itself: which may be used, how it is made, read, written and locked.
+//!
+//! It is read and written a bucket at a time, not mapped: nobody dies of a file that is cut short,
+//! and a process that looks at five places of two million octets is done sooner. The lock
+//! is the open file's (`flock`), so that it goes with the process that holds it.
+
+use crate::log::Reason;
+use proto::failures::Case;
+use proto::failures::bucket::{BUCKET, Bucket};
+use proto::failures::header::{BUCKETS, Clock, FILE, HEADER, Header, Key};
+use rustix::fs::{
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, ftruncate, linkat, open,
+    rename, unlink,
+};
+use rustix::io::{pread, pwrite};
+use rustix::process::geteuid;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Between two tries to lock.
+const NAP: Duration = Duration::from_micros(200);
+
+/// The file, found to be usable.
+#[derive(Debug)]
+pub struct File {
+    fd: OwnedFd,
+    header: Header,
+}
+
+/// The file is this process's to write, until this is dropped.
+#[derive(Debug)]
+pub struct Lock<'a>(&'a OwnedFd);
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        let _ = flock(self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Why the file cannot be used.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The system's reason.
+    System(io::Error),
+    /// Not a regular file, or a symbolic link.
+    NotRegular,
+    /// Neither root's nor that of the user that this process acts as.
+    Owner,
+    /// Somebody else may read or write it.
+    Mode,
+    /// Not as long as it must be.
+    Size,
+    /// It is another kind of file, or of another version.
+    NotOurs,
+    /// It was made before the machine was started.
+    OtherBoot,
+    /// Somebody else holds the lock.
+    Locked,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System(reason) => return Reason(reason).fmt(f),
+            Self::NotRegular => "not a regular file",
+            Self::Owner => "it belongs to another user",
+            Self::Mode => "its group or others can read or write it",
+            Self::Size => "not as long as it must be",
+            Self::NotOurs => "not a memory of refused logins, or of another version",
+            Self::OtherBoot => "made before the machine was started",
+            Self::Locked => "locked by another process",
+        })
+    }
+}
+
+impl From<rustix::io::Errno> for Trouble {
+    fn from(reason: rustix::io::Errno) -> Self {
+        Self::System(reason.into())
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(reason: io::Error) -> Self {
+        Self::System(reason)
+    }
+}
+
+impl File {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn open(path: &Path) -> Result<Self, Trouble> {
+        // Without NONBLOCK a FIFO in place of the file would hold us for ever.
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let fd = match open(path, flags | OFlags::NOCTTY, Mode::empty()) {
+            Err(rustix::io::Errno::LOOP | rustix::io::Errno::ISDIR) => {
+                return Err(Trouble::NotRegular);
+            }
+            opened => opened?,
+        };
+        let stat = fstat(&fd)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Trouble::NotRegular);
+        }
+        if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
+            return Err(Trouble::Owner);
+        }
+        if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+            return Err(Trouble::Mode);
+        }
+        if u64::try_from(stat.st_size) != Ok(FILE) {
+            return Err(Trouble::Size);
+        }
+        let mut octets = [0; HEADER];
+        if pread(&fd, &mut octets[..], 0)? != HEADER {
+            return Err(Trouble::Size);
+        }
+        let header = Header::decode(&octets).ok_or(Trouble::NotOurs)?;
+        match header.clock {
+            Clock::SinceBoot(boot) if this_boot() != Some(boot) => Err(Trouble::OtherBoot),
+            _ => Ok(Self { fd, header }),
+        }
+    }
+
+    /// The key of its hashes.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        &self.header.key
+    }
+
+    /// Whether it is still whole, and has not been removed.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        fstat(&self.fd)
+            .is_ok_and(|stat| stat.st_nlink > 0 && u64::try_from(stat.st_size) == Ok(FILE))
+    }
+
+    /// Seconds on the file's clock.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        let seconds = match self.header.clock {
+            Clock::SinceBoot(_) => since_boot(),
+            Clock::Calendar => {
+                SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+            }
+        };
+        u32::try_from(seconds).unwrap_or(u32::MAX)
+    }
+
+    /// Locks it, or tries to for so long; `None` where somebody else has it.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn lock_within(&self, patience: Duration) -> Result<Option<Lock<'_>>, Trouble> {
+        let begun = Instant::now();
+        loop {
+            match flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(Lock(&self.fd))),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) if begun.elapsed() < patience => {
+                    std::thread::sleep(NAP);
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(reason) => return Err(reason.into()),
+            }
+        }
+    }
+
+    /// Reads the buckets that a case has to do with.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn read(&self, case: &mut Case) -> Result<(), Trouble> {
+        case.places().try_for_each(|place| {
+            let offset = place.offset();
+            match pread(&self.fd, &mut place.octets_mut()[..], offset)? {
+                BUCKET => Ok(()),
+                _ => Err(Trouble::Size),
+            }
+        })
+    }
+
+    /// Writes those that it has changed.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn write(&self, case: &Case) -> Result<(), Trouble> {
+        case.changed().try_for_each(|place| self.write_at(place.offset(), place.octets()))
+    }
+
+    fn write_at(&self, offset: u64, octets: &[u8; BUCKET]) -> Result<(), Trouble> {
+        match pwrite(&self.fd, octets, offset)? {
+            BUCKET => Ok(()),
+            _ => Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+        }
+    }
+
+    /// Shows every bucket, one after another, and writes those back that were changed:
+    /// for `acceptutils failures`, under the lock where it changes any.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn each_bucket(&self, mut act: impl FnMut(&mut Bucket) -> bool) -> Result<(), Trouble> {
+        let mut bucket = Bucket::empty();
+        for index in 0..u64::from(BUCKETS) {
+            let offset = HEADER as u64 + index * BUCKET as u64;
+            if pread(&self.fd, &mut bucket.0[..], offset)? != BUCKET {
+                return Err(Trouble::Size);
+            }
+            if act(&mut bucket) {
+                self.write_at(offset, &bucket.0)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What [`create`] found or did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// There is one that can be used.
+    Kept,
+    /// There was none.
+    New,
+    /// There was one of ours that could not be used.
+    Replaced,
+}
+
+/// Makes the file, and its folder if that is missing. One that can be used is left as it
+/// is; one that is no memory of refused logins is not touched.
+///
+/// # Errors
+/// Why there is none that can be used.
+pub fn create(path: &Path) -> Result<Created, Trouble> {
+    let replaces = match File::open(path) {
+        Ok(_) => return Ok(Created::Kept),
+        Err(Trouble::System(reason)) if reason.kind() == io::ErrorKind::NotFound => false,
+        Err(trouble @ (Trouble::OtherBoot | Trouble::Size)) if !begins_like_ours(path) => {
+            return Err(trouble);
+        }
+        Err(Trouble::OtherBoot | Trouble::Size) => true,
+        Err(trouble) => return Err(trouble),
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        std::fs::create_dir(folder)?;
+    }
+    let temporary = temporary(path);
+    let made = make(path, &temporary).and_then(|()| {
+        if replaces {
+            return Ok(rename(&temporary, path).map(|()| Created::Replaced)?);
+        }
+        match linkat(CWD, &temporary, CWD, path, AtFlags::empty()) {
+            Ok(()) => Ok(Created::New),
+            // Somebody else was first.
+            Err(rustix::io::Errno::EXIST) => File::open(path).map(|_| Created::Kept),
+            Err(reason) => Err(reason.into()),
+        }
+    });
+    let _ = unlink(&temporary);
+    made
+}
+
+fn begins_like_ours(path: &Path) -> bool {
+    let mut octets = [0; HEADER];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut octets));
+    read.is_ok_and(|count| count == 0 || Header::is_begun_by(&octets))
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn make(path: &Path, temporary: &Path) -> Result<(), Trouble> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let _ = unlink(temporary);
+    let fd = open(temporary, flags, Mode::RUSR | Mode::WUSR)?;
+    let mut key = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+    let header = Header { clock: clock_for(path), key: Key(key) };
+    pwrite(&fd, &header.encode(), 0)?;
+    // Whatever is written later has its place then, also where the disk is full. Not every
+    // file system can promise that.
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    let _ = rustix::fs::fallocate(&fd, rustix::fs::FallocateFlags::empty(), 0, FILE);
+    Ok(ftruncate(&fd, FILE)?)
+}
+
+/// A file under `/run` goes with the machine's session, and with it the clock that
+/// nobody sets.
+fn clock_for(path: &Path) -> Clock {
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    let is_of_boot = folder.is_some_and(|folder| folder.starts_with("/run"));
+    match this_boot().filter(|_| is_of_boot) {
+        Some(boot) => Clock::SinceBoot(boot),
+        None => Clock::Calendar,
+    }
+}
+
+/// The number of the machine's start; `None` where the system has none.
+fn this_boot() -> Option<[u8; 16]> {
+    let text = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    let mut digits = text.iter().filter_map(|&octet| char::from(octet).to_digit(16));
+    let mut boot = [0; 16];
+    for octet in &mut boot {
+        *octet = u8::try_from(digits.next()? << 4 | digits.next()?).ok()?;
+    }
+    Some(boot)
+}
+
+#[cfg(target_os = "linux")]
+fn since_boot() -> u64 {
+    let clock = rustix::time::ClockId::Boottime;
+    u64::try_from(rustix::time::clock_gettime(clock).tv_sec).unwrap_or(0)
+}
+
+/// Never asked: such files are made where there is a boot id only.
+#[cfg(not(target_os = "linux"))]
+const fn since_boot() -> u64 {
+    0
+}
