@@ -6,10 +6,11 @@ use crate::choices::Choices;
 use crate::cuts::in_any_pieces;
 use crate::memory;
 use crate::octets::Octets;
-use proto::checkpassword::Outcome;
 use proto::line::LONGEST;
-use proto::login::reply::{Face, Refusal};
-use proto::login::{Attempt, Login, Settings, Step, timestamp};
+use proto::login::outcome::Outcome;
+use proto::login::protocol::Protocol;
+use proto::login::reply::Refusal;
+use proto::login::{Attempt, Login, Settings, Step};
 use proto::ucspi_tls::Tls;
 
 /// What happens, in order.
@@ -19,6 +20,8 @@ pub(crate) enum Event {
     Reply(Octets),
     CheckTls,
     StartTls,
+    /// The programs behind the login that comes next find this: `NAME=value`.
+    HandsOn(Octets),
     /// A login is tried; `None`: by somebody who asks to be somebody else.
     Attempt(Octets, Option<Octets>),
     End(u8),
@@ -27,6 +30,9 @@ pub(crate) enum Event {
 /// The most that a dialog may hold, in octets: a line, twice while it is decoded, and a
 /// reply.
 pub(crate) const HELD: usize = 4 * LONGEST + 8 * 1024;
+
+/// The client's.
+pub(crate) const ADDRESS: &[u8] = b"2001:db8::1";
 
 /// How things go where they can go in several ways.
 #[derive(Debug, Clone, Copy)]
@@ -69,15 +75,15 @@ impl Scene<'_> {
         }
     }
 
-    pub(crate) fn settings(&self, face: Face) -> Settings {
+    pub(crate) fn settings(&self, protocol: Protocol) -> Settings {
         Settings {
-            face,
+            protocol,
             greeting: b"mx.example".to_vec(),
             capabilities: [b"CAP1".to_vec(), b"CAP2".to_vec()].to_vec(),
             tls: self.tls,
             tries: self.tries,
             auth_equals: self.auth_equals,
-            timestamp: timestamp(face, 7, 9, b"mx.example"),
+            timestamp: protocol.timestamp(7, 9, b"mx.example"),
             greeted: false,
         }
     }
@@ -85,7 +91,11 @@ impl Scene<'_> {
 
 /// Choices: TLS, tries, `AUTH=`; how things go; sizes of pieces; then what the client
 /// says. `model` says what must come of it.
-pub(crate) fn check(input: &[u8], face: Face, model: impl Fn(Scene<'_>, &[u8]) -> Vec<Event>) {
+pub(crate) fn check(
+    input: &[u8],
+    protocol: Protocol,
+    model: impl Fn(Scene<'_>, &[u8]) -> Vec<Event>,
+) {
     let mut choices = Choices::new(input);
     let tls = choices.one_of(&[Tls::Absent, Tls::Available, Tls::Required, Tls::On]);
     let tries = choices.one_of(&[1, 2, 5, 1000]);
@@ -97,11 +107,11 @@ pub(crate) fn check(input: &[u8], face: Face, model: impl Fn(Scene<'_>, &[u8]) -
     let happened = in_any_pieces(says, sizes, |pieces| {
         let mut events = Vec::new();
         let pieces = pieces.iter().copied();
-        drive(scene, scene.settings(face), 0, pieces, |event| events.push(event));
+        drive(scene, scene.settings(protocol), 0, pieces, |event| events.push(event));
         events
     });
     assert_eq!(happened, model(scene, says));
-    memory::at_most(HELD, || drive(scene, scene.settings(face), 0, [says], |_| {}));
+    memory::at_most(HELD, || drive(scene, scene.settings(protocol), 0, [says], |_| {}));
 }
 
 /// Plays a dialog with these settings to its end, or to that of what the client says.
@@ -156,13 +166,17 @@ pub(crate) fn drive<'a>(
                 login.tls_started();
             }
             Step::Login(attempt) => {
-                happens(match attempt {
-                    Attempt::Check(record) => {
+                match attempt {
+                    Attempt::Check(record, handoff) => {
+                        for (name, value) in handoff.variables(Some(ADDRESS)) {
+                            let variable = [name.as_bytes(), b"=", &value].concat();
+                            happens(Event::HandsOn(Octets(variable)));
+                        }
                         let user = Octets::from(record.user());
-                        Event::Attempt(user, Some(record.expose().into()))
+                        happens(Event::Attempt(user, Some(record.expose().into())));
                     }
-                    Attempt::SomebodyElse(user) => Event::Attempt(Octets(user), None),
-                });
+                    Attempt::SomebodyElse(user) => happens(Event::Attempt(Octets(user), None)),
+                }
                 login.outcome(scene.outcome(turn));
                 turn += 1;
             }

@@ -5,21 +5,26 @@
 
 use crate::choices::Choices;
 use crate::memory;
-use proto::checkpassword::{LIMIT, Outcome};
+use proto::checkpassword::LIMIT;
 use proto::login::Attempt;
 use proto::login::monitor::{Guard, LONGEST, Request};
+use proto::login::outcome::Outcome;
+use proto::login::protocol::Protocol;
 use proto::ucspi_tls::{Tls, is_fact_name};
 
 /// The longest text about an error.
 const TEXT: usize = 512;
 
-/// Choices: TLS, tries; how logins end; then messages, each up to 0xFF.
+/// Choices: TLS and the protocol, tries; how logins end; then messages, each up to 0xFF.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let tls = choices.one_of(&[Tls::Absent, Tls::Available, Tls::Required, Tls::On]);
+    let all = [Tls::Absent, Tls::Available, Tls::Required, Tls::On];
+    let situations = Protocol::ALL.map(|protocol| all.map(|tls| (protocol, tls)));
+    let (protocol, tls) = choices.one_of(situations.as_flattened());
     let tries = choices.one_of(&[1, 2, 5]);
     let outcomes = choices.part();
-    let mut session = Session { tls, tries, is_over: false, guard: Guard::new(tls, tries) };
+    let guard = Guard::new(protocol, tls, tries);
+    let mut session = Session { protocol, tls, tries, is_over: false, guard };
     let mut number = 0;
     while !choices.rest().is_empty() {
         let message = choices.part();
@@ -49,8 +54,14 @@ fn reads_back(message: &[u8], request: &Request) {
     let written = request.encode();
     assert!(written.len() <= LONGEST && written.len() <= message.len() + 1);
     match request {
-        Request::Login(Attempt::Check(record)) => {
+        Request::Login(Attempt::Check(record, handoff)) => {
             assert_eq!(*written, message);
+            for (name, value) in handoff.variables(None) {
+                assert_eq!(name, "AUTHUP_HELO");
+                let name = value.strip_prefix(b"EHLO ").or(value.strip_prefix(b"HELO "));
+                let name = name.expect("a greeting");
+                assert!((1..=255).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic));
+            }
             assert!(record.expose().len() <= LIMIT && !record.user().is_empty());
             assert!(record.expose().iter().filter(|&&octet| octet == 0).count() == 3);
             assert!(record.expose().starts_with(record.user()));
@@ -75,6 +86,7 @@ fn reads_back(message: &[u8], request: &Request) {
 
 /// The session as it must be, beside the guard that is to see to it.
 struct Session {
+    protocol: Protocol,
     tls: Tls,
     tries: u32,
     is_over: bool,
@@ -85,7 +97,15 @@ impl Session {
     fn hears(&mut self, request: &Request, outcome: Outcome) {
         let is_offered = matches!(self.tls, Tls::Available | Tls::Required);
         let may = match request {
-            Request::Login(_) => self.tls != Tls::Required && self.tries > 0 && !self.is_over,
+            Request::Login(attempt) => {
+                let is_mine = match attempt {
+                    Attempt::Check(_, handoff) => {
+                        self.protocol == Protocol::Smtp || handoff.is_empty()
+                    }
+                    Attempt::SomebodyElse(_) => true,
+                };
+                is_mine && self.tls != Tls::Required && self.tries > 0 && !self.is_over
+            }
             Request::TlsOn(_) | Request::TlsUnavailable(_) | Request::TlsFailed(_) => is_offered,
             Request::NotJailed(_) | Request::Over(_) => true,
         };

@@ -3,13 +3,13 @@
 
 use crate::login::{self, Event, Scene};
 use crate::octets::Octets;
-use proto::checkpassword::Outcome;
-use proto::login::reply::Face;
+use proto::login::outcome::Outcome;
+use proto::login::protocol::Protocol;
 use proto::ucspi_tls::Tls;
 
 /// See [`login::check`].
 pub fn check(input: &[u8]) {
-    login::check(input, Face::Pop3, model);
+    login::check(input, Protocol::Pop3, model);
 }
 
 fn model(scene: Scene<'_>, says: &[u8]) -> Vec<Event> {

@@ -5,13 +5,13 @@
 
 use crate::login::{self, Event, Scene};
 use crate::octets::Octets;
-use proto::checkpassword::Outcome;
-use proto::login::reply::Face;
+use proto::login::outcome::Outcome;
+use proto::login::protocol::Protocol;
 use proto::ucspi_tls::Tls;
 
 /// See [`login::check`].
 pub fn check(input: &[u8]) {
-    login::check(input, Face::Smtp, |scene, says| {
+    login::check(input, Protocol::Smtp, |scene, says| {
         let mut model = Model::new(scene);
         model.read(says);
         model.events
@@ -30,6 +30,8 @@ struct Model<'a> {
     scene: Scene<'a>,
     tls: Tls,
     next: Next,
+    /// What is handed on: EHLO or HELO, and the name.
+    hello: Option<String>,
     refused: u32,
     turn: usize,
     events: Vec<Event>,
@@ -40,8 +42,8 @@ const MALFORMED: &str = "501 authup malformed auth input (#5.5.4)";
 impl<'a> Model<'a> {
     fn new(scene: Scene<'a>) -> Self {
         let events = Vec::new();
-        let mut model =
-            Self { scene, tls: scene.tls, next: Next::Command, refused: 0, turn: 0, events };
+        let (tls, next, hello) = (scene.tls, Next::Command, None);
+        let mut model = Self { scene, tls, next, hello, refused: 0, turn: 0, events };
         model.say("220 mx.example ESMTP");
         model
     }
@@ -77,7 +79,15 @@ impl<'a> Model<'a> {
         let text = String::from_utf8_lossy(line);
         let (verb, argument) = text.split_once(' ').unwrap_or((&text, ""));
         let is_argument = !argument.trim_start_matches(' ').is_empty();
-        match verb.to_ascii_uppercase().as_str() {
+        let verb = verb.to_ascii_uppercase();
+        if matches!(verb.as_str(), "EHLO" | "HELO") {
+            let name = argument.trim_start_matches(' ');
+            let name = name.trim_end_matches(|letter: char| letter.is_ascii_whitespace());
+            let is_word = !name.is_empty() && name.bytes().all(|octet| (33..127).contains(&octet));
+            let name = if is_word && name.len() <= 255 { name } else { "[IPv6:2001:db8::1]" };
+            self.hello = Some(format!("{verb} {name}"));
+        }
+        match verb.as_str() {
             "HELO" => self.say("250 mx.example"),
             "EHLO" => self.ehlo(),
             "STARTTLS" => self.starttls(is_argument),
@@ -120,6 +130,7 @@ impl<'a> Model<'a> {
                 self.say("220 Ready to start TLS (#5.7.0)");
                 self.events.push(Event::StartTls);
                 self.tls = Tls::On;
+                self.hello = None;
             } else {
                 self.say("454 authup TLS temporarily not available (#4.7.0)");
             }
@@ -177,6 +188,10 @@ impl<'a> Model<'a> {
             return self.say(MALFORMED);
         }
         let record = for_oneself.then_some(Octets(record));
+        if let Some(hello) = self.hello.as_ref().filter(|_| for_oneself) {
+            let variable = format!("AUTHUP_HELO={hello}");
+            self.events.push(Event::HandsOn(Octets(variable.into_bytes())));
+        }
         self.events.push(Event::Attempt(user.into(), record));
         let outcome = self.scene.outcome(self.turn);
         self.turn += 1;

@@ -9,7 +9,8 @@ use crate::cuts::{in_any_pieces, pieces};
 use crate::login::{Event, HELD, Scene, drive};
 use crate::memory;
 use proto::login::Settings;
-use proto::login::reply::{Face, Refusal};
+use proto::login::protocol::Protocol;
+use proto::login::reply::Refusal;
 use proto::login::until_login::{Step, UntilLogin};
 use proto::ucspi_tls::Tls;
 
@@ -20,7 +21,7 @@ use proto::ucspi_tls::Tls;
 /// When something does not hold.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let face = choices.one_of(&[Face::Smtp, Face::Pop3]);
+    let protocol = choices.one_of(&[Protocol::Smtp, Protocol::Pop3]);
     let tls = choices.one_of(&[Tls::Required, Tls::On]);
     let tries = choices.one_of(&[1, 2, 5, 1000]);
     let auth_equals = choices.one_of(&[false, true]);
@@ -32,18 +33,23 @@ pub fn check(input: &[u8]) {
     let says = choices.rest();
 
     let mut alone = Vec::new();
-    drive(scene, scene.settings(face), 0, [says], |event| {
-        // A TLS server that talks itself knows that it can start.
-        if event != Event::CheckTls {
+    drive(scene, scene.settings(protocol), 0, [says], |event| {
+        // A TLS server that talks itself knows that it can start, and hands nothing on.
+        if !matches!(event, Event::CheckTls | Event::HandsOn(_)) {
             alone.push(event);
         }
     });
     let mut happened = in_any_pieces(says, sizes, |pieces| {
         let mut events = Vec::new();
-        Front::new(scene, face, says, has_program).play(pieces, |event| events.push(event));
+        Front::new(scene, protocol, says, has_program).play(pieces, |event| {
+            // What was said after the login began is all that an authup could hand on.
+            if !matches!(event, Event::HandsOn(_)) {
+                events.push(event);
+            }
+        });
         events
     });
-    if !has_program && happened.ends_with(&no_program(face)) {
+    if !has_program && happened.ends_with(&no_program(protocol)) {
         // Up to there it is the same, and then there would have been more.
         happened.truncate(happened.len() - 2);
         assert!(alone.starts_with(&happened), "{happened:?} does not begin {alone:?}");
@@ -53,18 +59,18 @@ pub fn check(input: &[u8]) {
 
     // As a TLS server reads it.
     let pieces = pieces(says, &[0]);
-    memory::at_most(HELD, || Front::new(scene, face, says, has_program).play(&pieces, |_| {}));
+    memory::at_most(HELD, || Front::new(scene, protocol, says, has_program).play(&pieces, |_| {}));
 }
 
 /// What becomes of a login where authup cannot be started.
-fn no_program(face: Face) -> [Event; 2] {
-    [Event::Reply(Refusal::Fork.line(face)[..].into()), Event::End(1)]
+fn no_program(protocol: Protocol) -> [Event; 2] {
+    [Event::Reply(protocol.refusal(Refusal::Fork)[..].into()), Event::End(1)]
 }
 
 /// The dialog, and what of the client's words has arrived.
 struct Front<'a> {
     scene: Scene<'a>,
-    face: Face,
+    protocol: Protocol,
     has_program: bool,
     dialog: UntilLogin,
     says: &'a [u8],
@@ -77,11 +83,11 @@ struct Front<'a> {
 }
 
 impl<'a> Front<'a> {
-    fn new(scene: Scene<'a>, face: Face, says: &'a [u8], has_program: bool) -> Self {
-        let dialog = UntilLogin::new(scene.settings(face));
+    fn new(scene: Scene<'a>, protocol: Protocol, says: &'a [u8], has_program: bool) -> Self {
+        let dialog = UntilLogin::new(scene.settings(protocol));
         let is_secure = scene.tls == Tls::On;
         let (arrived, taken, turn, why) = (0, 0, 0, None);
-        Self { scene, face, has_program, dialog, says, arrived, taken, is_secure, turn, why }
+        Self { scene, protocol, has_program, dialog, says, arrived, taken, is_secure, turn, why }
     }
 
     fn unread(&self) -> &'a [u8] {
@@ -158,7 +164,7 @@ impl<'a> Front<'a> {
 
     /// The beginning of a line is that of a login, as far as there is any.
     fn begins(&self, line: &[u8]) -> bool {
-        let verb = if self.face == Face::Smtp { b"AUTH" } else { b"USER" };
+        let verb = if self.protocol == Protocol::Smtp { b"AUTH" } else { b"USER" };
         verb[..line.len().min(4)].eq_ignore_ascii_case(&line[..line.len().min(4)])
     }
 
@@ -173,7 +179,7 @@ impl<'a> Front<'a> {
 
     /// Authup is there, and reads what was not taken.
     fn go_on(self, sizes: impl Iterator<Item = usize>, happens: impl FnMut(Event)) {
-        let said = self.scene.settings(self.face);
+        let said = self.scene.settings(self.protocol);
         let settings = Settings { greeted: true, tls: Tls::On, ..said };
         let (says, unread) = (self.says, self.unread());
         let later = sizes.scan(self.arrived, |arrived, size| {

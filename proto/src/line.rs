@@ -4,6 +4,10 @@
 //! never let its rest be read as the next command. The splitter takes no octet
 //! past a line's end, so its caller can leave what follows (a TLS handshake, or
 //! what is meant for the program behind us) where it is.
+//!
+//! A line may go on behind its end: with a literal, so many octets whatever they are, and
+//! then up to the next line's end (IMAP: RFC 9051, section 4.3). All of it is one line
+//! here, with one limit.
 
 use alloc::vec::Vec;
 use zeroize::{Zeroize, Zeroizing};
@@ -29,6 +33,8 @@ pub enum Pushed {
 /// Collects one line. What it held is wiped: it may have been a password.
 pub struct Splitter {
     held: Zeroizing<Vec<u8>>,
+    /// How many octets of a literal are still to come.
+    literal: usize,
     skipping: bool,
     done: bool,
 }
@@ -38,27 +44,53 @@ impl Splitter {
     #[must_use]
     pub fn new() -> Self {
         // One more for a carriage return that may belong to the line ending.
-        Self { held: Zeroizing::new(Vec::with_capacity(LONGEST + 1)), skipping: false, done: false }
+        let held = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+        Self { held, literal: 0, skipping: false, done: false }
     }
 
-    /// Takes input up to and including the next line feed, and no further.
+    /// Takes input up to and including the next line feed behind a literal that is
+    /// awaited, and no further.
     /// Returns how much was taken. `limit` says how long the line may get, in
     /// octets, judged by its beginning; it is held to [`LONGEST`].
     pub fn push(&mut self, input: &[u8], limit: impl Fn(&[u8]) -> usize) -> (usize, Pushed) {
         if self.done {
             self.forget();
         }
-        let feed = memchr::memchr(b'\n', input);
-        let piece = input.get(..feed.unwrap_or(input.len())).unwrap_or_default();
-        self.hold(piece, limit);
+        let (literal, rest) = input.split_at(self.literal.min(input.len()));
+        self.hold(literal, &limit);
+        self.literal -= literal.len();
+        let feed = memchr::memchr(b'\n', rest);
+        let piece = rest.get(..feed.unwrap_or(rest.len())).unwrap_or_default();
+        self.hold(piece, &limit);
+        let taken = literal.len() + piece.len();
         match feed {
-            None => (piece.len(), Pushed::NeedInput),
+            None => (taken, Pushed::NeedInput),
             Some(_) => {
                 self.done = true;
                 let pushed = if self.skipping { Pushed::TooLong } else { Pushed::Line };
-                (piece.len() + 1, pushed)
+                (taken + 1, pushed)
             }
         }
+    }
+
+    /// Goes on with the line that has ended: `octets` octets belong to it, whatever they
+    /// are, and what follows them up to the next line feed. [`Self::line`] has all of it
+    /// then, with CRLF where it ended before.
+    pub fn go_on_with_literal(&mut self, octets: usize) {
+        if self.done {
+            let length = without_cr(&self.held).len();
+            self.held.truncate(length);
+            self.hold(b"\r\n", |_| LONGEST);
+            self.literal = octets;
+            self.done = false;
+        }
+    }
+
+    /// How many more octets a line may get that has ended, with the line ending that it
+    /// then has in it.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        LONGEST.saturating_sub(without_cr(&self.held).len() + 2)
     }
 
     /// The line that has ended, without its line feed and one carriage return
@@ -69,6 +101,9 @@ impl Splitter {
     }
 
     fn hold(&mut self, piece: &[u8], limit: impl Fn(&[u8]) -> usize) {
+        if piece.is_empty() {
+            return;
+        }
         let room = (LONGEST + 1).saturating_sub(self.held.len());
         let (kept, over) = piece.split_at(room.min(piece.len()));
         if !self.skipping {
@@ -84,6 +119,7 @@ impl Splitter {
     /// Wipes the line, and is ready for the next.
     pub fn forget(&mut self) {
         self.wipe();
+        self.literal = 0;
         self.skipping = false;
         self.done = false;
     }
@@ -160,6 +196,56 @@ mod tests {
             lines(&[b"12345\r\n123456\r\n123456789\nok\n"], 5),
             ["12345", "too long", "too long", "ok"]
         );
+    }
+
+    /// Each line that ends in `{n}` goes on with n octets.
+    fn lines_with_literals(pieces: &[&[u8]], limit: usize) -> Vec<String> {
+        let mut splitter = Splitter::new();
+        let mut seen = vec![];
+        for piece in pieces {
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                let (taken, pushed) = splitter.push(rest, |_| limit);
+                assert!(taken > 0, "each step consumes");
+                rest = &rest[taken..];
+                let line = String::from_utf8_lossy(splitter.line()).into_owned();
+                let octets = line.rsplit_once('{').and_then(|(_, end)| end.strip_suffix('}'));
+                match (pushed, octets.and_then(|octets| octets.parse().ok())) {
+                    (Pushed::NeedInput, _) => assert!(rest.is_empty()),
+                    (Pushed::Line, Some(octets)) => splitter.go_on_with_literal(octets),
+                    (Pushed::Line, None) => seen.push(line),
+                    (Pushed::TooLong, _) => seen.push("too long".into()),
+                }
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn a_line_goes_on_with_octets_that_are_counted() {
+        let input = b"a {3}\r\n\r\nx b {0}\n\r\nnext\r\n{2}\r\nab{1}\r\n\n\r\n";
+        let seen = at_every_split(input, |pieces| lines_with_literals(pieces, 99));
+        assert_eq!(seen, ["a {3}\r\n\r\nx b {0}\r\n", "next", "{2}\r\nab{1}\r\n\n"]);
+    }
+
+    #[test]
+    fn one_limit_for_a_line_with_its_literals() {
+        let input = b"{4}\r\nabcd\r\n{4}\r\n\nbcde\r\nok\r\n";
+        let seen = at_every_split(input, |pieces| lines_with_literals(pieces, 9));
+        assert_eq!(seen, ["{4}\r\nabcd", "too long", "ok"]);
+    }
+
+    #[test]
+    fn there_is_no_more_room_than_the_longest_line_has() {
+        let mut splitter = Splitter::new();
+        assert_eq!(splitter.push(b"{9}\r\n", |_| LONGEST), (5, Pushed::Line));
+        let room = splitter.room();
+        assert_eq!(room, LONGEST - 5);
+        splitter.go_on_with_literal(room);
+        let literal = vec![b'x'; room];
+        assert_eq!(splitter.push(&literal, |_| LONGEST), (room, Pushed::NeedInput));
+        assert_eq!(splitter.push(b"\r\n", |_| LONGEST), (2, Pushed::Line));
+        assert_eq!(splitter.line().len(), LONGEST);
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 mod wire;
 
-use proto::login::reply::Face;
 use unix::before_login::BeforeLogin;
 use wire::{Reader, Writer};
 use zeroize::Zeroizing;
@@ -33,14 +32,10 @@ pub struct Certificate {
 /// What is said to clients until they want to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialog {
-    /// The protocol.
-    pub face: Face,
     /// TLS begins with the first octet; otherwise once the client asks for it, and it
     /// must before it can log in.
     pub tls_at_once: bool,
-    /// Whether the mechanisms are listed as `AUTH=`, too.
-    pub auth_equals: bool,
-    /// What the control files say.
+    /// What the administrator says.
     pub before_login: BeforeLogin,
 }
 
@@ -225,6 +220,7 @@ impl SignRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proto::login::protocol::Protocol;
 
     fn certificate() -> Certificate {
         Certificate {
@@ -237,12 +233,14 @@ mod tests {
 
     fn dialog() -> Dialog {
         let before_login = BeforeLogin {
+            protocol: Protocol::Pop3,
+            auth_equals: true,
             greeting: b"mail.example.org".to_vec(),
             capabilities: vec![b"8BITMIME".to_vec(), b"SIZE 1".to_vec()],
             each: 1200,
             whole: u64::MAX,
         };
-        Dialog { face: Face::Pop3, tls_at_once: false, auth_equals: true, before_login }
+        Dialog { tls_at_once: false, before_login }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Only parsing: what an option means for the server is said at [`Options`].
 
 use lexopt::{Arg, Parser, ValueExt};
-use proto::login::reply::Face;
+use proto::login::protocol::Protocol;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub struct Options {
     pub engines: Option<usize>,
     /// `--until-login`: the protocol that engines speak until the client wants to log in;
     /// none: the program speaks from the start.
-    pub until_login: Option<Face>,
+    pub until_login: Option<Protocol>,
     /// What was asked for by an option that has no effect here, for the log.
     pub without_effect: Vec<char>,
     /// Where to listen.
@@ -161,8 +161,8 @@ impl Options {
         match name {
             "proxy-protocol" => self.proxy_protocol = true,
             "until-login" => {
-                let face = Face::named(parser.value()?.as_encoded_bytes());
-                self.until_login = Some(face.ok_or("--until-login: neither smtp nor pop3")?);
+                let protocol = Protocol::named(parser.value()?.as_encoded_bytes());
+                self.until_login = Some(protocol.ok_or("--until-login: neither smtp nor pop3")?);
             }
             "engines" => self.engines = Some(at_least_one(parser)?),
             _ => return Err(Arg::Long(name).unexpected()),
@@ -217,7 +217,7 @@ mod tests {
                 .unwrap();
         assert!(options.proxy_protocol && options.print_port);
         assert_eq!(options.engines, Some(2));
-        assert_eq!(options.until_login, Some(Face::Smtp));
+        assert_eq!(options.until_login, Some(Protocol::Smtp));
         assert_eq!(options.limit_per_address, 3);
         assert_eq!(options.handshake_timeout, Duration::from_secs(5));
     }

@@ -2,13 +2,10 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use unix::control::{Folder, Unreadable};
+use unix::control::{Folder, HOME_VARIABLE, Unreadable};
 use unix::environment::Environment;
-
-/// Names another qmail home. Read at start-up, and not passed on.
-const HOME: &str = "QMAILHOME";
 
 /// Goes to the qmail home, to stay. The environment loses its name.
 pub(crate) fn enter_home(environment: &mut Environment) -> Result<Folder, Unreadable> {
-    Folder::enter(environment.take(HOME).as_deref().map(OsStr::from_bytes))
+    Folder::enter(environment.take(HOME_VARIABLE).as_deref().map(OsStr::from_bytes))
 }

@@ -5,7 +5,7 @@ use proto::ucspi_tls::{Fact, Tls, is_fact_name};
 use std::io;
 use std::os::fd::BorrowedFd;
 use unix::environment::Environment;
-use unix::ucspi_tls::{Interface, Unavailable};
+use unix::ucspi_tls::{DISABLED, Interface, LEVEL, Unavailable};
 
 /// TLS at the start of a connection.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ impl Offer {
     /// Takes all that concerns TLS out of the environment: no child is to see what
     /// is not for it, nor a fact that does not hold.
     pub(crate) fn take(environment: &mut Environment) -> Self {
-        let ucspitls = environment.take("UCSPITLS");
-        let disabled = environment.take("DISABLETLS").is_some();
+        let ucspitls = environment.take(LEVEL);
+        let disabled = environment.take(DISABLED).is_some();
         let delayed = environment.has(b"SSLCTLFD");
         let interface = Interface::inherited(environment);
         if delayed {

@@ -1,13 +1,62 @@
-//! What the control files say about the time before a login: authup's, and that of who
-//! speaks for it until there is one.
+//! What the administrator says about the time before a login, for authup and for whoever
+//! speaks for it until there is one: variables and control files, all that is read here
+//! and no more.
 
-use crate::control::{Folder, Unreadable};
+use crate::control::{Folder, HOME_VARIABLE, Unreadable};
+use crate::ucspi_tls;
 use proto::control::{TIMEOUT, TIMEOUT_LOGIN, lines};
-use proto::login::reply::Face;
+use proto::login::Settings;
+use proto::login::protocol::Protocol;
+use proto::ucspi_tls::Tls;
+use std::fmt::Display;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// All of it, for one protocol.
+/// Tells authup that somebody else has greeted the client, and with which timestamp.
+pub const GREETED: &str = "AUTHUP_GREETED";
+
+/// A variable that changes what is said before a login. Whoever speaks to a client for
+/// authup must have read the same as authup would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variable {
+    /// Another qmail home.
+    Home,
+    /// Whether TLS is on offer, or required.
+    Tls,
+    /// TLS is not on offer.
+    TlsDisabled,
+    /// Mechanisms are repeated as `AUTH=`.
+    AuthEquals,
+}
+
+impl Variable {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Home, Self::Tls, Self::TlsDisabled, Self::AuthEquals];
+
+    /// The variable's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Home => HOME_VARIABLE,
+            Self::Tls => ucspi_tls::LEVEL,
+            Self::TlsDisabled => ucspi_tls::DISABLED,
+            Self::AuthEquals => "AUTHUP_SASL_BROKEN_CLIENTS",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name().as_bytes() == name)
+    }
+}
+
+/// All of it, for one protocol, but for TLS, which is not the same for everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BeforeLogin {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Whether the mechanisms are listed as `AUTH=`, too.
+    pub auth_equals: bool,
     /// The greeting; its first word is the host's name.
     pub greeting: Vec<u8>,
     /// The lines to list for EHLO or CAPA.
@@ -19,17 +68,34 @@ pub struct BeforeLogin {
 }
 
 impl BeforeLogin {
-    /// Reads the files.
+    /// Reads the files. `auth_equals`: whether [`Variable::AuthEquals`] is set.
     ///
     /// # Errors
     /// The first that must be there and is not, or cannot be read.
-    pub fn read(control: &Folder, face: Face) -> Result<Self, Unreadable> {
-        let protocol = face.name();
+    pub fn read(control: &Folder, spoken: Protocol, auth_equals: bool) -> Result<Self, Unreadable> {
+        let protocol = spoken.name();
         Ok(Self {
+            protocol: spoken,
+            auth_equals,
             greeting: control.greeting(&format!("{protocol}greeting"))?,
             capabilities: lines(&control.require(&format!("{protocol}capabilities"))?),
             each: control.timeout(&format!("timeout{protocol}d"), TIMEOUT)?,
             whole: control.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
         })
+    }
+
+    /// The timestamp of a session that begins now; `session` tells it from others of
+    /// the same second.
+    #[must_use]
+    pub fn timestamp(&self, session: impl Display) -> Vec<u8> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.protocol.timestamp(session, now.as_secs(), &self.greeting)
+    }
+
+    /// What the dialog is told. `greeted`: somebody else has greeted the client.
+    #[must_use]
+    pub fn settings(self, tls: Tls, tries: u32, timestamp: Vec<u8>, greeted: bool) -> Settings {
+        let Self { protocol, auth_equals, greeting, capabilities, .. } = self;
+        Settings { protocol, greeting, capabilities, tls, tries, auth_equals, timestamp, greeted }
     }
 }

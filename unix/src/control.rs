@@ -8,6 +8,9 @@ use std::{fmt, io};
 /// Where qmail lives, unless `QMAILHOME` in the environment says otherwise.
 pub const HOME: &str = "/var/qmail";
 
+/// The variable that says so.
+pub const HOME_VARIABLE: &str = "QMAILHOME";
+
 /// Where its control files are.
 const FOLDER: &str = "control/";
 

@@ -13,6 +13,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 /// Seconds that a handshake may take.
 pub const HANDSHAKE: u64 = 60;
 
+/// The administrator's: whether TLS is on offer, or required.
+pub const LEVEL: &str = "UCSPITLS";
+/// The administrator's: TLS is not on offer.
+pub const DISABLED: &str = "DISABLETLS";
+
 const CONTROL: &str = "SSLCTLFD";
 const READ: &str = "SSLREADFD";
 const WRITE: &str = "SSLWRITEFD";

@@ -1,9 +1,9 @@
 //! The checkpassword interface, as seen by the program that asks: what goes to
-//! descriptor 3, and what the exit code answers. [`reader`] is the other side's half.
+//! descriptor 3. What the exit code answers is `login::outcome`'s; [`reader`] is the
+//! other side's half.
 
 pub mod reader;
 
-use crate::exit_code::{CONTROLS, CRASHED, FAILED, MISUSED, TEMPORARY, TIMED_OUT};
 use crate::secret::Secret;
 
 /// The most that checkpassword reads, in octets, NULs included.
@@ -53,63 +53,6 @@ impl Record {
     }
 }
 
-/// How a child ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// With this exit code.
-    Code(u8),
-    /// By a signal.
-    Signal,
-}
-
-/// What became of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// User or password is wrong; or the program was called wrongly.
-    Refused,
-    /// Trouble that may pass kept checkpassword from an answer.
-    Temporary,
-    /// The program behind waited too long for the client.
-    TimedOut,
-    /// The program behind could not read its control files.
-    Controls,
-    /// A program of the chain crashed.
-    Crashed,
-    /// The session is over, and this is its exit code.
-    Completed(u8),
-    /// No pipe could be made for the password.
-    CannotOpenPipe,
-    /// The password could not be written.
-    CannotWritePipe,
-    /// The program could not be run.
-    CannotRun,
-    /// The child could not be waited for.
-    CannotWait,
-}
-
-impl Outcome {
-    /// Reads a child's end. Checkpassword becomes the programs behind it, so their
-    /// exit codes are told from its own by convention only; once one of them has
-    /// said that the login was good (`logged_in`), no code is a refusal.
-    #[must_use]
-    pub const fn of(exit: Exit, logged_in: bool) -> Self {
-        match exit {
-            Exit::Code(FAILED | MISUSED) if !logged_in => Self::Refused,
-            Exit::Code(TEMPORARY) if !logged_in => Self::Temporary,
-            Exit::Code(TIMED_OUT) => Self::TimedOut,
-            Exit::Code(CRASHED) | Exit::Signal => Self::Crashed,
-            Exit::Code(CONTROLS) => Self::Controls,
-            Exit::Code(code) => Self::Completed(code),
-        }
-    }
-
-    /// Whether one of the tries is used up and the session may go on.
-    #[must_use]
-    pub const fn is_refusal(self) -> bool {
-        matches!(self, Self::Refused | Self::Temporary)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,23 +80,5 @@ mod tests {
         let over = vec![b'p'; LIMIT - 3 - 4];
         assert!(Record::new(b"alice", &over, b"").is_none());
         assert!(Record::new(b"alice", &fits, b"1").is_none());
-    }
-
-    #[test]
-    fn exit_codes() {
-        for (code, before, after) in [
-            (0, Outcome::Completed(0), Outcome::Completed(0)),
-            (1, Outcome::Refused, Outcome::Completed(1)),
-            (2, Outcome::Refused, Outcome::Completed(2)),
-            (14, Outcome::Completed(14), Outcome::Completed(14)),
-            (16, Outcome::TimedOut, Outcome::TimedOut),
-            (17, Outcome::Crashed, Outcome::Crashed),
-            (18, Outcome::Controls, Outcome::Controls),
-            (111, Outcome::Temporary, Outcome::Completed(111)),
-        ] {
-            assert_eq!(Outcome::of(Exit::Code(code), false), before, "{code}");
-            assert_eq!(Outcome::of(Exit::Code(code), true), after, "{code} after a good login");
-        }
-        assert_eq!(Outcome::of(Exit::Signal, true), Outcome::Crashed);
     }
 }

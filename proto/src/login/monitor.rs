@@ -5,8 +5,11 @@
 //! gets no further by it than the stranger would have by talking to an honest one
 //! ([`Guard`]). A message is one datagram: a kind, and the rest as that kind has it.
 
-use super::Attempt;
-use crate::checkpassword::{Outcome, Record};
+use super::dialog::Attempt;
+use super::handoff::Handoff;
+use super::outcome::{Outcome, Tries};
+use super::protocol::Protocol;
+use crate::checkpassword::Record;
 use crate::ucspi_tls::{self, Fact, Tls};
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
@@ -40,7 +43,9 @@ impl Request {
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let (kind, parts): (u8, Vec<&[u8]>) = match self {
-            Self::Login(Attempt::Check(record)) => (b'l', [record.expose()].into()),
+            Self::Login(Attempt::Check(record, handoff)) => {
+                (b'l', handoff.pieces().chain([record.expose()]).collect())
+            }
             Self::Login(Attempt::SomebodyElse(user)) => (b's', [&user[..]].into()),
             Self::TlsUnavailable(why) => (b'u', [text(why)].into()),
             Self::TlsOn(facts) => (b't', facts.iter().flat_map(entry).collect()),
@@ -62,7 +67,10 @@ impl Request {
         let (kind, rest) = octets.split_first()?;
         let why = || (rest.len() <= LONGEST_TEXT).then(|| rest.to_vec());
         Some(match kind {
-            b'l' => Self::Login(Attempt::Check(Record::decode(rest)?)),
+            b'l' => {
+                let (handoff, record) = Handoff::decode(rest)?;
+                Self::Login(Attempt::Check(Record::decode(record)?, handoff))
+            }
             b's' => Self::Login(Attempt::SomebodyElse(user(rest)?)),
             b'u' => Self::TlsUnavailable(why()?),
             b't' if rest.len() < LONGEST => Self::TlsOn(ucspi_tls::facts(rest)),
@@ -95,64 +103,33 @@ fn user(octets: &[u8]) -> Option<Vec<u8>> {
     Record::new(octets, b"x", b"").map(|_| octets.to_vec())
 }
 
-impl Outcome {
-    /// As octets, for the parser.
-    #[must_use]
-    pub const fn encode(self) -> [u8; 2] {
-        match self {
-            Self::Refused => [b'r', 0],
-            Self::Temporary => [b't', 0],
-            Self::TimedOut => [b'o', 0],
-            Self::Controls => [b'c', 0],
-            Self::Crashed => [b'x', 0],
-            Self::Completed(code) => [b'=', code],
-            Self::CannotOpenPipe => [b'p', 0],
-            Self::CannotWritePipe => [b'w', 0],
-            Self::CannotRun => [b'f', 0],
-            Self::CannotWait => [b'm', 0],
-        }
-    }
-
-    /// From octets; `None` when they are no message.
-    #[must_use]
-    pub const fn decode(octets: &[u8]) -> Option<Self> {
-        Some(match octets {
-            b"r\0" => Self::Refused,
-            b"t\0" => Self::Temporary,
-            b"o\0" => Self::TimedOut,
-            b"c\0" => Self::Controls,
-            b"x\0" => Self::Crashed,
-            [b'=', code] => Self::Completed(*code),
-            b"p\0" => Self::CannotOpenPipe,
-            b"w\0" => Self::CannotWritePipe,
-            b"f\0" => Self::CannotRun,
-            b"m\0" => Self::CannotWait,
-            _ => return None,
-        })
-    }
-}
-
 /// What the monitor knows of the session by itself, so that the parser's word is
 /// not all there is.
 #[derive(Debug)]
 pub struct Guard {
+    protocol: Protocol,
     tls: Tls,
-    remaining: u32,
+    tries: Tries,
 }
 
 impl Guard {
     /// At the session's start: TLS as it is, and how many logins may be refused.
     #[must_use]
-    pub const fn new(tls: Tls, tries: u32) -> Self {
-        Self { tls, remaining: tries }
+    pub const fn new(protocol: Protocol, tls: Tls, tries: u32) -> Self {
+        Self { protocol, tls, tries: Tries::new(tries) }
     }
 
     /// Whether an honest parser could ask this now: no login beyond the last try, or
-    /// before the TLS that the administrator requires; no TLS that was not offered.
+    /// before the TLS that the administrator requires, or with another protocol's
+    /// variables; no TLS that was not offered.
     #[must_use]
-    pub const fn admits(&self, request: &Request) -> bool {
+    pub fn admits(&self, request: &Request) -> bool {
+        let may_log_in = self.tries.remaining() > 0 && self.tls != Tls::Required;
         match request {
-            Request::Login(_) => self.remaining > 0 && !matches!(self.tls, Tls::Required),
+            Request::Login(Attempt::Check(_, handoff)) => {
+                may_log_in && handoff.is_of(self.protocol)
+            }
+            Request::Login(Attempt::SomebodyElse(_)) => may_log_in,
             Request::TlsOn(_) | Request::TlsFailed(_) | Request::TlsUnavailable(_) => {
                 self.tls.is_offered()
             }
@@ -174,31 +151,41 @@ impl Guard {
 
     /// A login was tried: one try is used up, or the session is over.
     pub const fn tried(&mut self, outcome: Outcome) {
-        self.remaining = if outcome.is_refusal() { self.remaining.saturating_sub(1) } else { 0 };
+        self.tries.tried(outcome);
     }
 
     /// How many more logins may be refused before the session ends.
     #[must_use]
     pub const fn remaining(&self) -> u32 {
-        self.remaining
+        self.tries.remaining()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::handoff::Name;
     use super::*;
     use alloc::string::String;
     use alloc::{format, vec};
 
     fn check(user: &str) -> Request {
-        Request::Login(Attempt::Check(Record::new(user.as_bytes(), b"secret", b"<1@h>").unwrap()))
+        let record = Record::new(user.as_bytes(), b"secret", b"<1@h>").unwrap();
+        Request::Login(Attempt::Check(record, Handoff::nothing()))
+    }
+
+    fn greeted(user: &str) -> Request {
+        let Request::Login(Attempt::Check(record, handoff)) = check(user) else {
+            panic!("no login")
+        };
+        let handoff = handoff.with(Name::Helo, b"EHLO client.example.org".to_vec());
+        Request::Login(Attempt::Check(record, handoff))
     }
 
     /// What a request says, passwords included: for comparing.
     fn shown(request: &Request) -> String {
         match request {
-            Request::Login(Attempt::Check(record)) => {
-                String::from_utf8_lossy(record.expose()).into_owned()
+            Request::Login(Attempt::Check(record, handoff)) => {
+                format!("{} {handoff:?}", String::from_utf8_lossy(record.expose()))
             }
             other => format!("{other:?}"),
         }
@@ -212,6 +199,7 @@ mod tests {
         };
         for request in [
             check("alice"),
+            greeted("alice"),
             Request::Login(Attempt::SomebodyElse(b"bob".to_vec())),
             Request::TlsUnavailable(b"SSLCTLFD: not set".to_vec()),
             Request::TlsOn(vec![]),
@@ -239,11 +227,15 @@ mod tests {
             b"o",
             b"o\0\0",
             b"l",
-            b"lalice",
-            b"lalice\0x\0",
-            b"l\0x\0\0",
-            b"lalice\0\0\0",
-            b"lalice\0x\0\0more",
+            b"l\0alice",
+            b"l\0alice\0x\0",
+            b"l\0\0x\0\0",
+            b"l\0alice\0\0\0",
+            b"l\0alice\0x\0\0more",
+            b"lalice\0x\0\0",
+            b"lAUTHUP_HELO=EHLO x\0alice\0x\0\0",
+            b"lAUTHUP_HELO=EHLO x y\0\0alice\0x\0\0",
+            b"lPATH=/tmp\0\0alice\0x\0\0",
             b"s",
             b"sa\0b",
             &long,
@@ -271,30 +263,8 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_reads_back() {
-        for outcome in [
-            Outcome::Refused,
-            Outcome::Temporary,
-            Outcome::TimedOut,
-            Outcome::Controls,
-            Outcome::Crashed,
-            Outcome::Completed(0),
-            Outcome::Completed(255),
-            Outcome::CannotOpenPipe,
-            Outcome::CannotWritePipe,
-            Outcome::CannotRun,
-            Outcome::CannotWait,
-        ] {
-            assert_eq!(Outcome::decode(&outcome.encode()), Some(outcome));
-        }
-        for octets in [&b""[..], b"r", b"r\x01", b"r\0\0", b"?\0"] {
-            assert_eq!(Outcome::decode(octets), None);
-        }
-    }
-
-    #[test]
     fn no_login_before_required_tls_or_beyond_the_last_try() {
-        let mut guard = Guard::new(Tls::Required, 2);
+        let mut guard = Guard::new(Protocol::Smtp, Tls::Required, 2);
         assert!(!guard.admits(&check("alice")));
         assert!(guard.admits(&Request::TlsOn(vec![])));
         assert!(guard.tls_may_have_started());
@@ -313,10 +283,17 @@ mod tests {
     #[test]
     fn no_login_after_a_session() {
         for outcome in [Outcome::Completed(0), Outcome::Crashed, Outcome::CannotRun] {
-            let mut guard = Guard::new(Tls::Absent, 5);
+            let mut guard = Guard::new(Protocol::Smtp, Tls::Absent, 5);
             assert!(!guard.admits(&Request::TlsOn(vec![])));
             guard.tried(outcome);
             assert!(!guard.admits(&check("alice")), "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn no_other_protocols_variables() {
+        assert!(Guard::new(Protocol::Smtp, Tls::On, 1).admits(&greeted("alice")));
+        assert!(!Guard::new(Protocol::Pop3, Tls::On, 1).admits(&greeted("alice")));
+        assert!(Guard::new(Protocol::Pop3, Tls::On, 1).admits(&check("alice")));
     }
 }

@@ -1,11 +1,13 @@
-//! The POP3 face of the login dialog: RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS).
+//! POP3 before a login: RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS).
 
+use super::dialog::{Dialog, State};
 use super::reply::Refusal;
-use super::{Dialog, State};
 use crate::line::verb_and_argument;
+use crate::sasl::Credential;
+use alloc::vec::Vec;
 
 impl Dialog {
-    pub(super) fn pop3_line(&mut self, line: &[u8]) {
+    pub(super) fn pop3_command(&mut self, line: &[u8]) {
         let (verb, argument) = verb_and_argument(line);
         match verb.to_ascii_lowercase().as_slice() {
             b"capa" => self.capa(),
@@ -30,10 +32,9 @@ impl Dialog {
         if !self.must_start_tls() {
             self.say(b"USER\r\n");
         }
-        for line in &self.settings.capabilities {
-            self.reply.extend_from_slice(line);
-            self.reply.extend_from_slice(b"\r\n");
-        }
+        let lines = self.settings.capabilities.iter().map(Vec::as_slice);
+        let list: Vec<&[u8]> = lines.flat_map(|line| [line, b"\r\n"]).collect();
+        self.say(&list.concat());
         self.say(b".\r\n");
     }
 
@@ -43,16 +44,16 @@ impl Dialog {
         } else if argument.is_empty() {
             self.refuse(Refusal::Syntax);
         } else {
-            self.user = Some(argument.to_vec());
+            self.said.user = Some(argument.to_vec());
             self.say(b"+OK \r\n");
         }
     }
 
     fn pass(&mut self, argument: &[u8]) {
-        match self.user.clone() {
+        match self.said.user.clone() {
             None => self.refuse(Refusal::UserFirst),
             Some(_) if argument.is_empty() => self.refuse(Refusal::Syntax),
-            Some(user) => self.attempt(&user, argument),
+            Some(user) => self.attempt(&Credential::of(&user, argument)),
         }
     }
 }

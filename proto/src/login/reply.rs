@@ -1,37 +1,8 @@
-//! Every reply that authup gives, as SMTP and as POP3 say it: one table.
+//! Every refusal of the login dialog: one table. How a protocol says it is
+//! `Protocol::refusal`'s.
 //!
 //! The texts are an interface: people's clients, filters and log watchers match
 //! them.
-
-use alloc::vec::Vec;
-
-/// Which protocol the client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
-    /// SMTP (RFC 5321) with AUTH (RFC 4954).
-    Smtp,
-    /// POP3 (RFC 1939).
-    Pop3,
-}
-
-impl Face {
-    /// The protocol's name, as the command line and the log have it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Smtp => "smtp",
-            Self::Pop3 => "pop3",
-        }
-    }
-
-    /// Reads the protocol's name, without case.
-    #[must_use]
-    pub fn named(name: &[u8]) -> Option<Self> {
-        [Self::Smtp, Self::Pop3]
-            .into_iter()
-            .find(|face| name.eq_ignore_ascii_case(face.name().as_bytes()))
-    }
-}
 
 /// A refusal: what went wrong, whoever's fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,61 +51,66 @@ pub enum Refusal {
     Wait,
 }
 
-/// SMTP's code, the text after the program's name, SMTP's enhanced code.
-struct Row(&'static str, &'static str, &'static str);
+/// One refusal.
+pub(super) struct Row {
+    /// SMTP's code.
+    pub(super) code: &'static str,
+    /// The text after the program's name.
+    pub(super) text: &'static str,
+    /// SMTP's enhanced code (RFC 3463).
+    pub(super) enhanced: &'static str,
+    /// POP3's response code (RFC 2449, RFC 3206); empty: none.
+    pub(super) pop3_code: &'static str,
+}
+
+const fn row(code: &'static str, text: &'static str, enhanced: &'static str) -> Row {
+    Row { code, text, enhanced, pop3_code: "" }
+}
+
+impl Row {
+    const fn pop3(self, pop3_code: &'static str) -> Self {
+        Self { pop3_code, ..self }
+    }
+}
 
 impl Refusal {
-    const fn row(self) -> Row {
+    pub(super) const fn row(self) -> Row {
         match self {
-            Self::AuthenticationRequired => Row("530", "authentication required", "5.7.1"),
-            Self::AuthorizationFirst => Row("530", "authorization first", "5.7.1"),
-            Self::MustStartTls => Row("530", "Must start TLS first", "5.7.0"),
-            Self::AuthType => Row("504", "auth type unimplemented", "5.5.1"),
-            Self::Cancelled => Row("501", "auth exchange cancelled", "5.0.0"),
-            Self::Malformed => Row("501", "malformed auth input", "5.5.4"),
-            Self::UserFirst => Row("503", "USER first", "5.5.1"),
-            Self::Syntax => Row("501", "syntax error", "5.5.4"),
-            Self::LineTooLong => Row("500", "line too long", "5.5.2"),
-            Self::NoStartTls => Row("502", "unimplemented", "5.5.1"),
-            Self::TlsUnavailable => Row("454", "TLS temporarily not available", "4.7.0"),
-            Self::Failed => Row("535", "authorization failed", "5.7.0"),
-            Self::Temporary => Row("454", "temporary authentication failure", "4.7.0"),
-            Self::TimedOut => Row("451", "timeout", "4.4.2"),
-            Self::InputEnded => Row("454", "unable to read pipe", "4.3.0"),
-            Self::Controls => Row("421", "unable to read controls", "4.3.0"),
-            Self::Crashed => Row("454", "aack, child crashed", "4.3.0"),
-            Self::OpenPipe => Row("454", "unable to open pipe", "4.3.0"),
-            Self::WritePipe => Row("454", "unable to write pipe", "4.3.0"),
-            Self::Fork => Row("454", "unable to fork", "4.3.0"),
-            Self::Wait => Row("454", "unable to wait for child", "4.3.0"),
-        }
-    }
-
-    /// The reply's line, its line ending included.
-    #[must_use]
-    pub fn line(self, face: Face) -> Vec<u8> {
-        let Row(code, text, enhanced) = self.row();
-        match (face, self) {
-            (Face::Smtp, Self::NoStartTls) => {
-                [code, " ", text, " (#", enhanced, ")\r\n"].concat().into()
+            Self::AuthenticationRequired => row("530", "authentication required", "5.7.1"),
+            Self::AuthorizationFirst => row("530", "authorization first", "5.7.1"),
+            Self::MustStartTls => row("530", "Must start TLS first", "5.7.0"),
+            Self::AuthType => row("504", "auth type unimplemented", "5.5.1"),
+            Self::Cancelled => row("501", "auth exchange cancelled", "5.0.0"),
+            Self::Malformed => row("501", "malformed auth input", "5.5.4"),
+            Self::UserFirst => row("503", "USER first", "5.5.1"),
+            Self::Syntax => row("501", "syntax error", "5.5.4"),
+            Self::LineTooLong => row("500", "line too long", "5.5.2"),
+            Self::NoStartTls => row("502", "unimplemented", "5.5.1"),
+            Self::TlsUnavailable => row("454", "TLS temporarily not available", "4.7.0"),
+            Self::Failed => row("535", "authorization failed", "5.7.0"),
+            // Tells a client not to throw the stored password away.
+            Self::Temporary => {
+                row("454", "temporary authentication failure", "4.7.0").pop3("SYS/TEMP")
             }
-            (Face::Smtp, _) => [code, " authup ", text, " (#", enhanced, ")\r\n"].concat().into(),
-            (Face::Pop3, Self::NoStartTls) => b"-ERR STLS not available\r\n".to_vec(),
-            // RFC 3206: tells a client not to throw the stored password away.
-            (Face::Pop3, Self::Temporary) => {
-                ["-ERR [SYS/TEMP] authup ", text, "\r\n"].concat().into()
-            }
-            (Face::Pop3, _) => ["-ERR authup ", text, "\r\n"].concat().into(),
+            Self::TimedOut => row("451", "timeout", "4.4.2"),
+            Self::InputEnded => row("454", "unable to read pipe", "4.3.0"),
+            Self::Controls => row("421", "unable to read controls", "4.3.0"),
+            Self::Crashed => row("454", "aack, child crashed", "4.3.0"),
+            Self::OpenPipe => row("454", "unable to open pipe", "4.3.0"),
+            Self::WritePipe => row("454", "unable to write pipe", "4.3.0"),
+            Self::Fork => row("454", "unable to fork", "4.3.0"),
+            Self::Wait => row("454", "unable to wait for child", "4.3.0"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::Protocol;
     use super::*;
 
     #[test]
-    fn each_face_has_its_form() {
+    fn each_protocol_has_its_form() {
         for (refusal, smtp, pop3) in [
             (
                 Refusal::Failed,
@@ -148,8 +124,8 @@ mod tests {
             ),
             (Refusal::NoStartTls, "502 unimplemented (#5.5.1)", "-ERR STLS not available"),
         ] {
-            assert_eq!(refusal.line(Face::Smtp), [smtp, "\r\n"].concat().as_bytes());
-            assert_eq!(refusal.line(Face::Pop3), [pop3, "\r\n"].concat().as_bytes());
+            assert_eq!(Protocol::Smtp.refusal(refusal), [smtp, "\r\n"].concat().as_bytes());
+            assert_eq!(Protocol::Pop3.refusal(refusal), [pop3, "\r\n"].concat().as_bytes());
         }
     }
 
@@ -157,7 +133,7 @@ mod tests {
     fn the_class_of_both_codes_is_the_same() {
         // RFC 3463: the enhanced code's first digit is the reply's.
         for refusal in [Refusal::TlsUnavailable, Refusal::Temporary, Refusal::Controls] {
-            let Row(code, _, enhanced) = refusal.row();
+            let Row { code, enhanced, .. } = refusal.row();
             assert_eq!(code.as_bytes()[0], enhanced.as_bytes()[0]);
         }
     }

@@ -1,22 +1,28 @@
 //! Conversations with the dialog, each at every split point of what the client says.
 
 use super::*;
+use crate::line::LONGEST_COMMAND;
 use crate::split_anywhere::at_every_split;
+use crate::ucspi_tls::Tls;
+use alloc::format;
+use alloc::vec::Vec;
+use outcome::Outcome;
+use protocol::Protocol;
 use std::string::String;
 
-pub(super) fn settings(face: Face, tls: Tls) -> Settings {
-    let capabilities = match face {
-        Face::Smtp => ["PIPELINING", "8BITMIME"],
-        Face::Pop3 => ["TOP", "UIDL"],
+pub(super) fn settings(protocol: Protocol, tls: Tls) -> Settings {
+    let capabilities = match protocol {
+        Protocol::Smtp => ["PIPELINING", "8BITMIME"],
+        Protocol::Pop3 => ["TOP", "UIDL"],
     };
     Settings {
-        face,
+        protocol,
         greeting: b"mail.example.org".to_vec(),
         capabilities: capabilities.map(|line| line.as_bytes().to_vec()).to_vec(),
         tls,
         tries: 2,
         auth_equals: false,
-        timestamp: timestamp(face, 7, 9, b"mail.example.org"),
+        timestamp: protocol.timestamp(7, 9, b"mail.example.org"),
         greeted: false,
     }
 }
@@ -49,7 +55,7 @@ pub(super) fn drive(
             }
             Step::Login(attempt) => {
                 let (shown, outcome) = match &attempt {
-                    Attempt::Check(record) => {
+                    Attempt::Check(record, _) => {
                         let shown = String::from_utf8_lossy(record.expose()).replace('\0', "|");
                         (shown, outcome(record.expose()))
                     }
@@ -85,12 +91,12 @@ fn conversation(settings: fn() -> Settings, input: &str, outcome: fn(&[u8]) -> O
 }
 
 fn smtp(input: &str) -> String {
-    let seen = conversation(|| settings(Face::Smtp, Tls::Absent), input, refuse_all);
+    let seen = conversation(|| settings(Protocol::Smtp, Tls::Absent), input, refuse_all);
     seen.strip_prefix("220 mail.example.org ESMTP\r\n").unwrap().replace("\r\n", "/")
 }
 
 fn pop3(input: &str) -> String {
-    let seen = conversation(|| settings(Face::Pop3, Tls::Absent), input, refuse_all);
+    let seen = conversation(|| settings(Protocol::Pop3, Tls::Absent), input, refuse_all);
     seen.strip_prefix("+OK <7.9@mail.example.org>\r\n").unwrap().replace("\r\n", "/")
 }
 
@@ -128,17 +134,17 @@ fn ehlo_lists_what_there_is() {
 
 #[test]
 fn d37_the_last_line_of_whatever_there_is_ends_the_ehlo_reply() {
-    let bare = || Settings { capabilities: Vec::new(), ..settings(Face::Smtp, Tls::Required) };
+    let bare = || Settings { capabilities: Vec::new(), ..settings(Protocol::Smtp, Tls::Required) };
     let seen = conversation(bare, "EHLO x\r\n", refuse_all);
     assert!(seen.ends_with("250-mail.example.org\r\n250 STARTTLS\r\n"), "{seen}");
-    let bare = || Settings { capabilities: Vec::new(), ..settings(Face::Smtp, Tls::Absent) };
+    let bare = || Settings { capabilities: Vec::new(), ..settings(Protocol::Smtp, Tls::Absent) };
     let seen = conversation(bare, "EHLO x\r\n", refuse_all);
     assert!(seen.ends_with("250-mail.example.org\r\n250 AUTH LOGIN PLAIN\r\n"), "{seen}");
 }
 
 #[test]
 fn old_clients_get_auth_equals() {
-    let old = || Settings { auth_equals: true, ..settings(Face::Smtp, Tls::Absent) };
+    let old = || Settings { auth_equals: true, ..settings(Protocol::Smtp, Tls::Absent) };
     let seen = conversation(old, "EHLO x\r\n", refuse_all);
     assert!(seen.contains("250-AUTH LOGIN PLAIN\r\n250-AUTH=LOGIN PLAIN\r\n"), "{seen}");
 }
@@ -187,7 +193,7 @@ fn d02_an_exchange_that_is_given_up_is_answered_once() {
 
 #[test]
 fn d03_no_login_is_advertised_where_tls_is_required() {
-    let smtp = || settings(Face::Smtp, Tls::Required);
+    let smtp = || settings(Protocol::Smtp, Tls::Required);
     let seen = conversation(
         smtp,
         "EHLO x\r\nAUTH PLAIN AGFsaWNlAHg=\r\nSTARTTLS\r\nEHLO x\r\n",
@@ -198,7 +204,7 @@ fn d03_no_login_is_advertised_where_tls_is_required() {
     assert!(clear.ends_with("530 authup Must start TLS first (#5.7.0)\r\n"), "{clear}");
     assert!(tls.contains("250-AUTH LOGIN PLAIN\r\n") && !tls.contains("STARTTLS"), "{tls}");
 
-    let pop3 = || settings(Face::Pop3, Tls::Required);
+    let pop3 = || settings(Protocol::Pop3, Tls::Required);
     let seen = conversation(pop3, "CAPA\r\nUSER a\r\nSTLS\r\nCAPA\r\n", refuse_all);
     let (clear, tls) = seen.split_once("[check]").unwrap();
     assert!(clear.contains("STLS\r\n") && !clear.contains("USER\r\n"), "{clear}");
@@ -211,7 +217,7 @@ fn d06_long_lines_are_refused_and_skipped() {
     let long = "500 authup line too long (#5.5.2)/";
     let command = "x".repeat(LONGEST_COMMAND + 1);
     let auth = format!("AUTH PLAIN {}", "A".repeat(crate::line::LONGEST));
-    let mut login = Login::new(settings(Face::Smtp, Tls::Absent));
+    let mut login = Login::new(settings(Protocol::Smtp, Tls::Absent));
     let mut seen = String::new();
     let input = format!("{command}\r\nNOOP\r\n{auth}\r\nNOOP\r\nAUTH PLAIN\r\n{auth}\r\nNOOP\r\n");
     drive(&mut login, input.as_bytes(), &mut seen, refuse_all);
@@ -224,7 +230,7 @@ fn d06_long_lines_are_refused_and_skipped() {
 }
 
 fn smtp_unsplit(input: &str) -> String {
-    let mut login = Login::new(settings(Face::Smtp, Tls::Absent));
+    let mut login = Login::new(settings(Protocol::Smtp, Tls::Absent));
     let mut seen = String::new();
     drive(&mut login, input.as_bytes(), &mut seen, refuse_all);
     seen.replace("\r\n", "/").replace("220 mail.example.org ESMTP/", "")
@@ -246,11 +252,14 @@ fn d25_rset_before_login_is_ok() {
 #[test]
 fn d26_trouble_that_may_pass_is_said_to_be_that() {
     let outcome = |_: &[u8]| Outcome::Temporary;
-    let smtp =
-        conversation(|| settings(Face::Smtp, Tls::Absent), "AUTH PLAIN AGFsaWNlAHg=\r\n", outcome);
+    let smtp = conversation(
+        || settings(Protocol::Smtp, Tls::Absent),
+        "AUTH PLAIN AGFsaWNlAHg=\r\n",
+        outcome,
+    );
     assert!(smtp.ends_with("454 authup temporary authentication failure (#4.7.0)\r\n"), "{smtp}");
     let pop3 = conversation(
-        || settings(Face::Pop3, Tls::Absent),
+        || settings(Protocol::Pop3, Tls::Absent),
         "USER a\r\nPASS b\r\nPASS b\r\n",
         outcome,
     );
@@ -260,10 +269,10 @@ fn d26_trouble_that_may_pass_is_said_to_be_that() {
 
 #[test]
 fn d31_starttls_takes_no_argument() {
-    let offered = || settings(Face::Smtp, Tls::Available);
+    let offered = || settings(Protocol::Smtp, Tls::Available);
     let seen = conversation(offered, "STARTTLS now\r\nNOOP\r\n", refuse_all);
     assert!(seen.ends_with("501 authup syntax error (#5.5.4)\r\n250 ok\r\n"), "{seen}");
-    let offered = || settings(Face::Pop3, Tls::Available);
+    let offered = || settings(Protocol::Pop3, Tls::Available);
     let seen = conversation(offered, "STLS now\r\n", refuse_all);
     assert!(seen.ends_with("-ERR authup syntax error\r\n"), "{seen}");
 }
@@ -278,7 +287,7 @@ fn d36_nobody_logs_in_as_somebody_else() {
 
 #[test]
 fn d10_tls_that_cannot_start_leaves_the_session_as_it_was() {
-    let mut login = Login::new(settings(Face::Pop3, Tls::Available));
+    let mut login = Login::new(settings(Protocol::Pop3, Tls::Available));
     let mut seen = String::new();
     drive(&mut login, b"USER alice\r\n", &mut seen, refuse_all);
     assert!(matches!(login.step(), Step::NeedInput));
@@ -319,7 +328,7 @@ fn a_pop3_password_keeps_its_spaces() {
 
 #[test]
 fn stls_forgets_the_user() {
-    let offered = || settings(Face::Pop3, Tls::Available);
+    let offered = || settings(Protocol::Pop3, Tls::Available);
     let seen = conversation(offered, "USER a\r\nSTLS\r\nPASS b\r\n", refuse_all);
     assert!(
         seen.ends_with("[check]+OK starting TLS negotiation\r\n[tls]-ERR authup USER first\r\n"),
@@ -330,7 +339,7 @@ fn stls_forgets_the_user() {
 #[test]
 fn d27_nothing_behind_a_line_that_ends_our_part_is_taken() {
     for line in ["STARTTLS\r\n", "AUTH PLAIN AGFsaWNlAHg=\r\n", "QUIT\r\n"] {
-        let mut login = Login::new(settings(Face::Smtp, Tls::Available));
+        let mut login = Login::new(settings(Protocol::Smtp, Tls::Available));
         assert!(matches!(login.step(), Step::Send(_)));
         assert_eq!(login.push(format!("{line}MAIL FROM:<>\r\n").as_bytes()), line.len());
         assert_eq!(login.push(b"MAIL FROM:<>\r\n"), 0);
@@ -346,7 +355,7 @@ fn outcomes_that_end_the_session() {
         (Outcome::Crashed, "454 authup aack, child crashed (#4.3.0)\r\n[end 1]"),
         (Outcome::CannotRun, "454 authup unable to fork (#4.3.0)\r\n[end 1]"),
     ] {
-        let mut login = Login::new(settings(Face::Smtp, Tls::Absent));
+        let mut login = Login::new(settings(Protocol::Smtp, Tls::Absent));
         assert!(matches!(login.step(), Step::Send(_)));
         login.push(b"AUTH PLAIN AGFsaWNlAHg=\r\n");
         assert!(matches!(login.step(), Step::Login(_)));

@@ -7,8 +7,9 @@
 //! taken, so whoever goes on reads the client's own words. Of what was said before,
 //! nothing but the timestamp matters to a login.
 
-use super::reply::{Face, Refusal};
-use super::{Login, Settings, State};
+use super::dialog::{self, Login, Settings, State};
+use super::protocol::Beginning;
+use super::reply::Refusal;
 
 /// What is to be done next.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,14 +36,6 @@ pub struct UntilLogin {
     wants_login: bool,
 }
 
-/// What can be told of a line by what there is of it.
-enum Beginning {
-    Login,
-    Other,
-    /// Too short to tell.
-    Unclear,
-}
-
 impl UntilLogin {
     /// A dialog that begins with its greeting. Where TLS is on offer, it can start.
     #[must_use]
@@ -54,13 +47,13 @@ impl UntilLogin {
     /// [`Step::Send`], which is given once.
     pub fn step(&mut self) -> Step<'_> {
         match self.login.step() {
-            super::Step::Send(reply) => Step::Send(reply),
-            super::Step::NeedInput if self.wants_login => Step::LogIn,
-            super::Step::NeedInput => Step::NeedInput,
-            super::Step::StartTls => Step::StartTls,
+            dialog::Step::Send(reply) => Step::Send(reply),
+            dialog::Step::NeedInput if self.wants_login => Step::LogIn,
+            dialog::Step::NeedInput => Step::NeedInput,
+            dialog::Step::StartTls => Step::StartTls,
             // Of these three only the end comes: `push` answers the first, and takes no
             // line that leads to the second.
-            super::Step::CheckTls | super::Step::Login(_) | super::Step::End(_) => Step::End,
+            dialog::Step::CheckTls | dialog::Step::Login(_) | dialog::Step::End(_) => Step::End,
         }
     }
 
@@ -69,7 +62,7 @@ impl UntilLogin {
     /// is another than [`Step::NeedInput`].
     pub fn push(&mut self, input: &[u8]) -> usize {
         if !self.within_line && !self.login.dialog.must_start_tls() {
-            match beginning(self.login.dialog.settings.face, input) {
+            match self.login.dialog.settings.protocol.beginning(input) {
                 Beginning::Other => {}
                 Beginning::Unclear => return 0,
                 Beginning::Login => {
@@ -96,26 +89,6 @@ impl UntilLogin {
     /// Gives the session up, for a reason that the client is told.
     pub fn abandon(&mut self, why: Refusal) {
         self.login.abandon(why);
-    }
-}
-
-/// A line that only looks like a login is for the login dialog to refuse, too.
-fn beginning(face: Face, line: &[u8]) -> Beginning {
-    let verb: &[u8] = match face {
-        Face::Smtp => b"AUTH",
-        // PASS is nothing without it.
-        Face::Pop3 => b"USER",
-    };
-    let length = verb.len().min(line.len());
-    match (line.get(..length), verb.get(..length)) {
-        (Some(said), Some(wanted)) if said.eq_ignore_ascii_case(wanted) => {
-            if length == verb.len() {
-                Beginning::Login
-            } else {
-                Beginning::Unclear
-            }
-        }
-        _ => Beginning::Other,
     }
 }
 

@@ -2,7 +2,6 @@
 //! `proto::login::until_login` has them; here they are sent and received, in the clear
 //! or through TLS.
 
-use proto::login::Settings;
 use proto::login::reply::Refusal;
 use proto::login::until_login::{Step, UntilLogin};
 use proto::ucspi_tls::Tls;
@@ -68,22 +67,15 @@ impl Conversation {
     /// One that begins, with what the greeting has of this session.
     pub(super) fn new(dialog: Dialog, timestamp: Vec<u8>, told: oneshot::Receiver<Told>) -> Self {
         let said = dialog.before_login;
-        let settings = Settings {
-            face: dialog.face,
-            greeting: said.greeting,
-            capabilities: said.capabilities,
-            tls: if dialog.tls_at_once { Tls::On } else { Tls::Required },
-            tries: TRIES,
-            auth_equals: dialog.auth_equals,
-            timestamp,
-            greeted: false,
-        };
+        let (each, whole) = (seconds(said.each), Instant::now() + seconds(said.whole));
+        let tls = if dialog.tls_at_once { Tls::On } else { Tls::Required };
+        let settings = said.settings(tls, TRIES, timestamp, false);
         Self {
             dialog: UntilLogin::new(settings),
             tls_is_on: dialog.tls_at_once,
             unread: Vec::new(),
-            each: seconds(said.each),
-            whole: Instant::now() + seconds(said.whole),
+            each,
+            whole,
             done: 0,
             end: None,
             told: Some(told),

@@ -1,32 +1,22 @@
 //! What engines are to say to clients until they want to log in (`--until-login`):
 //! what authup would, so it is put together from where authup has it.
 
-use proto::login::reply::Face;
-use proto::login::timestamp;
+use proto::login::protocol::Protocol;
 use proto::ucspi_rules;
 use proto::ucspi_tls::Tls;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{SystemTime, UNIX_EPOCH};
-use unix::before_login::BeforeLogin;
+use unix::before_login::{BeforeLogin, Variable};
 use unix::control::Folder;
 
 use crate::environment::{Variables, value};
 use crate::messages::{ConnectionId, Dialog, LIMIT, ToEngine};
 use crate::options::Mode;
 
-/// Tells authup that the client has been greeted, and with which timestamp.
-pub(super) const GREETED: &str = "AUTHUP_GREETED";
-
-const HOME: &str = "QMAILHOME";
-const LEVEL: &str = "UCSPITLS";
-const DISABLE: &str = "DISABLETLS";
-const AUTH_EQUALS: &str = "AUTHUP_SASL_BROKEN_CLIENTS";
-
 /// Where the words come from. They are read anew with the certificates.
 #[derive(Debug)]
 pub(super) struct Source {
-    face: Face,
+    protocol: Protocol,
     tls_at_once: bool,
     auth_equals: bool,
     control: Folder,
@@ -37,16 +27,21 @@ impl Source {
     ///
     /// # Errors
     /// When clients could log in without TLS: then it is the program's to talk to them.
-    pub(super) fn new(face: Face, mode: Mode, variables: &Variables) -> Result<Self, String> {
-        let level = value(variables, LEVEL).map(OsStr::as_bytes);
-        let disabled = value(variables, DISABLE).is_some();
+    pub(super) fn new(
+        protocol: Protocol,
+        mode: Mode,
+        variables: &Variables,
+    ) -> Result<Self, String> {
+        let value = |one: Variable| value(variables, one.name());
+        let level = value(Variable::Tls).map(OsStr::as_bytes);
+        let disabled = value(Variable::TlsDisabled).is_some();
         let tls_at_once = mode == Mode::Immediate;
         if !tls_at_once && Tls::from_environment(disabled, level, false) != Tls::Required {
             return Err("--until-login: with -n, UCSPITLS must be '!'".into());
         }
-        let auth_equals = value(variables, AUTH_EQUALS).is_some();
-        let control = Folder::of(value(variables, HOME));
-        Ok(Self { face, tls_at_once, auth_equals, control })
+        let auth_equals = value(Variable::AuthEquals).is_some();
+        let control = Folder::of(value(Variable::Home));
+        Ok(Self { protocol, tls_at_once, auth_equals, control })
     }
 
     /// Reads the control files.
@@ -54,12 +49,12 @@ impl Source {
     /// # Errors
     /// The first one that authup could not use either.
     pub(super) fn read(&self) -> Result<Dialog, String> {
-        let before_login = BeforeLogin::read(&self.control, self.face);
+        let Self { protocol, tls_at_once, auth_equals, .. } = *self;
+        let before_login = BeforeLogin::read(&self.control, protocol, auth_equals);
         let before_login = before_login.map_err(|why| why.to_string())?;
-        let Self { face, tls_at_once, auth_equals, .. } = *self;
-        let dialog = Dialog { face, tls_at_once, auth_equals, before_login };
+        let dialog = Dialog { tls_at_once, before_login };
         if ToEngine::Dialog(dialog.clone()).encode().len() > LIMIT {
-            let (protocol, why) = (face.name(), "more than an engine takes");
+            let (protocol, why) = (protocol.name(), "more than an engine takes");
             return Err(format!("control/{protocol}capabilities: {why}"));
         }
         Ok(dialog)
@@ -69,16 +64,12 @@ impl Source {
 /// Whether the dialog is right for a client about whom the rules say this: where they
 /// change what authup makes of its environment, authup talks to it from the start.
 pub(super) fn serves(added: &ucspi_rules::Variables) -> bool {
-    !added.iter().any(|(name, _)| {
-        [HOME, LEVEL, DISABLE, AUTH_EQUALS].iter().any(|read| name == read.as_bytes())
-    })
+    !added.iter().any(|(name, _)| Variable::named(name).is_some())
 }
 
 /// The session's timestamp, which both its greeting and checkpassword have.
 pub(super) fn session(dialog: &Dialog, id: ConnectionId) -> Vec<u8> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let session = format_args!("{}.{id}", std::process::id()).to_string();
-    timestamp(dialog.face, session, now.as_secs(), &dialog.before_login.greeting)
+    dialog.before_login.timestamp(format_args!("{}.{id}", std::process::id()))
 }
 
 #[cfg(test)]
@@ -87,7 +78,7 @@ mod tests {
 
     fn source(mode: Mode, variables: &[(&str, &str)]) -> Result<Source, String> {
         let variables = variables.iter().map(|&(name, value)| (name.into(), value.into()));
-        Source::new(Face::Pop3, mode, &variables.collect())
+        Source::new(Protocol::Pop3, mode, &variables.collect())
     }
 
     #[test]
@@ -108,8 +99,8 @@ mod tests {
         let added = |name: &str| vec![(name.as_bytes().to_vec(), Vec::new())];
         assert!(serves(&Vec::new()));
         assert!(serves(&added("RELAYCLIENT")));
-        for name in ["QMAILHOME", "UCSPITLS", "DISABLETLS", "AUTHUP_SASL_BROKEN_CLIENTS"] {
-            assert!(!serves(&added(name)), "{name}");
+        for variable in Variable::ALL {
+            assert!(!serves(&added(variable.name())), "{variable:?}");
         }
     }
 

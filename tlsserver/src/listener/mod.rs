@@ -82,7 +82,7 @@ fn start(options: Options) -> Result<(), String> {
 }
 
 fn settings(options: &Options, variables: &Variables) -> Result<Settings, String> {
-    let dialog = options.until_login.map(|face| Source::new(face, options.mode, variables));
+    let dialog = options.until_login.map(|protocol| Source::new(protocol, options.mode, variables));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut engine_variables = environment::only(variables, environment::is_identity);
     let seconds = options.handshake_timeout.as_secs().to_string();

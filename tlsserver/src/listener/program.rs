@@ -15,10 +15,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use unix::before_login::GREETED;
 use unix::descriptor_passing::stream_pair;
 use unix::spawn::Start;
 
-use super::dialog::GREETED;
 use crate::environment::{Variables, is_for_program, only, value};
 use crate::options::Options;
 

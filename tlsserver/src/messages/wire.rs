@@ -2,7 +2,7 @@
 //! something behind it with its length before it.
 
 use super::{BeforeLogin, Certificate, ConnectionId, Dialog};
-use proto::login::reply::Face;
+use proto::login::protocol::Protocol;
 
 /// Writes a message.
 pub(super) struct Writer(pub(super) Vec<u8>);
@@ -43,9 +43,10 @@ impl Writer {
     }
 
     pub(super) fn dialog(mut self, dialog: &Dialog) -> Vec<u8> {
-        let BeforeLogin { greeting, capabilities, each, whole } = &dialog.before_login;
-        let smtp = dialog.face == Face::Smtp;
-        self.0.extend([smtp, dialog.tls_at_once, dialog.auth_equals].map(u8::from));
+        let BeforeLogin { protocol, auth_equals, greeting, capabilities, each, whole } =
+            &dialog.before_login;
+        self.0.push(protocol.octet());
+        self.0.extend([dialog.tls_at_once, *auth_equals].map(u8::from));
         self.0.extend_from_slice(&each.to_be_bytes());
         self.0.extend_from_slice(&whole.to_be_bytes());
         self.counted(greeting);
@@ -120,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn dialog(&mut self) -> Option<Dialog> {
-        let face = if self.flag()? { Face::Smtp } else { Face::Pop3 };
+        let protocol = Protocol::from_octet(self.octet()?)?;
         let (tls_at_once, auth_equals) = (self.flag()?, self.flag()?);
         let (each, whole) = (self.long()?, self.long()?);
         let greeting = self.counted()?.to_vec();
@@ -128,8 +129,9 @@ impl<'a> Reader<'a> {
         while !self.0.is_empty() {
             capabilities.push(self.counted()?.to_vec());
         }
-        let before_login = BeforeLogin { greeting, capabilities, each, whole };
-        Some(Dialog { face, tls_at_once, auth_equals, before_login })
+        let before_login =
+            BeforeLogin { protocol, auth_equals, greeting, capabilities, each, whole };
+        Some(Dialog { tls_at_once, before_login })
     }
 
     pub(super) fn end<T>(&self, message: T) -> Option<T> {

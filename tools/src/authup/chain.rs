@@ -5,7 +5,8 @@
 //! says that the login was good.
 
 use super::report::Report;
-use proto::checkpassword::{Exit, Outcome, Record};
+use proto::checkpassword::Record;
+use proto::login::outcome::{Exit, Outcome};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use unix::client::write_to;

@@ -19,7 +19,8 @@ use monitor::Monitor;
 use parser::Parser;
 use proto::exit_code;
 use proto::login::monitor::Guard;
-use proto::login::reply::{Face, Refusal};
+use proto::login::protocol::Protocol;
+use proto::login::reply::Refusal;
 use report::Report;
 use settings::{Controls, Usage};
 use std::ffi::OsString;
@@ -55,12 +56,12 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let offer = Offer::take(&mut environment);
     unix::descriptor::close_inherited(chain::RECORD);
     let report = Report::new(&environment);
-    report.line(format_args!("protocol {}", usage.face.name()));
+    report.line(format_args!("protocol {}", usage.protocol.name()));
     match Controls::read(&usage, &offer, &mut environment) {
         Ok(controls) => part(usage, controls, environment, offer, report),
         Err(wrong) => {
             report.line(format_args!("unable to read controls: {wrong}"));
-            refuse(Refusal::Controls, usage.face)
+            refuse(Refusal::Controls, usage.protocol)
         }
     }
 }
@@ -73,7 +74,7 @@ fn part(
     offer: Offer,
     report: Report,
 ) -> u8 {
-    let Usage { face, program, .. } = usage;
+    let Usage { protocol, program, .. } = usage;
     let Controls { settings, limits, jail } = controls;
     match channel().and_then(|ends| Ok((fork()?, ends))) {
         Ok((Forked::Child, (parser, monitor))) => {
@@ -82,19 +83,29 @@ fn part(
         }
         Ok((Forked::Parent(parser), (channel, monitor))) => {
             drop(monitor);
-            let guard = Guard::new(settings.tls, settings.tries);
-            Monitor { face, parser, channel, guard, limits, program, environment, offer, report }
-                .run()
+            let guard = Guard::new(protocol, settings.tls, settings.tries);
+            let monitor = Monitor {
+                protocol,
+                parser,
+                channel,
+                guard,
+                limits,
+                program,
+                environment,
+                offer,
+                report,
+            };
+            monitor.run()
         }
         Err(reason) => {
             report.line(format_args!("unable to fork: parser: {}", Reason(&reason)));
-            refuse(Refusal::Fork, face)
+            refuse(Refusal::Fork, protocol)
         }
     }
 }
 
 /// Tells the client why there is no session.
-fn refuse(why: Refusal, face: Face) -> u8 {
-    let _ = client::write(&why.line(face), LAST_WORDS);
+fn refuse(why: Refusal, protocol: Protocol) -> u8 {
+    let _ = client::write(&protocol.refusal(why), LAST_WORDS);
     exit_code::FAILED
 }

@@ -5,12 +5,15 @@ use super::chain;
 use super::report::Report;
 use super::{LAST_WORDS, Limits};
 use crate::tls::{self, Offer};
-use proto::checkpassword::{Outcome, Record};
+use proto::checkpassword::Record;
 use proto::escape::Escaped;
 use proto::exit_code;
 use proto::login::Attempt;
+use proto::login::handoff::{Handoff, Name};
 use proto::login::monitor::{Guard, LONGEST, Request};
-use proto::login::reply::{Face, Refusal};
+use proto::login::outcome::Outcome;
+use proto::login::protocol::Protocol;
+use proto::login::reply::Refusal;
 use proto::ucspi_tls::Fact;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,7 +27,7 @@ use unix::ucspi_tls::HANDSHAKE;
 use zeroize::Zeroize;
 
 pub(super) struct Monitor {
-    pub(super) face: Face,
+    pub(super) protocol: Protocol,
     pub(super) parser: Companion,
     pub(super) channel: OwnedFd,
     pub(super) guard: Guard,
@@ -133,7 +136,7 @@ impl Monitor {
     /// Tries a login, and tells the parser what came of it.
     fn log_in(&mut self, attempt: Attempt) -> Option<u8> {
         let outcome = match attempt {
-            Attempt::Check(record) => self.check(record),
+            Attempt::Check(record, handoff) => self.check(record, &handoff),
             Attempt::SomebodyElse(user) => {
                 self.guard.tried(Outcome::Refused);
                 self.report.not_oneself(&user, self.guard.remaining());
@@ -144,8 +147,14 @@ impl Monitor {
         send(&self.channel, &outcome.encode(), &[]).err().map(|_| self.give_up(&Broken::Crashed))
     }
 
-    fn check(&mut self, record: Record) -> Outcome {
+    fn check(&mut self, record: Record, handoff: &Handoff) -> Outcome {
         let user = record.user().to_vec();
+        for name in Name::ALL {
+            self.environment.set(name.variable().as_bytes(), None);
+        }
+        for (name, value) in handoff.variables(self.report.address()) {
+            self.environment.set(name.as_bytes(), Some(&value));
+        }
         let Self { program, environment, report, limits, guard, .. } = self;
         match chain::run(record, program, environment, report, limits.whole) {
             Ok(ended) => {
@@ -170,7 +179,7 @@ impl Monitor {
     /// Says it in the parser's place, unless a TLS server may have the connection.
     fn tell_client(&self, why: Refusal) {
         if !self.guard.tls_may_have_started() {
-            let _ = client::write(&why.line(self.face), LAST_WORDS);
+            let _ = client::write(&self.protocol.refusal(why), LAST_WORDS);
         }
     }
 }

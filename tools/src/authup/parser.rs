@@ -5,8 +5,8 @@
 
 use super::Limits;
 use crate::tls::Offer;
-use proto::checkpassword::Outcome;
 use proto::login::monitor::Request;
+use proto::login::outcome::Outcome;
 use proto::login::reply::Refusal;
 use proto::login::{Login, Settings, Step};
 use std::io;

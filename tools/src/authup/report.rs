@@ -2,8 +2,8 @@
 
 use super::chain::{Ended, Failed};
 use proto::blocklist::Action;
-use proto::checkpassword::Outcome;
 use proto::escape::Escaped;
+use proto::login::outcome::Outcome;
 use std::fmt;
 use std::net::SocketAddr;
 use unix::blocklist::Reporter;
@@ -28,6 +28,11 @@ impl Report {
         let (ip, port) = (environment.get(ip), environment.get(port));
         let blocklist = Reporter::new(peer(ip, port));
         Self { pid: std::process::id(), address: ip.map(<[u8]>::to_vec), blocklist }
+    }
+
+    /// The client's, where it is known.
+    pub(super) fn address(&self) -> Option<&[u8]> {
+        self.address.as_deref()
     }
 
     /// One line.

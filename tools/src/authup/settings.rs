@@ -3,25 +3,21 @@
 use super::Limits;
 use crate::qmail;
 use crate::tls::Offer;
-use proto::login::reply::Face;
-use proto::login::{self, Settings};
+use proto::login::Settings;
+use proto::login::protocol::Protocol;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{SystemTime, UNIX_EPOCH};
-use unix::before_login::BeforeLogin;
+use unix::before_login::{BeforeLogin, GREETED, Variable};
 use unix::control::Unreadable;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
 use unix::jail::Identity;
 use unix::process::Program;
 
-/// Says that the TLS server has greeted the client, and with which timestamp.
-const GREETED: &str = "AUTHUP_GREETED";
-
 /// The command line.
 pub(super) struct Usage {
-    pub(super) face: Face,
+    pub(super) protocol: Protocol,
     tries: u32,
     pub(super) program: Program,
 }
@@ -31,20 +27,16 @@ impl Usage {
     pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Option<Self> {
         let mut parser = lexopt::Parser::from_args(words);
         let mut tries = 0;
-        let face = loop {
+        let protocol = loop {
             match parser.next().ok()?? {
                 lexopt::Arg::Short('t') => tries = parser.value().ok()?.to_str()?.parse().ok()?,
-                lexopt::Arg::Value(face) => break Face::named(face.as_bytes())?,
+                lexopt::Arg::Value(name) => break Protocol::named(name.as_bytes())?,
                 _ => return None,
             }
         };
         let program = Program::new(parser.raw_args().ok()?)?;
-        let tries = match (tries, face) {
-            (0, Face::Smtp) => 5,
-            (0, Face::Pop3) => 1,
-            (tries, _) => tries,
-        };
-        Some(Self { face, tries, program })
+        let tries = if tries == 0 { protocol.default_tries() } else { tries };
+        Some(Self { protocol, tries, program })
     }
 }
 
@@ -93,27 +85,15 @@ impl Controls {
             group: number("AUTHUP_GID", environment)?.unwrap_or(group),
         };
         let control = qmail::enter_home(environment)?;
-        let BeforeLogin { greeting, capabilities, each, whole } =
-            BeforeLogin::read(&control, usage.face)?;
-        let whole = Deadline::after_seconds(whole);
+        let auth_equals = environment.has(Variable::AuthEquals.name().as_bytes());
+        let said = BeforeLogin::read(&control, usage.protocol, auth_equals)?;
+        let limits = Limits { each: said.each, whole: Deadline::after_seconds(said.whole) };
         let greeted = environment.take(GREETED);
-        let settings = Settings {
-            face: usage.face,
-            capabilities,
-            tls: offer.level,
-            tries: usage.tries,
-            auth_equals: environment.has(b"AUTHUP_SASL_BROKEN_CLIENTS"),
-            greeted: greeted.is_some(),
-            timestamp: greeted.unwrap_or_else(|| timestamp(usage.face, &greeting)),
-            greeting,
-        };
-        Ok(Self { settings, limits: Limits { each, whole }, jail })
+        let is_greeted = greeted.is_some();
+        let timestamp = greeted.unwrap_or_else(|| said.timestamp(std::process::id()));
+        let settings = said.settings(offer.level, usage.tries, timestamp, is_greeted);
+        Ok(Self { settings, limits, jail })
     }
-}
-
-fn timestamp(face: Face, greeting: &[u8]) -> Vec<u8> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    login::timestamp(face, std::process::id(), now.as_secs(), greeting)
 }
 
 fn number(name: &'static str, environment: &mut Environment) -> Result<Option<u32>, Wrong> {
@@ -126,19 +106,19 @@ fn number(name: &'static str, environment: &mut Environment) -> Result<Option<u3
 mod tests {
     use super::*;
 
-    fn tries(line: &str) -> Option<(Face, u32)> {
+    fn tries(line: &str) -> Option<(Protocol, u32)> {
         let words = line.split(' ').skip(1).map(OsString::from);
-        Usage::parse(words).map(|usage| (usage.face, usage.tries))
+        Usage::parse(words).map(|usage| (usage.protocol, usage.tries))
     }
 
     #[test]
     fn command_lines() {
         for (line, parsed) in [
-            ("authup smtp prog", Some((Face::Smtp, 5))),
-            ("authup POP3 prog -t 9", Some((Face::Pop3, 1))),
-            ("authup -t 3 smtp prog", Some((Face::Smtp, 3))),
-            ("authup -t3 pop3 prog", Some((Face::Pop3, 3))),
-            ("authup -t 0 smtp prog", Some((Face::Smtp, 5))),
+            ("authup smtp prog", Some((Protocol::Smtp, 5))),
+            ("authup POP3 prog -t 9", Some((Protocol::Pop3, 1))),
+            ("authup -t 3 smtp prog", Some((Protocol::Smtp, 3))),
+            ("authup -t3 pop3 prog", Some((Protocol::Pop3, 3))),
+            ("authup -t 0 smtp prog", Some((Protocol::Smtp, 5))),
             ("authup smtp", None),
             ("authup", None),
             ("authup imap prog", None),

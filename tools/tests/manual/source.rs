@@ -4,6 +4,7 @@
 //! packages that read, write and say something. `proto` does none of that. So there
 //! is no list to keep: whoever adds a variable adds its name to the code.
 
+use proto::login::protocol::Protocol;
 use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
@@ -116,7 +117,7 @@ fn literal(text: &str) -> (String, &str) {
 
 /// Names that are made of the protocol's name are two names.
 fn protocols(literal: &str) -> BTreeSet<String> {
-    ["smtp", "pop3"].map(|protocol| literal.replace("{protocol}", protocol)).into()
+    Protocol::ALL.map(|protocol| literal.replace("{protocol}", protocol.name())).into()
 }
 
 /// A program with all its source.

@@ -3,7 +3,8 @@
 
 use super::super::tests::{drive, settings};
 use super::*;
-use crate::checkpassword::Outcome;
+use crate::login::outcome::Outcome;
+use crate::login::protocol::Protocol;
 use crate::split_anywhere::at_every_split;
 use crate::ucspi_tls::Tls;
 use alloc::format;
@@ -17,16 +18,16 @@ fn refuse(_record: &[u8]) -> Outcome {
 }
 
 /// All that authup says and does.
-fn alone(face: Face, tls: Tls, input: &[u8]) -> String {
+fn alone(protocol: Protocol, tls: Tls, input: &[u8]) -> String {
     let mut seen = String::new();
-    drive(&mut Login::new(settings(face, tls)), input, &mut seen, refuse);
+    drive(&mut Login::new(settings(protocol, tls)), input, &mut seen, refuse);
     ended(seen.replace("[check]", ""))
 }
 
 /// The same of this dialog and of the authup that goes on.
-fn together(face: Face, tls: Tls, pieces: &[&[u8]]) -> String {
+fn together(protocol: Protocol, tls: Tls, pieces: &[&[u8]]) -> String {
     let mut seen = String::new();
-    let mut dialog = UntilLogin::new(settings(face, tls));
+    let mut dialog = UntilLogin::new(settings(protocol, tls));
     let mut pieces = pieces.iter();
     let mut rest: Vec<u8> = Vec::new();
     loop {
@@ -48,7 +49,7 @@ fn together(face: Face, tls: Tls, pieces: &[&[u8]]) -> String {
             Step::End => return format!("{seen}[end]"),
         }
     }
-    let mut login = Login::new(Settings { greeted: true, ..settings(face, Tls::On) });
+    let mut login = Login::new(Settings { greeted: true, ..settings(protocol, Tls::On) });
     rest.extend(pieces.copied().flatten());
     drive(&mut login, &rest, &mut seen, refuse);
     ended(seen)
@@ -62,31 +63,31 @@ fn ended(seen: String) -> String {
     }
 }
 
-const CONVERSATIONS: [(Face, &str); 12] = [
-    (Face::Smtp, "EHLO x\r\nNOOP\r\nHELP\r\nRSET\r\nMAIL FROM:<a@b>\r\nQUIT\r\nEHLO y\r\n"),
-    (Face::Smtp, "ehlo x\nauth plain\nAGEAYg==\nNOOP\nquit\n"),
-    (Face::Smtp, "EHLO x\r\nSTARTTLS\r\nEHLO x\r\nAUTH PLAIN AGEAYg==\r\nAUTH LOGIN\r\n*\r\n"),
-    (Face::Smtp, "STARTTLS now\r\nSTARTTLS\r\nSTARTTLS\r\n\r\n\rA\n"),
-    (Face::Smtp, "AUTHOR\r\nAUT\r\nA\r\n AUTH PLAIN AGEAYg==\r\n"),
-    (Face::Smtp, "NOOP\r\nAUTH LOGIN YQ==\r\nYg==\r\nAUTH LOGIN YQ==\r\nYg==\r\n"),
-    (Face::Pop3, "CAPA\r\nNOOP\r\nSTAT\r\nAPOP a b\r\nQUIT\r\nCAPA\r\n"),
-    (Face::Pop3, "STLS\r\nCAPA\r\nUSER a\r\nPASS b\r\n"),
-    (Face::Pop3, "PASS b\r\nPASS\r\nuser a\r\npass b c\r\n"),
-    (Face::Pop3, "USERS\r\nUSER\r\nUSE\r\nUSER a\r\nQUIT\r\n"),
-    (Face::Pop3, "user a\r\nSTLS\r\nPASS b\r\nUSER a\r\n"),
-    (Face::Pop3, "US"),
+const CONVERSATIONS: [(Protocol, &str); 12] = [
+    (Protocol::Smtp, "EHLO x\r\nNOOP\r\nHELP\r\nRSET\r\nMAIL FROM:<a@b>\r\nQUIT\r\nEHLO y\r\n"),
+    (Protocol::Smtp, "ehlo x\nauth plain\nAGEAYg==\nNOOP\nquit\n"),
+    (Protocol::Smtp, "EHLO x\r\nSTARTTLS\r\nEHLO x\r\nAUTH PLAIN AGEAYg==\r\nAUTH LOGIN\r\n*\r\n"),
+    (Protocol::Smtp, "STARTTLS now\r\nSTARTTLS\r\nSTARTTLS\r\n\r\n\rA\n"),
+    (Protocol::Smtp, "AUTHOR\r\nAUT\r\nA\r\n AUTH PLAIN AGEAYg==\r\n"),
+    (Protocol::Smtp, "NOOP\r\nAUTH LOGIN YQ==\r\nYg==\r\nAUTH LOGIN YQ==\r\nYg==\r\n"),
+    (Protocol::Pop3, "CAPA\r\nNOOP\r\nSTAT\r\nAPOP a b\r\nQUIT\r\nCAPA\r\n"),
+    (Protocol::Pop3, "STLS\r\nCAPA\r\nUSER a\r\nPASS b\r\n"),
+    (Protocol::Pop3, "PASS b\r\nPASS\r\nuser a\r\npass b c\r\n"),
+    (Protocol::Pop3, "USERS\r\nUSER\r\nUSE\r\nUSER a\r\nQUIT\r\n"),
+    (Protocol::Pop3, "user a\r\nSTLS\r\nPASS b\r\nUSER a\r\n"),
+    (Protocol::Pop3, "US"),
 ];
 
 #[test]
 fn nobody_can_tell_the_difference() {
-    for (face, says) in CONVERSATIONS {
+    for (protocol, says) in CONVERSATIONS {
         for tls in [Tls::Required, Tls::Available, Tls::On] {
             // In the clear, authup alone would still offer TLS behind the login.
             if tls == Tls::Available && !says.to_lowercase().starts_with("stls") {
                 continue;
             }
-            let seen = at_every_split(says.as_bytes(), |pieces| together(face, tls, pieces));
-            assert_eq!(seen, alone(face, tls, says.as_bytes()), "{tls:?}: {says:?}");
+            let seen = at_every_split(says.as_bytes(), |pieces| together(protocol, tls, pieces));
+            assert_eq!(seen, alone(protocol, tls, says.as_bytes()), "{tls:?}: {says:?}");
         }
     }
 }
@@ -97,19 +98,19 @@ fn overlong_lines_begin_no_login_in_their_middle() {
     let says = format!("{long}AUTH PLAIN AGEAYg==\r\nNOOP {long}\nAUTH PLAIN AGEAYg==\r\n");
     for size in [1, 7, 4096, 1 << 20] {
         let pieces: Vec<&[u8]> = says.as_bytes().chunks(size).collect();
-        let seen = together(Face::Smtp, Tls::On, &pieces);
-        assert_eq!(seen, alone(Face::Smtp, Tls::On, says.as_bytes()));
+        let seen = together(Protocol::Smtp, Tls::On, &pieces);
+        assert_eq!(seen, alone(Protocol::Smtp, Tls::On, says.as_bytes()));
         assert_eq!(seen.matches("[a|b|").count(), 1, "{seen}");
     }
 }
 
 #[test]
 fn the_line_of_a_login_is_left_whole() {
-    for (face, says, left) in [
-        (Face::Smtp, &b"NOOP\r\nAuth PLAIN AGEAYg==\r\nNOOP"[..], &b"Auth PLAIN"[..]),
-        (Face::Pop3, b"CAPA\nuSER a\nPASS b\n", b"uSER a\nPASS b\n"),
+    for (protocol, says, left) in [
+        (Protocol::Smtp, &b"NOOP\r\nAuth PLAIN AGEAYg==\r\nNOOP"[..], &b"Auth PLAIN"[..]),
+        (Protocol::Pop3, b"CAPA\nuSER a\nPASS b\n", b"uSER a\nPASS b\n"),
     ] {
-        let mut dialog = UntilLogin::new(settings(face, Tls::On));
+        let mut dialog = UntilLogin::new(settings(protocol, Tls::On));
         let mut rest = says;
         while dialog.step() != Step::LogIn {
             rest = &rest[dialog.push(rest)..];
@@ -122,7 +123,7 @@ fn the_line_of_a_login_is_left_whole() {
 
 #[test]
 fn no_login_before_tls_where_it_is_required() {
-    let mut dialog = UntilLogin::new(settings(Face::Smtp, Tls::Required));
+    let mut dialog = UntilLogin::new(settings(Protocol::Smtp, Tls::Required));
     dialog.step();
     let says = b"AUTH PLAIN AGEAYg==\r\n";
     assert_eq!(dialog.push(says), says.len());
@@ -132,7 +133,7 @@ fn no_login_before_tls_where_it_is_required() {
 
 #[test]
 fn giving_up_is_said() {
-    let mut dialog = UntilLogin::new(settings(Face::Pop3, Tls::On));
+    let mut dialog = UntilLogin::new(settings(Protocol::Pop3, Tls::On));
     dialog.step();
     dialog.push(b"US");
     dialog.abandon(Refusal::TimedOut);
@@ -155,10 +156,10 @@ proptest! {
         ),
         size in 1_usize..9,
     ) {
-        let face = if pop3 { Face::Pop3 } else { Face::Smtp };
+        let protocol = if pop3 { Protocol::Pop3 } else { Protocol::Smtp };
         let tls = if required { Tls::Required } else { Tls::On };
         let says = lines.concat();
         let pieces: Vec<&[u8]> = says.as_bytes().chunks(size).collect();
-        prop_assert_eq!(together(face, tls, &pieces), alone(face, tls, says.as_bytes()));
+        prop_assert_eq!(together(protocol, tls, &pieces), alone(protocol, tls, says.as_bytes()));
     }
 }

@@ -3,7 +3,7 @@
 //! and that it keeps no other client waiting.
 
 use super::*;
-use proto::login::reply::Face;
+use proto::login::protocol::Protocol;
 use tokio::io::{AsyncReadExt, DuplexStream, ReadHalf, WriteHalf, duplex, repeat, sink};
 use tokio::spawn;
 use unix::before_login::BeforeLogin;
@@ -29,12 +29,14 @@ fn conversation(each: u64) -> Conversation {
 
 fn begin(tls_at_once: bool, each: u64, told: oneshot::Receiver<Told>) -> Conversation {
     let before_login = BeforeLogin {
+        protocol: Protocol::Smtp,
+        auth_equals: false,
         greeting: b"mail.example.org".to_vec(),
         capabilities: Vec::new(),
         each,
         whole: WHOLE,
     };
-    let dialog = Dialog { face: Face::Smtp, tls_at_once, auth_equals: false, before_login };
+    let dialog = Dialog { tls_at_once, before_login };
     Conversation::new(dialog, Vec::new(), told)
 }
 

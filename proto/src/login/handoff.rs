@@ -1,0 +1,169 @@
+//! What the program behind a login must know of what the client said before it: the
+//! variables that it gets.
+//!
+//! The dialog collects them; who runs the login program checks them once more
+//! ([`Handoff::decode`]), as the dialog's process may have been taken over, and adds
+//! what the dialog does not know ([`Handoff::variables`]).
+
+use super::protocol::Protocol;
+use crate::smtp::hello::Hello;
+use alloc::vec::Vec;
+
+/// A variable that is handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// The client's last EHLO or HELO.
+    Helo,
+}
+
+impl Name {
+    /// All of them. Whoever inherits one from elsewhere takes it out: it proves nothing.
+    pub const ALL: [Self; 1] = [Self::Helo];
+
+    /// The variable's name.
+    #[must_use]
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::Helo => "AUTHUP_HELO",
+        }
+    }
+
+    /// The protocol that hands it on.
+    #[must_use]
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::Helo => Protocol::Smtp,
+        }
+    }
+
+    /// Whether it may have this value, as the dialog gives it.
+    fn admits(self, value: &[u8]) -> bool {
+        match self {
+            Self::Helo => Hello::decode(value).is_some(),
+        }
+    }
+
+    /// The value for the next program.
+    fn complete(self, value: &[u8], address: Option<&[u8]>) -> Option<Vec<u8>> {
+        match self {
+            Self::Helo => Some(Hello::decode(value)?.or_by_address(address)?.encode()),
+        }
+    }
+}
+
+/// Names and values, each name once at most. What is in it was checked.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Handoff(Vec<(Name, Vec<u8>)>);
+
+impl Handoff {
+    /// Nothing.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds a variable, unless the name may not have this value, or is there already.
+    #[must_use]
+    pub fn with(mut self, name: Name, value: Vec<u8>) -> Self {
+        if name.admits(&value) && self.0.iter().all(|(known, _)| *known != name) {
+            self.0.push((name, value));
+        }
+        self
+    }
+
+    /// Whether all of it is this protocol's.
+    #[must_use]
+    pub fn is_of(&self, protocol: Protocol) -> bool {
+        self.0.iter().all(|(name, _)| name.protocol() == protocol)
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `NAME=value` of each, as pieces, each ended by NUL; and one NUL more.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let entries = self.0.iter();
+        entries
+            .flat_map(|(name, value)| [name.variable().as_bytes(), b"=", value, b"\0"])
+            .chain([&b"\0"[..]])
+    }
+
+    /// Reads [`Self::pieces`], and returns what follows; `None` where a name is not
+    /// known or comes twice, or may not have its value.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<(Self, &[u8])> {
+        let (mut read, mut rest) = (Self::nothing(), octets);
+        loop {
+            let (entry, behind) = rest.split_at_checked(memchr::memchr(0, rest)?)?;
+            rest = behind.split_first()?.1;
+            if entry.is_empty() {
+                return Some((read, rest));
+            }
+            let (name, value) = entry.split_at_checked(memchr::memchr(b'=', entry)?)?;
+            let name = Name::ALL.into_iter().find(|one| one.variable().as_bytes() == name)?;
+            let known = read.0.len();
+            read = read.with(name, value.split_first()?.1.to_vec());
+            (read.0.len() > known).then_some(())?;
+        }
+    }
+
+    /// The variables and values for the next program. `address`: the client's, as the
+    /// UCSPI server's variables have it, where it is known.
+    pub fn variables(
+        &self,
+        address: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+        self.0.iter().filter_map(move |(name, value)| {
+            Some((name.variable(), name.complete(value, address)?))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(handoff: &Handoff) -> Vec<u8> {
+        handoff.pieces().collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn reads_back_and_leaves_what_follows() {
+        for handoff in
+            [Handoff::nothing(), Handoff::nothing().with(Name::Helo, b"EHLO a.example".to_vec())]
+        {
+            let octets = [encoded(&handoff), b"rest".to_vec()].concat();
+            assert_eq!(Handoff::decode(&octets), Some((handoff, &b"rest"[..])));
+        }
+    }
+
+    #[test]
+    fn nothing_but_what_is_known_is_read() {
+        for octets in [
+            &b""[..],
+            b"AUTHUP_HELO=EHLO x\0",
+            b"AUTHUP_HELO\0\0",
+            b"AUTHUP_HELO=\0\0",
+            b"AUTHUP_HELO=EHLO a b\0\0",
+            b"AUTHUP_HELO=EHLO x\0AUTHUP_HELO=EHLO x\0\0",
+            b"LD_PRELOAD=EHLO x\0\0",
+            b"=EHLO x\0\0",
+        ] {
+            assert_eq!(Handoff::decode(octets), None);
+        }
+    }
+
+    #[test]
+    fn the_address_stands_for_a_name_that_is_none() {
+        let seen = |handoff: &Handoff, address| handoff.variables(address).collect::<Vec<_>>();
+        let nameless = Handoff::nothing().with(Name::Helo, b"HELO".to_vec());
+        assert_eq!(seen(&nameless, None), []);
+        let literal = b"HELO [192.0.2.7]".to_vec();
+        assert_eq!(seen(&nameless, Some(b"192.0.2.7")), [("AUTHUP_HELO", literal)]);
+        assert!(nameless.is_of(Protocol::Smtp) && !nameless.is_of(Protocol::Pop3));
+        assert!(Handoff::nothing().is_of(Protocol::Pop3));
+    }
+}

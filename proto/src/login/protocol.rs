@@ -1,0 +1,205 @@
+//! What tells the protocols apart before a login: one question each, and an answer for
+//! each protocol. Their commands are in a file of their own each.
+
+use super::reply::Refusal;
+use crate::line::{LONGEST, LONGEST_COMMAND};
+use crate::sasl;
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt::Display;
+
+/// Which protocol the client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// SMTP (RFC 5321) with AUTH (RFC 4954).
+    Smtp,
+    /// POP3 (RFC 1939).
+    Pop3,
+}
+
+/// What can be told of a line by what there is of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// It begins a login, or only looks like it.
+    Login,
+    /// It does not.
+    Other,
+    /// Too short to tell.
+    Unclear,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Smtp, Self::Pop3];
+
+    /// The protocol's name, as the command line, control files and the log have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Pop3 => "pop3",
+        }
+    }
+
+    /// Reads the protocol's name, without case.
+    #[must_use]
+    pub fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| name.eq_ignore_ascii_case(one.name().as_bytes()))
+    }
+
+    /// How processes name it to each other.
+    #[must_use]
+    pub const fn octet(self) -> u8 {
+        match self {
+            Self::Smtp => b's',
+            Self::Pop3 => b'p',
+        }
+    }
+
+    /// Reads [`Self::octet`].
+    #[must_use]
+    pub fn from_octet(octet: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.octet() == octet)
+    }
+
+    /// Refused logins after which the session ends, unless the administrator says.
+    #[must_use]
+    pub const fn default_tries(self) -> u32 {
+        match self {
+            Self::Smtp => 5,
+            Self::Pop3 => 1,
+        }
+    }
+
+    /// What a session's greeting is made of, and what checkpassword is told of it:
+    /// POP3's (RFC 1939, section 7); nothing elsewhere. `session` is what tells it from
+    /// all others of that second, `seconds` are those since the epoch.
+    #[must_use]
+    pub fn timestamp(self, session: impl Display, seconds: u64, greeting: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Smtp => Vec::new(),
+            Self::Pop3 => [format!("<{session}.{seconds}@").as_bytes(), greeting, b">"].concat(),
+        }
+    }
+
+    /// The first line to a client.
+    #[must_use]
+    pub fn greeting(self, greeting: &[u8], timestamp: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Smtp => [b"220 ", greeting, b" ESMTP\r\n"].concat(),
+            Self::Pop3 => [b"+OK ", timestamp, b"\r\n"].concat(),
+        }
+    }
+
+    /// The line behind which TLS begins.
+    #[must_use]
+    pub const fn tls_ready(self) -> &'static [u8] {
+        match self {
+            Self::Smtp => b"220 Ready to start TLS (#5.7.0)\r\n",
+            Self::Pop3 => b"+OK starting TLS negotiation\r\n",
+        }
+    }
+
+    /// The line of a refusal, its line ending included.
+    #[must_use]
+    pub fn refusal(self, why: Refusal) -> Vec<u8> {
+        let row = why.row();
+        let (code, text, enhanced) = (row.code, row.text, row.enhanced);
+        match (self, why) {
+            (Self::Smtp, Refusal::NoStartTls) => {
+                [code, " ", text, " (#", enhanced, ")\r\n"].concat()
+            }
+            (Self::Smtp, _) => [code, " authup ", text, " (#", enhanced, ")\r\n"].concat(),
+            (Self::Pop3, Refusal::NoStartTls) => "-ERR STLS not available\r\n".into(),
+            (Self::Pop3, _) => match row.pop3_code {
+                "" => ["-ERR authup ", text, "\r\n"].concat(),
+                pop3_code => ["-ERR [", pop3_code, "] authup ", text, "\r\n"].concat(),
+            },
+        }
+        .into()
+    }
+
+    /// The line of a challenge, its line ending included.
+    #[must_use]
+    pub fn challenge(self, challenge: &[u8]) -> Vec<u8> {
+        let prefix: &[u8] = match self {
+            // An empty challenge keeps its space.
+            Self::Smtp => b"334 ",
+            Self::Pop3 => b"+ ",
+        };
+        [prefix, &sasl::encode(challenge), b"\r\n"].concat()
+    }
+
+    /// How long a command may get that begins so, in octets.
+    #[must_use]
+    pub fn longest(self, held: &[u8]) -> usize {
+        let begins = |verb: &[u8]| {
+            held.get(..verb.len()).is_some_and(|said| said.eq_ignore_ascii_case(verb))
+        };
+        match self {
+            Self::Smtp if begins(b"AUTH ") => LONGEST,
+            Self::Smtp | Self::Pop3 => LONGEST_COMMAND,
+        }
+    }
+
+    /// Whether a line begins a login.
+    #[must_use]
+    pub fn beginning(self, line: &[u8]) -> Beginning {
+        match self {
+            Self::Smtp => begins_with(line, b"AUTH"),
+            // PASS is nothing without it.
+            Self::Pop3 => begins_with(line, b"USER"),
+        }
+    }
+}
+
+fn begins_with(line: &[u8], verb: &[u8]) -> Beginning {
+    let length = verb.len().min(line.len());
+    match (line.get(..length), verb.get(..length)) {
+        (Some(said), Some(wanted)) if said.eq_ignore_ascii_case(wanted) => {
+            if length == verb.len() {
+                Beginning::Login
+            } else {
+                Beginning::Unclear
+            }
+        }
+        _ => Beginning::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_octets_read_back() {
+        for protocol in Protocol::ALL {
+            let name = protocol.name().to_ascii_uppercase();
+            assert_eq!(Protocol::named(name.as_bytes()), Some(protocol));
+            assert_eq!(Protocol::from_octet(protocol.octet()), Some(protocol));
+        }
+        assert_eq!(Protocol::named(b"smtps"), None);
+        assert_eq!(Protocol::from_octet(0), None);
+    }
+
+    #[test]
+    fn challenges_are_base64() {
+        assert_eq!(Protocol::Smtp.challenge(b"Username:"), b"334 VXNlcm5hbWU6\r\n");
+        assert_eq!(Protocol::Smtp.challenge(b"Password:"), b"334 UGFzc3dvcmQ6\r\n");
+        assert_eq!(Protocol::Smtp.challenge(b""), b"334 \r\n");
+        assert_eq!(Protocol::Pop3.challenge(b""), b"+ \r\n");
+    }
+
+    #[test]
+    fn a_line_is_told_by_its_beginning() {
+        for (protocol, line, beginning) in [
+            (Protocol::Smtp, "au", Beginning::Unclear),
+            (Protocol::Smtp, "AUTHor", Beginning::Login),
+            (Protocol::Smtp, "NOOP", Beginning::Other),
+            (Protocol::Pop3, "", Beginning::Unclear),
+            (Protocol::Pop3, "user x", Beginning::Login),
+        ] {
+            assert_eq!(protocol.beginning(line.as_bytes()), beginning, "{line}");
+        }
+    }
+}
