@@ -72,7 +72,9 @@ pub fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
 
 fn is_certificate(name: &[u8]) -> bool {
     [&b"CERTFILE"[..], b"KEYFILE"].iter().any(|kind| {
-        name.strip_prefix(*kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(b":"))
+        let Some(rest) = name.strip_prefix(*kind) else { return false };
+        let rest = rest.strip_prefix(b"2").unwrap_or(rest);
+        rest.is_empty() || rest.starts_with(b":")
     })
 }
 
@@ -100,7 +102,10 @@ mod tests {
         for (name, keyholder, program) in [
             ("CERTFILE", true, false),
             ("KEYFILE:mail.example.org", true, false),
+            ("CERTFILE2", true, false),
+            ("KEYFILE2:mail.example.org", true, false),
             ("CERTFILES", false, true),
+            ("CERTFILE22", false, true),
             ("SSL_UID", true, false),
             ("SSL_PROTOCOL", false, false),
             ("SSLCTLFD", false, false),

@@ -29,6 +29,32 @@ pub struct Certificate {
     pub algorithm: u8,
 }
 
+/// When a certificate may be used, for the log. Seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validity {
+    /// The file that it was read from.
+    pub file: String,
+    /// Its first second.
+    pub from: u64,
+    /// Its last second.
+    pub to: u64,
+}
+
+impl Validity {
+    /// What there is to say about the certificate at a moment. It is used all the same:
+    /// what the server does without TLS is not to end with it, and there are clients that
+    /// do not look, as most that send mail to port 25.
+    #[must_use]
+    pub fn fault(&self, now: u64) -> Option<String> {
+        let fault = match now {
+            early if early < self.from => "the certificate is not valid yet",
+            late if late > self.to => "the certificate has expired",
+            _ => return None,
+        };
+        Some(format!("certificate: {}: {fault}; it is used all the same", self.file))
+    }
+}
+
 /// What is said to clients until they want to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialog {
@@ -88,6 +114,10 @@ pub enum FromEngine {
 pub enum FromKeyholder {
     /// One more certificate.
     Certificate(Certificate),
+    /// When one of them may be used.
+    Validity(Validity),
+    /// What belongs in the log, and is no reason not to serve.
+    Warning(String),
     /// Jailed and ready; all certificates have been sent. And the answer to
     /// [`crate::keyholder::ANSWER`].
     Ready,
@@ -180,6 +210,11 @@ impl FromKeyholder {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Certificate(certificate) => Writer::new(b'c').certificate(certificate),
+            Self::Validity(Validity { file, from, to }) => {
+                let writer = Writer(Writer::new(b'v').id(*from));
+                Writer(writer.id(*to)).octets(file.as_bytes())
+            }
+            Self::Warning(what) => Writer::new(b'w').octets(what.as_bytes()),
             Self::Ready => Writer::new(b'r').0,
             Self::Broken(why) => Writer::new(b'!').octets(why.as_bytes()),
         }
@@ -191,6 +226,11 @@ impl FromKeyholder {
         let mut reader = Reader(octets);
         let message = match reader.octet()? {
             b'c' => Self::Certificate(reader.certificate()?),
+            b'v' => {
+                let (from, to) = (reader.long()?, reader.long()?);
+                Self::Validity(Validity { file: reader.text()?, from, to })
+            }
+            b'w' => Self::Warning(reader.text()?),
             b'r' => Self::Ready,
             b'!' => Self::Broken(reader.text()?),
             _ => return None,
@@ -286,6 +326,8 @@ mod tests {
     fn every_message_about_keys_reads_back() {
         for message in [
             FromKeyholder::Certificate(certificate()),
+            FromKeyholder::Validity(Validity { file: "/etc/cert.pem".into(), from: 1, to: 2 }),
+            FromKeyholder::Warning("mode 644".into()),
             FromKeyholder::Ready,
             FromKeyholder::Broken("no such file".into()),
         ] {
@@ -303,5 +345,14 @@ mod tests {
         }
         assert_eq!(FromKeyholder::decode(b"c\xff\xff\xff\xff"), None);
         assert_eq!(SignRequest::decode(b"\0\0\0"), None);
+    }
+
+    #[test]
+    fn a_certificate_has_a_fault_before_its_time_and_after() {
+        let validity = Validity { file: "/x".into(), from: 10, to: 20 };
+        let at = |now| validity.fault(now);
+        assert!(at(9).unwrap().contains("/x: the certificate is not valid yet"));
+        assert_eq!([at(10), at(20)], [None, None]);
+        assert!(at(21).unwrap().contains("/x: the certificate has expired"));
     }
 }

@@ -42,24 +42,29 @@ fn provider() -> CryptoProvider {
     aws_lc_rs::default_provider()
 }
 
-/// The certificate by server name; for any other name, or none, the first.
+/// The certificates by server name; for any other name, or none, the first.
 #[derive(Debug)]
 struct Resolver {
-    default: Option<Arc<CertifiedKey>>,
-    by_name: HashMap<String, Arc<CertifiedKey>>,
+    default: Choice,
+    by_name: HashMap<String, Choice>,
 }
+
+/// Certificates for the same name, by different kinds of keys, the one to be preferred
+/// first.
+type Choice = Vec<Arc<CertifiedKey>>;
 
 impl Resolver {
     fn new(certificates: Vec<Certificate>, keyholder: &Arc<Keyholder>) -> Self {
-        let mut resolver = Self { default: None, by_name: HashMap::new() };
+        let mut resolver = Self { default: Choice::new(), by_name: HashMap::new() };
         for (number, certificate) in (0..).zip(certificates) {
             let key = RemoteKey::new(number, &certificate, keyholder.clone());
             let chain = certificate.chain.into_iter().map(CertificateDer::from).collect();
             let certified = Arc::new(CertifiedKey::new(chain, Arc::new(key)));
-            match certificate.name {
-                Some(name) => drop(resolver.by_name.insert(name, certified)),
-                None => resolver.default = Some(certified),
-            }
+            let choice = match certificate.name {
+                Some(name) => resolver.by_name.entry(name).or_default(),
+                None => &mut resolver.default,
+            };
+            choice.push(certified);
         }
         resolver
     }
@@ -68,6 +73,11 @@ impl Resolver {
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let named = hello.server_name().and_then(|name| self.by_name.get(name));
-        named.or(self.default.as_ref()).cloned()
+        let choice = named.unwrap_or(&self.default);
+        // What the client can do with the cipher suites that it has. Where it can do none,
+        // the handshake fails with the alert that says so.
+        let can =
+            |one: &&Arc<CertifiedKey>| one.key.choose_scheme(hello.signature_schemes()).is_some();
+        choice.iter().find(can).or(choice.first()).cloned()
     }
 }

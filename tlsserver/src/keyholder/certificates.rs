@@ -1,22 +1,25 @@
 //! Reading certificates and keys, and finding at the start what would only show in
 //! the first handshake.
 
+use rustls::SignatureScheme;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{CertifiedKey, SigningKey};
-use rustls::{Error, InconsistentKeys, SignatureScheme};
-use std::ffi::{OsStr, OsString};
+use rustls::server::ParsedCertificate;
+use rustls::sign::SigningKey;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 use x509_cert::der::Decode;
+use x509_cert::der::asn1::UintRef;
 use zeroize::Zeroizing;
 
 use super::signing::Keys;
 use crate::environment::{Variables, value};
-use crate::messages::{Certificate, FromKeyholder, LIMIT};
+use crate::messages::{Certificate, FromKeyholder, LIMIT, Validity};
 
 /// What is wrong with which file.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,112 +48,182 @@ const SCHEMES: [SignatureScheme; 10] = [
     SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
-/// Reads what `CERTFILE`, `KEYFILE` and `CERTFILE:name`, `KEYFILE:name` say.
-///
-/// # Errors
-/// The first file that is missing, unreadable, not what it should be, expired, or
-/// whose key is not its certificate's.
-pub(super) fn load(variables: &Variables) -> Result<(Keys, Vec<Certificate>), Failure> {
-    let mut keys = Vec::new();
-    let mut certificates = Vec::new();
-    for (name, certificate_file, key_file) in sources(variables)? {
-        let (certificate, key) = load_one(name, &certificate_file, &key_file)?;
-        certificates.push(certificate);
-        keys.push(key);
-    }
-    Ok((Keys::new(keys), certificates))
+/// Bits of an RSA key that the library takes, and clients too.
+const SHORTEST_RSA: usize = 2048;
+
+/// What is said of a key's PEM that wants a passphrase, in either of its forms.
+const ENCRYPTED: [&[u8]; 2] = [b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED"];
+
+/// Reading and writing, for everybody.
+const OTHERS: u32 = 0o006;
+
+/// What was read.
+pub(super) struct Loaded {
+    pub(super) keys: Keys,
+    /// The key of each is the one of the same number.
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) validities: Vec<Validity>,
+    /// What is no reason not to serve, and must be said.
+    pub(super) warnings: Vec<String>,
 }
 
-type Source = (Option<String>, PathBuf, PathBuf);
+/// Reads what `CERTFILE` and `KEYFILE` say, and those with a 2, a name, or both behind.
+///
+/// # Errors
+/// The first file that is missing, unreadable, not what it should be, or whose key is not
+/// its certificate's.
+pub(super) fn load(variables: &Variables) -> Result<Loaded, Failure> {
+    let (mut keys, mut certificates) = (Vec::new(), Vec::new());
+    let (mut validities, mut warnings) = (Vec::new(), Vec::new());
+    for source in sources(variables)? {
+        let (certificate, validity) = load_certificate(&source)?;
+        let key = load_key(&source.key, &mut warnings)?;
+        certificates.push(join(&source, certificate, &*key)?);
+        validities.push(validity);
+        keys.push(key);
+    }
+    Ok(Loaded { keys: Keys::new(keys), certificates, validities, warnings })
+}
 
-/// Which files there are: first the one for any name. One PEM file may hold both
+/// Which files, and for whom who asks for which name.
+struct Source {
+    name: Option<String>,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// Which files there are: first those for any name. One PEM file may hold both
 /// certificate and key, so a key file need not be named.
 fn sources(variables: &Variables) -> Result<Vec<Source>, Failure> {
-    let certificate = value(variables, "CERTFILE").ok_or_else(|| Failure {
-        file: PathBuf::from("CERTFILE"),
-        what: "not set in the environment".into(),
-    })?;
-    let key = value(variables, "KEYFILE").unwrap_or(certificate);
-    let mut sources = vec![(None, certificate.into(), key.into())];
-    for (variable, file) in variables {
-        let Some(name) = variable.as_bytes().strip_prefix(b"CERTFILE:") else { continue };
-        let name = String::from_utf8_lossy(name).into_owned();
-        let key_variable = OsString::from(format!("KEYFILE:{name}"));
-        let key = variables.iter().find(|(found, _)| *found == key_variable);
-        let key: &OsStr = key.map_or(file, |(_, key)| key);
-        sources.push((Some(name.to_ascii_lowercase()), file.into(), key.into()));
+    const KINDS: [(&str, &str); 2] = [("CERTFILE", "KEYFILE"), ("CERTFILE2", "KEYFILE2")];
+    if value(variables, KINDS[0].0).is_none() {
+        let what = "not set in the environment".into();
+        return Err(Failure { file: PathBuf::from(KINDS[0].0), what });
+    }
+    let mut sources = Vec::new();
+    for (certificate, key) in KINDS {
+        if let Some(file) = value(variables, certificate) {
+            let key = value(variables, key).unwrap_or(file);
+            sources.push(Source { name: None, certificate: file.into(), key: key.into() });
+        }
+    }
+    for (certificate, key) in KINDS {
+        for (variable, file) in variables {
+            let Some(name) = variable.as_bytes().strip_prefix(certificate.as_bytes()) else {
+                continue;
+            };
+            let Some(name) = name.strip_prefix(b":") else { continue };
+            let name = String::from_utf8_lossy(name).into_owned();
+            let key = value(variables, &format!("{key}:{name}")).unwrap_or(file);
+            let name = Some(name.to_ascii_lowercase());
+            sources.push(Source { name, certificate: file.into(), key: key.into() });
+        }
     }
     Ok(sources)
 }
 
-fn load_one(
-    name: Option<String>,
-    certificate_file: &Path,
-    key_file: &Path,
-) -> Result<(Certificate, Arc<dyn SigningKey>), Failure> {
-    let wrong = |what: &dyn fmt::Display| Failure {
-        file: certificate_file.to_owned(),
-        what: what.to_string(),
-    };
-    let pem = read(certificate_file)?;
+fn wrong(file: &Path, what: impl fmt::Display) -> Failure {
+    Failure { file: file.to_owned(), what: what.to_string() }
+}
+
+fn load_certificate(
+    Source { certificate: file, .. }: &Source,
+) -> Result<(Vec<CertificateDer<'static>>, Validity), Failure> {
+    let pem = read(file)?.0;
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|why| wrong(&format!("not a PEM file: {why}")))?;
-    let first = chain.first().ok_or_else(|| wrong(&"no certificate in it"))?;
-    check_validity(first, SystemTime::now()).map_err(|what| wrong(&what))?;
-    let key = read_key(key_file)?;
-    let certified = CertifiedKey::new(chain.clone(), key.clone());
-    match certified.keys_match() {
-        Ok(()) => {}
-        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            return Err(wrong(&format!("the key in {} is not its own", key_file.display())));
-        }
-        Err(why) => return Err(wrong(&why)),
+        .map_err(|why| wrong(file, format_args!("not a PEM file: {why}")))?;
+    let first = chain.first().ok_or_else(|| wrong(file, "no certificate in it"))?;
+    let first = x509_cert::Certificate::from_der(first);
+    let first = first.map_err(|_| wrong(file, "not a certificate"))?.tbs_certificate;
+    if first.version == x509_cert::Version::V1 {
+        return Err(wrong(file, "the certificate is of X.509 version 1, which is not supported"));
     }
+    if let Some(bits @ ..SHORTEST_RSA) = rsa_bits(&first.subject_public_key_info) {
+        return Err(wrong(
+            file,
+            format_args!("the key is of RSA and {bits} bits: at least {SHORTEST_RSA} are needed"),
+        ));
+    }
+    let moment = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
+    let (from, to) = (first.validity.not_before, first.validity.not_after);
+    let file = file.display().to_string();
+    Ok((chain, Validity { file, from: moment(from), to: moment(to) }))
+}
+
+/// The length of an RSA key's modulus; none of other keys.
+fn rsa_bits(key: &x509_cert::spki::SubjectPublicKeyInfoOwned) -> Option<usize> {
+    // 1.2.840.113549.1.1.1, rsaEncryption.
+    const RSA: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1];
+    let is_rsa = key.algorithm.oid.as_bytes() == RSA;
+    let octets = key.subject_public_key.as_bytes().filter(|_| is_rsa)?;
+    let elements: Vec<UintRef<'_>> = Vec::from_der(octets).ok()?;
+    let modulus = elements.first()?.as_bytes();
+    let unused = usize::try_from(modulus.first()?.leading_zeros()).ok()?;
+    Some(modulus.len() * 8 - unused)
+}
+
+/// What engines and the listener are told of them, if the key is the certificate's.
+fn join(
+    source: &Source,
+    chain: Vec<CertificateDer<'static>>,
+    key: &dyn SigningKey,
+) -> Result<Certificate, Failure> {
+    let file = &source.certificate;
     let schemes = SCHEMES.into_iter().filter(|scheme| key.choose_scheme(&[*scheme]).is_some());
     let certificate = Certificate {
-        name,
+        name: source.name.clone(),
         chain: chain.iter().map(|link| link.to_vec()).collect(),
         schemes: schemes.map(u16::from).collect(),
         algorithm: key.algorithm().into(),
     };
+    let Some(first) = chain.first() else { return Err(wrong(file, "no certificate in it")) };
+    let own = ParsedCertificate::try_from(first).map_err(|why| wrong(file, why))?;
+    if key.public_key().is_some_and(|key| key != own.subject_public_key_info()) {
+        let key = source.key.display();
+        return Err(wrong(file, format_args!("the key in {key} is not its own")));
+    }
     if FromKeyholder::Certificate(certificate.clone()).encode().len() > LIMIT {
-        return Err(wrong(&"too many certificates in it"));
+        return Err(wrong(file, "too many certificates in it"));
     }
-    Ok((certificate, key))
+    Ok(certificate)
 }
 
-fn read_key(file: &Path) -> Result<Arc<dyn SigningKey>, Failure> {
-    let wrong = |what: String| Failure { file: file.to_owned(), what };
-    let pem = read(file)?;
+fn load_key(file: &Path, warnings: &mut Vec<String>) -> Result<Arc<dyn SigningKey>, Failure> {
+    let (pem, mode) = read(file)?;
+    let says = |text: &&[u8]| pem.windows(text.len()).any(|part| part == *text);
+    let is_encrypted = ENCRYPTED.iter().any(says);
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|why| match why {
-        rustls::pki_types::pem::Error::NoItemsFound => wrong("no private key in it".into()),
-        why => wrong(format!("not a PEM file: {why}")),
+        _ if is_encrypted => wrong(file, "the private key in it is encrypted"),
+        rustls::pki_types::pem::Error::NoItemsFound => wrong(file, "no private key in it"),
+        why => wrong(file, format_args!("not a PEM file: {why}")),
     })?;
+    if mode & OTHERS != 0 {
+        let what = format_args!("mode {mode:o}: everybody can read or change the key");
+        warnings.push(wrong(file, what).to_string());
+    }
     rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
-        .map_err(|_| wrong("the private key is of no kind that is supported".into()))
+        .map_err(|_| wrong(file, "the private key is of no kind that is supported"))
 }
 
-fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    match std::fs::read(file) {
-        Ok(octets) => Ok(Zeroizing::new(octets)),
-        Err(reason) => Err(Failure { file: file.to_owned(), what: reason.to_string() }),
+/// The whole file, and who may do what with it. Nothing but a regular file: to wait for
+/// what comes out of a pipe could take for ever.
+fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Failure> {
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(nonblock)
+        .open(path)
+        .map_err(|reason| wrong(path, reason))?;
+    let found = file.metadata().map_err(|reason| wrong(path, reason))?;
+    if !found.is_file() {
+        return Err(wrong(path, "not a regular file"));
     }
-}
-
-/// Says what is wrong with the certificate's time, if anything.
-fn check_validity(certificate: &[u8], now: SystemTime) -> Result<(), &'static str> {
-    let certificate =
-        x509_cert::Certificate::from_der(certificate).map_err(|_| "not a certificate")?;
-    let validity = certificate.tbs_certificate.validity;
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    if now > validity.not_after.to_unix_duration() {
-        Err("the certificate has expired")
-    } else if now < validity.not_before.to_unix_duration() {
-        Err("the certificate is not valid yet")
-    } else {
-        Ok(())
-    }
+    // As much room as it takes: growing would leave a copy behind that is not wiped.
+    let size = usize::try_from(found.len()).unwrap_or(0);
+    let mut octets = Zeroizing::new(Vec::with_capacity(size.saturating_add(1)));
+    file.read_to_end(&mut octets).map_err(|reason| wrong(path, reason))?;
+    Ok((octets, found.mode() & 0o7777))
 }
 
 #[cfg(test)]

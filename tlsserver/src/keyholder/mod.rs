@@ -20,6 +20,7 @@ use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
 use crate::messages::{FromKeyholder, LIMIT};
+use certificates::Loaded;
 use signing::Keys;
 
 /// The name under which the program is this process.
@@ -39,8 +40,11 @@ pub fn run() -> ExitCode {
     let control = io::stdin();
     let say = |message: &FromKeyholder| send(&control, &message.encode(), &[]);
     let keys = match prepare() {
-        Ok((keys, certificates)) => {
-            let mut messages = certificates.into_iter().map(FromKeyholder::Certificate);
+        Ok(Loaded { keys, certificates, validities, warnings }) => {
+            let certificates = certificates.into_iter().map(FromKeyholder::Certificate);
+            let validities = validities.into_iter().map(FromKeyholder::Validity);
+            let warnings = warnings.into_iter().map(FromKeyholder::Warning);
+            let mut messages = certificates.chain(validities).chain(warnings);
             let said = messages.try_for_each(|message| say(&message));
             if said.and_then(|()| say(&FromKeyholder::Ready)).is_err() {
                 return ExitCode::from(exit_code::TEMPORARY);
@@ -59,16 +63,16 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn prepare() -> Result<(Keys, Vec<crate::messages::Certificate>), String> {
+fn prepare() -> Result<Loaded, String> {
     jail::close_other_descriptors(&[]).map_err(|why| format!("keyholder: {why}"))?;
     jail::set_name(c"tlsserver-keyho");
     let variables: Variables = env::vars_os().collect();
     let identity = environment::jail_identity(&variables)
         .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;
-    let (keys, certificates) = certificates::load(&variables).map_err(|why| why.to_string())?;
+    let loaded = certificates::load(&variables).map_err(|why| why.to_string())?;
     crate::warm_up()?;
     jail::enter(Inmate::Server, Some(identity)).map_err(|why| format!("keyholder: {why}"))?;
-    Ok((keys, certificates))
+    Ok(loaded)
 }
 
 /// Answers until the listener and all engines are gone.

@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unix::descriptor_passing::{channel, receive};
 use zeroize::Zeroizing;
 
@@ -28,6 +28,8 @@ use crate::messages::{Dialog, FromEngine, FromKeyholder, LIMIT, ToEngine};
 
 /// How often engines are asked whether they still do their work.
 const LOOK: Duration = Duration::from_secs(5);
+/// How often it is said that a certificate is not valid.
+const REMINDER: Duration = Duration::from_secs(60 * 60);
 /// The first pause before something that failed is tried again; it doubles.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
@@ -74,6 +76,7 @@ pub(super) struct Workers {
     retry: Option<Instant>,
     next_turn: Instant,
     next_look: Instant,
+    next_reminder: Instant,
 }
 
 /// Whose channel has something to read.
@@ -100,6 +103,7 @@ impl Workers {
             retry: None,
             next_turn: Instant::now() + TICKET_TURN,
             next_look: Instant::now() + LOOK,
+            next_reminder: Instant::now() + REMINDER,
         }
     }
 
@@ -148,6 +152,14 @@ impl Workers {
                 reading.certificates.push(certificate);
                 Reading::Unfinished
             }
+            Some(FromKeyholder::Validity(validity)) => {
+                reading.validities.push(validity);
+                Reading::Unfinished
+            }
+            Some(FromKeyholder::Warning(what)) => {
+                self.log.error(what);
+                Reading::Unfinished
+            }
             Some(FromKeyholder::Ready) => self.take_over(),
             Some(FromKeyholder::Broken(why)) => self.reading_failed(why),
             None => self.reading_failed("the keyholder ended while it read".into()),
@@ -168,6 +180,7 @@ impl Workers {
         self.retired.extend(previous.map(|one| one.pid));
         self.retire_engines();
         self.retry = None;
+        self.say_what_is_not_valid(Instant::now());
         self.fill_up();
         if self.serving() {
             Reading::TookOver
@@ -236,6 +249,15 @@ impl Workers {
                 super::kill(engine.pid);
             }
         }
+    }
+
+    /// Says which certificates are used although their time is over, or has not come.
+    fn say_what_is_not_valid(&mut self, now: Instant) {
+        self.next_reminder = now + REMINDER;
+        // A clock from before 1970 makes every certificate one that is not valid yet.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let validities = self.keyholder.iter().flat_map(|keyholder| &keyholder.validities);
+        validities.filter_map(|one| one.fault(time)).for_each(|fault| self.log.error(fault));
     }
 
     fn current(&self) -> impl Iterator<Item = &Engine> {
@@ -414,7 +436,8 @@ impl Workers {
 
     /// When [`Self::tick`] next has something to do.
     pub(super) fn next_tick(&self) -> Instant {
-        self.retry.into_iter().fold(self.next_turn.min(self.next_look), Instant::min)
+        let turns = [self.next_turn, self.next_look, self.next_reminder];
+        self.retry.into_iter().chain(turns).fold(self.next_turn, Instant::min)
     }
 
     /// Does what is due.
@@ -425,6 +448,9 @@ impl Workers {
         if now >= self.next_look {
             self.look_after_all(now);
             self.end_unused_keyholders();
+        }
+        if now >= self.next_reminder {
+            self.say_what_is_not_valid(now);
         }
         if self.retry.take_if(|retry| now >= *retry).is_some() {
             if self.keyholder.is_some() {

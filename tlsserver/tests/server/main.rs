@@ -9,6 +9,7 @@
     reason = "a test that cannot go on ends"
 )]
 
+mod certificates;
 mod clients;
 mod faults;
 mod harness;

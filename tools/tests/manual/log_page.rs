@@ -17,7 +17,12 @@ const STAND_FOR_SOMETHING: [&str; 32] = [
     "SERVICE",
 ];
 /// What the code looks for, or signs, and does not say.
-const NOT_SAID: [&str; 2] = ["(os error", "TLS 1.3, server CertificateVerify"];
+const NOT_SAID: [&str; 4] = [
+    "(os error",
+    "TLS 1.3, server CertificateVerify",
+    "BEGIN ENCRYPTED PRIVATE *",
+    "Proc-Type: 4,ENCRYPTED",
+];
 
 /// Where `proto` has words for what is wrong with a file or with what was handed over.
 const FAULTS: [&str; 3] = ["checkpassword/reader.rs", "passwd_file/mod.rs", "relay/rules.rs"];

@@ -2,7 +2,10 @@
 
 use super::*;
 use rcgen::{CertificateParams, KeyPair};
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use tempfile::TempDir;
 
 struct Files {
@@ -17,11 +20,12 @@ impl Files {
     fn write(&self, name: &str, pem: &str) -> OsString {
         let path = self.directory.path().join(name);
         fs::write(&path, pem).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path.into_os_string()
     }
 
     fn complaint(&self, variables: &Variables) -> String {
-        let complaint = load(variables).map(drop).unwrap_err().to_string();
+        let complaint = load(variables).err().unwrap().to_string();
         complaint.replace(self.directory.path().to_str().unwrap(), "DIR")
     }
 }
@@ -49,7 +53,7 @@ fn one_file_may_hold_both_and_names_are_told_apart() {
         ("CERTFILE:MX.example.org".into(), files.write("second.pem", &second)),
         ("KEYFILE:MX.example.org".into(), files.write("second.key", &second_key)),
     ];
-    let (_, certificates) = load(&variables).unwrap();
+    let certificates = load(&variables).unwrap().certificates;
     let names: Vec<_> = certificates.iter().map(|one| one.name.as_deref()).collect();
     assert_eq!(names, [None, Some("mx.example.org")]);
     assert_eq!(certificates[0].schemes, [u16::from(SignatureScheme::ECDSA_NISTP256_SHA256)]);
@@ -64,8 +68,6 @@ fn what_is_wrong_is_said_with_the_files_name() {
     let other = files.write("other", &pem().1);
     let garbage =
         files.write("garbage", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
-    let expired = files.write("expired", &pem_in(2001..2002).0);
-    let early = files.write("early", &pem_in(3000..3001).0);
     let missing = files.directory.path().join("missing").into_os_string();
     for (certificate, key, complaint) in [
         (&missing, &key, "certificate: DIR/missing: No such file or directory (os error 2)"),
@@ -77,8 +79,6 @@ fn what_is_wrong_is_said_with_the_files_name() {
         (&key, &key, "certificate: DIR/key: no certificate in it"),
         (&certificate, &certificate, "certificate: DIR/cert: no private key in it"),
         (&certificate, &other, "certificate: DIR/cert: the key in DIR/other is not its own"),
-        (&expired, &key, "certificate: DIR/expired: the certificate has expired"),
-        (&early, &key, "certificate: DIR/early: the certificate is not valid yet"),
     ] {
         let variables =
             vec![("CERTFILE".into(), certificate.clone()), ("KEYFILE".into(), key.clone())];
@@ -87,4 +87,106 @@ fn what_is_wrong_is_said_with_the_files_name() {
     let complaint = files.complaint(&vec![("CERTFILE".into(), garbage)]);
     assert!(complaint.starts_with("certificate: DIR/garbage: not a PEM file"), "{complaint}");
     assert_eq!(files.complaint(&vec![]), "certificate: CERTFILE: not set in the environment");
+}
+
+/// Without TLS there is something to serve, too.
+#[test]
+fn whatever_time_it_is_certificates_are_read() {
+    let files = Files::new();
+    for (years, from) in [(2001..2002, 978_307_200), (3000..3001, 32_503_680_000)] {
+        let (certificate, key) = pem_in(years);
+        let both = files.write("both", &format!("{key}{certificate}"));
+        let loaded = load(&vec![("CERTFILE".into(), both)]).unwrap();
+        assert_eq!(loaded.validities[0].from, from);
+        assert!(loaded.validities[0].to > from);
+        assert!(loaded.validities[0].file.ends_with("/both"));
+    }
+}
+
+#[test]
+fn a_second_certificate_for_the_same_name_has_its_own_variables() {
+    let files = Files::new();
+    let [first, second, named, both] = ["1", "2", "3", "4"].map(|name| {
+        let (certificate, key) = pem();
+        files.write(name, &format!("{key}{certificate}"))
+    });
+    let variables = vec![
+        ("CERTFILE2:a.example.org".into(), both),
+        ("CERTFILE2".into(), second),
+        ("CERTFILE:a.example.org".into(), named),
+        ("CERTFILE".into(), first),
+    ];
+    let loaded = load(&variables).unwrap();
+    let files: Vec<_> = loaded.validities.iter().map(|one| one.file.rsplit('/').next()).collect();
+    assert_eq!(files, [Some("1"), Some("2"), Some("3"), Some("4")]);
+    let names: Vec<_> = loaded.certificates.iter().map(|one| one.name.as_deref()).collect();
+    assert_eq!(names, [None, None, Some("a.example.org"), Some("a.example.org")]);
+}
+
+#[test]
+fn a_pipe_keeps_nobody_waiting() {
+    let files = Files::new();
+    let pipe = files.directory.path().join("pipe");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let variables = vec![("CERTFILE".into(), pipe.into_os_string())];
+    assert_eq!(files.complaint(&variables), "certificate: DIR/pipe: not a regular file");
+    let variables = vec![("CERTFILE".into(), "/dev/null".into())];
+    assert_eq!(files.complaint(&variables), "certificate: /dev/null: not a regular file");
+}
+
+#[test]
+fn a_key_that_others_can_read_is_used_and_said() {
+    let files = Files::new();
+    let (certificate, key) = pem();
+    let certificate = files.write("cert", &certificate);
+    let key = files.write("key", &key);
+    let variables = vec![("CERTFILE".into(), certificate.clone()), ("KEYFILE".into(), key.clone())];
+    for (mode, is_said) in [(0o644, true), (0o602, true), (0o640, false), (0o400, false)] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(&certificate, fs::Permissions::from_mode(0o644)).unwrap();
+        let warnings = load(&variables).unwrap().warnings;
+        let said = format!("/key: mode {mode:o}: everybody can read or change the key");
+        assert_eq!(warnings.len(), usize::from(is_said), "{warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.ends_with(&said)), "{warnings:?}");
+    }
+}
+
+/// As administrators make them who follow an old page.
+#[test]
+fn what_no_library_takes_is_said_in_words() {
+    let files = Files::new();
+    let openssl = |words: &[&str]| {
+        let made = Command::new("openssl").args(words).current_dir(&files.directory).output();
+        let made = made.unwrap();
+        assert!(made.status.success(), "{made:?}");
+    };
+    let rsa = ["-newkey", "rsa:2048", "-subj", "/CN=a", "-keyout"];
+    let x509 = ["req", "-x509", "-out", "short", "-nodes", "-keyout", "short"];
+    openssl(&[&x509[..], &["-newkey", "rsa:1024", "-subj", "/CN=a", "-keyout", "k"]].concat());
+    openssl(&[&["req", "-new", "-nodes", "-out", "request"], &rsa[..], &["old.key"]].concat());
+    openssl(&["x509", "-req", "-in", "request", "-signkey", "old.key", "-out", "old"]);
+    openssl(&[
+        "rsa",
+        "-in",
+        "old.key",
+        "-traditional",
+        "-aes128",
+        "-passout",
+        "pass:x",
+        "-out",
+        "1",
+    ]);
+    openssl(&["pkcs8", "-topk8", "-in", "old.key", "-passout", "pass:x", "-out", "2"]);
+    openssl(&[&["req", "-x509", "-nodes", "-out", "new"], &rsa[..], &["new.key"]].concat());
+    for (certificate, key, complaint) in [
+        ("short", "k", "short: the key is of RSA and 1024 bits: at least 2048 are needed"),
+        ("old", "old.key", "old: the certificate is of X.509 version 1, which is not supported"),
+        ("new", "1", "1: the private key in it is encrypted"),
+        ("new", "2", "2: the private key in it is encrypted"),
+    ] {
+        let path = |name: &str| files.directory.path().join(name).into_os_string();
+        let variables = vec![("CERTFILE".into(), path(certificate)), ("KEYFILE".into(), path(key))];
+        assert_eq!(files.complaint(&variables), format!("certificate: DIR/{complaint}"));
+    }
 }

@@ -10,12 +10,13 @@ use super::engine::UNANSWERED;
 use super::itself;
 use crate::environment::Variables;
 use crate::keyholder::{ANSWER, NAME, NEW_ENGINE};
-use crate::messages::{Certificate, Dialog};
+use crate::messages::{Certificate, Dialog, Validity};
 
 pub(super) struct Keyholder {
     pub(super) pid: u32,
     pub(super) control: OwnedFd,
     pub(super) certificates: Vec<Certificate>,
+    pub(super) validities: Vec<Validity>,
     /// What its generation's engines are to say; taken when that takes over.
     pub(super) dialog: Option<Dialog>,
     unanswered: u32,
@@ -34,7 +35,14 @@ impl Keyholder {
 
     /// One that runs.
     pub(super) const fn of(pid: u32, control: OwnedFd, dialog: Option<Dialog>) -> Self {
-        Self { pid, control, certificates: Vec::new(), dialog, unanswered: 0 }
+        Self {
+            pid,
+            control,
+            certificates: Vec::new(),
+            validities: Vec::new(),
+            dialog,
+            unanswered: 0,
+        }
     }
 
     /// Gives it an engine's channel.

@@ -277,8 +277,13 @@ impl Pem {
 
 /// A self-signed certificate for a name and for 127.0.0.1.
 pub(crate) fn certificate(name: &str) -> Pem {
+    certificate_until(name, 4000)
+}
+
+/// The same, good until that year begins.
+pub(crate) fn certificate_until(name: &str, year: i32) -> Pem {
     let mut params = CertificateParams::new(vec![name.to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    params.not_after = rcgen::date_time_ymd(4000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
     let key = KeyPair::generate().unwrap();
     Pem { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
 }
