@@ -17,6 +17,7 @@ use proto::secret::Secret;
 use rustls::pki_types::CertificateDer;
 use std::fs::Permissions;
 use std::io::Read;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use unix::identity::{SystemUser, runs_as_root};
@@ -144,7 +145,12 @@ impl Demo {
     }
 
     fn server(&self, port: u16) -> Server {
-        Server { port, host: HOST.into(), certificate: self.certificate.clone() }
+        Server {
+            address: (Ipv4Addr::LOCALHOST, port).into(),
+            host: HOST.into(),
+            certificate: Some(self.certificate.clone()),
+            is_verified: false,
+        }
     }
 
     fn how_to_connect(&self) -> String {

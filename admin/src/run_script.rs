@@ -4,7 +4,9 @@
 //! on after a backslash, and one `exec` at the end. What the shell would have to
 //! compute (`$`, backquotes) is marked, not guessed.
 
+use std::ffi::OsString;
 use std::path::Path;
+use tlsserver::options::Options;
 
 /// A word of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +70,36 @@ impl RunScript {
     /// Reads a script.
     pub(crate) fn parse(text: &str) -> Self {
         let mut script = Self::default();
+        // Set, and not yet for programs.
+        let mut own: Vec<Word> = Vec::new();
         for line in logical_lines(text) {
-            let words = words(line.0, &line.1);
+            let mut words = words(line.0, &line.1);
+            let set = words.iter().take_while(|word| is_assignment(&word.text)).count();
+            let assigned: Vec<_> = words.drain(..set).collect();
             match words.first().map(|word| word.text.as_str()) {
-                Some("export") => script.variables.extend(words.into_iter().skip(1)),
-                Some("exec") if words.len() > 1 => {
-                    script.command = words.into_iter().skip(1).collect()
+                Some("export") => {
+                    for word in words.into_iter().skip(1) {
+                        match own.iter().rev().find(|own| name(&own.text) == word.text) {
+                            Some(own) => script.variables.push(own.clone()),
+                            None => script.variables.push(word),
+                        }
+                    }
                 }
-                _ => {}
+                Some("exec") if words.len() > 1 => {
+                    script.variables.extend(assigned);
+                    script.command = words.into_iter().skip(1).collect();
+                }
+                None => {
+                    // What programs see already, they see changed.
+                    let is_seen = |word: &Word| {
+                        let known = script.variables.iter().map(|word| name(&word.text));
+                        known.into_iter().any(|known| known == name(&word.text))
+                    };
+                    let (seen, unseen): (Vec<_>, Vec<_>) = assigned.into_iter().partition(is_seen);
+                    script.variables.extend(seen);
+                    own.extend(unseen);
+                }
+                Some(_) => {}
             }
         }
         script
@@ -128,10 +152,33 @@ impl RunScript {
     }
 }
 
+/// Whether the shell would take the word for `NAME=value`.
+fn is_assignment(word: &str) -> bool {
+    let is_name = |name: &str| {
+        let mut letters = name.chars();
+        letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+            && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
+    word.split_once('=').is_some_and(|(name, _)| is_name(name))
+}
+
+/// What stands before the `=`.
+fn name(word: &str) -> &str {
+    word.split('=').next().unwrap_or_default()
+}
+
 /// How many words behind a program's name are its own, and not the next program's.
 fn own_arguments(name: &str, words: &[Word]) -> usize {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
     match name {
+        // By its own rules, as far as they are kept.
+        "tlsserver" => {
+            let own = Options::parse(words.iter().map(|word| OsString::from(&word.text)));
+            match own {
+                Ok(options) => words.len() - options.program.len(),
+                Err(_) => options(words, WITH_VALUE) + 2,
+            }
+        }
         _ if SERVERS.contains(&name) => options(words, WITH_VALUE) + 2,
         "authup" => options(words, "t") + 1,
         "checkpassword-file" => options(words, "f"),
@@ -248,6 +295,16 @@ mod tests {
         let command = script.command_here().unwrap().join(" ");
         assert!(command.starts_with("tlsserver -1 -n -vRl0 -c 40 -x r.cdb -- 127.0.0.1 0 authup "));
         assert!(RunScript::parse("exec inetd").command_here().is_none());
+    }
+
+    #[test]
+    fn variables_that_are_exported_later() {
+        let script =
+            RunScript::parse("PATH=/a\nexport PATH\nNOT=1\nA=1 B=2\nexport B\nB=3\nC=4 exec x\n");
+        let seen: Vec<_> = script.variables.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(seen, ["PATH=/a", "B=2", "B=3", "C=4"]);
+        assert_eq!(script.variable("B").unwrap().0, "3");
+        assert_eq!(script.variable("PATH").unwrap().1.line, 1);
     }
 
     #[test]

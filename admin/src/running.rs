@@ -1,11 +1,12 @@
 //! A service's server while somebody looks at it: on a free port of this machine,
 //! and gone with whoever started it.
 
+use crate::client::PATIENCE;
+use crate::deadline_lines::{Lines, Silence};
 use crate::outcome::Error;
 use crate::run_script::RunScript;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, exit};
@@ -51,12 +52,18 @@ impl Running {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let output = child.stdout.take();
+        let mut lines = Lines::of(child.stdout.take());
         let running = Self { child };
-        let mut line = String::new();
-        if let Some(output) = output {
-            BufReader::new(output).read_line(&mut line).map_err(failed)?;
-        }
+        let line = match lines.next(PATIENCE) {
+            Ok(line) => line,
+            Err(Silence::End) => String::new(),
+            Err(Silence::TooLong) => {
+                let seconds = PATIENCE.as_secs();
+                return Err(Error::new(format!(
+                    "its server does not start: no answer within {seconds} s"
+                )));
+            }
+        };
         let port = line.trim().parse().map_err(|_| {
             let said = std::fs::read_to_string(log).unwrap_or_default();
             let said = said.lines().last().unwrap_or("it said nothing").to_owned();

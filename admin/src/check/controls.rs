@@ -77,6 +77,21 @@ fn greeting(path: &PathBuf, findings: &mut Findings) -> Option<String> {
     Some(name)
 }
 
+/// What servers offer, by the lists of IANA and in the wild. What is not to be listed is
+/// another matter.
+const KNOWN: &str = "\
+    8BITMIME ATRN AUTH-RESP-CODE BINARYMIME BURL CHECKPOINT CHUNKING CONNEG CONPERM \
+    DELIVERBY DSN ENHANCEDSTATUSCODES ETRN EXPIRE EXPN FUTURERELEASE HELP IMPLEMENTATION \
+    LANG LIMITS LOGIN-DELAY MT-PRIORITY MTRK NO-SOLICITING PIPELINING PRDR REQUIRETLS \
+    RESP-CODES RRVS SASL SIZE SMTPUTF8 SUBMITTER TIME TOP UIDL UTF8 UTF8SMTP VERB VRFY \
+    XCLIENT XFORWARD";
+/// Those of them that mean nothing without a value.
+const VALUED: &str = "EXPIRE FUTURERELEASE IMPLEMENTATION LIMITS LOGIN-DELAY SASL XCLIENT XFORWARD";
+
+fn is_among(words: &str, word: &[u8]) -> bool {
+    words.split(' ').any(|known| known.as_bytes().eq_ignore_ascii_case(word))
+}
+
 fn capabilities(path: &PathBuf, is_needed: bool, ours: &[&str], findings: &mut Findings) {
     let Some(contents) = read(path, Readers::Whoever, findings) else {
         if is_needed && !path.exists() {
@@ -97,6 +112,10 @@ fn capabilities(path: &PathBuf, is_needed: bool, ours: &[&str], findings: &mut F
             findings.error(place, text);
         } else if entry.starts_with(b"250") {
             findings.error(place, "begins with a reply code: authup puts that before it");
+        } else if !is_among(KNOWN, word) {
+            findings.warning(place, format!("{}: no capability that is known", Escaped(word)));
+        } else if is_among(VALUED, entry) {
+            findings.error(place, format!("{}: it has no value", Escaped(word)));
         }
     }
 }

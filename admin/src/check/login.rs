@@ -1,15 +1,32 @@
-//! A real login through the real programs: what the run script runs, but on a free
-//! port of this machine.
+//! A real login through the real programs: what the run script runs, on a free port of
+//! this machine or as it runs already; and the beginning of a message.
 
+use super::command_line;
 use super::services::Service;
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
 use crate::outcome::{Error, say};
 use crate::passwd;
+use crate::run_script::SERVERS;
 use crate::running::Scene;
 use proto::escape::Escaped;
 use proto::secret::Secret;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+
+/// Who logs in.
+#[derive(Debug)]
+pub(super) struct Login<'a> {
+    /// The name to log in with.
+    pub(super) user: &'a str,
+    /// The address to send from and to.
+    pub(super) address: String,
+    pub(super) password: Secret,
+    /// The name of the server.
+    pub(super) host: &'a str,
+    /// The services as they run, not started here.
+    pub(super) running: bool,
+}
 
 /// The password, from a terminal or, if it is so said, from a line of standard input.
 pub(super) fn password(user: &str, stdin: bool) -> Result<Secret, Error> {
@@ -21,56 +38,72 @@ pub(super) fn password(user: &str, stdin: bool) -> Result<Secret, Error> {
     read.map_err(|error| Error::new(error.to_string()))
 }
 
-/// Logs in by each service that has a login; says whether all let the user in.
-pub(super) fn check(
-    services: &[Service],
-    host: &str,
-    user: &str,
-    password: &Secret,
-) -> Result<bool, Error> {
+/// Logs in by each service that has a login; says whether all let the user in, and take
+/// messages.
+pub(super) fn check(services: &[Service], login: &Login<'_>) -> Result<bool, Error> {
     let scene = Scene::new()?;
     let mut all_is_well = true;
-    for service in services.iter().filter(|service| service.login().is_some()) {
+    let user = login.user;
+    let services = services.iter().filter(|service| service.login().is_some());
+    for (number, service) in services.enumerate() {
         let path = service.path.display();
         say(&format!("\n{path}:"));
-        let done = log_in(service, &scene, host, user, password);
+        let log = format!("log-{number}");
+        let done = log_in(service, &scene, &log, login);
         scene.stop();
-        show_log(&scene.folder().join(LOG));
-        match done {
-            Ok(()) => say(&format!("  {user} is logged in")),
-            Err(error) => {
-                all_is_well = false;
-                say(&format!("error: {path}: {user} is not logged in: {error}"));
-            }
+        show_log(&scene.folder().join(&log));
+        if let Err(error) = done {
+            all_is_well = false;
+            say(&format!("error: {path}: {error}"));
+        } else {
+            say(&format!("  {user} is logged in"));
         }
     }
     Ok(all_is_well)
 }
 
-const LOG: &str = "log";
-
-fn log_in(
-    service: &Service,
-    scene: &Scene,
-    host: &str,
-    user: &str,
-    password: &Secret,
-) -> Result<(), Error> {
-    let Some((certificate, _)) = service.certificate() else {
-        return Err(Error::new("no CERTFILE"));
+fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Result<(), Error> {
+    let user = login.user;
+    let out = |error: Error| Error::new(format!("{user} is not logged in: {error}"));
+    let begin = service.begins_tls();
+    let certificate = match service.certificate() {
+        _ if begin == Begin::Never => None,
+        Some((file, _)) => Some(certificate::first(&file).map_err(out)?),
+        None => return Err(out(Error::new("no CERTFILE"))),
     };
-    let certificate = certificate::first(&certificate)?;
-    let port = scene.start(&service.path, LOG)?;
-    let server = Server { port, host: host.to_owned(), certificate };
-    let mut conversation = Conversation::connect(&server)?;
-    let begin = if service.starts_tls() { Begin::OnRequest } else { Begin::AtOnce };
-    if service.login().as_deref() == Some("pop3") {
-        conversation.pop3_login(begin, user, password)?;
-        conversation.pop3_quit()
+    let address = if login.running {
+        listens_at(service).map_err(out)?
     } else {
-        conversation.smtp_login(begin, user, password)?;
-        conversation.smtp_quit()
+        let port = scene.start(&service.path, log).map_err(out)?;
+        (Ipv4Addr::LOCALHOST, port).into()
+    };
+    let host = login.host.to_owned();
+    let server = Server { address, host, certificate, is_verified: login.running };
+    let mut conversation = Conversation::connect(&server).map_err(out)?;
+    if service.login().as_deref() == Some("pop3") {
+        conversation.pop3_login(begin, user, &login.password).map_err(out)?;
+        return conversation.pop3_quit();
     }
+    conversation.smtp_login(begin, user, &login.password).map_err(out)?;
+    conversation
+        .try_sending(&login.address, &login.address)
+        .map_err(|error| Error::new(format!("{user} is logged in and cannot send: {error}")))?;
+    conversation.smtp_quit()
+}
+
+/// Where the service listens that runs: on whichever address, where it does on all.
+fn listens_at(service: &Service) -> Result<SocketAddr, Error> {
+    let links = service.script.links();
+    let server = links.iter().find(|link| SERVERS.contains(&link.name()));
+    let address = server.and_then(command_line::address);
+    let address = address.ok_or_else(|| Error::new("no server in it that listens"))?;
+    let mut address = address.map_err(Error::new)?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Ok(address)
 }
 
 fn show_log(path: &Path) {

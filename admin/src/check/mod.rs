@@ -2,6 +2,7 @@
 //!
 //! Each kind of file has a module of its own.
 
+mod command_line;
 mod controls;
 mod findings;
 mod login;
@@ -16,7 +17,10 @@ use crate::qmail_home;
 use clap::Args;
 use controls::Wanted;
 use findings::Findings;
-use std::path::PathBuf;
+use login::Login;
+use proto::secret::Secret;
+use services::Service;
+use std::path::{Path, PathBuf};
 use unix::process::keep_out_of_core_files;
 
 /// Look a mail service over, and say what is wrong where
@@ -25,11 +29,20 @@ use unix::process::keep_out_of_core_files;
 /// permissions. Exit code: 0 all is well, 1 warnings, 2 errors.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The folder, a qmail home [default: $QMAILHOME, /var/qmail]
-    dir: Option<PathBuf>,
-    /// Log this user in through each service's real programs, and show each step
+    /// The folder, a qmail home, or run scripts that lie elsewhere [default: $QMAILHOME,
+    /// /etc/acceptutils, /var/qmail]
+    #[arg(value_name = "DIR|RUNSCRIPT")]
+    places: Vec<PathBuf>,
+    /// Log this user in through each service's real programs, begin a message, and show
+    /// each step
     #[arg(long, value_name = "USER", conflicts_with = "json")]
     login: Option<String>,
+    /// The user's address, to send from and to [default: USER@HOST]
+    #[arg(long, value_name = "ADDRESS", requires = "login")]
+    address: Option<String>,
+    /// Log in to the services that run, on their ports, with the certificate verified
+    #[arg(long, requires = "login")]
+    running: bool,
     /// Read the password from standard input, one line, instead of asking
     #[arg(long, requires = "login")]
     stdin: bool,
@@ -38,43 +51,104 @@ pub(crate) struct Options {
     json: bool,
 }
 
+/// A qmail home, and the services that read its control files.
+struct Group {
+    home: PathBuf,
+    services: Vec<Service>,
+    /// The server's name.
+    host: Option<String>,
+}
+
 /// Looks.
 pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
-    let home = qmail_home(options.dir.as_deref());
-    let home = std::path::absolute(&home)
-        .and_then(|absolute| home.metadata().map(|_| absolute))
-        .map_err(|error| Error::read(&home, error))?;
     let mut findings = Findings::default();
-    let services = services::check(&home, &mut findings);
-    let logs_in =
-        |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
-    // Without scripts nobody knows; a qmail home commonly has just one of the two.
-    let wanted = Wanted { smtp_login: logs_in("smtp"), pop3_login: logs_in("pop3") };
-    let host = controls::check(&home, wanted, &mut findings);
-    let mut certificates: Vec<_> =
-        services.iter().filter_map(services::Service::certificate).collect();
-    certificates.sort();
-    certificates.dedup();
-    for (certificate, key) in certificates {
-        tls::check(&certificate, &key, host.as_deref(), &mut findings);
+    let mut groups = groups(&options.places, &mut findings)?;
+    for group in &mut groups {
+        group.look(&mut findings);
     }
-    let mut users: Vec<_> = services.iter().flat_map(services::Service::users_files).collect();
-    users.sort();
-    users.dedup();
-    let maildir = services.iter().find_map(services::Service::maildir);
-    let jails: Vec<_> = services.iter().flat_map(services::Service::jails).collect();
-    for file in users {
-        users::check(&file, maildir.as_deref(), &jails, &mut findings);
-    }
-    offered::check(&services, &home, &mut findings);
     let outcome = findings.report(options.json)?;
     let Some(user) = &options.login else { return Ok(outcome) };
     keep_out_of_core_files();
-    if services.iter().all(|service| service.login().is_none()) {
-        return Err(Error::new(format!("{}: no run script with a login", home.display())));
+    let mut services = groups.iter().flat_map(|group| &group.services);
+    if services.all(|service| service.login().is_none()) {
+        return Err(Error::new("no run script with a login"));
     }
     let password = login::password(user, options.stdin)?;
-    let host = host.unwrap_or_else(|| "localhost".into());
-    let is_well = login::check(&services, &host, user, &password)?;
+    let mut is_well = true;
+    for group in &groups {
+        let host = group.host.as_deref().unwrap_or("localhost");
+        let default = if user.contains('@') { user.clone() } else { format!("{user}@{host}") };
+        let login = Login {
+            user,
+            address: options.address.clone().unwrap_or(default),
+            password: Secret::from(password.expose().to_vec()),
+            host,
+            running: options.running,
+        };
+        is_well &= login::check(&group.services, &login)?;
+    }
     Ok(if is_well { outcome } else { Outcome::Errors })
+}
+
+/// What was named, sorted by whose control files it reads.
+fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Error> {
+    let usual = [usual_home()];
+    let places = if places.is_empty() { &usual[..] } else { places };
+    let mut groups: Vec<Group> = Vec::new();
+    for place in places {
+        let failed = |error| Error::read(place, error);
+        let found = place.metadata().map_err(failed)?;
+        let path = std::path::absolute(place).map_err(failed)?;
+        if found.is_dir() {
+            let scripts = services::in_folder(&path, findings);
+            let services = services::read_all(scripts, findings);
+            groups.push(Group { home: path, services, host: None });
+            continue;
+        }
+        for service in services::read_all(vec![path], findings) {
+            let said = service.script.variable("QMAILHOME").map(|(home, _)| PathBuf::from(home));
+            let home = said.unwrap_or_else(|| unix::control::HOME.into());
+            match groups.iter_mut().find(|group| group.home == home) {
+                Some(group) => group.services.push(service),
+                None => groups.push(Group { home, services: vec![service], host: None }),
+            }
+        }
+    }
+    Ok(groups)
+}
+
+/// The folder that is meant where none is named.
+fn usual_home() -> PathBuf {
+    let packaged = Path::new(crate::init::services::PACKAGED);
+    if std::env::var_os("QMAILHOME").is_none() && packaged.join("control").is_dir() {
+        return packaged.to_owned();
+    }
+    qmail_home(None)
+}
+
+impl Group {
+    fn look(&mut self, findings: &mut Findings) {
+        let Self { home, services, host } = self;
+        services::check(services, home, findings);
+        let logs_in =
+            |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
+        // Without scripts nobody knows; a qmail home commonly has just one of the two.
+        let wanted = Wanted { smtp_login: logs_in("smtp"), pop3_login: logs_in("pop3") };
+        *host = controls::check(home, wanted, findings);
+        let mut certificates: Vec<_> = services.iter().filter_map(Service::certificate).collect();
+        certificates.sort();
+        certificates.dedup();
+        for (certificate, key) in certificates {
+            tls::check(&certificate, &key, host.as_deref(), findings);
+        }
+        let mut users: Vec<_> = services.iter().flat_map(Service::users_files).collect();
+        users.sort();
+        users.dedup();
+        let maildir = services.iter().find_map(Service::maildir);
+        let jails: Vec<_> = services.iter().flat_map(Service::jails).collect();
+        for file in users {
+            users::check(&file, maildir.as_deref(), &jails, findings);
+        }
+        offered::check(services, home, findings);
+    }
 }

@@ -1,7 +1,9 @@
 //! The run scripts: what they set, and the programs that they run.
 
+use super::command_line;
 use super::findings::{Findings, Place};
 use super::permissions::{Readers, look};
+use crate::client::Begin;
 use crate::programs;
 use crate::run_script::{Link, RunScript, SERVERS, Word};
 use proto::ucspi_tls::Tls;
@@ -45,6 +47,19 @@ impl Service {
             let clusters = server.arguments.iter().filter_map(|word| word.text.strip_prefix('-'));
             clusters.into_iter().any(|cluster| !cluster.starts_with('-') && cluster.contains('n'))
         })
+    }
+
+    /// When TLS begins, if it does.
+    pub(super) fn begins_tls(&self) -> Begin {
+        let links = self.script.links();
+        let is_tcpserver = links.first().is_some_and(|link| link.name() == "tcpserver");
+        let disabled = self.script.variable("DISABLETLS").is_some();
+        let level = self.script.variable("UCSPITLS").map(|(level, _)| level);
+        match (is_tcpserver || disabled, self.starts_tls(), level) {
+            (true, _, _) | (_, true, None | Some("-")) => Begin::Never,
+            (_, true, _) => Begin::OnRequest,
+            (_, false, _) => Begin::AtOnce,
+        }
     }
 
     /// What it has tlsserver do, as tlsserver itself reads it; none where another server
@@ -96,22 +111,30 @@ impl Service {
     }
 }
 
-/// Reads the scripts under `service/`, and looks at each.
-pub(super) fn check(home: &Path, findings: &mut Findings) -> Vec<Service> {
+/// The scripts under `service/`.
+pub(super) fn in_folder(home: &Path, findings: &mut Findings) -> Vec<PathBuf> {
     let folder = home.join("service");
     let Ok(entries) = folder.read_dir() else {
-        let text = "no run scripts here: only control files are looked at";
+        let text = "no run scripts here: only control files are looked at, unless they are named";
         findings.note(&folder, text);
         return Vec::new();
     };
     let mut scripts: Vec<_> = entries.flatten().map(|entry| entry.path().join("run")).collect();
     scripts.sort();
-    let services: Vec<_> = scripts.into_iter().filter_map(|path| read(path, findings)).collect();
-    for service in &services {
+    scripts
+}
+
+/// Reads these scripts.
+pub(super) fn read_all(scripts: Vec<PathBuf>, findings: &mut Findings) -> Vec<Service> {
+    scripts.into_iter().filter_map(|path| read(path, findings)).collect()
+}
+
+/// Looks at each, and at the units beside them.
+pub(super) fn check(services: &[Service], home: &Path, findings: &mut Findings) {
+    for service in services {
         check_one(service, home, findings);
     }
-    check_units(&home.join("systemd"), &services, findings);
-    services
+    check_units(&home.join("systemd"), services, findings);
 }
 
 fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
@@ -141,6 +164,7 @@ fn check_one(service: &Service, home: &Path, findings: &mut Findings) {
         findings.warning(Place::line(path, word.line), text);
     }
     check_programs(service, &links, findings);
+    command_line::check(service, &links, findings);
     check_variables(service, &links, findings);
     if let Some(at) = links.iter().position(|link| link.name() == "authup") {
         check_login(service, links.get(at..).unwrap_or_default(), home, findings);
@@ -270,10 +294,6 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
     let Service { path, script } = service;
     let Some(authup) = links.first() else { return };
     let line = authup.program.line;
-    let protocol = service.login().unwrap_or_default();
-    if !matches!(protocol.as_str(), "smtp" | "pop3") {
-        findings.error(Place::line(path, line), format!("authup {protocol}: not smtp or pop3"));
-    }
     let at = |name: &str| links.iter().position(|link| link.name() == name);
     if at("checknotroot").is_none() {
         let text = "no checknotroot behind authup: root may log in";

@@ -8,19 +8,21 @@ use proto::secret::Secret;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use unix::log::Reason;
 
 /// Where a server is, and whom it must be.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
-    /// Its port on this machine.
-    pub(crate) port: u16,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     /// Its name.
     pub(crate) host: String,
-    /// The certificate that it must show.
-    pub(crate) certificate: CertificateDer<'static>,
+    /// The certificate that it must show; none where it does no TLS.
+    pub(crate) certificate: Option<CertificateDer<'static>>,
+    /// Whether the certificate must be one that clients trust, as well.
+    pub(crate) is_verified: bool,
 }
 
 enum Stream {
@@ -59,19 +61,23 @@ pub(crate) struct Conversation {
     server: Server,
     shown: Shown,
     is_secure: bool,
+    /// The last reply to EHLO.
+    offers: Vec<String>,
 }
 
 /// How long a server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Conversation {
     /// Connects.
     pub(crate) fn connect(server: &Server) -> Result<Self, Error> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port))
+        let stream = TcpStream::connect_timeout(&server.address, PATIENCE)
             .and_then(|stream| stream.set_read_timeout(Some(PATIENCE)).map(|()| stream))
             .map_err(|error| broken("unable to connect", &error))?;
         let stream = BufReader::new(Stream::Clear(stream));
-        Ok(Self { stream, server: server.clone(), shown: Shown::new(), is_secure: false })
+        let server = server.clone();
+        let offers = Vec::new();
+        Ok(Self { stream, server, shown: Shown::new(), is_secure: false, offers })
     }
 
     /// Starts TLS.
@@ -116,14 +122,17 @@ impl Conversation {
     }
 
     /// An SMTP reply, which must begin so.
-    fn reply(&mut self, code: &str) -> Result<(), Error> {
+    fn reply(&mut self, code: &str) -> Result<Vec<String>, Error> {
+        let mut lines = Vec::new();
         loop {
             let line = self.hear()?;
             if !line.starts_with(code) {
                 return Err(Error::new(format!("the server said: {line}")));
             }
-            if line.as_bytes().get(3) != Some(&b'-') {
-                return Ok(());
+            let is_last = line.as_bytes().get(3) != Some(&b'-');
+            lines.push(line);
+            if is_last {
+                return Ok(lines);
             }
         }
     }
@@ -139,19 +148,37 @@ impl Conversation {
         self.begin(tls)?;
         self.reply("220")?;
         self.say(hello)?;
-        self.reply("250")?;
-        if !self.is_secure {
+        self.offers = self.reply("250")?;
+        if !self.is_secure && tls != Begin::Never {
             self.say("STARTTLS")?;
             self.reply("220")?;
             self.start_tls()?;
             self.say(hello)?;
-            self.reply("250")?;
+            self.offers = self.reply("250")?;
         }
         let response = Secret::from([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
         let encoded = Secret::from(base64(response.expose()));
         let line = Secret::from([b"AUTH PLAIN ", encoded.expose()].concat());
         self.say_secret(line.expose(), &format!("AUTH PLAIN (user {user} and the password)"))?;
-        self.reply("235")
+        self.reply("235").map(drop)
+    }
+
+    /// Begins messages and takes them back: one for each parameter of MAIL that was offered,
+    /// and one without any.
+    pub(crate) fn try_sending(&mut self, from: &str, to: &str) -> Result<(), Error> {
+        let offers: Vec<_> = self.offers.iter().filter_map(|line| line.get(4..)).collect();
+        let parameters: Vec<_> = offers.iter().filter_map(|offer| parameters(offer)).collect();
+        for (mail, rcpt) in [("", "")].into_iter().chain(parameters) {
+            for request in [
+                format!("MAIL FROM:<{from}>{mail}"),
+                format!("RCPT TO:<{to}>{rcpt}"),
+                "RSET".to_owned(),
+            ] {
+                self.say(&request)?;
+                self.reply("250").map_err(|error| Error::new(format!("{request}: {error}")))?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends a message; its lines end as Unix has it.
@@ -167,7 +194,7 @@ impl Conversation {
             self.say(&format!("{dot}{line}"))?;
         }
         self.say(".")?;
-        self.reply("250")
+        self.reply("250").map(drop)
     }
 
     /// Ends an SMTP session.
@@ -189,7 +216,7 @@ impl Conversation {
         self.ok()?;
         self.say("CAPA")?;
         self.lines()?;
-        if !self.is_secure {
+        if !self.is_secure && tls != Begin::Never {
             self.say("STLS")?;
             self.ok()?;
             self.start_tls()?;
@@ -257,6 +284,22 @@ pub(crate) enum Begin {
     AtOnce,
     /// When the client asks for it.
     OnRequest,
+    /// Not at all.
+    Never,
+}
+
+/// Parameters of MAIL and RCPT by which a client uses what is offered.
+fn parameters(offer: &str) -> Option<(&'static str, &'static str)> {
+    let word = offer.split([' ', '=']).next().unwrap_or_default().to_ascii_uppercase();
+    Some(match word.as_str() {
+        "SIZE" => (" SIZE=1000", ""),
+        "8BITMIME" => (" BODY=8BITMIME", ""),
+        "BINARYMIME" => (" BODY=BINARYMIME", ""),
+        "SMTPUTF8" => (" SMTPUTF8", ""),
+        "DSN" => (" RET=HDRS ENVID=check", " NOTIFY=FAILURE"),
+        "AUTH" => (" AUTH=<>", ""),
+        _ => return None,
+    })
 }
 
 fn base64(octets: &[u8]) -> Vec<u8> {
@@ -268,5 +311,8 @@ fn base64(octets: &[u8]) -> Vec<u8> {
 }
 
 fn broken(what: &str, error: &io::Error) -> Error {
+    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+        return Error::new(format!("{what}: no answer within {} s", PATIENCE.as_secs()));
+    }
     Error::new(format!("{what}: {}", Reason(error)))
 }

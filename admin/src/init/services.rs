@@ -159,7 +159,7 @@ impl Service {
 
 /// Where the Debian package's unit looks for run scripts, and what the files in
 /// `contrib` name.
-pub(super) const PACKAGED: &str = "/etc/acceptutils";
+pub(crate) const PACKAGED: &str = "/etc/acceptutils";
 
 /// systemd's unit, a template: its instances are the services.
 pub(super) fn unit(dir: &Path) -> String {

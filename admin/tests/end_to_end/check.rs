@@ -1,7 +1,8 @@
 //! `acceptutils check`, as built: broken set-ups, and real logins.
 
 use crate::support::{
-    PASSWORD, PROGRAM, add_al, ends_with, folder, init, programs, run, run_with, stderr, stdout,
+    PASSWORD, PROGRAM, add_al, ends_with, folder, init, installed_or_skip, programs, run, run_with,
+    stderr, stdout,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use std::path::{Path, PathBuf};
@@ -118,6 +119,16 @@ fn logs_in_through_every_service() {
     assert!(said.contains("client | AUTH PLAIN (user al and the password)\n"), "{said}");
     assert!(said.contains("login succeeded"), "{said}");
     assert!(!said.contains(PASSWORD), "{said}");
+    // What is offered is used, without a message.
+    for request in [
+        "MAIL FROM:<al@mail.example.org>\n",
+        "MAIL FROM:<al@mail.example.org> BODY=8BITMIME\n",
+        "RCPT TO:<al@mail.example.org>\n",
+        "RSET\n",
+    ] {
+        assert!(said.contains(&format!("client | {request}")), "{request}{said}");
+    }
+    assert!(!said.contains("DATA"), "{said}");
 
     let output = run_with(&arguments, "wrong\n");
     ends_with(&output, 2);
@@ -125,4 +136,114 @@ fn logs_in_through_every_service() {
     assert!(said.contains("al is not logged in: the server said: 535 "), "{said}");
     assert!(said.contains("al is not logged in: the server said: -ERR "), "{said}");
     assert!(said.contains("wrong password"), "the reason from the log: {said}");
+}
+
+/// A server that says what a mail program should not say, or says nothing.
+const STAND_IN: &str = "#!/bin/sh\necho 220 hi\nwhile read -r line; do case $line in\n\
+    EHLO*) printf '250-hi\\n250 8BITMIME\\n' ;;\n*BODY=*) echo 501 no ;;\n\
+    QUIT*) echo 221 bye; exit ;;\n*) echo 250 ok ;;\nesac; done\n";
+
+#[test]
+fn a_service_that_takes_no_mail_is_no_service() {
+    let Good { dir, folder } = good();
+    let server = folder.path().join("stand-in");
+    std::fs::write(&server, STAND_IN).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&server, mode).unwrap();
+    let script = dir.join("service/submission/run");
+    let text = std::fs::read_to_string(&script).unwrap();
+    let (before, _) = text.rsplit_once("fixsmtpio").unwrap();
+    std::fs::write(&script, format!("{before}fixsmtpio {}\n", server.display())).unwrap();
+    let arguments = ["check", dir.to_str().unwrap(), "--login", "al", "--stdin"];
+    let output = run_with(&arguments, PASSWORD);
+    ends_with(&output, 2);
+    let said = stdout(&output);
+    let expected = "al is logged in and cannot send: MAIL FROM:<al@mail.example.org> BODY=8BITMIME: \
+                    the server said: 501 no\n";
+    assert!(said.contains(expected), "{said}");
+    // Each service's log is shown with it, and nobody else's.
+    let (_, first) = said.split_once("pop3/run:\n").unwrap();
+    let (first, _) = first.split_once("/run:\n").unwrap();
+    assert_eq!(first.matches("login succeeded").count(), 1, "{said}");
+}
+
+/// A port that nobody has.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
+    let Good { dir, folder } = good();
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let text = std::fs::read_to_string(dir.join("service/submission/run")).unwrap();
+    let port = free_port();
+    let text =
+        text.replace(" :: 587 ", " 0 587 ").replace(" 0 587 ", &format!(" 127.0.0.1 {port} "));
+    let text =
+        text.replace("export PATH=", "PATH=").replace("export QMAIL", "export PATH\nexport QMAIL");
+    let script = elsewhere.join("run");
+    std::fs::write(&script, text.replace("exec tlsserver", "exec tlsserver -1")).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+
+    let output = run(&["check", script.to_str().unwrap()]);
+    ends_with(&output, 0);
+    assert!(stdout(&output).ends_with("0 errors, 0 warnings\n"), "{}", stdout(&output));
+
+    let mut service = Command::new(&script).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut ready = std::io::BufReader::new(service.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut ready, &mut line).unwrap();
+    let certificate = dir.join("tls/cert.pem");
+    let trust = folder.path().join("trusted.pem");
+    std::fs::copy(&certificate, &trust).unwrap();
+    let try_it = |trusted: &Path| {
+        let arguments =
+            ["check", script.to_str().unwrap(), "--login", "al", "--running", "--stdin"];
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).env("SSL_CERT_FILE", trusted).stdin(std::process::Stdio::piped());
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), PASSWORD.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let good = try_it(&trust);
+    ends_with(&good, 0);
+    assert!(stdout(&good).contains("  al is logged in\n"), "{}", stdout(&good));
+    certificates(folder.path());
+    let unknown = try_it(&folder.path().join("soon.pem"));
+    ends_with(&unknown, 2);
+    assert!(stdout(&unknown).contains("invalid peer certificate"), "{}", stdout(&unknown));
+    // Renewed, and the service was not told.
+    std::fs::copy(folder.path().join("soon.pem"), &certificate).unwrap();
+    let stale = try_it(&trust);
+    ends_with(&stale, 2);
+    assert!(stdout(&stale).contains("has the service been told to reload?"), "{}", stdout(&stale));
+    let pid = service.id().to_string();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    service.wait().unwrap();
+    let gone = try_it(&trust);
+    ends_with(&gone, 2);
+    assert!(stdout(&gone).contains("unable to connect: Connection refused"), "{}", stdout(&gone));
+}
+
+#[test]
+fn a_script_without_tls_is_tried_without_it() {
+    if !installed_or_skip("a_script_without_tls_is_tried_without_it", "tcpserver") {
+        return;
+    }
+    let Good { dir, folder: _folder } = good();
+    let script = dir.join("service/pop3/run");
+    let text = std::fs::read_to_string(&script).unwrap();
+    let (before, behind) = text.split_once("exec tlsserver").unwrap();
+    let (_, behind) = behind.split_once(" \\\n").unwrap();
+    let before = before.replace("export UCSPITLS='!'\n", "");
+    let text = format!("{before}exec tcpserver -v -R -H -l 0 127.0.0.1 110 {behind}");
+    std::fs::write(&script, text).unwrap();
+    let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
+    let output = run_with(&arguments, PASSWORD);
+    ends_with(&output, 0);
+    let said = stdout(&output);
+    assert!(said.contains("client   PASS (the password)\n"), "{said}");
+    assert!(said.contains("  al is logged in\n"), "{said}");
 }

@@ -17,8 +17,9 @@ mod workers;
 
 use proto::exit_code;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use unix::signals::Signals;
@@ -33,6 +34,15 @@ use workers::{Settings, Workers};
 
 /// More engines than this gain nothing: the programs need the rest.
 const MOST_ENGINES: usize = 4;
+
+/// The address that a host and a port on the command line mean; for whoever looks a command
+/// line over.
+///
+/// # Errors
+/// What cannot be understood or found, in the words of the log.
+pub fn address(host: &OsStr, port: &OsStr) -> Result<SocketAddr, String> {
+    sockets::address(host, port).map_err(|why| why.to_string())
+}
 
 /// Runs until it is told to end.
 #[must_use]

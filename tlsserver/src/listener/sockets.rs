@@ -54,9 +54,14 @@ pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Liste
         let listening = |descriptor| Listening { descriptor, passed: true };
         return Ok(passed.into_iter().map(listening).collect());
     }
-    let address = SocketAddr::new(host(&options.host)?, port(&options.port)?);
+    let address = address(&options.host, &options.port)?;
     let bound = bound(address, options.backlog).map_err(|reason| Failure::new(address, reason))?;
     Ok(vec![Listening { descriptor: bound, passed: false }])
+}
+
+/// What a host and a port on the command line mean.
+pub(super) fn address(said: &OsStr, number: &OsStr) -> Result<SocketAddr, Failure> {
+    Ok(SocketAddr::new(host(said)?, port(number)?))
 }
 
 fn bound(address: SocketAddr, backlog: i32) -> rustix::io::Result<OwnedFd> {

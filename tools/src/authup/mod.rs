@@ -45,6 +45,13 @@ struct Limits {
     whole: Deadline,
 }
 
+/// Whether it understands these words behind its name; for whoever looks a command line
+/// over.
+#[must_use]
+pub fn understands(words: &mut dyn Iterator<Item = OsString>) -> bool {
+    Usage::parse(words).is_some()
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {

@@ -4,6 +4,7 @@
 
 use super::{Event, Fault, Fixup, Response, Rule, RuleError, parse};
 use crate::control;
+use crate::exit_code;
 use crate::relay::glob::reach::Pattern;
 use alloc::vec::Vec;
 use core::fmt;
@@ -25,8 +26,16 @@ pub enum Kind {
     /// The variable is taken out of the environment before rules are looked at, or
     /// its name is not one.
     NeverSet,
+    /// The name has characters in it that no variable's has.
+    NotAName,
     /// No request has such a verb.
     NoSuchVerb,
+    /// No SMTP server is known to have a command of this name.
+    UnknownVerb,
+    /// Clients would see a line without a reply code.
+    NoCode,
+    /// Behind authup it reads as a refused login.
+    ReadsAsRefusal,
     /// No rule changes the answer to STARTTLS.
     StartTls,
     /// No request goes with this event.
@@ -47,6 +56,12 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeverSet => f.write_str("never holds: no rule sees such a variable"),
+            Self::NotAName => f.write_str("never holds: not the name of a variable"),
+            Self::UnknownVerb => f.write_str("no event, and no SMTP command that is known"),
+            Self::NoCode => f.write_str("clients would see a line without a reply code"),
+            Self::ReadsAsRefusal => f.write_str(
+                "behind authup this exit code is a refused login: take another, as 14 or 15",
+            ),
             Self::NoSuchVerb => f.write_str("never applies: a verb has no white space in it"),
             Self::StartTls => f.write_str("never applies: rules do not touch STARTTLS"),
             Self::NothingToPrepend => f.write_str("goes before no request: this event has none"),
@@ -126,12 +141,16 @@ fn alone(read: &Read<'_>) -> Vec<Oddity> {
     let mut odd = |field, kind| {
         oddities.push(Oddity { line: rule.line, column: column(text, field), kind });
     };
-    if TAKEN_OUT.contains(&&*rule.env) || rule.env.contains(&b'=') {
+    let in_name = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'_';
+    if TAKEN_OUT.contains(&&*rule.env) {
         odd(0, Kind::NeverSet);
+    } else if !rule.env.iter().all(in_name) || rule.env.first().is_some_and(u8::is_ascii_digit) {
+        odd(0, Kind::NotAName);
     }
     match event {
         Event::Verb(verb) if &**verb == b"starttls" => odd(1, Kind::StartTls),
         Event::Verb(verb) if verb.iter().any(u8::is_ascii_whitespace) => odd(1, Kind::NoSuchVerb),
+        Event::Verb(verb) if !is_known(verb) => odd(1, Kind::UnknownVerb),
         Event::Verb(_) => {}
         _ if !rule.prepend.is_empty() => odd(2, Kind::NothingToPrepend),
         _ => {}
@@ -144,11 +163,47 @@ fn alone(read: &Read<'_>) -> Vec<Oddity> {
         let ends_early = longer.as_ref().is_some_and(Pattern::matches_some_line);
         odd(3, if ends_early { Kind::NoLineEnding } else { Kind::NoMatch });
     }
+    if reads_as_refusal(rule) {
+        odd(4, Kind::ReadsAsRefusal);
+    }
+    if let Response::Text(text) = &rule.response
+        && !has_code(text)
+    {
+        odd(5, Kind::NoCode);
+    }
     let keeps = rule.response == Response::Keep || !is_reply;
     if keeps && rule.exit.is_none() && rule.prepend.is_empty() {
         odd(5, Kind::NoEffect);
     }
     oddities
+}
+
+/// Whether SMTP has such a command, in lower case: RFC 5321, and those that extensions
+/// add (RFC 1845, 1985, 2645, 3030, 4468, 4954) or servers have (LHLO, XCLIENT, ...).
+fn is_known(verb: &[u8]) -> bool {
+    const KNOWN: [&[u8]; 24] = [
+        b"helo", b"ehlo", b"lhlo", b"mail", b"rcpt", b"data", b"bdat", b"burl", b"rset", b"noop",
+        b"quit", b"vrfy", b"expn", b"help", b"auth", b"etrn", b"atrn", b"turn", b"send", b"soml",
+        b"saml", b"verb", b"onex", b"ckpt",
+    ];
+    verb.starts_with(b"x") || KNOWN.contains(&verb)
+}
+
+/// Whether authup, which may stand before fixsmtpio wherever the rule holds, would take the
+/// rule's exit code for its login's.
+fn reads_as_refusal(rule: &Rule) -> bool {
+    let holds_there = rule.env.is_empty() || &*rule.env == b"AUTHUP_USER";
+    holds_there
+        && matches!(rule.exit, Some(exit_code::FAILED | exit_code::MISUSED | exit_code::TEMPORARY))
+}
+
+/// `250 ok`, `250-ok` or `250`; a line that begins so begins a reply.
+fn has_code(text: &[u8]) -> bool {
+    let (code, rest) = text.split_at(text.len().min(3));
+    code.len() == 3
+        && code.iter().all(u8::is_ascii_digit)
+        && matches!(code.first(), Some(b'2'..=b'5'))
+        && matches!(rest.first(), None | Some(b' ' | b'-'))
 }
 
 /// Whether a later rule makes something else of all that this one matches.
@@ -213,15 +268,28 @@ mod tests {
     #[test]
     fn what_one_rule_cannot_mean() {
         for (rule, found) in [
-            ("UCSPITLS:noop::*::x", Some((1, Kind::NeverSet))),
-            (":rcpt to::*::x", Some((2, Kind::NoSuchVerb))),
-            (":StartTLS::*::x", Some((2, Kind::StartTls))),
-            (":greeting:NOOP :2*::x", Some((11, Kind::NothingToPrepend))),
+            ("UCSPITLS:noop::*::250 x", Some((1, Kind::NeverSet))),
+            (":rcpt to::*::250 x", Some((2, Kind::NoSuchVerb))),
+            (":StartTLS::*::250 x", Some((2, Kind::StartTls))),
+            (":greeting:NOOP :2*::250 x", Some((11, Kind::NothingToPrepend))),
             (":ehlo::AUTH*::", Some((8, Kind::NoMatch))),
             (":ehlo::[z-a]*::", Some((8, Kind::NoMatch))),
-            (":ehlo::250 ok::x", Some((8, Kind::NoLineEnding))),
+            (":ehlo::250 ok::250 x", Some((8, Kind::NoLineEnding))),
             (":noop::*::&fixsmtpio_noop", Some((11, Kind::NoEffect))),
             (":clienteof::*::", Some((16, Kind::NoEffect))),
+            ("A=B:noop::*::250 x", Some((1, Kind::NotAName))),
+            ("  :noop::*::250 x", Some((1, Kind::NotAName))),
+            (" A:noop::*::250 x", Some((1, Kind::NotAName))),
+            (": noop::*::250 x", Some((2, Kind::NoSuchVerb))),
+            (":greting::2*::250 x", Some((2, Kind::UnknownVerb))),
+            (":XCLIENT::2*::250 x", None),
+            (":noop::*::ok", Some((11, Kind::NoCode))),
+            (":noop::*::2500", Some((11, Kind::NoCode))),
+            (":noop::*::250", None),
+            (":noop::*::250-ok", None),
+            (":greeting::5*:1:&fixsmtpio_noop", Some((15, Kind::ReadsAsRefusal))),
+            ("AUTHUP_USER:clienteof::*:111:", Some((26, Kind::ReadsAsRefusal))),
+            ("OTHER:clienteof::*:111:", None),
             (":clienteof::QUIT:0:", None),
             (":noop::*:3:&fixsmtpio_noop", None),
             (":noop:NOOP :*::&fixsmtpio_noop", None),
@@ -237,16 +305,16 @@ mod tests {
     #[test]
     fn what_a_later_rule_undoes() {
         for (file, found) in [
-            (":noop::250*::a\n:NOOP::2*::b", vec![Kind::UndoneBy(2)]),
-            ("A:noop::250*::a\n:noop::2*::", vec![Kind::UndoneBy(2)]),
-            (":noop::2*:3:a\n:noop::2*::b", vec![Kind::ResponseUndoneBy(2)]),
-            (":noop:NOOP :2*::a\n:noop::2*::b", vec![Kind::ResponseUndoneBy(2)]),
-            (":noop::2*:3:a\n:noop::2*:4:b", vec![Kind::UndoneBy(2)]),
-            (":noop::2*::a\nA:noop::2*::b", vec![]),
-            (":noop::2*::a\n:noop::250*::b", vec![]),
-            (":noop::2*::a\n:help::2*::b", vec![]),
-            (":noop::2*::a\n:noop::2*:3:&fixsmtpio_noop", vec![]),
-            (":help::*::&fixsmtpio_fixup\n:help::*::x", vec![]),
+            (":noop::250*::250 a\n:NOOP::2*::250 b", vec![Kind::UndoneBy(2)]),
+            ("A:noop::250*::250 a\n:noop::2*::", vec![Kind::UndoneBy(2)]),
+            (":noop::2*:3:250 a\n:noop::2*::250 b", vec![Kind::ResponseUndoneBy(2)]),
+            (":noop:NOOP :2*::250 a\n:noop::2*::250 b", vec![Kind::ResponseUndoneBy(2)]),
+            (":noop::2*:3:250 a\n:noop::2*:4:250 b", vec![Kind::UndoneBy(2)]),
+            (":noop::2*::250 a\nA:noop::2*::250 b", vec![]),
+            (":noop::2*::250 a\n:noop::250*::250 b", vec![]),
+            (":noop::2*::250 a\n:help::2*::250 b", vec![]),
+            (":noop::2*::250 a\n:noop::2*:3:&fixsmtpio_noop", vec![]),
+            (":help::*::&fixsmtpio_fixup\n:help::*::250 x", vec![]),
             (":ehlo::*::&fixsmtpio_fixup\n:ehlo::250?AUTH*::", vec![]),
         ] {
             let kinds: Vec<_> = look_over(file.as_bytes()).1.iter().map(|odd| odd.kind).collect();

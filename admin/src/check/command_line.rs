@@ -1,0 +1,74 @@
+//! What the programs of a run script are told, read by the programs' own code: options,
+//! hosts and ports, variables.
+
+use super::findings::{Findings, Place};
+use super::services::Service;
+use crate::run_script::{Link, SERVERS};
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use tlsserver::environment::{Variables, jail_identity};
+
+/// Looks at them all.
+pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    for link in links {
+        let words = service.script.behind(link.program);
+        if link.arguments.iter().any(|word| word.is_computed) {
+            continue;
+        }
+        let place = Place::line(&service.path, link.program.line);
+        let words = words.iter().map(|word| OsString::from(&word.text));
+        match link.name() {
+            "tlsserver" => {
+                if let Some(Err(why)) = service.tlsserver() {
+                    findings.error(place, format!("tlsserver: {why}"));
+                    continue;
+                }
+                variables(service, place, findings);
+            }
+            "authup" if !tools::authup::understands(&mut words.into_iter()) => {
+                let said: Vec<_> = link.arguments.iter().map(|word| word.text.as_str()).collect();
+                let said = said.join(" ");
+                findings.error(place, format!("authup {said}: not [ -t tries ] smtp or pop3"));
+            }
+            _ => {}
+        }
+        if SERVERS.contains(&link.name())
+            && let Some(Err(why)) = address(link)
+        {
+            findings.error(place, why);
+        }
+    }
+}
+
+/// Where a server listens; none where it is not said.
+pub(super) fn address(server: &Link<'_>) -> Option<Result<SocketAddr, String>> {
+    let [.., host, port] = server.arguments else { return None };
+    let address = tlsserver::listener::address(OsStr::new(&host.text), OsStr::new(&port.text));
+    // A port of its own, since another may be taken, by this very service.
+    Some(address.and_then(|address| match TcpListener::bind((address.ip(), 0)) {
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+            Err(format!("unable to listen: {}: not an address of this machine", address.ip()))
+        }
+        _ => Ok(address),
+    }))
+}
+
+fn variables(service: &Service, place: Place<'_>, findings: &mut Findings) {
+    // The last one counts.
+    let set = service.script.variables.iter().rev().filter(|word| !word.is_computed);
+    let set = set.filter_map(|word| word.text.split_once('='));
+    let set: Variables = set.map(|(name, value)| (name.into(), value.into())).collect();
+    if let Err(tlsserver::environment::NotANumber(name)) = jail_identity(&set) {
+        findings.error(place, format!("{name}: not a number"));
+    }
+    for name in ["AUTHUP_UID", "AUTHUP_GID"] {
+        if service
+            .script
+            .variable(name)
+            .is_some_and(|(number, word)| !word.is_computed && number.parse::<u32>().is_err())
+        {
+            findings.error(place, format!("{name}: not a number"));
+        }
+    }
+}
