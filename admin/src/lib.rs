@@ -21,6 +21,7 @@ mod programs;
 mod run_script;
 mod running;
 mod shown;
+mod user;
 
 use clap::{Parser, Subcommand};
 use outcome::Outcome;
@@ -42,6 +43,7 @@ enum Task {
     Explain(explain::Options),
     Demo(demo::Options),
     Passwd(passwd::Options),
+    User(user::Options),
 }
 
 /// The whole program.
@@ -55,6 +57,10 @@ pub fn main() -> ExitCode {
         Task::Passwd(options) => {
             // What it cannot do is 1, as it always was.
             let done = passwd::run(&options).map(|said| outcome::say(&said));
+            return done.map_or_else(|error| fail(&error, 1), |()| ExitCode::SUCCESS);
+        }
+        Task::User(options) => {
+            let done = user::run(&options);
             return done.map_or_else(|error| fail(&error, 1), |()| ExitCode::SUCCESS);
         }
     };

@@ -10,12 +10,14 @@ use clap::Args;
 use proto::checkpassword::Record;
 use proto::escape::Escaped;
 use proto::passwd_file::edit::{Change, NewFields, is_field, is_user, with_hash};
+use proto::passwd_file::entries;
 use proto::secret::Secret;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use unix::identity::{SystemUser, group_named, runs_as_root};
 use unix::locked_file::LockedFile;
 use unix::log::Reason;
 use unix::process::keep_out_of_core_files;
@@ -33,15 +35,34 @@ pub(crate) struct Options {
     /// Read the password from standard input, one line, instead of asking twice
     #[arg(long)]
     stdin: bool,
-    /// For a new user: the user id to become
-    #[arg(long, requires = "gid", value_parser = clap::value_parser!(u32).range(1..i64::from(u32::MAX)))]
-    uid: Option<u32>,
-    /// For a new user: the group id to become
-    #[arg(long, requires = "uid", value_parser = clap::value_parser!(u32).range(1..i64::from(u32::MAX)))]
-    gid: Option<u32>,
-    /// For a new user: the home folder, an absolute path
-    #[arg(long)]
+    #[command(flatten)]
+    new: New,
+}
+
+/// What an entry needs that is not there yet.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct New {
+    /// For a new user: the user to become, a number or one of the system's
+    #[arg(long, value_name = "USER")]
+    uid: Option<String>,
+    /// For a new user: the group to become [default: that of the system's user]
+    #[arg(long, value_name = "GROUP", requires = "uid")]
+    gid: Option<String>,
+    /// For a new user: the home folder, an absolute path [default: that of the system's
+    /// user]
+    #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
+}
+
+/// What becomes of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The user has this password, whether or not there was an entry.
+    Either,
+    /// A new user.
+    Added,
+    /// Another password for a user who is there.
+    Changed,
 }
 
 /// Why the file is as it was.
@@ -63,6 +84,20 @@ pub(crate) enum Error {
     Hash(argon2::password_hash::Error),
     /// The file could not be read, not be trusted, or not be written.
     File(PathBuf, io::Error),
+    /// This names nobody who could be become.
+    Id(&'static str, String, &'static str),
+    /// A new user of root's file, and nobody to become.
+    NoIdentity(OsString),
+    /// The user is there, and only the password of such a one changes.
+    NotNew(OsString),
+    /// The user is there already.
+    There(OsString),
+    /// There is none of that name.
+    NoUser(OsString),
+    /// It is locked already, or is not.
+    Already(OsString, &'static str),
+    /// There is no hash to go back to.
+    NoHash(OsString),
 }
 
 /// What a POP3 server's timestamp may take of what checkpassword reads, so that no
@@ -71,16 +106,109 @@ const TIMESTAMP: [u8; 128] = [b'x'; 128];
 
 /// Sets the password; says what was done.
 pub(crate) fn run(options: &Options) -> Result<String, Error> {
+    set(&options.file, &options.user, &options.new, options.stdin, Wanted::Either)
+}
+
+/// The same, of a file, a user and what is to become of them.
+pub(crate) fn set(
+    path: &Path,
+    user: &OsString,
+    new: &New,
+    stdin: bool,
+    wanted: Wanted,
+) -> Result<String, Error> {
     keep_out_of_core_files();
-    let (path, user) = (options.file.as_path(), options.user.as_bytes());
-    let new = new_fields(options)?;
+    let name = user.as_bytes();
+    if !is_user(name) {
+        return Err(Error::User(user.clone()));
+    }
+    let new = new.resolve()?;
     let file_error = |error| Error::File(path.to_owned(), error);
     // Before anybody types a password, look whether it is of any use.
-    LockedFile::lock(path).and_then(|file| file.read()).map_err(file_error)?;
-    let password = if options.stdin { read_line(io::stdin().lock())? } else { ask_twice(user)? };
-    check(user, password.expose())?;
-    let change = write(path, user, password.expose(), new)?;
-    Ok(said(path, user, change, new))
+    let old = LockedFile::lock(path).and_then(|file| file.read()).map_err(file_error)?;
+    let old = old.unwrap_or_default();
+    match (entries(&old).any(|entry| entry.user == name), wanted) {
+        (true, Wanted::Added) => return Err(Error::There(user.clone())),
+        (true, _) if !new.is_empty() => return Err(Error::NotNew(user.clone())),
+        (false, Wanted::Changed) => return Err(Error::NoUser(user.clone())),
+        (false, _) if new.ids.is_none() && runs_as_root() => {
+            return Err(Error::NoIdentity(user.clone()));
+        }
+        _ => {}
+    }
+    let password = if stdin { read_line(io::stdin().lock())? } else { ask_twice(name)? };
+    check(name, password.expose())?;
+    let fields = NewFields { ids: new.ids, home: new.home.as_os_str().as_bytes() };
+    let change = write(path, name, password.expose(), fields)?;
+    Ok(said(path, name, change, fields))
+}
+
+/// An identity that can stand in a file.
+#[derive(Debug, Default)]
+struct Identity {
+    ids: Option<(u32, u32)>,
+    home: PathBuf,
+}
+
+impl Identity {
+    fn is_empty(&self) -> bool {
+        self.ids.is_none() && self.home.as_os_str().is_empty()
+    }
+}
+
+impl New {
+    fn resolve(&self) -> Result<Identity, Error> {
+        let mut found = Identity::default();
+        if let Some(said) = &self.uid {
+            let system = match number(said) {
+                Some(_) => None,
+                None => SystemUser::named(said).ok().flatten(),
+            };
+            let uid = system.as_ref().map(|user| user.uid).or_else(|| number(said));
+            let uid = usable("--uid", said, uid, "no user of the system's has this name")?;
+            let gid = match (&self.gid, &system) {
+                (Some(said), _) => {
+                    let gid = number(said).or_else(|| group_named(said).ok().flatten());
+                    usable("--gid", said, gid, "no group of the system's has this name")?
+                }
+                (None, Some(user)) => usable("--uid", said, Some(user.gid), "")?,
+                (None, None) => {
+                    return Err(Error::Id("--uid", said.clone(), "a number needs --gid beside it"));
+                }
+            };
+            found.ids = Some((uid, gid));
+            found.home = system.map(|user| user.home).unwrap_or_default();
+        }
+        if let Some(home) = &self.home {
+            found.home.clone_from(home);
+        }
+        let home = &found.home;
+        let is_usable = home.is_absolute() && is_field(home.as_os_str().as_bytes());
+        if !home.as_os_str().is_empty() && !is_usable {
+            return Err(Error::Home(home.clone()));
+        }
+        Ok(found)
+    }
+}
+
+fn number(said: &str) -> Option<u32> {
+    said.parse().ok()
+}
+
+/// An id that somebody can be served as.
+fn usable(
+    option: &'static str,
+    said: &str,
+    id: Option<u32>,
+    missing: &'static str,
+) -> Result<u32, Error> {
+    let why = match id {
+        None => missing,
+        Some(0) => "root is never served",
+        Some(u32::MAX) => "nobody can have this number",
+        Some(id) => return Ok(id),
+    };
+    Err(Error::Id(option, said.to_owned(), why))
 }
 
 /// Adds a user, as `run` does, with a password that is known to be usable.
@@ -95,29 +223,25 @@ pub(crate) fn add(
     write(path, user.as_bytes(), password, new).map(drop)
 }
 
-/// Puts the password's hash into the file.
+/// Puts the password's hash into the file, with the word before it by which Dovecot
+/// knows its kind.
 fn write(path: &Path, user: &[u8], password: &[u8], new: NewFields<'_>) -> Result<Change, Error> {
-    let file_error = |error| Error::File(path.to_owned(), error);
     let hash = Argon2::default().hash_password(password).map_err(Error::Hash)?;
-    let file = LockedFile::lock(path).map_err(file_error)?;
-    let old = file.read().map_err(file_error)?.unwrap_or_default();
-    let (edited, change) = with_hash(&old, user, hash.to_string().as_bytes(), new);
-    file.replace(&edited).map_err(file_error)?;
-    Ok(change)
+    let hash = format!("{{ARGON2ID}}{hash}");
+    edit(path, |old| Ok(with_hash(old, user, hash.as_bytes(), new)))
 }
 
-fn new_fields(options: &Options) -> Result<NewFields<'_>, Error> {
-    if !is_user(options.user.as_bytes()) {
-        return Err(Error::User(options.user.clone()));
-    }
-    let home = options.home.as_deref();
-    match home.filter(|home| !home.is_absolute() || !is_field(home.as_os_str().as_bytes())) {
-        Some(home) => Err(Error::Home(home.to_owned())),
-        None => Ok(NewFields {
-            ids: options.uid.zip(options.gid),
-            home: home.map_or(b"", |home| home.as_os_str().as_bytes()),
-        }),
-    }
+/// Changes the file, which nobody else changes meanwhile.
+pub(crate) fn edit<T>(
+    path: &Path,
+    change: impl FnOnce(&[u8]) -> Result<(Vec<u8>, T), Error>,
+) -> Result<T, Error> {
+    let file_error = |error| Error::File(path.to_owned(), error);
+    let file = LockedFile::lock(path).map_err(file_error)?;
+    let old = file.read().map_err(file_error)?.unwrap_or_default();
+    let (edited, done) = change(&old)?;
+    file.replace(&edited).map_err(file_error)?;
+    Ok(done)
 }
 
 /// One line from a program; its end, LF or CRLF, is not part of the password.
@@ -164,10 +288,16 @@ fn said(path: &Path, user: &[u8], change: Change, new: NewFields<'_>) -> String 
         Change::Changed => format!("changed the password of {user} in {path}"),
         Change::Added if new.ids.is_some() => format!("added {user} to {path}"),
         Change::Added => format!(
-            "added {user} to {path}, without a uid: only an ordinary user's \
-             checkpassword-file serves the entry (see --uid)"
+            "added {user} to {path}, without a uid: only this user's own checkpassword-file \
+             serves the entry"
         ),
     }
+}
+
+/// `/dev/tty` is not there for who has no terminal: the system says that no such device
+/// or address is.
+fn is_no_terminal(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error())
 }
 
 /// What a field of the file cannot have in it.
@@ -184,13 +314,46 @@ impl fmt::Display for Error {
                 let home = Escaped(home.as_os_str().as_bytes());
                 write!(f, "unusable home folder: {home}: not an absolute path, or {SIGNS}")
             }
-            Self::NoPassword(error) => write!(f, "unable to read password: {}", Reason(error)),
             Self::Mismatch => f.write_str("nothing changed: the two passwords are not the same"),
             Self::Unusable => {
                 f.write_str("unusable password: empty, or with a control character in it")
             }
             Self::TooLong => f.write_str("unusable password: too long together with the user name"),
             Self::Hash(error) => write!(f, "unable to compute hash: {error}"),
+            Self::Id(option, said, why) => {
+                write!(f, "{option} {}: {why}", Escaped(said.as_bytes()))
+            }
+            Self::NoIdentity(user) => write!(
+                f,
+                "{}: a new user, who needs --uid: the name of a user of the system's, or a number \
+                 with --gid",
+                Escaped(user.as_bytes())
+            ),
+            Self::NotNew(user) => write!(
+                f,
+                "{}: there already, so --uid, --gid and --home would change nothing",
+                Escaped(user.as_bytes())
+            ),
+            Self::There(user) => write!(
+                f,
+                "{}: there already: acceptutils user passwd sets another password",
+                Escaped(user.as_bytes())
+            ),
+            Self::NoUser(user) => {
+                write!(f, "{}: no user of this name in the file", Escaped(user.as_bytes()))
+            }
+            Self::Already(user, state) => {
+                write!(f, "{}: {state} already", Escaped(user.as_bytes()))
+            }
+            Self::NoHash(user) => write!(
+                f,
+                "{}: has no password to go back to: acceptutils user passwd sets one",
+                Escaped(user.as_bytes())
+            ),
+            Self::NoPassword(error) if is_no_terminal(error) => {
+                f.write_str("unable to read password: no terminal to ask at: use --stdin")
+            }
+            Self::NoPassword(error) => write!(f, "unable to read password: {}", Reason(error)),
             Self::File(path, error) => {
                 let path = Escaped(path.as_os_str().as_bytes());
                 write!(f, "unable to change users file: {path}: {}", Reason(error))

@@ -70,6 +70,10 @@ fn dovecot_takes(hash: &str, password: &str) -> bool {
     Command::new("doveadm").args(command).output().unwrap().status.success()
 }
 
+fn is_root(folder: &Folder) -> bool {
+    std::os::unix::fs::MetadataExt::uid(&folder.0.metadata().unwrap()) == 0
+}
+
 fn installed_or_skip(test: &str, program: &str) -> bool {
     let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
         .any(|folder| folder.join(program).exists());
@@ -89,14 +93,26 @@ fn a_new_file_a_new_user_another_password() {
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
     let first = folder.read();
-    assert!(first.starts_with("al:$argon2id$v=19$m=") && first.ends_with(":1000:100::/home/al:\n"));
+    assert!(
+        first.starts_with("al:{ARGON2ID}$argon2id$v=19$m=")
+            && first.ends_with(":1000:100::/home/al:\n")
+    );
     let changed = passwd(&file, &["--stdin", "al"], "second");
     succeeds(&changed, &format!("changed the password of al in {}", file.display()));
     let second = folder.read();
     assert!(second != first && second.ends_with(":1000:100::/home/al:\n"), "{second}");
+    // Whom root's checkpassword-file would never serve is not made.
     let added = passwd(&file, &["bob", "--stdin"], "third\r\n");
-    assert!(String::from_utf8_lossy(&added.stdout).contains("without a uid"), "{added:?}");
-    assert!(folder.read().starts_with(&second));
+    if is_root(&folder) {
+        fails(&added, 1, "acceptutils: bob: a new user, who needs --uid: ");
+        assert_eq!(folder.read(), second);
+    } else {
+        assert!(String::from_utf8_lossy(&added.stdout).contains("without a uid"), "{added:?}");
+        assert!(folder.read().starts_with(&second));
+    }
+    // Only the password of who is there changes.
+    let output = passwd(&file, &["al", "--stdin", "--uid", "5", "--gid", "5"], "x");
+    fails(&output, 1, "al: there already, so --uid, --gid and --home would change nothing");
 }
 
 #[test]
@@ -106,12 +122,13 @@ fn dovecot_takes_the_password_and_no_other() {
     }
     let folder = Folder::new("dovecot");
     for password in ["secret", " a:b $ ", "pässwörd€"] {
-        passwd(&folder.users(), &["--stdin", "al"], &format!("{password}\n"));
+        let new = ["--stdin", "--uid", "7", "--gid", "7", "al"];
+        let _ = std::fs::remove_file(folder.users());
+        passwd(&folder.users(), &new, &format!("{password}\n"));
         let line = folder.read();
-        let hash = line.trim_end().strip_prefix("al:").unwrap();
-        let hash = format!("{{ARGON2ID}}{hash}");
-        assert!(dovecot_takes(&hash, password), "{password:?}: {hash}");
-        assert!(!dovecot_takes(&hash, "Secret"), "{hash}");
+        let hash = line.split(':').nth(1).unwrap();
+        assert!(dovecot_takes(hash, password), "{password:?}: {hash}");
+        assert!(!dovecot_takes(hash, "Secret"), "{hash}");
     }
 }
 
@@ -128,9 +145,17 @@ fn what_cannot_be_done_leaves_the_file_as_it_was() {
     fails(&run(&["--stdin", "al"], "\n"), 1, "unusable password: empty");
     fails(&run(&["--stdin", "al"], ""), 1, "unusable password: empty");
     fails(&run(&["--stdin", "al"], &"x".repeat(500)), 1, "unusable password: too long");
-    fails(&run(&["--stdin", "--home", "Maildir", "al"], "x"), 1, "unusable home folder: Maildir: ");
-    fails(&run(&["--stdin", "--uid", "1000", "al"], "x"), 2, "--gid");
-    fails(&run(&["--stdin", "--uid", "0", "--gid", "1", "al"], "x"), 2, "--uid");
+    fails(&run(&["--stdin", "--home", "Maildir", "bo"], "x"), 1, "unusable home folder: Maildir: ");
+    fails(&run(&["--stdin", "--uid", "1000", "bo"], "x"), 1, "--uid 1000: a number needs --gid");
+    fails(&run(&["--stdin", "--uid", "0", "--gid", "1", "bo"], "x"), 1, "--uid 0: root is never");
+    fails(&run(&["--stdin", "--uid", "root", "bo"], "x"), 1, "--uid root: root is never");
+    fails(&run(&["--stdin", "--uid", "no one", "bo"], "x"), 1, "--uid no one: no user of the");
+    fails(
+        &run(&["--stdin", "--uid", "7", "--gid", "no", "bo"], "x"),
+        1,
+        "--gid no: no group of the",
+    );
+    fails(&run(&["--stdin", "--gid", "7", "bo"], "x"), 2, "--uid");
     fails(&run(&[], ""), 2, "USER");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o660)).unwrap();
     fails(&run(&["--stdin", "al"], "x"), 1, "users: its group or others can write it");
@@ -138,6 +163,19 @@ fn what_cannot_be_done_leaves_the_file_as_it_was() {
     let missing = folder.0.join("no/users");
     fails(&passwd(&missing, &["--stdin", "al"], "x"), 1, "no/users: No such file or directory");
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn without_a_terminal_it_says_so() {
+    if !installed_or_skip("without_a_terminal_it_says_so", "setsid") {
+        return;
+    }
+    let folder = Folder::new("no-terminal");
+    let mut command = Command::new("setsid");
+    command.args(["--wait", PROGRAM, "passwd"]).arg(folder.users());
+    let output = command.args(["al", "--uid", "7", "--gid", "7"]).output().unwrap();
+    let expected = "acceptutils: unable to read password: no terminal to ask at: use --stdin\n";
+    fails(&output, 1, expected);
 }
 
 /// The program at a terminal, which `script` makes.
@@ -150,7 +188,9 @@ struct Terminal {
 
 impl Terminal {
     fn open(folder: &Folder) -> Self {
-        let command = format!("tty; {PROGRAM} passwd {} al", folder.users().display());
+        let options = if folder.users().exists() { "" } else { "--uid 7 --gid 7" };
+        let users = folder.users();
+        let command = format!("tty; {PROGRAM} passwd {} al {options}", users.display());
         let mut script = Command::new("script")
             .args(["-q", "-e", "-c", &command, "/dev/null"])
             .stdin(Stdio::piped())
@@ -201,7 +241,7 @@ fn a_person_is_asked_twice_and_sees_nothing() {
     let (shown, code) = terminal.close();
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("added al to ") && !shown.contains("horse"), "{shown}");
-    assert!(folder.read().starts_with("al:$argon2id$"));
+    assert!(folder.read().starts_with("al:{ARGON2ID}$argon2id$"));
 
     let mut terminal = Terminal::open(&folder);
     let before = folder.read();

@@ -139,6 +139,14 @@ impl SystemUser {
     }
 }
 
+/// The id of one of the system's groups; `None` where there is none of that name.
+///
+/// # Errors
+/// The database could not be asked.
+pub fn group_named(name: &str) -> io::Result<Option<u32>> {
+    Ok(unistd::Group::from_name(name)?.map(|group| group.gid.as_raw()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,5 +164,7 @@ mod tests {
         let root = SystemUser::named("root").unwrap().unwrap();
         assert_eq!((root.uid, root.gid), (0, 0));
         assert!(SystemUser::named("no such user").unwrap().is_none());
+        assert_eq!(group_named("root").unwrap(), Some(0));
+        assert_eq!(group_named("no such group").unwrap(), None);
     }
 }

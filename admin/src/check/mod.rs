@@ -57,6 +57,8 @@ struct Group {
     services: Vec<Service>,
     /// The server's name.
     host: Option<String>,
+    /// All of the folder's services are there, whose units are looked at, too.
+    is_whole: bool,
 }
 
 /// Looks.
@@ -102,7 +104,7 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
         if found.is_dir() {
             let scripts = services::in_folder(&path, findings);
             let services = services::read_all(scripts, findings);
-            groups.push(Group { home: path, services, host: None });
+            groups.push(Group { home: path, services, host: None, is_whole: true });
             continue;
         }
         for service in services::read_all(vec![path], findings) {
@@ -110,7 +112,10 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
             let home = said.unwrap_or_else(|| unix::control::HOME.into());
             match groups.iter_mut().find(|group| group.home == home) {
                 Some(group) => group.services.push(service),
-                None => groups.push(Group { home, services: vec![service], host: None }),
+                None => {
+                    let services = vec![service];
+                    groups.push(Group { home, services, host: None, is_whole: false });
+                }
             }
         }
     }
@@ -128,8 +133,11 @@ fn usual_home() -> PathBuf {
 
 impl Group {
     fn look(&mut self, findings: &mut Findings) {
-        let Self { home, services, host } = self;
+        let Self { home, services, host, is_whole } = self;
         services::check(services, home, findings);
+        if *is_whole {
+            services::check_units(&home.join("systemd"), services, findings);
+        }
         let logs_in =
             |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
         // Without scripts nobody knows; a qmail home commonly has just one of the two.

@@ -129,12 +129,11 @@ pub(super) fn read_all(scripts: Vec<PathBuf>, findings: &mut Findings) -> Vec<Se
     scripts.into_iter().filter_map(|path| read(path, findings)).collect()
 }
 
-/// Looks at each, and at the units beside them.
+/// Looks at each.
 pub(super) fn check(services: &[Service], home: &Path, findings: &mut Findings) {
     for service in services {
         check_one(service, home, findings);
     }
-    check_units(&home.join("systemd"), services, findings);
 }
 
 fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
@@ -294,6 +293,14 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
     let Service { path, script } = service;
     let Some(authup) = links.first() else { return };
     let line = authup.program.line;
+    if let Some(pam) = links.iter().find(|link| link.name() == "checkpassword-pam") {
+        let service = pam.arguments.last().map_or("checkpassword", |word| &word.text);
+        let file = Path::new("/etc/pam.d").join(service.trim_start_matches("-s"));
+        if !file.exists() {
+            let text = format!("{}: not there, and PAM lets nobody in without it", file.display());
+            findings.error(Place::line(path, pam.program.line), text);
+        }
+    }
     let at = |name: &str| links.iter().position(|link| link.name() == name);
     if at("checknotroot").is_none() {
         let text = "no checknotroot behind authup: root may log in";
@@ -328,7 +335,7 @@ fn is_same(said: &str, home: &Path) -> bool {
 }
 
 /// Looks at systemd's units; of a template, at what its instances run.
-fn check_units(folder: &Path, services: &[Service], findings: &mut Findings) {
+pub(super) fn check_units(folder: &Path, services: &[Service], findings: &mut Findings) {
     let names = services.iter().filter_map(|service| service.path.parent()?.file_name()?.to_str());
     let names: Vec<_> = names.collect();
     let Ok(entries) = folder.read_dir() else { return };

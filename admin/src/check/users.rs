@@ -29,7 +29,10 @@ pub(super) fn check(path: &Path, maildir: Option<&str>, jails: &[u32], findings:
         match entries(line).next() {
             Some(entry) => {
                 if let Some(first) = lines.get(entry.user) {
-                    let text = format!("{}: line {first} counts", Escaped(entry.user));
+                    let text = format!(
+                        "{}: not used: line {first} has the same user, and the first counts",
+                        Escaped(entry.user)
+                    );
                     findings.warning(place, text);
                 } else {
                     lines.insert(entry.user, number);
@@ -41,7 +44,7 @@ pub(super) fn check(path: &Path, maildir: Option<&str>, jails: &[u32], findings:
         }
     }
     if lines.is_empty() {
-        findings.warning(path, "nobody can log in: add users with acceptutils passwd");
+        findings.warning(path, "nobody can log in: add one with acceptutils user add");
     }
 }
 
@@ -56,12 +59,12 @@ fn check_entry(
     match PasswordHash::parse(entry.hash) {
         Ok(_) => {}
         // What the administrator meant.
-        Err(HashError::Locked) => findings.note(place, format!("{user}: no password fits")),
+        Err(HashError::Locked) => findings.note(place, format!("{user}: locked: cannot log in")),
         Err(HashError::Unknown) => {
-            findings.error(place, format!("{user}: not a kind of hash that is known"));
+            findings.error(place, format!("{user}: its kind of hash is not known"));
         }
         Err(HashError::Malformed) => {
-            findings.error(place, format!("{user}: a hash that is not as it is written"));
+            findings.error(place, format!("{user}: its hash is cut off or mistyped"));
         }
     }
     let runs_as = if runs_as_root() { RunsAs::Root } else { RunsAs::User { uid: own_uid() } };

@@ -11,7 +11,7 @@ use crate::command::CommandLine;
 use crate::mail_server::Protocol;
 use crate::outcome::{Error, Outcome, say};
 use crate::programs;
-use clap::Args;
+use clap::{Args, ValueEnum};
 pub(crate) use plan::Plan;
 use services::SERVICES;
 use std::path::{Path, PathBuf};
@@ -54,9 +54,21 @@ pub(crate) struct Options {
     /// nobody]
     #[arg(long, value_name = "USER")]
     jail_user: Option<String>,
+    /// Where users and passwords are: a file of their own, or the system's accounts, by PAM
+    #[arg(long, value_enum, default_value_t = Users::File)]
+    users: Users,
     /// Where authup and the others are installed [default: beside this program]
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
+}
+
+/// Where users and passwords are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Users {
+    /// In a file, for checkpassword-file
+    File,
+    /// With the system, for checkpassword-pam
+    Pam,
 }
 
 /// Who may connect.
@@ -122,6 +134,7 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     if let Some(bin) = &options.bin {
         plan.bin = Some(must_be_there(bin)?);
     }
+    plan.users = options.users;
     plan.mail.submission = mail_program(&plan, &options.submission, &SUBMISSION)?;
     plan.mail.pop3 = mail_program(&plan, &options.pop3, &POP3)?;
     plan.mail.incoming = mail_program(&plan, &options.incoming, &INCOMING)?;
@@ -254,9 +267,20 @@ fn next_steps(plan: &Plan) -> String {
     } else {
         String::new()
     };
+    let users = match plan.users {
+        Users::File => {
+            format!("1. Add a user:  acceptutils user add NAME --uid NAME --file {dir}/users")
+        }
+        Users::Pam if Path::new(PAM_SERVICE).exists() => {
+            "1. Users are those of the system, by PAM.".to_owned()
+        }
+        Users::Pam => {
+            format!("1. Tell PAM:  install -m 644 {dir}/pam.d/checkpassword {PAM_SERVICE}")
+        }
+    };
     format!(
         "\nNext:\n\
-         1. Add a user:  acceptutils passwd {dir}/users NAME --uid UID --gid GID --home HOME\n\
+         {users}\n\
          2. Look it over:  acceptutils check {dir}{certificate}\n\
          3. Start what you need of it:\n   \
             daemontools, runit:  ln -s {dir}/service/submission /etc/service/\n   \
@@ -265,6 +289,9 @@ fn next_steps(plan: &Plan) -> String {
          4. See it log somebody in:  acceptutils check {dir} --login NAME"
     )
 }
+
+/// Where PAM looks for what checkpassword-pam is to ask.
+const PAM_SERVICE: &str = "/etc/pam.d/checkpassword";
 
 /// Where the Debian package puts its unit.
 const PACKAGED_UNIT: [&str; 2] =

@@ -1,9 +1,9 @@
 //! What `init` makes: which files, and what is in them. Who decides what goes into the plan
 //! is `init` itself, and `demo`.
 
-use super::Clients;
 use super::services::{self, SERVICES};
 use super::write::New;
+use super::{Clients, Users};
 use crate::command::CommandLine;
 use crate::mail_server::{MailServer, POP3_OWN, Protocol, may_be_listed};
 use crate::outcome::Error;
@@ -38,14 +38,19 @@ pub(crate) struct Plan {
     pub(crate) jail_ids: Option<(u32, u32)>,
     /// Who may connect.
     pub(crate) clients: Clients,
+    /// Where users and passwords are.
+    pub(crate) users: Users,
 }
+
+/// PAM's configuration of checkpassword-pam.
+const PAM: &str = include_str!("../../../contrib/pam.d/checkpassword");
 
 /// What came of it: each file, and whether it was made.
 pub(crate) type Made = Vec<(PathBuf, bool)>;
 
 const USERS: &str = "\
 # Who may log in: user:hash:uid:gid::home:
-# Add users and change passwords with acceptutils passwd.
+# Add users and change passwords with acceptutils user.
 ";
 
 impl Plan {
@@ -68,6 +73,7 @@ impl Plan {
             incoming_ids: None,
             jail_ids: None,
             clients: Clients::all(),
+            users: Users::File,
         }
     }
 
@@ -86,8 +92,11 @@ impl Plan {
             New::public("control/fixsmtpio", include_str!("../../../contrib/control/fixsmtpio")),
             New::public("control/smtpcapabilities", self.smtp_capabilities()),
             New::public("control/pop3capabilities", self.pop3_capabilities()),
-            New::private("users", USERS),
         ];
+        files.push(match self.users {
+            Users::File => New::private("users", USERS),
+            Users::Pam => New::public("pam.d/checkpassword", PAM),
+        });
         if self.self_signed {
             files.extend(self.certificate_files()?);
         }

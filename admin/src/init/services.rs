@@ -3,6 +3,7 @@
 //! daemontools, runit and s6 run the same script, and so does systemd's unit. The
 //! scripts in `contrib/service` are made by this code, the unit is included from there.
 
+use super::Users;
 use super::plan::Plan;
 use crate::command::CommandLine;
 use std::fmt::Write;
@@ -141,7 +142,10 @@ impl Service {
     /// What tlsserver runs: each line of the script is one program and its arguments.
     fn chain(&self, plan: &Plan) -> Option<Vec<String>> {
         let dir = plan.dir.display();
-        let check = format!("checkpassword-file -f {dir}/users");
+        let check = match plan.users {
+            Users::File => format!("checkpassword-file -f {dir}/users"),
+            Users::Pam => "checkpassword-pam".to_owned(),
+        };
         let fixsmtpio = format!("env QMAILHOME={dir} fixsmtpio");
         let login = self.chain.login().map(|protocol| format!("authup {protocol}"));
         let login =

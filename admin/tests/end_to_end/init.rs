@@ -274,3 +274,22 @@ fn an_open_relay_is_made_for_who_says_so() {
     assert_eq!(code, 0, "{said}");
     assert!(folder.path().join("service/service/smtp/run").exists());
 }
+
+#[test]
+fn users_can_be_the_systems() {
+    let folder = folder();
+    let server = "sh -c 'echo 220 hi; read l; echo 250 hi; read l; echo 221 bye'";
+    let more = ["--users", "pam"];
+    let (said, code) = init_with(folder.path(), "--submission", server, &more);
+    assert_eq!(code, 0, "{said}");
+    let dir = folder.path().join("service");
+    let script = std::fs::read_to_string(dir.join("service/submission/run")).unwrap();
+    assert!(script.contains(" \\\n    checkpassword-pam \\\n    checknotroot \\\n"), "{script}");
+    assert!(dir.join("pam.d/checkpassword").exists() && !dir.join("users").exists());
+    if !Path::new("/etc/pam.d/checkpassword").exists() {
+        assert!(said.contains("pam.d/checkpassword /etc/pam.d/checkpassword\n"), "{said}");
+        let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+        let expected = "/etc/pam.d/checkpassword: not there, and PAM lets nobody in without it";
+        assert!(check.contains(expected), "{check}");
+    }
+}

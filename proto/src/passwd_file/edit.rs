@@ -1,9 +1,9 @@
 //! A users file with one password more, or another one.
 //!
 //! Everything else stays as it stands there, to the octet: comments, order, fields
-//! that are not ours. Called by `acceptutils passwd`.
+//! that are not ours. Called by `acceptutils passwd` and `acceptutils user`.
 
-use super::{Entry, content};
+use super::{Entry, content, entries};
 use alloc::vec::Vec;
 
 /// What a new entry holds besides user and hash.
@@ -44,7 +44,7 @@ pub fn is_field(field: &[u8]) -> bool {
 #[must_use]
 pub fn with_hash(file: &[u8], user: &[u8], hash: &[u8], new: NewFields<'_>) -> (Vec<u8>, Change) {
     let mut edited = Vec::with_capacity(file.len() + user.len() + hash.len() + 64);
-    let mut lines = file.split_inclusive(|&octet| octet == b'\n');
+    let mut lines = lines(file);
     for line in lines.by_ref() {
         if Entry::in_line(line).is_none_or(|entry| entry.user != user) {
             edited.extend_from_slice(line);
@@ -62,6 +62,55 @@ pub fn with_hash(file: &[u8], user: &[u8], hash: &[u8], new: NewFields<'_>) -> (
     }
     push_entry(&mut edited, user, hash, new);
     (edited, Change::Added)
+}
+
+/// The file without the entries of `user`, all of them, or else the next one of the name
+/// would count; none where there is none.
+#[must_use]
+pub fn without(file: &[u8], user: &[u8]) -> Option<Vec<u8>> {
+    let is_other = |line: &&[u8]| Entry::in_line(line).is_none_or(|entry| entry.user != user);
+    let kept: Vec<u8> = lines(file).filter(is_other).flatten().copied().collect();
+    (kept.len() < file.len()).then_some(kept)
+}
+
+/// Whether an entry has a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// No password fits, and the hash is kept.
+    Locked,
+    /// The hash that was kept counts again.
+    Unlocked,
+}
+
+/// Why an entry is left as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unchanged {
+    /// There is no entry of that name.
+    NoUser,
+    /// It is so already.
+    Already,
+    /// No hash was kept.
+    NoHash,
+}
+
+/// The file with the first entry of `user` locked, by a `!` before its hash, or unlocked.
+///
+/// # Errors
+/// See [`Unchanged`].
+pub fn with_lock(file: &[u8], user: &[u8], lock: Lock) -> Result<Vec<u8>, Unchanged> {
+    let found = entries(file).find(|entry| entry.user == user).ok_or(Unchanged::NoUser)?;
+    let kept = found.hash.strip_prefix(b"!");
+    let hash = match (lock, kept) {
+        (Lock::Locked, Some(_)) | (Lock::Unlocked, None) => return Err(Unchanged::Already),
+        (Lock::Locked, None) => [b"!", found.hash].concat(),
+        (Lock::Unlocked, Some(b"")) => return Err(Unchanged::NoHash),
+        (Lock::Unlocked, Some(kept)) => kept.to_vec(),
+    };
+    Ok(with_hash(file, user, &hash, NewFields::default()).0)
+}
+
+fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    file.split_inclusive(|&octet| octet == b'\n')
 }
 
 /// The rest of a line, from the colon or the line end that ends the hash.
@@ -88,7 +137,7 @@ fn push_entry(file: &mut Vec<u8>, user: &[u8], hash: &[u8], new: NewFields<'_>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::passwd_file::{Lookup, RunsAs, entries};
+    use crate::passwd_file::{Lookup, RunsAs};
     use proptest::prelude::*;
 
     fn edited(file: &str, user: &str) -> (std::string::String, Change) {
@@ -137,6 +186,25 @@ mod tests {
         let (file, _) = with_hash(b"", b"bob", b"HASH", NewFields { ids: None, home: b"/h" });
         let account = entries(&file).next().unwrap().account(RunsAs::User { uid: 1 }).unwrap();
         assert_eq!((account.ids, account.home), (None, &b"/h"[..]));
+    }
+
+    #[test]
+    fn a_user_goes_with_every_entry() {
+        let file = b"# bob\nbob:a\nal:b\nbob:c";
+        assert_eq!(without(file, b"bob").unwrap(), b"# bob\nal:b\n");
+        assert_eq!(without(file, b"carl"), None);
+    }
+
+    #[test]
+    fn a_lock_keeps_the_hash() {
+        let file = b"al:HASH:1:2::/:\nbob:!\n";
+        let locked = with_lock(file, b"al", Lock::Locked).unwrap();
+        assert_eq!(locked, b"al:!HASH:1:2::/:\nbob:!\n");
+        assert_eq!(with_lock(&locked, b"al", Lock::Unlocked).unwrap(), file);
+        assert_eq!(with_lock(&locked, b"al", Lock::Locked), Err(Unchanged::Already));
+        assert_eq!(with_lock(file, b"al", Lock::Unlocked), Err(Unchanged::Already));
+        assert_eq!(with_lock(file, b"bob", Lock::Unlocked), Err(Unchanged::NoHash));
+        assert_eq!(with_lock(file, b"carl", Lock::Locked), Err(Unchanged::NoUser));
     }
 
     #[test]

@@ -1,0 +1,157 @@
+//! `acceptutils user`, as built, and its file as Dovecot reads it.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A users file in a folder of its own, named by `QMAILHOME`.
+struct Users(TempDir);
+
+impl Users {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("users")
+    }
+
+    fn read(&self) -> String {
+        std::fs::read_to_string(self.path()).unwrap()
+    }
+
+    /// `acceptutils user` with these words, and this on standard input.
+    fn run(&self, words: &str, input: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_acceptutils"))
+            .arg("user")
+            .args(words.split(' '))
+            .env("QMAILHOME", self.0.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Who has seen enough may stop reading.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, words: &str, input: &str) -> String {
+        let output = self.run(words, input);
+        assert_eq!(output.status.code(), Some(0), "{words}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn fails(&self, words: &str, text: &str) {
+        let before = self.read();
+        let output = self.run(words, "secret\n");
+        assert_eq!(output.status.code(), Some(1), "{words}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, format!("acceptutils: {text}\n"), "{words}");
+        assert_eq!(self.read(), before, "{words}");
+    }
+}
+
+#[test]
+fn a_user_comes_is_locked_and_goes() {
+    let users = Users::new();
+    let file = users.path().display().to_string();
+    let said = users.succeeds("add al --uid 1000 --gid 100 --home /home/al --stdin", "secret\n");
+    assert_eq!(said, format!("added al to {file}\n"));
+    // The name of one of the system's users is enough.
+    users.succeeds("add bo --uid daemon --stdin", "secret\n");
+    let daemon = users.read().lines().last().unwrap().to_owned();
+    assert!(daemon.ends_with(":1:1::/usr/sbin:"), "{daemon}");
+    users.fails(
+        "add al --uid daemon --stdin",
+        "al: there already: acceptutils user passwd sets another password",
+    );
+
+    let before = users.read();
+    assert_eq!(users.succeeds("lock al", ""), format!("locked al in {file}\n"));
+    assert!(users.read().starts_with("al:!{ARGON2ID}$"), "{}", users.read());
+    users.fails("lock al", "al: locked already");
+    users.succeeds("unlock al", "");
+    assert_eq!(users.read(), before);
+    users.fails("unlock al", "al: unlocked already");
+    users.fails("lock carl", "carl: no user of this name in the file");
+    users.fails("passwd carl --stdin", "carl: no user of this name in the file");
+    users.succeeds("passwd al --stdin", "other\n");
+    assert!(users.read() != before && users.read().ends_with(&format!("{daemon}\n")));
+
+    users.succeeds("remove al", "");
+    assert_eq!(users.read(), format!("{daemon}\n"));
+    users.fails("remove al", "al: no user of this name in the file");
+}
+
+#[test]
+fn the_list_says_who_can_log_in() {
+    let users = Users::new();
+    users.succeeds("add al --uid 1000 --gid 100 --home /home/al --stdin", "secret\n");
+    users.succeeds("lock al", "");
+    let mut text = users.read();
+    text += "bob:{MD5}x:1:1::/:\nbob:!:1:1::/:\n";
+    std::fs::write(users.path(), text).unwrap();
+    let is_root = users.0.path().metadata().unwrap().uid() == 0;
+    let listed = users.succeeds("list", "");
+    assert!(listed.contains("  locked\n"), "{listed}");
+    assert!(listed.ends_with("its kind of hash is not known\n"), "{listed}");
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    if is_root {
+        assert!(listed.starts_with("al   1000:100  /home/al  locked\n"), "{listed}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&users.succeeds("list --json", "")).unwrap();
+    assert_eq!((&json[0]["user"], &json[0]["state"]), (&"al".into(), &"locked".into()));
+}
+
+/// A running Dovecot that has our file for its users.
+#[test]
+fn one_file_serves_dovecot_too() {
+    let users = Users::new();
+    let is_root = users.0.path().metadata().unwrap().uid() == 0;
+    if !is_root || Command::new("doveadm").arg("-h").output().is_err() {
+        let line = "SKIPPED: one_file_serves_dovecot_too needs root and dovecot-core\n";
+        return std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    users.succeeds("add al --uid 1000 --gid 100 --home /home/al --stdin", "correct horse\n");
+    let (base, file) = (users.0.path().display(), users.path());
+    let config = users.0.path().join("dovecot.conf");
+    let text = format!(
+        "base_dir = {base}/run\nstate_dir = {base}/state\nlog_path = /dev/stderr\nprotocols =\n\
+         ssl = no\nauth_failure_delay = 0\nservice auth {{\n user = root\n}}\n\
+         service anvil {{\n unix_listener anvil-auth-penalty {{\n  mode = 0\n }}\n}}\n\
+         passdb {{\n driver = passwd-file\n args = {file}\n}}\n\
+         userdb {{\n driver = passwd-file\n args = {file}\n}}\n",
+        file = file.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut master = Command::new("dovecot")
+        .args(["-F", "-c"])
+        .arg(&config)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(master.stderr.take().unwrap()).lines();
+    assert!(log.by_ref().any(|line| line.unwrap().contains("starting up")), "it starts");
+    // Whoever logs must find a reader.
+    let log = std::thread::spawn(move || log.for_each(drop));
+    let test = |password: &str| {
+        let mut doveadm = Command::new("doveadm");
+        doveadm.arg("-c").arg(&config).args(["auth", "test", "al", password]);
+        doveadm.output().unwrap().status.success()
+    };
+    let (right, wrong) = (test("correct horse"), test("wrong"));
+    users.succeeds("lock al", "");
+    let locked = test("correct horse");
+    let pid = master.id().to_string();
+    Command::new("kill").arg(pid).status().unwrap();
+    master.wait().unwrap();
+    log.join().unwrap();
+    assert_eq!((right, wrong, locked), (true, false, false));
+}
