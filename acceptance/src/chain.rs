@@ -217,7 +217,9 @@ impl<'a> Chain<'a> {
     #[must_use]
     pub fn tls_command(&self, host: &str, options: &[&str], arguments: &[&str]) -> Command {
         let mut command = self.command("tlsserver");
+        // All clients have the address of loopback.
         command
+            .args(["-C", "10000"])
             .args(options)
             .args(["-1", "-Q", "-H", "-R", "-l", "mail.example.org", host, "0"])
             .args(arguments)

@@ -101,10 +101,12 @@ fn model_of_binary(header: &[u8]) -> Addresses {
         (0, _) => None,
         (1, 0x11) => {
             let ip = |at: usize| -> [u8; 4] { header[at..at + 4].try_into().expect("four") };
+            assert!(is_whole(&header[28..]));
             Some(((ip(16), port(24)).into(), (ip(20), port(26)).into()))
         }
         (1, 0x21) => {
             let ip = |at: usize| -> [u8; 16] { header[at..at + 16].try_into().expect("sixteen") };
+            assert!(is_whole(&header[52..]));
             Some(((ip(16), port(48)).into(), (ip(32), port(50)).into()))
         }
         // Not said, or not of the internet: the connection's own hold.
@@ -112,6 +114,17 @@ fn model_of_binary(header: &[u8]) -> Addresses {
         (1, family) => panic!("family {family:x}"),
         (command, _) => panic!("command {command}"),
     }
+}
+
+/// Whether what follows the addresses is whole: a type, a length, and so many octets each.
+fn is_whole(mut rest: &[u8]) -> bool {
+    while let [_, high, low, behind @ ..] = rest {
+        let Some(next) = behind.get(usize::from(*high) * 256 + usize::from(*low)..) else {
+            return false;
+        };
+        rest = next;
+    }
+    rest.is_empty()
 }
 
 /// What is believed can be written, and is believed again.

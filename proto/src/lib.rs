@@ -23,6 +23,7 @@ pub mod handshake_text;
 pub mod imap;
 pub mod line;
 pub mod login;
+pub mod network;
 pub mod passwd_file;
 pub mod password_hash;
 pub mod relay;

@@ -4,7 +4,8 @@
 
 use lexopt::{Arg, Parser, ValueExt};
 use proto::login::protocol::Protocol;
-use std::ffi::OsString;
+use proto::network::{IPV6_CUSTOMER, Network};
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::log::Verbosity;
 /// How the command is to be written.
 pub const USAGE: &str = "usage: tlsserver [ -1nNeERrHhPpdDoOIvqQUX ] [ -c limit ] [ -C per-address ] \
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] \
-[ --proxy-protocol ] [ --engines number ] [ --until-login smtp|pop3 ] host port program [ argument ... ]";
+[ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --until-login smtp|pop3 ] host port program [ argument ... ]";
 
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +32,10 @@ pub struct Options {
     pub mode: Mode,
     /// `-c`: connections at most.
     pub limit: usize,
-    /// `-C`: connections at most from one address.
-    pub limit_per_address: usize,
+    /// `-C`: connections at most from one address; none: a quarter of all.
+    pub limit_per_address: Option<usize>,
+    /// `--ipv6-prefix`: bits of an IPv6 address that are one client's.
+    pub ipv6_prefix: u8,
     /// `-x`: the rules.
     pub rules: Option<PathBuf>,
     /// `-X`: with no rules file, everybody may connect.
@@ -53,8 +56,9 @@ pub struct Options {
     pub verbosity: Verbosity,
     /// `-t`: bound on a handshake.
     pub handshake_timeout: Duration,
-    /// `--proxy-protocol`: every connection begins with a PROXY header.
-    pub proxy_protocol: bool,
+    /// `--proxy-protocol`: every connection begins with a PROXY header, of one of these;
+    /// of anybody, where there are none.
+    pub proxy_protocol: Option<Vec<Network>>,
     /// `--engines`: how many; none: one for each core, at most four.
     pub engines: Option<usize>,
     /// `--until-login`: the protocol that engines speak until the client wants to log in;
@@ -75,7 +79,8 @@ impl Options {
         Self {
             mode: Mode::Immediate,
             limit: 40,
-            limit_per_address: usize::MAX,
+            limit_per_address: None,
+            ipv6_prefix: IPV6_CUSTOMER,
             rules: None,
             missing_rules_allow: false,
             user: None,
@@ -86,7 +91,7 @@ impl Options {
             print_port: false,
             verbosity: Verbosity::Errors,
             handshake_timeout: Duration::from_secs(60),
-            proxy_protocol: false,
+            proxy_protocol: None,
             engines: None,
             until_login: None,
             without_effect: Vec::new(),
@@ -130,7 +135,7 @@ impl Options {
             'n' => self.mode = Mode::Delayed,
             'N' => self.mode = Mode::Immediate,
             'c' => self.limit = at_least_one(parser)?,
-            'C' => self.limit_per_address = at_least_one(parser)?,
+            'C' => self.limit_per_address = Some(at_least_one(parser)?),
             'x' => self.rules = Some(parser.value()?.into()),
             'X' => self.missing_rules_allow = true,
             'u' => self.user = Some(parser.value()?.parse()?),
@@ -159,7 +164,15 @@ impl Options {
 
     fn long(&mut self, name: &str, parser: &mut Parser) -> Result<(), lexopt::Error> {
         match name {
-            "proxy-protocol" => self.proxy_protocol = true,
+            "proxy-protocol" => {
+                let from = parser.optional_value();
+                self.proxy_protocol = Some(from.map_or(Ok(Vec::new()), |from| networks(&from))?);
+            }
+            "ipv6-prefix" => {
+                let bits = at_least_one(parser)?;
+                let bits = u8::try_from(bits).ok().filter(|bits| *bits <= 128);
+                self.ipv6_prefix = bits.ok_or("--ipv6-prefix: more than 128")?;
+            }
             "until-login" => {
                 let protocol = Protocol::named(parser.value()?.as_encoded_bytes());
                 self.until_login = Some(protocol.ok_or("--until-login: neither smtp nor pop3")?);
@@ -169,6 +182,15 @@ impl Options {
         }
         Ok(())
     }
+}
+
+fn networks(list: &OsStr) -> Result<Vec<Network>, lexopt::Error> {
+    let list = list.to_string_lossy();
+    let network = |text: &str| {
+        let none = || format!("--proxy-protocol: {text}: neither an address nor ADDRESS/BITS");
+        Network::parse(text).ok_or_else(|| none().into())
+    };
+    list.split(',').map(network).collect()
 }
 
 fn at_least_one(parser: &mut Parser) -> Result<usize, lexopt::Error> {
@@ -215,11 +237,20 @@ mod tests {
         let options =
             parse("--proxy-protocol --engines 2 --until-login smtp -C3 -t 5 -1 ::1 0 prog")
                 .unwrap();
-        assert!(options.proxy_protocol && options.print_port);
+        assert!(options.proxy_protocol == Some(Vec::new()) && options.print_port);
         assert_eq!(options.engines, Some(2));
         assert_eq!(options.until_login, Some(Protocol::Smtp));
-        assert_eq!(options.limit_per_address, 3);
+        assert_eq!((options.limit_per_address, options.ipv6_prefix), (Some(3), 64));
         assert_eq!(options.handshake_timeout, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn load_balancers_by_address() {
+        let options = parse("--proxy-protocol=192.0.2.1,2001:db8::/32 --ipv6-prefix 56 0 25 p");
+        let options = options.unwrap();
+        let networks = ["192.0.2.1", "2001:db8::/32"].map(|text| Network::parse(text).unwrap());
+        assert_eq!(options.proxy_protocol.as_deref(), Some(&networks[..]));
+        assert_eq!(options.ipv6_prefix, 56);
     }
 
     #[test]
@@ -238,6 +269,11 @@ mod tests {
             ("-i 0 25 prog", "-i: client certificates cannot be required"),
             ("-J 0 25 prog", "invalid option '-J'"),
             ("--until-login imap 0 25 prog", "--until-login: neither smtp nor pop3"),
+            ("--ipv6-prefix 129 0 25 prog", "--ipv6-prefix: more than 128"),
+            (
+                "--proxy-protocol=here 0 25 prog",
+                "--proxy-protocol: here: neither an address nor ADDRESS/BITS",
+            ),
             ("--fast 0 25 prog", "invalid option '--fast'"),
         ] {
             assert_eq!(parse(line).unwrap_err(), complaint, "{line}");

@@ -129,7 +129,7 @@ impl Service {
 
     fn options(&self, plan: &Plan) -> String {
         let mut options =
-            format!("{}-v -c 40 -l {}", if self.delayed { "-n " } else { "" }, plan.host);
+            format!("{}-v -c 40 -C 10 -l {}", if self.delayed { "-n " } else { "" }, plan.host);
         if let Some(protocol) = self.chain.login() {
             let _ = write!(options, " --until-login {protocol}");
         }

@@ -124,7 +124,7 @@ pub(super) fn start(
     } else {
         command.env("CERTFILE", workshop.path("cert.pem"));
         command.env("KEYFILE", workshop.path("key.pem"));
-        command.arg(ours("tlsserver")?).args(["-1", "-b", BACKLOG, "-c", LIMIT]);
+        command.arg(ours("tlsserver")?).args(["-1", "-b", BACKLOG, "-c", LIMIT, "-C", LIMIT]);
         if !matches!(door, Door::TlsserverImmediate) {
             command.arg("-n");
         }

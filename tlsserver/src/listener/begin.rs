@@ -15,7 +15,7 @@ use super::program::Peer;
 use super::proxy::{Pending, Progress};
 use super::rules;
 use super::server::Server;
-use super::sockets::{Accepted, accept};
+use super::sockets::{Accepted, Refusal, accept};
 use crate::engine::FACT_NAMES;
 use crate::environment::Variables;
 use crate::messages::{ConnectionId, ToEngine};
@@ -27,6 +27,9 @@ const EXHAUSTED: Duration = Duration::from_millis(200);
 /// How long a client that has not logged in keeps its place while others wait.
 const TIME_TO_LOG_IN: Duration = Duration::from_secs(10);
 
+/// What tcprules may add for a client, as ucspi-tcp6's tcpserver reads it.
+const LIMIT_OF_ONE: &[u8] = b"MAXCONNIP";
+
 /// Connections accepted before anything else is looked at again.
 const AT_ONCE: usize = 16;
 
@@ -35,7 +38,9 @@ impl Server {
     /// of them would keep all else waiting.
     pub(super) fn accept_some(&mut self, at: usize) {
         // Somebody waits there now, which is not known any more once one was taken.
-        self.make_room();
+        if self.policy.proxy_protocol.is_none() {
+            self.make_room();
+        }
         for _ in 0..AT_ONCE {
             if !self.accept_one(at) {
                 return;
@@ -71,11 +76,22 @@ impl Server {
         let Some(listening) = listening else { return false };
         match accept(listening) {
             Ok(None) => return false,
-            Ok(Some(accepted)) if self.policy.proxy_protocol => {
-                self.pending.push(Pending::new(accepted, Instant::now()));
+            Ok(Some(accepted)) => match &self.policy.proxy_protocol {
+                None => self.begin(accepted),
+                Some(balancers) => {
+                    let peer = accepted.remote.ip();
+                    if !balancers.is_empty() && !balancers.iter().any(|one| one.contains(peer)) {
+                        self.refuse(peer, "PROXY: not of a load balancer");
+                    } else {
+                        self.pending.push(Pending::new(accepted, Instant::now()));
+                    }
+                }
+            },
+            Err(Refusal::Broken(reason)) => {
+                self.broken = Some(reason);
+                return false;
             }
-            Ok(Some(accepted)) => self.begin(accepted),
-            Err(reason) => {
+            Err(Refusal::Exhausted(reason)) => {
                 if !std::mem::replace(&mut self.exhausted, true) {
                     self.log.error(format_args!("unable to accept: {reason}"));
                 }
@@ -107,9 +123,23 @@ impl Server {
 
     fn after_header(&mut self, accepted: Accepted, progress: Progress) {
         match progress {
-            Progress::Done(remote, local) => self.begin(Accepted { remote, local, ..accepted }),
+            Progress::Done(remote, local) => {
+                self.queued.push_back(Accepted { remote, local, ..accepted });
+            }
             Progress::Refused(why) => self.refuse(accepted.remote.ip(), &format!("PROXY: {why}")),
             Progress::Nothing | Progress::NeedInput => {}
+        }
+    }
+
+    /// Begins those whose header is there, as far as there is room.
+    pub(super) fn begin_queued(&mut self) {
+        while self.has_room()
+            && let Some(accepted) = self.queued.pop_front()
+        {
+            self.begin(accepted);
+        }
+        if !self.queued.is_empty() {
+            self.make_room();
         }
     }
 
@@ -120,7 +150,7 @@ impl Server {
             Ok(added) => added,
             Err(why) => return self.refuse(peer, &why),
         };
-        let Ok(id) = self.connections.admit(peer) else {
+        let Ok(id) = self.connections.admit(peer, limit_in(&added)) else {
             return self.refuse(peer, "too many connections from there");
         };
         let Accepted { socket, remote, local } = accepted;
@@ -230,6 +260,12 @@ impl Server {
     fn refuse(&self, peer: IpAddr, why: &str) {
         self.log.error(format_args!("deny from {peer}: {why}"));
     }
+}
+
+/// The limit on connections of one client that the rules set for it.
+fn limit_in(added: &ucspi_rules::Variables) -> Option<usize> {
+    let (_, value) = added.iter().rev().find(|(name, _)| name == LIMIT_OF_ONE)?;
+    str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// An engine's report as variables. One that was taken over can name nothing but

@@ -4,6 +4,7 @@
 //! A connection counts until its program has ended *and* its engine has let go of
 //! it, for both cost something.
 
+use proto::network::{IPV6_CUSTOMER, customer};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -30,6 +31,8 @@ pub(super) struct Connection<W> {
 pub(super) struct Connections<W> {
     limit: usize,
     limit_per_address: usize,
+    /// Bits of an IPv6 address by which clients are told apart.
+    ipv6_prefix: u8,
     last: ConnectionId,
     by_id: HashMap<ConnectionId, Connection<W>>,
     by_pid: HashMap<u32, ConnectionId>,
@@ -51,6 +54,7 @@ impl<W> Connections<W> {
         Self {
             limit,
             limit_per_address,
+            ipv6_prefix: IPV6_CUSTOMER,
             last: 0,
             by_id: HashMap::new(),
             by_pid: HashMap::new(),
@@ -59,6 +63,11 @@ impl<W> Connections<W> {
             making_room: None,
             ending: HashSet::new(),
         }
+    }
+
+    /// With clients told apart by so many bits of their IPv6 addresses.
+    pub(super) fn by_ipv6_prefix(self, ipv6_prefix: u8) -> Self {
+        Self { ipv6_prefix, ..self }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -78,10 +87,19 @@ impl<W> Connections<W> {
         self.by_id.get(&id)?.waiting.as_ref()
     }
 
-    /// Counts one more.
-    pub(super) fn admit(&mut self, peer: IpAddr) -> Result<ConnectionId, TooMany> {
-        let from_there = self.by_address.entry(peer).or_insert(0);
-        if *from_there >= self.limit_per_address {
+    /// Counts one more, where the client has not as many as it may have: that is for the
+    /// rules to say, or else the same for all.
+    pub(super) fn admit(
+        &mut self,
+        peer: IpAddr,
+        limit: Option<usize>,
+    ) -> Result<ConnectionId, TooMany> {
+        let client = customer(peer, self.ipv6_prefix);
+        let from_there = self.by_address.entry(client).or_insert(0);
+        if *from_there >= limit.unwrap_or(self.limit_per_address) {
+            if *from_there == 0 {
+                self.by_address.remove(&client);
+            }
             return Err(TooMany);
         }
         *from_there += 1;
@@ -188,11 +206,12 @@ impl<W> Connections<W> {
             return;
         }
         if let Some(connection) = self.by_id.remove(&id)
-            && let Some(count) = self.by_address.get_mut(&connection.peer)
+            && let client = customer(connection.peer, self.ipv6_prefix)
+            && let Some(count) = self.by_address.get_mut(&client)
         {
             *count -= 1;
             if *count == 0 {
-                self.by_address.remove(&connection.peer);
+                self.by_address.remove(&client);
             }
         }
     }
@@ -210,7 +229,7 @@ mod tests {
     fn a_connection_counts_until_program_and_engine_are_done() {
         for engine_first in [true, false] {
             let mut table = Connections::<()>::new(40, 40);
-            let id = table.admit(PEER).unwrap();
+            let id = table.admit(PEER, None).unwrap();
             table.started(id, 123);
             table.handed_over(id, 1, None);
             if engine_first {
@@ -233,18 +252,41 @@ mod tests {
     #[test]
     fn the_limit_is_for_each_address() {
         let mut table = Connections::<()>::new(40, 2);
-        let first = table.admit(PEER).unwrap();
-        table.admit(PEER).unwrap();
-        assert_eq!(table.admit(PEER), Err(TooMany));
-        table.admit(Ipv4Addr::BROADCAST.into()).unwrap();
+        let first = table.admit(PEER, None).unwrap();
+        table.admit(PEER, None).unwrap();
+        assert_eq!(table.admit(PEER, None), Err(TooMany));
+        table.admit(Ipv4Addr::BROADCAST.into(), None).unwrap();
         table.closed(first);
-        table.admit(PEER).unwrap();
+        table.admit(PEER, None).unwrap();
+    }
+
+    #[test]
+    fn the_rules_may_set_another_limit() {
+        let mut table = Connections::<()>::new(40, 1);
+        assert_eq!(table.admit(PEER, Some(0)), Err(TooMany));
+        table.admit(PEER, Some(2)).unwrap();
+        table.admit(PEER, Some(2)).unwrap();
+        assert_eq!(table.admit(PEER, Some(2)), Err(TooMany));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let mut table = Connections::<()>::new(40, 1);
+        let one = table.admit(address("2001:db8::1"), None).unwrap();
+        assert_eq!(table.admit(address("2001:db8::ffff:0:0:2"), None), Err(TooMany));
+        table.admit(address("2001:db8:0:1::1"), None).unwrap();
+        table.closed(one);
+        table.admit(address("2001:db8::3"), None).unwrap();
+        let mut table = Connections::<()>::new(40, 1).by_ipv6_prefix(128);
+        table.admit(address("2001:db8::1"), None).unwrap();
+        table.admit(address("2001:db8::2"), None).unwrap();
     }
 
     #[test]
     fn an_engine_speaks_once_and_only_for_its_own() {
         let mut table = Connections::new(40, 40);
-        let id = table.admit(PEER).unwrap();
+        let id = table.admit(PEER, None).unwrap();
         table.handed_over(id, 1, Some("program"));
         assert_eq!(table.secured(id, 2), None);
         assert_eq!(table.secured(id, 1), Some("program"));
@@ -256,7 +298,7 @@ mod tests {
     fn who_waits_longest_for_a_login_makes_room() {
         let mut table = Connections::new(2, 2);
         let now = Instant::now();
-        let [one, other] = [table.admit(PEER).unwrap(), table.admit(PEER).unwrap()];
+        let [one, other] = [table.admit(PEER, None).unwrap(), table.admit(PEER, None).unwrap()];
         for (id, since) in [(one, now), (other, now + Duration::from_secs(1))] {
             table.handed_over(id, 1, Some("program"));
             table.is_before_login(id, since);
@@ -277,7 +319,7 @@ mod tests {
     #[test]
     fn a_lost_engines_connections_are_found() {
         let mut table = Connections::<()>::new(40, 40);
-        let [one, other] = [table.admit(PEER).unwrap(), table.admit(PEER).unwrap()];
+        let [one, other] = [table.admit(PEER, None).unwrap(), table.admit(PEER, None).unwrap()];
         table.handed_over(one, 1, None);
         table.handed_over(other, 2, None);
         assert_eq!(table.engine_lost(1), [one]);

@@ -44,6 +44,9 @@ pub fn address(host: &OsStr, port: &OsStr) -> Result<SocketAddr, String> {
     sockets::address(host, port).map_err(|why| why.to_string())
 }
 
+/// One address may have one in so many of all connections, where nobody says otherwise.
+const SHARE: usize = 4;
+
 /// Runs until it is told to end.
 #[must_use]
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -86,8 +89,10 @@ fn start(options: Options) -> Result<(), String> {
         rules: options.rules,
         missing_rules_allow: options.missing_rules_allow,
         proxy_protocol: options.proxy_protocol,
+        ipv6_prefix: options.ipv6_prefix,
     };
-    let limits = (options.limit, options.limit_per_address);
+    let each = options.limit_per_address.unwrap_or_else(|| (options.limit / SHARE).max(1));
+    let limits = (options.limit, each);
     Server::new(log, signals, listening, program, workers).with(policy, limits).serve(announce)
 }
 

@@ -1,8 +1,10 @@
 //! The listener's loop: what has happened, and what is done about it. How a
 //! connection begins is in `begin`.
 
+use proto::network::{IPV6_CUSTOMER, Network};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,7 +14,7 @@ use super::connections::{Connections, EngineId};
 use super::kill;
 use super::program::{Peer, Program};
 use super::proxy::Pending;
-use super::sockets::{self, Listening};
+use super::sockets::{self, Accepted, Listening};
 use super::workers::{Reading, Worker, Workers};
 use crate::log::Log;
 use crate::messages::{ConnectionId, FromEngine};
@@ -24,7 +26,11 @@ pub(super) struct Policy {
     pub(super) mode: Mode,
     pub(super) rules: Option<PathBuf>,
     pub(super) missing_rules_allow: bool,
-    pub(super) proxy_protocol: bool,
+    /// Connections begin with a PROXY header, which these may send; anybody, where they
+    /// are none.
+    pub(super) proxy_protocol: Option<Vec<Network>>,
+    /// Bits of an IPv6 address that are one client's.
+    pub(super) ipv6_prefix: u8,
 }
 
 /// All that the listener holds.
@@ -39,9 +45,13 @@ pub(super) struct Server {
     pub(super) connections: Connections<Peer>,
     /// Connections whose PROXY header has not all arrived.
     pub(super) pending: Vec<Pending>,
+    /// Those whose header has, and for which there is no room.
+    pub(super) queued: VecDeque<Accepted>,
     pub(super) accept_again: Option<Instant>,
     /// That descriptors have run out has been said, and is still so.
     pub(super) exhausted: bool,
+    /// Why nothing can be accepted any more.
+    pub(super) broken: Option<std::io::Error>,
     pub(super) ending: bool,
     /// The count in the last status line.
     pub(super) said: Option<usize>,
@@ -67,7 +77,8 @@ impl Server {
             mode: Mode::Immediate,
             rules: None,
             missing_rules_allow: false,
-            proxy_protocol: false,
+            proxy_protocol: None,
+            ipv6_prefix: IPV6_CUSTOMER,
         };
         Self {
             log,
@@ -78,8 +89,10 @@ impl Server {
             policy,
             connections: Connections::new(usize::MAX, usize::MAX),
             pending: Vec::new(),
+            queued: VecDeque::new(),
             accept_again: None,
             exhausted: false,
+            broken: None,
             ending: false,
             said: None,
         }
@@ -88,7 +101,8 @@ impl Server {
     /// With another policy than to let everybody in, and limits on all connections
     /// and on those from one address.
     pub(super) fn with(self, policy: Policy, (all, each): (usize, usize)) -> Self {
-        Self { policy, connections: Connections::new(all, each), ..self }
+        let connections = Connections::new(all, each).by_ipv6_prefix(policy.ipv6_prefix);
+        Self { policy, connections, ..self }
     }
 
     /// Serves until told to end and done. `ready` is called once, when the first
@@ -96,12 +110,12 @@ impl Server {
     ///
     /// # Errors
     /// Why there is nothing to serve with, before `ready`; later, only that it
-    /// cannot wait any more.
+    /// cannot wait any more, or accept.
     pub(super) fn serve(mut self, ready: impl FnOnce()) -> Result<(), String> {
         self.workers.read_files()?;
         let mut announce = Some(ready);
         loop {
-            if self.ending && self.connections.count() + self.pending.len() == 0 {
+            if self.ending && self.connections.count() + self.without_place() == 0 {
                 self.workers.retire_all();
                 if self.workers.all_gone() {
                     return Ok(());
@@ -117,9 +131,13 @@ impl Server {
             for happened in self.wait(starting).map_err(|reason| format!("poll: {reason}"))? {
                 self.handle(happened, starting)?;
             }
+            if let Some(reason) = self.broken.take() {
+                return Err(format!("unable to accept: {reason}"));
+            }
             let now = Instant::now();
             self.workers.tick(now);
             self.end_late_headers(now);
+            self.begin_queued();
         }
     }
 
@@ -128,7 +146,9 @@ impl Server {
         self.accept_again.take_if(|again| now >= *again);
         let mut sources = vec![(Ready::Signals, self.signals.as_fd())];
         let room = self.room_is_made_at();
-        if !starting && (self.may_accept() || room.is_some_and(|at| at <= now)) {
+        let behind_balancer = self.policy.proxy_protocol.is_some();
+        let makes_room = !behind_balancer && room.is_some_and(|at| at <= now);
+        if !starting && (self.may_accept() || makes_room) {
             let listening = self.listening.iter().enumerate();
             sources.extend(listening.map(|(at, one)| (Ready::Listening(at), one.as_fd())));
         }
@@ -158,11 +178,21 @@ impl Server {
     }
 
     pub(super) fn may_accept(&self) -> bool {
-        self.has_room() && self.accept_again.is_none() && self.workers.serving()
+        // Who may not be a client yet takes no client's place.
+        let room = match self.policy.proxy_protocol {
+            Some(_) => self.without_place() < self.connections.limit(),
+            None => self.has_room(),
+        };
+        room && self.accept_again.is_none() && self.workers.serving()
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.connections.count() + self.pending.len() < self.connections.limit()
+        self.connections.count() < self.connections.limit()
+    }
+
+    /// Connections behind a load balancer that do not count as clients yet.
+    fn without_place(&self) -> usize {
+        self.pending.len() + self.queued.len()
     }
 
     fn handle(&mut self, happened: Ready, starting: bool) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Where connections come from: a socket bound here, or those that the supervisor
 //! passed (`LISTEN_FDS`).
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
     listen, socket_with, sockopt,
@@ -154,25 +155,44 @@ pub(super) struct Accepted {
     pub(super) local: SocketAddr,
 }
 
-/// Takes a connection; none when there is no more for now.
-pub(super) fn accept(listening: &Listening) -> io::Result<Option<Accepted>> {
-    use rustix::io::Errno;
-    loop {
-        let (socket, remote) = match acceptfrom_with(&listening.descriptor, SocketFlags::CLOEXEC) {
-            Ok((socket, Some(remote))) => (socket, remote),
-            Err(Errno::AGAIN) => return Ok(None),
-            Err(reason @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                return Err(reason.into());
-            }
-            // The connection, not the listener, has a fault: it is gone already.
-            Ok((_, None)) | Err(_) => continue,
-        };
-        let local = getsockname(&socket).ok().and_then(internet);
-        let (Some(remote), Some(local)) = (internet(remote), local) else { continue };
-        // Records are written whole; to wait for more would only delay the last.
-        let _ = sockopt::set_tcp_nodelay(&socket, true);
-        let _ = sockopt::set_socket_keepalive(&socket, true);
-        return Ok(Some(Accepted { socket, remote, local }));
+/// Why nothing was accepted.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// This process or the system has no room for one more, for now.
+    Exhausted(io::Error),
+    /// It is no listening socket any more, and never will be again.
+    Broken(io::Error),
+}
+
+/// Takes a connection; none where there is no more for now, or where the next one was gone
+/// before it could be taken.
+pub(super) fn accept(listening: &Listening) -> Result<Option<Accepted>, Refusal> {
+    let (socket, remote) = match acceptfrom_with(&listening.descriptor, SocketFlags::CLOEXEC) {
+        Ok((socket, remote)) => (socket, remote.and_then(internet)),
+        Err(reason) => return refusal(reason).map_or(Ok(None), Err),
+    };
+    let local = getsockname(&socket).ok().and_then(internet);
+    let (Some(remote), Some(local)) = (remote, local) else { return Ok(None) };
+    // Records are written whole; to wait for more would only delay the last.
+    let _ = sockopt::set_tcp_nodelay(&socket, true);
+    let _ = sockopt::set_socket_keepalive(&socket, true);
+    Ok(Some(Accepted { socket, remote, local }))
+}
+
+/// What an error of accept(2) says of the listener: nothing, where it is the connection's.
+fn refusal(reason: Errno) -> Option<Refusal> {
+    match reason {
+        Errno::AGAIN | Errno::INTR => None,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
+            Some(Refusal::Exhausted(reason.into()))
+        }
+        Errno::CONNABORTED | Errno::PROTO | Errno::NOPROTOOPT | Errno::PERM | Errno::TIMEDOUT => {
+            None
+        }
+        Errno::NETDOWN | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::HOSTUNREACH => None,
+        #[cfg(target_os = "linux")]
+        Errno::NONET => None,
+        _ => Some(Refusal::Broken(reason.into())),
     }
 }
 

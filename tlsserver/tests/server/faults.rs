@@ -1,9 +1,12 @@
 //! What goes wrong, at every stage: the connection concerned ends, the log says
 //! why, the others go on, and nothing is left behind.
 
+use rustix::net::sockopt::socket_acceptconn;
 use rustix::process::Signal;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 
@@ -172,9 +175,9 @@ fn a_program_of_an_immediate_connection_may_end_too() {
 fn a_program_that_cannot_be_run_is_said() {
     let setup = Setup::new(&["./program"]);
     let path = setup.file("program");
-    std::fs::write(&path, "#!/no/such/interpreter\n").unwrap();
+    fs::write(&path, "#!/no/such/interpreter\n").unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&path, mode).unwrap();
+    fs::set_permissions(&path, mode).unwrap();
     let mut command = setup.command();
     command.current_dir(setup.directory.path());
     let server = setup.start_as(command);
@@ -392,6 +395,23 @@ fn exhausted_descriptors_of_the_listener_are_said_and_pass() {
         clear_rest(socket) == b"x"
     });
     assert!(served, "{:?}", server.log.lines());
+}
+
+#[test]
+fn a_socket_that_is_none_any_more_ends_the_server() {
+    if skipped_without_root("shutting down the server's own socket") {
+        return;
+    }
+    let mut server = Setup::new(&["cat"]).start();
+    let numbers = fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
+    let numbers = numbers.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse());
+    let mut descriptors = numbers.map(|number| take_descriptor(server.pid(), number.unwrap()));
+    let is_listening = |one: &OwnedFd| socket_acceptconn(one).unwrap_or(false);
+    let listening = descriptors.find(is_listening).unwrap();
+    rustix::net::shutdown(&listening, rustix::net::Shutdown::Both).unwrap();
+    server.log.wait_for(&["tlsserver: unable to accept: Invalid argument"]);
+    assert_eq!(server.wait_within_patience().code(), Some(111));
+    assert_eq!(server.log.count("unable to accept"), 1);
 }
 
 #[test]

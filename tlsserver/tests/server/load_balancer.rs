@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::harness::client::{config, secure};
+use crate::harness::client::{clear_rest, config, plain, secure};
 use crate::harness::{PATIENCE, Server, Setup, skipped_without};
 
 struct HaProxy {
@@ -172,4 +172,40 @@ fn a_check_that_talks_is_served_by_the_program() {
         BufReader::new(proxy.connect()).read_line(&mut reply).unwrap();
         assert!(reply.starts_with("220 mail.example.org"), "{reply}");
     }
+}
+
+#[test]
+fn who_sends_no_header_takes_no_clients_place() {
+    let server = Setup::delayed(&["cat"]).option("--proxy-protocol -c 2").start();
+    let silent = plain(&server);
+    let session = || {
+        let mut socket = plain(&server);
+        socket.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\ntls\n").unwrap();
+        secure(socket, Arc::new(config(&server)), "localhost").unwrap()
+    };
+    let (one, _other) = (session(), session());
+    assert_eq!(server.log.count("no header in time"), 0, "it had to make room");
+    // Now there is no place, and the next one waits for it.
+    let mut waiting = plain(&server);
+    waiting.write_all(b"PROXY TCP4 192.0.2.8 192.0.2.1 4321 587\r\ntls\n").unwrap();
+    // The headers of those who came before are looked at first, and in time.
+    server.log.wait_for(&["deny from 127.0.0.1: PROXY: no header in time"]);
+    assert_eq!(server.log.count("pid "), 2);
+    drop((one, silent));
+    secure(waiting, Arc::new(config(&server)), "localhost").unwrap();
+    assert_eq!(server.log.count("status: 3/2"), 0);
+}
+
+#[test]
+fn only_a_load_balancer_is_heard() {
+    let stranger = Setup::delayed(&["cat"]).option("--proxy-protocol=192.0.2.0/24,::1").start();
+    let mut socket = plain(&stranger);
+    let _ = socket.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\n");
+    assert_eq!(clear_rest(socket), b"");
+    stranger.log.wait_for(&["deny from 127.0.0.1: PROXY: not of a load balancer"]);
+    assert_eq!(stranger.log.count("192.0.2.7"), 0);
+    let known = Setup::delayed(&["cat"]).option("--proxy-protocol=127.0.0.0/8").start();
+    let mut socket = plain(&known);
+    socket.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\n").unwrap();
+    known.log.wait_for(&["pid ", " from 192.0.2.7"]);
 }

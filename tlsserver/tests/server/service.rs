@@ -71,6 +71,28 @@ fn the_limit_for_an_address_refuses() {
     drop(connect(&server));
 }
 
+#[test]
+fn one_address_has_a_quarter_unless_the_rules_say_more() {
+    let setup = || {
+        let mut setup = Setup::delayed(&["cat"]);
+        setup.options = ["-1v", "-n", "-c", "8"].map(str::to_owned).to_vec();
+        setup
+    };
+    let server = setup().start();
+    let _held = [connect(&server), connect(&server)];
+    assert_eq!(clear_rest(plain(&server)), b"");
+    server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
+    if skipped_without("tcprules") {
+        return;
+    }
+    let setup = setup();
+    let compiled = rules(&setup, "127.0.0.1:allow,MAXCONNIP=\"3\"\n");
+    let server = setup.option(&format!("-x {compiled}")).start();
+    let _held = [connect(&server), connect(&server), connect(&server)];
+    assert_eq!(clear_rest(plain(&server)), b"");
+    server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
+}
+
 /// Compiles rules for the server that is set up; the file's name.
 pub(crate) fn rules(setup: &Setup, text: &str) -> String {
     let (source, compiled) = (setup.file("rules"), setup.file("rules.cdb"));

@@ -61,7 +61,7 @@ impl Page {
             for word in item.split(' ') {
                 match word {
                     "Fl" => is_option = true,
-                    "Ar" | "Cm" => is_option = false,
+                    "Ar" | "Cm" | "Ns" => is_option = false,
                     word if is_option && word != "," => drop(options.insert(word.to_owned())),
                     _ => {}
                 }

@@ -79,6 +79,12 @@ pub(super) fn binary(header: &[u8]) -> Result<Addresses, &'static str> {
     if parsed.command == v2::Command::Local {
         return Ok(None);
     }
+    // Half of one says that something was lost, or that somebody tries what happens. Behind
+    // an address of no family there may be anything.
+    let has_family = !matches!(parsed.addresses, v2::Addresses::Unspecified);
+    if has_family && parsed.tlvs().any(|one| one.is_err()) {
+        return Err(MALFORMED);
+    }
     Ok(match (parsed.addresses, parsed.protocol) {
         (v2::Addresses::IPv4(ip), v2::Protocol::Stream) => Some((
             (ip.source_address, ip.source_port).into(),

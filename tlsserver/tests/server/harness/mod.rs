@@ -46,7 +46,8 @@ impl Setup {
                 .extend([("SSL_UID".into(), "4711".into()), ("SSL_GID".into(), "4712".into())]);
         }
         Self {
-            options: vec!["-1v".to_owned()],
+            // All clients have the address of loopback.
+            options: ["-1v", "-C", "10000"].map(str::to_owned).to_vec(),
             host: "127.0.0.1".to_owned(),
             variables,
             program: program.iter().map(ToString::to_string).collect(),
