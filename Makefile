@@ -24,31 +24,25 @@ all:
 	$(CARGO) build --profile $(BUILD) --workspace --exclude tools --exclude acceptance \
 		--exclude bench --exclude bench-stand-ins
 	@$(MAKE) --no-print-directory static
+	install $(STATIC_PROGRAMS:%=$(STATIC)/%) $(BUILT)
 
-# The programs that start for each connection are linked statically: most of the time
-# that one takes to start would be the dynamic linker's. Best with musl, where rustc has
-# it: glibc asks the processor what it is at each start, which takes longer than all
-# else in a virtual machine.
-HOST = $(shell rustc -vV | sed -n 's/^host: //p')
-MUSL = $(HOST:%-gnu=%-musl)
-STATIC = $(if $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(MUSL)/lib),$(MUSL),$(HOST))
-
-STATICALLY = RUSTFLAGS="-C target-feature=+crt-static" $(CARGO)
-TOOLS = --profile $(BUILD) -p tools --target $(STATIC)
+# The programs that start for each connection are linked statically, with musl where that is to
+# be had: tools/static.sh says why and how. Always as they are released, whatever BUILD is, so
+# that tests of the package and of what is shipped need one build of them.
+STATIC_CARGO = CARGO="$(CARGO)" CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tools/static.sh
+STATIC = $(CARGO_TARGET_DIR)/static/$(shell tools/static.sh target)/release
+STATIC_PROGRAMS = $(TALKING) $(FIXED) checkpassword-file
+TALKING = authup fiximapio fixsmtpio
 # These read nothing from strangers, so they are relocated here and not at each start.
 FIXED = checknotroot qmail-qfilter-addtlsheader
 
 static:
-	@test $(STATIC) = $(MUSL) || \
-		echo "make: these programs start faster after: rustup target add $(MUSL)" >&2
-	$(STATICALLY) build $(TOOLS) --bin authup --bin fiximapio --bin fixsmtpio
+	@tools/static.sh advice
+	$(STATIC_CARGO) build --release -p tools $(TALKING:%=--bin %)
 	for program in $(FIXED); do \
-		$(STATICALLY) rustc $(TOOLS) --bin $$program -- -C relocation-model=static || exit 1; \
+		$(STATIC_CARGO) rustc --release -p tools --bin $$program -- -C relocation-model=static || exit 1; \
 	done
-	$(STATICALLY) build --profile $(BUILD) -p checkpassword --no-default-features --target $(STATIC)
-	install -d $(BUILT)
-	cd $(CARGO_TARGET_DIR)/$(STATIC)/$(BUILD) && install authup checknotroot fiximapio fixsmtpio \
-		qmail-qfilter-addtlsheader checkpassword-file $(abspath $(BUILT))
+	$(STATIC_CARGO) build --release -p checkpassword --no-default-features
 
 # Each page of section 8 is a program's. Nothing is built here: whoever installs may
 # be root, and need not have cargo.
@@ -88,6 +82,18 @@ test: packages lint
 	$(CARGO) build --profile $(PROFILE) --workspace --all-targets
 	$(CARGO) test --profile $(PROFILE) --workspace
 	$(CARGO) test --quiet $(FUZZ)
+	@$(MAKE) --no-print-directory test-shipped
+
+# What strangers talk to, as it is shipped: the programs of each connection are others than
+# cargo builds for the tests above.
+SHIPPED = $(CARGO_TARGET_DIR)/shipped
+
+test-shipped: static
+	install -d $(SHIPPED)
+	install $(STATIC_PROGRAMS:%=$(STATIC)/%) $(SHIPPED)
+	install $(addprefix $(CARGO_TARGET_DIR)/$(PROFILE)/,acceptutils tlsserver) $(SHIPPED)
+	ACCEPTANCE_PROGRAMS=$(abspath $(SHIPPED)) $(CARGO) test --profile $(PROFILE) -p acceptance \
+		--test cases --test privileges --test hostile
 
 lint:
 	$(CARGO) fmt --all --check
@@ -126,8 +132,8 @@ bench:
 	@$(MAKE) --no-print-directory packages PACKAGES="$(shell cat bench/peers)"
 	$(CARGO) build --profile $(BUILD) --bin tlsserver --bin checkpassword-file --bin bench
 	@$(MAKE) --no-print-directory static
-	$(STATICALLY) build --profile $(BUILD) -p bench-stand-ins --target $(STATIC)
-	install $(CARGO_TARGET_DIR)/$(STATIC)/$(BUILD)/bench-stand-in $(BUILT)
+	$(STATIC_CARGO) build --release -p bench-stand-ins
+	install $(addprefix $(STATIC)/,$(STATIC_PROGRAMS) bench-stand-in) $(BUILT)
 	$(BUILT)/bench --output $(CARGO_TARGET_DIR)/bench $(ONLY:%=--only %) $(if $(QUICK),--quick)
 
 # The tables and plots of the last whole run become docs/performance.md's.
@@ -161,6 +167,6 @@ sanitize:
 	@$(CARGO) $(NIGHTLY) --version || { echo "make: no nightly toolchain:" \
 		"rustup toolchain install nightly (or NIGHTLY= RUSTC_BOOTSTRAP=1)" >&2; exit 1; }
 	RUSTFLAGS=-Zsanitizer=address $(CARGO) $(NIGHTLY) test -p unix --all-features --lib \
-		--target $(HOST) --target-dir $(CARGO_TARGET_DIR)/sanitize
+		--target $(shell rustc -vV | sed -n "s,^host: ,,p") --target-dir $(CARGO_TARGET_DIR)/sanitize
 
-.PHONY: deb all static install test lint packages bench demo picture bench-docs fuzz miri sanitize
+.PHONY: deb all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize
