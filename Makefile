@@ -1,5 +1,6 @@
 # make test   everything that CI runs; as root, installs the Debian packages it needs
 # make demo   builds, and shows a login, a message sent and fetched again; KEEP=1: keeps running
+# make test-shipped   what strangers talk to, tested as it is shipped; part of make test
 # make lint   formatting and lints only
 # make fuzz SECONDS=60   each fuzz target for so long, with libFuzzer; docs/fuzzing.md
 # make miri, make sanitize   proto's tests in Miri, unix's with AddressSanitizer
@@ -63,6 +64,8 @@ install:
 		install -D -m 644 man/$$page \
 			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; \
 	done
+	@test -e $(DESTDIR)/var/empty || install -d -m 755 $(DESTDIR)/var/empty || \
+		echo "make: without /var/empty, which root makes, each login takes longer" >&2
 	for file in $(EXAMPLES); do \
 		if test -x contrib/$$file; then mode=755; else mode=644; fi; \
 		install -D -m $$mode contrib/$$file \

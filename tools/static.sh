@@ -5,6 +5,7 @@
 #   tools/static.sh build|rustc ARGUMENTS   runs cargo
 #   tools/static.sh target                  prints what it builds for
 #   tools/static.sh advice                  says what is missing, if anything is
+#   tools/static.sh compiler                prints which compiler has the standard library's source
 #
 # They are linked with musl, since glibc asks the processor what it is at each start, and
 # in a virtual machine each question is a trap. rustup's target is taken, if installed.
@@ -43,6 +44,10 @@ elif [ -f "$library/rcrt1.o" ]; then
 fi
 
 case $1 in
+compiler)
+	with_source
+	exit
+	;;
 target)
 	echo "$target"
 	exit

@@ -93,6 +93,7 @@ fn measure(arguments: &Arguments) -> io::Result<()> {
         return Err(io::Error::other(format!("no such part; there are {names}")));
     }
     allow_descriptors();
+    make_root_folder();
     fs::create_dir_all(&arguments.output)?;
     let effort = if arguments.quick { Effort::QUICK } else { Effort::WHOLE };
     let mut bench = Bench::new(effort, arguments.quick, arguments.output.clone())?;
@@ -103,6 +104,12 @@ fn measure(arguments: &Arguments) -> io::Result<()> {
     }
     bench.results.goals = goals::of(&bench.results);
     write(&bench.results, &arguments.output)
+}
+
+/// The jails' root folder, which installed services have; only root can make it.
+fn make_root_folder() {
+    use std::os::unix::fs::DirBuilderExt;
+    let _ = fs::DirBuilder::new().mode(0o755).create("/var/empty");
 }
 
 /// Thousands of connections are held.

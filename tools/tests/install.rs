@@ -117,6 +117,9 @@ fn programs_pages_and_examples_go_where_they_are_looked_for() {
         let Some(ran) = folder.install(settings) else { return };
         assert!(ran.status.success(), "{ran:?}");
         assert_eq!(folder.installed(), expected);
+        // The jails' root folder.
+        let empty = folder.0.join("root/var/empty").metadata().unwrap();
+        assert!(empty.is_dir() && empty.permissions().mode() & 0o7777 == 0o755, "{empty:?}");
     }
 }
 

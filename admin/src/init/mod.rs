@@ -15,7 +15,9 @@ use clap::{Args, ValueEnum};
 pub(crate) use plan::Plan;
 use services::SERVICES;
 use std::path::{Path, PathBuf};
-use unix::identity::SystemUser;
+use unix::identity::{SystemUser, runs_as_root};
+use unix::log::Reason;
+use unix::root_folder;
 
 /// Make the files of a mail service: submission, incoming mail, POP3
 ///
@@ -98,6 +100,9 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     for (path, is_new) in &made {
         say(&format!("{} {}", if *is_new { "made" } else { "kept" }, path.display()));
     }
+    if let Some(line) = make_root_folder() {
+        say(&line);
+    }
     for service in SERVICES {
         if let Some(why) = service.left_out(&plan) {
             say(&format!("left out service/{}: {why}", service.name));
@@ -112,6 +117,22 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     }
     say(&next_steps(&plan));
     Ok(if silent.is_empty() { Outcome::Clean } else { Outcome::Warnings })
+}
+
+/// The root folder of the jailed processes, as far as nobody else has made it. All works
+/// without it, so that it cannot be made is no reason to stop.
+fn make_root_folder() -> Option<String> {
+    if !runs_as_root() {
+        return None;
+    }
+    let path = root_folder::PATH;
+    match root_folder::make() {
+        Ok(is_new) => is_new.then(|| format!("made {path}")),
+        Err(error) => {
+            let reason = Reason(&error);
+            Some(format!("unable to make {path}: {reason}: without it each login takes longer"))
+        }
+    }
 }
 
 fn plan(options: &Options) -> Result<Plan, Error> {

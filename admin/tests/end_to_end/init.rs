@@ -1,11 +1,13 @@
 //! `acceptutils init`, as built.
 
 use crate::support::{
-    add_al, ends_with, folder, init, installed_or_skip, programs, run, skipped, stderr, stdout,
+    PROGRAM, add_al, ends_with, folder, init, installed_or_skip, is_root, programs, run, skipped,
+    stderr, stdout,
 };
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Every file under a folder, with its permissions and content.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
@@ -292,4 +294,38 @@ fn users_can_be_the_systems() {
         let expected = "/etc/pam.d/checkpassword: not there, and PAM lets nobody in without it";
         assert!(check.contains(expected), "{check}");
     }
+}
+
+/// On a machine of its own as far as /var goes.
+#[test]
+fn root_makes_the_root_folder_of_jails_where_there_is_none() {
+    let test = "root_makes_the_root_folder_of_jails_where_there_is_none";
+    let folder = folder();
+    if !is_root(folder.path()) || !installed_or_skip(test, "unshare") {
+        return;
+    }
+    // Whatever mail programs are installed, and say without their files in /var.
+    let there = |prepare: &str, dir: &str| {
+        let script = format!(
+            "umask 077; mount -t tmpfs -o mode=755 none /var; {prepare}\n\
+             \"$0\" \"$@\"; [ $? -lt 2 ] || exit; stat -c '%F %U %a' /var/empty"
+        );
+        let dir = folder.path().join(dir);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script, PROGRAM, "init"]).arg(dir);
+        let ran = command.args(["--host", "a.example"]).output().unwrap();
+        ends_with(&ran, 0);
+        stdout(&ran)
+    };
+    let made = there("", "fresh");
+    assert!(made.contains("made /var/empty\n"), "{made}");
+    assert!(made.ends_with("directory root 755\n"), "{made}");
+    // Whatever somebody else made stays as it is.
+    let kept = there("mkdir -m 711 /var/empty", "kept");
+    assert!(!kept.contains("/var/empty"), "{kept}");
+    assert!(kept.ends_with("directory root 711\n"), "{kept}");
+    let impossible = there("mount -o remount,ro /var; stat() { :; }", "read-only");
+    let line =
+        "unable to make /var/empty: Read-only file system: without it each login takes longer\n";
+    assert!(impossible.contains(line), "{impossible}");
 }

@@ -11,6 +11,7 @@ mod filter;
 #[cfg(target_os = "linux")]
 mod kernel;
 
+use crate::root_folder;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
@@ -132,14 +133,13 @@ fn raise_descriptor_limit() -> Result<(), Failure> {
     step(WHAT, setrlimit(Resource::RLIMIT_NOFILE, most, most))
 }
 
-/// Root's own, empty, and nobody else's to write to, where the system has it.
-const EMPTY: &str = "/var/empty";
-
-/// The new root is [`EMPTY`], or else a directory that is empty and no longer exists,
+/// The new root is [`root_folder::PATH`], or else a directory that is empty and no longer exists,
 /// which takes longer to make.
 fn leave_file_system() -> Result<(), Failure> {
     const WHAT: &str = "leaving the file system";
-    if !is_fit_for_root(Path::new(EMPTY)) || nix::unistd::chdir(EMPTY).is_err() {
+    if !is_fit_for_root(Path::new(root_folder::PATH))
+        || nix::unistd::chdir(root_folder::PATH).is_err()
+    {
         step(WHAT, enter_what_is_gone())?;
     }
     step(WHAT, nix::unistd::chroot("."))?;
