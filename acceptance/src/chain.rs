@@ -139,7 +139,7 @@ impl<'a> Chain<'a> {
             "primary_hostname = mail.example.org\nspool_directory = {folder}/spool\n\
              log_file_path = {folder}/spool/%slog\nexim_user = {NOBODY}\nexim_group = {NOBODY}\n\
              trusted_users = {NOBODY}\nuntrusted_set_sender = *\ndeliver_drop_privilege\nhost_lookup =\n\
-             rfc1413_hosts =\nsmtp_accept_max_nonmail = 1000\nhosts_require_helo =\ntls_advertise_hosts =\nkeep_environment =\nacl_smtp_rcpt = accept\n\
+             rfc1413_hosts =\nsmtp_accept_max_nonmail = 1000\nhosts_require_helo = *\ntls_advertise_hosts =\nkeep_environment =\nacl_smtp_rcpt = accept\n\
              acl_smtp_data = accept\nbegin routers\nall:\n  driver = accept\n  transport = maildir\n\
              begin transports\nmaildir:\n  driver = appendfile\n  directory = {folder}/bob/Maildir\n  \
              maildir_format\n  user = {NOBODY}\n  group = {NOBODY}\n"

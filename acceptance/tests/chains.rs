@@ -20,6 +20,7 @@ mod chains {
     pub(crate) mod fail2ban;
     pub(crate) mod fetching;
     pub(crate) mod incoming;
+    pub(crate) mod introduction;
     pub(crate) mod round_trip;
     pub(crate) mod sending;
     pub(crate) mod switching;
@@ -103,6 +104,7 @@ fn main() -> Result<ExitCode> {
         chains::sending::TESTS,
         chains::fetching::TESTS,
         chains::incoming::TESTS,
+        chains::introduction::TESTS,
         chains::round_trip::TESTS,
         chains::blocklist::TESTS,
         chains::fail2ban::TESTS,

@@ -120,6 +120,7 @@ pub fn check(input: &[u8]) {
         rules,
         tls: Tls::Absent,
         logged_in: false,
+        introduction: None,
         bare_newline: BareNewline::Pass,
     };
     let server = Server {

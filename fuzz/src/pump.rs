@@ -3,7 +3,7 @@
 //! checks with each step what the dialog promises to whoever drives it.
 
 use proto::line::LONGEST;
-use proto::relay::{Relay, Settings, Take, Turn, WINDOW, Watch};
+use proto::relay::{End, Relay, Settings, Take, Turn, WINDOW, Watch};
 use std::collections::VecDeque;
 
 /// What comes out, as it comes out.
@@ -13,8 +13,8 @@ pub(crate) enum Out {
     ToServer,
     /// TLS has started, and a fresh server.
     Fresh,
-    /// The relay has ended, with an exit code of its own or the server's.
-    Ended(Option<u8>),
+    /// The relay has ended.
+    Ended(End),
 }
 
 /// The most that may wait for one side: [`proto::relay`] begins nothing new for a side
@@ -195,11 +195,7 @@ impl<W: Watch, O: FnMut(Out, &[u8])> Pump<W, O> {
 
     fn take_reply(&mut self) -> bool {
         self.server.fill();
-        let Ok(count) = self.relay.from_server(&self.server.window) else {
-            assert!(self.server.window.len() == WINDOW && !self.server.window.contains(&b'\n'));
-            self.end(None);
-            return true;
-        };
+        let count = self.relay.from_server(&self.server.window);
         let closes = count == 0
             && self.server.closed
             && !self.server.told
@@ -244,14 +240,17 @@ impl<W: Watch, O: FnMut(Out, &[u8])> Pump<W, O> {
                 (self.out)(Out::Fresh, b"");
                 self.relay.tls_started(|name| name == b"FIXSMTPIOTLS");
             }
-            Turn::End(code) => self.end(code),
+            Turn::End(end) => self.end(end),
         }
         self.count_step();
         true
     }
 
-    fn end(&mut self, code: Option<u8>) {
+    fn end(&mut self, end: End) {
+        if end == End::LineTooLong {
+            assert!(self.server.window.len() == WINDOW && !self.server.window.contains(&b'\n'));
+        }
         self.ended = true;
-        (self.out)(Out::Ended(code), b"");
+        (self.out)(Out::Ended(end), b"");
     }
 }

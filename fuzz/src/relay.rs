@@ -10,9 +10,10 @@ use crate::cuts::pieces;
 use crate::memory;
 use crate::octets::Octets;
 use crate::pump::{Out, Pump};
-use proto::relay::Settings;
 use proto::relay::rules::Rules;
+use proto::relay::{End, Introduction, Settings};
 use proto::smtp::data::BareNewline;
+use proto::smtp::hello::Hello;
 use proto::ucspi_tls::Tls;
 use std::borrow::Cow;
 
@@ -30,6 +31,7 @@ struct Scene<'a> {
     tls: Tls,
     can_start: bool,
     logged_in: bool,
+    is_introduced: bool,
     bare_newline: BareNewline,
     rules: &'a [u8],
     /// What happens, each to its end before the next.
@@ -44,19 +46,25 @@ enum Happens {
     ServerCloses,
 }
 
-/// Choices: TLS, whether it can start and somebody has logged in, bare line feeds, and
+/// Choices: TLS, whether it can start and somebody has logged in, and has greeted, bare line feeds, and
 /// rules; sizes of pieces; then what happens, see [`happens`], each up to 0xFF.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
     let tls = choices.one_of(&[Tls::Available, Tls::Required, Tls::Absent, Tls::On]);
-    let (can_start, logged_in) = choices.one_of(&[(true, false), (false, false), (true, true)]);
+    let (can_start, logged_in, is_introduced) = choices.one_of(&[
+        (true, false, false),
+        (false, false, false),
+        (true, true, false),
+        (true, true, true),
+    ]);
     let ways = [BareNewline::Pass, BareNewline::Normalize, BareNewline::Reject];
     let bare_newline = choices.one_of(&ways);
     let own = choices.part();
     let rules = if own.is_empty() { PRODUCTION } else { own };
     let rules = if Rules::parse(rules).is_ok() { rules } else { b"" };
     let sizes = choices.part();
-    let scene = Scene { tls, can_start, logged_in, bare_newline, rules, events: choices };
+    let scene =
+        Scene { tls, can_start, logged_in, is_introduced, bare_newline, rules, events: choices };
     let whole = keep(scene, &[]);
     assert_eq!(keep(scene, &[1]), whole, "octet by octet");
     assert_eq!(keep(scene, sizes), whole, "in pieces of {sizes:?}");
@@ -68,7 +76,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-fn keep(scene: Scene<'_>, sizes: &[u8]) -> (Octets, Octets, Option<Option<u8>>) {
+fn keep(scene: Scene<'_>, sizes: &[u8]) -> (Octets, Octets, Option<End>) {
     let (mut at_client, mut at_server, mut ended) = (Octets::default(), Octets::default(), None);
     play(scene, sizes, usize::MAX, false, |out, octets| match out {
         Out::ToClient => at_client.0.extend_from_slice(octets),
@@ -77,7 +85,7 @@ fn keep(scene: Scene<'_>, sizes: &[u8]) -> (Octets, Octets, Option<Option<u8>>) 
             at_client.0.extend_from_slice(b"[tls]");
             at_server.0.extend_from_slice(b"[fresh]");
         }
-        Out::Ended(code) => ended = Some(code),
+        Out::Ended(end) => ended = Some(end),
     });
     (at_client, at_server, ended)
 }
@@ -85,11 +93,16 @@ fn keep(scene: Scene<'_>, sizes: &[u8]) -> (Octets, Octets, Option<Option<u8>>) 
 /// `reads`: how much each side takes at once. `often`: what is said many times is said
 /// so often.
 fn play(scene: Scene<'_>, sizes: &[u8], reads: usize, often: bool, out: impl FnMut(Out, &[u8])) {
-    let Scene { tls, can_start, logged_in, bare_newline, rules, mut events } = scene;
+    let Scene { tls, can_start, logged_in, is_introduced, bare_newline, rules, mut events } = scene;
     let length = rules.len();
     let mut rules = Rules::parse(rules).unwrap_or_default();
     rules.set_environment(|name| logged_in && name == b"AUTHUP_USER");
-    let settings = Settings { greeting: b"mx".to_vec(), rules, tls, logged_in, bare_newline };
+    let introduction = is_introduced.then(|| Introduction {
+        hello: Hello::decode(b"EHLO client").unwrap(),
+        literal: Some(b"[192.0.2.7]".to_vec()),
+    });
+    let greeting = b"mx".to_vec();
+    let settings = Settings { greeting, rules, tls, logged_in, introduction, bare_newline };
     let mut pump = Pump::new(settings, (), length, reads, out);
     if !can_start {
         pump.tls_cannot_start();

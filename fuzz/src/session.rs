@@ -353,6 +353,7 @@ fn relayed(says: &[u8], replies: &[u8], turns: &[u8], reads: usize) -> Outcome {
         rules: Rules::default(),
         tls: Tls::Absent,
         logged_in: false,
+        introduction: None,
         bare_newline: BareNewline::Pass,
     };
     let mut server = Server::new(replies);
@@ -361,7 +362,7 @@ fn relayed(says: &[u8], replies: &[u8], turns: &[u8], reads: usize) -> Outcome {
     let mut pump = Pump::new(settings, Shown(&shown), 0, reads, |out, octets: &[u8]| match out {
         Out::ToClient => at_client.borrow_mut().extend_from_slice(octets),
         Out::ToServer => arrived.borrow_mut().extend_from_slice(octets),
-        Out::Ended(None) => {}
+        Out::Ended(proto::relay::End::Server) => {}
         Out::Fresh | Out::Ended(_) => panic!("{out:?}, and nobody asked for it"),
     });
     let (mut says, mut idle) = (says, 0);

@@ -11,6 +11,8 @@ pub const MISUSED: u8 = 2;
 /// The program behind is not ready for the client, who has been told; as rules for
 /// fixsmtpio say it.
 pub const NOT_READY: u8 = 14;
+/// There is no mail server for the client, which has been told so.
+pub const TOLD: u8 = 14;
 /// The client did nothing for too long.
 pub const TIMED_OUT: u8 = 16;
 /// A signal ended the program behind.

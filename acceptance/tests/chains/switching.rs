@@ -11,6 +11,8 @@ use acceptance::chain::{Chain, Server, is_root};
 use acceptance::stage::NOBODY;
 use anyhow::{Context, Result, ensure};
 
+use crate::chains::introduction::SENDS;
+use crate::chains::sending::python;
 use crate::{Commands, Test, body, for_swaks, holds, message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -89,7 +91,30 @@ fn own_auth(chain: &Chain<'_>) -> Result<()> {
     let said = chain.succeeds(&["python3", "-c", &program], message("switched").as_bytes())?;
     let said = String::from_utf8_lossy(&said);
     ensure!(!said.contains("AUTH") && !said.contains("STARTTLS"), "offered again: {said}");
-    holds(&said, "(221, b'mail.example.org')")
+    holds(&said, "(221, b'mail.example.org')")?;
+    own_auth_of_strangers(chain, &config)
+}
+
+/// Port 25: nobody is offered what the relay would not let through.
+fn own_auth_of_strangers(chain: &Chain<'_>, config: &str) -> Result<()> {
+    let nobody: &[&str] = if chain.begins_as_root() {
+        &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    } else {
+        &[]
+    };
+    let front = ["fixsmtpio", "exim4", "-C", config, "-odf", "-bs"];
+    let server = chain.tls_server("", &[nobody, &front].concat())?;
+    let program = format!(
+        "import smtplib, ssl\nclient = smtplib.SMTP('localhost', {})\n\
+         for turn in (1, 2):\n  client.ehlo()\n  assert not client.has_extn('auth'), client.esmtp_features\n  \
+         reply = client.docmd('AUTH', 'PLAIN AGJvYgBwYXNz')\n  assert reply[0] == 502, reply\n  \
+         if turn == 1: client.starttls(context=ssl.create_default_context(cafile={:?}))\n\
+         print(client.quit())\n",
+        server.port,
+        chain.name("cert.pem")
+    );
+    let said = chain.succeeds(&["python3", "-c", &program], b"")?;
+    holds(&String::from_utf8_lossy(&said), "(221, b'mail.example.org')")
 }
 
 /// Postfix, which Debian does not install beside Exim: unpacked, with a queue of its own,
@@ -120,25 +145,33 @@ impl Postfix {
     }
 
     fn configure(&self) -> Result<()> {
-        for name in ["queue/maildrop", "queue/public", "queue/pid", "data"] {
+        for name in ["queue/public", "queue/pid", "data"] {
             fs::create_dir_all(self.folder.join(name))?;
         }
-        if is_root() {
-            // Elsewhere postdrop may write there because it is setgid.
-            chown(self.folder.join("queue/maildrop"), Some(NOBODY), Some(NOBODY))?;
-        }
+        self.make_queue()?;
         let (folder, programs) = (self.folder.display(), self.programs.display());
         let config = format!(
             "compatibility_level = 3.6\nmyhostname = mail.example.org\ninet_interfaces = loopback-only\n\
              queue_directory = {folder}/queue\ndata_directory = {folder}/data\nmeta_directory = {folder}\n\
              command_directory = {programs}/usr/sbin\ndaemon_directory = {programs}/usr/lib/postfix/sbin\n\
              shlib_directory = {programs}/usr/lib/postfix\nalias_maps =\n\
-             mail_owner = mail\ndefault_privs = daemon\nsetgid_group = adm\n\
+             mail_owner = mail\nsmtpd_helo_required = yes\ndefault_privs = daemon\nsetgid_group = adm\n\
              import_environment = MAIL_CONFIG LD_LIBRARY_PATH\n\
              export_environment = MAIL_CONFIG LD_LIBRARY_PATH PATH\n"
         );
         fs::write(self.folder.join("main.cf"), config)?;
         fs::write(self.folder.join("dynamicmaps.cf"), "")?;
+        Ok(())
+    }
+
+    /// Where its `sendmail` hands messages over.
+    fn make_queue(&self) -> Result<()> {
+        let maildrop = self.folder.join("queue/maildrop");
+        fs::create_dir(&maildrop)?;
+        if is_root() {
+            // Elsewhere postdrop may write there because it is setgid.
+            chown(maildrop, Some(NOBODY), Some(NOBODY))?;
+        }
         Ok(())
     }
 
@@ -162,6 +195,18 @@ fn postfix(chain: &Chain<'_>) -> Result<()> {
     let logins = Commands::new(chain);
     let server = ["fixsmtpio", "env", &config, &libraries, &sendmail, "-bs"];
     let server = chain.tls_server("!", &logins.login("smtp", &server))?;
+    // Which it wants to have heard, and the client only says before its login.
+    let nobody: &[&str] = if chain.begins_as_root() {
+        &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    } else {
+        &[]
+    };
+    let alone = [nobody, &["env", &config, &libraries, &sendmail, "-bs"]].concat();
+    let alone = chain.succeeds(&alone, b"MAIL FROM:<a@b>\r\nQUIT\r\n")?;
+    holds(&String::from_utf8_lossy(&alone), "503 5.5.1 Error: send HELO/EHLO first")?;
+    python(chain, &server, SENDS)?;
+    fs::remove_dir_all(postfix.folder.join("queue/maildrop"))?;
+    postfix.make_queue()?;
     let said = sends(chain, server.port)?;
     holds(&said, "235 ok, go ahead")?;
     holds(&said, "queued as")?;

@@ -61,9 +61,6 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
         }
     };
     machine.put(&package());
-    for command in commands("Behind Debian's Exim") {
-        machine.succeeds(&command);
-    }
     machine.succeeds("useradd --create-home al");
     // One who is to fetch mail, too.
     machine.succeeds("cd ~al && mkdir -p Maildir/tmp Maildir/new Maildir/cur && chown -R al: .");

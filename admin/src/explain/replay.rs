@@ -3,8 +3,9 @@
 use super::narrator::{Narrator, Told};
 use super::transcript::{Line, Way};
 use proto::relay::rules::{RuleError, Rules};
-use proto::relay::{Expects, Relay, SECRET, Settings, Take, Turn};
+use proto::relay::{Expects, Introduction, Relay, SECRET, Settings, Take, Turn};
 use proto::smtp::data::BareNewline;
+use proto::smtp::hello::Hello;
 use proto::ucspi_tls::Tls;
 
 /// What fixsmtpio was told by its surroundings.
@@ -55,6 +56,7 @@ pub(super) fn replay(
         rules,
         tls: surroundings.tls,
         logged_in: surroundings.has(USER.as_bytes()),
+        introduction: introduction(lines),
         bare_newline: BareNewline::Pass,
     };
     let mut replay = Replay {
@@ -100,8 +102,7 @@ impl Replay {
             }
             Way::Data => self.data(),
             Way::FromServer => {
-                // A line longer than a window ends the session; fixsmtpio says so.
-                let _ = self.relay.from_server(&with_ending);
+                self.relay.from_server(&with_ending);
             }
             Way::ToServer | Way::ToClient => {}
         }
@@ -183,4 +184,18 @@ impl Replay {
         }
         replayed
     }
+}
+
+/// What fixsmtpio told the server of the client: what the server got before the client
+/// had said anything. Rules may have put something before it.
+fn introduction(lines: &[&Line]) -> Option<Introduction> {
+    let before = lines.iter().take_while(|line| line.way != Way::FromClient);
+    let mut told = before.filter(|line| line.way == Way::ToServer).filter_map(|line| {
+        let greets =
+            |at: usize| Hello::decode(line.text.get(at..)?).filter(|hello| hello.name().is_some());
+        (0..line.text.len()).find_map(greets)
+    });
+    let hello = told.next()?;
+    let literal = told.next().and_then(|other| other.name().map(<[u8]>::to_vec));
+    Some(Introduction { hello, literal })
 }

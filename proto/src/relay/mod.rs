@@ -12,6 +12,7 @@
 //! side that would fill it has to wait.
 
 pub mod glob;
+mod introduction;
 mod outbox;
 mod replies;
 mod request;
@@ -23,6 +24,8 @@ use crate::ucspi_tls::Tls;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use introduction::Acquaintance;
+pub use introduction::Introduction;
 use outbox::Outbox;
 pub use requests::SECRET;
 use rules::{Event, Group, Rule, Rules};
@@ -33,6 +36,15 @@ pub const WINDOW: usize = 16 * 1024;
 
 /// Requests that may be waiting for their replies. More are not taken.
 const PENDING: usize = 1000;
+
+/// What the client is told where there is no server that could tell it anything.
+pub const NOT_STARTED: &[u8] = b"421 unable to start the mail server (#4.3.0)\r\n";
+
+/// The same where the control files cannot be used.
+pub const NO_CONTROLS: &[u8] = b"421 unable to read controls (#4.3.0)\r\n";
+
+/// The same where the relay itself cannot go on.
+pub const CANNOT_RELAY: &[u8] = b"421 unable to relay (#4.3.0)\r\n";
 
 /// What the relay is told at its start.
 #[derive(Debug)]
@@ -45,6 +57,8 @@ pub struct Settings {
     pub tls: Tls,
     /// Whether authup stands before us (`AUTHUP_USER`): TLS was its business.
     pub logged_in: bool,
+    /// What the server is told of a client whose greeting was answered by others.
+    pub introduction: Option<Introduction>,
     /// What becomes of bare line feeds.
     pub bare_newline: BareNewline,
 }
@@ -107,9 +121,23 @@ pub enum Turn {
     /// start TLS, replace the server by a fresh one, and tell
     /// [`Relay::tls_started`].
     StartTls,
-    /// Close the server's pipes, wait for it, and exit: with this code, or else
-    /// with the server's own.
-    End(Option<u8>),
+    /// Close the server's pipes, wait for it, and exit.
+    End(End),
+}
+
+/// How a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With the server's own exit code.
+    Server,
+    /// With this exit code, which a rule has asked for.
+    Code(u8),
+    /// The server has ended before it was ready for the client, who is told so.
+    NotStarted,
+    /// The server has turned the client away at the door, who is told so.
+    TurnedAway,
+    /// A line of the server's was too long, and the client is told so.
+    LineTooLong,
 }
 
 /// The relay.
@@ -135,6 +163,8 @@ pub struct Relay<W> {
     unwelcome: Option<Unwelcome>,
     /// What is said when all replies that are due are given; then the session ends.
     last_words: Option<&'static [u8]>,
+    /// How far the server knows the client.
+    acquaintance: Acquaintance,
     /// The exit code that the client's closing asks for.
     exit_at_eof: Option<u8>,
 }
@@ -157,8 +187,9 @@ enum Client {
     Chunk { left: u64, wanted: bool },
     /// Not to be read: STARTTLS came, or what ends the session.
     Unread,
-    /// Not to be passed on before the fresh server's greeting is there.
-    BeforeGreeting,
+    /// Not to be passed on before the server is ready: a fresh one has greeted, or one
+    /// behind a login has heard who the client is.
+    Held,
     /// None: the client has closed.
     Closed,
 }
@@ -168,7 +199,7 @@ enum Phase {
     Relaying,
     CheckTls,
     StartTls,
-    Ended(Option<u8>),
+    Ended(End),
 }
 
 /// What the client's next octets are, for who replays a session.
@@ -191,6 +222,8 @@ pub enum Expects {
 struct Offers {
     /// It takes BDAT.
     chunking: bool,
+    /// It has AUTH.
+    auth: bool,
 }
 
 /// What a reply answers.
@@ -206,6 +239,12 @@ struct Pending {
 enum Kind {
     /// Goes to the client as the rules have it.
     Plain,
+    /// The server's first.
+    Greeting,
+    /// To what was said for the client: goes nowhere.
+    Introduction,
+    /// To EHLO, and takes the first one's reply.
+    Known,
     /// To EHLO: STARTTLS is advertised here.
     Ehlo,
     /// To HELO: offers nothing.
@@ -228,14 +267,19 @@ enum Kind {
     FreshGreeting,
 }
 
-/// A fresh server's greeting, which is the answer to the client's next request where
-/// it is not a good one.
-#[derive(Default)]
+/// What a server says in place of a good word, when the client is not waiting for one: the
+/// answer to the client's next request.
 struct Unwelcome {
     answer: Vec<u8>,
-    exit: Option<u8>,
-    /// Whether the greeting is over; what follows it is not told.
+    end: End,
+    /// Whether it has been said to its end; what follows is not told.
     is_over: bool,
+}
+
+impl Unwelcome {
+    const fn over(answer: Vec<u8>, end: End) -> Self {
+        Self { answer, end, is_over: true }
+    }
 }
 
 /// A reply that is coming in.
@@ -245,8 +289,28 @@ struct Reply {
     /// Whether our line of help has been put in.
     has_help: bool,
     exit: Option<u8>,
+    /// Whether it is a greeting that turns the client away, and no rule speaks of it.
+    turns_away: bool,
     /// What its lines offer.
     offers: Offers,
+    /// Its lines, where nobody else gets them.
+    heard: Vec<u8>,
+}
+
+impl Reply {
+    /// The beginning of one.
+    fn to(pending: Pending) -> Self {
+        let (offers, heard) = (Offers::default(), Vec::new());
+        Self {
+            pending,
+            is_first: true,
+            has_help: false,
+            exit: None,
+            turns_away: false,
+            offers,
+            heard,
+        }
+    }
 }
 
 impl<W: Watch> Relay<W> {
@@ -254,11 +318,13 @@ impl<W: Watch> Relay<W> {
     #[must_use]
     pub fn new(settings: Settings, watch: W) -> Self {
         let rules = settings.rules.group(&Event::Greeting);
-        let greeting = Pending { kind: Kind::Plain, rules, is_changed: false };
+        let greeting = Pending { kind: Kind::Greeting, rules, is_changed: false };
+        let acquaintance = Acquaintance::new(settings.introduction.as_ref());
+        let is_due = matches!(acquaintance, Acquaintance::Due(_));
         Self {
             settings,
             watch,
-            client: Client::Request,
+            client: if is_due { Client::Held } else { Client::Request },
             phase: Phase::Relaying,
             pending: VecDeque::from([greeting]),
             reply: None,
@@ -269,6 +335,7 @@ impl<W: Watch> Relay<W> {
             offers: Offers::default(),
             unwelcome: None,
             last_words: None,
+            acquaintance,
             exit_at_eof: None,
         }
     }
@@ -279,7 +346,9 @@ impl<W: Watch> Relay<W> {
         match self.phase {
             Phase::CheckTls => Turn::CheckTls,
             Phase::StartTls if self.to_client.is_empty() => Turn::StartTls,
-            Phase::Ended(code) if self.to_client.is_empty() => Turn::End(self.exit_at_eof.or(code)),
+            Phase::Ended(end) if self.to_client.is_empty() => {
+                Turn::End(self.exit_at_eof.map_or(end, End::Code))
+            }
             _ => Turn::Relay,
         }
     }
@@ -354,8 +423,10 @@ impl<W: Watch> Relay<W> {
         self.to_server.clear();
         self.scanned = 0;
         self.offers = Offers::default();
-        self.unwelcome = Some(Unwelcome::default());
-        self.client = Client::BeforeGreeting;
+        self.acquaintance = Acquaintance::ByItself;
+        let (answer, end) = (Vec::new(), End::Server);
+        self.unwelcome = Some(Unwelcome { answer, end, is_over: false });
+        self.client = Client::Held;
         self.phase = Phase::Relaying;
     }
 
@@ -369,9 +440,10 @@ impl<W: Watch> Relay<W> {
                 self.watch.ruled(rule, Some(left), Some(left));
             }
             self.client = Client::Closed;
-            if self.unwelcome.is_some() && self.pending.is_empty() && self.reply.is_none() {
+            let is_idle = self.pending.is_empty() && self.reply.is_none();
+            if let Some(said) = self.unwelcome.take_if(|_| is_idle) {
                 // Nobody is left to be told.
-                self.phase = Phase::Ended(None);
+                self.phase = Phase::Ended(said.end);
             }
         }
     }
@@ -380,7 +452,7 @@ impl<W: Watch> Relay<W> {
     pub fn client_gone(&mut self) {
         self.client_closed(&[]);
         self.to_client.clear();
-        self.phase = Phase::Ended(None);
+        self.phase = Phase::Ended(End::Server);
     }
 
     /// The server has closed, with this much left in its window.
@@ -388,14 +460,26 @@ impl<W: Watch> Relay<W> {
         if !left.is_empty() {
             self.reply_line(left);
         }
-        if let Some(reply) = self.reply.take() {
-            self.finish(&reply, &[]);
+        let (reply, due) = (self.reply.take(), self.pending.front().copied());
+        match reply.as_ref().map(|reply| reply.pending).or(due).map(|pending| pending.kind) {
+            Some(Kind::Greeting) => return self.end_without_greeting(),
+            Some(Kind::FreshGreeting | Kind::Introduction) => self.server_is_missing(),
+            _ => reply.into_iter().for_each(|reply| self.finish(reply, &[])),
         }
-        // What it said instead of a greeting is still to be told.
+        // What it said instead of a good word is still to be told.
         let is_unwelcome = self.unwelcome.as_ref().is_some_and(|said| !said.answer.is_empty());
         let tells = is_unwelcome && !self.client_has_closed();
         if !tells && !matches!(self.phase, Phase::Ended(_)) {
-            self.phase = Phase::Ended(None);
+            self.phase = Phase::Ended(End::Server);
+        }
+    }
+
+    /// The client waits for a word, and there will be none.
+    fn end_without_greeting(&mut self) {
+        if !matches!(self.phase, Phase::Ended(_)) {
+            self.held.clear();
+            self.tell_client(NOT_STARTED);
+            self.phase = Phase::Ended(End::NotStarted);
         }
     }
 

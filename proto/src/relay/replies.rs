@@ -2,20 +2,17 @@
 
 use super::outbox::ENOUGH;
 use super::rules::{Event, Fixup, Response, Rule};
-use super::{Client, Kind, Offers, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
+use super::{Client, End, Kind, NOT_STARTED, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
 use crate::smtp::data::Framing;
 use crate::smtp::reply::{has_class, is_last, offers, split_ending};
 use crate::ucspi_tls::Tls;
 use alloc::borrow::Cow;
 
 const DISAGREE: &[u8] = b"421 rules and server disagree (#4.3.0)\r\n";
+const LINE_TOO_LONG: &[u8] = b"421 reply line too long (#4.3.0)\r\n";
 const MUST_START_TLS: &[u8] = b"530 Must start TLS first (#5.7.0)\r\n";
 const HELP: &[u8] = b"214 fixsmtpio, of acceptutils: see its manual page, fixsmtpio(8)\r\n";
 const STARTTLS: &[u8] = b"STARTTLS";
-
-/// A server's line is longer than the window.
-#[derive(Debug, PartialEq, Eq)]
-pub struct LineTooLong;
 
 /// What the rules make of a line.
 struct Edited<'a> {
@@ -26,35 +23,45 @@ struct Edited<'a> {
 
 impl<W: Watch> Relay<W> {
     /// Takes one line from the server's window, if there is one and room for it;
-    /// returns how much was taken.
-    ///
-    /// # Errors
-    /// The line does not end within [`WINDOW`]: that is not SMTP.
-    pub fn from_server(&mut self, window: &[u8]) -> Result<usize, LineTooLong> {
+    /// returns how much was taken. A line that does not end within [`WINDOW`] is no
+    /// SMTP, and ends the session.
+    pub fn from_server(&mut self, window: &[u8]) -> usize {
         if self.phase != Phase::Relaying || !self.to_client.has_room() {
-            return Ok(0);
+            return 0;
         }
         match memchr::memchr(b'\n', window).and_then(|feed| window.get(..=feed)) {
             Some(line) => {
                 self.reply_line(line);
-                Ok(line.len())
+                line.len()
             }
-            None if window.len() >= WINDOW => Err(LineTooLong),
-            None => Ok(0),
+            None => {
+                if window.len() >= WINDOW {
+                    self.held.clear();
+                    self.tell_client(LINE_TOO_LONG);
+                    self.phase = Phase::Ended(End::LineTooLong);
+                }
+                0
+            }
         }
     }
 
     pub(super) fn reply_line(&mut self, line: &[u8]) {
         self.watch.saw(Seen::Reply, line);
         let mut reply = self.reply.take().unwrap_or_else(|| self.begin_reply());
+        if self.is_known_already(&reply, line) {
+            reply.pending.kind = Kind::Known;
+        }
         match reply.pending.kind {
+            Kind::Greeting => self.edit_greeting(&mut reply, line),
             Kind::Ehlo => self.edit_ehlo(&mut reply, line),
+            Kind::Introduction => self.hear_introduction(&mut reply, line),
             Kind::TlsFirst if reply.is_first => self.edit(&mut reply, MUST_START_TLS),
-            Kind::TlsFirst | Kind::Fixed(_) | Kind::FixedInExchange(_) | Kind::StartTls => {}
+            Kind::TlsFirst | Kind::Fixed(_) | Kind::FixedInExchange(_) => {}
+            Kind::StartTls | Kind::Known => {}
             _ => self.edit(&mut reply, line),
         }
         if is_last(line) {
-            self.finish(&reply, line);
+            self.finish(reply, line);
         } else {
             reply.is_first = false;
             self.reply = Some(reply);
@@ -66,18 +73,34 @@ impl<W: Watch> Relay<W> {
             let rules = self.settings.rules.group(&Event::Timeout);
             Pending { kind: Kind::Plain, rules, is_changed: false }
         };
-        let pending = self.pending.pop_front().unwrap_or_else(timeout);
-        let offers = Offers::default();
-        Reply { pending, is_first: true, has_help: false, exit: None, offers }
+        Reply::to(self.pending.pop_front().unwrap_or_else(timeout))
     }
 
     fn edit(&mut self, reply: &mut Reply, line: &[u8]) {
         self.edit_from(reply, line, Some(line));
     }
 
-    fn edit_ehlo(&mut self, reply: &mut Reply, line: &[u8]) {
+    /// Behind a login the greeting is the answer to AUTH, where a 5 says that the password
+    /// is wrong. What an administrator's rule makes of it stands.
+    fn edit_greeting(&mut self, reply: &mut Reply, line: &[u8]) {
+        let rules = self.settings.rules.of(reply.pending.rules);
+        let is_ruled = rules.iter().any(|rule| rule.applies_to(line));
+        if is_ruled || !self.settings.logged_in || has_class(line, b'2') {
+            return self.edit(reply, line);
+        }
+        reply.turns_away = true;
+        if has_class(line, b'4') {
+            self.put(line);
+        } else if line.get(..3).is_some_and(|code| code.iter().all(u8::is_ascii_digit)) {
+            self.put(&[b"421", line.get(3..).unwrap_or_default()].concat());
+        } else if reply.is_first {
+            self.put(NOT_STARTED);
+        }
+    }
+
+    pub(super) fn edit_ehlo(&mut self, reply: &mut Reply, line: &[u8]) {
         let is_good = has_class(line, b'2');
-        reply.offers.chunking |= is_good && !reply.is_first && offers(line, b"CHUNKING");
+        reply.offers.hear(line, reply.is_first);
         // TLS is our business or nobody's: the server's own offer could not be kept.
         let ours = self.settings.tls != Tls::Absent && offers(line, STARTTLS) && !reply.is_first;
         self.edit_from(reply, line, (!ours).then_some(line));
@@ -137,18 +160,29 @@ impl<W: Watch> Relay<W> {
     }
 
     /// The reply is over, with this as the server's last line.
-    pub(super) fn finish(&mut self, reply: &Reply, line: &[u8]) {
+    pub(super) fn finish(&mut self, reply: Reply, line: &[u8]) {
         let told = Wants::of(&self.held);
         self.let_go(b' ');
         let Pending { kind, is_changed, .. } = reply.pending;
-        if kind == Kind::FreshGreeting {
-            return self.finish_fresh_greeting(reply.exit, has_class(line, b'2'));
+        match kind {
+            Kind::FreshGreeting => {
+                return self.finish_fresh_greeting(reply.exit, has_class(line, b'2'));
+            }
+            Kind::Introduction => return self.finish_introduction(reply, line),
+            Kind::Known => return self.say_what_is_known(reply.pending),
+            _ => {}
         }
         if let Some(code) = reply.exit {
-            self.phase = Phase::Ended(Some(code));
+            self.phase = Phase::Ended(End::Code(code));
             return;
         }
         match kind {
+            Kind::Greeting if reply.turns_away => {
+                self.phase = Phase::Ended(End::TurnedAway);
+                return;
+            }
+            Kind::Greeting if has_class(line, b'2') => self.introduce(),
+            Kind::Greeting => self.stop_holding(),
             Kind::Fixed(answer) | Kind::FixedInExchange(answer) => self.tell_client(answer),
             Kind::StartTls => self.phase = Phase::CheckTls,
             // What rules put before it may have made another request of it.
@@ -192,23 +226,22 @@ impl<W: Watch> Relay<W> {
             && let Some(words) = self.last_words.take()
         {
             self.tell_client(words);
-            self.phase = Phase::Ended(None);
+            self.phase = Phase::Ended(End::Server);
         }
     }
 
     /// The client has its greeting already. A good one ends here; another is the
     /// answer to the client's next request.
     fn finish_fresh_greeting(&mut self, exit: Option<u8>, is_good: bool) {
-        if matches!(self.client, Client::BeforeGreeting) {
-            self.client = Client::Request;
-        }
+        self.stop_holding();
+        let end = exit.map_or(End::Server, End::Code);
         if is_good {
             self.unwelcome = None;
             if exit.is_some() {
-                self.phase = Phase::Ended(exit);
+                self.phase = Phase::Ended(end);
             }
         } else if let Some(said) = &mut self.unwelcome {
-            (said.exit, said.is_over) = (exit, true);
+            (said.end, said.is_over) = (end, true);
         }
     }
 }

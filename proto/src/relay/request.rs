@@ -2,7 +2,9 @@
 
 use crate::line::verb_and_argument;
 use crate::smtp::bdat;
+use crate::smtp::envelope::Argument;
 use crate::smtp::reply::split_ending;
+use alloc::vec::Vec;
 
 /// One line of the client's where a request, or a response to a challenge, may stand.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,8 @@ pub(super) enum What<'a> {
     Ehlo,
     /// HELO.
     Helo,
+    /// MAIL, with this argument.
+    Mail(&'a [u8]),
     /// NOOP or QUIT, which are allowed at any time.
     AnyTime,
     /// STARTTLS, with this argument.
@@ -60,6 +64,15 @@ impl<'a> Request<'a> {
     /// The verb that rules for the reply go by.
     pub(super) fn verb(&self) -> &'a [u8] {
         if self.is_response() { b"auth" } else { verb_and_argument(self.text).0 }
+    }
+
+    /// MAIL without its AUTH parameter, where it has one.
+    pub(super) fn without_auth_parameter(&self) -> Option<Vec<u8>> {
+        let What::Mail(argument) = self.what else { return None };
+        let kept = Argument::parse(argument, b"FROM")?;
+        let parameters = kept.parameters_without(b"AUTH")?;
+        let before = self.text.len().checked_sub(kept.parameters.len())?;
+        Some([self.text.get(..before)?, &parameters].concat())
     }
 
     /// Whether it is part of an exchange that goes on.
@@ -94,6 +107,7 @@ impl<'a> What<'a> {
             b"data" => Self::Data,
             b"ehlo" => Self::Ehlo,
             b"helo" => Self::Helo,
+            b"mail" => Self::Mail(argument),
             b"noop" | b"quit" => Self::AnyTime,
             b"starttls" => Self::StartTls(argument),
             _ => Self::Other,

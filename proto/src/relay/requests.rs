@@ -51,9 +51,7 @@ impl<W: Watch> Relay<W> {
                 let (left, wanted) = (*left, *wanted);
                 self.chunk(left, wanted, window)
             }
-            Client::Undecided | Client::Unread | Client::BeforeGreeting | Client::Closed => {
-                Take::Blocked
-            }
+            Client::Undecided | Client::Unread | Client::Held | Client::Closed => Take::Blocked,
         }
     }
 
@@ -67,10 +65,10 @@ impl<W: Watch> Relay<W> {
             return Take::NeedInput;
         }
         self.scanned = 0;
-        if let Some(Unwelcome { answer, exit, .. }) = self.unwelcome.take() {
+        if let Some(Unwelcome { answer, end, .. }) = self.unwelcome.take() {
             self.tell_client(&answer);
             self.client = Client::Unread;
-            self.phase = Phase::Ended(exit);
+            self.phase = Phase::Ended(end);
         } else if feed.is_some() && split_ending(line).0.len() <= LONGEST {
             self.request(&Request::parse(line, matches!(self.client, Client::Response)), line);
         } else {
@@ -159,7 +157,7 @@ impl<W: Watch> Relay<W> {
                 Fate::Noop(b"CHUNKING BLOCK ", Kind::Fixed(NO_CHUNKING))
             }
             What::Chunk(_) => Fate::PassOn(Kind::Chunk),
-            What::Other => Fate::PassOn(Kind::Plain),
+            What::Mail(_) | What::Other => Fate::PassOn(Kind::Plain),
         }
     }
 
@@ -173,7 +171,7 @@ impl<W: Watch> Relay<W> {
     }
 
     /// Passes a request on behind what rules put before it.
-    fn send(&mut self, request: &Request<'_>, kind: Kind) {
+    pub(super) fn send(&mut self, request: &Request<'_>, kind: Kind) {
         let rules = self.settings.rules.group_for_verb(request.verb());
         let mark = self.to_server.mark();
         // Each rule in turn puts its text before all, so the last one's comes first.
@@ -186,7 +184,9 @@ impl<W: Watch> Relay<W> {
         }
         let is_changed = !self.to_server.since(mark).is_empty();
         let pending = Pending { kind, rules, is_changed };
-        self.queue(mark, &[request.text, request.ending], pending, request.is_secret());
+        let spared = if self.spares_auth() { request.without_auth_parameter() } else { None };
+        let text = spared.as_deref().unwrap_or(request.text);
+        self.queue(mark, &[text, request.ending], pending, request.is_secret());
     }
 
     /// Keeps a request from the server, which gets a NOOP that says why.

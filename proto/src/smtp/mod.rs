@@ -3,5 +3,6 @@
 
 pub mod bdat;
 pub mod data;
+pub mod envelope;
 pub mod hello;
 pub mod reply;

@@ -12,8 +12,8 @@ use crate::tls::{self, Offer};
 use crate::{fail, say};
 use proto::escape::Escaped;
 use proto::exit_code;
-use proto::relay::Relay;
 use proto::relay::rules::RuleError;
+use proto::relay::{CANNOT_RELAY, End, NO_CONTROLS, NOT_STARTED, Relay};
 use pump::{Pump, Stop};
 use settings::Wrong;
 use std::ffi::OsString;
@@ -26,6 +26,9 @@ use unix::piped::Piped;
 use unix::process::Program;
 
 const NAME: &str = "fixsmtpio";
+
+/// For a client that does not read what it is told at the end.
+const SECONDS_TO_TELL: u64 = 10;
 
 /// Runs the program.
 #[must_use]
@@ -40,7 +43,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let offer = Offer::take(&mut environment);
     let (relay, seconds) = match settings::read(&mut environment, &offer) {
         Ok(settings) => settings,
-        Err(wrong) => return refuse(&wrong),
+        Err(wrong) => return refuse(&wrong, settings::is_logged_in(&environment)),
     };
     match Piped::spawn(&program, &environment) {
         Ok(server) => {
@@ -76,18 +79,15 @@ impl Session {
             match self.pump.run() {
                 Ok(Stop::CheckTls) => self.check_tls(),
                 Ok(Stop::StartTls) => {
-                    if let Err(reason) = self.start_tls() {
-                        let why = Reason(&reason);
-                        return fail(NAME, format_args!("TLS temporarily not available: {why}"));
-                    }
-                    if let Err(failure) = give_up_what_is_not_needed() {
+                    if let Err(failure) = self.start_tls() {
                         return failure;
                     }
                 }
-                Ok(Stop::End(code)) => return self.finish(code),
-                Ok(Stop::TimedOut) => return self.finish(Some(exit_code::TIMED_OUT)),
+                Ok(Stop::End(end)) => return self.finish(end),
+                Ok(Stop::TimedOut) => return self.finish(End::Code(exit_code::TIMED_OUT)),
                 Err(reason) => {
-                    return fail(NAME, format_args!("unable to relay: {}", Reason(&reason)));
+                    say(NAME, format_args!("unable to relay: {}", Reason(&reason)));
+                    return tell(CANNOT_RELAY);
                 }
             }
         }
@@ -101,57 +101,91 @@ impl Session {
         self.pump.relay.tls_checked(checked.is_ok());
     }
 
-    fn start_tls(&mut self) -> io::Result<()> {
-        tls::report(&self.offer.start()?, &mut self.environment);
+    fn start_tls(&mut self) -> Result<(), u8> {
+        let facts = self.offer.start().map_err(|reason| {
+            // There is nobody who could be told.
+            fail(NAME, format_args!("TLS temporarily not available: {}", Reason(&reason)))
+        })?;
+        tls::report(&facts, &mut self.environment);
         self.environment.set(settings::TLS_IS_ON.as_bytes(), Some(b"1"));
-        let server = Piped::spawn(&self.program, &self.environment)?;
+        let server = Piped::spawn(&self.program, &self.environment)
+            .map_err(|reason| cannot_exec(&self.program, &reason))?;
         self.pump.relay.watch().server_is_now(server.id());
-        self.pump.replace_server(server).terminate()?;
+        if let Err(reason) = self.pump.replace_server(server).terminate() {
+            say(NAME, format_args!("unable to wait for child: {}", Reason(&reason)));
+        }
         self.pump.relay.tls_started(|name| self.environment.has(name));
-        Ok(())
+        give_up_what_is_not_needed()
     }
 
     /// Waits for the server; the client need not. The exit code is the one a rule
-    /// asked for, else the server's own.
-    fn finish(self, code: Option<u8>) -> u8 {
+    /// asked for, else the server's own, but where that could read as a refused login.
+    fn finish(self, end: End) -> u8 {
         unix::client::let_go();
-        match (code, self.pump.into_server().finish()) {
-            (Some(code), _) | (None, Ok(Some(code))) => code,
-            (None, Ok(None)) => {
+        let ended = match self.pump.into_server().finish() {
+            Ok(ended) => ended,
+            Err(reason) => {
+                return fail(NAME, format_args!("unable to wait for child: {}", Reason(&reason)));
+            }
+        };
+        let why = match (end, ended) {
+            (End::Code(code), _) | (End::Server, Some(code)) => return code,
+            (End::Server, None) => {
                 say(NAME, format_args!("aack, child crashed"));
-                exit_code::CRASHED
+                return exit_code::CRASHED;
             }
-            (None, Err(reason)) => {
-                fail(NAME, format_args!("unable to wait for child: {}", Reason(&reason)))
-            }
+            (End::NotStarted, _) => "ended before it was ready",
+            (End::TurnedAway, _) => "turned the client away",
+            (End::LineTooLong, _) => "reply line too long",
+        };
+        let name = self.program.name().display();
+        match ended {
+            Some(code) => say(NAME, format_args!("{name}: {why}: exit code {code}")),
+            None => say(NAME, format_args!("{name}: {why}: a signal ended it")),
         }
+        exit_code::TOLD
     }
 }
 
 /// Goes to jail with the client and the server; without a jail there is no session.
 fn give_up_what_is_not_needed() -> Result<(), u8> {
-    let jailed = jail::enter(Inmate::Relay, None);
-    jailed.map_err(|failure| fail(NAME, format_args!("unable to jail: {failure}")))
+    jail::enter(Inmate::Relay, None).map_err(|failure| {
+        say(NAME, format_args!("unable to jail: {failure}"));
+        tell(NOT_STARTED)
+    })
 }
 
-fn refuse(wrong: &Wrong) -> u8 {
+/// Tells the client, who is not left without a word, and says so to whoever waits for us.
+fn tell(words: &[u8]) -> u8 {
+    // Who is gone need not be told.
+    let _gone = unix::client::write(words, SECONDS_TO_TELL);
+    exit_code::TOLD
+}
+
+/// Behind a login authup says that the control files cannot be used, as the exit code
+/// tells it; elsewhere nobody does.
+fn refuse(wrong: &Wrong, is_logged_in: bool) -> u8 {
     match wrong {
         Wrong::Unreadable(unreadable) => {
-            fail(NAME, format_args!("unable to read controls: {unreadable}"))
+            say(NAME, format_args!("unable to read controls: {unreadable}"));
         }
         Wrong::Rules(RuleError { line, fault }) => {
             say(NAME, format_args!("control/fixsmtpio:{line}: {fault}"));
             say(NAME, format_args!("unable to parse control/fixsmtpio"));
-            exit_code::CONTROLS
         }
         Wrong::BareNewline(value) => {
             let value = Escaped(value);
-            fail(NAME, format_args!("FIXSMTPIOBARENEWLINE: {value}: not normalize or reject"))
+            say(NAME, format_args!("FIXSMTPIOBARENEWLINE: {value}: not normalize or reject"));
         }
     }
+    if !is_logged_in {
+        tell(NO_CONTROLS);
+    }
+    exit_code::CONTROLS
 }
 
 fn cannot_exec(program: &Program, reason: &io::Error) -> u8 {
     let name = program.name().display();
-    fail(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)))
+    say(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
+    tell(NOT_STARTED)
 }

@@ -4,7 +4,7 @@
 //! It decides nothing: what is read, passed and written is `proto::relay`'s word.
 
 use super::transcript::Transcript;
-use proto::relay::{Relay, Take, Turn, WINDOW};
+use proto::relay::{End, Relay, Take, Turn, WINDOW};
 use std::io;
 use std::os::fd::BorrowedFd;
 use unix::client;
@@ -23,8 +23,8 @@ pub(super) enum Stop {
     CheckTls,
     /// To start TLS.
     StartTls,
-    /// For good; with this exit code, or the server's own.
-    End(Option<u8>),
+    /// For good.
+    End(End),
     /// The client did nothing for too long.
     TimedOut,
 }
@@ -94,7 +94,7 @@ impl Pump {
                 Turn::Relay => {}
                 Turn::CheckTls => return Ok(Stop::CheckTls),
                 Turn::StartTls => return Ok(Stop::StartTls),
-                Turn::End(code) => return Ok(Stop::End(code)),
+                Turn::End(end) => return Ok(Stop::End(end)),
             }
             if !self.wait()? {
                 return Ok(Stop::TimedOut);
@@ -102,11 +102,15 @@ impl Pump {
         }
     }
 
-    /// Does what can be done without waiting; says whether anything was.
+    /// Does what can be done without waiting; says whether anything was. All that is
+    /// whole is taken before any is written: a write for each line would cost far more
+    /// than the line.
     fn step(&mut self) -> io::Result<bool> {
-        let requests = self.take_requests();
-        let replies = self.take_replies()?;
-        Ok(requests | replies | self.write_to_server()? | self.write_to_client())
+        let mut taken = false;
+        while self.take_requests() | self.take_replies() {
+            taken = true;
+        }
+        Ok(taken | self.write_to_server()? | self.write_to_client())
     }
 
     fn take_requests(&mut self) -> bool {
@@ -131,9 +135,8 @@ impl Pump {
         true
     }
 
-    fn take_replies(&mut self) -> io::Result<bool> {
-        let too_long = |_| io::Error::new(io::ErrorKind::InvalidData, "reply line too long");
-        let count = self.relay.from_server(self.replies.octets()).map_err(too_long)?;
+    fn take_replies(&mut self) -> bool {
+        let count = self.relay.from_server(self.replies.octets());
         self.replies.take(count);
         // With nothing waiting for the client, it was the line that was missing.
         let closes = count == 0
@@ -145,7 +148,7 @@ impl Pump {
             self.server_is_closed = true;
             self.relay.server_closed(self.replies.octets());
         }
-        Ok(count > 0 || closes)
+        count > 0 || closes
     }
 
     fn write_to_server(&mut self) -> io::Result<bool> {

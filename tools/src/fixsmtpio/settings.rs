@@ -3,9 +3,10 @@
 use crate::qmail;
 use crate::tls::Offer;
 use proto::control::TIMEOUT;
-use proto::relay::Settings;
 use proto::relay::rules::{RuleError, Rules};
+use proto::relay::{Introduction, Settings};
 use proto::smtp::data::BareNewline;
+use proto::smtp::hello::{Hello, address_literal};
 use proto::ucspi_tls::Tls;
 use unix::control::Unreadable;
 use unix::environment::Environment;
@@ -16,6 +17,8 @@ const RULES: &str = "fixsmtpio";
 pub(super) const TLS_IS_ON: &str = "FIXSMTPIOTLS";
 const BARE_NEWLINE: &str = "FIXSMTPIOBARENEWLINE";
 const USER: &[u8] = b"AUTHUP_USER";
+/// What the client has greeted with, before its login.
+const HELLO: &str = "AUTHUP_HELO";
 /// Seconds on top of `timeoutsmtpd`, so that a server with a timeout of its own
 /// comes first.
 const GRACE: u64 = 10;
@@ -42,15 +45,34 @@ pub(super) fn read(environment: &mut Environment, offer: &Offer) -> Result<(Sett
     let mut rules = Rules::parse(&contents).map_err(Wrong::Rules)?;
     let seconds = control.timeout("timeoutsmtpd", TIMEOUT)?.saturating_add(GRACE);
     let bare_newline = bare_newline(environment)?;
-    let logged_in = environment.has(USER);
+    let introduction = introduction(environment);
+    let logged_in = is_logged_in(environment);
     // Inherited, it proves nothing.
     environment.take(TLS_IS_ON);
     if offer.level == Tls::On && !logged_in {
         environment.set(TLS_IS_ON.as_bytes(), Some(b"1"));
     }
     rules.set_environment(|name| environment.has(name));
-    let settings = Settings { greeting, rules, tls: offer.level, logged_in, bare_newline };
+    let tls = offer.level;
+    let settings = Settings { greeting, rules, tls, logged_in, introduction, bare_newline };
     Ok((settings, seconds))
+}
+
+/// Whether somebody has logged in by a program before us.
+pub(super) fn is_logged_in(environment: &Environment) -> bool {
+    environment.has(USER)
+}
+
+/// Taken out: it is for us, and the server hears of it by SMTP.
+fn introduction(environment: &mut Environment) -> Option<Introduction> {
+    let hello = Hello::decode(&environment.take(HELLO)?)?;
+    let ip = match environment.get(b"PROTO") {
+        Some(b"TCP6") => &b"TCP6REMOTEIP"[..],
+        _ => b"TCPREMOTEIP",
+    };
+    let literal = environment.get(ip).and_then(address_literal);
+    hello.name()?;
+    Some(Introduction { hello, literal })
 }
 
 fn bare_newline(environment: &Environment) -> Result<BareNewline, Wrong> {
