@@ -60,7 +60,7 @@ impl<'a> Chain<'a> {
         let control = chain.path("home/control");
         fs::create_dir_all(&control)?;
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/control");
-        for name in ["fixsmtpio", "smtpcapabilities", "pop3capabilities"] {
+        for name in ["fixsmtpio", "smtpcapabilities", "pop3capabilities", "imapcapabilities"] {
             fs::copy(shipped.join(name), control.join(name))
                 .with_context(|| format!("contrib/control/{name}"))?;
         }

@@ -30,10 +30,11 @@ use crate::text::Names;
 pub const NOBODY: u32 = 65534;
 
 /// The control files that are there unless a case says otherwise.
-const USUAL_CONTROL: [(&str, &str); 3] = [
+const USUAL_CONTROL: [(&str, &str); 4] = [
     ("me", "mail.example.org\n"),
     ("smtpcapabilities", "PIPELINING\n8BITMIME\n"),
     ("pop3capabilities", "TOP\nUIDL\n"),
+    ("imapcapabilities", "IDLE NAMESPACE\n"),
 ];
 
 /// The descriptors that UCSPI-TLS adds, as the program sees them.

@@ -19,6 +19,7 @@ mod chains {
     pub(crate) mod blocklist;
     pub(crate) mod fail2ban;
     pub(crate) mod fetching;
+    pub(crate) mod imap;
     pub(crate) mod incoming;
     pub(crate) mod introduction;
     pub(crate) mod round_trip;
@@ -103,6 +104,7 @@ fn main() -> Result<ExitCode> {
     let all = [
         chains::sending::TESTS,
         chains::fetching::TESTS,
+        chains::imap::TESTS,
         chains::incoming::TESTS,
         chains::introduction::TESTS,
         chains::round_trip::TESTS,

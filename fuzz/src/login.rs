@@ -123,6 +123,7 @@ pub(crate) fn drive<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     mut happens: impl FnMut(Event),
 ) {
+    let protocol = settings.protocol;
     let mut login = Login::new(settings);
     let (mut pieces, mut rest) = (pieces.into_iter(), &b""[..]);
     let (mut steps, mut octets, mut leaves) = (0, 0, scene.leaves);
@@ -150,8 +151,11 @@ pub(crate) fn drive<'a>(
                 assert!(taken > 0, "asks for input and takes none");
                 let (took, more) = rest.split_at(taken);
                 let feed = took.iter().position(|&octet| octet == b'\n');
-                // What follows a line may be for TLS, or for the next program.
-                assert!(feed.is_none_or(|feed| feed + 1 == taken), "takes more than a line");
+                // What follows a line may be for TLS, or for the next program. Only a literal
+                // has line feeds within.
+                let exact = feed.is_none_or(|feed| feed + 1 == taken);
+                let literal = protocol == Protocol::Imap && took.ends_with(b"\n");
+                assert!(exact || literal || rest.len() == taken, "takes more than a line");
                 rest = more;
             }
             Step::CheckTls => {
@@ -168,7 +172,7 @@ pub(crate) fn drive<'a>(
             Step::Login(attempt) => {
                 match attempt {
                     Attempt::Check(record, handoff) => {
-                        for (name, value) in handoff.variables(Some(ADDRESS)) {
+                        for (name, value) in handoff.variables(record.user(), Some(ADDRESS)) {
                             let variable = [name.as_bytes(), b"=", &value].concat();
                             happens(Event::HandsOn(Octets(variable)));
                         }

@@ -56,11 +56,20 @@ fn reads_back(message: &[u8], request: &Request) {
     match request {
         Request::Login(Attempt::Check(record, handoff)) => {
             assert_eq!(*written, message);
-            for (name, value) in handoff.variables(None) {
-                assert_eq!(name, "AUTHUP_HELO");
-                let name = value.strip_prefix(b"EHLO ").or(value.strip_prefix(b"HELO "));
-                let name = name.expect("a greeting");
-                assert!((1..=255).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic));
+            for (variable, value) in handoff.variables(record.user(), None) {
+                let hello = value.strip_prefix(b"EHLO ").or(value.strip_prefix(b"HELO "));
+                let (text, longest) = match (variable, hello) {
+                    ("AUTHUP_HELO", Some(name)) => (name, 255),
+                    ("IMAPLOGINTAG", _) => (&value[..], 64),
+                    ("AUTHENTICATED", _) => {
+                        assert_eq!(value, record.user());
+                        continue;
+                    }
+                    _ => panic!("{variable}: not to be handed on like this"),
+                };
+                assert!(
+                    (1..=longest).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
+                );
             }
             assert!(record.expose().len() <= LIMIT && !record.user().is_empty());
             assert!(record.expose().iter().filter(|&&octet| octet == 0).count() == 3);

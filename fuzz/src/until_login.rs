@@ -64,7 +64,7 @@ pub fn check(input: &[u8]) {
 
 /// What becomes of a login where authup cannot be started.
 fn no_program(protocol: Protocol) -> [Event; 2] {
-    [Event::Reply(protocol.refusal(Refusal::Fork)[..].into()), Event::End(1)]
+    [Event::Reply(protocol.last_words(Refusal::Fork)[..].into()), Event::End(1)]
 }
 
 /// The dialog, and what of the client's words has arrived.

@@ -7,6 +7,10 @@ use alloc::vec::Vec;
 /// Seconds to wait for input where `timeoutsmtpd` or `timeoutpop3d` says nothing.
 pub const TIMEOUT: u64 = 1200;
 
+/// The same where `timeoutimapd` says nothing (RFC 3501, section 5.4: no less than 30
+/// minutes).
+pub const TIMEOUT_IMAP: u64 = 1800;
+
 /// Seconds that the whole time before a good login may take where `timeoutlogin`
 /// says nothing.
 pub const TIMEOUT_LOGIN: u64 = 600;
@@ -29,6 +33,13 @@ pub fn list(contents: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 #[must_use]
 pub fn lines(contents: &[u8]) -> Vec<Vec<u8>> {
     list(contents).map(|(_, line)| line.to_vec()).collect()
+}
+
+/// The words of a list file, any number to a line.
+#[must_use]
+pub fn words(contents: &[u8]) -> Vec<Vec<u8>> {
+    let words = list(contents).flat_map(|(_, line)| line.split(|byte| b" \t".contains(byte)));
+    words.filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
 /// A number of seconds: the digits that a one-line file begins with, as qmail
@@ -66,6 +77,12 @@ mod tests {
     fn list_files_skip_comments_and_blank_lines() {
         let entries: Vec<_> = list(b"# head\nPIPELINING\n\n 8BITMIME \t\n \t\nlast").collect();
         assert_eq!(entries, [(2, &b"PIPELINING"[..]), (4, b" 8BITMIME"), (6, b"last")]);
+    }
+
+    #[test]
+    fn words_stand_in_any_line() {
+        let found = words(b"# none of these\nIDLE  NAMESPACE\t\n\n UIDPLUS\r");
+        assert_eq!(found, [&b"IDLE"[..], b"NAMESPACE", b"UIDPLUS\r"]);
     }
 
     #[test]

@@ -174,7 +174,8 @@ impl Options {
                 self.ipv6_prefix = bits.ok_or("--ipv6-prefix: more than 128")?;
             }
             "until-login" => {
-                let protocol = Protocol::named(parser.value()?.as_encoded_bytes());
+                let protocol = Protocol::named(parser.value()?.as_encoded_bytes())
+                    .filter(|protocol| *protocol != Protocol::Imap);
                 self.until_login = Some(protocol.ok_or("--until-login: neither smtp nor pop3")?);
             }
             "engines" => self.engines = Some(at_least_one(parser)?),

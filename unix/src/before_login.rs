@@ -4,7 +4,9 @@
 
 use crate::control::{Folder, HOME_VARIABLE, Unreadable};
 use crate::ucspi_tls;
-use proto::control::{TIMEOUT, TIMEOUT_LOGIN, lines};
+use proto::control::{TIMEOUT, TIMEOUT_IMAP, TIMEOUT_LOGIN, lines, words};
+use proto::escape::Escaped;
+use proto::imap::capability::{self, Unlisted};
 use proto::login::Settings;
 use proto::login::protocol::Protocol;
 use proto::ucspi_tls::Tls;
@@ -74,12 +76,18 @@ impl BeforeLogin {
     /// The first that must be there and is not, or cannot be read.
     pub fn read(control: &Folder, spoken: Protocol, auth_equals: bool) -> Result<Self, Unreadable> {
         let protocol = spoken.name();
+        let greeting = control.greeting(&format!("{protocol}greeting"))?;
+        let listed = control.require(&format!("{protocol}capabilities"))?;
+        let (capabilities, each) = match spoken {
+            Protocol::Smtp | Protocol::Pop3 => (lines(&listed), TIMEOUT),
+            Protocol::Imap => (imap_words(control, &greeting, &listed)?, TIMEOUT_IMAP),
+        };
         Ok(Self {
             protocol: spoken,
             auth_equals,
-            greeting: control.greeting(&format!("{protocol}greeting"))?,
-            capabilities: lines(&control.require(&format!("{protocol}capabilities"))?),
-            each: control.timeout(&format!("timeout{protocol}d"), TIMEOUT)?,
+            greeting,
+            capabilities,
+            each: control.timeout(&format!("timeout{protocol}d"), each)?,
             whole: control.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
         })
     }
@@ -98,4 +106,26 @@ impl BeforeLogin {
         let Self { protocol, auth_equals, greeting, capabilities, .. } = self;
         Settings { protocol, greeting, capabilities, tls, tries, auth_equals, timestamp, greeted }
     }
+}
+
+/// What an IMAP client is told, where all of it can stand in a greeting.
+fn imap_words(
+    control: &Folder,
+    greeting: &[u8],
+    listed: &[u8],
+) -> Result<Vec<Vec<u8>>, Unreadable> {
+    const LIST: &str = "imapcapabilities";
+    if !capability::is_text(greeting) {
+        let why = "not a greeting: printable ASCII that does not begin with [";
+        return Err(control.unfit("imapgreeting", why));
+    }
+    let words = words(listed);
+    for word in &words {
+        let shown = Escaped(word);
+        capability::check(word).map_err(|unlisted| match unlisted {
+            Unlisted::NoAtom => control.unfit(LIST, &format!("{shown}: not a capability")),
+            Unlisted::Ours => control.unfit(LIST, &format!("{shown}: not to be listed")),
+        })?;
+    }
+    Ok(words)
 }

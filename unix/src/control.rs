@@ -104,6 +104,11 @@ impl Folder {
         parsed.map_err(|wrong| self.unreadable(file, io::Error::other(wrong.to_string())))
     }
 
+    /// What cannot be used of a file, for a reason that is not the system's.
+    pub(crate) fn unfit(&self, file: &str, why: &str) -> Unreadable {
+        self.unreadable(file, io::Error::other(why))
+    }
+
     fn unreadable(&self, file: &str, reason: io::Error) -> Unreadable {
         Unreadable { name: self.0.join(file).into(), reason }
     }

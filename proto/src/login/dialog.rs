@@ -9,6 +9,7 @@
 //! ```
 
 use super::handoff::{Handoff, Name};
+use super::imap::{Imap, Whole};
 use super::outcome::{Outcome, Tries};
 use super::protocol::Protocol;
 use super::reply::Refusal;
@@ -84,6 +85,7 @@ pub(super) struct Dialog {
     pub(super) settings: Settings,
     tries: Tries,
     pub(super) said: Said,
+    pub(super) imap: Imap,
     reply: Vec<u8>,
     pub(super) state: State,
 }
@@ -113,13 +115,10 @@ impl Login {
     /// A dialog that begins with its greeting, unless that has been said.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let reply = if settings.greeted {
-            Vec::new()
-        } else {
-            settings.protocol.greeting(&settings.greeting, &settings.timestamp)
-        };
+        let reply =
+            if settings.greeted { Vec::new() } else { settings.protocol.greeting(&settings) };
         let (tries, said, state) = (Tries::new(settings.tries), Said::default(), State::Command);
-        let dialog = Dialog { settings, tries, said, reply, state };
+        let dialog = Dialog { settings, tries, said, imap: Imap::default(), reply, state };
         Self { splitter: Splitter::new(), dialog, sent: false }
     }
 
@@ -163,11 +162,15 @@ impl Login {
         let (taken, pushed) = splitter.push(input, |held| dialog.longest(held));
         match pushed {
             Pushed::NeedInput => {}
-            Pushed::Line => {
-                dialog.line(splitter.line());
-                splitter.forget();
-            }
-            Pushed::TooLong => dialog.refuse(Refusal::LineTooLong),
+            Pushed::Line => match dialog.whole(splitter.line(), splitter.room()) {
+                Whole::Not(octets) => splitter.go_on_with_literal(octets),
+                Whole::Yes => {
+                    dialog.line(splitter.line());
+                    splitter.forget();
+                }
+                Whole::Answered => splitter.forget(),
+            },
+            Pushed::TooLong => dialog.too_long(),
         }
         taken
     }
@@ -175,7 +178,8 @@ impl Login {
     /// Answers [`Step::CheckTls`].
     pub fn tls_checked(&mut self, can_start: bool) {
         if can_start {
-            self.dialog.say(self.dialog.settings.protocol.tls_ready());
+            let ready = self.dialog.settings.protocol.tls_ready(&self.dialog.imap.tag);
+            self.dialog.say(&ready);
             self.dialog.state = State::StartTls;
         } else {
             self.dialog.refuse(Refusal::TlsUnavailable);
@@ -191,20 +195,13 @@ impl Login {
 
     /// Answers [`Step::Login`].
     pub fn outcome(&mut self, outcome: Outcome) {
-        if let Some(refusal) = outcome.refusal() {
-            self.dialog.refuse(refusal);
-        }
-        self.dialog.tries.tried(outcome);
-        if self.dialog.tries.remaining() == 0 {
-            self.dialog.state = State::Ended(outcome.exit_code());
-        }
+        self.dialog.outcome(outcome);
     }
 
     /// Gives the session up, for a reason that the client is told; exit code 1.
     pub fn abandon(&mut self, why: Refusal) {
         self.forget_sent();
-        self.dialog.refuse(why);
-        self.dialog.state = State::Ended(FAILED);
+        self.dialog.give_up(why);
     }
 
     /// The driver is done with the last [`Step::Send`].
@@ -223,12 +220,29 @@ impl Dialog {
         }
     }
 
+    /// Whether what ends here is all of a command. `room`: see [`Splitter::room`].
+    fn whole(&mut self, line: &[u8], room: usize) -> Whole {
+        match self.settings.protocol {
+            Protocol::Smtp | Protocol::Pop3 => Whole::Yes,
+            Protocol::Imap => self.imap_whole(line, room),
+        }
+    }
+
+    fn too_long(&mut self) {
+        match self.settings.protocol {
+            Protocol::Smtp | Protocol::Pop3 => self.refuse(Refusal::LineTooLong),
+            // A literal that it announced could be anywhere in what follows.
+            Protocol::Imap => self.give_up(Refusal::LineTooLong),
+        }
+    }
+
     fn line(&mut self, line: &[u8]) {
         match core::mem::replace(&mut self.state, State::Command) {
             State::Exchange(exchange) => self.continuation(exchange, line),
             _ => match self.settings.protocol {
                 Protocol::Smtp => self.smtp_command(line),
                 Protocol::Pop3 => self.pop3_command(line),
+                Protocol::Imap => self.imap_command(line),
             },
         }
     }
@@ -239,9 +253,32 @@ impl Dialog {
 
     /// Refuses what was asked, and is ready for the next command.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
-        let line = self.settings.protocol.refusal(refusal);
+        let line = self.settings.protocol.refusal(refusal, &self.imap.tag);
         self.say(&line);
         self.state = State::Command;
+        if self.settings.protocol == Protocol::Imap {
+            self.imap_refused(refusal);
+        }
+    }
+
+    /// Ends the session, for a reason that the client is told; exit code 1.
+    pub(super) fn give_up(&mut self, why: Refusal) {
+        let line = self.settings.protocol.last_words(why);
+        self.say(&line);
+        self.state = State::Ended(FAILED);
+    }
+
+    fn outcome(&mut self, outcome: Outcome) {
+        let refusal = outcome.refusal();
+        if let Some(refusal) = refusal {
+            self.refuse(refusal);
+        }
+        self.tries.tried(outcome);
+        if self.tries.remaining() == 0 {
+            let farewell = refusal.map(|why| self.settings.protocol.farewell(why));
+            self.say(&farewell.unwrap_or_default());
+            self.state = State::Ended(outcome.exit_code());
+        }
     }
 
     pub(super) fn must_start_tls(&self) -> bool {
@@ -299,7 +336,10 @@ impl Dialog {
     fn respond(&mut self, exchange: Exchange, response: &Secret) {
         // No mechanism of ours has a use for it, and nobody could log in by it.
         if response.expose().is_empty() {
-            return self.refuse(Refusal::Malformed);
+            return match exchange {
+                Exchange::Login(_) => self.nobody(),
+                Exchange::Plain(_) => self.refuse(Refusal::Malformed),
+            };
         }
         match exchange.respond(response) {
             Next::Ask(challenge, exchange) => self.ask(challenge, exchange),
@@ -312,6 +352,7 @@ impl Dialog {
         let Credential { user, password, .. } = credential;
         let record = Record::new(user, password.expose(), &self.settings.timestamp);
         let attempt = match record {
+            None if user.is_empty() || password.expose().is_empty() => return self.nobody(),
             None => return self.refuse(Refusal::Malformed),
             Some(_) if !credential.is_for_oneself() => Attempt::SomebodyElse(user.clone()),
             Some(record) => Attempt::Check(record, self.handoff()),
@@ -319,11 +360,21 @@ impl Dialog {
         self.state = State::Attempt(attempt);
     }
 
+    /// A login without a name or a password, which nobody has to be asked about.
+    fn nobody(&mut self) {
+        match self.settings.protocol {
+            Protocol::Smtp | Protocol::Pop3 => self.refuse(Refusal::Malformed),
+            // The grammar allows it, and at a BAD clients do not see a wrong password.
+            Protocol::Imap => self.outcome(Outcome::Refused),
+        }
+    }
+
     /// What the programs behind the login must know of what was said here.
     fn handoff(&self) -> Handoff {
-        match &self.said.hello {
-            Some(hello) => Handoff::nothing().with(Name::Helo, hello.encode()),
-            None => Handoff::nothing(),
+        match (self.settings.protocol, &self.said.hello) {
+            (Protocol::Smtp, Some(hello)) => Handoff::nothing().with(Name::Helo, hello.encode()),
+            (Protocol::Imap, _) => Handoff::nothing().with(Name::ImapTag, self.imap.tag.clone()),
+            (Protocol::Smtp | Protocol::Pop3, _) => Handoff::nothing(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! what the dialog does not know ([`Handoff::variables`]).
 
 use super::protocol::Protocol;
+use crate::imap::command::is_tag;
 use crate::smtp::hello::Hello;
 use alloc::vec::Vec;
 
@@ -14,17 +15,23 @@ use alloc::vec::Vec;
 pub enum Name {
     /// The client's last EHLO or HELO.
     Helo,
+    /// The tag of the IMAP command that logs in, which the server behind answers.
+    ImapTag,
+    /// The user's name, for IMAP servers; not the dialog's to say.
+    Authenticated,
 }
 
 impl Name {
     /// All of them. Whoever inherits one from elsewhere takes it out: it proves nothing.
-    pub const ALL: [Self; 1] = [Self::Helo];
+    pub const ALL: [Self; 3] = [Self::Helo, Self::ImapTag, Self::Authenticated];
 
     /// The variable's name.
     #[must_use]
     pub const fn variable(self) -> &'static str {
         match self {
             Self::Helo => "AUTHUP_HELO",
+            Self::ImapTag => "IMAPLOGINTAG",
+            Self::Authenticated => "AUTHENTICATED",
         }
     }
 
@@ -33,6 +40,7 @@ impl Name {
     pub const fn protocol(self) -> Protocol {
         match self {
             Self::Helo => Protocol::Smtp,
+            Self::ImapTag | Self::Authenticated => Protocol::Imap,
         }
     }
 
@@ -40,6 +48,8 @@ impl Name {
     fn admits(self, value: &[u8]) -> bool {
         match self {
             Self::Helo => Hello::decode(value).is_some(),
+            Self::ImapTag => is_tag(value),
+            Self::Authenticated => false,
         }
     }
 
@@ -47,6 +57,7 @@ impl Name {
     fn complete(self, value: &[u8], address: Option<&[u8]>) -> Option<Vec<u8>> {
         match self {
             Self::Helo => Some(Hello::decode(value)?.or_by_address(address)?.encode()),
+            Self::ImapTag | Self::Authenticated => Some(value.to_vec()),
         }
     }
 }
@@ -110,15 +121,19 @@ impl Handoff {
         }
     }
 
-    /// The variables and values for the next program. `address`: the client's, as the
-    /// UCSPI server's variables have it, where it is known.
-    pub fn variables(
-        &self,
-        address: Option<&[u8]>,
-    ) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-        self.0.iter().filter_map(move |(name, value)| {
+    /// The variables and values for the next program. `user`: who logs in; `address`: the
+    /// client's, as the UCSPI server's variables have it, where it is known.
+    pub fn variables<'a>(
+        &'a self,
+        user: &'a [u8],
+        address: Option<&'a [u8]>,
+    ) -> impl Iterator<Item = (&'static str, Vec<u8>)> + 'a {
+        let is_imap = self.0.iter().any(|(name, _)| *name == Name::ImapTag);
+        let user = is_imap.then(|| (Name::Authenticated.variable(), user.to_vec()));
+        let said = self.0.iter().filter_map(move |(name, value)| {
             Some((name.variable(), name.complete(value, address)?))
-        })
+        });
+        said.chain(user)
     }
 }
 
@@ -157,8 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn d58_an_imap_server_is_told_whom_it_answers_and_who_that_is() {
+        let tagged = Handoff::nothing().with(Name::ImapTag, b"a1".to_vec());
+        assert_eq!(
+            tagged.variables(b"alice", None).collect::<Vec<_>>(),
+            [("IMAPLOGINTAG", b"a1".to_vec()), ("AUTHENTICATED", b"alice".to_vec())]
+        );
+        assert!(tagged.is_of(Protocol::Imap) && !tagged.is_of(Protocol::Smtp));
+        for entry in [&b"IMAPLOGINTAG=a b\0\0"[..], b"IMAPLOGINTAG=*\0\0", b"AUTHENTICATED=bob\0\0"]
+        {
+            assert_eq!(Handoff::decode(entry), None);
+        }
+    }
+
+    #[test]
     fn the_address_stands_for_a_name_that_is_none() {
-        let seen = |handoff: &Handoff, address| handoff.variables(address).collect::<Vec<_>>();
+        let seen =
+            |handoff: &Handoff, address| handoff.variables(b"alice", address).collect::<Vec<_>>();
         let nameless = Handoff::nothing().with(Name::Helo, b"HELO".to_vec());
         assert_eq!(seen(&nameless, None), []);
         let literal = b"HELO [192.0.2.7]".to_vec();

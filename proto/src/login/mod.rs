@@ -9,6 +9,7 @@
 
 pub mod dialog;
 pub mod handoff;
+mod imap;
 pub mod monitor;
 pub mod outcome;
 mod pop3;

@@ -1,6 +1,8 @@
 //! What tells the protocols apart before a login: one question each, and an answer for
 //! each protocol. Their commands are in a file of their own each.
 
+use super::dialog::Settings;
+use super::imap;
 use super::reply::Refusal;
 use crate::line::{LONGEST, LONGEST_COMMAND};
 use crate::sasl;
@@ -15,6 +17,8 @@ pub enum Protocol {
     Smtp,
     /// POP3 (RFC 1939).
     Pop3,
+    /// IMAP (RFC 9051, RFC 3501).
+    Imap,
 }
 
 /// What can be told of a line by what there is of it.
@@ -30,7 +34,7 @@ pub enum Beginning {
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Smtp, Self::Pop3];
+    pub const ALL: [Self; 3] = [Self::Smtp, Self::Pop3, Self::Imap];
 
     /// The protocol's name, as the command line, control files and the log have it.
     #[must_use]
@@ -38,6 +42,7 @@ impl Protocol {
         match self {
             Self::Smtp => "smtp",
             Self::Pop3 => "pop3",
+            Self::Imap => "imap",
         }
     }
 
@@ -53,6 +58,7 @@ impl Protocol {
         match self {
             Self::Smtp => b's',
             Self::Pop3 => b'p',
+            Self::Imap => b'i',
         }
     }
 
@@ -66,7 +72,7 @@ impl Protocol {
     #[must_use]
     pub const fn default_tries(self) -> u32 {
         match self {
-            Self::Smtp => 5,
+            Self::Smtp | Self::Imap => 5,
             Self::Pop3 => 1,
         }
     }
@@ -77,32 +83,36 @@ impl Protocol {
     #[must_use]
     pub fn timestamp(self, session: impl Display, seconds: u64, greeting: &[u8]) -> Vec<u8> {
         match self {
-            Self::Smtp => Vec::new(),
+            Self::Smtp | Self::Imap => Vec::new(),
             Self::Pop3 => [format!("<{session}.{seconds}@").as_bytes(), greeting, b">"].concat(),
         }
     }
 
     /// The first line to a client.
     #[must_use]
-    pub fn greeting(self, greeting: &[u8], timestamp: &[u8]) -> Vec<u8> {
+    pub fn greeting(self, settings: &Settings) -> Vec<u8> {
+        let greeting = &settings.greeting[..];
         match self {
             Self::Smtp => [b"220 ", greeting, b" ESMTP\r\n"].concat(),
-            Self::Pop3 => [b"+OK ", timestamp, b"\r\n"].concat(),
+            Self::Pop3 => [b"+OK ", &settings.timestamp[..], b"\r\n"].concat(),
+            Self::Imap => imap::greeting(settings),
         }
     }
 
-    /// The line behind which TLS begins.
+    /// The line behind which TLS begins. `tag`: see [`Self::refusal`].
     #[must_use]
-    pub const fn tls_ready(self) -> &'static [u8] {
+    pub fn tls_ready(self, tag: &[u8]) -> Vec<u8> {
         match self {
-            Self::Smtp => b"220 Ready to start TLS (#5.7.0)\r\n",
-            Self::Pop3 => b"+OK starting TLS negotiation\r\n",
+            Self::Smtp => b"220 Ready to start TLS (#5.7.0)\r\n".to_vec(),
+            Self::Pop3 => b"+OK starting TLS negotiation\r\n".to_vec(),
+            Self::Imap => [tag, b" OK Begin TLS negotiation now\r\n"].concat(),
         }
     }
 
-    /// The line of a refusal, its line ending included.
+    /// The line of a refusal, its line ending included. `tag`: IMAP's, of the command
+    /// that is refused; empty where it has none.
     #[must_use]
-    pub fn refusal(self, why: Refusal) -> Vec<u8> {
+    pub fn refusal(self, why: Refusal, tag: &[u8]) -> Vec<u8> {
         let row = why.row();
         let (code, text, enhanced) = (row.code, row.text, row.enhanced);
         match (self, why) {
@@ -115,8 +125,28 @@ impl Protocol {
                 "" => ["-ERR authup ", text, "\r\n"].concat(),
                 pop3_code => ["-ERR [", pop3_code, "] authup ", text, "\r\n"].concat(),
             },
+            (Self::Imap, _) => return imap::refusal(why, tag),
         }
         .into()
+    }
+
+    /// The last line of a session that ends outside of any command.
+    #[must_use]
+    pub fn last_words(self, why: Refusal) -> Vec<u8> {
+        match self {
+            Self::Smtp | Self::Pop3 => self.refusal(why, b""),
+            Self::Imap => imap::bye(why),
+        }
+    }
+
+    /// What is said behind a refusal that ends the session: IMAP has no end without a
+    /// BYE (RFC 9051, section 3.4).
+    #[must_use]
+    pub fn farewell(self, why: Refusal) -> Vec<u8> {
+        match self {
+            Self::Smtp | Self::Pop3 => Vec::new(),
+            Self::Imap => imap::bye(why),
+        }
     }
 
     /// The line of a challenge, its line ending included.
@@ -125,7 +155,7 @@ impl Protocol {
         let prefix: &[u8] = match self {
             // An empty challenge keeps its space.
             Self::Smtp => b"334 ",
-            Self::Pop3 => b"+ ",
+            Self::Pop3 | Self::Imap => b"+ ",
         };
         [prefix, &sasl::encode(challenge), b"\r\n"].concat()
     }
@@ -139,6 +169,8 @@ impl Protocol {
         match self {
             Self::Smtp if begins(b"AUTH ") => LONGEST,
             Self::Smtp | Self::Pop3 => LONGEST_COMMAND,
+            // RFC 2683, section 3.2.1.5, asks for 8,000 octets; with all its literals.
+            Self::Imap => LONGEST,
         }
     }
 
@@ -149,6 +181,8 @@ impl Protocol {
             Self::Smtp => begins_with(line, b"AUTH"),
             // PASS is nothing without it.
             Self::Pop3 => begins_with(line, b"USER"),
+            // Not to be told by a beginning.
+            Self::Imap => Beginning::Other,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! The texts are an interface: people's clients, filters and log watchers match
 //! them.
 
+use alloc::string::String;
+
 /// A refusal: what went wrong, whoever's fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -23,8 +25,16 @@ pub enum Refusal {
     UserFirst,
     /// An argument is missing, or there is one where there must be none.
     Syntax,
+    /// A NUL where none can be.
+    MalformedInput,
     /// A line longer than its limit.
     LineTooLong,
+    /// IMAP: a literal that was not asked for is longer than its limit.
+    LiteralTooLong,
+    /// IMAP: too many commands that are none.
+    TooManyBad,
+    /// The last try is used up.
+    TooManyFailures,
     /// STARTTLS where TLS is not on offer, or already on.
     NoStartTls,
     /// TLS is on offer, and cannot start now.
@@ -61,13 +71,41 @@ pub(super) struct Row {
     pub(super) enhanced: &'static str,
     /// POP3's response code (RFC 2449, RFC 3206); empty: none.
     pub(super) pop3_code: &'static str,
+    /// How IMAP says it.
+    pub(super) imap: Condition,
 }
 
+/// IMAP's condition of a refused command (RFC 9051, section 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It is no command, or not now.
+    Bad,
+    /// It failed; with a response code (RFC 5530) or, empty, without.
+    No(&'static str),
+    /// No command is refused by it: it ends the session, with a response code or without.
+    Bye(&'static str),
+}
+
+impl Condition {
+    /// The response code with its brackets and a blank, where there is one.
+    pub(super) fn code(self) -> String {
+        match self {
+            Self::Bad | Self::No("") | Self::Bye("") => String::new(),
+            Self::No(code) | Self::Bye(code) => ["[", code, "] "].concat(),
+        }
+    }
+}
+
+/// Trouble of ours, as IMAP says it unless something else stands in the row.
 const fn row(code: &'static str, text: &'static str, enhanced: &'static str) -> Row {
-    Row { code, text, enhanced, pop3_code: "" }
+    Row { code, text, enhanced, pop3_code: "", imap: Condition::No("UNAVAILABLE") }
 }
 
 impl Row {
+    const fn imap(self, imap: Condition) -> Self {
+        Self { imap, ..self }
+    }
+
     const fn pop3(self, pop3_code: &'static str) -> Self {
         Self { pop3_code, ..self }
     }
@@ -76,18 +114,39 @@ impl Row {
 impl Refusal {
     pub(super) const fn row(self) -> Row {
         match self {
-            Self::AuthenticationRequired => row("530", "authentication required", "5.7.1"),
-            Self::AuthorizationFirst => row("530", "authorization first", "5.7.1"),
-            Self::MustStartTls => row("530", "Must start TLS first", "5.7.0"),
-            Self::AuthType => row("504", "auth type unimplemented", "5.5.1"),
-            Self::Cancelled => row("501", "auth exchange cancelled", "5.0.0"),
-            Self::Malformed => row("501", "malformed auth input", "5.5.4"),
-            Self::UserFirst => row("503", "USER first", "5.5.1"),
-            Self::Syntax => row("501", "syntax error", "5.5.4"),
-            Self::LineTooLong => row("500", "line too long", "5.5.2"),
-            Self::NoStartTls => row("502", "unimplemented", "5.5.1"),
-            Self::TlsUnavailable => row("454", "TLS temporarily not available", "4.7.0"),
-            Self::Failed => row("535", "authorization failed", "5.7.0"),
+            Self::AuthenticationRequired => {
+                row("530", "authentication required", "5.7.1").imap(Condition::Bad)
+            }
+            Self::AuthorizationFirst => {
+                row("530", "authorization first", "5.7.1").imap(Condition::Bad)
+            }
+            Self::MustStartTls => {
+                row("530", "Must start TLS first", "5.7.0").imap(Condition::No("PRIVACYREQUIRED"))
+            }
+            Self::AuthType => {
+                row("504", "auth type unimplemented", "5.5.1").imap(Condition::No(""))
+            }
+            Self::Cancelled => row("501", "auth exchange cancelled", "5.0.0").imap(Condition::Bad),
+            Self::Malformed => row("501", "malformed auth input", "5.5.4").imap(Condition::Bad),
+            Self::UserFirst => row("503", "USER first", "5.5.1").imap(Condition::Bad),
+            Self::Syntax => row("501", "syntax error", "5.5.4").imap(Condition::Bad),
+            Self::LineTooLong => row("500", "line too long", "5.5.2").imap(Condition::Bad),
+            Self::MalformedInput => row("500", "malformed input", "5.5.2").imap(Condition::Bad),
+            Self::LiteralTooLong => {
+                row("500", "line too long", "5.5.2").imap(Condition::Bye("TOOBIG"))
+            }
+            Self::TooManyBad => {
+                row("500", "too many bad commands", "5.5.2").imap(Condition::Bye(""))
+            }
+            Self::TooManyFailures => {
+                row("421", "too many failures", "4.7.0").imap(Condition::Bye(""))
+            }
+            Self::NoStartTls => row("502", "unimplemented", "5.5.1").imap(Condition::Bad),
+            Self::TlsUnavailable => {
+                row("454", "TLS temporarily not available", "4.7.0").imap(Condition::No(""))
+            }
+            Self::Failed => row("535", "authorization failed", "5.7.0")
+                .imap(Condition::No("AUTHENTICATIONFAILED")),
             // Tells a client not to throw the stored password away.
             Self::Temporary => {
                 row("454", "temporary authentication failure", "4.7.0").pop3("SYS/TEMP")
@@ -124,8 +183,8 @@ mod tests {
             ),
             (Refusal::NoStartTls, "502 unimplemented (#5.5.1)", "-ERR STLS not available"),
         ] {
-            assert_eq!(Protocol::Smtp.refusal(refusal), [smtp, "\r\n"].concat().as_bytes());
-            assert_eq!(Protocol::Pop3.refusal(refusal), [pop3, "\r\n"].concat().as_bytes());
+            assert_eq!(Protocol::Smtp.refusal(refusal, b""), [smtp, "\r\n"].concat().as_bytes());
+            assert_eq!(Protocol::Pop3.refusal(refusal, b""), [pop3, "\r\n"].concat().as_bytes());
         }
     }
 

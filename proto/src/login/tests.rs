@@ -14,6 +14,7 @@ pub(super) fn settings(protocol: Protocol, tls: Tls) -> Settings {
     let capabilities = match protocol {
         Protocol::Smtp => ["PIPELINING", "8BITMIME"],
         Protocol::Pop3 => ["TOP", "UIDL"],
+        Protocol::Imap => ["IDLE", "NAMESPACE"],
     };
     Settings {
         protocol,
@@ -72,11 +73,15 @@ pub(super) fn drive(
     }
 }
 
-fn refuse_all(_record: &[u8]) -> Outcome {
+pub(super) fn refuse_all(_record: &[u8]) -> Outcome {
     Outcome::Refused
 }
 
-fn conversation(settings: fn() -> Settings, input: &str, outcome: fn(&[u8]) -> Outcome) -> String {
+pub(super) fn conversation(
+    settings: fn() -> Settings,
+    input: &str,
+    outcome: fn(&[u8]) -> Outcome,
+) -> String {
     at_every_split(input.as_bytes(), |pieces| {
         let mut login = Login::new(settings());
         let mut seen = String::new();

@@ -1,4 +1,4 @@
-//! authup: speaks just enough SMTP or POP3 to learn a user name and password, and
+//! authup: speaks just enough SMTP, POP3 or IMAP to learn a user name and password, and
 //! runs checkpassword with them.
 //!
 //! Two processes. The [`parser`], jailed before it reads its first octet, holds the
@@ -56,7 +56,7 @@ pub fn understands(words: &mut dyn Iterator<Item = OsString>) -> bool {
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let Some(usage) = Usage::parse(words) else {
-        return fail(NAME, format_args!("usage: authup [ -t tries ] <smtp|pop3> prog"));
+        return fail(NAME, format_args!("usage: authup [ -t tries ] <smtp|pop3|imap> prog"));
     };
     unix::process::keep_out_of_core_files();
     let mut environment = Environment::inherited();
@@ -113,6 +113,6 @@ fn part(
 
 /// Tells the client why there is no session.
 fn refuse(why: Refusal, protocol: Protocol) -> u8 {
-    let _ = client::write(&protocol.refusal(why), LAST_WORDS);
+    let _ = client::write(&protocol.last_words(why), LAST_WORDS);
     exit_code::FAILED
 }

@@ -152,7 +152,7 @@ impl Monitor {
         for name in Name::ALL {
             self.environment.set(name.variable().as_bytes(), None);
         }
-        for (name, value) in handoff.variables(self.report.address()) {
+        for (name, value) in handoff.variables(&user, self.report.address()) {
             self.environment.set(name.as_bytes(), Some(&value));
         }
         let Self { program, environment, report, limits, guard, .. } = self;
@@ -179,7 +179,7 @@ impl Monitor {
     /// Says it in the parser's place, unless a TLS server may have the connection.
     fn tell_client(&self, why: Refusal) {
         if !self.guard.tls_may_have_started() {
-            let _ = client::write(&self.protocol.refusal(why), LAST_WORDS);
+            let _ = client::write(&self.protocol.last_words(why), LAST_WORDS);
         }
     }
 }

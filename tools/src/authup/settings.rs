@@ -23,7 +23,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// Reads `[-t tries] smtp|pop3 prog [arg ...]`, the program's own name left out.
+    /// Reads `[-t tries] smtp|pop3|imap prog [arg ...]`, the program's own name left out.
     pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Option<Self> {
         let mut parser = lexopt::Parser::from_args(words);
         let mut tries = 0;
@@ -121,7 +121,8 @@ mod tests {
             ("authup -t 0 smtp prog", Some((Protocol::Smtp, 5))),
             ("authup smtp", None),
             ("authup", None),
-            ("authup imap prog", None),
+            ("authup imap prog", Some((Protocol::Imap, 5))),
+            ("authup imaps prog", None),
             ("authup -t x smtp prog", None),
             ("authup -t -1 smtp prog", None),
             ("authup -x smtp prog", None),

@@ -1,0 +1,245 @@
+//! IMAP (ports 143, 993): clients that log in, list and fetch through authup and a real
+//! IMAP server, which answers their LOGIN by its tag, or behind fiximapio.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use acceptance::chain::{Chain, Server, is_root};
+use anyhow::{Context, Result, ensure};
+
+use super::fetching::put;
+use crate::{Commands, Test, as_stored, body, holds, message};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("imaplib over STARTTLS from Dovecot", &["python3", "imap"], imaplib),
+    ("imaplib over TLS from Dovecot behind fiximapio", &["python3", "imap"], imaplib_preauth),
+    ("imaplib with a wrong password", &["python3", "imap"], wrong_password),
+    ("imaplib waits for mail", &["python3", "imap"], idle),
+    ("curl over STARTTLS from Dovecot", &["curl", "imap"], curl),
+    ("mbsync over STARTTLS from Dovecot", &["mbsync", "imap"], mbsync),
+    ("mbsync over TLS from Dovecot behind fiximapio", &["mbsync", "imap"], mbsync_preauth),
+    ("mutt over STARTTLS from Dovecot", &["mutt", "imap"], mutt),
+    ("offlineimap over TLS from Dovecot", &["offlineimap", "imap"], offlineimap),
+    ("a server that is missing is said to be", &["python3"], missing),
+];
+
+/// Dovecot's server as Debian installs it, outside of Dovecot.
+const DOVECOT: [&str; 6] = [
+    "/usr/lib/dovecot/imap",
+    "-k",
+    "-o",
+    "mail_location=maildir:~/Maildir",
+    "-o",
+    "log_path=/dev/stderr",
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    ByCommand,
+    AtOnce,
+}
+
+/// A message in the mailbox, and a server that gives it away.
+fn serve(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<Server> {
+    put(chain)?;
+    let commands = Commands::new(chain);
+    let login = commands.login("imap", server);
+    match tls {
+        Tls::ByCommand => chain.tls_server("!", &login),
+        Tls::AtOnce => chain.tls_at_once_server("!", &login),
+    }
+}
+
+fn behind_fiximapio() -> Vec<&'static str> {
+    [&["fiximapio"], &DOVECOT[..]].concat()
+}
+
+/// Runs Python with `client` logged out and TLS on; gives what the program printed.
+fn python(chain: &Chain<'_>, port: u16, tls: Tls, program: &str) -> Result<String> {
+    let connect = match tls {
+        Tls::ByCommand => {
+            format!("IMAP4('localhost', {port})\nclient.starttls(trust)")
+        }
+        Tls::AtOnce => format!("IMAP4_SSL('localhost', {port}, ssl_context=trust)"),
+    };
+    let program = format!(
+        "import imaplib, ssl, sys\ntrust = ssl.create_default_context(cafile={:?})\n\
+         client = imaplib.{connect}\n{program}",
+        chain.name("cert.pem")
+    );
+    Ok(String::from_utf8(chain.succeeds(&["python3", "-c", &program], b"")?)?)
+}
+
+const FETCH: &str = "client.login('bob', 'pass word')
+assert client.select()[1] == [b'1'], 'no message'
+sys.stdout.buffer.write(client.fetch('1', '(BODY.PEEK[])')[1][0][1])
+client.logout()
+";
+
+fn ensure_fetched(got: &[u8]) -> Result<()> {
+    let wanted = as_stored(&message("stored"));
+    let got: Vec<u8> = got.iter().copied().filter(|octet| *octet != b'\r').collect();
+    ensure!(body(&got).starts_with(body(&wanted)), "got {}", got.escape_ascii());
+    Ok(())
+}
+
+fn imaplib(chain: &Chain<'_>) -> Result<()> {
+    let server = serve(chain, Tls::ByCommand, &DOVECOT)?;
+    ensure_fetched(python(chain, server.port, Tls::ByCommand, FETCH)?.as_bytes())?;
+    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+}
+
+fn imaplib_preauth(chain: &Chain<'_>) -> Result<()> {
+    let server = serve(chain, Tls::AtOnce, &behind_fiximapio())?;
+    ensure_fetched(python(chain, server.port, Tls::AtOnce, FETCH)?.as_bytes())?;
+    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+}
+
+/// imaplib tells a refused login from a connection that broke.
+fn wrong_password(chain: &Chain<'_>) -> Result<()> {
+    let server = serve(chain, Tls::AtOnce, &DOVECOT)?;
+    let program = "for secret in ('guessed', 'pa\"ss\\\\word'):
+    try:
+        client.login('bob', secret)
+    except imaplib.IMAP4.abort as broken:
+        print('broken', broken)
+    except imaplib.IMAP4.error as refused:
+        print('refused', refused)
+client.authenticate('PLAIN', lambda _: b'\\0bob\\0pass word')
+print(client.select()[0])
+client.logout()
+";
+    let seen = python(chain, server.port, Tls::AtOnce, program)?;
+    let refused = "refused b'[AUTHENTICATIONFAILED] authup authorization failed'\n";
+    ensure!(seen == format!("{refused}{refused}OK\n"), "{seen}");
+    holds(&chain.log(), " failed, 4 remaining (bob from 127.0.0.1)")
+}
+
+/// The server's untagged data reach a client that waits for them.
+fn idle(chain: &Chain<'_>) -> Result<()> {
+    let server = serve(chain, Tls::AtOnce, &behind_fiximapio())?;
+    let (new, message) = (chain.name("bob/Maildir/new/2.test"), "Subject: two\n\nbody\n");
+    let program = format!(
+        "import os
+client.login('bob', 'pass word')
+client.select()
+client.send(b'i IDLE\\r\\n')
+assert client.readline().startswith(b'+'), 'no continuation'
+os.chmod(os.path.dirname({new:?}), 0o777) if os.getuid() == 0 else None
+with open({new:?} + '~', 'w') as file:
+    file.write({message:?})
+os.rename({new:?} + '~', {new:?})
+while not (line := client.readline()).endswith(b'2 EXISTS\\r\\n'):
+    assert line, 'the end'
+client.send(b'DONE\\r\\n')
+print('seen')
+"
+    );
+    let seen = python(chain, server.port, Tls::AtOnce, &program)?;
+    ensure!(seen == "seen\n", "{seen}");
+    Ok(())
+}
+
+fn curl(chain: &Chain<'_>) -> Result<()> {
+    let server = serve(chain, Tls::ByCommand, &DOVECOT)?;
+    let (address, trust) =
+        (format!("imap://localhost:{}/INBOX;MAILINDEX=1", server.port), chain.name("cert.pem"));
+    let command = ["curl", "-sS", "--ssl-reqd", "--cacert", &trust, "-u", "bob:pass word"];
+    ensure_fetched(&chain.succeeds(&[&command[..], &[&address]].concat(), b"")?)
+}
+
+fn mbsync_fetches(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<()> {
+    let server = serve(chain, tls, server)?;
+    let kind = if tls == Tls::AtOnce { "IMAPS" } else { "STARTTLS" };
+    let box_ = chain.name("client/box");
+    let rules = format!(
+        "IMAPAccount a\nHost localhost\nPort {}\nUser bob\nPass \"pass word\"\nSSLType {kind}\n\
+         CertificateFile {}\n\nIMAPStore far\nAccount a\n\nMaildirStore near\nInbox {box_}\nPath {}/\n\n\
+         Channel c\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSyncState *\n",
+        server.port,
+        chain.name("cert.pem"),
+        chain.name("client")
+    );
+    let rules_file = client_file(chain, "client/mbsyncrc", &rules)?;
+    chain.succeeds(&["mbsync", "-c", &rules_file, "c"], b"")?;
+    ensure_fetched(&only_message(chain, "client/box")?)
+}
+
+fn mbsync(chain: &Chain<'_>) -> Result<()> {
+    mbsync_fetches(chain, Tls::ByCommand, &DOVECOT)
+}
+
+fn mbsync_preauth(chain: &Chain<'_>) -> Result<()> {
+    mbsync_fetches(chain, Tls::AtOnce, &behind_fiximapio())
+}
+
+/// mutt logs in with its name as authorization id, too, and shows the list of messages.
+fn mutt(chain: &Chain<'_>) -> Result<()> {
+    let server = serve(chain, Tls::ByCommand, &DOVECOT)?;
+    let rules = format!(
+        "set imap_user=bob imap_pass='pass word' ssl_starttls=yes ssl_force_tls=yes\n\
+         set certificate_file={} ssl_verify_host=no folder={}\n\
+         set quit=yes move=no delete=no imap_authenticators=plain\npush '<exit>'\n",
+        chain.name("cert.pem"),
+        chain.name("client")
+    );
+    let rules_file = client_file(chain, "client/muttrc", &rules)?;
+    let command =
+        format!("TERM=xterm mutt -F {rules_file} -f imap://localhost:{}/INBOX", server.port);
+    let output = chain.client(&["script", "-qec", &command, "/dev/null"], b"")?;
+    holds(&String::from_utf8_lossy(&output.stdout), "stored")
+        .with_context(|| chain.told(&output))?;
+    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+}
+
+fn offlineimap(chain: &Chain<'_>) -> Result<()> {
+    let server = serve(chain, Tls::AtOnce, &DOVECOT)?;
+    let rules = format!(
+        "[general]\naccounts = a\nmetadata = {0}/meta\nui = basic\n[Account a]\nlocalrepository = l\n\
+         remoterepository = r\n[Repository l]\ntype = Maildir\nlocalfolders = {0}/offline\n\
+         [Repository r]\ntype = IMAP\nremotehost = localhost\nremoteport = {1}\nremoteuser = bob\n\
+         remotepass = pass word\nssl = yes\nsslcacertfile = {2}\nreadonly = True\n",
+        chain.name("client"),
+        server.port,
+        chain.name("cert.pem")
+    );
+    let rules_file = client_file(chain, "client/offlineimaprc", &rules)?;
+    chain.succeeds(&["offlineimap", "-o", "-c", &rules_file], b"")?;
+    ensure_fetched(&only_message(chain, "client/offline/INBOX")?)
+}
+
+/// A server that cannot be run: the client is told, and not that its password is wrong.
+fn missing(chain: &Chain<'_>) -> Result<()> {
+    let server = serve(chain, Tls::AtOnce, &["fiximapio", "no-such-server"])?;
+    let program = "try:
+    client.login('bob', 'pass word')
+except imaplib.IMAP4.error as refused:
+    print(refused)
+";
+    let seen = python(chain, server.port, Tls::AtOnce, program)?;
+    ensure!(seen == "b'[UNAVAILABLE] server is not ready'\n", "{seen}");
+    holds(&chain.log(), "fiximapio: unable to exec: no-such-server: No such file or directory")
+}
+
+/// A client's own file.
+fn client_file(chain: &Chain<'_>, name: &str, text: &str) -> Result<String> {
+    let path = chain.path(name);
+    fs::write(&path, text)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    if is_root() && !chain.begins_as_root() {
+        std::os::unix::fs::chown(&path, Some(65534), None)?;
+    }
+    Ok(chain.name(name))
+}
+
+/// The message in a Maildir that has one.
+fn only_message(chain: &Chain<'_>, maildir: &str) -> Result<Vec<u8>> {
+    let mut found = Vec::new();
+    for part in ["new", "cur"] {
+        for entry in fs::read_dir(chain.path(maildir).join(part))? {
+            found.push(fs::read(entry?.path())?);
+        }
+    }
+    ensure!(found.len() == 1, "{} messages", found.len());
+    found.pop().context("no message")
+}

@@ -1,0 +1,230 @@
+//! IMAP before a login: RFC 9051 and RFC 3501 (sections 6.1 and 6.2), RFC 7888 (LITERAL-),
+//! RFC 4959 (SASL-IR), RFC 2971 (ID), RFC 5530 (response codes).
+
+use super::dialog::{Dialog, Settings, State};
+use super::reply::{Condition, Refusal};
+use crate::imap::command::{Command, Malformed, Stop, authenticate, id, login};
+use crate::imap::literal::{LONGEST_UNASKED, Literal, announced};
+use crate::sasl::{Credential, Mechanism};
+use crate::ucspi_tls::Tls;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Commands that are answered BAD before the session ends: whoever has sent so many
+/// speaks another protocol.
+const MOST_BAD: u8 = 10;
+
+/// What is offered besides TLS, mechanisms and what the administrator lists.
+const ALWAYS: &[u8] = b"IMAP4rev1 LITERAL- SASL-IR ID";
+
+/// What only this protocol's dialog remembers.
+#[derive(Default)]
+pub(super) struct Imap {
+    /// That of the command which is being answered; empty: there is none.
+    pub(super) tag: Vec<u8>,
+    /// How many commands were answered BAD.
+    bad: u8,
+    /// Where, in the command that is being read, its last line begins.
+    line: usize,
+}
+
+/// Whether a line that has ended is all of its command.
+pub(super) enum Whole {
+    /// It is.
+    Yes,
+    /// So many octets are to follow, and another line.
+    Not(usize),
+    /// It has been answered already.
+    Answered,
+}
+
+/// The greeting (RFC 9051, section 7.1). Never PREAUTH, which shuts STARTTLS out.
+pub(super) fn greeting(settings: &Settings) -> Vec<u8> {
+    let (list, text) = (capabilities(settings), &settings.greeting[..]);
+    [b"* OK [CAPABILITY ", &list[..], b"] ", text, b"\r\n"].concat()
+}
+
+fn capabilities(settings: &Settings) -> Vec<u8> {
+    let mut list = ALWAYS.to_vec();
+    let mut add = |word: &[u8]| {
+        list.push(b' ');
+        list.extend_from_slice(word);
+    };
+    if settings.tls.is_offered() {
+        add(b"STARTTLS");
+    }
+    // RFC 9051, section 11.7: no mechanism where it would be refused.
+    if settings.tls == Tls::Required {
+        add(b"LOGINDISABLED");
+    } else {
+        for mechanism in [Mechanism::Plain, Mechanism::Login] {
+            add(&[b"AUTH=", mechanism.name().as_bytes()].concat());
+        }
+    }
+    settings.capabilities.iter().for_each(|line| add(line));
+    list
+}
+
+/// The answer to a command, or to what is none.
+pub(super) fn refusal(why: Refusal, tag: &[u8]) -> Vec<u8> {
+    let row = why.row();
+    let (tag, condition) = match row.imap {
+        Condition::Bad if tag.is_empty() => (&b"*"[..], "BAD"),
+        Condition::Bad => (tag, "BAD"),
+        _ if tag.is_empty() => return bye(why),
+        _ => (tag, "NO"),
+    };
+    let line = [" ", condition, " ", &row.imap.code(), "authup ", imap_text(why), "\r\n"].concat();
+    [tag, line.as_bytes()].concat()
+}
+
+/// The end of a session.
+pub(super) fn bye(why: Refusal) -> Vec<u8> {
+    let why = if why == Refusal::Failed { Refusal::TooManyFailures } else { why };
+    let code = match why.row().imap {
+        Condition::Bye(_) => why.row().imap.code(),
+        _ => String::new(),
+    };
+    ["* BYE ", &code, "authup ", imap_text(why), "\r\n"].concat().into()
+}
+
+fn imap_text(why: Refusal) -> &'static str {
+    match why {
+        Refusal::NoStartTls => "STARTTLS not available",
+        _ => why.row().text,
+    }
+}
+
+impl Dialog {
+    /// Looks at what has come of a command, up to a line's end: whatever it says, the
+    /// octets of a literal that is on its way belong to it. `room`: how many more octets
+    /// it may get.
+    pub(super) fn imap_whole(&mut self, command: &[u8], room: usize) -> Whole {
+        let last = command.get(self.imap.line..).unwrap_or_default();
+        let octets = match announced(last) {
+            Literal::None => None,
+            Literal::Unasked(octets) if octets > room.min(LONGEST_UNASKED) => {
+                self.give_up(Refusal::LiteralTooLong);
+                return Whole::Answered;
+            }
+            Literal::Unasked(octets) => Some(octets),
+            Literal::Unreadable => {
+                self.imap_tag(command);
+                self.refuse(Refusal::Syntax);
+                self.give_up(Refusal::Syntax);
+                return Whole::Answered;
+            }
+            Literal::Asked(octets) if self.imap_asks_for_literal(command) => {
+                if octets > room {
+                    self.imap_tag(command);
+                    self.refuse(Refusal::LineTooLong);
+                    return Whole::Answered;
+                }
+                self.say(b"+ OK\r\n");
+                Some(octets)
+            }
+            // It is refused without them, and so they will not come.
+            Literal::Asked(_) => None,
+        };
+        match octets {
+            Some(octets) => {
+                // Behind them, and behind the line ending that stands before them.
+                self.imap.line = command.len() + 2 + octets;
+                Whole::Not(octets)
+            }
+            None => {
+                self.imap.line = 0;
+                Whole::Yes
+            }
+        }
+    }
+
+    /// Whether a command goes on with a literal, so that it is worth asking for.
+    fn imap_asks_for_literal(&self, command: &[u8]) -> bool {
+        if matches!(self.state, State::Exchange(_)) {
+            return false;
+        }
+        let Ok(Command { name, arguments: Some(arguments), .. }) = Command::parse(command) else {
+            return false;
+        };
+        match name.to_ascii_lowercase().as_slice() {
+            b"login" => !self.must_start_tls() && is_literal(login(arguments).map(drop)),
+            b"id" => is_literal(id(arguments)),
+            _ => false,
+        }
+    }
+
+    fn imap_tag(&mut self, command: &[u8]) {
+        self.imap.tag = match Command::parse(command) {
+            Ok(Command { tag, .. }) | Err(Malformed::Tagged(tag)) => tag.to_vec(),
+            Err(Malformed::Untagged) => Vec::new(),
+        };
+    }
+
+    pub(super) fn imap_command(&mut self, line: &[u8]) {
+        self.imap_tag(line);
+        if memchr::memchr(0, line).is_some() {
+            return self.refuse(Refusal::MalformedInput);
+        }
+        let Ok(Command { name, arguments, .. }) = Command::parse(line) else {
+            return self.refuse(Refusal::Syntax);
+        };
+        match (name.to_ascii_lowercase().as_slice(), arguments) {
+            (b"capability", None) => {
+                let list = [b"* CAPABILITY ", &capabilities(&self.settings)[..], b"\r\n"].concat();
+                self.imap_done(&list, b"CAPABILITY");
+            }
+            (b"noop", None) => self.imap_done(b"", b"NOOP"),
+            (b"logout", None) => {
+                let bye = [b"* BYE ", &self.settings.greeting[..], b"\r\n"].concat();
+                self.imap_done(&bye, b"LOGOUT");
+                self.state = State::Ended(0);
+            }
+            (b"starttls", None) => self.start_tls(b""),
+            (b"id", Some(arguments)) if id(arguments).is_ok() => {
+                self.imap_done(b"* ID (\"name\" \"authup\")\r\n", b"ID");
+            }
+            (b"login" | b"authenticate", _) if self.must_start_tls() => {
+                self.refuse(Refusal::MustStartTls);
+            }
+            (b"login", Some(arguments)) => match login(arguments) {
+                Ok((user, password)) => {
+                    self.attempt(&Credential::of(user.expose(), password.expose()));
+                }
+                Err(_) => self.refuse(Refusal::Syntax),
+            },
+            (b"authenticate", Some(arguments)) => match authenticate(arguments) {
+                Ok((mechanism, initial)) => self.authenticate(mechanism, initial),
+                Err(_) => self.refuse(Refusal::Syntax),
+            },
+            (
+                b"capability" | b"noop" | b"logout" | b"starttls" | b"id" | b"login"
+                | b"authenticate",
+                _,
+            ) => self.refuse(Refusal::Syntax),
+            _ => self.refuse(Refusal::AuthenticationRequired),
+        }
+    }
+
+    fn imap_done(&mut self, untagged: &[u8], name: &[u8]) {
+        let tag = core::mem::take(&mut self.imap.tag);
+        self.say(&[untagged, &tag, b" OK ", name, b" completed\r\n"].concat());
+    }
+
+    /// Something was refused; after too many that were no commands the session ends.
+    pub(super) fn imap_refused(&mut self, why: Refusal) {
+        if why.row().imap == Condition::Bad {
+            self.imap.bad = self.imap.bad.saturating_add(1);
+            if self.imap.bad == MOST_BAD {
+                self.give_up(Refusal::TooManyBad);
+            }
+        }
+    }
+}
+
+fn is_literal(read: Result<(), Stop>) -> bool {
+    read == Err(Stop::Literal)
+}
+
+#[cfg(test)]
+mod tests;
