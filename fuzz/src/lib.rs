@@ -11,6 +11,7 @@ pub mod cuts;
 pub mod memory;
 pub mod octets;
 
+pub mod cdb;
 pub mod facts;
 pub mod failures;
 pub mod framing;
@@ -35,7 +36,8 @@ mod pump;
 pub type Check = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus's, and its check.
-pub const TARGETS: [(&str, Check); 16] = [
+pub const TARGETS: [(&str, Check); 17] = [
+    ("cdb", cdb::check),
     ("facts", facts::check),
     ("failures", failures::check),
     ("framing", framing::check),

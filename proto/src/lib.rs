@@ -13,6 +13,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod blocklist;
+pub mod cdb;
 pub mod checkpassword;
 mod civil_time;
 pub mod control;

@@ -26,6 +26,7 @@ pub mod log;
 pub mod password_fd;
 pub mod piped;
 pub mod process;
+pub mod regular_file;
 pub mod root_folder;
 #[cfg(feature = "signals")]
 pub mod signals;

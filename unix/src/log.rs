@@ -4,19 +4,119 @@
 //! and marks the backslash. Here it is only made sure that one event is one line, also
 //! where a file's name or a library's words have a line break in them.
 
+use crate::descriptor::out_of_the_way;
 use proto::escape::Escaped;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::{Errno, retry_on_intr, write};
+use rustix::net::{SendFlags, send};
+use rustix::stdio::stderr;
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 
 /// The longest line, in octets: short enough that a pipe takes it in one piece,
 /// so that lines of different processes do not mix.
 pub const LONGEST: usize = 4096;
 
+/// How a process that must wait for nobody writes; none, where it may.
+static UNWAITED: Mutex<Option<Unwaited>> = Mutex::new(None);
+
+/// The log of such a process.
+struct Unwaited {
+    program: &'static str,
+    way: Way,
+    /// Lines that found no room and have not been spoken of yet.
+    lost: u64,
+}
+
+enum Way {
+    /// A pipe, opened once more: not to block is then this process's own affair, while
+    /// descriptor 2 is shared with whatever it starts.
+    Own(OwnedFd),
+    Socket,
+    /// A file, which takes everything; or it could not be opened, and is asked for room
+    /// first, which somebody else may take in between.
+    Asked,
+}
+
+/// From now on no line of this process waits for whoever reads the log. One that finds no
+/// room is lost, and how many there were is said when there is room again.
+///
+/// `program` is named then, as in its other lines.
+pub fn wait_for_nobody(program: &'static str) {
+    let kind = fstat(stderr()).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    let way = match kind {
+        Ok(FileType::Socket) => Way::Socket,
+        Ok(FileType::Fifo | FileType::CharacterDevice) => {
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+            open("/proc/self/fd/2", flags, Mode::empty())
+                .and_then(|own| out_of_the_way(&own).map_err(|_| Errno::MFILE))
+                .map_or(Way::Asked, Way::Own)
+        }
+        _ => Way::Asked,
+    };
+    let mut unwaited = UNWAITED.lock().unwrap_or_else(PoisonError::into_inner);
+    *unwaited = Some(Unwaited { program, way, lost: 0 });
+}
+
+/// Says how many lines were lost, if any were and there is room to say so. To be called
+/// from time to time after [`wait_for_nobody`].
+pub fn catch_up() {
+    let mut unwaited = UNWAITED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(unwaited) = &mut *unwaited {
+        unwaited.catch_up();
+    }
+}
+
+impl Unwaited {
+    /// Whether nothing is left to be said.
+    fn catch_up(&mut self) -> bool {
+        if self.lost > 0 {
+            let Self { program, lost, .. } = self;
+            let line = one_line(&format!("{program}: {lost} lines lost: the log was full"));
+            if !self.takes(&line) {
+                return false;
+            }
+            self.lost = 0;
+        }
+        true
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        if !self.catch_up() || !self.takes(line) {
+            self.lost += 1;
+        }
+    }
+
+    fn takes(&self, line: &[u8]) -> bool {
+        let written = retry_on_intr(|| match &self.way {
+            Way::Own(own) => write(own, line),
+            Way::Socket => send(stderr(), line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            Way::Asked => {
+                let mut asked = [PollFd::from_borrowed_fd(stderr(), PollFlags::OUT)];
+                let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+                match poll(&mut asked, Some(&now))? {
+                    0 => Err(Errno::AGAIN),
+                    _ => write(stderr(), line),
+                }
+            }
+        });
+        written.is_ok()
+    }
+}
+
 /// Writes `PROGRAM TEXT` or `PROGRAM: TEXT`, as `prefix` has it, and a line feed.
-/// A log that cannot be written to stops nothing.
+/// A log that is broken stops nothing; one that nobody reads stops who has not called
+/// [`wait_for_nobody`].
 pub fn line(prefix: fmt::Arguments<'_>, text: fmt::Arguments<'_>) {
     let line = one_line(&format!("{prefix}{text}"));
-    let _ = rustix::io::retry_on_intr(|| rustix::io::write(rustix::stdio::stderr(), &line));
+    let mut unwaited = UNWAITED.lock().unwrap_or_else(PoisonError::into_inner);
+    match &mut *unwaited {
+        Some(unwaited) => unwaited.write(&line),
+        None => drop(retry_on_intr(|| write(stderr(), &line))),
+    }
 }
 
 fn one_line(text: &str) -> Vec<u8> {

@@ -258,7 +258,10 @@ impl Server {
     }
 
     fn refuse(&self, peer: IpAddr, why: &str) {
-        self.log.error(format_args!("deny from {peer}: {why}"));
+        let line = format!("deny from {peer}: {why}");
+        if self.repeated.is_to_be_said(&line) {
+            self.log.error(line);
+        }
     }
 }
 

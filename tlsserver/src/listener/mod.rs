@@ -10,6 +10,7 @@ mod connections;
 mod dialog;
 mod program;
 mod proxy;
+mod repeated;
 mod rules;
 mod server;
 mod sockets;
@@ -69,6 +70,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn start(options: Options) -> Result<(), String> {
     let variables: Variables = env::vars_os().collect();
     let log = Log::new(options.verbosity);
+    unix::log::wait_for_nobody("tlsserver");
     for letter in &options.without_effect {
         log.error(format_args!("-{letter}: names and users of peers are not looked up"));
     }

@@ -1,26 +1,56 @@
 //! Looking a peer up in the rules file. It is opened for every connection, as
 //! tcpserver does, so that a new one holds from the next connection on.
+//!
+//! It is read and never mapped: who writes it in place can have connections refused for as
+//! long as that takes, and nothing else.
 
-use cdb2::CDB;
+use proto::cdb::{Lookup, Progress};
 use proto::ucspi_rules::{Instructions, instructions, keys};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use unix::regular_file::RegularFile;
 
 /// What the rules say about a peer; no rule: it may connect.
 ///
 /// # Errors
-/// When the file cannot be read or says what is no rule: nobody may connect then.
+/// When the file cannot be read, changes meanwhile, or says what is no rule: nobody may
+/// connect then.
 pub(super) fn look_up(file: &Path, peer: IpAddr) -> io::Result<Instructions> {
-    let rules = CDB::open(file)?;
+    let rules = RegularFile::open(file)?;
+    let found = first_of(&rules, peer)?;
+    if !rules.is_as_opened()? {
+        return Err(io::Error::other("it changed while it was read"));
+    }
+    Ok(found)
+}
+
+fn first_of(rules: &RegularFile, peer: IpAddr) -> io::Result<Instructions> {
     // Names of peers are not looked up, so no `=HOST` key is ever tried.
     for key in keys(&peer.to_string(), None) {
-        if let Some(found) = rules.get(key.as_bytes()) {
+        if let Some(found) = value_of(rules, key.as_bytes())? {
             let malformed = |_| io::Error::other(format!("malformed rule for \"{key}\""));
-            return instructions(&found?).map_err(malformed);
+            return instructions(&found).map_err(malformed);
         }
     }
     Ok(Instructions::default())
+}
+
+fn value_of(rules: &RegularFile, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let malformed = || io::Error::other("not a file of tcprules");
+    let (mut lookup, mut wanted) = Lookup::new(key);
+    loop {
+        let mut octets = vec![0; wanted.length];
+        rules.read_exact_at(wanted.at, &mut octets).map_err(|reason| match reason.kind() {
+            io::ErrorKind::UnexpectedEof => malformed(),
+            _ => reason,
+        })?;
+        match lookup.push(&octets).map_err(|_| malformed())? {
+            Progress::Wants(next) => wanted = next,
+            Progress::Found(value) => return Ok(Some(value)),
+            Progress::Absent => return Ok(None),
+        }
+    }
 }
 
 #[cfg(test)]

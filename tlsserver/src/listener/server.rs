@@ -14,6 +14,7 @@ use super::connections::{Connections, EngineId};
 use super::kill;
 use super::program::{Peer, Program};
 use super::proxy::Pending;
+use super::repeated::Repeated;
 use super::sockets::{self, Accepted, Listening};
 use super::workers::{Reading, Worker, Workers};
 use crate::log::Log;
@@ -55,6 +56,8 @@ pub(super) struct Server {
     pub(super) ending: bool,
     /// The count in the last status line.
     pub(super) said: Option<usize>,
+    /// Of what strangers caused.
+    pub(super) repeated: Repeated,
 }
 
 /// What is ready.
@@ -95,6 +98,7 @@ impl Server {
             broken: None,
             ending: false,
             said: None,
+            repeated: Repeated::new(Instant::now()),
         }
     }
 
@@ -138,6 +142,8 @@ impl Server {
             self.workers.tick(now);
             self.end_late_headers(now);
             self.begin_queued();
+            self.repeated.sums(now).iter().for_each(|line| self.log.error(line));
+            unix::log::catch_up();
         }
     }
 
@@ -348,9 +354,13 @@ impl Server {
     pub(super) fn fault(&self, id: ConnectionId, why: &str) {
         let Some(connection) = self.connections.get(id) else { return };
         let peer = connection.peer;
+        let line = format!("tls from {peer}: {why}");
+        if !self.repeated.is_to_be_said(&line) {
+            return;
+        }
         match connection.pid {
             Some(pid) => self.log.error(format_args!("tls {pid} from {peer}: {why}")),
-            None => self.log.error(format_args!("tls from {peer}: {why}")),
+            None => self.log.error(line),
         }
     }
 

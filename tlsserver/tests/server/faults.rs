@@ -4,10 +4,11 @@
 use rustix::net::sockopt::socket_acceptconn;
 use rustix::process::Signal;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::Stdio;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use crate::harness::client::{
@@ -15,7 +16,7 @@ use crate::harness::client::{
     secure, vanish,
 };
 use crate::harness::processes::{Held, descriptors, kill, signal, take_descriptor};
-use crate::harness::{Server, Setup, skipped_without_root};
+use crate::harness::{Log, Server, Setup, first_certificate, skipped_without_root};
 
 /// Both ways in which TLS can begin.
 fn both(program: &[&str], options: &str) -> [Server; 2] {
@@ -395,6 +396,67 @@ fn exhausted_descriptors_of_the_listener_are_said_and_pass() {
         clear_rest(socket) == b"x"
     });
     assert!(served, "{:?}", server.log.lines());
+}
+
+/// Reads when it is told to.
+struct Gate<R>(Option<mpsc::Receiver<()>>, R);
+
+impl<R: Read> Read for Gate<R> {
+    fn read(&mut self, octets: &mut [u8]) -> std::io::Result<usize> {
+        if let Some(opened) = self.0.take() {
+            opened.recv().unwrap();
+        }
+        self.1.read(octets)
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
+    let setup = Setup::delayed(&["cat"]).option("-v");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let (open, opened) = mpsc::channel();
+    let log = Log::of(Gate(Some(opened), reader));
+    let mut command = setup.command();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(writer.try_clone().unwrap());
+    let mut child = command.spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let certificate = first_certificate(&fs::read(setup.file("server.cert")).unwrap());
+    let port = port.trim().parse().unwrap();
+    let mut server = Server::of(child, port, log, certificate, setup.directory);
+    server.delayed = true;
+    fill(writer);
+
+    let mut tls = connect(&server);
+    server.signal(Signal::HUP);
+    tls.write_all(b"still there").unwrap();
+    finish_sending(&mut tls);
+    assert_eq!(rest(&mut tls), b"still there");
+    drop((tls, connect(&server)));
+    open.send(()).unwrap();
+    server.log.wait_for(&["tlsserver: ", " lines lost: the log was full"]);
+    server.signal(Signal::TERM);
+    assert!(server.wait_within_patience().success());
+}
+
+/// Writes as much as there is room for, by a description of its own: the server's blocks.
+fn fill(writer: std::io::PipeWriter) {
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
+    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let own = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
+    while rustix::io::write(&own, b"\n").is_ok() {}
+}
+
+#[test]
+fn a_flood_that_is_refused_is_summed_up() {
+    let server = Setup::delayed(&["cat"]).option("-C 1").start();
+    let _held = connect(&server);
+    for _ in 0..200 {
+        assert_eq!(clear_rest(plain(&server)), b"");
+    }
+    let why = "deny from 127.0.0.1: too many connections from there";
+    server.log.wait_for(&[why, " more)"]);
+    assert!(server.log.count(why) < 120, "{:#?}", server.log.lines());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::harness::client::{
@@ -104,6 +105,36 @@ pub(crate) fn rules(setup: &Setup, text: &str) -> String {
         .status();
     assert!(status.unwrap().success());
     compiled.to_str().unwrap().to_owned()
+}
+
+/// As cp and rsync --inplace write: the file is short for a moment, time and again.
+#[test]
+fn rules_that_are_written_in_place_refuse_and_harm_nobody() {
+    const CONNECTIONS: usize = 1000;
+    if skipped_without("tcprules") {
+        return;
+    }
+    let setup = Setup::delayed(&["cat"]);
+    let compiled = rules(&setup, "127.0.0.1:deny\n:allow\n");
+    let server = setup.option(&format!("-x {compiled}")).start();
+    let whole = fs::read(&compiled).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                fs::write(&compiled, &whole).unwrap();
+            }
+        });
+        for _ in 0..CONNECTIONS {
+            assert_eq!(clear_rest(plain(&server)), b"");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    server.log.wait_for(&["deny from 127.0.0.1: by the rules"]);
+    server.log.wait_for(&["deny from 127.0.0.1: rules: ", "rules.cdb: not a file of tcprules"]);
+    assert_eq!(server.log.count("tlsserver: pid "), 0, "{:#?}", server.log.lines());
+    let maps = fs::read_to_string(format!("/proc/{}/maps", server.pid())).unwrap();
+    assert!(!maps.contains("rules.cdb"), "{maps}");
 }
 
 #[test]
