@@ -6,10 +6,13 @@
 # make miri, make sanitize   proto's tests in Miri, unix's with AddressSanitizer
 # make bench  ours beside a bare server, nginx, Dovecot, tlswrapper and the C programs
 #             (C_ACCEPTUTILS=DIR); make bench-docs puts it into docs/performance.md
+# make completions   writes completions/ anew, after a change of acceptutils' options
 # make picture   draws docs/chain.svg of docs/chain.dot (Debian's graphviz)
 # make        builds for use: target/release
-# make install   installs what is built: programs, manual pages and examples; knows DESTDIR
-#                and PREFIX; BUILD=fast, here and above, takes another profile than release
+# make install   installs what is built: programs, manual pages, completions, examples, and a
+#                PAM service where there is none; knows DESTDIR, PREFIX, BINDIR, SBINDIR,
+#                MANDIR, DATADIR and SYSCONFDIR; BUILD=fast, here and above, takes another
+#                profile than release
 # make deb    a Debian package of what make builds, in target/debian; BUILD as above
 
 PACKAGES = $(shell cat */packages */tests/packages 2>/dev/null)
@@ -20,9 +23,16 @@ DEMO = acceptutils tlsserver authup checkpassword-file checknotroot fixsmtpio \
 	demo-smtp-into-maildir demo-pop3-from-maildir
 CARGO_TARGET_DIR ?= target
 PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+# Where programs go that administrators and services run; Debian has /usr/sbin for them.
+SBINDIR = $(BINDIR)
+DATADIR = $(PREFIX)/share
+MANDIR = $(DATADIR)/man
+# Where PAM looks, whatever the prefix.
+SYSCONFDIR = /etc
 
 all:
-	$(CARGO) build --profile $(BUILD) --workspace --exclude tools --exclude acceptance \
+	$(CARGO) build --locked --profile $(BUILD) --workspace --exclude tools --exclude acceptance \
 		--exclude bench --exclude bench-stand-ins
 	@$(MAKE) --no-print-directory static
 	install $(STATIC_PROGRAMS:%=$(STATIC)/%) $(BUILT)
@@ -39,11 +49,11 @@ FIXED = checknotroot qmail-qfilter-addtlsheader
 
 static:
 	@tools/static.sh advice
-	$(STATIC_CARGO) build --release -p tools $(TALKING:%=--bin %)
+	$(STATIC_CARGO) build --locked --release -p tools $(TALKING:%=--bin %)
 	for program in $(FIXED); do \
-		$(STATIC_CARGO) rustc --release -p tools --bin $$program -- -C relocation-model=static || exit 1; \
+		$(STATIC_CARGO) rustc --locked --release -p tools --bin $$program -- -C relocation-model=static || exit 1; \
 	done
-	$(STATIC_CARGO) build --release -p checkpassword --no-default-features
+	$(STATIC_CARGO) build --locked --release -p checkpassword --no-default-features
 
 # Each page of section 8 is a program's. Nothing is built here: whoever installs may
 # be root, and need not have cargo.
@@ -58,32 +68,47 @@ install:
 		test -f $(BUILT)/$$program || \
 			{ echo "make: $(BUILT)/$$program: not built: run make first" >&2; exit 1; }; \
 	done
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(addprefix $(BUILT)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(SBINDIR)
+	install -m 755 $(addprefix $(BUILT)/,$(PROGRAMS)) $(DESTDIR)$(SBINDIR)
 	for page in $(PAGES); do \
 		install -D -m 644 man/$$page \
-			$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; \
+			$(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; \
 	done
 	@test -e $(DESTDIR)/var/empty || install -d -m 755 $(DESTDIR)/var/empty || \
 		echo "make: without /var/empty, which root makes, each login takes longer" >&2
+	install -D -m 644 completions/acceptutils.bash \
+		$(DESTDIR)$(DATADIR)/bash-completion/completions/acceptutils
+	install -D -m 644 completions/_acceptutils \
+		$(DESTDIR)$(DATADIR)/zsh/site-functions/_acceptutils
+	install -D -m 644 completions/acceptutils.fish \
+		$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/acceptutils.fish
+	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/checkpassword || \
+		install -D -m 644 contrib/pam.d/checkpassword \
+			$(DESTDIR)$(SYSCONFDIR)/pam.d/checkpassword || \
+		echo "make: without $(SYSCONFDIR)/pam.d/checkpassword PAM lets nobody in" >&2
 	for file in $(EXAMPLES); do \
 		if test -x contrib/$$file; then mode=755; else mode=644; fi; \
 		install -D -m $$mode contrib/$$file \
-			$(DESTDIR)$(PREFIX)/share/doc/acceptutils/examples/$$file || exit 1; \
+			$(DESTDIR)$(DATADIR)/doc/acceptutils/examples/$$file || exit 1; \
 	done
 
 # cargo-deb is taken where it is installed, or else built here, for here.
 CARGO_DEB = $(CARGO_TARGET_DIR)/cargo-deb
 
-deb: all
+# Without it the package would say that it depends on nothing.
+dpkg-dev:
+	@command -v dpkg-shlibdeps >/dev/null || \
+		{ echo "make: dpkg-shlibdeps not found: install dpkg-dev" >&2; exit 1; }
+
+deb: dpkg-dev all
 	@command -v cargo-deb >/dev/null || test -x $(CARGO_DEB)/bin/cargo-deb || \
 		$(CARGO) install cargo-deb --version ^3.8 --locked --debug --root $(CARGO_DEB)
 	PATH="$$PATH:$(abspath $(CARGO_DEB))/bin" $(CARGO) deb -p admin --profile $(BUILD) --no-build \
 		$(if $(filter release,$(BUILD)),,--fast) --output $(CARGO_TARGET_DIR)/debian/
 
 test: packages lint
-	$(CARGO) build --profile $(PROFILE) --workspace --all-targets
-	$(CARGO) test --profile $(PROFILE) --workspace
+	$(CARGO) build --locked --profile $(PROFILE) --workspace --all-targets
+	$(CARGO) test --locked --profile $(PROFILE) --workspace
 	$(CARGO) test --quiet $(FUZZ)
 	@$(MAKE) --no-print-directory test-shipped
 
@@ -95,14 +120,23 @@ test-shipped: static
 	install -d $(SHIPPED)
 	install $(STATIC_PROGRAMS:%=$(STATIC)/%) $(SHIPPED)
 	install $(addprefix $(CARGO_TARGET_DIR)/$(PROFILE)/,acceptutils tlsserver) $(SHIPPED)
-	ACCEPTANCE_PROGRAMS=$(abspath $(SHIPPED)) $(CARGO) test --profile $(PROFILE) -p acceptance \
+	ACCEPTANCE_PROGRAMS=$(abspath $(SHIPPED)) $(CARGO) test --locked --profile $(PROFILE) -p acceptance \
 		--test cases --test privileges --test hostile
 
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
-	$(CARGO) clippy --quiet --profile $(PROFILE) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --quiet --profile $(PROFILE) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --quiet $(FUZZ) --lib --tests -- -D warnings
+	@if command -v cargo-deny >/dev/null; then \
+		$(CARGO) deny --offline --locked check --hide-inclusion-graph licenses bans sources; \
+	else \
+		echo "make: NOT INSTALLED, deny.toml was not asked: cargo-deny" >&2; \
+	fi
+
+# The completions that are installed, as the options are now.
+completions:
+	WRITE_COMPLETIONS=1 $(CARGO) test --locked --profile $(PROFILE) -p admin --lib completions
 
 # Outside the workspace: what must hold, and the fuzz targets that try it.
 FUZZ = --locked --manifest-path fuzz/Cargo.toml
@@ -126,16 +160,16 @@ packages:
 # Nothing of it is installed, and nothing of it stays, but what is built.
 demo: PACKAGES = $(shell cat checkpassword/packages)
 demo: packages
-	$(CARGO) build --profile $(PROFILE) $(DEMO:%=--bin %)
+	$(CARGO) build --locked --profile $(PROFILE) $(DEMO:%=--bin %)
 	@$(CARGO_TARGET_DIR)/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep)
 
 # Everything, in about a quarter of an hour; ONLY=sessions (throughput, idle, startup,
 # growth) one part, QUICK=1 just to see that it works. Writes into target/bench.
 bench:
 	@$(MAKE) --no-print-directory packages PACKAGES="$(shell cat bench/peers)"
-	$(CARGO) build --profile $(BUILD) --bin tlsserver --bin checkpassword-file --bin bench
+	$(CARGO) build --locked --profile $(BUILD) --bin tlsserver --bin checkpassword-file --bin bench
 	@$(MAKE) --no-print-directory static
-	$(STATIC_CARGO) build --release -p bench-stand-ins
+	$(STATIC_CARGO) build --locked --release -p bench-stand-ins
 	install $(addprefix $(STATIC)/,$(STATIC_PROGRAMS) bench-stand-in) $(BUILT)
 	$(BUILT)/bench --output $(CARGO_TARGET_DIR)/bench $(ONLY:%=--only %) $(if $(QUICK),--quick)
 
@@ -172,4 +206,4 @@ sanitize:
 	RUSTFLAGS=-Zsanitizer=address $(CARGO) $(NIGHTLY) test -p unix --all-features --lib \
 		--target $(shell rustc -vV | sed -n "s,^host: ,,p") --target-dir $(CARGO_TARGET_DIR)/sanitize
 
-.PHONY: deb all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize
+.PHONY: completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize

@@ -10,6 +10,8 @@ mod certificate;
 mod check;
 mod client;
 mod command;
+#[cfg(test)]
+mod completions;
 mod deadline_lines;
 mod demo;
 mod explain;

@@ -25,6 +25,9 @@ const USAGE: &str = "checkpassword-file -f FILE prog [arg ...]";
 /// The whole program. Returns only if the login did not happen.
 #[must_use]
 pub fn main() -> ExitCode {
+    if options::is_about_us(USAGE) {
+        return ExitCode::SUCCESS;
+    }
     let Err(failure) = run();
     failure.report("checkpassword-file")
 }

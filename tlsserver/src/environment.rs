@@ -57,7 +57,7 @@ pub fn is_for_program(name: &[u8]) -> bool {
         || is_identity(name)
         || name.starts_with(b"SSL_")
         || matches!(name, b"SSLCTLFD" | b"SSLREADFD" | b"SSLWRITEFD")
-        || matches!(name, b"LISTEN_FDS" | b"LISTEN_PID" | b"LISTEN_FDNAMES")
+        || matches!(name, b"LISTEN_FDS" | b"LISTEN_PID" | b"LISTEN_FDNAMES" | b"NOTIFY_SOCKET")
         || matches!(name, b"PROTO" | b"TCPREMOTEINFO" | b"AUTHUP_GREETED")
         || matches!(name, b"TCPREMOTEIP" | b"TCPREMOTEPORT" | b"TCPREMOTEHOST")
         || matches!(name, b"TCPLOCALIP" | b"TCPLOCALPORT" | b"TCPLOCALHOST");
@@ -110,6 +110,7 @@ mod tests {
             ("SSL_PROTOCOL", false, false),
             ("SSLCTLFD", false, false),
             ("LISTEN_FDS", false, false),
+            ("NOTIFY_SOCKET", false, false),
             ("TCPREMOTEIP", false, false),
             ("AUTHUP_GREETED", false, false),
             ("UCSPITLS", false, true),

@@ -1,6 +1,7 @@
 //! The program; which of the three processes this is, it learns from its own name.
 
 use std::process::ExitCode;
+use tlsserver::options::USAGE;
 
 fn main() -> ExitCode {
     unix::state::begin();
@@ -11,6 +12,10 @@ fn main() -> ExitCode {
     } else if name == tlsserver::keyholder::NAME {
         tlsserver::keyholder::run()
     } else {
+        let first = std::env::args_os().nth(1);
+        if unix::about::answers(first.as_deref(), USAGE, env!("CARGO_PKG_VERSION")) {
+            return ExitCode::SUCCESS;
+        }
         tlsserver::listener::run(arguments)
     }
 }

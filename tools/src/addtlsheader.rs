@@ -12,6 +12,8 @@ use unix::environment::Environment;
 use unix::log::Reason;
 
 const NAME: &str = "qmail-qfilter-addtlsheader";
+/// How it is called.
+pub const USAGE: &str = "usage: qmail-qfilter-addtlsheader";
 
 /// Runs the filter. Exit code 1 where the message could not be copied whole:
 /// qmail-qfilter then has the message refused for now.

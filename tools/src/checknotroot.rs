@@ -8,6 +8,8 @@ use unix::log::Reason;
 use unix::process::{Program, is_root};
 
 const NAME: &str = "checknotroot";
+/// How it is called.
+pub const USAGE: &str = "usage: checknotroot prog";
 /// Where authup waits to hear that the login was good.
 const READY: &str = "AUTHUPREADYFD";
 
@@ -15,7 +17,7 @@ const READY: &str = "AUTHUPREADYFD";
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let Some(program) = Program::new(words) else {
-        return fail(NAME, format_args!("usage: checknotroot prog"));
+        return fail(NAME, format_args!("{USAGE}"));
     };
     if is_root() {
         return fail(NAME, format_args!("WAS RUNNING AS ROOT, TERMINATING"));

@@ -21,6 +21,8 @@ use unix::process::Program;
 use unix::window::Window;
 
 const NAME: &str = "fiximapio";
+/// How it is called.
+pub const USAGE: &str = "usage: fiximapio prog [ arg ... ]";
 
 /// The tag of the client's login, as authup hands it on.
 const TAG: &str = "IMAPLOGINTAG";
@@ -35,7 +37,7 @@ const LAST_WORDS: u64 = 60;
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let Some(program) = Program::new(words) else {
-        return fail(NAME, format_args!("usage: fiximapio prog [ arg ... ]"));
+        return fail(NAME, format_args!("{USAGE}"));
     };
     let mut environment = Environment::inherited();
     let Some(tag) = environment.take(TAG) else {

@@ -92,19 +92,39 @@ fn programs() -> Vec<String> {
 
 #[test]
 fn programs_pages_and_examples_go_where_they_are_looked_for() {
-    for (settings, prefix) in [(&[][..], "usr/local"), (&["PREFIX=/opt/mail"], "opt/mail")] {
+    for (settings, prefix, bin, man, etc) in [
+        (&[][..], "usr/local", "usr/local/bin", "usr/local/share/man", "etc"),
+        (&["PREFIX=/opt/mail"], "opt/mail", "opt/mail/bin", "opt/mail/share/man", "etc"),
+        (
+            &["PREFIX=/usr", "SBINDIR=/usr/sbin", "MANDIR=/man", "SYSCONFDIR=/usr/etc"],
+            "usr",
+            "usr/sbin",
+            "man",
+            "usr/etc",
+        ),
+    ] {
         let folder = Folder::new(&prefix.replace('/', "-"));
         let mut expected = BTreeMap::new();
         for program in programs() {
             folder.build(&program);
             let contents = program.clone().into_bytes();
-            expected.insert(format!("{prefix}/bin/{program}"), (0o755, contents));
+            expected.insert(format!("{bin}/{program}"), (0o755, contents));
         }
         for page in pages() {
             let section = page.rsplit('.').next().unwrap();
             let contents = read(root().join("man").join(&page)).unwrap();
-            expected.insert(format!("{prefix}/share/man/man{section}/{page}"), (0o644, contents));
+            expected.insert(format!("{man}/man{section}/{page}"), (0o644, contents));
         }
+        for (from, to) in [
+            ("completions/acceptutils.bash", "share/bash-completion/completions/acceptutils"),
+            ("completions/_acceptutils", "share/zsh/site-functions/_acceptutils"),
+            ("completions/acceptutils.fish", "share/fish/vendor_completions.d/acceptutils.fish"),
+        ] {
+            let contents = read(root().join(from)).unwrap();
+            expected.insert(format!("{prefix}/{to}"), (0o644, contents));
+        }
+        let pam = read(root().join("contrib/pam.d/checkpassword")).unwrap();
+        expected.insert(format!("{etc}/pam.d/checkpassword"), (0o644, pam));
         for (name, (mode, contents)) in files(&root().join("contrib")) {
             // Those are dpkg's.
             if !name.starts_with("debian/") {
@@ -121,6 +141,26 @@ fn programs_pages_and_examples_go_where_they_are_looked_for() {
         let empty = folder.0.join("root/var/empty").metadata().unwrap();
         assert!(empty.is_dir() && empty.permissions().mode() & 0o7777 == 0o755, "{empty:?}");
     }
+}
+
+#[test]
+fn a_package_without_dependencies_is_not_made() {
+    let path = std::env::var_os("PATH").unwrap();
+    let make = std::env::split_paths(&path).map(|folder| folder.join("make"));
+    let Some(make) = make.into_iter().find(|make| make.exists()) else {
+        return std::io::stderr().write_all(b"SKIPPED: make is not installed\n").unwrap();
+    };
+    let ran = Command::new(make)
+        // Whatever would build fails, and dpkg-dev is not in this path.
+        .args(["deb", "CARGO=false", "BUILD=fast"])
+        .env("PATH", "/nonexistent")
+        .env_remove("MAKEFLAGS")
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(!ran.status.success());
+    assert!(said.contains("make: dpkg-shlibdeps not found: install dpkg-dev\n"), "{said}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The only package in which `unsafe` may stand; each place says why it holds.
 //! It decides nothing: what to do comes from `proto`, by way of the programs.
 
+pub mod about;
 pub mod before_login;
 pub mod blocklist;
 pub mod client;
@@ -23,6 +24,7 @@ pub mod jail;
 pub mod listen_fds;
 pub mod locked_file;
 pub mod log;
+pub mod notify;
 pub mod password_fd;
 pub mod piped;
 pub mod process;

@@ -6,6 +6,7 @@
 //! What programs do rely on is done here: descriptors 0 to 2 are open, and writing
 //! to what nobody reads is an error, not a signal.
 
+use crate::about;
 use crate::{disposition, state};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
@@ -14,10 +15,11 @@ use std::os::fd::{BorrowedFd, IntoRawFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// Makes `main`, a function from the words of the command line behind the program's
-/// name to an exit code, the program's beginning. The file says `#![no_main]`.
+/// name to an exit code, the program's beginning; the usage, which says its name, is what
+/// `--help` is answered with. The file says `#![no_main]`.
 #[macro_export]
 macro_rules! program {
-    ($main:path) => {
+    ($main:path, $usage:expr) => {
         /// C's beginning.
         #[unsafe(no_mangle)]
         extern "C" fn main(
@@ -25,7 +27,9 @@ macro_rules! program {
             words: *const *const ::core::ffi::c_char,
         ) -> ::core::ffi::c_int {
             // SAFETY: this is what the C library passes.
-            unsafe { $crate::start::start(count, words, $main) }
+            unsafe {
+                $crate::start::start(count, words, $main, ($usage, env!("CARGO_PKG_VERSION")))
+            }
         }
     };
 }
@@ -40,18 +44,23 @@ pub unsafe fn start(
     count: c_int,
     words: *const *const c_char,
     main: fn(&mut dyn Iterator<Item = OsString>) -> u8,
+    (usage, version): (&str, &str),
 ) -> c_int {
-    open_standard_descriptors();
-    state::begin();
-    disposition::ignore_broken_pipes();
     let count = usize::try_from(count).unwrap_or_default();
-    let mut words = (1..count).map(|index| {
+    let word = |index: usize| {
         // SAFETY: C promises so many pointers to strings that end, which stay where
         // they are while `main` runs.
         let word = unsafe { CStr::from_ptr(*words.add(index)) };
         OsStr::from_bytes(word.to_bytes()).to_owned()
-    });
-    c_int::from(main(&mut words))
+    };
+    let first = (count > 1).then(|| word(1));
+    if about::answers(first.as_deref(), usage, version) {
+        return 0;
+    }
+    open_standard_descriptors();
+    state::begin();
+    disposition::ignore_broken_pipes();
+    c_int::from(main(&mut (1..count).map(word)))
 }
 
 /// Puts something harmless where one of descriptors 0 to 2 is closed: what is opened

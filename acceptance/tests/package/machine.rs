@@ -94,6 +94,13 @@ impl Machine {
         Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Starts a command there, whose output can be read.
+    pub(crate) fn start(&self, command: &str) -> Child {
+        let words = self.command(command);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Runs a command there that has to succeed; returns what it printed.
     #[track_caller]
     pub(crate) fn succeeds(&self, command: &str) -> String {

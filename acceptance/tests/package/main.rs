@@ -1,14 +1,15 @@
 //! The Debian package: from `dpkg -i` to a service that works, and back to nothing,
 //! with the commands that the manual page shows, on a machine of its own.
 
-#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
 
 mod machine;
 
 use machine::{Machine, file};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const PASSWORD: &str = "correct horse";
 const ANSWERS: [(&str, &str); 3] = [
@@ -76,10 +77,8 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     assert_eq!(jailed(&machine), ["tlsserver-engine", "tlsserver-keyholder"]);
     assert_eq!(machine.succeeds("stat -c '%U %a' /var/empty"), "root 755\n");
 
-    let server = "systemctl show --value --property MainPID acceptutils@pop3s";
-    let old = machine.succeeds(server);
-    machine.succeeds("dpkg -i acceptutils_*.deb");
-    assert_ne!(machine.succeeds(server), old, "an upgrade goes on with the old programs");
+    a_renewed_certificate_is_shown(&machine);
+    restart_and_upgrade_lose_nothing(&machine);
     other_services_work(&machine);
 
     for command in commands("Gone again") {
@@ -96,6 +95,60 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     });
     let left: Vec<_> = left.map(|(path, _)| path).collect();
     assert!(left.is_empty(), "left behind: {left:#?}");
+}
+
+/// The deploy hook of docs/certificates.md, behind another certificate.
+fn a_renewed_certificate_is_shown(machine: &Machine) {
+    let page = std::fs::read_to_string(root().join("docs/certificates.md")).unwrap();
+    let (_, hook) = page.split_once("\ncat >/etc/letsencrypt").unwrap();
+    let (_, hook) = hook.split_once("#!/bin/sh\n").unwrap();
+    let (hook, _) = hook.split_once("\nEOF").unwrap();
+    let serial = "openssl s_client -starttls smtp -connect 127.0.0.1:587 </dev/null 2>&- | \
+                  openssl x509 -noout -serial";
+    let old = machine.succeeds(serial);
+    machine.succeeds(
+        "cd /etc/acceptutils/tls && openssl req -quiet -x509 -newkey ec \
+         -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mail.example.org \
+         -addext subjectAltName=DNS:mail.example.org -days 90 -keyout key.pem -out cert.pem",
+    );
+    machine.succeeds(hook);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while machine.succeeds(serial) == old {
+        assert!(Instant::now() < deadline, "the new certificate is not shown");
+    }
+}
+
+/// While a client sends one message after the other: none is lost or doubled, and no
+/// connection refused.
+fn restart_and_upgrade_lose_nothing(machine: &Machine) {
+    machine.put(&root().join("acceptance/tests/package/sender.py"));
+    let mut sender = machine.start(&format!("exec python3 sender.py al '{PASSWORD}'"));
+    let mut said = BufReader::new(sender.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let main_pid = "systemctl show --value --property MainPID acceptutils@submission";
+    let mut pids = vec![machine.succeeds(main_pid)];
+    for change in ["systemctl restart acceptutils@submission", "dpkg -i acceptutils_*.deb"] {
+        machine.succeeds(change);
+        pids.push(machine.succeeds(main_pid));
+    }
+    drop(sender.stdin.take());
+    line.clear();
+    said.read_to_string(&mut line).unwrap();
+    sender.wait().unwrap();
+    pids.dedup();
+    assert_eq!(pids.len(), 3, "each has the programs started anew: {pids:?}");
+    let sent = line.strip_prefix("sent ").unwrap_or_else(|| panic!("{line}"));
+    let sent: usize = sent.trim().parse().unwrap();
+    assert!(sent > 0);
+    let mailbox = machine.succeeds(&format!(
+        "until test $(grep -c '^Subject: Number' /var/mail/al) -ge {sent} || \
+         grep -E ' (==|\\*\\*) ' /var/log/exim4/mainlog; do :; done 2>&-; cat /var/mail/al"
+    ));
+    for number in 1..=sent {
+        let subject = format!("\nSubject: Number {number} of a row\n");
+        assert_eq!(mailbox.matches(&subject).count(), 1, "{subject}");
+    }
 }
 
 /// Waits until services listen, or one of them is not up.

@@ -281,7 +281,9 @@ fn next_steps(plan: &Plan) -> String {
     let link = if plan.dir == Path::new(services::PACKAGED) && is_packaged {
         String::new()
     } else {
-        format!("systemctl link {dir}/systemd/acceptutils@.service && ")
+        format!(
+            "cp -r {dir}/systemd/. /etc/systemd/system/ && systemctl daemon-reload &&\n            "
+        )
     };
     let certificate = if plan.self_signed {
         format!("\n   Its certificate is signed by nobody else: put a better one in {dir}/tls.")

@@ -104,9 +104,13 @@ impl Plan {
             let name = service.name;
             if let Some(script) = service.run_script(self) {
                 files.push(New::program(format!("service/{name}/run"), script));
+                let log = service.log_script(self);
+                files.push(New::program(format!("service/{name}/log/run"), log));
             }
         }
-        files.push(New::public("systemd/acceptutils@.service", services::unit(&self.dir)));
+        for (name, unit) in services::units(&self.dir) {
+            files.push(New::public(format!("systemd/{name}"), unit));
+        }
         Ok(files)
     }
 

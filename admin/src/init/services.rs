@@ -104,6 +104,25 @@ impl Service {
         Some(script)
     }
 
+    /// What writes its log under daemontools, runit and s6, each of which runs what is in
+    /// `log` beside the service.
+    pub(super) fn log_script(&self, plan: &Plan) -> String {
+        let (name, path) = (self.name, plan.path());
+        format!(
+            "#!/bin/sh\n\
+             # The log of {name}, for daemontools, runit and s6.\n\
+             # Made by acceptutils init, and yours to change.\n\
+             export PATH={path}\n\
+             umask 027\n\
+             log=/var/log/acceptutils/{name}\n\
+             mkdir -p \"$log\"\n\
+             # A megabyte in each of ten files.\n\
+             command -v multilog >/dev/null && exec multilog t s1000000 n10 \"$log\"\n\
+             command -v svlogd >/dev/null && exec svlogd -tt \"$log\"\n\
+             exec s6-log -b t s1000000 n10 \"$log\"\n"
+        )
+    }
+
     /// Why there is no mail program for it, where there is none.
     pub(super) fn left_out<'a>(&self, plan: &'a Plan) -> Option<&'a str> {
         self.program(plan).as_ref().err().map(String::as_str)
@@ -166,9 +185,23 @@ impl Service {
 pub(crate) const PACKAGED: &str = "/etc/acceptutils";
 
 /// systemd's unit, a template: its instances are the services.
-pub(super) fn unit(dir: &Path) -> String {
+fn unit(dir: &Path) -> String {
     let unit = include_str!("../../../contrib/systemd/acceptutils@.service");
     unit.replace(PACKAGED, &dir.display().to_string())
+}
+
+/// Files of systemd's, under their names.
+pub(super) fn units(dir: &Path) -> Vec<(String, String)> {
+    let socket = include_str!("../../../contrib/systemd/acceptutils@.socket");
+    let mut units = vec![
+        ("acceptutils@.service".to_owned(), unit(dir)),
+        ("acceptutils@.socket".to_owned(), socket.to_owned()),
+    ];
+    units.extend(SERVICES.iter().map(|Service { name, port, .. }| {
+        let file = format!("acceptutils@{name}.socket.d/listen.conf");
+        (file, format!("[Socket]\nListenStream={port}\n"))
+    }));
+    units
 }
 
 #[cfg(test)]
@@ -207,6 +240,15 @@ mod tests {
             assert_eq!(found, expected, "{}: should be\n{expected}", file.display());
         }
         assert_eq!(contrib.read_dir().unwrap().count(), SERVICES.len());
+    }
+
+    #[test]
+    fn the_units_in_contrib_are_those_that_init_makes() {
+        let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/systemd");
+        for (name, expected) in units(Path::new(PACKAGED)) {
+            let found = std::fs::read_to_string(contrib.join(&name)).unwrap_or_default();
+            assert_eq!(found, expected, "{name}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
+mod about;
 mod check;
 mod demo;
 mod explain;

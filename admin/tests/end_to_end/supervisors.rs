@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Each service, what its server says first, and whether it does so behind TLS.
 const SERVICES: [(&str, &str, bool); 5] = [
@@ -89,6 +90,14 @@ fn supervised(test: &str, supervisor: &str, end: fn(&mut Supervisor, &Path)) {
         assert!(said.starts_with(expected), "{name}: {said}");
         outputs.push(output);
     }
+    for (name, ..) in SERVICES {
+        let log = dir.join("service").join(name).join("log/main/current");
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !log.exists() {
+            assert!(Instant::now() < patience, "{name}: its logger does not start");
+            std::thread::yield_now();
+        }
+    }
     end(&mut supervisor, &scanned);
     for mut output in outputs {
         output.read_to_string(&mut String::new()).unwrap();
@@ -100,7 +109,9 @@ fn run_under_daemontools() {
     supervised("run_under_daemontools", "svscan", |svscan, scanned| {
         svscan.signal("-TERM");
         let services = SERVICES.map(|(name, ..)| scanned.join(name));
-        assert!(Command::new("svc").arg("-dx").args(services).status().unwrap().success());
+        let logs = services.clone().map(|service| service.join("log"));
+        let both = services.iter().chain(&logs);
+        assert!(Command::new("svc").arg("-dx").args(both).status().unwrap().success());
     });
 }
 

@@ -165,5 +165,14 @@ pub(crate) fn here(service: &Path) -> PathBuf {
     }
     assert!(text.contains(" 127.0.0.1 0 "), "{text}");
     std::fs::write(script, text).unwrap();
+    let log = service.join("log/run");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let folder = service.join("log/main").display().to_string();
+    assert!(text.contains("log=/var/log/acceptutils/"), "{text}");
+    let lines = text.lines().map(|line| match line.starts_with("log=") {
+        true => format!("log={folder}\n"),
+        false => format!("{line}\n"),
+    });
+    std::fs::write(log, lines.collect::<String>()).unwrap();
     pipe
 }

@@ -29,6 +29,9 @@ const DEFAULT_SERVICE: &str = "checkpassword";
 /// The whole program. Returns only if the login did not happen.
 #[must_use]
 pub fn main() -> ExitCode {
+    if options::is_about_us(USAGE) {
+        return ExitCode::SUCCESS;
+    }
     let Err(failure) = run();
     failure.report("checkpassword-pam")
 }

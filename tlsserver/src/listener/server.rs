@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Instant;
+use unix::notify::{State, Supervisor};
 use unix::signals::{Event, Signals};
 
 use super::connections::{Connections, EngineId};
@@ -38,6 +39,8 @@ pub(super) struct Policy {
 pub(super) struct Server {
     pub(super) log: Log,
     pub(super) signals: Signals,
+    /// Hears how far this is.
+    supervisor: Supervisor,
     /// Empty once nothing new is taken.
     pub(super) listening: Vec<Listening>,
     pub(super) program: Program,
@@ -86,6 +89,7 @@ impl Server {
         Self {
             log,
             signals,
+            supervisor: Supervisor::from_environment(),
             listening,
             program,
             workers,
@@ -129,6 +133,7 @@ impl Server {
                 && let Some(ready) = announce.take()
             {
                 ready();
+                self.supervisor.tell(State::Ready);
                 self.status();
             }
             let starting = announce.is_some();
@@ -226,6 +231,7 @@ impl Server {
                 Reading::TookOver => {
                     if !starting {
                         self.log.status("certificates read again");
+                        self.supervisor.tell(State::Ready);
                     }
                 }
                 Reading::Failed(why) if starting => return Err(why),
@@ -241,12 +247,14 @@ impl Server {
                 Event::ChildEnded(pid) => self.reap(pid, starting)?,
                 Event::Reload if self.ending => {}
                 Event::Reload => {
+                    self.supervisor.tell(State::Reloading);
                     if let Err(why) = self.workers.read_files() {
                         self.not_read_again(&why);
                     }
                 }
                 Event::Terminate => {
                     self.ending = true;
+                    self.supervisor.tell(State::Stopping);
                     self.stop_listening();
                 }
             }
@@ -255,6 +263,7 @@ impl Server {
     }
 
     fn not_read_again(&self, why: &str) {
+        self.supervisor.tell(State::Ready);
         if self.workers.serving() {
             self.log.error(format_args!("{why}; the old ones stay"));
         } else {

@@ -32,6 +32,8 @@ use unix::fork::{Forked, fork};
 use unix::log::Reason;
 
 const NAME: &str = "authup";
+/// How it is called.
+pub const USAGE: &str = "usage: authup [ -t tries ] <smtp|pop3|imap> prog";
 
 /// Seconds to wait for a client that is told why there is no session.
 const LAST_WORDS: u64 = 60;
@@ -56,7 +58,7 @@ pub fn understands(words: &mut dyn Iterator<Item = OsString>) -> bool {
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let Some(usage) = Usage::parse(words) else {
-        return fail(NAME, format_args!("usage: authup [ -t tries ] <smtp|pop3|imap> prog"));
+        return fail(NAME, format_args!("{USAGE}"));
     };
     unix::process::keep_out_of_core_files();
     let mut environment = Environment::inherited();

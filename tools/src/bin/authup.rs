@@ -2,4 +2,4 @@
 
 #![no_main]
 
-unix::program!(tools::authup::main);
+unix::program!(tools::authup::main, tools::authup::USAGE);

@@ -2,4 +2,4 @@
 
 #![no_main]
 
-unix::program!(tools::checknotroot::main);
+unix::program!(tools::checknotroot::main, tools::checknotroot::USAGE);

@@ -2,4 +2,4 @@
 
 #![no_main]
 
-unix::program!(tools::fiximapio::main);
+unix::program!(tools::fiximapio::main, tools::fiximapio::USAGE);

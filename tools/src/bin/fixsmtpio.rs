@@ -2,4 +2,4 @@
 
 #![no_main]
 
-unix::program!(tools::fixsmtpio::main);
+unix::program!(tools::fixsmtpio::main, tools::fixsmtpio::USAGE);

@@ -2,4 +2,4 @@
 
 #![no_main]
 
-unix::program!(tools::addtlsheader::main);
+unix::program!(tools::addtlsheader::main, tools::addtlsheader::USAGE);

@@ -26,6 +26,8 @@ use unix::piped::Piped;
 use unix::process::Program;
 
 const NAME: &str = "fixsmtpio";
+/// How it is called.
+pub const USAGE: &str = "usage: fixsmtpio prog [ arg ... ]";
 
 /// For a client that does not read what it is told at the end.
 const SECONDS_TO_TELL: u64 = 10;
@@ -34,7 +36,7 @@ const SECONDS_TO_TELL: u64 = 10;
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let Some(program) = Program::new(words) else {
-        return fail(NAME, format_args!("usage: fixsmtpio prog [ arg ... ]"));
+        return fail(NAME, format_args!("{USAGE}"));
     };
     let mut environment = Environment::inherited();
     if environment.has(b"NOFIXSMTPIO") {

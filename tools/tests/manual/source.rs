@@ -16,7 +16,8 @@ const FOLLOWED: [&str; 5] = ["crate", "unix", "tools", "checkpassword", "tlsserv
 
 /// What stands before literals that are for the compiler, or for who reads or debugs
 /// the code.
-const NOT_FOR_USERS: [&str; 6] = [
+const NOT_FOR_USERS: [&str; 7] = [
+    "env!(",
     "reason = ",
     "target_os = ",
     "target_arch = ",
@@ -24,6 +25,10 @@ const NOT_FOR_USERS: [&str; 6] = [
     "feature = ",
     "debug_struct(",
 ];
+
+/// Files whose texts are neither logged nor in a page, and whose names of variables are:
+/// what is said to who asks for help, and to a supervisor.
+const SAID_ELSEWHERE: [&str; 2] = ["unix/src/about.rs", "unix/src/notify.rs"];
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -64,6 +69,9 @@ impl Source {
                 }
                 _ => {}
             }
+        }
+        if SAID_ELSEWHERE.iter().any(|file| self.path.ends_with(file)) {
+            literals.retain(|literal| is_name(literal));
         }
         literals
     }
@@ -183,7 +191,9 @@ impl Program {
             true => vec![word],
             false => word.chars().map(String::from).collect(),
         });
-        said.chain(self.sources.iter().flat_map(Source::letters)).collect()
+        // Whatever the program: `unix::about`.
+        let of_all = ["-help", "-version"].map(str::to_owned);
+        said.chain(self.sources.iter().flat_map(Source::letters)).chain(of_all).collect()
     }
 
     /// Exit codes that the program names.
