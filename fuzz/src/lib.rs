@@ -29,6 +29,7 @@ pub mod session;
 pub mod smtp;
 pub mod until_login;
 
+mod auth;
 mod login;
 mod pump;
 

@@ -24,7 +24,7 @@ pub fn check(input: &[u8]) {
     let tries = choices.one_of(&[1, 2, 5]);
     let outcomes = choices.part();
     let guard = Guard::new(protocol, tls, tries);
-    let mut session = Session { protocol, tls, tries, is_over: false, guard };
+    let mut session = Session { protocol, tls, tries, is_over: false, impatient: false, guard };
     let mut number = 0;
     while !choices.rest().is_empty() {
         let message = choices.part();
@@ -99,6 +99,8 @@ struct Session {
     tls: Tls,
     tries: u32,
     is_over: bool,
+    /// One more temporary failure is too many.
+    impatient: bool,
     guard: Guard,
 }
 
@@ -123,10 +125,12 @@ impl Session {
         match request {
             Request::Login(_) if may => {
                 self.guard.tried(outcome);
-                let is_refusal = matches!(outcome, Outcome::Refused | Outcome::Temporary);
-                self.tries -= 1;
-                self.is_over = !is_refusal;
-                let remaining = if is_refusal { self.tries } else { 0 };
+                match outcome {
+                    Outcome::Refused => self.tries -= 1,
+                    Outcome::Temporary if !self.impatient => self.impatient = true,
+                    _ => self.is_over = true,
+                }
+                let remaining = if self.is_over { 0 } else { self.tries };
                 assert_eq!(self.guard.remaining(), remaining);
             }
             Request::TlsOn(_) if may => {

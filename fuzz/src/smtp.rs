@@ -3,6 +3,7 @@
 //! leisure. So replies are paired, none holds an octet of the client's (nor, therefore, of
 //! a password), and nothing is tried that was not asked for.
 
+use crate::auth::{self, Auth, Next, Try};
 use crate::login::{self, Event, Scene};
 use crate::octets::Octets;
 use proto::login::outcome::Outcome;
@@ -18,14 +19,6 @@ pub fn check(input: &[u8]) {
     });
 }
 
-/// What the next line is.
-enum Next {
-    Command,
-    Plain,
-    User,
-    Password(Vec<u8>),
-}
-
 struct Model<'a> {
     scene: Scene<'a>,
     tls: Tls,
@@ -33,6 +26,8 @@ struct Model<'a> {
     /// What is handed on: EHLO or HELO, and the name.
     hello: Option<String>,
     refused: u32,
+    /// One more temporary failure is too many.
+    impatient: bool,
     turn: usize,
     events: Vec<Event>,
 }
@@ -43,7 +38,8 @@ impl<'a> Model<'a> {
     fn new(scene: Scene<'a>) -> Self {
         let events = Vec::new();
         let (tls, next, hello) = (scene.tls, Next::Command, None);
-        let mut model = Self { scene, tls, next, hello, refused: 0, turn: 0, events };
+        let mut model =
+            Self { scene, tls, next, hello, refused: 0, impatient: false, turn: 0, events };
         model.say("220 mx.example ESMTP");
         model
     }
@@ -66,8 +62,7 @@ impl<'a> Model<'a> {
             }
             match next {
                 Next::Command => self.command(line),
-                _ if line == b"*" => self.say("501 authup auth exchange cancelled (#5.0.0)"),
-                mechanism => self.response(mechanism, line),
+                next => self.auth(auth::go_on(next, line)),
             }
             if matches!(self.events.last(), Some(Event::End(_))) {
                 return;
@@ -91,13 +86,10 @@ impl<'a> Model<'a> {
             "HELO" => self.say("250 mx.example"),
             "EHLO" => self.ehlo(),
             "STARTTLS" => self.starttls(is_argument),
-            "AUTH" => {
-                let words: Vec<&[u8]> = line[4..]
-                    .split(|&octet| octet == b' ')
-                    .filter(|word| !word.is_empty())
-                    .collect();
-                self.auth(&words);
+            "AUTH" if self.tls == Tls::Required => {
+                self.say("530 authup Must start TLS first (#5.7.0)");
             }
+            "AUTH" => self.auth(auth::begin(&line[4..])),
             "HELP" => self.say("214 authup, of acceptutils: see its manual page, authup(8)"),
             "NOOP" | "RSET" => self.say("250 ok"),
             "QUIT" => {
@@ -138,74 +130,42 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn auth(&mut self, words: &[&[u8]]) {
-        if self.tls == Tls::Required {
-            return self.say("530 authup Must start TLS first (#5.7.0)");
-        }
-        let name = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
-        let (mechanism, ask) = match name.as_slice() {
-            b"PLAIN" => (Next::Plain, "334 "),
-            b"LOGIN" => (Next::User, "334 VXNlcm5hbWU6"),
-            _ => return self.say("504 authup auth type unimplemented (#5.5.1)"),
-        };
-        match words {
-            [_] => {
-                self.say(ask);
-                self.next = mechanism;
+    fn auth(&mut self, auth: Auth) {
+        match auth {
+            Auth::Ask(challenge, next) => {
+                self.say(&format!("334 {challenge}"));
+                self.next = next;
             }
-            [_, response] => self.response(mechanism, response),
-            // No base64 has a space in it.
-            _ => self.say(MALFORMED),
+            Auth::Unknown => self.say("504 authup auth type unimplemented (#5.5.1)"),
+            Auth::Cancelled => self.say("501 authup auth exchange cancelled (#5.0.0)"),
+            Auth::Malformed => self.say(MALFORMED),
+            Auth::Try(attempt) => self.attempt(&attempt),
         }
     }
 
-    fn response(&mut self, mechanism: Next, response: &[u8]) {
-        let Some(decoded) = base64(response).filter(|decoded| !decoded.is_empty()) else {
-            return self.say(MALFORMED);
-        };
-        match mechanism {
-            Next::User => {
-                self.say("334 UGFzc3dvcmQ6");
-                self.next = Next::Password(decoded);
-            }
-            Next::Password(user) => self.attempt(&user, &decoded, true),
-            Next::Plain | Next::Command => {
-                let parts: Vec<&[u8]> = decoded.splitn(3, |&octet| octet == 0).collect();
-                match parts.as_slice() {
-                    [other, user, password] => {
-                        self.attempt(user, password, other.is_empty() || other == user);
-                    }
-                    _ => self.say(MALFORMED),
-                }
-            }
-        }
-    }
-
-    fn attempt(&mut self, user: &[u8], password: &[u8], for_oneself: bool) {
-        let record = [user, b"\0", password, b"\0\0"].concat();
-        let nuls = record.iter().filter(|&&octet| octet == 0).count();
-        if user.is_empty() || password.is_empty() || nuls != 3 || record.len() > 512 {
-            return self.say(MALFORMED);
-        }
-        let record = for_oneself.then_some(Octets(record));
-        if let Some(hello) = self.hello.as_ref().filter(|_| for_oneself) {
+    fn attempt(&mut self, attempt: &Try) {
+        let Some(record) = attempt.record("") else { return self.say(MALFORMED) };
+        let record = attempt.for_oneself.then_some(Octets(record));
+        if let Some(hello) = self.hello.as_ref().filter(|_| attempt.for_oneself) {
             let variable = format!("AUTHUP_HELO={hello}");
             self.events.push(Event::HandsOn(Octets(variable.into_bytes())));
         }
-        self.events.push(Event::Attempt(user.into(), record));
+        self.events.push(Event::Attempt(attempt.user[..].into(), record));
         let outcome = self.scene.outcome(self.turn);
         self.turn += 1;
-        if let Some(code) = answer(outcome, self) {
+        let again = outcome == Outcome::Temporary && std::mem::replace(&mut self.impatient, true);
+        if let Some(code) = answer(outcome, again, self) {
             self.events.push(Event::End(code));
         }
     }
 }
 
 /// Answers an attempt, and returns the exit code where the session is over.
-fn answer(outcome: Outcome, model: &mut Model<'_>) -> Option<u8> {
+fn answer(outcome: Outcome, again: bool, model: &mut Model<'_>) -> Option<u8> {
     let text = match outcome {
         Outcome::Completed(code) => return Some(code),
         Outcome::Refused => "535 authup authorization failed (#5.7.0)",
+        Outcome::Temporary if again => "421 authup temporary authentication failure (#4.7.0)",
         Outcome::Temporary => "454 authup temporary authentication failure (#4.7.0)",
         Outcome::TimedOut => "451 authup timeout (#4.4.2)",
         Outcome::Controls => "421 authup unable to read controls (#4.3.0)",
@@ -216,29 +176,7 @@ fn answer(outcome: Outcome, model: &mut Model<'_>) -> Option<u8> {
         Outcome::CannotWait => "454 authup unable to wait for child (#4.3.0)",
     };
     model.say(text);
-    model.refused += 1;
-    let goes_on = matches!(outcome, Outcome::Refused | Outcome::Temporary);
+    model.refused += u32::from(outcome == Outcome::Refused);
+    let goes_on = matches!(outcome, Outcome::Refused | Outcome::Temporary) && !again;
     (!goes_on || model.refused >= model.scene.tries).then_some(1)
-}
-
-/// RFC 4648, section 4, and nothing beside it: what is decoded must encode to the text.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits: Vec<u8> = text.iter().copied().take_while(|&octet| octet != b'=').collect();
-    let mut bits = String::new();
-    for octet in &digits {
-        let value = ALPHABET.iter().position(|known| known == octet)?;
-        bits.push_str(&format!("{value:06b}"));
-    }
-    let octets: Vec<u8> = bits
-        .as_bytes()
-        .chunks_exact(8)
-        .map(|eight| eight.iter().fold(0, |value, &bit| value * 2 + (bit - b'0')))
-        .collect();
-    let padding = (4 - digits.len() % 4) % 4;
-    let left_over = &bits[octets.len() * 8..];
-    let is_whole = text.len() == digits.len() + padding
-        && text[digits.len()..].iter().all(|&octet| octet == b'=');
-    let is_strict = padding < 3 && left_over.len() < 6 && !left_over.contains('1');
-    (is_whole && is_strict).then_some(octets)
 }

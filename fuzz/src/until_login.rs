@@ -164,8 +164,10 @@ impl<'a> Front<'a> {
 
     /// The beginning of a line is that of a login, as far as there is any.
     fn begins(&self, line: &[u8]) -> bool {
-        let verb = if self.protocol == Protocol::Smtp { b"AUTH" } else { b"USER" };
-        verb[..line.len().min(4)].eq_ignore_ascii_case(&line[..line.len().min(4)])
+        let verbs: &[&[u8; 4]] =
+            if self.protocol == Protocol::Smtp { &[b"AUTH"] } else { &[b"AUTH", b"USER"] };
+        let length = line.len().min(4);
+        verbs.iter().any(|verb| verb[..length].eq_ignore_ascii_case(&line[..length]))
     }
 
     fn is_a_login(&mut self) {

@@ -13,6 +13,8 @@ pub const MISUSED: u8 = 2;
 pub const NOT_READY: u8 = 14;
 /// There is no mail server for the client, which has been told so.
 pub const TOLD: u8 = 14;
+/// vchkpw's word for a refused login.
+pub const VCHKPW_REFUSED: u8 = 3;
 /// The client did nothing for too long.
 pub const TIMED_OUT: u8 = 16;
 /// A signal ended the program behind.

@@ -1,6 +1,7 @@
 //! This process and its children.
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -71,8 +72,9 @@ pub struct Watched {
 pub enum News {
     /// There was a byte on the pipe; there will be no other.
     Byte,
-    /// The child has ended.
-    Ended(ExitStatus),
+    /// The child has ended, and whether it was root when it did; not so where the
+    /// system does not tell.
+    Ended(ExitStatus, bool),
     /// Neither, up to the deadline.
     Late,
 }
@@ -120,9 +122,19 @@ impl Watched {
                 return Ok(News::Byte);
             }
             if end {
-                return Ok(News::Ended(self.child.wait()?));
+                self.leave_unreaped()?;
+                let was_root = self.is_root();
+                return Ok(News::Ended(self.child.wait()?, was_root));
             }
         }
+    }
+
+    /// Waits for the child's end, and leaves what there is to know of it with the system.
+    fn leave_unreaped(&self) -> io::Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options))?;
+        Ok(())
     }
 
     /// Reads the one byte, or the end that comes instead, and closes the pipe.
@@ -145,7 +157,7 @@ impl Watched {
     ///
     /// # Errors
     /// The system's.
-    pub fn end(mut self) -> io::Result<()> {
+    pub fn end(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
@@ -218,7 +230,10 @@ mod tests {
         loop {
             match watched.next(Deadline::NEVER).unwrap() {
                 News::Byte => heard += 1,
-                News::Ended(status) => return (exit_code(status), heard),
+                News::Ended(status, was_root) => {
+                    assert_eq!(was_root, is_root());
+                    return (exit_code(status), heard);
+                }
                 News::Late => panic!("there is no deadline"),
             }
         }

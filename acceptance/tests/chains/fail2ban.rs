@@ -43,6 +43,11 @@ pub(crate) const TESTS: &[Test] = &[
         regex_by_logger,
     ),
     (
+        "fail2ban-regex finds no temporary failure (d44)",
+        &["tcpserver", "fail2ban-regex"],
+        regex_and_temporary_failures,
+    ),
+    (
         "fail2ban bans who fails to log in, and nobody else",
         &["tcpserver", "multilog", "fail2ban-server"],
         bans,
@@ -172,6 +177,23 @@ fn regex_behind_tcpserver(chain: &Chain<'_>) -> Result<()> {
     let failed = clients(server.port)?;
     drop(server);
     ensure_found(&chain.path("server.log"), "", &failed)
+}
+
+/// An outage of the users' data base bans nobody.
+fn regex_and_temporary_failures(chain: &Chain<'_>) -> Result<()> {
+    let server = chain.plain_server(&["authup", "smtp", "sh", "-c", "exit 111"])?;
+    let mut client = BareClient::connect([127, 0, 0, 9].into(), server.port)?;
+    holds(&client.log_in(b"bob", "pass word")?, "454 authup temporary")?;
+    holds(&client.log_in(b"bob", "pass word")?, "421 authup temporary")?;
+    drop((client, server));
+    let log = chain.path("server.log");
+    let said = fs::read_to_string(&log)?;
+    let lines =
+        said.lines().filter(|line| line.ends_with(" temporary failure (bob from 127.0.0.9)"));
+    ensure!(lines.count() == 2, "{said}");
+    let found = found(&log, "")?;
+    ensure!(found.is_empty(), "found {found:?} in\n{said}");
+    Ok(())
 }
 
 /// Behind a logger; what it wrote is whole once it has ended.

@@ -306,6 +306,14 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
         let text = "no checknotroot behind authup: root may log in";
         findings.warning(Place::line(path, line), text);
     }
+    if service.login().as_deref() == Some("smtp")
+        && let Some(vchkpw) = at("vchkpw").and_then(|at| links.get(at))
+        && !is_told_another_port(links, vchkpw)
+    {
+        let text = "vchkpw stays root on ports 25, 465 and 587, so that checknotroot refuses good \
+                    passwords: put env TCPLOCALPORT=110 before it";
+        findings.error(Place::line(path, vchkpw.program.line), text);
+    }
     let said = script.variable("QMAILHOME").map(|(home, _)| home);
     let said = said.unwrap_or(unix::control::HOME);
     if !is_same(said, home) {
@@ -325,6 +333,13 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
         );
         findings.error(Place::line(path, line), text);
     }
+}
+
+/// Whether something sets the port anew for the program.
+fn is_told_another_port(links: &[Link<'_>], program: &Link<'_>) -> bool {
+    let before = links.iter().take_while(|link| !std::ptr::eq(link.program, program.program));
+    let mut words = before.filter(|link| link.name() == "env").flat_map(|link| link.arguments);
+    words.any(|word| word.text.starts_with("TCPLOCALPORT="))
 }
 
 /// Whether a script means this folder, by whatever links.

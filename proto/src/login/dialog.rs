@@ -15,7 +15,7 @@ use super::protocol::Protocol;
 use super::reply::Refusal;
 use crate::checkpassword::Record;
 use crate::exit_code::FAILED;
-use crate::line::{LONGEST, Pushed, Splitter};
+use crate::line::{LONGEST, Pushed, Splitter, verb_and_argument};
 use crate::sasl::{self, Credential, Exchange, Mechanism, Next};
 use crate::secret::Secret;
 use crate::smtp::hello::Hello;
@@ -269,11 +269,10 @@ impl Dialog {
     }
 
     fn outcome(&mut self, outcome: Outcome) {
-        let refusal = outcome.refusal();
+        let refusal = self.tries.tried(outcome);
         if let Some(refusal) = refusal {
             self.refuse(refusal);
         }
-        self.tries.tried(outcome);
         if self.tries.remaining() == 0 {
             let farewell = refusal.map(|why| self.settings.protocol.farewell(why));
             self.say(&farewell.unwrap_or_default());
@@ -293,6 +292,12 @@ impl Dialog {
         } else {
             self.refuse(Refusal::Syntax);
         }
+    }
+
+    /// AUTH as SMTP and POP3 have it (RFC 4954, RFC 5034).
+    pub(super) fn auth(&mut self, argument: &[u8]) {
+        let (name, initial) = verb_and_argument(trim_blanks(argument));
+        self.authenticate(name, Some(initial).filter(|initial| !initial.is_empty()));
     }
 
     /// Begins a SASL exchange: the mechanism's name, and the response that came with the
@@ -320,6 +325,10 @@ impl Dialog {
     }
 
     fn continuation(&mut self, exchange: Exchange, line: &[u8]) {
+        let line = match self.settings.protocol {
+            Protocol::Smtp | Protocol::Pop3 => trim_blanks(line),
+            Protocol::Imap => line,
+        };
         match line {
             b"*" => self.refuse(Refusal::Cancelled),
             response => self.response(exchange, response),
@@ -377,4 +386,10 @@ impl Dialog {
             (Protocol::Smtp | Protocol::Pop3, _) => Handoff::nothing(),
         }
     }
+}
+
+/// Without blanks at the end, which some clients send where the grammar has none.
+pub(super) fn trim_blanks(text: &[u8]) -> &[u8] {
+    let kept = text.iter().rposition(|&octet| octet != b' ');
+    text.get(..kept.map_or(0, |at| at + 1)).unwrap_or_default()
 }

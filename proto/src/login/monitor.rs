@@ -151,7 +151,7 @@ impl Guard {
 
     /// A login was tried: one try is used up, or the session is over.
     pub const fn tried(&mut self, outcome: Outcome) {
-        self.tries.tried(outcome);
+        let _told = self.tries.tried(outcome);
     }
 
     /// How many more logins may be refused before the session ends.

@@ -5,7 +5,7 @@
 //! guard both count by [`Tries`].
 
 use super::reply::Refusal;
-use crate::exit_code::{CONTROLS, CRASHED, FAILED, MISUSED, TEMPORARY, TIMED_OUT};
+use crate::exit_code::{CONTROLS, CRASHED, FAILED, MISUSED, TEMPORARY, TIMED_OUT, VCHKPW_REFUSED};
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,19 @@ pub enum Exit {
     Code(u8),
     /// By a signal.
     Signal,
+}
+
+/// Who a child was when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// One of the programs behind: they have said that the login was good, so that no
+    /// code is a refusal.
+    LoggedIn,
+    /// Root still, as it was at its start: the login program, which had not become the
+    /// user.
+    Root,
+    /// Nobody knows.
+    Anybody,
 }
 
 /// What became of a login.
@@ -46,6 +59,9 @@ pub enum Outcome {
 enum Cost {
     /// One of the tries.
     Try,
+    /// None, but there is no session with many of them: whoever has it does better to
+    /// come again later.
+    Patience,
     /// The session.
     Session,
 }
@@ -71,7 +87,7 @@ impl Outcome {
     const fn row(self) -> Row {
         match self {
             Self::Refused => Row(b'r', Some(Refusal::Failed), Cost::Try),
-            Self::Temporary => Row(b't', Some(Refusal::Temporary), Cost::Try),
+            Self::Temporary => Row(b't', Some(Refusal::Temporary), Cost::Patience),
             Self::TimedOut => Row(b'o', Some(Refusal::TimedOut), Cost::Session),
             Self::Controls => Row(b'c', Some(Refusal::Controls), Cost::Session),
             Self::Crashed => Row(b'x', Some(Refusal::Crashed), Cost::Session),
@@ -83,25 +99,20 @@ impl Outcome {
         }
     }
 
-    /// Reads a child's end. Checkpassword becomes the programs behind it, so their
-    /// exit codes are told from its own by convention only; once one of them has
-    /// said that the login was good (`logged_in`), no code is a refusal.
+    /// Reads a child's end. Checkpassword becomes the programs behind it, so their exit
+    /// codes are told from its own by convention only, unless it is known who ended.
     #[must_use]
-    pub const fn of(exit: Exit, logged_in: bool) -> Self {
-        match exit {
-            Exit::Code(FAILED | MISUSED) if !logged_in => Self::Refused,
-            Exit::Code(TEMPORARY) if !logged_in => Self::Temporary,
-            Exit::Code(TIMED_OUT) => Self::TimedOut,
-            Exit::Code(CRASHED) | Exit::Signal => Self::Crashed,
-            Exit::Code(CONTROLS) => Self::Controls,
-            Exit::Code(code) => Self::Completed(code),
+    pub const fn of(exit: Exit, who: Who) -> Self {
+        match (exit, who) {
+            (Exit::Signal | Exit::Code(CRASHED), _) => Self::Crashed,
+            (Exit::Code(TIMED_OUT), _) => Self::TimedOut,
+            (Exit::Code(CONTROLS), _) => Self::Controls,
+            (Exit::Code(code), Who::LoggedIn) | (Exit::Code(code @ 0), _) => Self::Completed(code),
+            (Exit::Code(FAILED | MISUSED), _) => Self::Refused,
+            (Exit::Code(VCHKPW_REFUSED), Who::Root) => Self::Refused,
+            (Exit::Code(TEMPORARY), _) | (Exit::Code(_), Who::Root) => Self::Temporary,
+            (Exit::Code(code), Who::Anybody) => Self::Completed(code),
         }
-    }
-
-    /// What the client is told; nothing where the programs behind have told it.
-    #[must_use]
-    pub const fn refusal(self) -> Option<Refusal> {
-        self.row().1
     }
 
     /// The exit code of a session that is over by it.
@@ -133,29 +144,43 @@ impl Outcome {
     }
 }
 
-/// How many more logins may be refused in a session.
+/// After so many temporary failures a session ends.
+const PATIENCE: u32 = 2;
+
+/// What a session has for logins that fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tries(u32);
+pub struct Tries {
+    remaining: u32,
+    patience: u32,
+}
 
 impl Tries {
     /// So many at its start.
     #[must_use]
     pub const fn new(tries: u32) -> Self {
-        Self(tries)
+        Self { remaining: tries, patience: PATIENCE }
     }
 
-    /// A login was tried: pays what it costs.
-    pub const fn tried(&mut self, outcome: Outcome) {
-        self.0 = match outcome.row().2 {
-            Cost::Try => self.0.saturating_sub(1),
-            Cost::Session => 0,
-        };
+    /// A login was tried: pays what it costs, and says what the client is told; nothing
+    /// where the programs behind have told it.
+    pub const fn tried(&mut self, outcome: Outcome) -> Option<Refusal> {
+        let Row(_, refusal, cost) = outcome.row();
+        match cost {
+            Cost::Try => self.remaining = self.remaining.saturating_sub(1),
+            Cost::Patience => self.patience = self.patience.saturating_sub(1),
+            Cost::Session => self.remaining = 0,
+        }
+        if self.patience > 0 {
+            return refusal;
+        }
+        self.remaining = 0;
+        Some(Refusal::TemporaryAgain)
     }
 
     /// How many there are; with none the session is over.
     #[must_use]
     pub const fn remaining(self) -> u32 {
-        self.0
+        self.remaining
     }
 }
 
@@ -165,20 +190,26 @@ mod tests {
 
     #[test]
     fn exit_codes() {
-        for (code, before, after) in [
-            (0, Outcome::Completed(0), Outcome::Completed(0)),
-            (1, Outcome::Refused, Outcome::Completed(1)),
-            (2, Outcome::Refused, Outcome::Completed(2)),
-            (14, Outcome::Completed(14), Outcome::Completed(14)),
-            (16, Outcome::TimedOut, Outcome::TimedOut),
-            (17, Outcome::Crashed, Outcome::Crashed),
-            (18, Outcome::Controls, Outcome::Controls),
-            (111, Outcome::Temporary, Outcome::Completed(111)),
+        for (code, anybody, root, logged_in) in [
+            (0, Outcome::Completed(0), Outcome::Completed(0), Outcome::Completed(0)),
+            (1, Outcome::Refused, Outcome::Refused, Outcome::Completed(1)),
+            (2, Outcome::Refused, Outcome::Refused, Outcome::Completed(2)),
+            (3, Outcome::Completed(3), Outcome::Refused, Outcome::Completed(3)),
+            (14, Outcome::Completed(14), Outcome::Temporary, Outcome::Completed(14)),
+            (16, Outcome::TimedOut, Outcome::TimedOut, Outcome::TimedOut),
+            (17, Outcome::Crashed, Outcome::Crashed, Outcome::Crashed),
+            (18, Outcome::Controls, Outcome::Controls, Outcome::Controls),
+            (111, Outcome::Temporary, Outcome::Temporary, Outcome::Completed(111)),
+            (127, Outcome::Completed(127), Outcome::Temporary, Outcome::Completed(127)),
         ] {
-            assert_eq!(Outcome::of(Exit::Code(code), false), before, "{code}");
-            assert_eq!(Outcome::of(Exit::Code(code), true), after, "{code} after a good login");
+            let of = |who| Outcome::of(Exit::Code(code), who);
+            assert_eq!(of(Who::Anybody), anybody, "{code}");
+            assert_eq!(of(Who::Root), root, "{code} of a login program that is still root");
+            assert_eq!(of(Who::LoggedIn), logged_in, "{code} after a good login");
         }
-        assert_eq!(Outcome::of(Exit::Signal, true), Outcome::Crashed);
+        for who in [Who::Anybody, Who::Root, Who::LoggedIn] {
+            assert_eq!(Outcome::of(Exit::Signal, who), Outcome::Crashed);
+        }
     }
 
     #[test]
@@ -189,6 +220,15 @@ mod tests {
         for octets in [&b""[..], b"r", b"r\x01", b"r\0\0", b"?\0"] {
             assert_eq!(Outcome::decode(octets), None);
         }
+    }
+
+    #[test]
+    fn d44_a_temporary_failure_costs_no_try_and_the_second_the_session() {
+        let mut tries = Tries::new(1);
+        assert_eq!(tries.tried(Outcome::Temporary), Some(Refusal::Temporary));
+        assert_eq!(tries.remaining(), 1);
+        assert_eq!(tries.tried(Outcome::Temporary), Some(Refusal::TemporaryAgain));
+        assert_eq!(tries.remaining(), 0);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! POP3 before a login: RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS).
+//! POP3 before a login: RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS), RFC 5034 (AUTH).
 
 use super::dialog::{Dialog, State};
 use super::reply::Refusal;
 use crate::line::verb_and_argument;
-use crate::sasl::Credential;
+use crate::sasl::{Credential, Mechanism};
 use alloc::vec::Vec;
 
 impl Dialog {
@@ -12,6 +12,7 @@ impl Dialog {
         match verb.to_ascii_lowercase().as_slice() {
             b"capa" => self.capa(),
             b"stls" => self.start_tls(argument),
+            b"auth" => self.auth(argument),
             b"user" => self.user(argument),
             b"pass" => self.pass(argument),
             b"noop" => self.say(b"+OK \r\n"),
@@ -31,6 +32,8 @@ impl Dialog {
         // RFC 2595, section 4: not where it would be refused.
         if !self.must_start_tls() {
             self.say(b"USER\r\n");
+            let mechanisms = Mechanism::ALL.iter().rev().map(|one| one.name()).collect::<Vec<_>>();
+            self.say(&["SASL ", &mechanisms.join(" "), "\r\n"].concat().into_bytes());
         }
         let lines = self.settings.capabilities.iter().map(Vec::as_slice);
         let list: Vec<&[u8]> = lines.flat_map(|line| [line, b"\r\n"]).collect();

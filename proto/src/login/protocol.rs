@@ -77,9 +77,9 @@ impl Protocol {
         }
     }
 
-    /// What a session's greeting is made of, and what checkpassword is told of it:
-    /// POP3's (RFC 1939, section 7); nothing elsewhere. `session` is what tells it from
-    /// all others of that second, `seconds` are those since the epoch.
+    /// What checkpassword is told of a session: POP3's timestamp (RFC 1939, section 7);
+    /// nothing elsewhere. `session` is what tells it from all others of that second,
+    /// `seconds` are those since the epoch.
     #[must_use]
     pub fn timestamp(self, session: impl Display, seconds: u64, greeting: &[u8]) -> Vec<u8> {
         match self {
@@ -94,7 +94,8 @@ impl Protocol {
         let greeting = &settings.greeting[..];
         match self {
             Self::Smtp => [b"220 ", greeting, b" ESMTP\r\n"].concat(),
-            Self::Pop3 => [b"+OK ", &settings.timestamp[..], b"\r\n"].concat(),
+            // Without the timestamp, which would promise APOP (RFC 1939, section 7).
+            Self::Pop3 => [b"+OK ", greeting, b"\r\n"].concat(),
             Self::Imap => imap::greeting(settings),
         }
     }
@@ -167,7 +168,7 @@ impl Protocol {
             held.get(..verb.len()).is_some_and(|said| said.eq_ignore_ascii_case(verb))
         };
         match self {
-            Self::Smtp if begins(b"AUTH ") => LONGEST,
+            Self::Smtp | Self::Pop3 if begins(b"AUTH ") => LONGEST,
             Self::Smtp | Self::Pop3 => LONGEST_COMMAND,
             // RFC 2683, section 3.2.1.5, asks for 8,000 octets; with all its literals.
             Self::Imap => LONGEST,
@@ -178,26 +179,25 @@ impl Protocol {
     #[must_use]
     pub fn beginning(self, line: &[u8]) -> Beginning {
         match self {
-            Self::Smtp => begins_with(line, b"AUTH"),
-            // PASS is nothing without it.
-            Self::Pop3 => begins_with(line, b"USER"),
+            Self::Smtp => begins_with(line, &[b"AUTH"]),
+            // PASS is nothing without USER.
+            Self::Pop3 => begins_with(line, &[b"AUTH", b"USER"]),
             // Not to be told by a beginning.
             Self::Imap => Beginning::Other,
         }
     }
 }
 
-fn begins_with(line: &[u8], verb: &[u8]) -> Beginning {
-    let length = verb.len().min(line.len());
-    match (line.get(..length), verb.get(..length)) {
-        (Some(said), Some(wanted)) if said.eq_ignore_ascii_case(wanted) => {
-            if length == verb.len() {
-                Beginning::Login
-            } else {
-                Beginning::Unclear
-            }
-        }
-        _ => Beginning::Other,
+fn begins_with(line: &[u8], verbs: &[&[u8]]) -> Beginning {
+    let agrees = |verb: &&&[u8]| {
+        let length = verb.len().min(line.len());
+        let (said, wanted) = (line.get(..length), verb.get(..length));
+        said.zip(wanted).is_some_and(|(said, wanted)| said.eq_ignore_ascii_case(wanted))
+    };
+    match verbs.iter().find(agrees) {
+        Some(verb) if line.len() >= verb.len() => Beginning::Login,
+        Some(_) => Beginning::Unclear,
+        None => Beginning::Other,
     }
 }
 
@@ -232,6 +232,9 @@ mod tests {
             (Protocol::Smtp, "NOOP", Beginning::Other),
             (Protocol::Pop3, "", Beginning::Unclear),
             (Protocol::Pop3, "user x", Beginning::Login),
+            (Protocol::Pop3, "Auth", Beginning::Login),
+            (Protocol::Pop3, "aut", Beginning::Unclear),
+            (Protocol::Pop3, "PASS", Beginning::Other),
         ] {
             assert_eq!(protocol.beginning(line.as_bytes()), beginning, "{line}");
         }

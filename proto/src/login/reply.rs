@@ -43,6 +43,8 @@ pub enum Refusal {
     Failed,
     /// Trouble that may pass kept checkpassword from an answer.
     Temporary,
+    /// The same for the second time, with which the session ends.
+    TemporaryAgain,
     /// The client was silent for too long.
     TimedOut,
     /// The client closed the connection.
@@ -145,11 +147,16 @@ impl Refusal {
             Self::TlsUnavailable => {
                 row("454", "TLS temporarily not available", "4.7.0").imap(Condition::No(""))
             }
+            // It is the password, and nothing else.
             Self::Failed => row("535", "authorization failed", "5.7.0")
+                .pop3("AUTH")
                 .imap(Condition::No("AUTHENTICATIONFAILED")),
             // Tells a client not to throw the stored password away.
             Self::Temporary => {
                 row("454", "temporary authentication failure", "4.7.0").pop3("SYS/TEMP")
+            }
+            Self::TemporaryAgain => {
+                row("421", "temporary authentication failure", "4.7.0").pop3("SYS/TEMP")
             }
             Self::TimedOut => row("451", "timeout", "4.4.2"),
             Self::InputEnded => row("454", "unable to read pipe", "4.3.0"),
@@ -174,7 +181,7 @@ mod tests {
             (
                 Refusal::Failed,
                 "535 authup authorization failed (#5.7.0)",
-                "-ERR authup authorization failed",
+                "-ERR [AUTH] authup authorization failed",
             ),
             (
                 Refusal::Temporary,

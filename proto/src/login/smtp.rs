@@ -58,15 +58,4 @@ impl Dialog {
             self.say(b"\r\n");
         }
     }
-
-    fn auth(&mut self, argument: &[u8]) {
-        // Some clients put spaces where the grammar has none.
-        let (name, initial) = verb_and_argument(trim_spaces(argument));
-        self.authenticate(name, Some(initial).filter(|initial| !initial.is_empty()));
-    }
-}
-
-fn trim_spaces(argument: &[u8]) -> &[u8] {
-    let kept = argument.iter().rposition(|&byte| byte != b' ');
-    argument.get(..kept.map_or(0, |at| at + 1)).unwrap_or_default()
 }

@@ -102,7 +102,7 @@ fn smtp(input: &str) -> String {
 
 fn pop3(input: &str) -> String {
     let seen = conversation(|| settings(Protocol::Pop3, Tls::Absent), input, refuse_all);
-    seen.strip_prefix("+OK <7.9@mail.example.org>\r\n").unwrap().replace("\r\n", "/")
+    seen.strip_prefix("+OK mail.example.org\r\n").unwrap().replace("\r\n", "/")
 }
 
 const REFUSED: &str = "535 authup authorization failed (#5.7.0)/";
@@ -263,13 +263,54 @@ fn d26_trouble_that_may_pass_is_said_to_be_that() {
         outcome,
     );
     assert!(smtp.ends_with("454 authup temporary authentication failure (#4.7.0)\r\n"), "{smtp}");
-    let pop3 = conversation(
-        || settings(Protocol::Pop3, Tls::Absent),
-        "USER a\r\nPASS b\r\nPASS b\r\n",
-        outcome,
-    );
-    let line = "-ERR [SYS/TEMP] authup temporary authentication failure\r\n[end 1]";
-    assert!(pop3.ends_with(line), "the try counts: {pop3}");
+    let pop3 =
+        conversation(|| settings(Protocol::Pop3, Tls::Absent), "USER a\r\nPASS b\r\n", outcome);
+    let line = "-ERR [SYS/TEMP] authup temporary authentication failure\r\n";
+    assert!(pop3.ends_with(line), "{pop3}");
+}
+
+#[test]
+fn d44_a_temporary_failure_uses_up_no_try_and_the_second_ends_the_session() {
+    let once = || Settings { tries: 1, ..settings(Protocol::Smtp, Tls::Absent) };
+    let auth = "AUTH PLAIN AGFsaWNlAHg=\r\n";
+    let seen = conversation(once, &auth.repeat(3), |_: &[u8]| Outcome::Temporary);
+    let told = "454 authup temporary authentication failure (#4.7.0)\r\n[alice|x||]\
+                421 authup temporary authentication failure (#4.7.0)\r\n[end 1]";
+    assert!(seen.ends_with(told), "{seen}");
+}
+
+#[test]
+fn d47_auth_as_pop3_has_it() {
+    let refused = "-ERR [AUTH] authup authorization failed/";
+    let record = "[alice|x|<7.9@mail.example.org>|]";
+    for (input, answer) in [
+        ("AUTH PLAIN AGFsaWNlAHg=\r\n", format!("{record}{refused}")),
+        ("auth plain\r\nAGFsaWNlAHg= \r\n", format!("+ /{record}{refused}")),
+        (
+            "AUTH LOGIN\r\nYWxpY2U=\r\neA==\r\n",
+            format!("+ VXNlcm5hbWU6/+ UGFzc3dvcmQ6/{record}{refused}"),
+        ),
+        ("AUTH PLAIN\r\n*\r\n", "+ /-ERR authup auth exchange cancelled/".into()),
+        ("AUTH PLAIN =\r\n", "-ERR authup malformed auth input/".into()),
+        ("AUTH CRAM-MD5\r\nAUTH\r\n", "-ERR authup auth type unimplemented/".repeat(2)),
+    ] {
+        assert_eq!(pop3(input), answer, "{input}");
+    }
+    let required = || settings(Protocol::Pop3, Tls::Required);
+    let seen = conversation(required, "CAPA\r\nAUTH PLAIN AGFsaWNlAHg=\r\n", refuse_all);
+    assert!(!seen.contains("SASL"), "{seen}");
+    assert!(seen.ends_with("-ERR authup Must start TLS first\r\n"), "{seen}");
+}
+
+#[test]
+fn d48_blanks_at_the_end_of_a_response_are_welcome() {
+    let refused = format!("[alice|x||]{REFUSED}");
+    assert_eq!(smtp("AUTH PLAIN\r\nAGFsaWNlAHg=  \r\n"), format!("334 /{refused}"));
+    let asked = "334 VXNlcm5hbWU6/334 UGFzc3dvcmQ6/";
+    assert_eq!(smtp("AUTH LOGIN\r\nYWxpY2U= \r\neA==  \r\n"), format!("{asked}{refused}"));
+    let cancelled = "334 /501 authup auth exchange cancelled (#5.0.0)/";
+    assert_eq!(smtp("AUTH PLAIN\r\n* \r\n"), cancelled);
+    assert_eq!(smtp("AUTH PLAIN\r\n \r\n"), format!("334 /{MALFORMED}"));
 }
 
 #[test]
@@ -313,7 +354,7 @@ fn tries_run_out() {
 #[test]
 fn pop3_commands() {
     for (input, answer) in [
-        ("CAPA\r\n", "+OK capability list follows/USER/TOP/UIDL/./"),
+        ("CAPA\r\n", "+OK capability list follows/USER/SASL PLAIN LOGIN/TOP/UIDL/./"),
         ("PASS x\r\n", "-ERR authup USER first/"),
         ("USER\r\nUSER \r\n", "-ERR authup syntax error/-ERR authup syntax error/"),
         ("user a\r\nPASS\r\n", "+OK /-ERR authup syntax error/"),

@@ -2,18 +2,18 @@
 //!
 //! The child gets the client on 0 and 1, the log on 2, the record to check on 3,
 //! and, under a number that `AUTHUPREADYFD` names, a pipe on which checknotroot
-//! says that the login was good.
+//! says that the login was good. What happens is told to whoever asks; saying it is the
+//! monitor's.
 
-use super::report::Report;
 use proto::checkpassword::Record;
-use proto::login::outcome::{Exit, Outcome};
+use proto::login::outcome::{Exit, Outcome, Who};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use unix::client::write_to;
 use unix::deadline::Deadline;
 use unix::descriptor::{for_child, pipe};
 use unix::environment::Environment;
-use unix::process::{News, Program, Watched, exit_code};
+use unix::process::{News, Program, Watched, exit_code, is_root};
 
 /// The descriptor that checkpassword reads.
 pub(super) const RECORD: RawFd = 3;
@@ -26,42 +26,87 @@ pub(super) struct Failed {
     pub(super) reason: io::Error,
 }
 
-/// How it ended, with the child's process id.
-pub(super) struct Ended {
-    pub(super) child: u32,
-    pub(super) outcome: Outcome,
-    /// Whether the good login was reported when it happened.
-    pub(super) logged_in: bool,
+/// A chain that runs.
+pub(super) struct Chain {
+    watched: Watched,
+    /// Up to when it must have become the user.
+    deadline: Deadline,
+    logged_in: bool,
 }
 
-/// Runs the chain for this record's user, and waits for its end, or up to the deadline
-/// where it has not become the user by then. The password is gone from this process
-/// before the chain has an answer.
-pub(super) fn run(
-    record: Record,
-    program: &Program,
-    environment: &mut Environment,
-    report: &Report,
-    deadline: Deadline,
-) -> Result<Ended, Failed> {
-    let failed = |outcome| move |reason| Failed { outcome, reason };
-    let user = record.user().to_vec();
-    let (reader, writer) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
-    // Less than any pipe holds: this never waits.
-    write_to(&writer, record.expose()).map_err(failed(Outcome::CannotWritePipe))?;
-    drop((record, writer));
-    let inherited = for_record(&reader).map_err(failed(Outcome::CannotOpenPipe))?;
-    let (ready, teller) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
-    let tell = for_child(&teller, READY).map_err(failed(Outcome::CannotOpenPipe))?;
+/// What happens to a chain.
+pub(super) enum Event {
+    /// The login was good, and the session goes on.
+    LoggedIn,
+    /// It was still root at the deadline, and was ended.
+    Hung,
+    /// It has ended.
+    Ended(Outcome),
+}
 
-    environment.set(b"AUTHUP_USER", Some(&user));
-    environment.set(b"AUTHUPREADYFD", Some(tell.as_raw_fd().to_string().as_bytes()));
-    let child = program.command(environment).spawn().map_err(failed(Outcome::CannotRun))?;
-    report.attempt(child.id(), &user);
-    drop((reader, inherited, teller, tell));
-    Watched::new(child, ready)
-        .and_then(|chain| wait(chain, deadline, &user, report))
-        .map_err(failed(Outcome::CannotWait))
+impl Chain {
+    /// Runs the chain for this record's user, who has up to the deadline to log in. The
+    /// password is gone from this process before the chain has an answer.
+    pub(super) fn start(
+        record: Record,
+        program: &Program,
+        environment: &mut Environment,
+        deadline: Deadline,
+    ) -> Result<Self, Failed> {
+        let failed = |outcome| move |reason| Failed { outcome, reason };
+        let (reader, writer) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
+        // Less than any pipe holds: this never waits.
+        write_to(&writer, record.expose()).map_err(failed(Outcome::CannotWritePipe))?;
+        environment.set(b"AUTHUP_USER", Some(record.user()));
+        drop((record, writer));
+        let inherited = for_record(&reader).map_err(failed(Outcome::CannotOpenPipe))?;
+        let (ready, teller) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
+        let tell = for_child(&teller, READY).map_err(failed(Outcome::CannotOpenPipe))?;
+        environment.set(b"AUTHUPREADYFD", Some(tell.as_raw_fd().to_string().as_bytes()));
+        let child = program.command(environment).spawn().map_err(failed(Outcome::CannotRun))?;
+        drop((reader, inherited, teller, tell));
+        let watched = Watched::new(child, ready).map_err(failed(Outcome::CannotWait))?;
+        Ok(Self { watched, deadline, logged_in: false })
+    }
+
+    /// The process id, which stays the same from program to program.
+    pub(super) fn id(&self) -> u32 {
+        self.watched.id()
+    }
+
+    /// Whether it has said that the login was good.
+    pub(super) const fn logged_in(&self) -> bool {
+        self.logged_in
+    }
+
+    /// Waits for what happens next. Behind the last two events nothing does.
+    pub(super) fn next(&mut self) -> Result<Event, Failed> {
+        let failed = |reason| Failed { outcome: Outcome::CannotWait, reason };
+        loop {
+            match self.watched.next(self.deadline).map_err(failed)? {
+                News::Byte => {
+                    self.logged_in = true;
+                    self.deadline = Deadline::NEVER;
+                    return Ok(Event::LoggedIn);
+                }
+                // A chain that does not tell can only be judged by who it is.
+                News::Late if !self.watched.is_root() => self.deadline = Deadline::NEVER,
+                News::Late => {
+                    self.watched.end().map_err(failed)?;
+                    return Ok(Event::Hung);
+                }
+                News::Ended(status, was_root) => {
+                    let exit = exit_code(status).map_or(Exit::Signal, Exit::Code);
+                    let who = match was_root && is_root() {
+                        _ if self.logged_in => Who::LoggedIn,
+                        true => Who::Root,
+                        false => Who::Anybody,
+                    };
+                    return Ok(Event::Ended(Outcome::of(exit, who)));
+                }
+            }
+        }
+    }
 }
 
 /// Puts the record where checkpassword looks for it. Nothing of ours is there, and
@@ -72,35 +117,5 @@ fn for_record(reader: &OwnedFd) -> io::Result<OwnedFd> {
         Ok(inherited)
     } else {
         Err(io::ErrorKind::AlreadyExists.into())
-    }
-}
-
-fn wait(
-    mut chain: Watched,
-    mut deadline: Deadline,
-    user: &[u8],
-    report: &Report,
-) -> io::Result<Ended> {
-    let child = chain.id();
-    let mut logged_in = false;
-    loop {
-        match chain.next(deadline)? {
-            News::Byte => {
-                logged_in = true;
-                deadline = Deadline::NEVER;
-                report.logged_in(user);
-            }
-            // A chain that does not tell can only be judged by who it is.
-            News::Late if !chain.is_root() => deadline = Deadline::NEVER,
-            News::Late => {
-                chain.end()?;
-                report.hung(child, user);
-                return Ok(Ended { child, outcome: Outcome::TimedOut, logged_in });
-            }
-            News::Ended(status) => {
-                let exit = exit_code(status).map_or(Exit::Signal, Exit::Code);
-                return Ok(Ended { child, outcome: Outcome::of(exit, logged_in), logged_in });
-            }
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The process that may run checkpassword: it does what the parser asks, as far as an
 //! honest parser could ask it, and says in the log what happened.
 
-use super::chain;
+use super::chain::{self, Chain, Failed};
 use super::report::Report;
 use super::{LAST_WORDS, Limits};
 use crate::tls::{self, Offer};
@@ -149,23 +149,42 @@ impl Monitor {
 
     fn check(&mut self, record: Record, handoff: &Handoff) -> Outcome {
         let user = record.user().to_vec();
+        self.hand_on(handoff, &user);
+        self.run_chain(record, &user).unwrap_or_else(|failed| {
+            self.guard.tried(failed.outcome);
+            self.report.failed(&failed, &self.program);
+            failed.outcome
+        })
+    }
+
+    /// Puts into the environment what the programs behind the login must know.
+    fn hand_on(&mut self, handoff: &Handoff, user: &[u8]) {
         for name in Name::ALL {
             self.environment.set(name.variable().as_bytes(), None);
         }
-        for (name, value) in handoff.variables(&user, self.report.address()) {
+        for (name, value) in handoff.variables(user, self.report.address()) {
             self.environment.set(name.as_bytes(), Some(&value));
         }
+    }
+
+    /// Runs the chain to its end, and says in the log what happens.
+    fn run_chain(&mut self, record: Record, user: &[u8]) -> Result<Outcome, Failed> {
         let Self { program, environment, report, limits, guard, .. } = self;
-        match chain::run(record, program, environment, report, limits.whole) {
-            Ok(ended) => {
-                guard.tried(ended.outcome);
-                report.ended(&ended, &user, guard.remaining());
-                ended.outcome
-            }
-            Err(failed) => {
-                guard.tried(failed.outcome);
-                report.failed(&failed, program);
-                failed.outcome
+        let mut chain = Chain::start(record, program, environment, limits.whole)?;
+        report.attempt(chain.id(), user);
+        loop {
+            match chain.next()? {
+                chain::Event::LoggedIn => report.logged_in(user),
+                chain::Event::Hung => {
+                    guard.tried(Outcome::TimedOut);
+                    report.hung(chain.id(), user);
+                    return Ok(Outcome::TimedOut);
+                }
+                chain::Event::Ended(outcome) => {
+                    guard.tried(outcome);
+                    report.ended(&chain, outcome, user, guard.remaining());
+                    return Ok(outcome);
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the log and blocklistd are told. People's filters match these lines.
 
-use super::chain::{Ended, Failed};
+use super::chain::{Chain, Failed};
 use proto::blocklist::Action;
 use proto::escape::Escaped;
 use proto::login::outcome::Outcome;
@@ -84,23 +84,28 @@ impl Report {
         self.line_about(user, format_args!("checkpassword {child} timed out"));
     }
 
-    pub(super) fn ended(&self, ended: &Ended, user: &[u8], remaining: u32) {
-        let child = ended.child;
-        match ended.outcome {
-            Outcome::Refused | Outcome::Temporary => self.line_about(
+    /// The chain has ended.
+    pub(super) fn ended(&self, chain: &Chain, outcome: Outcome, user: &[u8], remaining: u32) {
+        let child = chain.id();
+        match outcome {
+            Outcome::Refused => self.line_about(
                 user,
                 format_args!("checkpassword {child} failed, {remaining} remaining"),
             ),
+            // Not like a refusal: who counts those must not count the machine's trouble.
+            Outcome::Temporary => {
+                self.line_about(user, format_args!("checkpassword {child} temporary failure"));
+            }
             Outcome::Completed(_) => self
                 .line_about(user, format_args!("checkpassword {child} succeeded, child completed")),
             Outcome::Crashed => {
-                self.line_about(user, format_args!("checkpassword {child} aack, child crashed"))
+                self.line_about(user, format_args!("checkpassword {child} aack, child crashed"));
             }
             _ => {}
         }
-        match ended.outcome {
+        match outcome {
             Outcome::Refused => self.tell_blocklist(Action::Add),
-            Outcome::Completed(_) if !ended.logged_in => self.tell_blocklist(Action::Delete),
+            Outcome::Completed(_) if !chain.logged_in() => self.tell_blocklist(Action::Delete),
             _ => {}
         }
     }

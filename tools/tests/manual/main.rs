@@ -12,7 +12,7 @@ mod switching_page;
 
 use page::Page;
 use proto::login::handoff::Name;
-use proto::login::outcome::{Exit, Outcome};
+use proto::login::outcome::{Exit, Outcome, Who};
 use proto::relay::rules::Rules;
 use proto::ucspi_tls::is_fact_name;
 use source::{Program, Source, is_name, root, texts};
@@ -143,11 +143,10 @@ fn every_exit_code_is_in_the_page_and_back() {
         let page = page_of(&program);
         let mut codes = program.exit_codes();
         if program.name == "authup" {
-            codes.extend(
-                (0..=u8::MAX).filter(|&code| {
-                    Outcome::of(Exit::Code(code), false) != Outcome::Completed(code)
-                }),
-            );
+            codes.extend((0..=u8::MAX).filter(|&code| {
+                let of = |who| Outcome::of(Exit::Code(code), who);
+                of(Who::Anybody) != Outcome::Completed(code) || of(Who::Root) == Outcome::Refused
+            }));
         }
         let mut listed = page.exit_codes();
         // What went well needs no name in the code.
