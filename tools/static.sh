@@ -73,7 +73,7 @@ if [ -n "$compiler" ]; then
 	mkdir -p "$folder"
 	printf '!<arch>\n' >"$folder/libunwind.a"
 	flags="$flags -C link-self-contained=no -C link-arg=-nostartfiles \
-		-L native=$library -L native=$(cd "$folder" && pwd)"
+		-L native=$library -L native=$folder"
 	for object in $begin crti.o libc.a crtn.o; do
 		flags="$flags -C link-arg=$library/$object"
 	done

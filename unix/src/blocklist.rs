@@ -1,14 +1,13 @@
 //! Telling blocklistd about logins, where it runs.
 
+use crate::close_on_exec::NO_SIGNAL;
 use crate::descriptor::out_of_the_way;
 use proto::blocklist::{Action, datagram};
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
-    SocketFlags, SocketType,
-};
-use std::io::IoSlice;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 
 /// Where blocklistd listens.
 pub const SOCKET: &str = "/var/run/blocklistd.sock";
@@ -43,15 +42,16 @@ impl Reporter {
         let _ = self.send(&datagram(action, self.peer, "authup"));
     }
 
-    fn send(&self, datagram: &[u8]) -> rustix::io::Result<usize> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
-        rustix::net::connect(&socket, &SocketAddrUnix::new(SOCKET)?)?;
+    fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(true)?;
+        socket.connect(SOCKET)?;
         let descriptors = [self.client.as_fd()];
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        rustix::net::sendmsg(&socket, &[IoSlice::new(datagram)], &mut control, SendFlags::NOSIGNAL)
+        let datagram = [IoSlice::new(datagram)];
+        Ok(rustix::net::sendmsg(&socket, &datagram, &mut control, NO_SIGNAL)?)
     }
 }
 

@@ -4,6 +4,7 @@
 //! for the TLS handshake or for the program that takes over. Neither descriptor is
 //! set non-blocking, as other processes share them.
 
+use crate::close_on_exec::NO_SIGNAL;
 use crate::deadline::{Deadline, wait_for};
 use crate::descriptor::is_socket;
 use rustix::event::PollFlags;
@@ -83,7 +84,7 @@ pub fn write(bytes: &[u8], seconds: u64) -> io::Result<()> {
 /// What the system says.
 pub fn write_ready(bytes: &[u8], socket: bool) -> io::Result<usize> {
     let written = if socket {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let flags = SendFlags::DONTWAIT | NO_SIGNAL;
         rustix::net::send(stdout(), bytes, flags)
     } else {
         match wait_for(stdout(), PollFlags::OUT, Deadline::after_seconds(0)) {

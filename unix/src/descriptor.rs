@@ -75,7 +75,7 @@ pub fn out_of_the_way(descriptor: &impl AsFd) -> io::Result<OwnedFd> {
 /// # Errors
 /// `EMFILE` where there are not enough descriptors.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (reader, writer) = io::pipe()?;
     Ok((out_of_the_way(&reader)?, out_of_the_way(&writer)?))
 }
 

@@ -4,11 +4,12 @@
 //! arrives whole or not at all, and the other side's death reads as an end. What
 //! the messages say is the caller's to know.
 
+use crate::close_on_exec::{NO_SIGNAL, RECEIVED, mark, pair};
 use crate::descriptor::out_of_the_way;
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SocketType,
 };
 use std::io;
 use std::mem::MaybeUninit;
@@ -35,10 +36,6 @@ pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     pair(SocketType::STREAM)
 }
 
-fn pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
-}
-
 /// Sends one message of at least one octet.
 ///
 /// # Errors
@@ -56,7 +53,7 @@ pub fn send(channel: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) ->
     }
     loop {
         let iov = [IoSlice::new(bytes)];
-        match rustix::net::sendmsg(&channel, &iov, &mut ancillary, SendFlags::NOSIGNAL) {
+        match rustix::net::sendmsg(&channel, &iov, &mut ancillary, NO_SIGNAL) {
             Err(Errno::INTR) => {}
             done => return done.map(drop).map_err(io::Error::from),
         }
@@ -100,7 +97,7 @@ fn receive_with(channel: impl AsFd, buffer: &mut [u8], waiting: RecvFlags) -> io
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let message = loop {
         let mut iov = [IoSliceMut::new(buffer)];
-        let flags = RecvFlags::CMSG_CLOEXEC | waiting;
+        let flags = RECEIVED | waiting;
         match rustix::net::recvmsg(&channel, &mut iov, &mut ancillary, flags) {
             Err(Errno::INTR) => {}
             done => break done?,
@@ -115,6 +112,7 @@ fn receive_with(channel: impl AsFd, buffer: &mut [u8], waiting: RecvFlags) -> io
             descriptors.extend(rights);
         }
     }
+    descriptors.iter().try_for_each(mark)?;
     Ok(Received {
         length: message.bytes,
         descriptors,

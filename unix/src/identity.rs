@@ -3,6 +3,7 @@
 //! Does not decide whether somebody may be served: that is for the programs of
 //! package `checkpassword`, which call it last before they become the next program.
 
+use crate::ids;
 use nix::errno::Errno;
 use nix::unistd::{self, Gid, Uid};
 use std::ffi::CStr;
@@ -61,11 +62,11 @@ impl Identity<'_> {
         if runs_as_root() {
             leave_session_keyring();
             match self.groups {
-                Groups::OfUser(name) => unistd::initgroups(name, gid)?,
-                Groups::PrimaryOnly => unistd::setgroups(&[gid])?,
+                Groups::OfUser(name) => ids::set_groups_of(name, gid)?,
+                Groups::PrimaryOnly => ids::set_groups(&[gid])?,
             }
-            unistd::setresgid(gid, gid, gid)?;
-            unistd::setresuid(uid, uid, uid)?;
+            ids::set_group(gid)?;
+            ids::set_user(uid)?;
         }
         verify_is(uid, gid)?;
         verify_no_way_back()
@@ -92,9 +93,7 @@ fn leave_session_keyring() {
 const fn leave_session_keyring() {}
 
 fn verify_is(uid: Uid, gid: Gid) -> io::Result<()> {
-    let (uids, gids) = (unistd::getresuid()?, unistd::getresgid()?);
-    let users = [uids.real, uids.effective, uids.saved];
-    let groups = [gids.real, gids.effective, gids.saved];
+    let (users, groups) = ids::all()?;
     if users.iter().all(|&is| is == uid) && groups.iter().all(|&is| is == gid) {
         Ok(())
     } else {
@@ -106,7 +105,7 @@ fn verify_is(uid: Uid, gid: Gid) -> io::Result<()> {
 /// capabilities that outlive them, for one (capabilities(7), `SECBIT_KEEP_CAPS`).
 fn verify_no_way_back() -> io::Result<()> {
     if unistd::setuid(Uid::from_raw(0)).is_ok() || unistd::setgid(Gid::from_raw(0)).is_ok() {
-        return Err(Errno::ENOTRECOVERABLE.into());
+        return Err(io::Error::from_raw_os_error(libc::ENOTRECOVERABLE));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub mod about;
 pub mod before_login;
 pub mod blocklist;
 pub mod client;
+mod close_on_exec;
 pub mod control;
 pub mod deadline;
 pub mod descriptor;
@@ -19,6 +20,8 @@ pub mod failures;
 pub mod fork;
 #[cfg(feature = "identity")]
 pub mod identity;
+#[cfg(any(feature = "identity", feature = "jail"))]
+mod ids;
 #[cfg(feature = "jail")]
 pub mod jail;
 pub mod listen_fds;

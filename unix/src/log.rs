@@ -139,7 +139,7 @@ fn one_line(text: &str) -> Vec<u8> {
 /// # Errors
 /// The system's, most likely that descriptors are exhausted; the log is still there.
 pub fn let_go() -> io::Result<()> {
-    let (_, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (_, writer) = io::pipe()?;
     Ok(rustix::stdio::dup2_stderr(&writer)?)
 }
 

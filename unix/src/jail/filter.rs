@@ -28,12 +28,16 @@ const PROCESSOR: Option<u32> = if cfg!(target_arch = "x86_64") {
     None
 };
 
+/// Why nobody is jailed, and so served, on another processor: others have other calls for
+/// the same, or pass arguments in other ways, and no list of theirs has been tried.
+const UNKNOWN: &str = "made for x86_64, aarch64 and riscv64 only, not for this processor";
+
 /// Puts the process under the filter, for good. `always` may hold 250 calls.
 ///
 /// # Errors
-/// `Unsupported` on a processor that this file does not know; else the system's.
+/// [`UNKNOWN`] on a processor that this file does not know; else the system's.
 pub(super) fn apply(always: &[c_long], conditions: &[If]) -> io::Result<()> {
-    let processor = PROCESSOR.ok_or(io::ErrorKind::Unsupported)?;
+    let processor = PROCESSOR.ok_or_else(|| io::Error::other(UNKNOWN))?;
     install(&mut program(processor, always, conditions))
 }
 

@@ -5,13 +5,16 @@
 //! is still root; then what the kernel refuses to whoever asks ([`kernel`]):
 //! Landlock, and last the system call filter, which would forbid all of the others.
 //! Every step is one function; [`enter`] takes them all.
+//!
+//! Systems other than Linux have the first steps, and of the last none: there the jail is
+//! the file system, the user and the limits. That compiles, and has not been run.
 
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
 mod kernel;
 
-use crate::root_folder;
+use crate::{ids, root_folder};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
@@ -106,6 +109,7 @@ pub fn close_other_descriptors(kept: &[BorrowedFd<'_>]) -> Result<(), Failure> {
 }
 
 /// Closes all from the first to the last, or to the end.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
 #[expect(unsafe_code, reason = "no safe wrapper for close_range is at hand")]
 fn close_from(first: u32, last: Option<u32>) -> Result<(), Failure> {
     let last = last.unwrap_or(libc::c_uint::MAX);
@@ -114,8 +118,27 @@ fn close_from(first: u32, last: Option<u32>) -> Result<(), Failure> {
     }
     // SAFETY: whoever calls [`close_other_descriptors`] names all that this process
     // still uses, so no object of it owns a descriptor that is closed behind its back.
+    #[cfg(target_os = "linux")]
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    // SAFETY: as above.
+    #[cfg(target_os = "freebsd")]
+    let done = unsafe { libc::close_range(first, last, 0) };
     step("closing descriptors", if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
+}
+
+/// The same, one by one, up to what the limit on descriptors allows.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+#[expect(unsafe_code, reason = "descriptors of which only the number is known")]
+fn close_from(first: u32, last: Option<u32>) -> Result<(), Failure> {
+    let (limit, _) = step("limit on descriptors", getrlimit(Resource::RLIMIT_NOFILE))?;
+    let end = last.map_or(limit, |last| u64::from(last) + 1).min(limit);
+    for number in u64::from(first)..end {
+        let Ok(number) = i32::try_from(number) else { break };
+        // SAFETY: whoever calls [`close_other_descriptors`] names all that this process
+        // still uses. One that is not open is an error without effect.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
 }
 
 /// Names the process for those who list processes, where the system can; 15 octets
@@ -160,7 +183,7 @@ fn enter_what_is_gone() -> io::Result<()> {
 
 fn become_user(Identity { user, group }: Identity) -> Result<(), Failure> {
     let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-    step("change of groups", nix::unistd::setgroups(&[]))?;
-    step("change of group", nix::unistd::setresgid(group, group, group))?;
-    step("change of user", nix::unistd::setresuid(user, user, user))
+    step("change of groups", ids::set_groups(&[]))?;
+    step("change of group", ids::set_group(group))?;
+    step("change of user", ids::set_user(user))
 }

@@ -3,8 +3,15 @@
 //! They are blocked in this process and read from the descriptor. What is to run as any
 //! other program does is started by [`crate::spawn`].
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "kqueue.rs"]
+mod queue;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "signalfd.rs"]
+mod queue;
+
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use queue::Queue;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -12,7 +19,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// `SIGCHLD`: this child has ended, and perhaps others with it: the system tells
-    /// several that end at once as one.
+    /// several that end at once as one. 0 where it does not say which.
     ChildEnded(u32),
     /// `SIGHUP`: read again what is read at start.
     Reload,
@@ -25,7 +32,7 @@ const WATCHED: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM];
 /// The descriptor.
 #[derive(Debug)]
 pub struct Signals {
-    descriptor: SignalFd,
+    descriptor: Queue,
 }
 
 impl Signals {
@@ -40,8 +47,7 @@ impl Signals {
             set.add(signal);
         }
         set.thread_block()?;
-        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        Ok(Self { descriptor: SignalFd::with_flags(&set, flags)? })
+        Ok(Self { descriptor: Queue::of(&set)? })
     }
 
     /// The next signal that has arrived; `None` when there is no more for now.
@@ -49,11 +55,11 @@ impl Signals {
     /// # Errors
     /// The system's.
     pub fn next(&self) -> io::Result<Option<Event>> {
-        let Some(info) = self.descriptor.read_signal()? else { return Ok(None) };
-        Ok(match Signal::try_from(info.ssi_signo.cast_signed()) {
-            Ok(Signal::SIGCHLD) => Some(Event::ChildEnded(info.ssi_pid)),
-            Ok(Signal::SIGHUP) => Some(Event::Reload),
-            Ok(Signal::SIGTERM) => Some(Event::Terminate),
+        let Some((signal, sender)) = self.descriptor.next()? else { return Ok(None) };
+        Ok(match signal {
+            Signal::SIGCHLD => Some(Event::ChildEnded(sender)),
+            Signal::SIGHUP => Some(Event::Reload),
+            Signal::SIGTERM => Some(Event::Terminate),
             _ => None,
         })
     }
