@@ -87,7 +87,7 @@ fn respond(next: Next, response: &[u8]) -> Auth {
 }
 
 /// RFC 4648, section 4, and nothing beside it: what is decoded must encode to the text.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn base64(text: &[u8]) -> Option<Vec<u8>> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits: Vec<u8> = text.iter().copied().take_while(|&octet| octet != b'=').collect();
     let mut bits = String::new();

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod failures;
 pub mod framing;
 pub mod handshake_text;
+pub mod imap;
 pub mod line;
 pub mod message;
 pub mod monitor;
@@ -37,12 +38,13 @@ mod pump;
 pub type Check = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus's, and its check.
-pub const TARGETS: [(&str, Check); 17] = [
+pub const TARGETS: [(&str, Check); 18] = [
     ("cdb", cdb::check),
     ("facts", facts::check),
     ("failures", failures::check),
     ("framing", framing::check),
     ("handshake_text", handshake_text::check),
+    ("imap", imap::check),
     ("line", line::check),
     ("message", message::check),
     ("monitor", monitor::check),

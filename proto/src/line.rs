@@ -35,6 +35,8 @@ pub struct Splitter {
     held: Zeroizing<Vec<u8>>,
     /// How many octets of a literal are still to come.
     literal: usize,
+    /// Where in it, behind a literal, the line goes on.
+    last: usize,
     skipping: bool,
     done: bool,
 }
@@ -45,7 +47,7 @@ impl Splitter {
     pub fn new() -> Self {
         // One more for a carriage return that may belong to the line ending.
         let held = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
-        Self { held, literal: 0, skipping: false, done: false }
+        Self { held, literal: 0, last: 0, skipping: false, done: false }
     }
 
     /// Takes input up to and including the next line feed behind a literal that is
@@ -78,10 +80,11 @@ impl Splitter {
     /// then, with CRLF where it ended before.
     pub fn go_on_with_literal(&mut self, octets: usize) {
         if self.done {
-            let length = without_cr(&self.held).len();
+            let length = self.length();
             self.held.truncate(length);
             self.hold(b"\r\n", |_| LONGEST);
             self.literal = octets;
+            self.last = length.saturating_add(2).saturating_add(octets);
             self.done = false;
         }
     }
@@ -90,14 +93,27 @@ impl Splitter {
     /// then has in it.
     #[must_use]
     pub fn room(&self) -> usize {
-        LONGEST.saturating_sub(without_cr(&self.held).len() + 2)
+        LONGEST.saturating_sub(self.length() + 2)
     }
 
     /// The line that has ended, without its line feed and one carriage return
     /// before it. Empty while none has.
     #[must_use]
     pub fn line(&self) -> &[u8] {
-        if self.done && !self.skipping { without_cr(&self.held) } else { &[] }
+        let held = self.held.get(..self.length()).filter(|_| self.done && !self.skipping);
+        held.unwrap_or_default()
+    }
+
+    /// Of [`Self::line`], what stands behind its last literal.
+    #[must_use]
+    pub fn last_line(&self) -> &[u8] {
+        self.line().get(self.last..).unwrap_or_default()
+    }
+
+    /// Without a carriage return at the end, unless that is a literal's.
+    fn length(&self) -> usize {
+        let last = self.held.get(self.last..).unwrap_or_default();
+        self.held.len() - usize::from(last.ends_with(b"\r"))
     }
 
     fn hold(&mut self, piece: &[u8], limit: impl Fn(&[u8]) -> usize) {
@@ -109,7 +125,7 @@ impl Splitter {
         if !self.skipping {
             self.held.extend_from_slice(kept);
         }
-        let length = without_cr(&self.held).len();
+        let length = self.length();
         if !over.is_empty() || length > limit(&self.held).min(LONGEST) {
             self.skipping = true;
             self.wipe();
@@ -119,7 +135,7 @@ impl Splitter {
     /// Wipes the line, and is ready for the next.
     pub fn forget(&mut self) {
         self.wipe();
-        self.literal = 0;
+        (self.literal, self.last) = (0, 0);
         self.skipping = false;
         self.done = false;
     }
@@ -134,10 +150,6 @@ impl Default for Splitter {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn without_cr(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Splits a command at its first space: the verb, and the argument without the

@@ -162,7 +162,7 @@ impl Login {
         let (taken, pushed) = splitter.push(input, |held| dialog.longest(held));
         match pushed {
             Pushed::NeedInput => {}
-            Pushed::Line => match dialog.whole(splitter.line(), splitter.room()) {
+            Pushed::Line => match dialog.whole(splitter) {
                 Whole::Not(octets) => splitter.go_on_with_literal(octets),
                 Whole::Yes => {
                     dialog.line(splitter.line());
@@ -220,11 +220,11 @@ impl Dialog {
         }
     }
 
-    /// Whether what ends here is all of a command. `room`: see [`Splitter::room`].
-    fn whole(&mut self, line: &[u8], room: usize) -> Whole {
+    /// Whether what ends here is all of a command.
+    fn whole(&mut self, ended: &Splitter) -> Whole {
         match self.settings.protocol {
             Protocol::Smtp | Protocol::Pop3 => Whole::Yes,
-            Protocol::Imap => self.imap_whole(line, room),
+            Protocol::Imap => self.imap_whole(ended),
         }
     }
 

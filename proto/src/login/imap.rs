@@ -5,6 +5,7 @@ use super::dialog::{Dialog, Settings, State};
 use super::reply::{Condition, Refusal};
 use crate::imap::command::{Command, Malformed, Stop, authenticate, id, login};
 use crate::imap::literal::{LONGEST_UNASKED, Literal, announced};
+use crate::line::Splitter;
 use crate::sasl::{Credential, Mechanism};
 use crate::ucspi_tls::Tls;
 use alloc::string::String;
@@ -24,8 +25,6 @@ pub(super) struct Imap {
     pub(super) tag: Vec<u8>,
     /// How many commands were answered BAD.
     bad: u8,
-    /// Where, in the command that is being read, its last line begins.
-    line: usize,
 }
 
 /// Whether a line that has ended is all of its command.
@@ -97,11 +96,10 @@ fn imap_text(why: Refusal) -> &'static str {
 
 impl Dialog {
     /// Looks at what has come of a command, up to a line's end: whatever it says, the
-    /// octets of a literal that is on its way belong to it. `room`: how many more octets
-    /// it may get.
-    pub(super) fn imap_whole(&mut self, command: &[u8], room: usize) -> Whole {
-        let last = command.get(self.imap.line..).unwrap_or_default();
-        let octets = match announced(last) {
+    /// octets of a literal that is on its way belong to it.
+    pub(super) fn imap_whole(&mut self, ended: &Splitter) -> Whole {
+        let (command, room) = (ended.line(), ended.room());
+        let octets = match announced(ended.last_line()) {
             Literal::None => None,
             Literal::Unasked(octets) if octets > room.min(LONGEST_UNASKED) => {
                 self.give_up(Refusal::LiteralTooLong);
@@ -111,7 +109,9 @@ impl Dialog {
             Literal::Unreadable => {
                 self.imap_tag(command);
                 self.refuse(Refusal::Syntax);
-                self.give_up(Refusal::Syntax);
+                if !matches!(self.state, State::Ended(_)) {
+                    self.give_up(Refusal::Syntax);
+                }
                 return Whole::Answered;
             }
             Literal::Asked(octets) if self.imap_asks_for_literal(command) => {
@@ -126,17 +126,7 @@ impl Dialog {
             // It is refused without them, and so they will not come.
             Literal::Asked(_) => None,
         };
-        match octets {
-            Some(octets) => {
-                // Behind them, and behind the line ending that stands before them.
-                self.imap.line = command.len() + 2 + octets;
-                Whole::Not(octets)
-            }
-            None => {
-                self.imap.line = 0;
-                Whole::Yes
-            }
-        }
+        octets.map_or(Whole::Yes, Whole::Not)
     }
 
     /// Whether a command goes on with a literal, so that it is worth asking for.

@@ -89,6 +89,7 @@ fn d58_logins() {
             ("a LOGIN u {3+}\r\n{5}\r\n", &tried("u|{5}")),
             ("a LOGIN u {4+}\r\n{9+}\r\n", &tried("u|{9+}")),
             ("a LOGIN u {4+}\r\na\r\nb\r\n", &tried("u|a\r\nb").replace("\r\n", "/")),
+            ("a LOGIN u {2+}\r\na\r\nb NOOP\n", &format!("{}b OK NOOP completed/", tried("u|a\r"))),
             ("a AUTHENTICATE PLAIN AGEAYg==\r\n", &tried("a|b")),
             ("a Authenticate plain\r\nAGEAYg==\r\n", &format!("+ /{}", tried("a|b"))),
             (
