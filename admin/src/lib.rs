@@ -9,6 +9,7 @@
 mod certificate;
 mod check;
 mod client;
+mod client_settings;
 mod command;
 #[cfg(test)]
 mod completions;
@@ -24,6 +25,7 @@ mod run_script;
 mod running;
 mod shown;
 mod user;
+mod xml;
 
 use clap::{Parser, Subcommand};
 use outcome::Outcome;
@@ -46,6 +48,7 @@ enum Task {
     Demo(demo::Options),
     Passwd(passwd::Options),
     User(user::Options),
+    ClientSettings(client_settings::Options),
 }
 
 /// The whole program.
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Task::Init(options) => init::run(&options),
         Task::Check(options) => check::run(&options),
         Task::Demo(options) => demo::run(&options),
+        Task::ClientSettings(options) => client_settings::run(&options),
         Task::Explain(options) => explain::run(&options),
         Task::Passwd(options) => {
             // What it cannot do is 1, as it always was.

@@ -33,6 +33,15 @@ fn commands(subsection: &str) -> Vec<String> {
     display.replace("\\e\n", "").lines().map(str::to_owned).collect()
 }
 
+/// The commands of docs/first-hour.md that need no network; a block of lines is one.
+fn first_hour() -> Vec<String> {
+    let page = std::fs::read_to_string(root().join("docs/first-hour.md")).unwrap();
+    let blocks = page.split("\n```sh\n").skip(1);
+    let blocks: Vec<_> = blocks.map(|block| block.split("```").next().unwrap()).collect();
+    assert!(blocks.len() >= 5);
+    blocks.iter().map(|block| format!("set -e; {block}")).collect()
+}
+
 /// `make deb`, of what the other tests test.
 fn package() -> PathBuf {
     let mut make = Command::new("make");
@@ -65,6 +74,7 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     machine.succeeds("useradd --create-home al");
     // One who is to fetch mail, too.
     machine.succeeds("cd ~al && mkdir -p Maildir/tmp Maildir/new Maildir/cur && chown -R al: .");
+    machine.put(&root().join("acceptance/tests/package/sender.py"));
     let before = machine.changes();
 
     let shown: Vec<_> = commands("A fresh Debian machine")
@@ -77,6 +87,10 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     assert_eq!(jailed(&machine), ["tlsserver-engine", "tlsserver-keyholder"]);
     assert_eq!(machine.succeeds("stat -c '%U %a' /var/empty"), "root 755\n");
 
+    for command in first_hour() {
+        machine.succeeds(&command);
+    }
+    machine.succeeds("rm config-v1.1.xml alice.mobileconfig && userdel --remove alice");
     a_renewed_certificate_is_shown(&machine);
     restart_and_upgrade_lose_nothing(&machine);
     other_services_work(&machine);
@@ -121,7 +135,6 @@ fn a_renewed_certificate_is_shown(machine: &Machine) {
 /// While a client sends one message after the other: none is lost or doubled, and no
 /// connection refused.
 fn restart_and_upgrade_lose_nothing(machine: &Machine) {
-    machine.put(&root().join("acceptance/tests/package/sender.py"));
     let mut sender = machine.start(&format!("exec python3 sender.py al '{PASSWORD}'"));
     let mut said = BufReader::new(sender.stdout.take().unwrap());
     let mut line = String::new();
@@ -223,7 +236,7 @@ fn jailed(machine: &Machine) -> Vec<String> {
 fn is_the_machines_own(path: &Path) -> bool {
     let path = path.to_str().unwrap();
     let books = ["/var/log", "/var/cache", "/var/lib/dpkg", "/var/lib/systemd"];
-    let mail = ["/var/mail", "/var/spool", "/home/al"];
+    let mail = ["/var/mail", "/var/spool", "/home/al", "/home/alice"];
     let is_in = |folder: &&str| path.starts_with(folder);
     let is_backup = path.starts_with("/etc/") && path.ends_with('-');
     let is_known = books.iter().chain(&mail).any(is_in) || is_backup;

@@ -123,7 +123,7 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
 }
 
 /// The folder that is meant where none is named.
-fn usual_home() -> PathBuf {
+pub(crate) fn usual_home() -> PathBuf {
     let packaged = Path::new(crate::init::services::PACKAGED);
     if std::env::var_os("QMAILHOME").is_none() && packaged.join("control").is_dir() {
         return packaged.to_owned();

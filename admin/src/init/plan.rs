@@ -4,6 +4,7 @@
 use super::services::{self, SERVICES};
 use super::write::New;
 use super::{Clients, Users};
+use crate::client_settings::Settings;
 use crate::command::CommandLine;
 use crate::mail_server::{MailServer, POP3_OWN, Protocol, may_be_listed};
 use crate::outcome::Error;
@@ -107,6 +108,15 @@ impl Plan {
                 let log = service.log_script(self);
                 files.push(New::program(format!("service/{name}/log/run"), log));
             }
+        }
+        let is_there = |name: &str| {
+            let service = SERVICES.iter().find(|service| service.name == name);
+            service.is_some_and(|service| service.left_out(self).is_none())
+        };
+        let settings = Settings::new(&self.host, is_there);
+        files.push(New::public("client/config-v1.1.xml", settings.thunderbird()));
+        if let Some(profile) = settings.apple() {
+            files.push(New::public(format!("client/{}.mobileconfig", settings.domain), profile));
         }
         for (name, unit) in services::units(&self.dir) {
             files.push(New::public(format!("systemd/{name}"), unit));

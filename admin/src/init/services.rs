@@ -5,6 +5,7 @@
 
 use super::Users;
 use super::plan::Plan;
+use crate::client_settings::Offer;
 use crate::command::CommandLine;
 use std::fmt::Write;
 use std::path::Path;
@@ -102,6 +103,16 @@ impl Service {
         );
         let _ = writeln!(script, "    {}", self.chain(plan)?.join(" \\\n    "));
         Some(script)
+    }
+
+    /// Whether users' clients speak to it, and not other servers.
+    pub(crate) const fn is_for_users(&self) -> bool {
+        self.chain.login().is_some()
+    }
+
+    /// What clients are told of it.
+    pub(crate) const fn offer(&self) -> Offer {
+        Offer { name: self.name, port: self.port, at_once: !self.delayed }
     }
 
     /// What writes its log under daemontools, runit and s6, each of which runs what is in

@@ -33,8 +33,8 @@ fn what_init_makes_passes_check_and_is_not_made_again() {
     ends_with(&first, 0);
     let said = stdout(&first);
     let files = tree(&dir);
-    // A run script, its log's and a drop-in, of each of five services, and nine more.
-    assert_eq!(files.len(), 24);
+    // A run script, its log's and a drop-in, of each of five services, and eleven more.
+    assert_eq!(files.len(), 26);
     for (path, (mode, _)) in &files {
         assert!(said.contains(&format!("made {}\n", path.display())), "{said}");
         let private = path.ends_with("users") || path.ends_with("tls/key.pem");

@@ -4,6 +4,7 @@
 
 mod about;
 mod check;
+mod client_settings;
 mod demo;
 mod explain;
 mod init;

@@ -1,0 +1,204 @@
+//! `acceptutils client-settings`: what mail clients and the DNS are to be told of the
+//! services of a folder. `init` writes the same files beside them.
+//!
+//! Each format has a file: Thunderbird's autoconfig, Apple's profile, records for the DNS.
+
+mod apple;
+mod dns;
+mod thunderbird;
+
+use crate::init::services::SERVICES;
+use crate::outcome::{Error, Outcome, say};
+use crate::xml;
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+
+/// Print what mail clients and the DNS are to be told of the services
+///
+/// Thunderbird's autoconfig file goes to
+/// `http://autoconfig.DOMAIN/mail/config-v1.1.xml`, Apple's profile to whoever opens it,
+/// the records into the DNS.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// What to print
+    format: Format,
+    /// The folder, a qmail home [default: $QMAILHOME, /etc/acceptutils, /var/qmail]
+    dir: Option<PathBuf>,
+    /// What follows the @ of addresses [default: the server's name without its first label]
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
+    /// The address of the user that Apple's profile is for [default: the device asks]
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// What users log in with
+    #[arg(long, value_enum, default_value_t = LoginName::Local)]
+    login_name: LoginName,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// Thunderbird's autoconfig file, which others read, too
+    Thunderbird,
+    /// A profile for macOS and iOS
+    Apple,
+    /// Records for the zone: mail exchanger, services, who may send
+    Dns,
+}
+
+/// What users log in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LoginName {
+    /// What is before the @ of their address
+    Local,
+    /// Their address
+    Address,
+}
+
+/// What clients are told.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The server's name.
+    pub(crate) host: String,
+    /// What follows the @.
+    pub(crate) domain: String,
+    /// The services that there are, the better one first.
+    pub(crate) offers: Vec<Offer>,
+    /// What users log in with.
+    pub(crate) login_name: LoginName,
+    /// The user's address, where it is for one.
+    pub(crate) address: Option<String>,
+}
+
+/// A service that clients use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offer {
+    /// Its name: submission, pop3s, ...
+    pub(crate) name: &'static str,
+    /// Its usual port.
+    pub(crate) port: u16,
+    /// TLS begins with the first octet; else when the client asks.
+    pub(crate) at_once: bool,
+}
+
+impl Settings {
+    /// For the services of these names.
+    pub(crate) fn new(host: &str, is_there: impl Fn(&str) -> bool) -> Self {
+        let domain = host.split_once('.').map_or(host, |(_, domain)| domain);
+        // A name of two labels is a domain itself.
+        let domain = if domain.contains('.') { domain } else { host };
+        let there =
+            SERVICES.iter().filter(|service| service.is_for_users() && is_there(service.name));
+        let mut offers: Vec<_> = there.map(|service| service.offer()).collect();
+        // RFC 8314: rather TLS from the first octet.
+        offers.sort_by_key(|offer| !offer.at_once);
+        Self {
+            host: host.to_owned(),
+            domain: domain.to_owned(),
+            offers,
+            login_name: LoginName::Local,
+            address: None,
+        }
+    }
+
+    /// Those by which users fetch mail, or submit it.
+    fn of(&self, kind: &str) -> impl Iterator<Item = &Offer> {
+        self.offers.iter().filter(move |offer| offer.name.starts_with(kind))
+    }
+
+    /// The autoconfig file.
+    pub(crate) fn thunderbird(&self) -> String {
+        thunderbird::file(self)
+    }
+
+    /// The profile; none where there is nothing to fetch mail by.
+    pub(crate) fn apple(&self) -> Option<String> {
+        apple::profile(self)
+    }
+}
+
+/// Prints it.
+pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
+    let home = match &options.dir {
+        Some(dir) => dir.clone(),
+        None => crate::check::usual_home(),
+    };
+    let host = host(&home)?;
+    let is_there = |name: &str| home.join("service").join(name).join("run").exists();
+    let mut settings = Settings::new(&host, is_there);
+    if let Some(domain) = &options.domain {
+        settings.domain.clone_from(domain);
+    }
+    settings.login_name = options.login_name;
+    settings.address.clone_from(&options.address);
+    for said in [&options.domain, &options.address].into_iter().flatten() {
+        if !said.bytes().all(|octet| octet.is_ascii_graphic()) || xml::escaped(said) != *said {
+            return Err(Error::new(format!("unusable name: {}", said.escape_default())));
+        }
+    }
+    if settings.offers.is_empty() {
+        let text = "no service for users: submission, submissions, pop3 or pop3s";
+        return Err(Error::new(format!("{}: {text}", home.join("service").display())));
+    }
+    let text = match options.format {
+        Format::Thunderbird => settings.thunderbird(),
+        Format::Apple => settings
+            .apple()
+            .ok_or_else(|| Error::new("Apple's profile needs a service to fetch mail by"))?,
+        Format::Dns => dns::records(&settings),
+    };
+    say(text.trim_end());
+    Ok(Outcome::Clean)
+}
+
+/// What `control/me` calls the server.
+fn host(home: &Path) -> Result<String, Error> {
+    let path = home.join("control/me");
+    let contents = std::fs::read(&path).map_err(|error| Error::read(&path, error))?;
+    let line = proto::control::one_line(&contents);
+    let is_name = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-');
+    match std::str::from_utf8(line) {
+        Ok(name) if !name.is_empty() && line.iter().all(is_name) => Ok(name.to_owned()),
+        _ => Err(Error::new(format!("{}: not the name of a host", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Settings {
+        Settings::new("mail.example.org", |_| true)
+    }
+
+    #[test]
+    fn names_and_the_better_service_first() {
+        let settings = all();
+        assert_eq!(settings.domain, "example.org");
+        let names: Vec<_> = settings.offers.iter().map(|offer| offer.name).collect();
+        assert_eq!(names, ["submissions", "pop3s", "submission", "pop3"]);
+        assert_eq!(Settings::new("example.org", |_| true).domain, "example.org");
+    }
+
+    #[test]
+    fn a_profile_needs_a_mailbox() {
+        assert!(all().apple().is_some());
+        assert!(Settings::new("mail.example.org", |name| name == "submission").apple().is_none());
+    }
+
+    #[test]
+    fn a_zone() {
+        let records = dns::records(&all());
+        for line in [
+            "example.org.                 IN MX    10 mail.example.org.",
+            "_submissions._tcp.example.org. IN SRV 0 1 465 mail.example.org.",
+            "_submission._tcp.example.org.  IN SRV 10 1 587 mail.example.org.",
+            "_pop3s._tcp.example.org.       IN SRV 0 1 995 mail.example.org.",
+        ] {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let found = records
+                .lines()
+                .any(|record| record.split_whitespace().collect::<Vec<_>>() == words);
+            assert!(found, "{line}\n{records}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `acceptutils client-settings`, as built, read by others than its author.
+
+use crate::support::{ends_with, folder, init, installed_or_skip, programs, run, stderr, stdout};
+use std::process::Command;
+
+/// What a few lines of Python make of a file.
+fn python(program: &str, file: &str) -> String {
+    let output = Command::new("python3").args(["-c", program, file]).output().unwrap();
+    ends_with(&output, 0);
+    stdout(&output)
+}
+
+#[test]
+fn clients_are_told_of_the_services_that_there_are() {
+    if !installed_or_skip("clients_are_told_of_the_services_that_there_are", "python3") {
+        return;
+    }
+    let folder = folder();
+    let dir = folder.path().join("service");
+    ends_with(&init(&dir, &programs(folder.path())), 0);
+    let dir_name = dir.to_str().unwrap();
+    let print = |words: &[&str]| {
+        let output = run(&[&["client-settings"], words].concat());
+        ends_with(&output, 0);
+        stdout(&output)
+    };
+    let autoconfig = print(&["thunderbird", dir_name]);
+    let file = dir.join("client/config-v1.1.xml");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), autoconfig);
+    let servers = "import sys, xml.etree.ElementTree as tree\n\
+        for server in tree.parse(sys.argv[1]).getroot()[0].findall('*[@type]'):\n  \
+        print(server.get('type'), *(server.find(key).text for key in \
+        ('hostname', 'port', 'socketType', 'username')))";
+    assert_eq!(
+        python(servers, file.to_str().unwrap()),
+        "pop3 mail.example.org 995 SSL %EMAILLOCALPART%\n\
+         pop3 mail.example.org 110 STARTTLS %EMAILLOCALPART%\n\
+         smtp mail.example.org 465 SSL %EMAILLOCALPART%\n\
+         smtp mail.example.org 587 STARTTLS %EMAILLOCALPART%\n"
+    );
+
+    let words = ["apple", dir_name, "--address", "al@example.org", "--login-name", "address"];
+    let profile = folder.path().join("al.mobileconfig");
+    std::fs::write(&profile, print(&words)).unwrap();
+    let account = "import plistlib, sys\n\
+        account = plistlib.load(open(sys.argv[1], 'rb'))['PayloadContent'][0]\n\
+        print(*(account[key] for key in ('EmailAddress', 'IncomingMailServerPortNumber', \
+        'OutgoingMailServerPortNumber', 'IncomingMailServerUsername')))";
+    assert_eq!(
+        python(account, profile.to_str().unwrap()),
+        "al@example.org 995 465 al@example.org\n"
+    );
+    assert!(dir.join("client/example.org.mobileconfig").exists());
+    let zone = print(&["dns", dir_name, "--domain", "example.net"]);
+    assert!(zone.contains("example.net. IN MX 10 mail.example.org.\n"), "{zone}");
+
+    std::fs::remove_dir_all(dir.join("service")).unwrap();
+    let nothing = run(&["client-settings", "dns", dir_name]);
+    ends_with(&nothing, 2);
+    assert!(stderr(&nothing).contains("no service for users"), "{}", stderr(&nothing));
+}
