@@ -21,6 +21,7 @@ mod mail_server;
 mod outcome;
 mod passwd;
 mod programs;
+mod report;
 mod run_script;
 mod running;
 mod shown;
@@ -49,6 +50,7 @@ enum Task {
     Passwd(passwd::Options),
     User(user::Options),
     ClientSettings(client_settings::Options),
+    Report(report::Options),
 }
 
 /// The whole program.
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Task::Init(options) => init::run(&options),
         Task::Check(options) => check::run(&options),
         Task::Demo(options) => demo::run(&options),
+        Task::Report(options) => report::run(&options),
         Task::ClientSettings(options) => client_settings::run(&options),
         Task::Explain(options) => explain::run(&options),
         Task::Passwd(options) => {

@@ -10,7 +10,7 @@ const MONTHS: [&str; 12] =
 
 /// A moment in UTC, by the Gregorian calendar. Shown as `2 Jan 2006 15:04:05 -0000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CivilTime {
+pub struct CivilTime {
     year: u64,
     /// From 0.
     month: usize,
@@ -23,7 +23,7 @@ pub(crate) struct CivilTime {
 impl CivilTime {
     /// From seconds since 1 January 1970, leap seconds not counted.
     #[must_use]
-    pub(crate) fn from_seconds(seconds: u64) -> Self {
+    pub fn from_seconds(seconds: u64) -> Self {
         let (mut day, mut year) = (seconds / 86_400, 1970);
         // 400 years are always the same number of days; the loops below are short then.
         year += day / 146_097 * 400;

@@ -15,7 +15,7 @@ extern crate std;
 pub mod blocklist;
 pub mod cdb;
 pub mod checkpassword;
-mod civil_time;
+pub mod civil_time;
 pub mod control;
 pub mod escape;
 pub mod exit_code;

@@ -9,5 +9,6 @@ mod demo;
 mod explain;
 mod init;
 mod renewal;
+mod report;
 mod supervisors;
 mod support;

@@ -1,0 +1,211 @@
+//! What a line of the log says, by the shapes that docs/logging.md promises.
+
+/// What has happened.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Event<'a> {
+    /// A connection has a program.
+    Begins { pid: &'a str },
+    /// The program has ended.
+    Ends { pid: &'a str },
+    /// Somebody is logged in.
+    LoggedIn { user: &'a str, address: &'a str },
+    /// A login was refused, by the password.
+    Refused { user: &'a str, address: &'a str },
+    /// Somebody logged in with a name that nobody has.
+    Unknown { user: &'a str },
+    /// A connection that never wanted to log in.
+    NoLogin,
+    /// A connection was closed at once.
+    Denied { why: &'a str },
+    /// Something went wrong with a connection's TLS.
+    Tls { why: &'a str },
+    /// A process was started anew.
+    Restart { what: &'a str },
+    /// Something else went wrong, in the program's words.
+    Trouble { text: &'a str },
+    /// A line of which there is nothing to count.
+    Course,
+    /// The words of a program that is not ours.
+    Foreign,
+}
+
+/// Ours that begin their lines with `NAME: `.
+const PROGRAMS: [&str; 7] = [
+    "checknotroot",
+    "checkpassword-file",
+    "checkpassword-pam",
+    "fiximapio",
+    "fixsmtpio",
+    "qmail-qfilter-addtlsheader",
+    "usage",
+];
+
+impl<'a> Event<'a> {
+    /// Reads a line without its time.
+    pub(super) fn of(text: &'a str) -> Self {
+        if let Some(said) = text.strip_prefix("tlsserver: ") {
+            return of_tlsserver(said);
+        }
+        if let Some(said) = text.strip_prefix("authup ") {
+            return number(said).map_or(Self::Trouble { text }, |(_, said)| of_authup(said, text));
+        }
+        let Some((name, said)) = text.split_once(": ") else {
+            let is_transcript = text.strip_prefix("fixsmtpio ").and_then(number).is_some();
+            return if is_transcript { Self::Course } else { Self::Foreign };
+        };
+        if name == "authup" {
+            return Self::Trouble { text };
+        }
+        if let Some(rest) = name.strip_prefix("fixsmtpio ") {
+            return if number(rest).is_some() { Self::Course } else { Self::Foreign };
+        }
+        if !PROGRAMS.contains(&name) {
+            return Self::Foreign;
+        }
+        match said.strip_prefix("login refused: ").and_then(|rest| rest.rsplit_once(": ")) {
+            Some((user, "unknown user")) => Self::Unknown { user },
+            // authup says it, too, with the address.
+            Some(_) => Self::Course,
+            None => Self::Trouble { text },
+        }
+    }
+}
+
+fn of_tlsserver(said: &str) -> Event<'_> {
+    let (word, rest) = said.split_once(' ').unwrap_or((said, ""));
+    match word {
+        "status:" => Event::Course,
+        "certificates" => Event::Course,
+        "pid" => number(rest).map_or(Event::Course, |(pid, _)| Event::Begins { pid }),
+        "end" => number(rest).map_or(Event::Course, |(pid, _)| Event::Ends { pid }),
+        "no" if rest.starts_with("login from ") => Event::NoLogin,
+        "deny" => Event::Denied { why: behind_address(rest) },
+        "tls" => Event::Tls { why: behind_address(rest) },
+        "engine" | "keyholder" | "login" if rest.contains(" died: ") => {
+            Event::Restart { what: word }
+        }
+        _ => Event::Trouble { text: said },
+    }
+}
+
+/// `[PID ]from ADDRESS: WHY`; addresses have colons, with nothing behind them.
+fn behind_address(said: &str) -> &str {
+    said.split_once(": ").map_or(said, |(_, why)| why)
+}
+
+fn of_authup<'a>(said: &'a str, whole: &'a str) -> Event<'a> {
+    if let Some(rest) = said.strip_prefix("login succeeded") {
+        let (user, address) = who(rest);
+        return Event::LoggedIn { user, address };
+    }
+    let somebody_else = said.strip_prefix("authorization id of somebody else");
+    let child = said.strip_prefix("checkpassword ").and_then(number).map(|(_, rest)| rest);
+    if let Some(rest) = somebody_else.map(str::trim_start).or(child) {
+        if let Some(rest) = rest.strip_prefix("failed, ") {
+            let (user, address) = who(rest);
+            return Event::Refused { user, address };
+        }
+        let is_course = rest.starts_with("attempt for ") || rest.starts_with("succeeded, ");
+        return if is_course { Event::Course } else { Event::Trouble { text: said } };
+    }
+    let is_course = ["protocol ", "negotiated TLS", "login result=", "session "]
+        .iter()
+        .any(|beginning| said.starts_with(beginning));
+    if is_course { Event::Course } else { Event::Trouble { text: whole } }
+}
+
+/// The user and the address of a line's end, ` (USER from ADDRESS)`. A user may look like
+/// anything; what is behind the last ` from ` is always the address.
+fn who(rest: &str) -> (&str, &str) {
+    let inside = rest.split_once(" (").and_then(|(_, inside)| inside.strip_suffix(')'));
+    inside.and_then(|inside| inside.rsplit_once(" from ")).unwrap_or_default()
+}
+
+/// A number and what stands behind it and a space.
+fn number(text: &str) -> Option<(&str, &str)> {
+    let (number, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let is_number = !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit());
+    is_number.then_some((number, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_that_are_counted() {
+        for (line, event) in [
+            ("tlsserver: pid 7 from 192.0.2.7", Event::Begins { pid: "7" }),
+            ("tlsserver: end 7 status 0", Event::Ends { pid: "7" }),
+            ("tlsserver: no login from 2001:db8::7, and others wait", Event::NoLogin),
+            (
+                "tlsserver: deny from 2001:db8::7: by the rules",
+                Event::Denied { why: "by the rules" },
+            ),
+            (
+                "tlsserver: tls 7 from ::1: handshake failed: x",
+                Event::Tls { why: "handshake failed: x" },
+            ),
+            (
+                "tlsserver: engine 9 died: signal 11; starting another",
+                Event::Restart { what: "engine" },
+            ),
+            (
+                "authup 7 login succeeded (a (b from c) from 192.0.2.7)",
+                Event::LoggedIn { user: "a (b from c)", address: "192.0.2.7" },
+            ),
+            (
+                "authup 7 checkpassword 8 failed, 4 remaining (al from 192.0.2.7)",
+                Event::Refused { user: "al", address: "192.0.2.7" },
+            ),
+            (
+                "authup 7 authorization id of somebody else failed, 4 remaining (al from ::1)",
+                Event::Refused { user: "al", address: "::1" },
+            ),
+            (
+                "checkpassword-file: login refused: al: bo: unknown user",
+                Event::Unknown { user: "al: bo" },
+            ),
+            ("checkpassword-file: login refused: al: wrong password", Event::Course),
+            ("authup 7 protocol smtp", Event::Course),
+            (
+                "fixsmtpio: unable to relay: x",
+                Event::Trouble { text: "fixsmtpio: unable to relay: x" },
+            ),
+            ("2026-11-26 cwd=/ 3 args: exim", Event::Foreign),
+        ] {
+            assert_eq!(Event::of(line), event, "{line}");
+        }
+    }
+
+    /// Every line of docs/logging.md is one that is known here.
+    #[test]
+    fn no_line_of_ours_is_foreign() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/logging.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (mut section, mut count) = ("", 0);
+        for line in page.lines() {
+            if let Some(title) = line.strip_prefix("### ") {
+                section = title;
+            }
+            let Some(cell) = line.strip_prefix("| `").and_then(|cell| cell.split("` |").next())
+            else {
+                continue;
+            };
+            let (prefix, is_authup) = match section {
+                "authup" => ("authup 12 ", true),
+                "fixsmtpio" => ("fixsmtpio: ", false),
+                "fiximapio" => ("fiximapio: ", false),
+                "checknotroot" => ("checknotroot: ", false),
+                "tlsserver" => ("tlsserver: ", false),
+                title if title.starts_with("checkpassword") => ("checkpassword-file: ", false),
+                _ => continue,
+            };
+            let text = format!("{prefix}{cell}").replace("PID", "7").replace("CHILD", "8");
+            let text = if cell.starts_with("usage") && !is_authup { cell.to_owned() } else { text };
+            assert_ne!(Event::of(&text), Event::Foreign, "{text}");
+            count += 1;
+        }
+        assert!(count > 100, "{count}");
+    }
+}

@@ -1,0 +1,181 @@
+//! What has been counted so far. Bounded in what strangers can make it hold: names and
+//! addresses beyond so many are counted together.
+
+use super::event::Event;
+use super::line::Line;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+/// Different names or addresses that are told apart.
+const MOST: usize = 100_000;
+/// What the rest is called.
+const OTHERS: &str = "(others)";
+
+/// How often, by what.
+pub(super) type Counts = BTreeMap<String, u64>;
+
+/// Somebody's logins.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Logins {
+    /// How many.
+    pub(super) count: u64,
+    /// From how many networks, /24 or /64.
+    pub(super) networks: BTreeSet<String>,
+}
+
+/// Trouble of one kind.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Trouble {
+    /// How often.
+    pub(super) count: u64,
+    /// The first and the last time, seconds since 1970.
+    pub(super) first: Option<i64>,
+    /// See `first`.
+    pub(super) last: Option<i64>,
+}
+
+/// All of it.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Tally {
+    #[serde(skip)]
+    since: Option<i64>,
+    /// Lines that were read, without those that were too old.
+    pub(super) lines: u64,
+    /// Of them, those of other programs.
+    pub(super) foreign: u64,
+    pub(super) from: Option<i64>,
+    pub(super) to: Option<i64>,
+    /// Sessions by service, then by hour of the day, UTC.
+    pub(super) sessions: BTreeMap<String, BTreeMap<i64, u64>>,
+    pub(super) logged_in: BTreeMap<String, Logins>,
+    pub(super) refused: BTreeMap<String, Logins>,
+    pub(super) refused_addresses: Counts,
+    pub(super) refused_networks: Counts,
+    /// Names that nobody has.
+    pub(super) unknown: Counts,
+    pub(super) without_login: u64,
+    pub(super) denied: Counts,
+    pub(super) tls: Counts,
+    pub(super) restarts: Counts,
+    pub(super) trouble: BTreeMap<String, Trouble>,
+    /// The longest sessions: seconds, and who.
+    pub(super) longest: Vec<(i64, String)>,
+    #[serde(skip)]
+    running: HashMap<(String, String), Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    since: i64,
+    user: Option<String>,
+}
+
+impl Tally {
+    /// Of what is not older.
+    pub(super) fn new(since: Option<i64>) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    /// Counts a line; `service` is whose file it is in.
+    pub(super) fn count(&mut self, service: Option<&str>, text: &str) {
+        let line = Line::parse(text);
+        if line.time.zip(self.since).is_some_and(|(time, since)| time < since) {
+            return;
+        }
+        self.lines += 1;
+        self.from = [self.from, line.time].into_iter().flatten().min();
+        self.to = self.to.max(line.time);
+        let service = line.service.or(service).unwrap_or("-").to_owned();
+        self.event(&Event::of(line.text), line.text, service, line.time);
+    }
+
+    fn event(&mut self, event: &Event<'_>, text: &str, service: String, time: Option<i64>) {
+        match *event {
+            Event::Begins { pid } => {
+                let hour = time.map_or(-1, |time| time.rem_euclid(24 * 3600) / 3600);
+                *self.sessions.entry(service.clone()).or_default().entry(hour).or_default() += 1;
+                if let Some(since) = time.filter(|_| self.running.len() < MOST) {
+                    self.running.insert((service, pid.to_owned()), Running { since, user: None });
+                }
+            }
+            Event::Ends { pid } => self.ended(&(service, pid.to_owned()), time),
+            Event::LoggedIn { user, address } => {
+                add(&mut self.logged_in, user, address);
+                let pid = text.split(' ').nth(1).unwrap_or_default().to_owned();
+                if let Some(running) = self.running.get_mut(&(service, pid)) {
+                    running.user = Some(user.to_owned());
+                }
+            }
+            Event::Refused { user, address } => {
+                add(&mut self.refused, user, address);
+                bump(&mut self.refused_addresses, address);
+                bump(&mut self.refused_networks, &network(address));
+            }
+            Event::Unknown { user } => bump(&mut self.unknown, user),
+            Event::NoLogin => self.without_login += 1,
+            Event::Denied { why } => bump(&mut self.denied, why),
+            Event::Tls { why } => bump(&mut self.tls, why),
+            Event::Restart { what } => bump(&mut self.restarts, what),
+            Event::Trouble { text } => self.trouble(text, time),
+            Event::Course => {}
+            Event::Foreign => self.foreign += 1,
+        }
+    }
+
+    fn ended(&mut self, key: &(String, String), time: Option<i64>) {
+        let Some((running, time)) = self.running.remove(key).zip(time) else { return };
+        let who = running.user.unwrap_or_else(|| "nobody logged in".into());
+        self.longest.push((time - running.since, format!("{who}, {}", key.0)));
+        self.longest.sort_by(|a, b| b.cmp(a));
+        self.longest.truncate(5);
+    }
+
+    /// Numbers are left out, so that what is the same is counted as the same.
+    fn trouble(&mut self, text: &str, time: Option<i64>) {
+        let words = text.split(' ').map(|word| {
+            let is_number = !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
+            if is_number { "N" } else { word }
+        });
+        let kind = words.collect::<Vec<_>>().join(" ");
+        let kind = room(self.trouble.len(), self.trouble.contains_key(&kind), &kind);
+        let trouble = self.trouble.entry(kind).or_default();
+        trouble.count += 1;
+        trouble.first = [trouble.first, time].into_iter().flatten().min();
+        trouble.last = trouble.last.max(time);
+    }
+}
+
+/// The key itself, while there is room for it.
+fn room(held: usize, is_known: bool, key: &str) -> String {
+    if is_known || held < MOST { key.to_owned() } else { OTHERS.to_owned() }
+}
+
+fn bump(counts: &mut Counts, key: &str) {
+    let key = room(counts.len(), counts.contains_key(key), key);
+    *counts.entry(key).or_default() += 1;
+}
+
+fn add(logins: &mut BTreeMap<String, Logins>, user: &str, address: &str) {
+    let key = room(logins.len(), logins.contains_key(user), user);
+    let logins = logins.entry(key).or_default();
+    logins.count += 1;
+    if logins.networks.len() < MOST / 100 {
+        logins.networks.insert(network(address));
+    }
+}
+
+/// The /24 or /64 that an address is in.
+fn network(address: &str) -> String {
+    match address.parse() {
+        Ok(IpAddr::V4(address)) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Err(_) => "unknown".into(),
+    }
+}

@@ -1,0 +1,72 @@
+//! `acceptutils report`, as built, on logs as loggers write them.
+
+use crate::support::{ends_with, folder, run, run_with, stderr, stdout};
+
+/// A day at port 587, without times.
+const DAY: &str = "\
+tlsserver: pid 7 from 192.0.2.7
+authup 7 protocol smtp
+authup 7 checkpassword 8 attempt for al
+authup 7 login succeeded (al from 192.0.2.7)
+authup 7 checkpassword 8 succeeded, child completed (al from 192.0.2.7)
+tlsserver: end 7 status 0
+tlsserver: pid 9 from 198.51.100.1
+checkpassword-file: login refused: root: unknown user
+authup 9 checkpassword 10 failed, 4 remaining (root from 198.51.100.1)
+authup 9 checkpassword 11 failed, 3 remaining (al from 198.51.100.1)
+authup 12 checkpassword 13 failed, 4 remaining (al from 203.0.113.5)
+tlsserver: end 9 status 256
+tlsserver: no login from 198.51.100.1
+tlsserver: deny from 2001:db8::1: too many connections from there
+tlsserver: tls from 192.0.2.9: handshake failed: the peer does not speak TLS
+tlsserver: engine 5 died: signal 11; starting another
+authup 12 unable to write pipe: Broken pipe
+Exim says this
+";
+
+#[test]
+fn a_day_on_one_page() {
+    let folder = folder();
+    let service = folder.path().join("submission");
+    std::fs::create_dir(&service).unwrap();
+    let current = service.join("current");
+    // A line a minute, from 07:00 on.
+    let stamped: String = (0x6b07_d8fa_u32..)
+        .step_by(60)
+        .zip(DAY.lines())
+        .map(|(time, line)| format!("@40000000{time:08x}00000000 {line}\n"))
+        .collect();
+    std::fs::write(&current, &stamped).unwrap();
+    let output = run(&["report", current.to_str().unwrap()]);
+    ends_with(&output, 0);
+    let page = stdout(&output);
+    for expected in [
+        "18 lines, 26 Nov 2026 07:00:00 -0000 to 26 Nov 2026 07:17:00 -0000\n",
+        "Sessions by service\n      2  submission, most from 07:00 to 07:59 UTC: 2\n",
+        "Logins\n      3  refused\n      1  connections that never tried\n      1  good\n",
+        "Users with most logins\n      1  al, from 1 networks\n",
+        "Names tried that do not exist\n      1  root\n",
+        "Addresses refused most\n      2  198.51.100.1\n      1  203.0.113.5\n",
+        "Networks refused most\n      2  198.51.100.0/24\n",
+        "Same name refused from most networks\n      2  al, 2 refusals\n",
+        "TLS that failed\n      1  handshake failed: the peer does not speak TLS\n",
+        "Denied\n      1  too many connections from there\n",
+        "Trouble\n      1  authup N unable to write pipe: Broken pipe (26 Nov 2026 07:16:00",
+        "Processes started anew\n      1  engine\n",
+        "Longest sessions\n    300 s  nobody logged in, submission\n    300 s  al, submission\n",
+    ] {
+        assert!(page.contains(expected), "{expected}\n{page}");
+    }
+    let json = stdout(&run(&["report", "--json", current.to_str().unwrap()]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["logged_in"]["al"]["count"], &json["foreign"]), (&1.into(), &1.into()));
+
+    // The same, from standard input and without times; and nothing of what is too old.
+    let bare = stdout(&run_with(&["report"], DAY));
+    assert!(bare.starts_with("18 lines\n") && bare.contains("      3  refused\n"), "{bare}");
+    let late = stdout(&run(&["report", "--since", "2026-11-27", current.to_str().unwrap()]));
+    assert_eq!(late, "0 lines\n");
+    let wrong = run(&["report", "--since", "soon"]);
+    ends_with(&wrong, 2);
+    assert!(stderr(&wrong).contains("--since soon: not today"), "{}", stderr(&wrong));
+}
