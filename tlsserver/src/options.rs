@@ -120,10 +120,14 @@ impl Options {
                     }
                     return Ok(options);
                 }
-                Arg::Short(letter) => options.short(letter, &mut parser)?,
+                Arg::Short(letter) => {
+                    let read = options.short(letter, &mut parser);
+                    read.map_err(|error| of_option(&format!("-{letter}"), error))?;
+                }
                 Arg::Long(name) => {
                     let name = name.to_owned();
-                    options.long(&name, &mut parser)?;
+                    let read = options.long(&name, &mut parser);
+                    read.map_err(|error| of_option(&format!("--{name}"), error))?;
                 }
             }
         }
@@ -192,6 +196,16 @@ fn networks(list: &OsStr) -> Result<Vec<Network>, lexopt::Error> {
         Network::parse(text).ok_or_else(|| none().into())
     };
     list.split(',').map(network).collect()
+}
+
+/// Says which option has a value that is no number.
+fn of_option(option: &str, error: lexopt::Error) -> lexopt::Error {
+    match error {
+        lexopt::Error::ParsingFailed { value, .. } => {
+            format!("{option}: not a number: {value}").into()
+        }
+        error => error,
+    }
 }
 
 fn at_least_one(parser: &mut Parser) -> Result<usize, lexopt::Error> {
@@ -266,7 +280,7 @@ mod tests {
             ("0", "no port"),
             ("0 25", "no program"),
             ("-c 0 0 25 prog", "a limit must be at least 1"),
-            ("-c many 0 25 prog", "cannot parse argument \"many\": invalid digit found in string"),
+            ("-c many 0 25 prog", "-c: not a number: many"),
             ("-i 0 25 prog", "-i: client certificates cannot be required"),
             ("-J 0 25 prog", "invalid option '-J'"),
             ("--until-login imap 0 25 prog", "--until-login: neither smtp nor pop3"),

@@ -5,6 +5,7 @@ use proto::blocklist::Action;
 use proto::escape::Escaped;
 use proto::login::outcome::Outcome;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use unix::blocklist::Reporter;
 use unix::environment::Environment;
@@ -119,7 +120,13 @@ impl Report {
             Outcome::CannotWait => self.line(format_args!("unable to wait for child: {reason}")),
             _ => {
                 let name = program.name().display();
-                self.line(format_args!("unable to fork: {name}: {reason}"));
+                let kind = failed.reason.kind();
+                // Of the two steps, these stop the first.
+                if matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory) {
+                    self.line(format_args!("unable to fork: {name}: {reason}"));
+                } else {
+                    self.line(format_args!("unable to exec: {name}: {reason}"));
+                }
             }
         }
     }
