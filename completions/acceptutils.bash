@@ -19,6 +19,9 @@ _acceptutils() {
             acceptutils,check)
                 cmd="acceptutils__subcmd__check"
                 ;;
+            acceptutils,client-settings)
+                cmd="acceptutils__subcmd__client__subcmd__settings"
+                ;;
             acceptutils,demo)
                 cmd="acceptutils__subcmd__demo"
                 ;;
@@ -34,11 +37,17 @@ _acceptutils() {
             acceptutils,passwd)
                 cmd="acceptutils__subcmd__passwd"
                 ;;
+            acceptutils,report)
+                cmd="acceptutils__subcmd__report"
+                ;;
             acceptutils,user)
                 cmd="acceptutils__subcmd__user"
                 ;;
             acceptutils__subcmd__help,check)
                 cmd="acceptutils__subcmd__help__subcmd__check"
+                ;;
+            acceptutils__subcmd__help,client-settings)
+                cmd="acceptutils__subcmd__help__subcmd__client__subcmd__settings"
                 ;;
             acceptutils__subcmd__help,demo)
                 cmd="acceptutils__subcmd__help__subcmd__demo"
@@ -54,6 +63,9 @@ _acceptutils() {
                 ;;
             acceptutils__subcmd__help,passwd)
                 cmd="acceptutils__subcmd__help__subcmd__passwd"
+                ;;
+            acceptutils__subcmd__help,report)
+                cmd="acceptutils__subcmd__help__subcmd__report"
                 ;;
             acceptutils__subcmd__help,user)
                 cmd="acceptutils__subcmd__help__subcmd__user"
@@ -125,7 +137,7 @@ _acceptutils() {
 
     case "${cmd}" in
         acceptutils)
-            opts="-h -V --help --version init check explain demo passwd user help"
+            opts="-h -V --help --version init check explain demo passwd user client-settings report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -151,6 +163,32 @@ _acceptutils() {
                     ;;
                 --address)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acceptutils__subcmd__client__subcmd__settings)
+            opts="-h --domain --address --login-name --help thunderbird apple dns"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --domain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --login-name)
+                    COMPREPLY=($(compgen -W "local address" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -205,7 +243,7 @@ _acceptutils() {
             return 0
             ;;
         acceptutils__subcmd__help)
-            opts="init check explain demo passwd user help"
+            opts="init check explain demo passwd user client-settings report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -219,6 +257,20 @@ _acceptutils() {
             return 0
             ;;
         acceptutils__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acceptutils__subcmd__help__subcmd__client__subcmd__settings)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -289,6 +341,20 @@ _acceptutils() {
             return 0
             ;;
         acceptutils__subcmd__help__subcmd__passwd)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acceptutils__subcmd__help__subcmd__report)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -470,6 +536,24 @@ _acceptutils() {
                     return 0
                     ;;
                 --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acceptutils__subcmd__report)
+            opts="-h --since --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

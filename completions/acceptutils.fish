@@ -32,6 +32,8 @@ complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "explain" -d
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "demo" -d 'Show a login, a message sent and fetched again, in a scratch service'
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "passwd" -d 'Set a user\'s password in a users file of checkpassword-file'
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "user" -d 'Add, remove, list, lock and unlock users of a users file'
+complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "client-settings" -d 'Print what mail clients and the DNS are to be told of the services'
+complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "report" -d 'Say on one page what was logged'
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l host -d 'The name that clients know the server by' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l cert -d 'A certificate (PEM), instead of one made and signed here' -r -F
@@ -101,13 +103,23 @@ complete -c acceptutils -n "__fish_acceptutils_using_subcommand user; and __fish
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "unlock" -d 'Let a user log in again, with the password that was kept'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "passwd" -d 'Set a user\'s password'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user help" -f -a "init" -d 'Make the files of a mail service: submission, incoming mail, POP3'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user help" -f -a "check" -d 'Look a mail service over, and say what is wrong where'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user help" -f -a "explain" -d 'Say which rule of fixsmtpio changed which line into what'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user help" -f -a "demo" -d 'Show a login, a message sent and fetched again, in a scratch service'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user help" -f -a "passwd" -d 'Set a user\'s password in a users file of checkpassword-file'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user help" -f -a "user" -d 'Add, remove, list, lock and unlock users of a users file'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand client-settings" -l domain -d 'What follows the @ of addresses [default: the server\'s name without its first label]' -r
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand client-settings" -l address -d 'The address of the user that Apple\'s profile is for [default: the device asks]' -r
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand client-settings" -l login-name -d 'What users log in with' -r -f -a "local\t'What is before the @ of their address'
+address\t'Their address'"
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand client-settings" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand report" -l since -d 'Leave out what is older: today, yesterday, a date as 2026-11-26, hours as 12h or days as 7d' -r
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand report" -l json -d 'Print it as JSON'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "init" -d 'Make the files of a mail service: submission, incoming mail, POP3'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "check" -d 'Look a mail service over, and say what is wrong where'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "explain" -d 'Say which rule of fixsmtpio changed which line into what'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "demo" -d 'Show a login, a message sent and fetched again, in a scratch service'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "passwd" -d 'Set a user\'s password in a users file of checkpassword-file'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "user" -d 'Add, remove, list, lock and unlock users of a users file'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "client-settings" -d 'Print what mail clients and the DNS are to be told of the services'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "report" -d 'Say on one page what was logged'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain demo passwd user client-settings report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "add" -d 'Add a user, with a password'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "remove" -d 'Remove a user'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and __fish_seen_subcommand_from user" -f -a "list" -d 'List the users, whom they become, and whether they can log in'

@@ -222,10 +222,11 @@ pub(crate) fn word(capability: &str) -> &str {
 /// What authup lists may be used by clients that never ask the server itself, so it is
 /// what the dialog, fixsmtpio and a server can all do. STARTTLS and AUTH are authup's;
 /// XCLIENT and XFORWARD are not for clients; PRDR has replies that nothing here counts.
-const SMTP: [&str; 10] = [
+const SMTP: [&str; 11] = [
     "PIPELINING",
     "SIZE",
     "8BITMIME",
+    "CHUNKING",
     "SMTPUTF8",
     "DSN",
     "ENHANCEDSTATUSCODES",

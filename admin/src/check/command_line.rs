@@ -29,7 +29,8 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
             "authup" if !tools::authup::understands(&mut words.into_iter()) => {
                 let said: Vec<_> = link.arguments.iter().map(|word| word.text.as_str()).collect();
                 let said = said.join(" ");
-                findings.error(place, format!("authup {said}: not [ -t tries ] smtp or pop3"));
+                findings
+                    .error(place, format!("authup {said}: not [ -t tries ] smtp, pop3 or imap"));
             }
             _ => {}
         }

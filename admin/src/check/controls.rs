@@ -15,6 +15,8 @@ pub(super) struct Wanted {
     pub(super) smtp_login: bool,
     /// authup pop3 runs here.
     pub(super) pop3_login: bool,
+    /// authup imap runs here.
+    pub(super) imap_login: bool,
 }
 
 /// Looks at `control/`; returns the server's name.
@@ -35,6 +37,10 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
         ("pop3capabilities", wanted.pop3_login, &["STLS", "USER"]),
     ] {
         capabilities(&control.join(name), is_needed, ours, findings);
+    }
+    let imap = control.join("imapcapabilities");
+    if wanted.imap_login && read(&imap, Readers::Whoever, findings).is_none() && !imap.exists() {
+        findings.error(&imap, "No such file or directory, and authup cannot start without it");
     }
     for name in ["timeoutsmtpd", "timeoutpop3d", "timeoutlogin"] {
         timeout(&control.join(name), findings);

@@ -80,9 +80,16 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
     let host = login.host.to_owned();
     let server = Server { address, host, certificate, is_verified: login.running };
     let mut conversation = Conversation::connect(&server).map_err(out)?;
-    if service.login().as_deref() == Some("pop3") {
-        conversation.pop3_login(begin, user, &login.password).map_err(out)?;
-        return conversation.pop3_quit();
+    match service.login().as_deref() {
+        Some("pop3") => {
+            conversation.pop3_login(begin, user, &login.password).map_err(out)?;
+            return conversation.pop3_quit();
+        }
+        Some("imap") => {
+            conversation.imap_login(begin, user, &login.password).map_err(out)?;
+            return conversation.imap_quit();
+        }
+        _ => {}
     }
     conversation.smtp_login(begin, user, &login.password).map_err(out)?;
     conversation

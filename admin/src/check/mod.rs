@@ -141,7 +141,11 @@ impl Group {
         let logs_in =
             |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
         // Without scripts nobody knows; a qmail home commonly has just one of the two.
-        let wanted = Wanted { smtp_login: logs_in("smtp"), pop3_login: logs_in("pop3") };
+        let wanted = Wanted {
+            smtp_login: logs_in("smtp"),
+            pop3_login: logs_in("pop3"),
+            imap_login: logs_in("imap"),
+        };
         *host = controls::check(home, wanted, findings);
         let mut certificates: Vec<_> = services.iter().filter_map(Service::certificate).collect();
         certificates.sort();

@@ -93,6 +93,10 @@ impl Plan {
             New::public("control/fixsmtpio", include_str!("../../../contrib/control/fixsmtpio")),
             New::public("control/smtpcapabilities", self.smtp_capabilities()),
             New::public("control/pop3capabilities", self.pop3_capabilities()),
+            New::public(
+                "control/imapcapabilities",
+                include_str!("../../../contrib/control/imapcapabilities"),
+            ),
         ];
         files.push(match self.users {
             Users::File => New::private("users", USERS),

@@ -2,7 +2,7 @@
 
 use crate::support::{
     PASSWORD, PROGRAM, add_al, ends_with, folder, init, installed_or_skip, programs, run, run_with,
-    stderr, stdout,
+    skipped, stderr, stdout,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use std::path::{Path, PathBuf};
@@ -246,4 +246,24 @@ fn a_script_without_tls_is_tried_without_it() {
     let said = stdout(&output);
     assert!(said.contains("client   PASS (the password)\n"), "{said}");
     assert!(said.contains("  al is logged in\n"), "{said}");
+}
+
+#[test]
+fn logs_in_by_imap() {
+    if !Path::new("/usr/lib/dovecot/imap").exists() {
+        return skipped("logs_in_by_imap", "needs dovecot-imapd");
+    }
+    let Good { dir, folder: _folder } = good();
+    let script = dir.join("service/pop3/run");
+    let text = std::fs::read_to_string(&script).unwrap();
+    let (before, _) = text.split_once("checknotroot").unwrap();
+    // Debian's Dovecot would look into /var/mail.
+    let imap = "checknotroot /usr/lib/dovecot/imap -k -o 'mail_location=maildir:~/Maildir'\n";
+    let text = format!("{before}{imap}").replace("authup pop3", "authup imap");
+    std::fs::write(&script, text.replace(" --until-login pop3", "")).unwrap();
+    let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
+    let output = run_with(&arguments, PASSWORD);
+    let said = stdout(&output);
+    assert!(said.contains("client | b AUTHENTICATE PLAIN\n"), "{said}");
+    assert!(said.contains("  al is logged in\n") && !said.contains(PASSWORD), "{said}");
 }
