@@ -1,26 +1,44 @@
 //! What the environment says to the server, and what of it goes on to the program.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use unix::jail::Identity;
 
 /// A row of variables.
 pub type Variables = Vec<(OsString, OsString)>;
 
-/// What a user or group variable says that is not a number.
+/// What is wrong with a user or group variable.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotANumber(pub &'static str);
+pub enum IdentityFault {
+    /// It is not a number.
+    NotANumber(&'static str),
+    /// It is a number by which a process would stay root.
+    LeavesRoot(&'static str),
+}
+
+impl fmt::Display for IdentityFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotANumber(name) => write!(f, "{name}: not a number"),
+            Self::LeavesRoot(name) => write!(f, "{name}: 0 and 4294967295 would leave it root"),
+        }
+    }
+}
 
 /// The user and group of the jailed processes: `SSL_UID` and `SSL_GID`, or
 /// `TLS_UID` and `TLS_GID`, or nobody.
 ///
 /// # Errors
-/// When one is not a number.
-pub fn jail_identity(variables: &Variables) -> Result<Identity, NotANumber> {
+/// When one is not a number, or none for a jail.
+pub fn jail_identity(variables: &Variables) -> Result<Identity, IdentityFault> {
     let number = |names: [&'static str; 2], nobody| {
         let found = names.iter().find_map(|&name| Some((name, value(variables, name)?)));
         found.map_or(Ok(nobody), |(name, text)| {
-            text.to_str().and_then(|text| text.parse().ok()).ok_or(NotANumber(name))
+            let number = text.to_str().and_then(|text| text.parse().ok());
+            let number = number.ok_or(IdentityFault::NotANumber(name))?;
+            let fit = Identity::is_for_jails(number);
+            if fit { Ok(number) } else { Err(IdentityFault::LeavesRoot(name)) }
         })
     };
     let Identity { user, group } = Identity::NOBODY;
@@ -93,8 +111,21 @@ mod tests {
         assert_eq!(identity(&[]), Ok(Identity::NOBODY));
         assert_eq!(identity(&[("SSL_UID", "7"), ("SSL_GID", "8")]), of(7, 8));
         assert_eq!(identity(&[("TLS_UID", "7"), ("TLS_GID", "8")]), of(7, 8));
-        assert_eq!(identity(&[("SSL_UID", "x")]), Err(NotANumber("SSL_UID")));
-        assert_eq!(identity(&[("TLS_GID", "-1")]), Err(NotANumber("TLS_GID")));
+        assert_eq!(identity(&[("SSL_UID", "x")]), Err(IdentityFault::NotANumber("SSL_UID")));
+        assert_eq!(identity(&[("TLS_GID", "-1")]), Err(IdentityFault::NotANumber("TLS_GID")));
+    }
+
+    #[test]
+    fn nobody_in_a_jail_is_root() {
+        for (name, number) in [
+            ("SSL_UID", "0"),
+            ("SSL_GID", "0"),
+            ("TLS_UID", "4294967295"),
+            ("TLS_GID", "4294967295"),
+        ] {
+            let refused = jail_identity(&variables(&[(name, number)]));
+            assert_eq!(refused, Err(IdentityFault::LeavesRoot(name)));
+        }
     }
 
     #[test]

@@ -64,10 +64,7 @@ pub(crate) fn set_groups_of(user: &CStr, group: Gid) -> Result<()> {
 }
 
 /// All ids, as far as the system tells: user ids, group ids.
-#[cfg(all(
-    feature = "identity",
-    any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")
-))]
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
 pub(crate) fn all() -> Result<(Vec<Uid>, Vec<Gid>)> {
     let (uids, gids) = (nix::unistd::getresuid()?, nix::unistd::getresgid()?);
     let users = vec![uids.real, uids.effective, uids.saved];
@@ -75,10 +72,7 @@ pub(crate) fn all() -> Result<(Vec<Uid>, Vec<Gid>)> {
 }
 
 /// All ids, as far as the system tells, which has no call for the saved ones.
-#[cfg(all(
-    feature = "identity",
-    not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))
-))]
+#[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")))]
 #[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
 pub(crate) fn all() -> Result<(Vec<Uid>, Vec<Gid>)> {
     use nix::unistd::{getegid, geteuid, getgid, getuid};

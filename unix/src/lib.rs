@@ -28,6 +28,8 @@ pub mod listen_fds;
 pub mod locked_file;
 pub mod log;
 pub mod notify;
+#[cfg(feature = "jail")]
+pub mod open_descriptors;
 pub mod password_fd;
 pub mod piped;
 pub mod process;

@@ -51,7 +51,7 @@ impl Whose {
 
     /// The first call of `main`, as strace shows it.
     const fn begins(self) -> &'static str {
-        if matches!(self, Self::Fixsmtpio) { "chdir(" } else { "fcntl(3, F_GETFD" }
+        if matches!(self, Self::Fixsmtpio) { "chdir(" } else { "close_range(" }
     }
 }
 
@@ -85,15 +85,8 @@ fn errors(call: &str) -> &'static [&'static str] {
 }
 
 /// Steps into the jail without which there is none.
-const JAIL: [&str; 7] = [
-    "chroot",
-    "setgroups",
-    "setresgid",
-    "setresuid",
-    "seccomp",
-    "landlock_restrict_self",
-    "close_range",
-];
+const JAIL: [&str; 6] =
+    ["chroot", "setgroups", "setresgid", "setresuid", "seccomp", "landlock_restrict_self"];
 
 const NOT_JAILED: &str = "454 authup unable to fork (#4.3.0)\r\n";
 

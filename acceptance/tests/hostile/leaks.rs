@@ -191,7 +191,9 @@ fn state(programs: &Programs) -> Result<()> {
     let server = stating(&chain, "$FIXSMTPIOTLS-server", "smtpfront-echo");
     let fixsmtpio = stating(&chain, "fixsmtpio", "fixsmtpio sh -c \"$0\"");
     let check = stating(&chain, "checkpassword", "checkpassword-file -f \"$0\" \"$@\"");
+    // As if whoever started authup, another TLS server, had left something open, too.
     let authup = stating(&chain, "authup", "authup \"$@\"");
+    let authup = format!("exec 6<{}; {authup}", chain.name(LEFT_OPEN));
     let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
     let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
     let login = [&["sh", "-c", &authup, "authup", "smtp", "sh", "-c", &check, &users], &behind[..]];
@@ -205,6 +207,10 @@ fn state(programs: &Programs) -> Result<()> {
         service.is_idle()?;
         service.over()?;
         let stages = ["authup", "checkpassword", "fixsmtpio", "-server"];
+        for (stage, left) in stages.iter().zip([1, 0, 0, 0]) {
+            let listed = fs::read_to_string(chain.path(&format!("spool/{stage}.fd")))?;
+            ensure!(listed.matches(LEFT_OPEN).count() == left, "{stage}: {listed}");
+        }
         let states = stages.map(|stage| state_of(&chain, stage));
         let [authup, check, fixsmtpio, server] = states;
         let (authup, check, fixsmtpio, server) = (authup?, check?, fixsmtpio?, server?);
@@ -241,8 +247,10 @@ fn oddly_started(chain: &Chain<'_>, door: Door, program: &[&str]) -> Result<Serv
         }
         _ => chain.tls_command("127.0.0.1", &["-n"], program),
     };
-    let mut command = chain.command("keyctl");
-    command.args(["session", "-", "env", "--block-signal"]);
+    fs::write(chain.path(LEFT_OPEN), "for root's eyes only")?;
+    let opens = format!("exec 5<{0} 8<{0}; exec \"$@\"", chain.name(LEFT_OPEN));
+    let mut command = chain.command("sh");
+    command.args(["-c", &opens, "sh", "keyctl", "session", "-", "env", "--block-signal"]);
     command.arg("--ignore-signal=HUP,INT,QUIT,ALRM,TERM,USR1,USR2,CHLD,PIPE,TSTP,TTIN,TTOU");
     command.arg(usual.get_program()).args(usual.get_args());
     command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -256,11 +264,15 @@ fn oddly_started(chain: &Chain<'_>, door: Door, program: &[&str]) -> Result<Serv
 fn stating(chain: &Chain<'_>, stage: &str, then: &str) -> String {
     let file = chain.name(&format!("spool/{stage}.state"));
     let signals = "grep -E '^(SigBlk|SigIgn|NoNewPrivs|Umask|Seccomp):' /proc/$$/status";
+    let open = file.replace(".state", ".fd");
     let list = format!(
-        "keyctl show @s | sed -n 2p; readlink /proc/$$/cwd; {signals}; cat /proc/$$/limits"
+        "ls -l /proc/$$/fd >{open}; keyctl show @s | sed -n 2p; readlink /proc/$$/cwd; {signals}; cat /proc/$$/limits"
     );
     format!("({list}) >{file} 2>&1; exec {then}")
 }
+
+/// A file that is open in whoever starts the service.
+const LEFT_OPEN: &str = "left-open";
 
 /// Signals 32 and 33 are the C library's own; its posix_spawn ignores some of them.
 const GLIBC: u64 = 0x1_8000_0000;

@@ -60,8 +60,8 @@ fn variables(service: &Service, place: Place<'_>, findings: &mut Findings) {
     let set = service.script.variables.iter().rev().filter(|word| !word.is_computed);
     let set = set.filter_map(|word| word.text.split_once('='));
     let set: Variables = set.map(|(name, value)| (name.into(), value.into())).collect();
-    if let Err(tlsserver::environment::NotANumber(name)) = jail_identity(&set) {
-        findings.error(place, format!("{name}: not a number"));
+    if let Err(fault) = jail_identity(&set) {
+        findings.error(place, fault.to_string());
     }
     for name in ["AUTHUP_UID", "AUTHUP_GID"] {
         if service

@@ -62,12 +62,11 @@ pub fn run() -> ExitCode {
 
 fn start() -> Result<(), String> {
     let said = |reason: io::Error| reason.to_string();
-    jail::close_other_descriptors(&[]).map_err(|why| why.to_string())?;
+    unix::open_descriptors::close_others(&[]);
     // A process that was started as /proc/self/exe would be called "exe".
     jail::set_name(c"tlsserver-engin");
     let variables: Variables = env::vars_os().collect();
-    let identity = environment::jail_identity(&variables)
-        .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;
+    let identity = environment::jail_identity(&variables).map_err(|why| why.to_string())?;
     let seconds = environment::value(&variables, HANDSHAKE_SECONDS);
     let seconds = seconds.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(60);
     let runtime =

@@ -64,11 +64,10 @@ pub fn run() -> ExitCode {
 }
 
 fn prepare() -> Result<Loaded, String> {
-    jail::close_other_descriptors(&[]).map_err(|why| format!("keyholder: {why}"))?;
+    unix::open_descriptors::close_others(&[]);
     jail::set_name(c"tlsserver-keyho");
     let variables: Variables = env::vars_os().collect();
-    let identity = environment::jail_identity(&variables)
-        .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;
+    let identity = environment::jail_identity(&variables).map_err(|why| why.to_string())?;
     let loaded = certificates::load(&variables).map_err(|why| why.to_string())?;
     crate::warm_up()?;
     jail::enter(Inmate::Server, Some(identity)).map_err(|why| format!("keyholder: {why}"))?;

@@ -51,6 +51,7 @@ const SHARE: usize = 4;
 /// Runs until it is told to end.
 #[must_use]
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    sockets::close_what_is_not_passed();
     let options = match Options::parse(arguments) {
         Ok(options) => options,
         Err(why) => {
@@ -74,8 +75,7 @@ fn start(options: Options) -> Result<(), String> {
     for letter in &options.without_effect {
         log.error(format_args!("-{letter}: names and users of peers are not looked up"));
     }
-    environment::jail_identity(&variables)
-        .map_err(|environment::NotANumber(name)| format!("{name}: not a number"))?;
+    environment::jail_identity(&variables).map_err(|why| why.to_string())?;
     let listening = sockets::open(&options, &variables).map_err(|why| why.to_string())?;
     let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
     let program = Program::find(&options, &variables)?;

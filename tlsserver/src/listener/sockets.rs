@@ -115,6 +115,15 @@ fn service(services: &str, wanted: &str) -> Option<u16> {
     })
 }
 
+/// Closes what whoever started us left open, but for the sockets that were passed: none of
+/// it is for the programs that will be run. To be called before anything is opened.
+pub(super) fn close_what_is_not_passed() {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    let is_passed = number("LISTEN_PID") == Some(std::process::id());
+    let count = number("LISTEN_FDS").filter(|_| is_passed).unwrap_or(0);
+    unix::open_descriptors::close_from(i32::try_from(count).unwrap_or(0).saturating_add(3));
+}
+
 fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
     let number = |name| value(variables, name).and_then(|text| text.to_str()?.parse::<u32>().ok());
     if number("LISTEN_PID") != Some(std::process::id()) {

@@ -63,7 +63,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     unix::process::keep_out_of_core_files();
     let mut environment = Environment::inherited();
     let offer = Offer::take(&mut environment);
-    unix::descriptor::close_inherited(chain::RECORD);
+    unix::open_descriptors::close_others(&offer.descriptors());
     let report = Report::new(&environment);
     report.line(format_args!("protocol {}", usage.protocol.name()));
     match Controls::read(&usage, &offer, &mut environment) {

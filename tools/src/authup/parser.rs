@@ -16,6 +16,7 @@ use unix::deadline::Deadline;
 use unix::descriptor_passing::{await_message, send};
 use unix::jail::{self, Failure, Identity, Inmate};
 use unix::log::Reason;
+use unix::open_descriptors::close_others;
 
 pub(super) struct Parser {
     login: Login,
@@ -46,7 +47,7 @@ impl Parser {
         unix::log::let_go().map_err(|reason| Failure { step: "letting go of the log", reason })?;
         let mut kept = self.offer.descriptors();
         kept.push(self.monitor.as_fd());
-        jail::close_other_descriptors(&kept)?;
+        close_others(&kept);
         jail::enter(Inmate::Dialog, Some(identity))
     }
 

@@ -54,6 +54,8 @@ pub(super) enum Wrong {
     Unreadable(Unreadable),
     /// A variable that is to hold a user's or group's number.
     NotANumber(&'static str),
+    /// A number by which the parser would stay root.
+    LeavesRoot(&'static str),
 }
 
 impl From<Unreadable> for Wrong {
@@ -67,6 +69,7 @@ impl fmt::Display for Wrong {
         match self {
             Self::Unreadable(unreadable) => unreadable.fmt(f),
             Self::NotANumber(name) => write!(f, "{name}: not a number"),
+            Self::LeavesRoot(name) => write!(f, "{name}: 0 and 4294967295 would leave it root"),
         }
     }
 }
@@ -99,7 +102,10 @@ impl Controls {
 fn number(name: &'static str, environment: &mut Environment) -> Result<Option<u32>, Wrong> {
     let Some(value) = environment.take(name) else { return Ok(None) };
     let number = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok());
-    number.map(Some).ok_or(Wrong::NotANumber(name))
+    match number.ok_or(Wrong::NotANumber(name))? {
+        fit if Identity::is_for_jails(fit) => Ok(Some(fit)),
+        _ => Err(Wrong::LeavesRoot(name)),
+    }
 }
 
 #[cfg(test)]

@@ -15,12 +15,12 @@ mod filter;
 mod kernel;
 
 use crate::{ids, root_folder};
+use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -49,6 +49,13 @@ pub struct Identity {
 impl Identity {
     /// `nobody`, as most systems number it.
     pub const NOBODY: Self = Self { user: 65534, group: 65534 };
+
+    /// Whether a number is one to become in a jail: not root's, and not the one that means
+    /// that nothing is to be changed (setresuid(2)).
+    #[must_use]
+    pub const fn is_for_jails(number: u32) -> bool {
+        number != 0 && number != u32::MAX
+    }
 }
 
 /// Why a process could not be jailed: the step, and the system's reason.
@@ -89,55 +96,6 @@ pub fn enter(inmate: Inmate, identity: Option<Identity>) -> Result<(), Failure> 
     // After the change of user, which would undo part of it.
     #[cfg(target_os = "linux")]
     kernel::restrict(inmate)?;
-    Ok(())
-}
-
-/// Closes every descriptor but 0, 1, 2 and those that are `kept`: what the program
-/// that started us left open.
-///
-/// # Errors
-/// The system's.
-pub fn close_other_descriptors(kept: &[BorrowedFd<'_>]) -> Result<(), Failure> {
-    let mut kept: Vec<_> = kept.iter().map(|one| one.as_raw_fd().cast_unsigned()).collect();
-    kept.sort_unstable();
-    let mut first = 3;
-    for one in kept {
-        close_from(first, one.checked_sub(1))?;
-        first = first.max(one + 1);
-    }
-    close_from(first, None)
-}
-
-/// Closes all from the first to the last, or to the end.
-#[cfg(any(target_os = "linux", target_os = "freebsd"))]
-#[expect(unsafe_code, reason = "no safe wrapper for close_range is at hand")]
-fn close_from(first: u32, last: Option<u32>) -> Result<(), Failure> {
-    let last = last.unwrap_or(libc::c_uint::MAX);
-    if last < first {
-        return Ok(());
-    }
-    // SAFETY: whoever calls [`close_other_descriptors`] names all that this process
-    // still uses, so no object of it owns a descriptor that is closed behind its back.
-    #[cfg(target_os = "linux")]
-    let done = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    // SAFETY: as above.
-    #[cfg(target_os = "freebsd")]
-    let done = unsafe { libc::close_range(first, last, 0) };
-    step("closing descriptors", if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
-}
-
-/// The same, one by one, up to what the limit on descriptors allows.
-#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
-#[expect(unsafe_code, reason = "descriptors of which only the number is known")]
-fn close_from(first: u32, last: Option<u32>) -> Result<(), Failure> {
-    let (limit, _) = step("limit on descriptors", getrlimit(Resource::RLIMIT_NOFILE))?;
-    let end = last.map_or(limit, |last| u64::from(last) + 1).min(limit);
-    for number in u64::from(first)..end {
-        let Ok(number) = i32::try_from(number) else { break };
-        // SAFETY: whoever calls [`close_other_descriptors`] names all that this process
-        // still uses. One that is not open is an error without effect.
-        unsafe { libc::close(number) };
-    }
     Ok(())
 }
 
@@ -185,5 +143,14 @@ fn become_user(Identity { user, group }: Identity) -> Result<(), Failure> {
     let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
     step("change of groups", ids::set_groups(&[]))?;
     step("change of group", ids::set_group(group))?;
-    step("change of user", ids::set_user(user))
+    step("change of user", ids::set_user(user))?;
+    step("change of user", verify_is(user, group))
+}
+
+/// A call that says that it worked is not enough to go on with: some numbers mean that
+/// nothing is to be changed.
+fn verify_is(user: Uid, group: Gid) -> Result<(), Errno> {
+    let (users, groups) = ids::all()?;
+    let are_ours = users.iter().all(|id| *id == user) && groups.iter().all(|id| *id == group);
+    if are_ours && !user.is_root() { Ok(()) } else { Err(Errno::EPERM) }
 }
