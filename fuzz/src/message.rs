@@ -32,7 +32,8 @@ pub enum End {
 /// Choices: what becomes of bare line feeds, sizes of pieces; then what arrives.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let ways = [BareNewline::Pass, BareNewline::Normalize, BareNewline::Reject];
+    let ways =
+        [BareNewline::Pass, BareNewline::Normalize, BareNewline::Reject, BareNewline::AcceptEnd];
     let bare_newline = choices.one_of(&ways);
     let sizes = choices.part();
     let arriving = choices.rest();
@@ -44,7 +45,26 @@ pub fn check(input: &[u8]) {
     });
     assert_eq!(framed, model(arriving, bare_newline));
     memory::at_most(arriving.len() * 2 + 64, || frame(&[arriving], bare_newline, |_| {}));
+    if bare_newline == BareNewline::AcceptEnd {
+        let end = if let End::After(count) = framed.end { count } else { arriving.len() };
+        let arriving = normalized(&arriving[..end]);
+        let end =
+            if let End::After(_) = framed.end { End::After(arriving.len()) } else { End::Open };
+        return what_servers_see(&arriving, &Framed { end, ..framed });
+    }
     what_servers_see(arriving, &framed);
+}
+
+/// With CR before each LF.
+fn normalized(octets: &[u8]) -> Vec<u8> {
+    let mut normalized = Vec::new();
+    for &octet in octets {
+        if octet == b'\n' && normalized.last() != Some(&b'\r') {
+            normalized.push(b'\r');
+        }
+        normalized.push(octet);
+    }
+    normalized
 }
 
 fn frame(pieces: &[&[u8]], bare_newline: BareNewline, mut sent: impl FnMut(&[u8])) -> End {
@@ -98,8 +118,10 @@ pub fn model(arriving: &[u8], bare_newline: BareNewline) -> Framed {
         };
         sent.extend_from_slice(text);
         at += text.len() + ending.len();
-        if text == b"." && before == b"\r\n" && ending == b"\r\n" {
-            sent.extend_from_slice(ending);
+        let accepts = bare_newline == BareNewline::AcceptEnd;
+        let ends = ending == b"\r\n" || accepts && ending == b"\n";
+        if text == b"." && before == b"\r\n" && ends {
+            sent.extend_from_slice(b"\r\n");
             return Framed { sent: Octets(sent), end: End::After(at) };
         }
         if ending == b"\n" && bare_newline == BareNewline::Reject {
@@ -120,9 +142,9 @@ pub fn model(arriving: &[u8], bare_newline: BareNewline) -> Framed {
         if is_lone && !ending.is_empty() {
             sent.push(b'.');
         }
-        let normalized = bare_newline == BareNewline::Normalize && ending == b"\n";
+        let normalized = (accepts || bare_newline == BareNewline::Normalize) && ending == b"\n";
         sent.extend_from_slice(if normalized { b"\r\n" } else { ending });
-        before = ending;
+        before = if accepts && normalized { b"\r\n" } else { ending };
     }
     Framed { sent: Octets(sent), end: End::Open }
 }

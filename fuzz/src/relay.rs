@@ -57,7 +57,8 @@ pub fn check(input: &[u8]) {
         (true, true, false),
         (true, true, true),
     ]);
-    let ways = [BareNewline::Pass, BareNewline::Normalize, BareNewline::Reject];
+    let ways =
+        [BareNewline::Pass, BareNewline::Normalize, BareNewline::Reject, BareNewline::AcceptEnd];
     let bare_newline = choices.one_of(&ways);
     let own = choices.part();
     let rules = if own.is_empty() { PRODUCTION } else { own };

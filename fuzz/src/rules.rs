@@ -19,7 +19,8 @@ pub fn check(input: &[u8]) {
     let line = choices.part();
     let file = choices.rest();
     let entries: Vec<(usize, &[u8])> = control::list(file).collect();
-    let patterns: Vec<&[u8]> = entries.iter().filter_map(|(_, text)| field(text, 3)).collect();
+    let rules = entries.iter().filter(|(_, text)| !is_request_line(text));
+    let patterns: Vec<&[u8]> = rules.filter_map(|(_, text)| field(text, 3)).collect();
     for pattern in &patterns {
         let text = String::from_utf8_lossy(pattern);
         assert_eq!(matches(pattern, line), model(pattern, line), "{text} on {line:?}");
@@ -27,7 +28,14 @@ pub fn check(input: &[u8]) {
     let parsed = Rules::parse(file);
     if let Ok(mut rules) = Rules::parse(file) {
         rules.set_environment(|name| name.len() % 2 == 0);
-        entries.iter().for_each(|(number, text)| rule(&rules, *number, text, line));
+        let mut looks = None;
+        for (number, text) in &entries {
+            if is_request_line(text) {
+                looks = Some(&text[8..]);
+            } else {
+                rule(&rules, *number, text, line, looks.take());
+            }
+        }
     }
     if entries.len() > LOOKED_OVER {
         return;
@@ -47,8 +55,13 @@ fn field(text: &[u8], number: usize) -> Option<&[u8]> {
     text.splitn(6, |&octet| octet == b':').nth(number)
 }
 
-/// A rule of a good file is what its fields say.
-fn rule(rules: &Rules, number: usize, text: &[u8], line: &[u8]) {
+/// What stands before a rule that looks at the request.
+fn is_request_line(text: &[u8]) -> bool {
+    text.starts_with(b"request ") && text.iter().filter(|&&octet| octet == b':').count() < 5
+}
+
+/// A rule of a good file is what its fields say; and what it looks for, the line before.
+fn rule(rules: &Rules, number: usize, text: &[u8], line: &[u8], looks: Option<&[u8]>) {
     let part = |number| field(text, number).expect("six fields");
     let name = part(1).to_ascii_lowercase();
     let group = match name.as_slice() {
@@ -70,6 +83,13 @@ fn rule(rules: &Rules, number: usize, text: &[u8], line: &[u8]) {
         Response::Fixup(_) => assert_eq!(part(5), b"&fixsmtpio_fixup"),
         Response::Text(text) => assert!(**text == *part(5) && !text.starts_with(b"&fixsmtpio")),
     }
+    let shown = line.to_ascii_lowercase();
+    let selection = rules.select_for(&name, || Some(shown.clone()));
+    let speaks = rules.selected(&selection).any(|rule| rule.line == number);
+    let is_verb = !matches!(name.as_slice(), b"greeting" | b"in_data" | b"timeout" | b"clienteof");
+    assert!(looks.is_none() || is_verb, "looks at a request that is none");
+    let found = looks.is_none_or(|looks| model(&looks.trim_ascii().to_ascii_lowercase(), &shown));
+    assert!(!is_verb || speaks == found, "speaks of a request that it does not match");
     let holds = part(0).len() % 2 == 0;
     assert_eq!((rule.holds(), rule.applies_to(line)), (holds, holds && model(part(3), line)));
 }

@@ -13,6 +13,11 @@ pub(crate) const TESTS: &[Test] = &[
         &["python3", "smtpfront-echo"],
         smtplib_to_echo,
     ),
+    (
+        "a device that ends its lines with LF alone",
+        &["exim4", "tcprules", "python3"],
+        device_with_bare_newlines,
+    ),
     ("incoming chunks by Exim's client", &["python3", "exim4"], chunks_to_exim),
 ];
 
@@ -93,5 +98,36 @@ fn chunks_to_exim(chain: &Chain<'_>) -> Result<()> {
     for (stored, _) in mailbox {
         ensure_body(&stored, &message("chunks"))?;
     }
+    Ok(())
+}
+
+/// By tcprules, for its address; another's LF.LF is text.
+fn device_with_bare_newlines(chain: &Chain<'_>) -> Result<()> {
+    let (rules, temporary) = (chain.name("client/rules.cdb"), chain.name("client/rules.tmp"));
+    let allow = b"127.0.0.1:allow,FIXSMTPIOBARENEWLINE=\"accept-end\"\n:allow\n";
+    chain.succeeds(&["tcprules", &rules, &temporary], allow)?;
+    let config = chain.name("exim.conf");
+    let nobody: &[&str] = if chain.begins_as_root() {
+        &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    } else {
+        &[]
+    };
+    let front = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
+    let server = chain.tlsserver(&["-n", "-x", &rules], "", &[nobody, &front].concat())?;
+    let program = format!(
+        "import socket, sys\nclient = socket.create_connection(('127.0.0.1', {}))\nfile = client.makefile('rb')\n\
+         def hear(code):\n  while True:\n    line = file.readline()\n    assert line.startswith(code), line\n    \
+         if line[3:4] == b' ': return\n\
+         hear(b'220')\n\
+         for line, code in ((b'EHLO device', b'250'), (b'MAIL FROM:<eve@example.org>', b'250'),\n  \
+         (b'RCPT TO:<bob@example.org>', b'250'), (b'DATA', b'354')):\n  client.sendall(line + b'\\n')\n  hear(code)\n\
+         client.sendall(b'Subject: device\\n\\nscanned\\n.\\n')\nhear(b'250')\n\
+         client.sendall(b'QUIT\\n')\nhear(b'221')\n",
+        server.port
+    );
+    chain.succeeds(&["python3", "-c", &program], b"")?;
+    let mailbox = chain.mailbox()?;
+    ensure!(mailbox.len() == 1, "{} messages in the mailbox", mailbox.len());
+    ensure!(mailbox.iter().all(|(stored, _)| stored.ends_with(b"\n\nscanned\n")), "{mailbox:?}");
     Ok(())
 }

@@ -174,6 +174,36 @@ fn a_conversation_as_plain_text() {
 }
 
 #[test]
+fn d46_a_rule_that_looks_at_the_request_is_named_where_it_holds() {
+    let folder = folder();
+    let rules = "request mail boss@*\n:mail:NOOP :*::553 not you\n";
+    let home = home(folder.path(), rules);
+    let spoken =
+        "S: 220 x\nC: MAIL FROM:<bob@a>\nS: 250 ok\nC: mail from: <\"Boss\"@a>\nS: 250 ok\n";
+    let output = run_with(&["explain", "--home", &home, "--json"], spoken);
+    ends_with(&output, 0);
+    let boss = "mail from: <\"Boss\"@a>";
+    let expected = [change(2, boss, &format!("NOOP {boss}")), change(2, "250 ok", "553 not you")];
+    assert_eq!(changes(&output), expected);
+}
+
+/// fixsmtpio says to the server what the client said before its login.
+#[test]
+fn d39_what_the_server_was_told_of_the_client_is_no_request_of_the_clients() {
+    let folder = folder();
+    let home = home(folder.path(), ":quit::2*::221 bye\n");
+    let spoken = "fixsmtpio 7 srv 8 3: 220 x\nfixsmtpio 7 srv 8 4: 220 x\n\
+                  fixsmtpio 7 srv 8 2: EHLO my_pc\nfixsmtpio 7 srv 8 3: 501 no\n\
+                  fixsmtpio 7 srv 8 2: EHLO [192.0.2.7]\nfixsmtpio 7 srv 8 3: 250 x\n\
+                  fixsmtpio 7 srv 8 1: QUIT\nfixsmtpio 7 srv 8 2: QUIT\n\
+                  fixsmtpio 7 srv 8 3: 221 x\nfixsmtpio 7 srv 8 4: 221 bye\n";
+    let output = run_with(&["explain", "--home", &home, "--json"], spoken);
+    ends_with(&output, 0);
+    assert_eq!(stderr(&output), "", "it agrees with what was said");
+    assert!(changes(&output).contains(&change(1, "221 x", "221 bye")), "{:?}", changes(&output));
+}
+
+#[test]
 fn what_cannot_be_explained() {
     let folder = folder();
     let home = home(folder.path(), "# one\n:ehlo::*:x:y\n");

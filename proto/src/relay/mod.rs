@@ -14,6 +14,7 @@
 pub mod glob;
 mod introduction;
 mod outbox;
+mod pending;
 mod replies;
 mod request;
 mod requests;
@@ -27,8 +28,9 @@ use alloc::vec::Vec;
 use introduction::Acquaintance;
 pub use introduction::Introduction;
 use outbox::Outbox;
+use pending::{Kind, Offers, Pending, Reply, Unwelcome};
 pub use requests::SECRET;
-use rules::{Event, Group, Rule, Rules};
+use rules::{Event, Rule, Rules};
 
 /// The least that a driver's windows must be able to hold, in octets: the longest
 /// request, or line of a reply, with its line ending.
@@ -217,107 +219,11 @@ pub enum Expects {
     Nothing,
 }
 
-/// What the server said to EHLO.
-#[derive(Debug, Clone, Copy, Default)]
-struct Offers {
-    /// It takes BDAT.
-    chunking: bool,
-    /// It has AUTH.
-    auth: bool,
-}
-
-/// What a reply answers.
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    kind: Kind,
-    rules: Group,
-    /// Whether the server got something else than the client's request.
-    is_changed: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Goes to the client as the rules have it.
-    Plain,
-    /// The server's first.
-    Greeting,
-    /// To what was said for the client: goes nowhere.
-    Introduction,
-    /// To EHLO, and takes the first one's reply.
-    Known,
-    /// To EHLO: STARTTLS is advertised here.
-    Ehlo,
-    /// To HELO: offers nothing.
-    Helo,
-    /// To DATA: 354 begins the message.
-    Data,
-    /// To AUTH, or to a response after it: 334 asks for a response.
-    Exchange,
-    /// To a chunk that the server takes.
-    Chunk,
-    /// Becomes 530, as TLS must come first; then as the rules have it.
-    TlsFirst,
-    /// Is replaced by this, rules or no rules.
-    Fixed(&'static [u8]),
-    /// The same, and 334 asks for a response.
-    FixedInExchange(&'static [u8]),
-    /// Is replaced by the answer to STARTTLS.
-    StartTls,
-    /// A fresh server's greeting, which the client does not expect.
-    FreshGreeting,
-}
-
-/// What a server says in place of a good word, when the client is not waiting for one: the
-/// answer to the client's next request.
-struct Unwelcome {
-    answer: Vec<u8>,
-    end: End,
-    /// Whether it has been said to its end; what follows is not told.
-    is_over: bool,
-}
-
-impl Unwelcome {
-    const fn over(answer: Vec<u8>, end: End) -> Self {
-        Self { answer, end, is_over: true }
-    }
-}
-
-/// A reply that is coming in.
-struct Reply {
-    pending: Pending,
-    is_first: bool,
-    /// Whether our line of help has been put in.
-    has_help: bool,
-    exit: Option<u8>,
-    /// Whether it is a greeting that turns the client away, and no rule speaks of it.
-    turns_away: bool,
-    /// What its lines offer.
-    offers: Offers,
-    /// Its lines, where nobody else gets them.
-    heard: Vec<u8>,
-}
-
-impl Reply {
-    /// The beginning of one.
-    fn to(pending: Pending) -> Self {
-        let (offers, heard) = (Offers::default(), Vec::new());
-        Self {
-            pending,
-            is_first: true,
-            has_help: false,
-            exit: None,
-            turns_away: false,
-            offers,
-            heard,
-        }
-    }
-}
-
 impl<W: Watch> Relay<W> {
     /// A relay that waits for the server's greeting.
     #[must_use]
     pub fn new(settings: Settings, watch: W) -> Self {
-        let rules = settings.rules.group(&Event::Greeting);
+        let rules = settings.rules.select(&Event::Greeting);
         let greeting = Pending { kind: Kind::Greeting, rules, is_changed: false };
         let acquaintance = Acquaintance::new(settings.introduction.as_ref());
         let is_due = matches!(acquaintance, Acquaintance::Due(_));
@@ -414,7 +320,7 @@ impl<W: Watch> Relay<W> {
     pub fn tls_started(&mut self, is_set: impl Fn(&[u8]) -> bool) {
         self.settings.tls = Tls::On;
         self.settings.rules.set_environment(is_set);
-        let rules = self.settings.rules.group(&Event::Greeting);
+        let rules = self.settings.rules.select(&Event::Greeting);
         self.pending.clear();
         let kind = Kind::FreshGreeting;
         self.pending.push_back(Pending { kind, rules, is_changed: false });
@@ -460,8 +366,9 @@ impl<W: Watch> Relay<W> {
         if !left.is_empty() {
             self.reply_line(left);
         }
-        let (reply, due) = (self.reply.take(), self.pending.front().copied());
-        match reply.as_ref().map(|reply| reply.pending).or(due).map(|pending| pending.kind) {
+        let reply = self.reply.take();
+        let pending = reply.as_ref().map(|reply| &reply.pending).or(self.pending.front());
+        match pending.map(|pending| pending.kind) {
             Some(Kind::Greeting) => return self.end_without_greeting(),
             Some(Kind::FreshGreeting | Kind::Introduction) => self.server_is_missing(),
             _ => reply.into_iter().for_each(|reply| self.finish(reply, &[])),

@@ -70,7 +70,7 @@ impl<W: Watch> Relay<W> {
 
     fn begin_reply(&mut self) -> Reply {
         let timeout = || {
-            let rules = self.settings.rules.group(&Event::Timeout);
+            let rules = self.settings.rules.select(&Event::Timeout);
             Pending { kind: Kind::Plain, rules, is_changed: false }
         };
         Reply::to(self.pending.pop_front().unwrap_or_else(timeout))
@@ -83,8 +83,8 @@ impl<W: Watch> Relay<W> {
     /// Behind a login the greeting is the answer to AUTH, where a 5 says that the password
     /// is wrong. What an administrator's rule makes of it stands.
     fn edit_greeting(&mut self, reply: &mut Reply, line: &[u8]) {
-        let rules = self.settings.rules.of(reply.pending.rules);
-        let is_ruled = rules.iter().any(|rule| rule.applies_to(line));
+        let selected = &reply.pending.rules;
+        let is_ruled = self.settings.rules.selected(selected).any(|rule| rule.applies_to(line));
         if is_ruled || !self.settings.logged_in || has_class(line, b'2') {
             return self.edit(reply, line);
         }
@@ -114,8 +114,8 @@ impl<W: Watch> Relay<W> {
     /// `goes`.
     fn edit_from(&mut self, reply: &mut Reply, line: &[u8], goes: Option<&[u8]>) {
         let mut edited = Edited { help: false, line: goes.map(Cow::Borrowed) };
-        let rules = self.settings.rules.of(reply.pending.rules);
-        for rule in rules.iter().filter(|rule| rule.applies_to(line)) {
+        let rules = self.settings.rules.selected(&reply.pending.rules);
+        for rule in rules.filter(|rule| rule.applies_to(line)) {
             reply.exit = rule.exit.or(reply.exit);
             let before = edited.line.clone();
             edited.apply(rule, line, reply.is_first, &self.settings.greeting);

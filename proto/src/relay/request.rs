@@ -41,6 +41,8 @@ pub(super) enum What<'a> {
     Helo,
     /// MAIL, with this argument.
     Mail(&'a [u8]),
+    /// RCPT, with this argument.
+    Rcpt(&'a [u8]),
     /// NOOP or QUIT, which are allowed at any time.
     AnyTime,
     /// STARTTLS, with this argument.
@@ -64,6 +66,22 @@ impl<'a> Request<'a> {
     /// The verb that rules for the reply go by.
     pub(super) fn verb(&self) -> &'a [u8] {
         if self.is_response() { b"auth" } else { verb_and_argument(self.text).0 }
+    }
+
+    /// The request as rules that look at it are shown it: in lower case, one space behind
+    /// the verb, and of MAIL and RCPT who it is, however that is written. `None`: nobody
+    /// knows how a server reads it.
+    pub(super) fn shown(&self) -> Option<Vec<u8>> {
+        let mailbox = |argument, keyword| Argument::parse(argument, keyword)?.mailbox();
+        let (verb, argument) = verb_and_argument(self.text);
+        match self.what {
+            What::Mail(argument) => Some([b"mail ", &*mailbox(argument, b"FROM")?].concat()),
+            What::Rcpt(argument) => Some([b"rcpt ", &*mailbox(argument, b"TO")?].concat()),
+            // Not what is secret in it.
+            What::Auth | What::Response | What::UnclearResponse => Some(b"auth".to_vec()),
+            _ if argument.is_empty() => Some(verb.to_ascii_lowercase()),
+            _ => Some([verb, b" ", argument.trim_ascii_end()].concat().to_ascii_lowercase()),
+        }
     }
 
     /// MAIL without its AUTH parameter, where it has one.
@@ -108,6 +126,7 @@ impl<'a> What<'a> {
             b"ehlo" => Self::Ehlo,
             b"helo" => Self::Helo,
             b"mail" => Self::Mail(argument),
+            b"rcpt" => Self::Rcpt(argument),
             b"noop" | b"quit" => Self::AnyTime,
             b"starttls" => Self::StartTls(argument),
             _ => Self::Other,

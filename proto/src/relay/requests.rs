@@ -83,7 +83,7 @@ impl<W: Watch> Relay<W> {
         if !is_response && begins_like_bdat(line) {
             return self.turn_away(SYNTAX);
         }
-        let rules = self.settings.rules.group_for_verb(b"");
+        let rules = self.settings.rules.select_for(b"", || None);
         self.queue(
             self.to_server.mark(),
             &[b"NOOP fixsmtpio LINE TOO LONG\r\n"],
@@ -112,11 +112,11 @@ impl<W: Watch> Relay<W> {
         self.watch.saw(Seen::Request, if request.is_secret() { SECRET } else { line });
         let ending = match self.settings.bare_newline {
             BareNewline::Reject if request.ending == b"\n" => return self.turn_away(BARE_NEWLINE),
-            BareNewline::Normalize => b"\r\n",
+            BareNewline::Normalize | BareNewline::AcceptEnd => b"\r\n",
             _ => request.ending,
         };
         let request = &Request { ending, ..*request };
-        let kind = match self.fate(request.what) {
+        let kind = match self.fate(request) {
             Fate::PassOn(kind) => {
                 self.send(request, kind);
                 kind
@@ -137,8 +137,8 @@ impl<W: Watch> Relay<W> {
         };
     }
 
-    fn fate(&self, what: What<'_>) -> Fate {
-        match what {
+    fn fate(&self, request: &Request<'_>) -> Fate {
+        match request.what {
             What::Response => Fate::PassOn(Kind::Exchange),
             // None of it goes on: what follows a CR might be read as a command.
             What::UnclearResponse => Fate::Replace(b"SYNTAX", Kind::FixedInExchange(UNCLEAR)),
@@ -157,7 +157,13 @@ impl<W: Watch> Relay<W> {
                 Fate::Noop(b"CHUNKING BLOCK ", Kind::Fixed(NO_CHUNKING))
             }
             What::Chunk(_) => Fate::PassOn(Kind::Chunk),
-            What::Mail(_) | What::Other => Fate::PassOn(Kind::Plain),
+            // What a rule looks for must not slip by it.
+            What::Mail(_) | What::Rcpt(_)
+                if self.settings.rules.look_at(request.verb()) && request.shown().is_none() =>
+            {
+                Fate::Replace(b"SYNTAX", Kind::Fixed(SYNTAX))
+            }
+            What::Mail(_) | What::Rcpt(_) | What::Other => Fate::PassOn(Kind::Plain),
         }
     }
 
@@ -172,10 +178,10 @@ impl<W: Watch> Relay<W> {
 
     /// Passes a request on behind what rules put before it.
     pub(super) fn send(&mut self, request: &Request<'_>, kind: Kind) {
-        let rules = self.settings.rules.group_for_verb(request.verb());
+        let rules = self.settings.rules.select_for(request.verb(), || request.shown());
         let mark = self.to_server.mark();
         // Each rule in turn puts its text before all, so the last one's comes first.
-        let before = self.settings.rules.of(rules).iter().rev();
+        let before = self.settings.rules.selected(&rules).rev();
         for rule in before.filter(|rule| rule.holds() && !request.is_response()) {
             self.to_server.push(&rule.prepend);
             if !rule.prepend.is_empty() {
@@ -191,7 +197,7 @@ impl<W: Watch> Relay<W> {
 
     /// Keeps a request from the server, which gets a NOOP that says why.
     fn send_noop(&mut self, request: &Request<'_>, why: &[&[u8]], kind: Kind, is_secret: bool) {
-        let rules = self.settings.rules.group_for_verb(request.verb());
+        let rules = self.settings.rules.select_for(request.verb(), || request.shown());
         let mark = self.to_server.mark();
         self.to_server.push(b"NOOP fixsmtpio ");
         self.queue(mark, why, Pending { kind, rules, is_changed: true }, is_secret);
@@ -215,7 +221,7 @@ impl<W: Watch> Relay<W> {
                 Take::Took(0)
             }
             Piece::End(count) => {
-                let rules = self.settings.rules.group(&Event::InData);
+                let rules = self.settings.rules.select(&Event::InData);
                 self.pending.push_back(Pending { kind: Kind::Plain, rules, is_changed: false });
                 self.client = Client::Request;
                 self.pass(count, window)

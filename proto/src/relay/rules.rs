@@ -2,9 +2,11 @@
 //!
 //! `[env]:event:[request-prepend]:response-line-glob:[exitcode]:[response]`, one a
 //! line; the sixth field is the rest of the line, colons included. A rule that is
-//! wrong makes the whole file unusable: half a filter is none.
+//! wrong makes the whole file unusable: half a filter is none. A line `request GLOB` before
+//! a rule has it look at the request ([`selection`]).
 
 pub mod lint;
+mod selection;
 
 use super::glob;
 use super::request::begins_like_bdat;
@@ -12,6 +14,8 @@ use crate::control;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+pub use selection::Selection;
+use selection::request_line;
 
 /// What a reply answers, or what happened.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +96,8 @@ pub struct Rule {
     /// The line of the file that it stands in, from 1.
     pub line: usize,
     env: Box<[u8]>,
+    /// The pattern for requests, where it looks at them.
+    request: Option<Box<[u8]>>,
     /// What to put before the request.
     pub prepend: Box<[u8]>,
     glob: Box<[u8]>,
@@ -137,6 +143,8 @@ pub enum Fault {
     /// A text to go before BDAT, or one that makes BDAT of a request: what the server takes
     /// for a chunk, and what the client sends as one, would not be the same.
     BdatPrepend,
+    /// A line that looks at the request, and no rule for a request's verb behind it.
+    RequestLine,
 }
 
 impl fmt::Display for Fault {
@@ -150,6 +158,7 @@ impl fmt::Display for Fault {
             Self::NoFixup => "no &fixsmtpio_fixup for this event",
             Self::UnknownResponse => "unknown response beginning with &fixsmtpio",
             Self::BdatPrepend => "bdat takes no request-prepend",
+            Self::RequestLine => "no rule for a verb follows the request line",
         })
     }
 }
@@ -178,8 +187,8 @@ impl Rules {
     /// The first fault.
     pub fn parse(contents: &[u8]) -> Result<Self, RuleError> {
         let mut rules = Self::default();
-        for (line, text) in control::list(contents) {
-            let (event, rule) = parse(line, text).map_err(|fault| RuleError { line, fault })?;
+        for read in read(contents) {
+            let (event, rule) = read?;
             match rules.0.binary_search_by(|(known, _)| known.cmp(&event)) {
                 Ok(at) => rules.0.get_mut(at).map(|(_, group)| group.push(rule)),
                 Err(at) => {
@@ -226,6 +235,30 @@ impl Rules {
     }
 }
 
+/// Each rule of a file, or what is wrong with it.
+fn read(contents: &[u8]) -> impl Iterator<Item = Result<(Event, Rule), RuleError>> {
+    let mut lines = control::list(contents);
+    core::iter::from_fn(move || {
+        let (line, text) = lines.next()?;
+        let Some(request) = request_line(text) else {
+            return Some(parse(line, text).map_err(|fault| RuleError { line, fault }));
+        };
+        let alone = Err(RuleError { line, fault: Fault::RequestLine });
+        // It belongs to the next line, and goes wrong with it.
+        let Some((line, text)) = lines.next() else { return Some(alone) };
+        if request_line(text).is_some() {
+            return Some(alone);
+        }
+        Some(match parse(line, text) {
+            Ok((event @ Event::Verb(_), rule)) => {
+                Ok((event, Rule { request: Some(request), ..rule }))
+            }
+            Ok(_) => alone,
+            Err(fault) => Err(RuleError { line, fault }),
+        })
+    })
+}
+
 fn parse(line: usize, text: &[u8]) -> Result<(Event, Rule), Fault> {
     let mut fields = text.splitn(6, |&octet| octet == b':');
     let mut field = || fields.next().ok_or(Fault::Fields);
@@ -244,6 +277,7 @@ fn parse(line: usize, text: &[u8]) -> Result<(Event, Rule), Fault> {
     let rule = Rule {
         line,
         env: env.into(),
+        request: None,
         prepend: prepend.into(),
         glob: glob.into(),
         exit: exit_code(exit)?,
@@ -314,6 +348,36 @@ mod tests {
         rules.set_environment(|_| false);
         let rule = rules.of(rules.group_for_verb(b"mail")).first().unwrap();
         assert!(rule.applies_to(b"250 ok\r\n") && !rule.applies_to(b"550 no\r\n"));
+    }
+
+    #[test]
+    fn d46_a_rule_may_look_at_the_request() {
+        let file = b"# c\nrequest MAIL boss@*\n\nA:mail:NOOP :*::553 no\n:mail::2*::250 yes\n";
+        let mut rules = Rules::parse(file).unwrap();
+        assert!(!rules.look_at(b"MAIL"), "not in this environment");
+        rules.set_environment(|_| true);
+        assert!(rules.look_at(b"MAIL") && !rules.look_at(b"RCPT"));
+        let lines = |shown: Option<&[u8]>| -> Vec<usize> {
+            let selection = rules.select_for(b"Mail", || shown.map(<[u8]>::to_vec));
+            rules.selected(&selection).map(|rule| rule.line).collect()
+        };
+        assert_eq!(lines(Some(b"mail boss@example.org")), [4, 5]);
+        assert_eq!(lines(Some(b"mail eve@example.org")), [5]);
+        assert_eq!(lines(None), [5]);
+        // Enough colons: what has always been a rule still is.
+        let rules = Rules::parse(b"request x:mail::*::y\n").unwrap();
+        assert!(rules.of(rules.group_for_verb(b"mail")).iter().all(|rule| rule.request.is_none()));
+        for (file, line) in [
+            ("request mail x", 1),
+            ("request mail x\n# c\n:greeting::*::x", 1),
+            ("request mail x\nrequest mail y\n:mail::*::x", 1),
+            (":mail::*::x\nrequest mail y", 2),
+        ] {
+            let error = Rules::parse(file.as_bytes()).unwrap_err();
+            assert_eq!(error, RuleError { line, fault: Fault::RequestLine }, "{file}");
+        }
+        let error = Rules::parse(b"request mail x\nnonsense").unwrap_err();
+        assert_eq!(error, RuleError { line: 2, fault: Fault::Fields });
     }
 
     #[test]

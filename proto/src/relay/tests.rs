@@ -695,6 +695,68 @@ fn d45_a_server_that_is_not_there_says_so() {
 }
 
 #[test]
+fn d46_a_rule_that_looks_at_the_request_holds_for_no_other() {
+    let rules = ":mail::250*::250 fine\n\
+                 request mail boss@*\n:mail:NOOP :*::553 not you\n\
+                 request rcpt list-[ab]@example.org\n:rcpt:NOOP :2*::550 no list\n";
+    let make = || settings(rules, "", Tls::Absent);
+    let ask = |request: &str| {
+        let (client, server, _) =
+            play(&make, &["S: 220 x/", &format!("C: {request}/"), "S: 250 ok/"]);
+        (client.strip_prefix("220 x/").unwrap().to_string(), server)
+    };
+    for request in [
+        "MAIL FROM:<boss@example.org>",
+        "mail from: <BOSS@example.org> SIZE=1",
+        "MAIL FROM:<\"boss\"@example.org>",
+        "MAIL FROM:<b\\oss@example.org>",
+        "MAIL FROM:<@a,@b:boss@example.org>",
+        "MAIL  FROM:boss@example.org",
+        "MAIL FROM:<boss>",
+    ] {
+        assert_eq!(ask(request), ("553 not you/".into(), format!("NOOP {request}/")));
+    }
+    for request in ["MAIL FROM:<>", "MAIL FROM:<bossy@example.org>", "MAIL FROM:<x@boss>"] {
+        assert_eq!(ask(request), ("250 fine/".into(), format!("{request}/")));
+    }
+    // What servers may read as the boss.
+    for request in ["MAIL FROM:<bo(x)ss@a>", "MAIL FROM:Boss <boss@a>", "MAIL boss@a", "RCPT TO:<a"]
+    {
+        let kept = ("501 syntax error (#5.5.4)/".into(), "NOOP fixsmtpio SYNTAX/".into());
+        assert_eq!(ask(request), kept, "{request}");
+    }
+    assert_eq!(ask("RCPT TO:<list-b@example.org>").0, "550 no list/");
+    assert_eq!(ask("RCPT TO:<list-c@example.org>").0, "250 ok/");
+    // Nothing of it where no rule looks.
+    assert_eq!(play(&bare, &["C: MAIL FROM:Boss <boss@a>/"]).1, "MAIL FROM:Boss <boss@a>/");
+    // Pipelined requests keep their own rules.
+    let script = [
+        "S: 220 x/",
+        "C: MAIL FROM:<boss@a>/MAIL FROM:<eve@a>/MAIL FROM:<boss@b>/",
+        "S: 250 a/250 b/250 c/",
+    ];
+    assert_eq!(play(&make, &script).0, "220 x/553 not you/250 fine/553 not you/");
+}
+
+#[test]
+fn d46_other_verbs_are_looked_at_in_lower_case() {
+    let rules = "request vrfy *root*\n:vrfy:NOOP :*::252 maybe\n\
+                 request helo localhost\n:helo:NOOP :*::550 you are not\n\
+                 request auth *hunter2*\n:auth::*::never\n";
+    let make = || settings(rules, "", Tls::Absent);
+    for (request, answer) in [
+        ("VRFY  Root", "252 maybe/"),
+        ("VRFY bob", "250 ok/"),
+        ("HELO LocalHost ", "550 you are not/"),
+        ("HELO other", "250 ok/"),
+        ("AUTH PLAIN hunter2", "250 ok/"),
+    ] {
+        let script = ["S: 220 x/", &format!("C: {request}/"), "S: 250 ok/"];
+        assert_eq!(play(&make, &script).0, format!("220 x/{answer}"), "{request}");
+    }
+}
+
+#[test]
 fn d19_bare_newlines_in_requests() {
     for (bare_newline, server_sees) in
         [(BareNewline::Pass, "NOOP\nNOOP/"), (BareNewline::Normalize, "NOOP/NOOP/")]

@@ -7,7 +7,9 @@
 //! as text, and none takes for the end. NULs beside the dot, which some servers
 //! drop, do not hide it.
 //!
-//! Everything else passes as it is, in pieces as large as they came.
+//! Everything else passes as it is, in pieces as large as they came. Who asks for it has LF
+//! taken for CRLF, at the end of a message too: then all goes on with CRLF, so that the
+//! server cannot see it otherwise.
 
 /// What to do with line feeds that no carriage return stands before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +19,8 @@ pub enum BareNewline {
     Pass,
     /// Put the carriage return in.
     Normalize,
+    /// The same, and it counts: a lone dot between such line endings ends a message.
+    AcceptEnd,
     /// Refuse what holds one.
     Reject,
 }
@@ -53,6 +57,8 @@ enum Before {
     OtherDot,
     /// A carriage return that was put in; LF is next.
     CrPutIn,
+    /// The same behind a dot, so that LF ends the message.
+    CrPutInAtEnd,
 }
 
 /// Follows one message's data to its end.
@@ -83,11 +89,12 @@ impl Framing {
                     self.before = before;
                     at += 1;
                 }
-                Look::End => return Piece::End(at + 2),
+                Look::End(more) => return Piece::End(at + more),
                 // What stands before it goes first; then it is looked at again.
                 Look::Stop(_) if at > 0 => return Piece::Pass(at),
                 Look::Stop(piece) => {
                     self.before = match piece {
+                        Piece::Insert(b"\r") if self.before == Before::Dot => Before::CrPutInAtEnd,
                         Piece::Insert(b"\r") => Before::CrPutIn,
                         Piece::Insert(_) => Before::Middle,
                         _ => self.before,
@@ -100,19 +107,23 @@ impl Framing {
 
     /// Looks at one octet, not in the middle of a line.
     fn look(&self, rest: &[u8]) -> Look {
-        use Before::{Cr, CrLf, CrPutIn, Dot, LineEnding, Middle, OtherDot};
+        use Before::{Cr, CrLf, CrPutIn, CrPutInAtEnd, Dot, LineEnding, Middle, OtherDot};
+        let accepts_end = self.bare_newline == BareNewline::AcceptEnd;
         let Some(&octet) = rest.first() else { return Look::Stop(Piece::NeedInput) };
         match (octet, self.before) {
             (b'\r', Dot) => match rest.get(1) {
-                Some(b'\n') => Look::End,
+                Some(b'\n') => Look::End(2),
                 Some(_) => Look::Stop(Piece::Insert(b".")),
                 None => Look::Stop(Piece::NeedInput),
             },
             (b'\n', Cr) => Look::Pass(CrLf),
+            (b'\n', CrPutInAtEnd) => Look::End(1),
+            (b'\n', CrPutIn) if accepts_end => Look::Pass(CrLf),
             (b'\n', CrPutIn) => Look::Pass(LineEnding),
+            (b'\n', Dot) if accepts_end => Look::Stop(Piece::Insert(b"\r")),
             (b'\n', _) if self.bare_newline == BareNewline::Reject => Look::Stop(Piece::Reject),
             (b'\r' | b'\n', Dot | OtherDot) => Look::Stop(Piece::Insert(b".")),
-            (b'\n', _) if self.bare_newline == BareNewline::Normalize => {
+            (b'\n', _) if accepts_end || self.bare_newline == BareNewline::Normalize => {
                 Look::Stop(Piece::Insert(b"\r"))
             }
             (b'\n', _) => Look::Pass(LineEnding),
@@ -151,7 +162,8 @@ impl Framing {
 enum Look {
     /// Nothing to do; this stands before the next octet.
     Pass(Before),
-    End,
+    /// With so many octets.
+    End(usize),
     Stop(Piece),
 }
 
@@ -272,6 +284,30 @@ mod tests {
         }
         let clean = "a\r\n\r\nb\rc\r\n";
         assert_eq!(passed(clean, BareNewline::Reject), (clean.into(), None));
+    }
+
+    #[test]
+    fn d51_who_asks_for_it_may_end_a_message_with_bare_newlines() {
+        for (data, sent, left) in [
+            ("a\nb\n.\nQUIT\n", "a\r\nb\r\n.\r\n", "QUIT\n"),
+            (".\nX", ".\r\n", "X"),
+            ("a\r\n.\nX", "a\r\n.\r\n", "X"),
+            ("a\n.\r\nX", "a\r\n.\r\n", "X"),
+            ("a\n\n.\nX", "a\r\n\r\n.\r\n", "X"),
+            ("a\r\n.\r\nX", "a\r\n.\r\n", "X"),
+        ] {
+            let seen = passed(data, BareNewline::AcceptEnd);
+            assert_eq!(seen, (sent.into(), Some(left.into())), "{data:?}");
+        }
+        for (data, sent) in [
+            ("a\n..\nb.\n", "a\r\n..\r\nb.\r\n"),
+            ("a\r.\nb", "a\r..\r\nb"),
+            ("a\n.\rb", "a\r\n..\rb"),
+            ("a\n\0.\nb", "a\r\n\0..\r\nb"),
+            ("a\n.\0\nb", "a\r\n.\0.\r\nb"),
+        ] {
+            assert_eq!(passed(data, BareNewline::AcceptEnd), (sent.into(), None), "{data:?}");
+        }
     }
 
     /// As a strict server reads what reaches it: lines by CRLF, dots unstuffed.

@@ -177,7 +177,9 @@ fn refuse(wrong: &Wrong, is_logged_in: bool) -> u8 {
         }
         Wrong::BareNewline(value) => {
             let value = Escaped(value);
-            say(NAME, format_args!("FIXSMTPIOBARENEWLINE: {value}: not normalize or reject"));
+            let ways =
+                format_args!("FIXSMTPIOBARENEWLINE: {value}: not normalize, reject or accept-end");
+            say(NAME, ways);
         }
     }
     if !is_logged_in {

@@ -80,6 +80,7 @@ fn bare_newline(environment: &Environment) -> Result<BareNewline, Wrong> {
         None => Ok(BareNewline::Pass),
         Some(b"normalize") => Ok(BareNewline::Normalize),
         Some(b"reject") => Ok(BareNewline::Reject),
+        Some(b"accept-end") => Ok(BareNewline::AcceptEnd),
         Some(other) => Err(Wrong::BareNewline(other.to_vec())),
     }
 }

@@ -2,7 +2,7 @@
 //! change nothing, or are undone by a later one. For those who look a file over;
 //! fixsmtpio itself does not ask.
 
-use super::{Event, Fault, Fixup, Response, Rule, RuleError, parse};
+use super::{Event, Fault, Fixup, Response, Rule, RuleError, read};
 use crate::control;
 use crate::exit_code;
 use crate::relay::glob::reach::Pattern;
@@ -50,6 +50,10 @@ pub enum Kind {
     UndoneBy(usize),
     /// As above, but its exit code or what it puts before a request counts.
     ResponseUndoneBy(usize),
+    /// The client hears a refusal of what the server has accepted.
+    RefusedInWords,
+    /// The request that it looks for has another verb.
+    NoSuchRequest,
 }
 
 impl fmt::Display for Kind {
@@ -71,6 +75,12 @@ impl fmt::Display for Kind {
             ),
             Self::NoEffect => f.write_str("changes nothing"),
             Self::UndoneBy(line) => write!(f, "has no effect: undone by line {line}"),
+            Self::RefusedInWords => f.write_str(
+                "refuses what the server has accepted and goes on with: put NOOP before the request",
+            ),
+            Self::NoSuchRequest => {
+                f.write_str("never applies: its request line looks for another verb")
+            }
             Self::ResponseUndoneBy(line) => {
                 write!(f, "its response has no effect: undone by line {line}")
             }
@@ -90,6 +100,7 @@ impl Fault {
     pub fn column(self, text: &[u8]) -> usize {
         let field = match self {
             Self::Fields => return text.len() + 1,
+            Self::RequestLine => return 1,
             Self::Event => 1,
             Self::BdatPrepend => 2,
             Self::Glob => 3,
@@ -112,18 +123,26 @@ struct Read<'a> {
 #[must_use]
 pub fn look_over(contents: &[u8]) -> (Vec<(usize, RuleError)>, Vec<Oddity>) {
     let (mut faults, mut rules) = (Vec::new(), Vec::new());
-    for (line, text) in control::list(contents) {
-        match parse(line, text) {
+    let text_of = |line| {
+        let mut lines = control::list(contents);
+        lines.find(|(number, _)| *number == line).map_or(&b""[..], |(_, text)| text)
+    };
+    for read in read(contents) {
+        match read {
             Ok((event, rule)) => {
-                let pattern = Pattern::new(&rule.glob);
+                let (text, pattern) = (text_of(rule.line), Pattern::new(&rule.glob));
                 rules.push(Read { text, event, rule, pattern });
             }
-            Err(fault) => faults.push((fault.column(text), RuleError { line, fault })),
+            Err(error) => faults.push((error.fault.column(text_of(error.line)), error)),
         }
     }
     let mut oddities: Vec<Oddity> = rules.iter().flat_map(alone).collect();
     for (at, read) in rules.iter().enumerate() {
         let later = rules.get(at + 1..).unwrap_or_default();
+        if refuses_in_words(read, &rules) {
+            let column = column(read.text, 5);
+            oddities.push(Oddity { line: read.rule.line, column, kind: Kind::RefusedInWords });
+        }
         let seen = oddities.iter().any(|oddity| oddity.line == read.rule.line);
         if !seen && let Some(kind) = undone(read, later) {
             oddities.push(Oddity { line: read.rule.line, column: 1, kind });
@@ -135,7 +154,7 @@ pub fn look_over(contents: &[u8]) -> (Vec<(usize, RuleError)>, Vec<Oddity>) {
 
 /// What is odd about a rule by itself.
 fn alone(read: &Read<'_>) -> Vec<Oddity> {
-    const TAKEN_OUT: [&[u8]; 3] = [b"UCSPITLS", b"DISABLETLS", b"QMAILHOME"];
+    const TAKEN_OUT: [&[u8]; 4] = [b"UCSPITLS", b"DISABLETLS", b"QMAILHOME", b"AUTHUP_HELO"];
     let Read { text, event, rule, pattern } = read;
     let mut oddities = Vec::new();
     let mut odd = |field, kind| {
@@ -151,6 +170,7 @@ fn alone(read: &Read<'_>) -> Vec<Oddity> {
         Event::Verb(verb) if &**verb == b"starttls" => odd(1, Kind::StartTls),
         Event::Verb(verb) if verb.iter().any(u8::is_ascii_whitespace) => odd(1, Kind::NoSuchVerb),
         Event::Verb(verb) if !is_known(verb) => odd(1, Kind::UnknownVerb),
+        Event::Verb(verb) if looks_for_another(rule, verb) => odd(1, Kind::NoSuchRequest),
         Event::Verb(_) => {}
         _ if !rule.prepend.is_empty() => odd(2, Kind::NothingToPrepend),
         _ => {}
@@ -206,6 +226,41 @@ fn has_code(text: &[u8]) -> bool {
         && matches!(rest.first(), None | Some(b' ' | b'-'))
 }
 
+/// Whether the request that a rule looks for cannot begin with this verb.
+fn looks_for_another(rule: &Rule, verb: &[u8]) -> bool {
+    rule.request.as_ref().is_some_and(|pattern| {
+        let plain = pattern.iter().take_while(|octet| !b"*?[\\".contains(octet));
+        !plain.zip(verb.iter().chain(b" ")).all(|(one, other)| one == other)
+    })
+}
+
+/// Whether a rule's words refuse what the server takes for agreed, and no rule keeps the
+/// request from it.
+fn refuses_in_words(read: &Read<'_>, all: &[Read<'_>]) -> bool {
+    let others: &[u8] = match &read.event {
+        Event::Verb(verb) if matches!(&**verb, b"mail" | b"rcpt") => b"[!2]*",
+        Event::Verb(verb) if **verb == *b"data" => b"[!3]*",
+        Event::InData => b"[!2]*",
+        _ => return false,
+    };
+    let refuses = matches!(&read.rule.response, Response::Text(text) if matches!(text.first(), Some(b'4' | b'5')));
+    let accepted = Pattern::new(others).zip(read.pattern.as_ref());
+    let matches_it =
+        accepted.is_some_and(|(others, pattern)| others.covers(pattern) == Some(false));
+    let is_kept_back = all.iter().any(|by| {
+        by.event == read.event
+            && !by.rule.prepend.is_empty()
+            && holds_wherever(&by.rule, &read.rule)
+    });
+    refuses && matches_it && !is_kept_back
+}
+
+/// Whether one rule holds wherever another does, their patterns for replies apart.
+fn holds_wherever(by: &Rule, rule: &Rule) -> bool {
+    (by.env.is_empty() || by.env == rule.env)
+        && (by.request.is_none() || by.request == rule.request)
+}
+
 /// Whether a later rule makes something else of all that this one matches.
 fn undone(read: &Read<'_>, later: &[Read<'_>]) -> Option<Kind> {
     let overwrites = |rule: &Rule| match rule.response {
@@ -220,7 +275,7 @@ fn undone(read: &Read<'_>, later: &[Read<'_>]) -> Option<Kind> {
     }
     let by = later.iter().find(|by| {
         by.event == read.event
-            && (by.rule.env.is_empty() || by.rule.env == read.rule.env)
+            && holds_wherever(&by.rule, &read.rule)
             && overwrites(&by.rule)
             && by.pattern.as_ref().and_then(|by| by.covers(pattern)) == Some(true)
     })?;
@@ -251,7 +306,7 @@ mod tests {
     #[test]
     fn every_fault_and_its_column() {
         let file = "A:ehlo::*:1\n:::*::\nA:ehlo:::: \n# no\n\
-                    :noop:N :*:300:x\nA:noop::*:7:&fixsmtpio\n:bdat:NOOP :*::x\n";
+                    :noop:N :*:300:x\nA:noop::*:7:&fixsmtpio\n:bdat:NOOP :*::x\nrequest x\n";
         assert_eq!(
             oddities(file),
             [
@@ -261,6 +316,7 @@ mod tests {
                 "5:12: exit code is not a number from 0 to 255",
                 "6:13: unknown response beginning with &fixsmtpio",
                 "7:7: bdat takes no request-prepend",
+                "8:1: no rule for a verb follows the request line",
             ]
         );
     }
@@ -299,6 +355,40 @@ mod tests {
             let found: Vec<_> = found.into_iter().collect();
             let seen: Vec<_> = oddities.iter().map(|odd| (odd.column, odd.kind)).collect();
             assert_eq!(seen, found, "{rule}");
+        }
+    }
+
+    #[test]
+    fn d46_a_refusal_that_the_server_does_not_hear_of() {
+        for (file, found) in [
+            (":mail::2*::550 no", vec![Kind::RefusedInWords]),
+            (":mail::*::450 no", vec![Kind::RefusedInWords]),
+            (":rcpt::250*::550 no", vec![Kind::RefusedInWords]),
+            (":data::354*::550 no", vec![Kind::RefusedInWords]),
+            (":in_data::2*::550 no", vec![Kind::RefusedInWords]),
+            (":mail:NOOP :*::550 no", vec![]),
+            (":mail:NOOP :5*::&fixsmtpio_noop\n:mail::2*::550 no", vec![]),
+            ("A:mail:NOOP :5*::&fixsmtpio_noop\n:mail::2*::550 no", vec![Kind::RefusedInWords]),
+            ("request mail a@*\n:mail:NOOP :*::550 no", vec![]),
+            (
+                "request mail a@*\n:mail:NOOP :*::550 no\n:mail::2*::550 no",
+                vec![Kind::RefusedInWords],
+            ),
+            (":mail::5*::550 no", vec![]),
+            (":data::2*::550 no", vec![]),
+            (":mail::2*::250 no", vec![]),
+            (":noop::2*::550 no", vec![]),
+            ("request rcpt a@*\n:mail:NOOP :*::550 no", vec![Kind::NoSuchRequest]),
+            ("request m* a@*\n:mail:NOOP :*::550 no", vec![]),
+            ("request mail\n:mail:NOOP :*::550 no", vec![]),
+            (
+                "request mail a@*\n:mail:NOOP :*::550 a\n:mail:NOOP :*::550 b",
+                vec![Kind::ResponseUndoneBy(3)],
+            ),
+            (":mail:NOOP :*::550 a\nrequest mail a@*\n:mail:NOOP :*::550 b", vec![]),
+        ] {
+            let kinds: Vec<_> = look_over(file.as_bytes()).1.iter().map(|odd| odd.kind).collect();
+            assert_eq!(kinds, found, "{file}");
         }
     }
 
