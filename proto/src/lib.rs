@@ -25,6 +25,7 @@ pub mod imap;
 pub mod line;
 pub mod login;
 pub mod network;
+pub mod pam_service;
 pub mod passwd_file;
 pub mod password_hash;
 pub mod relay;

@@ -6,6 +6,7 @@
 //! never waits for anybody.
 
 mod conversation;
+mod same_work;
 
 use crate::failure::{Failure, Refusal};
 use crate::login::{Login, Record};
@@ -43,12 +44,12 @@ fn run() -> Result<Infallible, Failure> {
     let service = service_name(service, &environment);
     let record = Record::read()?;
     let credentials = record.credentials()?;
-    // Asked before PAM is, so that nobody can use PAM to guess root's password: the
-    // time PAM takes would tell a right guess from a wrong one.
-    refuse_root(credentials.user)?;
-    let user = authenticate(&service, &credentials, environment.get(b"TCPREMOTEIP"))?;
+    let user = admit(&service, &credentials, environment.get(b"TCPREMOTEIP"))?;
     drop(record);
-    let known = refuse_root(&user)?;
+    let known = look_up(&user)?;
+    if known.as_ref().is_some_and(is_root) {
+        return Err(Failure::Refused(user, Refusal::Root));
+    }
     let known = known.ok_or_else(|| Failure::Refused(user.clone(), Refusal::Unknown))?;
     // PAM hands over a C string, so there is no NUL in it.
     let name =
@@ -68,18 +69,42 @@ fn service_name(option: Option<OsString>, environment: &Environment) -> OsString
     option.or_else(given).filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_SERVICE.into())
 }
 
-/// Looks the user up in the system's user database; refuses uid 0 and gid 0. A name
-/// that is not UTF-8 is nobody's.
-fn refuse_root(user: &[u8]) -> Result<Option<SystemUser>, Failure> {
-    let Ok(name) = std::str::from_utf8(user) else { return Ok(None) };
-    let known =
-        SystemUser::named(name).map_err(|error| Failure::UserDatabase(user.to_vec(), error))?;
-    match known {
-        Some(known) if known.uid == 0 || known.gid == 0 => {
-            Err(Failure::Refused(user.to_vec(), Refusal::Root))
-        }
-        known => Ok(known),
+/// Lets the user in or not; gives the user that PAM settled on. Whoever is asked for, the
+/// steps are the same: PAM is asked, and who is refused has had one hash of every cost on
+/// this system computed for him. Root's password is not PAM's to say right of: PAM hears
+/// another, so that nobody can guess at it, neither by the answer nor by its time.
+fn admit(
+    service: &OsStr,
+    credentials: &Credentials<'_>,
+    remote: Option<&[u8]>,
+) -> Result<Vec<u8>, Failure> {
+    let user = credentials.user;
+    let is_root = look_up(user)?.as_ref().is_some_and(is_root);
+    let wrong = same_work::wrong_password(credentials.password.len());
+    let password = if is_root { &wrong[..] } else { credentials.password };
+    let verdict = match authenticate(
+        service,
+        &Credentials { user, password, timestamp: credentials.timestamp },
+        remote,
+    ) {
+        Ok(_) if is_root => Err(Failure::Refused(user.to_vec(), Refusal::Root)),
+        Err(Failure::Refused(..)) if is_root => Err(Failure::Refused(user.to_vec(), Refusal::Root)),
+        verdict => verdict,
+    };
+    if matches!(verdict, Err(Failure::Refused(..))) {
+        same_work::compute_what_pam_did_not(service, credentials)?;
     }
+    verdict
+}
+
+/// Looks the user up in the system's user database. A name that is not UTF-8 is nobody's.
+fn look_up(user: &[u8]) -> Result<Option<SystemUser>, Failure> {
+    let Ok(name) = std::str::from_utf8(user) else { return Ok(None) };
+    SystemUser::named(name).map_err(|error| Failure::UserDatabase(user.to_vec(), error))
+}
+
+const fn is_root(user: &SystemUser) -> bool {
+    user.uid == 0 || user.gid == 0
 }
 
 /// Asks PAM whether the password is right and the account open; gives the user that
@@ -162,9 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn root_is_refused_before_pam_is_asked() {
-        assert!(matches!(refuse_root(b"root"), Err(Failure::Refused(_, Refusal::Root))));
-        assert!(matches!(refuse_root(b"no such user"), Ok(None)));
-        assert!(matches!(refuse_root(b"\xff"), Ok(None)));
+    fn who_is_root() {
+        assert!(look_up(b"root").unwrap().as_ref().is_some_and(is_root));
+        assert!(matches!(look_up(b"no such user"), Ok(None)));
+        assert!(matches!(look_up(b"\xff"), Ok(None)));
     }
 }

@@ -3,6 +3,8 @@
 use crate::support::{Account, Caller, Folder, Ran, installed_or_skip, root_or_skip, tool};
 use std::path::PathBuf;
 
+const SHIPPED: &str = include_str!("../../../contrib/pam.d/checkpassword");
+
 /// A PAM service of the test's own, removed at the end.
 struct Service(PathBuf);
 
@@ -15,7 +17,7 @@ impl Service {
 
     /// The one that we ship.
     fn shipped(folder: &Folder) -> Self {
-        Self::new(folder, include_str!("../../../contrib/pam.d/checkpassword"))
+        Self::new(folder, SHIPPED)
     }
 
     fn name(&self) -> &str {
@@ -92,18 +94,21 @@ fn who_is_not_let_in() {
     login(&folder, &service, "no-such-user", "secret").fails(1, "login refused: no-such-user: ");
 }
 
-/// With the right password; and PAM, which would be content, is not even asked.
+/// With the right password; and PAM, which would be content, never hears it.
 #[test]
 fn root_by_any_name_is_refused() {
     if !root_or_skip("root_by_any_name_is_refused") {
         return;
     }
     let folder = Folder::new();
-    let asked = folder.path("asked");
+    let heard = folder.path("heard");
+    let script = folder.write("note", &format!("#!/bin/sh\ncat >>{}\n", heard.display()));
+    folder.set_mode("note", 0o755);
+    // The first asks for the password and is content with any; the last in its place.
     let note = format!(
-        "auth required pam_exec.so quiet /usr/bin/touch {}\nauth required pam_permit.so\n\
-         account required pam_permit.so\n",
-        asked.display()
+        "auth optional pam_unix.so\nauth required pam_exec.so expose_authtok quiet {}\n\
+         auth required pam_permit.so\naccount required pam_permit.so\n",
+        script.display()
     );
     let service = Service::new(&folder, &note);
     let alias = Account::new(&["-o", "-u", "0"], "secret");
@@ -111,11 +116,55 @@ fn root_by_any_name_is_refused() {
     for user in ["root", &alias.name, &group.name] {
         let line = format!("login refused: {user}: uid 0 and gid 0 are never served");
         login(&folder, &service, user, "secret").fails(1, &line);
+        let said = std::fs::read(&heard).unwrap();
+        assert!(said.starts_with(b"\x08\n\r\x7f"), "{said:?}");
+        assert!(!said.windows(6).any(|part| part == b"secret"), "{said:?}");
     }
-    assert!(!asked.exists());
     let account = Account::new(&[], "secret");
     assert_eq!(login(&folder, &service, &account.name, "secret").code, Some(0));
-    assert!(asked.exists(), "the note is taken when PAM is asked");
+    let said = std::fs::read(&heard).unwrap();
+    assert!(said.windows(6).any(|part| part == b"secret"), "the note has what PAM hears");
+}
+
+/// How many of yescrypt's regions of memory a login had, each of which is a hash; what is
+/// asked for only to see whether there is room is 1 MiB longer.
+fn yescrypt_hashes(folder: &Folder, service: &Service, user: &str) -> usize {
+    let calls = folder.path("calls");
+    let program = folder.path("checkpassword-pam");
+    let trace = ["-f", "-e", "trace=mmap", "-o", calls.to_str().unwrap()];
+    let words = [program.to_str().unwrap(), "-s", service.name(), "true"];
+    let ran = Caller::of("strace", trace.into_iter().chain(words))
+        // Each large piece of memory by a call of its own.
+        .env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=1048576")
+        .login(user, "no password");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let calls = std::fs::read_to_string(calls).unwrap();
+    let lengths = calls.lines().filter_map(|line| line.split("mmap(NULL, ").nth(1));
+    let lengths = lengths.filter_map(|rest| rest.split(',').next()?.parse::<usize>().ok());
+    lengths.filter(|length| (16 << 20..(16 << 20) + (1 << 19)).contains(length)).count()
+}
+
+#[test]
+fn who_is_refused_had_the_same_computed_whoever_it_is() {
+    let test = "who_is_refused_had_the_same_computed_whoever_it_is";
+    if !root_or_skip(test) || !installed_or_skip(test, "strace") {
+        return;
+    }
+    let folder = Folder::new();
+    let known = Account::new(&[], "secret");
+    assert!(known.hash().starts_with("$y$j9T$"), "{}", known.hash());
+    let locked = Account::new(&[], "secret");
+    locked.change(&["usermod", "-L"]);
+    let alias = Account::new(&["-o", "-u", "0"], "secret");
+    // For the empty password, which pam_unix looks for, and for the one that was given.
+    let twice = "auth required pam_unix.so\naccount required pam_unix.so\n";
+    let four = format!("auth optional pam_unix.so nullok\n{twice}");
+    for (text, count) in [(SHIPPED, 2), (twice, 2), (&four, 4)] {
+        let service = Service::new(&folder, text);
+        for user in [&known.name, &locked.name, &alias.name, "root", "no-such-user", "daemon"] {
+            assert_eq!(yescrypt_hashes(&folder, &service, user), count, "{user}: {text}");
+        }
+    }
 }
 
 #[test]
