@@ -6,13 +6,13 @@ use crate::choices::Choices;
 use crate::cuts::in_any_pieces;
 use crate::memory;
 use proto::ucspi_tls::server::Encoder;
-use proto::ucspi_tls::{Decoder, Fact, LIMIT, Progress, is_fact_name};
+use proto::ucspi_tls::{Decoder, Fact, LIMIT, LONGEST, Progress, is_fact_name};
 
 /// Sizes of pieces; then how many KiB of filling, and what arrives.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
     let sizes = choices.part();
-    let kib = usize::from(choices.octet() % 80);
+    let kib = usize::from(choices.octet() % 160);
     let arriving = choices.rest();
     let read = in_any_pieces(arriving, sizes, decode);
     let end = arriving.windows(2).position(|two| two == b"\0\0");
@@ -29,9 +29,12 @@ pub fn check(input: &[u8]) {
     assert_eq!(
         progress,
         match ends {
-            Some(end) if end <= LIMIT => Progress::Done,
-            None if filling.len() <= LIMIT => Progress::NeedInput,
-            _ => Progress::TooLong,
+            _ if filling[..ends.unwrap_or(filling.len())]
+                .split(|&octet| octet == 0)
+                .any(|fact| fact.len() > LONGEST) =>
+                Progress::TooLong,
+            Some(_) => Progress::Done,
+            None => Progress::NeedInput,
         }
     );
 }

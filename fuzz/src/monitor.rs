@@ -12,6 +12,9 @@ use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::ucspi_tls::{Tls, is_fact_name};
 
+/// All facts together.
+const FACTS: usize = 1024 * 1024;
+
 /// The longest text about an error.
 const TEXT: usize = 512;
 
@@ -24,7 +27,16 @@ pub fn check(input: &[u8]) {
     let tries = choices.one_of(&[1, 2, 5]);
     let outcomes = choices.part();
     let guard = Guard::new(protocol, tls, tries);
-    let mut session = Session { protocol, tls, tries, is_over: false, impatient: false, guard };
+    let mut session = Session {
+        protocol,
+        tls,
+        tries,
+        is_over: false,
+        impatient: false,
+        is_without_tls: false,
+        facts: 0,
+        guard,
+    };
     let mut number = 0;
     while !choices.rest().is_empty() {
         let message = choices.part();
@@ -79,12 +91,17 @@ fn reads_back(message: &[u8], request: &Request) {
             assert_eq!(*written, message);
             assert!(!user.is_empty() && !user.contains(&0) && user.len() < LIMIT);
         }
-        Request::TlsOn(facts) => {
+        Request::Facts(facts) | Request::TlsOn(facts) => {
             assert!(facts.iter().all(|fact| is_fact_name(&fact.name)));
             let values = facts.iter().filter_map(|fact| fact.value.as_deref());
             assert!(!values.flatten().any(|&octet| octet == 0), "a value that is two");
             let again = Request::decode(&written);
-            assert!(matches!(again, Some(Request::TlsOn(again)) if again == *facts));
+            let again = match again {
+                Some(Request::Facts(again)) if message.starts_with(b"a") => again,
+                Some(Request::TlsOn(again)) if message.starts_with(b"t") => again,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(again, *facts);
         }
         Request::TlsUnavailable(why) | Request::TlsFailed(why) | Request::NotJailed(why) => {
             assert!(*written == message && why.len() <= TEXT);
@@ -101,12 +118,19 @@ struct Session {
     is_over: bool,
     /// One more temporary failure is too many.
     impatient: bool,
+    is_without_tls: bool,
+    facts: usize,
     guard: Guard,
 }
 
 impl Session {
     fn hears(&mut self, request: &Request, outcome: Outcome) {
         let is_offered = matches!(self.tls, Tls::Available | Tls::Required);
+        let length = match request {
+            // Without the kind.
+            Request::Facts(_) | Request::TlsOn(_) => request.encode().len() - 1,
+            _ => 0,
+        };
         let may = match request {
             Request::Login(attempt) => {
                 let is_mine = match attempt {
@@ -117,7 +141,10 @@ impl Session {
                 };
                 is_mine && self.tls != Tls::Required && self.tries > 0 && !self.is_over
             }
-            Request::TlsOn(_) | Request::TlsUnavailable(_) | Request::TlsFailed(_) => is_offered,
+            Request::TlsFailed(_) => is_offered,
+            Request::Facts(_) | Request::TlsOn(_) => is_offered && self.facts + length <= FACTS,
+            // For the log, which nobody may fill: once.
+            Request::TlsUnavailable(_) => is_offered && !self.is_without_tls,
             Request::NotJailed(_) | Request::Over(_) => true,
         };
         assert_eq!(self.guard.admits(request), may, "{request:?}");
@@ -132,6 +159,14 @@ impl Session {
                 }
                 let remaining = if self.is_over { 0 } else { self.tries };
                 assert_eq!(self.guard.remaining(), remaining);
+            }
+            Request::Facts(facts) if may => {
+                self.guard.heard(facts);
+                self.facts += 1 + length;
+            }
+            Request::TlsUnavailable(_) if may => {
+                self.guard.tls_is_unavailable();
+                self.is_without_tls = true;
             }
             Request::TlsOn(_) if may => {
                 self.guard.tls_started();

@@ -78,6 +78,7 @@ pub fn is_for_program(name: &[u8]) -> bool {
         || matches!(name, b"LISTEN_FDS" | b"LISTEN_PID" | b"LISTEN_FDNAMES" | b"NOTIFY_SOCKET")
         || matches!(name, b"PROTO" | b"TCPREMOTEINFO" | b"AUTHUP_GREETED")
         || matches!(name, b"TCPREMOTEIP" | b"TCPREMOTEPORT" | b"TCPREMOTEHOST")
+        || matches!(name, b"SSLREMOTEIP" | b"SSLREMOTEPORT" | b"SSLLOCALIP" | b"SSLLOCALPORT")
         || matches!(name, b"TCPLOCALIP" | b"TCPLOCALPORT" | b"TCPLOCALHOST");
     !server_s_own
 }
@@ -143,6 +144,7 @@ mod tests {
             ("LISTEN_FDS", false, false),
             ("NOTIFY_SOCKET", false, false),
             ("TCPREMOTEIP", false, false),
+            ("SSLREMOTEIP", false, false),
             ("AUTHUP_GREETED", false, false),
             ("UCSPITLS", false, true),
             ("PATH", false, true),

@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 /// The longest message, in octets: a certificate chain is the longest there is.
 pub const LIMIT: usize = 128 * 1024;
 
+/// The longest text that an engine may have for the log, in octets.
+const LONGEST_TEXT: usize = 512;
+
 /// Names one connection, for as long as the listener runs.
 pub type ConnectionId = u64;
 
@@ -74,8 +77,6 @@ pub enum ToEngine {
     Dialog(Dialog),
     /// All certificates have been sent.
     Begin,
-    /// Session tickets are sealed with this from now on.
-    TicketKey(Zeroizing<[u8; 32]>),
     /// Whether it still does its work; the answer is [`FromEngine::Ready`].
     Answer,
     /// With the client's socket, the program's control socket, and the two ends of
@@ -103,7 +104,7 @@ pub enum FromEngine {
     /// An immediate connection's handshake is done, or a client wants to log in; the
     /// facts, as they are written to a program.
     Secured(ConnectionId, Vec<u8>),
-    /// Something about a connection that belongs in the log.
+    /// Something about a connection that belongs in the log, up to 512 octets of it.
     Failed(ConnectionId, String),
     /// The engine has let go of the connection.
     Closed(ConnectionId),
@@ -144,7 +145,6 @@ impl ToEngine {
             Self::Certificate(certificate) => Writer::new(b'c').certificate(certificate),
             Self::Dialog(dialog) => Writer::new(b'g').dialog(dialog),
             Self::Begin => Writer::new(b'b').0,
-            Self::TicketKey(key) => Writer::new(b't').octets(&**key),
             Self::Answer => Writer::new(b'a').0,
             Self::Delayed(id) => Writer::new(b'd').id(*id),
             Self::Immediate(id) => Writer::new(b'i').id(*id),
@@ -162,7 +162,6 @@ impl ToEngine {
             b'c' => Self::Certificate(reader.certificate()?),
             b'g' => Self::Dialog(reader.dialog()?),
             b'b' => Self::Begin,
-            b't' => Self::TicketKey(Zeroizing::new(reader.take(32)?.try_into().ok()?)),
             b'a' => Self::Answer,
             b'd' => Self::Delayed(reader.id()?),
             b'i' => Self::Immediate(reader.id()?),
@@ -183,7 +182,10 @@ impl FromEngine {
             Self::Ready => Writer::new(b'r').0,
             Self::CannotSign => Writer::new(b'k').0,
             Self::Secured(id, facts) => Writer(Writer::new(b's').id(*id)).octets(facts),
-            Self::Failed(id, why) => Writer(Writer::new(b'f').id(*id)).octets(why.as_bytes()),
+            Self::Failed(id, why) => {
+                let short = (0..=LONGEST_TEXT.min(why.len())).rev().find_map(|end| why.get(..end));
+                Writer(Writer::new(b'f').id(*id)).octets(short.unwrap_or_default().as_bytes())
+            }
             Self::Closed(id) => Writer::new(b'x').id(*id),
         }
     }
@@ -196,7 +198,13 @@ impl FromEngine {
             b'r' => Self::Ready,
             b'k' => Self::CannotSign,
             b's' => Self::Secured(reader.id()?, reader.rest().to_vec()),
-            b'f' => Self::Failed(reader.id()?, reader.text()?),
+            b'f' => {
+                let (id, why) = (reader.id()?, reader.text()?);
+                if why.len() > LONGEST_TEXT {
+                    return None;
+                }
+                Self::Failed(id, why)
+            }
             b'x' => Self::Closed(reader.id()?),
             _ => return None,
         };
@@ -291,7 +299,6 @@ mod tests {
             ToEngine::Certificate(nameless),
             ToEngine::Dialog(dialog()),
             ToEngine::Begin,
-            ToEngine::TicketKey(Zeroizing::new([7; 32])),
             ToEngine::Answer,
             ToEngine::Delayed(1),
             ToEngine::Immediate(u64::MAX),
@@ -320,6 +327,19 @@ mod tests {
         ] {
             assert_eq!(FromEngine::decode(&message.encode()), Some(message));
         }
+    }
+
+    #[test]
+    fn a_text_for_the_log_is_cut_by_an_honest_engine_and_no_other_is_heard() {
+        let said = |why: String| FromEngine::decode(&FromEngine::Failed(1, why).encode());
+        let whole = "x".repeat(LONGEST_TEXT);
+        assert_eq!(said(whole.clone()), Some(FromEngine::Failed(1, whole.clone())));
+        assert_eq!(said(format!("{whole}x")), Some(FromEngine::Failed(1, whole.clone())));
+        // Not within a letter.
+        let letters = "ö".repeat(LONGEST_TEXT);
+        assert_eq!(said(format!("x{letters}")).map(|said| said.encode().len()), Some(9 + 511));
+        let long = [b"f\0\0\0\0\0\0\0\x01", whole.as_bytes(), b"x"].concat();
+        assert_eq!(FromEngine::decode(&long), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::log::Verbosity;
 /// How the command is to be written.
 pub const USAGE: &str = "usage: tlsserver [ -1nNeERrHhPpdDoOIvqQUX ] [ -c limit ] [ -C per-address ] \
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] \
-[ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --until-login smtp|pop3 ] host port program [ argument ... ]";
+[ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --until-login smtp|pop3 ] host port program [ argument ... ]";
 
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Options {
     pub proxy_protocol: Option<Vec<Network>>,
     /// `--engines`: how many; none: one for each core, at most four.
     pub engines: Option<usize>,
+    /// `--no-tickets`: sessions are not resumed.
+    pub no_tickets: bool,
     /// `--until-login`: the protocol that engines speak until the client wants to log in;
     /// none: the program speaks from the start.
     pub until_login: Option<Protocol>,
@@ -93,6 +95,7 @@ impl Options {
             handshake_timeout: Duration::from_secs(60),
             proxy_protocol: None,
             engines: None,
+            no_tickets: false,
             until_login: None,
             without_effect: Vec::new(),
             host: OsString::new(),
@@ -182,6 +185,7 @@ impl Options {
                     .filter(|protocol| *protocol != Protocol::Imap);
                 self.until_login = Some(protocol.ok_or("--until-login: neither smtp nor pop3")?);
             }
+            "no-tickets" => self.no_tickets = true,
             "engines" => self.engines = Some(at_least_one(parser)?),
             _ => return Err(Arg::Long(name).unexpected()),
         }
@@ -249,9 +253,11 @@ mod tests {
 
     #[test]
     fn options_of_our_own() {
-        let options =
-            parse("--proxy-protocol --engines 2 --until-login smtp -C3 -t 5 -1 ::1 0 prog")
-                .unwrap();
+        let options = parse(
+            "--proxy-protocol --no-tickets --engines 2 --until-login smtp -C3 -t 5 -1 ::1 0 prog",
+        )
+        .unwrap();
+        assert!(options.no_tickets);
         assert!(options.proxy_protocol == Some(Vec::new()) && options.print_port);
         assert_eq!(options.engines, Some(2));
         assert_eq!(options.until_login, Some(Protocol::Smtp));

@@ -84,9 +84,10 @@ fn errors(call: &str) -> &'static [&'static str] {
     }
 }
 
-/// Steps into the jail without which there is none.
-const JAIL: [&str; 6] =
-    ["chroot", "setgroups", "setresgid", "setresuid", "seccomp", "landlock_restrict_self"];
+/// Steps into the jail without which there is none. Without chroot there is, as Landlock
+/// forbids files then.
+const JAIL: [&str; 5] =
+    ["setgroups", "setresgid", "setresuid", "seccomp", "landlock_restrict_self"];
 
 const NOT_JAILED: &str = "454 authup unable to fork (#4.3.0)\r\n";
 

@@ -14,9 +14,9 @@ use crate::ucspi_tls::{self, Fact, Tls};
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
-/// The longest message, in octets; that of the facts, which are the TLS server's to
-/// choose.
-pub const LONGEST: usize = ucspi_tls::LIMIT + 1;
+/// The longest message, in octets; that of facts, which are the TLS server's to choose:
+/// as long as the longest of them, with its NUL, and the message's kind.
+pub const LONGEST: usize = ucspi_tls::LONGEST + 2;
 
 /// The longest text about an error; what is longer is cut.
 const LONGEST_TEXT: usize = 512;
@@ -28,7 +28,9 @@ pub enum Request {
     Login(Attempt),
     /// The client asked for TLS, which cannot start, for this reason.
     TlsUnavailable(Vec<u8>),
-    /// TLS is on, and this is what the TLS server reported.
+    /// What the TLS server reported, as much as fits; more comes.
+    Facts(Vec<Fact>),
+    /// TLS is on, and this is what the TLS server reported, or the rest of it.
     TlsOn(Vec<Fact>),
     /// TLS was to start and did not, for this reason. The session is over.
     TlsFailed(Vec<u8>),
@@ -39,6 +41,22 @@ pub enum Request {
 }
 
 impl Request {
+    /// That TLS is on, and all facts, in messages that are not too long.
+    pub fn tls_on(facts: Vec<Fact>) -> impl Iterator<Item = Self> {
+        let (mut pieces, mut piece, mut length) = (Vec::new(), Vec::new(), 1);
+        for fact in facts {
+            let more = octets_of(&fact);
+            if length + more > LONGEST {
+                pieces.push(Self::Facts(core::mem::take(&mut piece)));
+                length = 1;
+            }
+            length += more;
+            piece.push(fact);
+        }
+        pieces.push(Self::TlsOn(piece));
+        pieces.into_iter()
+    }
+
     /// As octets, wiped when they go: a password may be among them.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
@@ -48,6 +66,7 @@ impl Request {
             }
             Self::Login(Attempt::SomebodyElse(user)) => (b's', [&user[..]].into()),
             Self::TlsUnavailable(why) => (b'u', [text(why)].into()),
+            Self::Facts(facts) => (b'a', facts.iter().flat_map(entry).collect()),
             Self::TlsOn(facts) => (b't', facts.iter().flat_map(entry).collect()),
             Self::TlsFailed(why) => (b'f', [text(why)].into()),
             Self::NotJailed(why) => (b'j', [text(why)].into()),
@@ -73,6 +92,7 @@ impl Request {
             }
             b's' => Self::Login(Attempt::SomebodyElse(user(rest)?)),
             b'u' => Self::TlsUnavailable(why()?),
+            b'a' if rest.len() < LONGEST => Self::Facts(ucspi_tls::facts(rest)),
             b't' if rest.len() < LONGEST => Self::TlsOn(ucspi_tls::facts(rest)),
             b'f' => Self::TlsFailed(why()?),
             b'j' => Self::NotJailed(why()?),
@@ -87,6 +107,10 @@ impl Request {
 
 fn text(why: &[u8]) -> &[u8] {
     why.get(..LONGEST_TEXT).unwrap_or(why)
+}
+
+fn octets_of(fact: &Fact) -> usize {
+    entry(fact).iter().map(|part| part.len()).sum()
 }
 
 /// A fact as the TLS server has it.
@@ -110,18 +134,22 @@ pub struct Guard {
     protocol: Protocol,
     tls: Tls,
     tries: Tries,
+    /// It has been said that TLS cannot start, which is said once.
+    is_without_tls: bool,
+    /// Octets of facts that were heard.
+    facts: usize,
 }
 
 impl Guard {
     /// At the session's start: TLS as it is, and how many logins may be refused.
     #[must_use]
     pub const fn new(protocol: Protocol, tls: Tls, tries: u32) -> Self {
-        Self { protocol, tls, tries: Tries::new(tries) }
+        Self { protocol, tls, tries: Tries::new(tries), is_without_tls: false, facts: 0 }
     }
 
     /// Whether an honest parser could ask this now: no login beyond the last try, or
     /// before the TLS that the administrator requires, or with another protocol's
-    /// variables; no TLS that was not offered.
+    /// variables; no TLS that was not offered; and nothing for the log without end.
     #[must_use]
     pub fn admits(&self, request: &Request) -> bool {
         let may_log_in = self.tries.remaining() > 0 && self.tls != Tls::Required;
@@ -130,9 +158,12 @@ impl Guard {
                 may_log_in && handoff.is_of(self.protocol)
             }
             Request::Login(Attempt::SomebodyElse(_)) => may_log_in,
-            Request::TlsOn(_) | Request::TlsFailed(_) | Request::TlsUnavailable(_) => {
-                self.tls.is_offered()
+            Request::Facts(facts) | Request::TlsOn(facts) => {
+                let length = facts.iter().map(octets_of).sum::<usize>();
+                self.tls.is_offered() && self.facts + length <= ucspi_tls::LIMIT
             }
+            Request::TlsFailed(_) => self.tls.is_offered(),
+            Request::TlsUnavailable(_) => self.tls.is_offered() && !self.is_without_tls,
             Request::NotJailed(_) | Request::Over(_) => true,
         }
     }
@@ -142,6 +173,17 @@ impl Guard {
     #[must_use]
     pub const fn tls_may_have_started(&self) -> bool {
         self.tls.is_offered()
+    }
+
+    /// Facts were heard, and more come. An empty message counts, too: there is no end of
+    /// them else.
+    pub fn heard(&mut self, facts: &[Fact]) {
+        self.facts += 1 + facts.iter().map(octets_of).sum::<usize>();
+    }
+
+    /// It was said why TLS cannot start.
+    pub const fn tls_is_unavailable(&mut self) {
+        self.is_without_tls = true;
     }
 
     /// TLS is on.
@@ -278,6 +320,46 @@ mod tests {
         }
         assert!(!guard.admits(&check("alice")));
         assert!(guard.admits(&Request::Over(1)));
+    }
+
+    #[test]
+    fn d09_more_facts_than_fit_come_in_pieces() {
+        let fact = |name: &str, length| Fact { name: name.into(), value: Some(vec![b'x'; length]) };
+        let few = vec![fact("SSL_A", 10), fact("SSL_B", 0)];
+        let one: Vec<_> = Request::tls_on(few.clone()).collect();
+        assert!(matches!(&one[..], [Request::TlsOn(facts)] if *facts == few));
+        assert!(matches!(&Request::tls_on(vec![]).collect::<Vec<_>>()[..], [Request::TlsOn(_)]));
+        let longest = ucspi_tls::LONGEST - "SSL_A=".len();
+        let many: Vec<_> =
+            ["SSL_A", "SSL_B", "SSL_C"].map(|name| fact(name, longest)).into_iter().collect();
+        let pieces: Vec<_> = Request::tls_on([few, many.clone()].concat()).collect();
+        assert_eq!(pieces.len(), 4);
+        let mut guard = Guard::new(Protocol::Smtp, Tls::Required, 1);
+        for piece in &pieces {
+            assert!(piece.encode().len() <= LONGEST);
+            let again = Request::decode(&piece.encode()).unwrap();
+            assert_eq!(shown(&again), shown(piece));
+            assert!(guard.admits(piece));
+            if let Request::Facts(facts) = piece {
+                guard.heard(facts);
+            }
+        }
+        // And not without end.
+        let more = Request::Facts(many[..1].to_vec());
+        while guard.admits(&more) {
+            guard.heard(&many[..1]);
+        }
+        assert!(guard.facts > ucspi_tls::LIMIT - LONGEST && guard.facts <= ucspi_tls::LIMIT);
+    }
+
+    #[test]
+    fn that_there_is_no_tls_is_said_once() {
+        let unavailable = || Request::TlsUnavailable(b"SSLCTLFD: not set".to_vec());
+        let mut guard = Guard::new(Protocol::Smtp, Tls::Available, 1);
+        assert!(guard.admits(&unavailable()));
+        guard.tls_is_unavailable();
+        assert!(!guard.admits(&unavailable()));
+        assert!(guard.admits(&check("al")));
     }
 
     #[test]

@@ -44,8 +44,13 @@ impl Tls {
     }
 }
 
-/// The most that is read, in octets.
-pub const LIMIT: usize = 64 * 1024;
+/// The most that is read, in octets: about half of what Linux lets a program be started
+/// with, arguments and environment together (execve(2)).
+pub const LIMIT: usize = 1024 * 1024;
+
+/// The longest fact, in octets without its NUL: Linux starts no program with a longer
+/// variable (execve(2)).
+pub const LONGEST: usize = 128 * 1024 - 1;
 
 /// One thing that the TLS server reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +68,7 @@ pub enum Progress {
     NeedInput,
     /// All is there: see [`Decoder::into_facts`].
     Done,
-    /// More than [`LIMIT`] octets.
+    /// More than [`LIMIT`] octets, or [`LONGEST`] of one fact.
     TooLong,
 }
 
@@ -71,6 +76,8 @@ pub enum Progress {
 #[derive(Debug, Default)]
 pub struct Decoder {
     held: Vec<u8>,
+    /// Octets of the fact that is not over.
+    begun: usize,
 }
 
 impl Decoder {
@@ -80,7 +87,8 @@ impl Decoder {
             if self.is_done() {
                 break;
             }
-            if self.held.len() == LIMIT {
+            self.begun = if byte == 0 { 0 } else { self.begun + 1 };
+            if self.held.len() == LIMIT || self.begun > LONGEST {
                 return Progress::TooLong;
             }
             self.held.push(byte);
@@ -178,7 +186,13 @@ mod tests {
     #[test]
     fn the_whole_is_bounded() {
         let mut decoder = Decoder::default();
-        assert_eq!(decoder.push(&vec![b'x'; LIMIT]), Progress::NeedInput);
+        assert_eq!(decoder.push(&vec![b'x'; LONGEST]), Progress::NeedInput);
+        assert_eq!(decoder.push(b"x"), Progress::TooLong);
+        let mut decoder = Decoder::default();
+        let fact = [vec![b'x'; LONGEST], vec![0]].concat();
+        for _ in 0..LIMIT / fact.len() {
+            assert_eq!(decoder.push(&fact), Progress::NeedInput);
+        }
         assert_eq!(decoder.push(b"x"), Progress::TooLong);
     }
 

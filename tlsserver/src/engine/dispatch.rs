@@ -9,14 +9,12 @@ use unix::descriptor_passing::Received;
 use super::Reports;
 use super::session::{self, Ended, Handshakes, Told};
 use super::signatures::{Keyholder, Probe};
-use super::tickets::Tickets;
 use super::until_login::Conversation;
 use crate::messages::{ConnectionId, Dialog, FromEngine, ToEngine};
 
 /// Starts sessions, and tells those that have no program yet what becomes of them.
 pub(super) struct Dispatcher {
     handshakes: Handshakes,
-    tickets: Arc<Tickets>,
     signatures: (Arc<Keyholder>, Probe),
     /// What is said to those who have not logged in yet.
     dialog: Option<Dialog>,
@@ -33,19 +31,17 @@ const FEW: usize = 64;
 impl Dispatcher {
     pub(super) fn new(
         handshakes: Handshakes,
-        tickets: Arc<Tickets>,
         signatures: (Arc<Keyholder>, Probe),
         dialog: Option<Dialog>,
         reports: Reports,
     ) -> Self {
         let (waiting, look_over_at) = (HashMap::new(), FEW);
-        Self { handshakes, tickets, signatures, dialog, reports, waiting, look_over_at }
+        Self { handshakes, signatures, dialog, reports, waiting, look_over_at }
     }
 
     /// Acts on one message and the descriptors that came with it.
     pub(super) fn dispatch(&mut self, message: ToEngine, received: Received) {
         match message {
-            ToEngine::TicketKey(key) => self.tickets.turn(&key),
             ToEngine::Answer => self.answer(),
             ToEngine::Delayed(id) => self.delayed(id, received.descriptors),
             ToEngine::Immediate(id) => self.immediate(id, received.descriptors),

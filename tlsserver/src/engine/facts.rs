@@ -2,24 +2,59 @@
 //! spelling, which is what filters and people expect.
 
 use proto::ucspi_tls::server::Encoder;
-use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
 
 /// What is ever said: the only names that a program can get from an engine.
-pub const NAMES: [&str; 3] = ["SSL_PROTOCOL", "SSL_CIPHER", "SSL_TLS_SNI_SERVERNAME"];
+pub const NAMES: [&str; 11] = [
+    PROTOCOL,
+    CIPHER,
+    SERVER_NAME,
+    "SSL_CIPHER_USEKEYSIZE",
+    "SSL_CIPHER_ALGKEYSIZE",
+    "SSL_CIPHER_EXPORT",
+    "SSL_SESSION_RESUMED",
+    "SSL_CLIENT_VERIFY",
+    "SSL_PEER_CERT_HASH",
+    "SSL_PEER_CERT_SUBJECT",
+    "SSL_PEER_CERT_CN",
+];
+
+const PROTOCOL: &str = "SSL_PROTOCOL";
+const CIPHER: &str = "SSL_CIPHER";
+const SERVER_NAME: &str = "SSL_TLS_SNI_SERVERNAME";
 
 /// The report about a connection whose handshake is done.
 #[must_use]
 pub(super) fn report(connection: &ServerConnection) -> Vec<u8> {
-    let [protocol_name, cipher_name, server_name] = NAMES;
+    let version = connection.protocol_version().unwrap_or(ProtocolVersion::Unknown(0));
+    let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
+    let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    written(version, suite.unwrap_or(CipherSuite::Unknown(0)), connection.server_name(), is_resumed)
+}
+
+/// In an order for readers that understand only the first half of the octets, as the C
+/// programs do: first what somebody looks at, behind it what is always there.
+fn written(
+    version: ProtocolVersion,
+    suite: CipherSuite,
+    server_name: Option<&str>,
+    is_resumed: bool,
+) -> Vec<u8> {
+    let [_, _, _, used, algorithm, export, resumed, verified, no_certificate @ ..] = NAMES;
     let mut report = Encoder::default();
-    if let Some(version) = connection.protocol_version() {
-        report.push(protocol_name, protocol(version).as_bytes());
+    report.push(PROTOCOL, protocol(version).as_bytes());
+    report.push(CIPHER, cipher(suite).as_bytes());
+    if let Some(name) = server_name {
+        report.push(SERVER_NAME, name.as_bytes());
     }
-    if let Some(suite) = connection.negotiated_cipher_suite() {
-        report.push(cipher_name, cipher(suite.suite()).as_bytes());
+    for name in [used, algorithm] {
+        report.push(name, key_size(suite).as_bytes());
     }
-    if let Some(name) = connection.server_name() {
-        report.push(server_name, name.as_bytes());
+    report.push(export, b"false");
+    report.push(resumed, if is_resumed { b"Resumed" } else { b"Initial" });
+    report.push(verified, b"NONE");
+    for name in no_certificate {
+        report.push(name, b"");
     }
     report.finish()
 }
@@ -29,6 +64,16 @@ const fn protocol(version: ProtocolVersion) -> &'static str {
         ProtocolVersion::TLSv1_3 => "TLSv1.3",
         ProtocolVersion::TLSv1_2 => "TLSv1.2",
         _ => "unknown",
+    }
+}
+
+/// Bits of the cipher's key.
+const fn key_size(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "128",
+        _ => "256",
     }
 }
 
@@ -56,8 +101,54 @@ mod tests {
     #[test]
     fn everything_that_can_be_negotiated_has_a_name() {
         for suite in rustls::crypto::aws_lc_rs::default_provider().cipher_suites {
-            assert_ne!(cipher(suite.suite()), "unknown", "{suite:?}");
+            let spelling = cipher(suite.suite());
+            assert_ne!(spelling, "unknown", "{suite:?}");
             assert_ne!(protocol(suite.version().version), "unknown");
+            let has_128 = spelling.contains("128");
+            assert_eq!(key_size(suite.suite()), if has_128 { "128" } else { "256" });
         }
+    }
+
+    /// The loop of the C programs' `ucspitls`, which counts what it has read twice, and
+    /// so ends too early, and reads past the end besides: there is nothing there to find.
+    fn as_c_reads(report: &[u8]) -> Vec<String> {
+        let (mut at, mut j) = (0, 0);
+        let (mut read, mut name, mut value) = (Vec::new(), Vec::new(), Vec::new());
+        while j + 1 < report.len() && at < report.len() {
+            if report[at] == b'=' {
+                at += 1;
+                while j + j + 1 < report.len() {
+                    at += 1;
+                    if report[at - 1] == 0 {
+                        let pair = [std::mem::take(&mut name), std::mem::take(&mut value)];
+                        read.push(String::from_utf8(pair.join(&b'=')).unwrap());
+                        break;
+                    }
+                    value.push(report[at - 1]);
+                    j += 1;
+                }
+            } else {
+                name.push(report[at]);
+                at += 1;
+            }
+            j += 1;
+        }
+        read
+    }
+
+    #[test]
+    fn programs_that_understand_half_of_it_learn_version_and_cipher() {
+        let long = "m".repeat(253);
+        for suite in rustls::crypto::aws_lc_rs::default_provider().cipher_suites {
+            for name in [None, Some("mail.example.org"), Some(&long)] {
+                let report = written(suite.version().version, suite.suite(), name, false);
+                let read = as_c_reads(&report);
+                let protocol = protocol(suite.version().version);
+                assert_eq!(read[0], format!("SSL_PROTOCOL={protocol}"));
+                assert_eq!(read[1], format!("SSL_CIPHER={}", cipher(suite.suite())), "{read:?}");
+            }
+        }
+        // What they had before: nothing of the cipher.
+        assert_eq!(as_c_reads(b"SSL_PROTOCOL=TLSv1.3\0SSL_CIPHER=TLS_AES_256\0\0").len(), 1);
     }
 }

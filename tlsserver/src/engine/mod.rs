@@ -15,9 +15,9 @@ mod until_login;
 mod wide_reads;
 
 pub use facts::NAMES as FACT_NAMES;
-pub use tickets::TURN as TICKET_TURN;
 
 use proto::exit_code;
+use rustls::server::ProducesTickets;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,6 +42,12 @@ pub const NAME: &str = "tlsserver-engine";
 
 /// The variable with the bound on a handshake, in seconds.
 pub const HANDSHAKE_SECONDS: &str = "HANDSHAKE_SECONDS";
+
+/// The variable with the bound on connections.
+pub const CLIENTS: &str = "CLIENTS";
+
+/// The variable that is set where sessions are not to be resumed.
+pub const NO_TICKETS: &str = "NO_TICKETS";
 
 /// Reports to the listener. Their order is kept; the last sender gone is the end.
 type Reports = mpsc::UnboundedSender<FromEngine>;
@@ -75,9 +81,15 @@ fn start() -> Result<(), String> {
     let keyholder = io::stdout().as_fd().try_clone_to_owned().map_err(said)?;
     signatures::bound(&keyholder).map_err(said)?;
     crate::warm_up()?;
-    jail::enter(Inmate::Server, Some(identity)).map_err(|why| why.to_string())?;
+    let clients = environment::value(&variables, CLIENTS);
+    let clients = clients.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(u64::MAX);
+    let inmate = Inmate::Server { clients };
+    jail::enter(inmate, Some(identity)).map_err(|why| why.to_string())?;
 
     let tickets = Arc::new(Tickets::default());
+    if environment::value(&variables, NO_TICKETS).is_none() {
+        tickets.turn();
+    }
     let (certificates, dialog) = told_first(&control).map_err(said)?;
     let (reports, outgoing) = mpsc::unbounded_channel();
     let keyholder = Arc::new(Keyholder::new(keyholder, reports.clone()));
@@ -90,7 +102,10 @@ fn start() -> Result<(), String> {
     let handshakes = Handshakes { acceptor, limit: Duration::from_secs(seconds) };
     let _ = reports.send(FromEngine::Ready);
     let signatures = (keyholder, probe);
-    let dispatcher = Dispatcher::new(handshakes, tickets, signatures, dialog, reports);
+    let dispatcher = Dispatcher::new(handshakes, signatures, dialog, reports);
+    if tickets.enabled() {
+        runtime.spawn(async move { tickets.take_turns().await });
+    }
     runtime.block_on(serve(control, dispatcher, outgoing)).map_err(said)
 }
 

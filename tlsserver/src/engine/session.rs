@@ -2,7 +2,7 @@
 
 use proto::ucspi_tls::server::Request;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustls::{Error, InvalidMessage};
+use rustls::{Error, InvalidMessage, PeerIncompatible};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -142,6 +142,16 @@ fn in_words(reason: &io::Error) -> String {
     match error {
         Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
             "the peer does not speak TLS".into()
+        }
+        Some(Error::PeerIncompatible(
+            PeerIncompatible::Tls12NotOffered | PeerIncompatible::Tls12NotOfferedOrEnabled,
+        )) => "the client knows nothing newer than TLS 1.1".into(),
+        // What TLS 1.2 begins to say about signatures; a client that does not has SHA-1.
+        Some(Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired)) => {
+            "the client knows nothing newer than TLS 1.1 or SHA-1".into()
+        }
+        Some(Error::NoApplicationProtocol) => {
+            "the client names none of mail's protocols by ALPN".into()
         }
         Some(error) => error.to_string(),
         None if reason.kind() == io::ErrorKind::UnexpectedEof => {

@@ -1,28 +1,42 @@
 //! Session tickets: all state of a resumable session is with the client, sealed.
 //!
-//! The keys come from the listener, the same for all engines, so a session that
-//! began at one can be resumed at another. A key seals for one turn and opens for
-//! one more; then it is forgotten, and with it what it sealed.
+//! Each engine has keys of its own, which nobody else ever knows: whoever takes one over
+//! can open what it sealed, and no other's. The price is that a session is resumed only
+//! where the client happens to meet the same engine again. A key seals for one turn and
+//! opens for one more; then it is forgotten, and with it what it sealed.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use rustls::server::ProducesTickets;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
+use tokio::time::sleep;
+use zeroize::Zeroizing;
 
 /// How long a key seals.
-pub const TURN: Duration = Duration::from_secs(6 * 60 * 60);
+const TURN: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// The current key and the one before.
+/// The current key and the one before; without any there are no tickets.
 #[derive(Default)]
 pub(super) struct Tickets {
     keys: RwLock<[Option<RandomizedNonceKey>; 2]>,
 }
 
 impl Tickets {
-    /// Begins a turn with a new key.
-    pub(super) fn turn(&self, key: &[u8; 32]) {
-        if let Ok(key) = RandomizedNonceKey::new(&AES_256_GCM, key) {
+    /// Takes turns for ever, from the second on.
+    pub(super) async fn take_turns(&self) {
+        loop {
+            sleep(TURN).await;
+            self.turn();
+        }
+    }
+
+    /// Begins a turn with a new key. Without random octets the old one stays.
+    pub(super) fn turn(&self) {
+        let mut key = Zeroizing::new([0; 32]);
+        let filled = aws_lc_rs::rand::fill(&mut *key);
+        let key = filled.and_then(|()| RandomizedNonceKey::new(&AES_256_GCM, &*key));
+        if let Ok(key) = key {
             let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
             let [current, _] = std::mem::take(&mut *keys);
             *keys = [Some(key), current];
@@ -38,7 +52,7 @@ impl fmt::Debug for Tickets {
 
 impl ProducesTickets for Tickets {
     fn enabled(&self) -> bool {
-        true
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)[0].is_some()
     }
 
     fn lifetime(&self) -> u32 {
@@ -74,29 +88,45 @@ mod tests {
     #[test]
     fn a_ticket_opens_for_one_more_turn_and_no_longer() {
         let tickets = Tickets::default();
+        assert!(!tickets.enabled());
         assert_eq!(tickets.encrypt(b"state"), None);
-        tickets.turn(&[1; 32]);
+        tickets.turn();
+        assert!(tickets.enabled());
         let ticket = tickets.encrypt(b"state").unwrap();
         assert_eq!(tickets.decrypt(&ticket).unwrap(), b"state");
-        tickets.turn(&[2; 32]);
+        tickets.turn();
         assert_eq!(tickets.decrypt(&ticket).unwrap(), b"state");
-        tickets.turn(&[3; 32]);
+        tickets.turn();
         assert_eq!(tickets.decrypt(&ticket), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn turns_are_taken_by_the_clock() {
+        let tickets = std::sync::Arc::new(Tickets::default());
+        tickets.turn();
+        let ticket = tickets.encrypt(b"state").unwrap();
+        let turning = tickets.clone();
+        tokio::spawn(async move { turning.take_turns().await });
+        sleep(2 * TURN - Duration::from_secs(1)).await;
+        assert_eq!(tickets.decrypt(&ticket).unwrap(), b"state");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(tickets.decrypt(&ticket), None);
+        assert!(tickets.enabled());
+    }
+
     #[test]
-    fn engines_with_the_same_key_open_each_others() {
+    fn engines_do_not_open_each_others() {
         let (one, other) = (Tickets::default(), Tickets::default());
-        one.turn(&[1; 32]);
-        other.turn(&[1; 32]);
+        one.turn();
+        other.turn();
         let ticket = one.encrypt(b"state").unwrap();
-        assert_eq!(other.decrypt(&ticket).unwrap(), b"state");
+        assert_eq!(other.decrypt(&ticket), None);
     }
 
     #[test]
     fn what_was_changed_does_not_open() {
         let tickets = Tickets::default();
-        tickets.turn(&[1; 32]);
+        tickets.turn();
         let ticket = tickets.encrypt(b"state").unwrap();
         for at in 0..ticket.len() {
             let mut changed = ticket.clone();

@@ -70,7 +70,7 @@ fn prepare() -> Result<Loaded, String> {
     let identity = environment::jail_identity(&variables).map_err(|why| why.to_string())?;
     let loaded = certificates::load(&variables).map_err(|why| why.to_string())?;
     crate::warm_up()?;
-    jail::enter(Inmate::Server, Some(identity)).map_err(|why| format!("keyholder: {why}"))?;
+    jail::enter(Inmate::Signer, Some(identity)).map_err(|why| format!("keyholder: {why}"))?;
     Ok(loaded)
 }
 

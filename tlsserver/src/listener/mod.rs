@@ -104,6 +104,10 @@ fn settings(options: &Options, variables: &Variables) -> Result<Settings, String
     let mut engine_variables = environment::only(variables, environment::is_identity);
     let seconds = options.handshake_timeout.as_secs().to_string();
     engine_variables.push((crate::engine::HANDSHAKE_SECONDS.into(), seconds.into()));
+    engine_variables.push((crate::engine::CLIENTS.into(), options.limit.to_string().into()));
+    if options.no_tickets {
+        engine_variables.push((crate::engine::NO_TICKETS.into(), OsString::new()));
+    }
     Ok(Settings {
         engines: options.engines.unwrap_or(cores.min(MOST_ENGINES)),
         keyholder_variables: environment::only(variables, environment::is_for_keyholder),

@@ -132,6 +132,11 @@ impl Program {
             ("TCPREMOTEPORT", remote.port().to_string()),
             ("TCPLOCALIP", local.ip().to_string()),
             ("TCPLOCALPORT", local.port().to_string()),
+            // The same by sslserver's names.
+            ("SSLREMOTEIP", remote.ip().to_string()),
+            ("SSLREMOTEPORT", remote.port().to_string()),
+            ("SSLLOCALIP", local.ip().to_string()),
+            ("SSLLOCALPORT", local.port().to_string()),
         ];
         variables.extend(address.map(|(name, value)| (name.into(), value.into())));
         let own = |name: &str, value: &OsStr| (name.into(), value.to_owned());
@@ -211,6 +216,10 @@ mod tests {
                 "PATH=/usr/bin:/bin",
                 "PROTO=TCP",
                 "RELAYCLIENT=",
+                "SSLLOCALIP=2001:db8::1",
+                "SSLLOCALPORT=587",
+                "SSLREMOTEIP=192.0.2.7",
+                "SSLREMOTEPORT=4321",
                 "SSL_PROTOCOL=TLSv1.3",
                 "TCPLOCALHOST=mail.example.org",
                 "TCPLOCALIP=2001:db8::1",

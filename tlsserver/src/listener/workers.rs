@@ -15,13 +15,11 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unix::descriptor_passing::{channel, receive};
-use zeroize::Zeroizing;
 
 use self::engine::Engine;
 use self::keyholder::Keyholder;
 use super::connections::EngineId;
 use super::dialog::Source;
-use crate::engine::TICKET_TURN;
 use crate::environment::Variables;
 use crate::log::Log;
 use crate::messages::{Dialog, FromEngine, FromKeyholder, LIMIT, ToEngine};
@@ -74,7 +72,6 @@ pub(super) struct Workers {
     retired: Vec<u32>,
     pause: Duration,
     retry: Option<Instant>,
-    next_turn: Instant,
     next_look: Instant,
     next_reminder: Instant,
 }
@@ -101,7 +98,6 @@ impl Workers {
             retired: Vec::new(),
             pause: PAUSE,
             retry: None,
-            next_turn: Instant::now() + TICKET_TURN,
             next_look: Instant::now() + LOOK,
             next_reminder: Instant::now() + REMINDER,
         }
@@ -217,22 +213,7 @@ impl Workers {
         }
         engine.say(&ToEngine::Begin, &[])?;
         self.engines.push(engine);
-        // A fresh key for all: so nobody has to keep one for engines to come.
-        self.turn_tickets(Instant::now());
         Ok(())
-    }
-
-    fn turn_tickets(&mut self, now: Instant) {
-        self.next_turn = now + TICKET_TURN;
-        let mut key = Zeroizing::new([0; 32]);
-        if aws_lc_rs::rand::fill(&mut *key).is_err() {
-            return;
-        }
-        let message = ToEngine::TicketKey(key);
-        for engine in self.current() {
-            // One that cannot hear is about to be found dead or stuck.
-            let _ = engine.say(&message, &[]);
-        }
     }
 
     /// Asks the keyholder and all engines for an answer, and ends those that still owe the
@@ -290,7 +271,7 @@ impl Workers {
         let id = engine.id;
         self.tell(id, message, descriptors)?;
         if let Some(engine) = self.engine(id) {
-            engine.connections += 1;
+            engine.given();
         }
         Ok(id)
     }
@@ -325,16 +306,25 @@ impl Workers {
         self.engines.iter_mut().find(|engine| engine.id == id)
     }
 
-    /// Takes one message of an engine; none at its end or when it makes no sense.
+    /// Takes one message of an engine; none at its end, when it makes no sense, or when the
+    /// engine has said more for the log than an honest one would.
     pub(super) fn hear(&mut self, id: EngineId) -> Option<FromEngine> {
         let engine = self.engines.iter_mut().find(|engine| engine.id == id)?;
         let length = receive(&engine.control, &mut self.buffer).map_or(0, |got| got.length);
-        let message = self.buffer.get(..length).and_then(FromEngine::decode);
-        if message == Some(FromEngine::Ready) {
-            engine.answered();
-            self.pause = PAUSE;
+        let message = self.buffer.get(..length).and_then(FromEngine::decode)?;
+        match message {
+            FromEngine::Ready => {
+                engine.answered();
+                self.pause = PAUSE;
+            }
+            FromEngine::Failed(..) if !engine.may_say() => {
+                let pid = engine.pid;
+                self.log.error(format_args!("engine {pid} says more than there is to say"));
+                return None;
+            }
+            _ => {}
         }
-        message
+        Some(message)
     }
 
     /// Takes the keyholder's answer; whose process it is where it makes no sense, or has
@@ -436,15 +426,11 @@ impl Workers {
 
     /// When [`Self::tick`] next has something to do.
     pub(super) fn next_tick(&self) -> Instant {
-        let turns = [self.next_turn, self.next_look, self.next_reminder];
-        self.retry.into_iter().chain(turns).fold(self.next_turn, Instant::min)
+        self.retry.into_iter().fold(self.next_look.min(self.next_reminder), Instant::min)
     }
 
     /// Does what is due.
     pub(super) fn tick(&mut self, now: Instant) {
-        if now >= self.next_turn {
-            self.turn_tickets(now);
-        }
         if now >= self.next_look {
             self.look_after_all(now);
             self.end_unused_keyholders();

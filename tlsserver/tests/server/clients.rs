@@ -121,6 +121,9 @@ fn openssl_speaks_both_versions_and_resumes() {
             let line = format!("{COMMON} {how} -cipher ALL:@SECLEVEL=0 -{version}");
             let (success, text) = client(&server, &line, "QUIT\n");
             assert!(!success && text.contains(" alert "), "{text}");
+            server.log.wait_for(&[
+                "handshake failed: the client knows nothing newer than TLS 1.1 or SHA-1",
+            ]);
         }
     }
 }

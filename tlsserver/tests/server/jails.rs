@@ -35,8 +35,21 @@ fn privileges_and_limits_are_given_up() {
             assert_eq!(status(pid, "CoreDumping"), "0");
             assert_eq!(status(pid, "Threads"), "1");
             let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-            let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-            assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+            let limit = |name: &str| {
+                let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+                line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+            };
+            assert_eq!(
+                ["core file size", "file size", "processes"]
+                    .map(|name| { limit(&format!("Max {name}")) }),
+                [0; 3]
+            );
+            // For the 40 clients that -c allows.
+            let is_engine = server.engines().contains(&pid);
+            let memory = if is_engine { 256 + 40 } else { 256 };
+            assert_eq!(limit("Max data size"), memory << 20);
+            let descriptors = if is_engine { 64 + 8 * 40 } else { 1024 };
+            assert_eq!(limit("Max open files"), descriptors);
         }
     }
 }

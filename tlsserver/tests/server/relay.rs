@@ -3,9 +3,9 @@
 use crate::harness::client::{
     after_line, begin, clear_rest, config, config_for, connect, finish_sending, plain, rest, secure,
 };
-use crate::harness::{Setup, certificate, first_certificate};
-use rustls::HandshakeKind;
+use crate::harness::{Server, Setup, certificate, first_certificate};
 use rustls::version::{TLS12, TLS13};
+use rustls::{HandshakeKind, SupportedProtocolVersion};
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -100,12 +100,18 @@ fn the_program_knows_what_was_negotiated() {
             assert_eq!(value("SSL_PROTOCOL"), protocol);
             let tls13 = protocol == "TLSv1.3";
             let cipher =
-                if tls13 { "TLS_AES_256_GCM_SHA384" } else { "ECDHE-ECDSA-AES256-GCM-SHA384" };
+                if tls13 { "TLS_AES_128_GCM_SHA256" } else { "ECDHE-ECDSA-AES256-GCM-SHA384" };
             assert_eq!(value("SSL_CIPHER"), cipher);
             assert_eq!(value("SSL_TLS_SNI_SERVERNAME"), "localhost");
             assert_eq!(value("PROTO"), "TCP");
             assert_eq!(value("TCPREMOTEIP"), "127.0.0.1");
             assert_eq!(value("TCPLOCALPORT"), server.port.to_string());
+            assert_eq!(value("SSLREMOTEIP"), "127.0.0.1");
+            assert_eq!(value("SSLLOCALPORT"), server.port.to_string());
+            let bits = if tls13 { "128" } else { "256" };
+            assert_eq!(value("SSL_CIPHER_USEKEYSIZE"), bits);
+            assert_eq!(value("SSL_SESSION_RESUMED"), "Initial");
+            assert!(text.lines().any(|line| line == "SSL_PEER_CERT_SUBJECT="), "{text}");
             for secret in ["CERTFILE", "KEYFILE", "SSL_UID"] {
                 assert!(!text.contains(secret), "{text}");
             }
@@ -152,36 +158,72 @@ fn the_post_quantum_hybrid_is_preferred() {
     assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
 }
 
+/// How six handshakes of one client went, all open at the same time.
+fn six_handshakes(
+    server: &Server,
+    version: &'static SupportedProtocolVersion,
+) -> Vec<HandshakeKind> {
+    let config = Arc::new(config_for(server, &[version]));
+    let mut open = Vec::new();
+    let mut kinds = Vec::new();
+    for _ in 0..6 {
+        let mut tls = secure(plain(server), config.clone(), "localhost").unwrap();
+        // The tickets of TLS 1.3 come with the first octets.
+        assert_eq!(rest(&mut tls), b"hello\n");
+        kinds.push(tls.conn.handshake_kind().unwrap());
+        open.push(tls);
+    }
+    kinds
+}
+
 #[test]
-fn a_session_is_resumed_whichever_engine_it_meets() {
+fn a_session_is_resumed_by_the_engine_that_began_it() {
     for version in [&TLS13, &TLS12] {
-        let server = Setup::new(&["echo", "hello"]).option("--engines 2").start();
-        let config = Arc::new(config_for(&server, &[version]));
-        let mut kinds = Vec::new();
-        // Both engines have a connection open at any time, so both take part.
-        let mut open = Vec::new();
-        for _ in 0..6 {
-            let mut tls = secure(plain(&server), config.clone(), "localhost").unwrap();
-            // The tickets of TLS 1.3 come with the first octets.
-            assert_eq!(rest(&mut tls), b"hello\n");
-            kinds.push(tls.conn.handshake_kind().unwrap());
-            open.push(tls);
-        }
+        let server = Setup::new(&["echo", "hello"]).option("--engines 1").start();
+        let mut kinds = six_handshakes(&server, version);
         assert_eq!(kinds.remove(0), HandshakeKind::Full);
         assert_eq!(kinds, [HandshakeKind::Resumed; 5], "{version:?}");
     }
 }
 
 #[test]
+fn no_session_is_resumed_by_another_engine() {
+    let server = Setup::new(&["echo", "hello"]).option("--engines 6").start();
+    for version in [&TLS13, &TLS12] {
+        // Each meets an engine of its own, as that has the fewest connections.
+        assert_eq!(six_handshakes(&server, version), [HandshakeKind::Full; 6], "{version:?}");
+        server.idle();
+    }
+}
+
+#[test]
+fn no_session_is_resumed_where_there_are_no_tickets() {
+    for version in [&TLS13, &TLS12] {
+        let server = Setup::new(&["echo", "hello"]).option("--engines 1 --no-tickets").start();
+        assert_eq!(six_handshakes(&server, version), [HandshakeKind::Full; 6], "{version:?}");
+    }
+}
+
+#[test]
+fn aes_128_is_preferred() {
+    let server = Setup::new(&["true"]).start();
+    let suite = connect(&server).conn.negotiated_cipher_suite().unwrap().suite();
+    assert_eq!(suite, rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+}
+
+#[test]
 fn a_protocol_that_is_not_mails_is_refused() {
     let server = Setup::new(&["echo", "hello"]).start();
-    for (protocol, accepted) in [(&b"smtp"[..], true), (b"pop3", true), (b"http/1.1", false)] {
+    for (protocol, accepted) in
+        [(&b"smtp"[..], true), (b"esmtp", true), (b"pop3", true), (b"imap", true), (b"h2", false)]
+    {
         let mut config = config(&server);
         config.alpn_protocols = vec![protocol.to_vec()];
         let tls = secure(plain(&server), Arc::new(config), "localhost");
         assert_eq!(tls.is_ok(), accepted);
     }
-    server.log.wait_for(&["tls from 127.0.0.1: handshake failed: "]);
+    let line = "handshake failed: the client names none of mail's protocols by ALPN";
+    server.log.wait_for(&["tls from 127.0.0.1: ", line]);
 }
 
 #[test]

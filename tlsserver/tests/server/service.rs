@@ -443,7 +443,7 @@ fn what_prevents_a_start_is_said_in_one_line() {
             with("CERTFILE", "/no/such/file"),
             "certificate: /no/such/file: No such file or directory",
         ),
-        (with("KEYFILE", "/dev/null"), "certificate: /dev/null: no private key in it"),
+        (with("KEYFILE", "/dev/null"), "certificate: /dev/null: not a regular file"),
         (with("SSL_UID", "nobody"), "SSL_UID: not a number"),
         (Setup::new(&["no-such-program"]), "unable to find no-such-program"),
         (elsewhere, "unable to listen: 192.0.2.77:0: Cannot assign requested address"),

@@ -105,6 +105,11 @@ impl Monitor {
             Request::Login(attempt) => return self.log_in(attempt),
             Request::TlsUnavailable(why) => {
                 report.line(format_args!("TLS temporarily not available: {}", Escaped(&why)));
+                self.guard.tls_is_unavailable();
+            }
+            Request::Facts(facts) => {
+                self.guard.heard(&facts);
+                tls::report(&facts, &mut self.environment);
             }
             Request::TlsOn(facts) => return self.tls_on(&facts),
             Request::TlsFailed(why) => {

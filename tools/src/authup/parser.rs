@@ -23,11 +23,13 @@ pub(super) struct Parser {
     limits: Limits,
     offer: Offer,
     monitor: OwnedFd,
+    /// The monitor has been told why TLS cannot start, and is not told again.
+    is_without_tls: bool,
 }
 
 impl Parser {
     pub(super) fn new(settings: Settings, limits: Limits, offer: Offer, monitor: OwnedFd) -> Self {
-        Self { login: Login::new(settings), limits, offer, monitor }
+        Self { login: Login::new(settings), limits, offer, monitor, is_without_tls: false }
     }
 
     /// Goes to jail and holds the dialog. What it came to is said to the monitor, whose
@@ -64,7 +66,9 @@ impl Parser {
                 Step::CheckTls => self.check_tls()?,
                 Step::StartTls => match self.offer.start() {
                     Ok(facts) => {
-                        self.tell(&Request::TlsOn(facts))?;
+                        for request in Request::tls_on(facts) {
+                            self.tell(&request)?;
+                        }
                         self.login.tls_started();
                     }
                     Err(reason) => {
@@ -99,7 +103,9 @@ impl Parser {
 
     fn check_tls(&mut self) -> io::Result<()> {
         let checked = self.offer.check();
-        if let Err(why) = &checked {
+        if let Err(why) = &checked
+            && !std::mem::replace(&mut self.is_without_tls, true)
+        {
             self.tell(&Request::TlsUnavailable(why.clone().into_bytes()))?;
         }
         self.login.tls_checked(checked.is_ok());

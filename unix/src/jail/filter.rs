@@ -15,6 +15,9 @@ pub(super) enum If {
     Without(c_long, u8, u32),
     /// The argument of this number has this value; a call may stand more than once.
     With(c_long, u8, u32),
+    /// Both: the argument of this number has this value, and that of the other number none
+    /// of these bits.
+    WithAndWithout(c_long, (u8, u32), (u8, u32)),
 }
 
 /// What the kernel calls this processor; a call made for another one is not allowed.
@@ -74,6 +77,15 @@ fn program(processor: u32, always: &[c_long], conditions: &[If]) -> Vec<sock_fil
                 if_equal(value, 0, 1),
                 ALLOW,
                 // For the same call with another value.
+                load(NUMBER),
+            ]),
+            If::WithAndWithout(call, (at, value), (other, bits)) => program.extend([
+                if_equal(number(call), 0, 6),
+                load(argument(at)),
+                if_equal(value, 0, 3),
+                load(argument(other)),
+                if_any_bit(bits, 1, 0),
+                ALLOW,
                 load(NUMBER),
             ]),
         }

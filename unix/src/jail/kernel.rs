@@ -5,18 +5,24 @@
 use super::filter::{self, If};
 use super::{Failure, Inmate, step};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
+    Scope,
 };
 use nix::sys::signal::Signal;
 use std::io;
 
-pub(super) fn restrict(inmate: Inmate) -> Result<(), Failure> {
+/// `has_left` is whether the file system's root has been left; if not, files must be
+/// forbidden in another way.
+pub(super) fn restrict(inmate: Inmate, has_left: Result<(), Failure>) -> Result<(), Failure> {
     if inmate == Inmate::Dialog {
         end_with_parent()?;
     }
     step("no tracing", nix::sys::prctl::set_dumpable(false))?;
     step("no new privileges", nix::sys::prctl::set_no_new_privs())?;
-    restrict_files_and_network()?;
+    let files_are_forbidden = restrict_files_and_network()?;
+    if !files_are_forbidden {
+        has_left?;
+    }
     allow_system_calls(inmate)
 }
 
@@ -27,8 +33,9 @@ fn end_with_parent() -> Result<(), Failure> {
 
 /// Landlock, as much of it as this kernel knows: no file may be opened or run, no
 /// address bound or connected to, no signal sent. A kernel without it is no
-/// reason to stop: the system call filter forbids the same and more.
-fn restrict_files_and_network() -> Result<(), Failure> {
+/// reason to stop: the system call filter forbids the same and more. Says whether it
+/// forbids files.
+fn restrict_files_and_network() -> Result<bool, Failure> {
     let restrict = || -> Result<_, landlock::RulesetError> {
         Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
@@ -38,8 +45,8 @@ fn restrict_files_and_network() -> Result<(), Failure> {
             .create()?
             .restrict_self()
     };
-    step("files and addresses", restrict().map_err(io::Error::other))?;
-    Ok(())
+    let status = step("files and addresses", restrict().map_err(io::Error::other))?;
+    Ok(status.ruleset != RulesetStatus::NotEnforced)
 }
 
 /// What everybody needs: open descriptors, memory, time, and the end. In no list, so
@@ -88,6 +95,9 @@ const SERVER: &[libc::c_long] = &[
     libc::SYS_sched_yield,
 ];
 
+/// [`Inmate::Signer`]: locks of the cryptographic library.
+const SIGNER: &[libc::c_long] = &[libc::SYS_futex];
+
 /// [`Inmate::Dialog`]: whether a descriptor is a socket, and one in another's place.
 const DIALOG: &[libc::c_long] = &[
     libc::SYS_fstat,
@@ -102,7 +112,8 @@ const RELAY: &[libc::c_long] =
 
 const fn always(inmate: Inmate) -> &'static [&'static [libc::c_long]] {
     match inmate {
-        Inmate::Server => &[EVERYBODY, SERVER],
+        Inmate::Server { .. } => &[EVERYBODY, SERVER],
+        Inmate::Signer => &[EVERYBODY, SIGNER],
         Inmate::Dialog => &[EVERYBODY, DIALOG],
         Inmate::Relay => &[EVERYBODY, DIALOG, RELAY],
     }
@@ -113,6 +124,14 @@ fn allow_system_calls(inmate: Inmate) -> Result<(), Failure> {
     step("system call filter", filter::apply(&always, &conditions(inmate)))
 }
 
+/// What F_SETFL may be asked for: besides, all that F_GETFL says of a socket or a pipe and
+/// F_SETFL does not look at. Not that a signal is sent, or that the log is no longer
+/// appended to.
+const BLOCKING_OR_NOT: libc::c_int =
+    libc::O_NONBLOCK | libc::O_ACCMODE | libc::O_LARGEFILE | LARGE_FILE;
+/// `O_LARGEFILE` as the kernel has it, which C libraries hide on 64 bits.
+const LARGE_FILE: libc::c_int = if cfg!(target_arch = "aarch64") { 0o400_000 } else { 0o100_000 };
+
 fn conditions(inmate: Inmate) -> Vec<If> {
     const EXECUTABLE: u32 = libc::PROT_EXEC.cast_unsigned();
     let mut conditions = vec![
@@ -120,7 +139,13 @@ fn conditions(inmate: Inmate) -> Vec<If> {
         If::Without(libc::SYS_mprotect, 2, EXECUTABLE),
         // Blocking or not is all that may be changed about a descriptor.
         If::With(libc::SYS_fcntl, 1, libc::F_GETFL.cast_unsigned()),
-        If::With(libc::SYS_fcntl, 1, libc::F_SETFL.cast_unsigned()),
+        If::WithAndWithout(
+            libc::SYS_fcntl,
+            (1, libc::F_SETFL.cast_unsigned()),
+            (2, !BLOCKING_OR_NOT.cast_unsigned()),
+        ),
+        // A name for memory, which glibc gives where GLIBC_TUNABLES says so.
+        If::With(libc::SYS_prctl, 0, libc::PR_SET_VMA.cast_unsigned()),
         // abort(), so that a panic ends as one and not as a forbidden call: glibc's, musl's.
         If::With(libc::SYS_tgkill, 0, std::process::id()),
         If::With(libc::SYS_tkill, 0, std::process::id()),

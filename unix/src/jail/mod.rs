@@ -1,22 +1,25 @@
 //! What a process gives up before it reads a stranger's first octet.
 //!
-//! The steps, in the order in which they work: descriptors and core files while
-//! the process may still change its limits; the file system and the user while it
-//! is still root; then what the kernel refuses to whoever asks ([`kernel`]):
-//! Landlock, and last the system call filter, which would forbid all of the others.
+//! The steps, in the order in which they work: the file system and the user while it is
+//! still root; what it may use of the machine ([`limits`]); then what the kernel refuses
+//! to whoever asks ([`kernel`]): Landlock, and last the system call filter, which would
+//! forbid all of the others.
 //! Every step is one function; [`enter`] takes them all.
 //!
-//! Systems other than Linux have the first steps, and of the last none: there the jail is
-//! the file system, the user and the limits. That compiles, and has not been run.
+//! Systems other than Linux have the first steps, and of the last none, which is not enough:
+//! [`enter`] fails there.
 
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
 mod kernel;
+#[cfg(target_os = "linux")]
+mod limits;
+#[cfg(any(not(target_os = "linux"), test))]
+mod no_kernel;
 
 use crate::{ids, root_folder};
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
 use std::fs;
@@ -28,7 +31,12 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inmate {
     /// A server with an event loop, on sockets that it is given.
-    Server,
+    Server {
+        /// How many it may have to serve at the same time.
+        clients: u64,
+    },
+    /// It answers what it is asked on channels that it is given, and computes.
+    Signer,
     /// The one side of a fork, in a dialog with the client on descriptors 0 and 1,
     /// which it may exchange for others that it has. It ends with its parent.
     Dialog,
@@ -80,23 +88,30 @@ fn step<T, E: Into<io::Error>>(step: &'static str, done: Result<T, E>) -> Result
 /// Takes all steps. The process should have one thread. There is no way back.
 ///
 /// As an ordinary user, and without an `identity`, the file system's root and the
-/// user stay what they are; what the kernel refuses holds all the same.
+/// user stay what they are; what the kernel refuses holds all the same. Root that cannot
+/// leave the file system, as in some containers, goes without that where Landlock forbids
+/// files.
 ///
 /// # Errors
-/// The first step that failed; the process should then end.
+/// The first step that failed, which is what the kernel is asked for on a system that is
+/// not Linux; the process should then end.
 pub fn enter(inmate: Inmate, identity: Option<Identity>) -> Result<(), Failure> {
-    if inmate == Inmate::Server {
-        raise_descriptor_limit()?;
-    }
-    step("limit on core files", setrlimit(Resource::RLIMIT_CORE, 0, 0))?;
+    let mut has_left = Ok(());
     if let Some(identity) = identity.filter(|_| Uid::effective().is_root()) {
-        leave_file_system()?;
+        has_left = leave_file_system();
         become_user(identity)?;
     }
     // After the change of user, which would undo part of it.
     #[cfg(target_os = "linux")]
-    kernel::restrict(inmate)?;
-    Ok(())
+    {
+        limits::set(inmate)?;
+        kernel::restrict(inmate, has_left)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        has_left?;
+        no_kernel::restrict(inmate)
+    }
 }
 
 /// Names the process for those who list processes, where the system can; 15 octets
@@ -108,12 +123,6 @@ pub fn set_name(name: &CStr) {
     let _ = name;
 }
 
-fn raise_descriptor_limit() -> Result<(), Failure> {
-    const WHAT: &str = "limit on descriptors";
-    let (_, most) = step(WHAT, getrlimit(Resource::RLIMIT_NOFILE))?;
-    step(WHAT, setrlimit(Resource::RLIMIT_NOFILE, most, most))
-}
-
 /// The new root is [`root_folder::PATH`], or else a directory that is empty and no longer exists,
 /// which takes longer to make.
 fn leave_file_system() -> Result<(), Failure> {
@@ -121,10 +130,22 @@ fn leave_file_system() -> Result<(), Failure> {
     if !is_fit_for_root(Path::new(root_folder::PATH))
         || nix::unistd::chdir(root_folder::PATH).is_err()
     {
-        step(WHAT, enter_what_is_gone())?;
+        step(WHAT, enter_what_is_gone(&std::env::temp_dir()))?;
     }
-    step(WHAT, nix::unistd::chroot("."))?;
+    step(
+        WHAT,
+        nix::unistd::chroot(".")
+            .map_err(|why| missing("the capability sys_chroot is missing", why)),
+    )?;
     step(WHAT, nix::unistd::chdir("/"))
+}
+
+/// Names the capability that a refusal is for.
+fn missing(capability: &'static str, reason: Errno) -> io::Error {
+    match reason {
+        Errno::EPERM => io::Error::new(io::ErrorKind::PermissionDenied, capability),
+        other => other.into(),
+    }
 }
 
 fn is_fit_for_root(directory: &Path) -> bool {
@@ -132,8 +153,15 @@ fn is_fit_for_root(directory: &Path) -> bool {
         .is_ok_and(|found| found.is_dir() && found.uid() == 0 && found.mode() & 0o022 == 0)
 }
 
-fn enter_what_is_gone() -> io::Result<()> {
-    let directory = nix::unistd::mkdtemp(&std::env::temp_dir().join("empty.XXXXXX"))?;
+fn enter_what_is_gone(folder: &Path) -> io::Result<()> {
+    let directory = nix::unistd::mkdtemp(&folder.join("empty.XXXXXX")).map_err(|why| {
+        let reason = io::Error::from(why);
+        let folder = folder.display();
+        io::Error::new(
+            reason.kind(),
+            format!("no folder {} of root's; {folder}: {reason}", root_folder::PATH),
+        )
+    })?;
     let entered = nix::unistd::chdir(&directory);
     fs::remove_dir(&directory)?;
     Ok(entered?)
@@ -141,9 +169,11 @@ fn enter_what_is_gone() -> io::Result<()> {
 
 fn become_user(Identity { user, group }: Identity) -> Result<(), Failure> {
     let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
-    step("change of groups", ids::set_groups(&[]))?;
-    step("change of group", ids::set_group(group))?;
-    step("change of user", ids::set_user(user))?;
+    let no_groups = "the capability setgid is missing";
+    let no_users = "the capability setuid is missing";
+    step("change of groups", ids::set_groups(&[]).map_err(|why| missing(no_groups, why)))?;
+    step("change of group", ids::set_group(group).map_err(|why| missing(no_groups, why)))?;
+    step("change of user", ids::set_user(user).map_err(|why| missing(no_users, why)))?;
     step("change of user", verify_is(user, group))
 }
 
@@ -153,4 +183,31 @@ fn verify_is(user: Uid, group: Gid) -> Result<(), Errno> {
     let (users, groups) = ids::all()?;
     let are_ours = users.iter().all(|id| *id == user) && groups.iter().all(|id| *id == group);
     if are_ours && !user.is_root() { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_container_lacks_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let said = enter_what_is_gone(&gone).unwrap_err().to_string();
+        let expected = format!("no folder /var/empty of root's; {}: No such file", gone.display());
+        assert!(said.starts_with(&expected), "{said}");
+        let said = missing("the capability setuid is missing", Errno::EPERM).to_string();
+        assert_eq!(said, "the capability setuid is missing");
+        assert_eq!(
+            missing("the capability setuid is missing", Errno::EINVAL).raw_os_error(),
+            Some(22)
+        );
+    }
+
+    #[test]
+    fn a_system_without_a_jail_is_no_reason_to_go_on() {
+        let failure = no_kernel::restrict(Inmate::Dialog).unwrap_err();
+        assert_eq!(failure.step, "system call filter");
+        assert_eq!(failure.reason.kind(), io::ErrorKind::Unsupported);
+    }
 }

@@ -23,6 +23,10 @@ const FULL: Duration = Duration::from_secs(5);
 /// questions, not by the clock: a machine that stood still asks no more either.
 pub(super) const UNANSWERED: u32 = 2;
 
+/// How many lines for the log each connection is worth; an honest engine has two to say of
+/// one at most. Whoever has taken one over would fill the disk.
+const WORDS: usize = 4;
+
 pub(super) struct Engine {
     pub(super) id: EngineId,
     pub(super) pid: u32,
@@ -35,6 +39,8 @@ pub(super) struct Engine {
     pub(super) retired: bool,
     pub(super) connections: usize,
     unanswered: u32,
+    /// What it may still say for the log.
+    words: usize,
 }
 
 impl Engine {
@@ -63,6 +69,7 @@ impl Engine {
             retired: false,
             connections: 0,
             unanswered: 0,
+            words: WORDS,
         }
     }
 
@@ -79,6 +86,19 @@ impl Engine {
         if self.say(&ToEngine::Answer, &[]).is_ok() {
             self.unanswered += 1;
         }
+        true
+    }
+
+    /// It has one more connection.
+    pub(super) const fn given(&mut self) {
+        self.connections += 1;
+        self.words = self.words.saturating_add(WORDS);
+    }
+
+    /// It says something for the log; whether an honest one might.
+    pub(super) const fn may_say(&mut self) -> bool {
+        let Some(left) = self.words.checked_sub(1) else { return false };
+        self.words = left;
         true
     }
 

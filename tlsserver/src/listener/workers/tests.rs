@@ -59,28 +59,6 @@ impl Drop for Listening {
 }
 
 #[test]
-fn ticket_keys_turn_by_the_clock() {
-    let mut listening = Listening::new();
-    let first = listening.workers.next_turn;
-    let mut keys = Vec::new();
-    while keys.len() < 3 {
-        let due = listening.workers.next_tick();
-        for message in listening.next() {
-            match message {
-                ToEngine::TicketKey(key) => keys.push((due, key)),
-                other => assert_eq!(other, ToEngine::Answer),
-            }
-        }
-        listening.answer();
-    }
-    assert_eq!(keys[0].0, first);
-    for pair in keys.windows(2) {
-        assert_eq!(pair[1].0 - pair[0].0, TICKET_TURN);
-        assert_ne!(*pair[0].1, *pair[1].1);
-    }
-}
-
-#[test]
 fn an_engine_that_answers_lives() {
     let mut listening = Listening::new();
     for _ in 0..10 {
@@ -112,6 +90,27 @@ fn a_keyholder_that_owes_two_answers_is_ended_and_no_engine_is() {
     listening.next();
     assert_eq!(process.wait().unwrap().signal(), Some(9));
     assert_eq!(listening.process.try_wait().unwrap(), None);
+}
+
+#[test]
+fn an_engine_that_talks_without_end_is_not_heard_to_the_end() {
+    let mut listening = Listening::new();
+    let line = FromEngine::Failed(1, "that it is so".into());
+    let mut heard = 0;
+    for _ in 0..100 {
+        send(&listening.engine, &line.encode(), &[]).unwrap();
+        match listening.workers.hear(ID) {
+            Some(said) => assert_eq!(said, line),
+            // Which is what has it ended.
+            None => break,
+        }
+        heard += 1;
+    }
+    assert!((2..10).contains(&heard), "{heard}");
+    // With each connection it has more to say.
+    listening.workers.engine(ID).unwrap().given();
+    send(&listening.engine, &line.encode(), &[]).unwrap();
+    assert_eq!(listening.workers.hear(ID), Some(line));
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! What of the machine a jailed process may use, whoever has taken it over.
+//!
+//! Limits are the kernel's (getrlimit(2)), and for good: the system calls that would raise
+//! them are in no list. What a process has already, it keeps.
+
+use super::{Failure, Inmate, step};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{SFlag, fstat};
+use std::io;
+
+const MIB: u64 = 1 << 20;
+/// For the program itself and its libraries.
+const PROGRAM: u64 = 256 * MIB;
+/// For a dialog: some lines, and a record.
+const DIALOG: u64 = 64 * MIB;
+/// More than a client's buffers and its handshake take.
+const EACH_CLIENT: u64 = MIB;
+/// Descriptors, and how many more for each client, which has a socket and its program's.
+const FEW: u64 = 64;
+const SOME: u64 = 1024;
+const FOR_EACH_CLIENT: u64 = 8;
+
+pub(super) fn set(inmate: Inmate) -> Result<(), Failure> {
+    let (descriptors, memory) = match inmate {
+        Inmate::Server { clients } => (
+            FEW.saturating_add(clients.saturating_mul(FOR_EACH_CLIENT)),
+            PROGRAM.saturating_add(clients.saturating_mul(EACH_CLIENT)),
+        ),
+        Inmate::Signer => (SOME, PROGRAM),
+        Inmate::Dialog => (FEW, DIALOG),
+        Inmate::Relay => (FEW, PROGRAM),
+    };
+    // Who serves many is given as many descriptors as there may be at all; nobody else more
+    // than there were.
+    let (soft, hard) = step("limit on descriptors", getrlimit(Resource::RLIMIT_NOFILE))?;
+    let most = if matches!(inmate, Inmate::Server { .. }) { hard } else { soft };
+    at_most("limit on descriptors", Resource::RLIMIT_NOFILE, descriptors.min(most))?;
+    let (soft, _) = step("limit on memory", getrlimit(Resource::RLIMIT_DATA))?;
+    at_most("limit on memory", Resource::RLIMIT_DATA, memory.min(soft))?;
+    at_most("limit on core files", Resource::RLIMIT_CORE, 0)?;
+    if !writes_to_a_file() {
+        at_most("limit on files", Resource::RLIMIT_FSIZE, 0)?;
+    }
+    // The child that a relay has is there already.
+    at_most("limit on processes", Resource::RLIMIT_NPROC, 0)
+}
+
+fn at_most(what: &'static str, resource: Resource, most: u64) -> Result<(), Failure> {
+    step(what, setrlimit(resource, most, most))
+}
+
+/// Whether what it says may go to a file, which a limit would end it for.
+fn writes_to_a_file() -> bool {
+    let is_file = |file: io::Result<SFlag>| file.is_ok_and(|kind| kind == SFlag::S_IFREG);
+    let kind = |found: nix::Result<nix::sys::stat::FileStat>| {
+        Ok(SFlag::from_bits_truncate(found?.st_mode & SFlag::S_IFMT.bits()))
+    };
+    is_file(kind(fstat(io::stdout()))) || is_file(kind(fstat(io::stderr())))
+}
