@@ -49,6 +49,12 @@ impl Stage {
     /// Starts the program with these values of the variables. There is a socket under each
     /// number above 2, and the ends that a TLS server keeps come back in the variables' order.
     fn start(&self, command: &[&str], numbers: [i32; 3]) -> Session {
+        let program = self.programs.folder().join(command[0]);
+        self.start_by(Command::new(program).args(&command[1..]), numbers)
+    }
+
+    /// The same by another command.
+    fn start_by(&self, child: &mut Command, numbers: [i32; 3]) -> Session {
         let mut kept: Vec<(i32, UnixStream)> = Vec::new();
         let mut mappings = Vec::new();
         for number in numbers.into_iter().filter(|number| *number > 2) {
@@ -59,8 +65,7 @@ impl Stage {
             }
         }
         let (client, network) = pair();
-        let mut child = Command::new(self.programs.folder().join(command[0]));
-        child.args(&command[1..]).env("QMAILHOME", self.home.path()).env("UCSPITLS", "");
+        child.env("QMAILHOME", self.home.path()).env("UCSPITLS", "");
         for (name, number) in NAMES.into_iter().zip(numbers) {
             child.env(name, number.to_string());
         }
@@ -178,6 +183,33 @@ fn fixsmtpio_starts_tls_whatever_the_numbers() {
         session.says("NOOP\r\n");
         assert_eq!(session.hears("\r\n"), "250 ok\r\n", "{numbers:?}");
     }
+}
+
+/// Whoever started the TLS server may have had files open that are root's only.
+#[test]
+fn what_was_left_open_is_not_for_the_program_behind() {
+    let stage = Stage::set();
+    let left = stage.home.path().join("left-open");
+    fs::write(&left, "secret").expect("a file");
+    // The shell moves the file to each number, and becomes authup.
+    let numbers = [4, 5, 8, 20, 99, 300];
+    let opens: String =
+        numbers.iter().map(|number| format!("exec {number}<{}; ", left.display())).collect();
+    let authup = stage.programs.folder().join("authup");
+    let shows = "ls -l /proc/$$/fd >&2; exit 1";
+    let command = format!("{opens}exec {} smtp bash -c '{shows}'", authup.display());
+    let mut session = stage.start_by(Command::new("bash").args(["-c", &command]), [3, 7, 9]);
+    session.start_tls();
+    session.awaits("negotiated TLS\n");
+    session.says("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nQUIT\r\n");
+    assert!(session.hears("221 mail.example.org\r\n").starts_with("535 "));
+    let mut log = String::new();
+    session.log.read_to_string(&mut log).expect("the log");
+    assert!(log.contains(" 3 -> pipe:"), "{log}");
+    assert!(!log.contains("left-open"), "{log}");
+    let open = log.lines().filter(|line| line.contains(" -> ")).count();
+    // The client twice, the log, the record, the way back; and bash's own.
+    assert!(open <= 6, "{log}");
 }
 
 #[test]

@@ -201,6 +201,21 @@ fn last(said: &str) -> Option<&str> {
 }
 
 #[test]
+fn d32_a_client_that_takes_no_replies_is_bounded_too() {
+    let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
+    let mut running = Running::start(&control, &["authup", "smtp", "false"]);
+    let (mut input, mut output) = running.ends();
+    assert_eq!(line(&mut output), "220 mail.example.org ESMTP\r\n");
+    // More replies than the pipe has room for, and nobody who reads them.
+    let flooding = thread::spawn(move || while input.write_all(b"HELP\r\n").is_ok() {});
+    assert_eq!(running.child.wait().expect("ends").code(), Some(1));
+    flooding.join().expect("the writer");
+    let mut said = String::new();
+    output.read_to_string(&mut said).expect("what it said");
+    assert!(said.starts_with("214 authup"), "{said}");
+}
+
+#[test]
 fn d32_a_client_that_drips_is_bounded_too() {
     let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
     let mut running = Running::start(&control, &["authup", "pop3", "false"]);

@@ -56,12 +56,26 @@ fn facts(report: &[u8]) -> Vec<Fact> {
         let (name, value) = (&entry[..equals], entry.get(equals + 1..));
         let text = String::from_utf8_lossy(name);
         let is_plain = text.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
-        assert_eq!(is_fact_name(name), is_plain && text.starts_with("SSL_"));
-        if is_plain && text.starts_with("SSL_") {
+        let is_one = is_plain && is_listed(&text);
+        assert_eq!(is_fact_name(name), is_one);
+        if is_one {
             facts.push(Fact { name: name.to_vec(), value: value.map(<[u8]>::to_vec) });
         }
     }
     facts
+}
+
+/// No name that a library reads is among them.
+fn is_listed(name: &str) -> bool {
+    assert!(!is_fact_name(b"SSL_CERT_FILE") && !is_fact_name(b"SSL_CERT_DIR"));
+    let Some(name) = name.strip_prefix("SSL_") else { return false };
+    match name {
+        "PROTOCOL" | "CIPHER" | "COMPRESS_METHOD" | "SECURE_RENEG" => true,
+        "SRP_USER" | "SRP_USERINFO" | "VERSION_INTERFACE" | "VERSION_LIBRARY" => true,
+        _ => ["CIPHER_", "CLIENT_", "PEER_CERT_", "SERVER_", "SESSION_", "TLS_"]
+            .iter()
+            .any(|family| name.starts_with(family)),
+    }
 }
 
 /// What was read is written again, and reads as the same.

@@ -344,6 +344,7 @@ impl<'a> Model<'a> {
             Outcome::CannotOpenPipe => ("UNAVAILABLE", "unable to open pipe"),
             Outcome::CannotWritePipe => ("UNAVAILABLE", "unable to write pipe"),
             Outcome::CannotRun => ("UNAVAILABLE", "unable to fork"),
+            Outcome::NotStarted => ("UNAVAILABLE", "unable to start the mail server"),
             Outcome::CannotWait => ("UNAVAILABLE", "unable to wait for child"),
         };
         let refusal = format!("{} NO [{code}] authup {text}", self.tag);

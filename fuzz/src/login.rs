@@ -58,7 +58,7 @@ impl Scene<'_> {
     }
 
     pub(crate) fn outcome(&self, number: usize) -> Outcome {
-        const OTHERS: [Outcome; 8] = [
+        const OTHERS: [Outcome; 9] = [
             Outcome::Completed(7),
             Outcome::TimedOut,
             Outcome::Controls,
@@ -67,9 +67,10 @@ impl Scene<'_> {
             Outcome::CannotWritePipe,
             Outcome::CannotRun,
             Outcome::CannotWait,
+            Outcome::NotStarted,
         ];
         match usize::from(self.turn(number)) {
-            turn @ 240.. => OTHERS[turn % 8],
+            turn @ 240.. => OTHERS[turn % 9],
             turn if turn % 2 == 0 => Outcome::Refused,
             _ => Outcome::Temporary,
         }

@@ -155,6 +155,7 @@ fn text(outcome: Outcome) -> &'static str {
         Outcome::TimedOut => "-ERR authup timeout",
         Outcome::Controls => "-ERR authup unable to read controls",
         Outcome::Crashed => "-ERR authup aack, child crashed",
+        Outcome::NotStarted => "-ERR [SYS/TEMP] authup unable to start the mail server",
         Outcome::CannotOpenPipe => "-ERR authup unable to open pipe",
         Outcome::CannotWritePipe => "-ERR authup unable to write pipe",
         Outcome::CannotRun => "-ERR authup unable to fork",

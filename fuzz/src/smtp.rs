@@ -170,6 +170,7 @@ fn answer(outcome: Outcome, again: bool, model: &mut Model<'_>) -> Option<u8> {
         Outcome::TimedOut => "451 authup timeout (#4.4.2)",
         Outcome::Controls => "421 authup unable to read controls (#4.3.0)",
         Outcome::Crashed => "454 authup aack, child crashed (#4.3.0)",
+        Outcome::NotStarted => "421 authup unable to start the mail server (#4.3.0)",
         Outcome::CannotOpenPipe => "454 authup unable to open pipe (#4.3.0)",
         Outcome::CannotWritePipe => "454 authup unable to write pipe (#4.3.0)",
         Outcome::CannotRun => "454 authup unable to fork (#4.3.0)",

@@ -21,6 +21,9 @@ pub const TIMED_OUT: u8 = 16;
 pub const CRASHED: u8 = 17;
 /// The control files cannot be used.
 pub const CONTROLS: u8 = 18;
+/// The login was good, and the program behind it cannot be run: the client has heard
+/// nothing.
+pub const NOT_STARTED: u8 = 19;
 /// tlsserver was called wrongly, in the words of the servers whose place it takes.
 pub const USAGE: u8 = 100;
 /// Trouble that may pass.

@@ -2,6 +2,7 @@
 //! never learns it. It stands right behind checkpassword.
 
 use crate::fail;
+use proto::exit_code;
 use std::ffi::OsString;
 use unix::environment::Environment;
 use unix::log::Reason;
@@ -23,10 +24,13 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
         return fail(NAME, format_args!("WAS RUNNING AS ROOT, TERMINATING"));
     }
     let mut environment = Environment::inherited();
-    if let Some(number) = environment.take(READY) {
-        unix::process::tell_ready(&number);
+    let waiting = environment.take(READY);
+    if let Some(number) = &waiting {
+        unix::process::tell_ready(number);
     }
     let reason = program.become_it(&environment);
     let name = program.name().display();
-    fail(NAME, format_args!("unable to exec: {name}: {}", Reason(&reason)))
+    let failed = fail(NAME, format_args!("unable to exec: {name}: {}", Reason(&reason)));
+    // Who waits to hear of the login is there to tell the client.
+    if waiting.is_some() { exit_code::NOT_STARTED } else { failed }
 }

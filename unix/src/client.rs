@@ -68,10 +68,22 @@ pub fn read(deadline: Deadline, consume: &mut dyn FnMut(&[u8]) -> usize) -> io::
 /// # Errors
 /// `TimedOut`; else what the system says.
 pub fn write(bytes: &[u8], seconds: u64) -> io::Result<()> {
+    write_until(bytes, seconds, Deadline::NEVER)
+}
+
+/// [`write()`] that is over at a deadline, however much the client takes now and then.
+///
+/// # Errors
+/// `TimedOut`; else what the system says.
+pub fn write_until(bytes: &[u8], seconds: u64, deadline: Deadline) -> io::Result<()> {
     let socket = is_socket(stdout());
     let mut left = bytes;
     while !left.is_empty() {
-        wait_for(stdout(), PollFlags::OUT, Deadline::after_seconds(seconds))?;
+        let step = Deadline::after_seconds(seconds).or_sooner(deadline);
+        if deadline.has_passed() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        wait_for(stdout(), PollFlags::OUT, step)?;
         left = &left[write_ready(left, socket)?..];
     }
     Ok(())

@@ -56,12 +56,6 @@ pub fn number_in(value: &[u8]) -> RawFd {
     std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(-1)
 }
 
-/// Closes whatever was inherited under this number, if anything; at start-up only,
-/// like [`inherit`], and after it: the number may have been one of those.
-pub fn close_inherited(number: RawFd) {
-    drop(adopt(number));
-}
-
 /// Moves a descriptor of our own out of the way of the low numbers.
 ///
 /// # Errors

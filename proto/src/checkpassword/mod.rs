@@ -40,6 +40,14 @@ impl Record {
         Self::new(user, password, timestamp).filter(|record| record.expose().len() == octets.len())
     }
 
+    /// The same for a user of another name. `None` as [`Self::new`] says.
+    #[must_use]
+    pub fn with_user(&self, user: &[u8]) -> Option<Self> {
+        let reader::Credentials { password, timestamp, .. } =
+            reader::Credentials::decode(self.expose()).ok()?;
+        Self::new(user, password, timestamp)
+    }
+
     /// The user's name.
     #[must_use]
     pub fn user(&self) -> &[u8] {
@@ -63,6 +71,9 @@ mod tests {
         let record = Record::new(b"alice", b"a b", b"<1.2@h>").unwrap();
         assert_eq!(record.expose(), b"alice\0a b\0<1.2@h>\0");
         assert_eq!(record.user(), b"alice");
+        let renamed = record.with_user(b"bob").unwrap();
+        assert_eq!(renamed.expose(), b"bob\0a b\0<1.2@h>\0");
+        assert!(record.with_user(b"").is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod dialog;
 pub mod handoff;
 mod imap;
 pub mod monitor;
+pub mod names;
 pub mod outcome;
 mod pop3;
 pub mod protocol;

@@ -246,9 +246,9 @@ mod tests {
             Request::TlsUnavailable(b"SSLCTLFD: not set".to_vec()),
             Request::TlsOn(vec![]),
             Request::TlsOn(vec![
-                fact("SSL_A", Some("b=c")),
-                fact("SSL_B", Some("")),
-                fact("SSL_C", None),
+                fact("SSL_TLS_A", Some("b=c")),
+                fact("SSL_TLS_B", Some("")),
+                fact("SSL_TLS_C", None),
             ]),
             Request::TlsFailed(b"timed out".to_vec()),
             Request::NotJailed(b"user: no".to_vec()),
@@ -290,11 +290,11 @@ mod tests {
     #[test]
     fn only_the_tls_servers_variables_are_read() {
         let Some(Request::TlsOn(facts)) =
-            Request::decode(b"tSSL_A=1\0PATH=/x\0SSL_=\0LD_PRELOAD=y\0")
+            Request::decode(b"tSSL_TLS_A=1\0PATH=/x\0SSL_TLS_=\0LD_PRELOAD=y\0SSL_CERT_FILE=z\0")
         else {
             panic!("no facts");
         };
-        assert!(facts.iter().all(|fact| fact.name.starts_with(b"SSL_")), "{facts:?}");
+        assert!(facts.iter().all(|fact| fact.name.starts_with(b"SSL_TLS_")), "{facts:?}");
         assert_eq!(facts.len(), 2);
     }
 

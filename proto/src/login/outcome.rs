@@ -5,7 +5,9 @@
 //! guard both count by [`Tries`].
 
 use super::reply::Refusal;
-use crate::exit_code::{CONTROLS, CRASHED, FAILED, MISUSED, TEMPORARY, TIMED_OUT, VCHKPW_REFUSED};
+use crate::exit_code::{
+    CONTROLS, CRASHED, FAILED, MISUSED, NOT_STARTED, TEMPORARY, TIMED_OUT, VCHKPW_REFUSED,
+};
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub enum Outcome {
     Controls,
     /// A program of the chain crashed.
     Crashed,
+    /// The login was good, and the program behind it cannot be run.
+    NotStarted,
     /// The session is over, and this is its exit code.
     Completed(u8),
     /// No pipe could be made for the password.
@@ -71,12 +75,13 @@ struct Row(u8, Option<Refusal>, Cost);
 
 impl Outcome {
     /// All of them, with one exit code for all.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Refused,
         Self::Temporary,
         Self::TimedOut,
         Self::Controls,
         Self::Crashed,
+        Self::NotStarted,
         Self::Completed(0),
         Self::CannotOpenPipe,
         Self::CannotWritePipe,
@@ -91,6 +96,7 @@ impl Outcome {
             Self::TimedOut => Row(b'o', Some(Refusal::TimedOut), Cost::Session),
             Self::Controls => Row(b'c', Some(Refusal::Controls), Cost::Session),
             Self::Crashed => Row(b'x', Some(Refusal::Crashed), Cost::Session),
+            Self::NotStarted => Row(b'n', Some(Refusal::NotStarted), Cost::Session),
             Self::Completed(_) => Row(b'=', None, Cost::Session),
             Self::CannotOpenPipe => Row(b'p', Some(Refusal::OpenPipe), Cost::Session),
             Self::CannotWritePipe => Row(b'w', Some(Refusal::WritePipe), Cost::Session),
@@ -107,6 +113,7 @@ impl Outcome {
             (Exit::Signal | Exit::Code(CRASHED), _) => Self::Crashed,
             (Exit::Code(TIMED_OUT), _) => Self::TimedOut,
             (Exit::Code(CONTROLS), _) => Self::Controls,
+            (Exit::Code(NOT_STARTED), _) => Self::NotStarted,
             (Exit::Code(code), Who::LoggedIn) | (Exit::Code(code @ 0), _) => Self::Completed(code),
             (Exit::Code(FAILED | MISUSED), _) => Self::Refused,
             (Exit::Code(VCHKPW_REFUSED), Who::Root) => Self::Refused,
@@ -199,6 +206,7 @@ mod tests {
             (16, Outcome::TimedOut, Outcome::TimedOut, Outcome::TimedOut),
             (17, Outcome::Crashed, Outcome::Crashed, Outcome::Crashed),
             (18, Outcome::Controls, Outcome::Controls, Outcome::Controls),
+            (19, Outcome::NotStarted, Outcome::NotStarted, Outcome::NotStarted),
             (111, Outcome::Temporary, Outcome::Temporary, Outcome::Completed(111)),
             (127, Outcome::Completed(127), Outcome::Temporary, Outcome::Completed(127)),
         ] {

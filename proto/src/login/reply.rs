@@ -53,6 +53,8 @@ pub enum Refusal {
     Controls,
     /// A program of the chain crashed.
     Crashed,
+    /// The mail program cannot be run.
+    NotStarted,
     /// No pipe for the password.
     OpenPipe,
     /// The password could not be written.
@@ -162,6 +164,9 @@ impl Refusal {
             Self::InputEnded => row("454", "unable to read pipe", "4.3.0"),
             Self::Controls => row("421", "unable to read controls", "4.3.0"),
             Self::Crashed => row("454", "aack, child crashed", "4.3.0"),
+            Self::NotStarted => {
+                row("421", "unable to start the mail server", "4.3.0").pop3("SYS/TEMP")
+            }
             Self::OpenPipe => row("454", "unable to open pipe", "4.3.0"),
             Self::WritePipe => row("454", "unable to write pipe", "4.3.0"),
             Self::Fork => row("454", "unable to fork", "4.3.0"),

@@ -4,7 +4,7 @@
 //! After `Y` on the control socket come `NAME=value` strings, each ended by NUL,
 //! and one more NUL at the end; two NULs where there is nothing to say. s6 sends a
 //! bare name for an absent value. The other end is trusted to do TLS, not to name
-//! variables as it likes: only `SSL_*` is taken.
+//! variables as it likes: only those of a list are taken ([`is_fact_name`]).
 
 pub mod server;
 
@@ -55,7 +55,7 @@ pub const LONGEST: usize = 128 * 1024 - 1;
 /// One thing that the TLS server reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
-    /// The variable's name: `SSL_` and then letters, digits and `_`.
+    /// The variable's name: see [`is_fact_name`].
     pub name: Vec<u8>,
     /// Its value; `None`: the variable is to be absent.
     pub value: Option<Vec<u8>>,
@@ -107,11 +107,37 @@ impl Decoder {
     }
 }
 
-/// Whether a variable of this name is the TLS server's to set.
+/// What a TLS server may report: Apache's mod_ssl's names, which sslserver has, and those
+/// of s6.
+const NAMES: [&[u8]; 8] = [
+    b"SSL_PROTOCOL",
+    b"SSL_CIPHER",
+    b"SSL_COMPRESS_METHOD",
+    b"SSL_SECURE_RENEG",
+    b"SSL_SRP_USER",
+    b"SSL_SRP_USERINFO",
+    b"SSL_VERSION_INTERFACE",
+    b"SSL_VERSION_LIBRARY",
+];
+
+/// Beginnings of names, of which there are many.
+const FAMILIES: [&[u8]; 6] = [
+    b"SSL_CIPHER_",
+    b"SSL_CLIENT_",
+    b"SSL_PEER_CERT_",
+    b"SSL_SERVER_",
+    b"SSL_SESSION_",
+    b"SSL_TLS_",
+];
+
+/// Whether a variable of this name is the TLS server's to set. None of them is read by a
+/// library, as `SSL_CERT_FILE` is by OpenSSL: whoever takes a TLS server's engine over
+/// must not tell other programs whom to trust.
 #[must_use]
 pub fn is_fact_name(name: &[u8]) -> bool {
-    name.starts_with(b"SSL_")
-        && name.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    let is_of_a_family = FAMILIES.iter().any(|family| name.starts_with(family));
+    let is_word = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'_';
+    NAMES.contains(&name) || (is_of_a_family && name.iter().all(is_word))
 }
 
 /// The facts in a row of entries, each ended by NUL, in their order. A name that is
@@ -145,12 +171,12 @@ mod tests {
 
     #[test]
     fn d09_all_facts_are_taken_wherever_the_cut_falls() {
-        let report = b"SSL_PROTOCOL=TLSv1.3\0SSL_EMPTY=\0SSL_CIPHER=A=B\0\0";
+        let report = b"SSL_PROTOCOL=TLSv1.3\0SSL_CLIENT_CERT=\0SSL_CIPHER=A=B\0\0";
         assert_eq!(
             at_every_split(report, decode),
             Some(vec![
                 fact_of("SSL_PROTOCOL", Some("TLSv1.3")),
-                fact_of("SSL_EMPTY", Some("")),
+                fact_of("SSL_CLIENT_CERT", Some("")),
                 fact_of("SSL_CIPHER", Some("A=B")),
             ])
         );
@@ -174,13 +200,53 @@ mod tests {
 
     #[test]
     fn only_its_own_names_are_taken() {
-        let report = b"PATH=/tmp\0LD_PRELOAD=x\0AUTHUP_USER=root\0=x\0SSL_A\n=x\0SSL_OK=1\0\0";
-        assert_eq!(at_every_split(report, decode), Some(vec![fact_of("SSL_OK", Some("1"))]));
+        let report =
+            b"PATH=/tmp\0LD_PRELOAD=x\0AUTHUP_USER=root\0=x\0SSL_TLS_\n=x\0SSL_TLS_OK=1\0\0";
+        assert_eq!(at_every_split(report, decode), Some(vec![fact_of("SSL_TLS_OK", Some("1"))]));
+    }
+
+    #[test]
+    fn d57_facts_have_names_of_a_list() {
+        for name in [
+            "SSL_PROTOCOL",
+            "SSL_CIPHER",
+            "SSL_CIPHER_USEKEYSIZE",
+            "SSL_CIPHER_ALGKEYSIZE",
+            "SSL_CIPHER_EXPORT",
+            "SSL_SESSION_ID",
+            "SSL_TLS_SNI_SERVERNAME",
+            "SSL_PEER_CERT_HASH",
+            "SSL_CLIENT_S_DN_CN",
+            "SSL_CLIENT_CERT_CHAIN_0",
+            "SSL_SERVER_S_DN",
+            "SSL_SERVER_A_SIG",
+            "SSL_COMPRESS_METHOD",
+            "SSL_VERSION_LIBRARY",
+        ] {
+            assert!(is_fact_name(name.as_bytes()), "{name}");
+        }
+        for name in [
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+            "SSL_DIR",
+            "SSL_PROTOCOLS",
+            "SSL_CLIENT",
+            "SSL_",
+            "SSLKEYLOGFILE",
+            "OPENSSL_CONF",
+            "ssl_protocol",
+            "SSL_CLIENT_-",
+        ] {
+            assert!(!is_fact_name(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]
     fn what_follows_the_end_is_ignored() {
-        assert_eq!(decode(&[b"SSL_A=1\0\0SSL_B=2\0\0"]), Some(vec![fact_of("SSL_A", Some("1"))]));
+        assert_eq!(
+            decode(&[b"SSL_TLS_A=1\0\0SSL_TLS_B=2\0\0"]),
+            Some(vec![fact_of("SSL_TLS_A", Some("1"))])
+        );
     }
 
     #[test]

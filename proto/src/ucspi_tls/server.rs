@@ -73,9 +73,9 @@ mod tests {
         let mut encoder = Encoder::default();
         encoder.push("SSL_PROTOCOL", b"TLSv1.3");
         encoder.push("SSL_TLS_SNI_SERVERNAME", b"a\0b");
-        encoder.push("SSL_EMPTY", b"");
+        encoder.push("SSL_CLIENT_CERT", b"");
         let report = encoder.finish();
-        assert_eq!(report, b"SSL_PROTOCOL=TLSv1.3\0SSL_EMPTY=\0\0");
+        assert_eq!(report, b"SSL_PROTOCOL=TLSv1.3\0SSL_CLIENT_CERT=\0\0");
         let mut decoder = Decoder::default();
         assert_eq!(decoder.push(&report), Progress::Done);
         assert_eq!(decoder.into_facts().len(), 2);

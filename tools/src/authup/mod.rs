@@ -63,6 +63,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     unix::process::keep_out_of_core_files();
     let mut environment = Environment::inherited();
     let offer = Offer::take(&mut environment);
+    // What a supervisor or a server has left open is not for a user's program.
     unix::open_descriptors::close_others(&offer.descriptors());
     let report = Report::new(&environment);
     report.line(format_args!("protocol {}", usage.protocol.name()));
@@ -84,7 +85,7 @@ fn part(
     report: Report,
 ) -> u8 {
     let Usage { protocol, program, .. } = usage;
-    let Controls { settings, limits, jail } = controls;
+    let Controls { settings, limits, jail, names } = controls;
     match channel().and_then(|ends| Ok((fork()?, ends))) {
         Ok((Forked::Child, (parser, monitor))) => {
             drop((parser, program, environment, report));
@@ -99,6 +100,7 @@ fn part(
                 channel,
                 guard,
                 limits,
+                names,
                 program,
                 environment,
                 offer,

@@ -11,6 +11,7 @@ use proto::exit_code;
 use proto::login::Attempt;
 use proto::login::handoff::{Handoff, Name};
 use proto::login::monitor::{Guard, LONGEST, Request};
+use proto::login::names::LoginNames;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
@@ -32,6 +33,7 @@ pub(super) struct Monitor {
     pub(super) channel: OwnedFd,
     pub(super) guard: Guard,
     pub(super) limits: Limits,
+    pub(super) names: LoginNames,
     pub(super) program: Program,
     pub(super) environment: Environment,
     pub(super) offer: Offer,
@@ -153,9 +155,12 @@ impl Monitor {
     }
 
     fn check(&mut self, record: Record, handoff: &Handoff) -> Outcome {
-        let user = record.user().to_vec();
+        let given = record.user().to_vec();
+        let user = self.names.apply(&given);
+        // It is no longer than the one given, so there is room for it.
+        let record = record.with_user(&user).unwrap_or(record);
         self.hand_on(handoff, &user);
-        self.run_chain(record, &user).unwrap_or_else(|failed| {
+        self.run_chain(record, &user, &given).unwrap_or_else(|failed| {
             self.guard.tried(failed.outcome);
             self.report.failed(&failed, &self.program);
             failed.outcome
@@ -173,10 +178,10 @@ impl Monitor {
     }
 
     /// Runs the chain to its end, and says in the log what happens.
-    fn run_chain(&mut self, record: Record, user: &[u8]) -> Result<Outcome, Failed> {
+    fn run_chain(&mut self, record: Record, user: &[u8], given: &[u8]) -> Result<Outcome, Failed> {
         let Self { program, environment, report, limits, guard, .. } = self;
         let mut chain = Chain::start(record, program, environment, limits.whole)?;
-        report.attempt(chain.id(), user);
+        report.attempt(chain.id(), user, given);
         loop {
             match chain.next()? {
                 chain::Event::LoggedIn => report.logged_in(user),

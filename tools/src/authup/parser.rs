@@ -18,6 +18,9 @@ use unix::jail::{self, Failure, Identity, Inmate};
 use unix::log::Reason;
 use unix::open_descriptors::close_others;
 
+/// Seconds for a reply once the time for a login is over.
+const LAST_WORD: u64 = 10;
+
 pub(super) struct Parser {
     login: Login,
     limits: Limits,
@@ -58,7 +61,11 @@ impl Parser {
         loop {
             match self.login.step() {
                 Step::Send(reply) => {
-                    if client::write(reply, self.limits.each).is_err() {
+                    // A client that reads nothing is held to the whole time, too, but that
+                    // it can be told that the time is over.
+                    let Limits { each, whole } = self.limits;
+                    let deadline = whole.or_later(Deadline::after_seconds(LAST_WORD));
+                    if client::write_until(reply, each, deadline).is_err() {
                         return Ok(Request::Over(proto::exit_code::FAILED));
                     }
                 }

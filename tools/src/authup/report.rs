@@ -60,9 +60,15 @@ impl Report {
         }
     }
 
-    pub(super) fn attempt(&self, child: u32, user: &[u8]) {
-        let shown = Escaped(user);
-        self.line_about(user, format_args!("checkpassword {child} attempt for {shown}"));
+    /// A password is being checked; of a name that was changed, both forms are shown.
+    pub(super) fn attempt(&self, child: u32, user: &[u8], given: &[u8]) {
+        let (shown, said) = (Escaped(user), Escaped(given));
+        if user == given {
+            self.line_about(user, format_args!("checkpassword {child} attempt for {shown}"));
+        } else {
+            let text = format_args!("checkpassword {child} attempt for {shown}, given as {said}");
+            self.line_about(user, text);
+        }
     }
 
     /// The login is good, and the session goes on.
@@ -99,6 +105,10 @@ impl Report {
             }
             Outcome::Completed(_) => self
                 .line_about(user, format_args!("checkpassword {child} succeeded, child completed")),
+            Outcome::NotStarted => self.line_about(
+                user,
+                format_args!("checkpassword {child} unable to start the mail server"),
+            ),
             Outcome::Crashed => {
                 self.line_about(user, format_args!("checkpassword {child} aack, child crashed"));
             }

@@ -4,6 +4,7 @@ use super::Limits;
 use crate::qmail;
 use crate::tls::Offer;
 use proto::login::Settings;
+use proto::login::names::LoginNames;
 use proto::login::protocol::Protocol;
 use std::ffi::OsString;
 use std::fmt;
@@ -14,6 +15,9 @@ use unix::deadline::Deadline;
 use unix::environment::Environment;
 use unix::jail::Identity;
 use unix::process::Program;
+
+/// The control file of [`LoginNames`].
+const LOGIN_NAMES: &str = "loginnames";
 
 /// The command line.
 pub(super) struct Usage {
@@ -46,6 +50,8 @@ pub(super) struct Controls {
     pub(super) limits: Limits,
     /// Who the parser becomes where this process is root.
     pub(super) jail: Identity,
+    /// What is made of the names that clients give.
+    pub(super) names: LoginNames,
 }
 
 /// What cannot be used.
@@ -56,6 +62,8 @@ pub(super) enum Wrong {
     NotANumber(&'static str),
     /// A number by which the parser would stay root.
     LeavesRoot(&'static str),
+    /// A line of `loginnames`.
+    Names(usize),
 }
 
 impl From<Unreadable> for Wrong {
@@ -70,6 +78,9 @@ impl fmt::Display for Wrong {
             Self::Unreadable(unreadable) => unreadable.fmt(f),
             Self::NotANumber(name) => write!(f, "{name}: not a number"),
             Self::LeavesRoot(name) => write!(f, "{name}: 0 and 4294967295 would leave it root"),
+            Self::Names(line) => {
+                write!(f, "control/{LOGIN_NAMES}:{line}: neither lower-case nor strip-domain")
+            }
         }
     }
 }
@@ -95,7 +106,9 @@ impl Controls {
         let is_greeted = greeted.is_some();
         let timestamp = greeted.unwrap_or_else(|| said.timestamp(std::process::id()));
         let settings = said.settings(offer.level, usage.tries, timestamp, is_greeted);
-        Ok(Self { settings, limits, jail })
+        let names = control.read(LOGIN_NAMES)?.unwrap_or_default();
+        let names = LoginNames::parse(&names).map_err(|fault| Wrong::Names(fault.line))?;
+        Ok(Self { settings, limits, jail, names })
     }
 }
 
