@@ -3,6 +3,7 @@
 
 use proto::escape::Escaped;
 use std::fmt::Display;
+use unix::journal::{Level, mark};
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,19 +41,22 @@ impl Log {
 
     fn write(self, level: Verbosity, line: impl Display) {
         if level <= self.verbosity {
-            write(line);
+            write(if level == Verbosity::Status { Level::Info } else { Level::Warning }, line);
         }
     }
 }
 
 /// Says why there will be no server, however quiet it was told to be.
 pub fn fatal(line: impl Display) {
-    write(line);
+    write(Level::Error, line);
 }
 
-fn write(line: impl Display) {
-    let text = words_only(&line.to_string());
-    unix::log::line(format_args!("tlsserver: "), format_args!("{}", Escaped(text.as_bytes())));
+fn write(level: Level, line: impl Display) {
+    let (mark, text) = (mark(level), words_only(&line.to_string()));
+    unix::log::line(
+        format_args!("{mark}tlsserver: "),
+        format_args!("{}", Escaped(text.as_bytes())),
+    );
 }
 
 /// Leaves out the number that std puts behind the system's reason.

@@ -24,6 +24,7 @@ pub mod identity;
 mod ids;
 #[cfg(feature = "jail")]
 pub mod jail;
+pub mod journal;
 pub mod listen_fds;
 pub mod locked_file;
 pub mod log;

@@ -459,6 +459,23 @@ fn what_prevents_a_start_is_said_in_one_line() {
 }
 
 #[test]
+fn the_journal_is_told_how_bad_it_is() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let found = std::os::unix::fs::MetadataExt::ino(&log.as_file().metadata().unwrap());
+    let device = std::os::unix::fs::MetadataExt::dev(&log.as_file().metadata().unwrap());
+    for (stream, mark) in [(format!("{device}:{found}"), "<3>"), ("1:1".into(), "")] {
+        log.as_file().set_len(0).unwrap();
+        let setup = Setup::new(&["true"]).variable("CERTFILE", "/no/such/file");
+        let mut command = setup.variable("JOURNAL_STREAM", stream).command();
+        let writes = fs::OpenOptions::new().append(true).open(log.path()).unwrap();
+        command.stdin(Stdio::null()).stderr(writes).status().unwrap();
+        let said = fs::read_to_string(log.path()).unwrap();
+        let expected = format!("{mark}tlsserver: certificate: /no/such/file: ");
+        assert!(said.starts_with(&expected), "{said}");
+    }
+}
+
+#[test]
 fn quiet_is_quiet() {
     let setup = Setup::new(&["true"]).option("-q").variable("CERTFILE", "/no/such/file");
     let (_, said) = failing(setup.command());

@@ -27,8 +27,9 @@ const NOT_FOR_USERS: [&str; 7] = [
 ];
 
 /// Files whose texts are neither logged nor in a page, and whose names of variables are:
-/// what is said to who asks for help, and to a supervisor.
-const SAID_ELSEWHERE: [&str; 2] = ["unix/src/about.rs", "unix/src/notify.rs"];
+/// what is said to who asks for help, to a supervisor, and to the journal.
+const SAID_ELSEWHERE: [&str; 3] =
+    ["unix/src/about.rs", "unix/src/journal.rs", "unix/src/notify.rs"];
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
