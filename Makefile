@@ -7,6 +7,8 @@
 # make bench  ours beside a bare server, nginx, Dovecot, tlswrapper and the C programs
 #             (C_ACCEPTUTILS=DIR); make bench-docs puts it into docs/performance.md
 # make completions   writes completions/ anew, after a change of acceptutils' options
+# make portable   checks that what is not TLS compiles for other systems; part of make test
+# make source   an archive of the source with all crates, twice in two clones, compared
 # make picture   draws docs/chain.svg of docs/chain.dot (Debian's graphviz)
 # make        builds for use: target/release
 # make install   installs what is built: programs, manual pages, completions, examples, and a
@@ -60,8 +62,8 @@ static:
 PAGES = $(notdir $(wildcard man/*.[0-9]))
 PROGRAMS = $(basename $(filter %.8,$(PAGES)))
 BUILT = $(CARGO_TARGET_DIR)/$(BUILD)
-# What is the package's alone, dpkg's scripts, is no example.
-EXAMPLES = $(shell cd contrib && find . -type f ! -path './debian/*')
+# What only makes packages is no example.
+EXAMPLES = $(shell cd contrib && find . -type f ! -path './debian/*' ! -path './packaging/*')
 
 install:
 	@for program in $(PROGRAMS); do \
@@ -106,7 +108,20 @@ deb: dpkg-dev all
 	PATH="$$PATH:$(abspath $(CARGO_DEB))/bin" $(CARGO) deb -p admin --profile $(BUILD) --no-build \
 		$(if $(filter release,$(BUILD)),,--fast) --output $(CARGO_TARGET_DIR)/debian/
 
-test: packages lint
+# The source of a release, in target/dist; CONTRIBUTING.md says what comes first.
+source:
+	release/release.sh
+
+# What is unreleased becomes the version's that Cargo.toml has.
+changelog:
+	sed -i "s/^## Unreleased$$/## $$(sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml) - $$(date -u +%Y-%m-%d)/" \
+		CHANGELOG.md
+
+# Other systems, as far as a compiler can tell.
+portable:
+	@CARGO="$(CARGO)" CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tools/portable.sh
+
+test: packages lint portable
 	$(CARGO) build --locked --profile $(PROFILE) --workspace --all-targets
 	$(CARGO) test --locked --profile $(PROFILE) --workspace
 	$(CARGO) test --quiet $(FUZZ)
@@ -206,4 +221,4 @@ sanitize:
 	RUSTFLAGS=-Zsanitizer=address $(CARGO) $(NIGHTLY) test -p unix --all-features --lib \
 		--target $(shell rustc -vV | sed -n "s,^host: ,,p") --target-dir $(CARGO_TARGET_DIR)/sanitize
 
-.PHONY: completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize
+.PHONY: changelog portable source completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize

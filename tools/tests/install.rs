@@ -126,8 +126,8 @@ fn programs_pages_and_examples_go_where_they_are_looked_for() {
         let pam = read(root().join("contrib/pam.d/checkpassword")).unwrap();
         expected.insert(format!("{etc}/pam.d/checkpassword"), (0o644, pam));
         for (name, (mode, contents)) in files(&root().join("contrib")) {
-            // Those are dpkg's.
-            if !name.starts_with("debian/") {
+            // Those make packages.
+            if !name.starts_with("debian/") && !name.starts_with("packaging/") {
                 // Whatever the checkout's umask.
                 let mode = if mode & 0o100 == 0 { 0o644 } else { 0o755 };
                 let path = format!("{prefix}/share/doc/acceptutils/examples/{name}");
@@ -193,8 +193,9 @@ fn the_debian_package_has_all_of_contrib() {
     let manifest = std::fs::read_to_string(root().join("admin/Cargo.toml")).unwrap();
     for folder in read_dir(root().join("contrib")).unwrap() {
         let name = folder.unwrap().file_name().into_string().unwrap();
-        // The package's own scripts are taken as a whole.
-        let is_in = name == "debian" || manifest.contains(&format!("[\"../contrib/{name}/"));
+        // The package's own scripts are taken as a whole; others' packages are not in it.
+        let is_in = ["debian", "packaging"].contains(&name.as_str())
+            || manifest.contains(&format!("[\"../contrib/{name}/"));
         assert!(is_in, "contrib/{name} is not among the assets in admin/Cargo.toml");
     }
 }
