@@ -4,6 +4,7 @@
 //! and marks the backslash. Here it is only made sure that one event is one line, also
 //! where a file's name or a library's words have a line break in them.
 
+use crate::close_on_exec::NO_SIGNAL;
 use crate::descriptor::out_of_the_way;
 use proto::escape::Escaped;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -93,7 +94,7 @@ impl Unwaited {
     fn takes(&self, line: &[u8]) -> bool {
         let written = retry_on_intr(|| match &self.way {
             Way::Own(own) => write(own, line),
-            Way::Socket => send(stderr(), line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            Way::Socket => send(stderr(), line, SendFlags::DONTWAIT | NO_SIGNAL),
             Way::Asked => {
                 let mut asked = [PollFd::from_borrowed_fd(stderr(), PollFlags::OUT)];
                 let now = Timespec { tv_sec: 0, tv_nsec: 0 };

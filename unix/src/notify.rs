@@ -3,6 +3,7 @@
 //!
 //! Nobody is waited for: what a supervisor does not take at once is lost.
 
+#[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -46,7 +47,11 @@ impl Supervisor {
 
 fn connect(name: &[u8]) -> Option<(UnixDatagram, SocketAddr)> {
     let address = match name.strip_prefix(b"@") {
+        #[cfg(target_os = "linux")]
         Some(name) => SocketAddr::from_abstract_name(name),
+        // Elsewhere a socket's name is a file's.
+        #[cfg(not(target_os = "linux"))]
+        Some(_) => return None,
         None => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name)),
     };
     let socket = UnixDatagram::unbound().ok()?;
