@@ -18,6 +18,7 @@ mod chains {
     pub(crate) mod bare_client;
     pub(crate) mod blocklist;
     pub(crate) mod fail2ban;
+    pub(crate) mod failures;
     pub(crate) mod fetching;
     pub(crate) mod imap;
     pub(crate) mod incoming;
@@ -110,6 +111,7 @@ fn main() -> Result<ExitCode> {
         chains::round_trip::TESTS,
         chains::blocklist::TESTS,
         chains::fail2ban::TESTS,
+        chains::failures::TESTS,
         chains::switching::TESTS,
         chains::until_login::TESTS,
     ];

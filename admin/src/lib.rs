@@ -16,6 +16,7 @@ mod completions;
 mod deadline_lines;
 mod demo;
 mod explain;
+mod failures;
 mod init;
 mod mail_server;
 mod outcome;
@@ -46,6 +47,7 @@ enum Task {
     Init(init::Options),
     Check(check::Options),
     Explain(explain::Options),
+    Failures(failures::Options),
     Demo(demo::Options),
     Passwd(passwd::Options),
     User(user::Options),
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         Task::Report(options) => report::run(&options),
         Task::ClientSettings(options) => client_settings::run(&options),
         Task::Explain(options) => explain::run(&options),
+        Task::Failures(options) => failures::run(&options),
         Task::Passwd(options) => {
             // What it cannot do is 1, as it always was.
             let done = passwd::run(&options).map(|said| outcome::say(&said));

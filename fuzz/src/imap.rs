@@ -338,6 +338,7 @@ impl<'a> Model<'a> {
             Outcome::Completed(code) => return self.events.push(Event::End(code)),
             Outcome::Refused => ("AUTHENTICATIONFAILED", "authorization failed"),
             Outcome::Temporary => ("UNAVAILABLE", "temporary authentication failure"),
+            Outcome::TooManyFailures => ("UNAVAILABLE", "too many failures, try later"),
             Outcome::TimedOut => ("UNAVAILABLE", "timeout"),
             Outcome::Controls => ("UNAVAILABLE", "unable to read controls"),
             Outcome::Crashed => ("UNAVAILABLE", "aack, child crashed"),

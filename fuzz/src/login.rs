@@ -58,8 +58,9 @@ impl Scene<'_> {
     }
 
     pub(crate) fn outcome(&self, number: usize) -> Outcome {
-        const OTHERS: [Outcome; 9] = [
+        const OTHERS: [Outcome; 10] = [
             Outcome::Completed(7),
+            Outcome::TooManyFailures,
             Outcome::TimedOut,
             Outcome::Controls,
             Outcome::Crashed,
@@ -70,7 +71,7 @@ impl Scene<'_> {
             Outcome::NotStarted,
         ];
         match usize::from(self.turn(number)) {
-            turn @ 240.. => OTHERS[turn % 9],
+            turn @ 240.. => OTHERS[turn % 10],
             turn if turn % 2 == 0 => Outcome::Refused,
             _ => Outcome::Temporary,
         }

@@ -152,6 +152,7 @@ fn text(outcome: Outcome) -> &'static str {
         Outcome::Completed(_) => "",
         Outcome::Refused => "-ERR [AUTH] authup authorization failed",
         Outcome::Temporary => "-ERR [SYS/TEMP] authup temporary authentication failure",
+        Outcome::TooManyFailures => "-ERR [SYS/TEMP] authup too many failures, try later",
         Outcome::TimedOut => "-ERR authup timeout",
         Outcome::Controls => "-ERR authup unable to read controls",
         Outcome::Crashed => "-ERR authup aack, child crashed",

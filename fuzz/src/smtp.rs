@@ -167,6 +167,7 @@ fn answer(outcome: Outcome, again: bool, model: &mut Model<'_>) -> Option<u8> {
         Outcome::Refused => "535 authup authorization failed (#5.7.0)",
         Outcome::Temporary if again => "421 authup temporary authentication failure (#4.7.0)",
         Outcome::Temporary => "454 authup temporary authentication failure (#4.7.0)",
+        Outcome::TooManyFailures => "454 authup too many failures, try later (#4.7.0)",
         Outcome::TimedOut => "451 authup timeout (#4.4.2)",
         Outcome::Controls => "421 authup unable to read controls (#4.3.0)",
         Outcome::Crashed => "454 authup aack, child crashed (#4.3.0)",

@@ -67,7 +67,7 @@ pub enum Verdict {
 
 /// A login that is being tried.
 #[derive(Debug)]
-#[must_use = "what comes of the login is to be told"]
+#[must_use]
 pub struct Ticket(Option<failures::Ticket>);
 
 impl Memory {
@@ -117,8 +117,17 @@ impl Memory {
         self.settle(PATIENCE);
     }
 
-    /// Writes what could not be written yet, and tries for so long. For a process that
-    /// ends; one that stays does it by and by.
+    /// Writes what could not be written yet, for a process that ends: tries for so long,
+    /// and what cannot be written then is lost, which is trouble.
+    pub fn finish(&mut self, patience: Duration) {
+        self.settle(patience);
+        if !self.owed.is_empty() && self.file.is_some() {
+            self.unusable(&Trouble::Locked);
+        }
+    }
+
+    /// Writes what could not be written yet, and tries for so long. A process that stays
+    /// does it by and by.
     pub fn settle(&mut self, patience: Duration) {
         if self.owed.is_empty() {
             return;

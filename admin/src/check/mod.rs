@@ -4,6 +4,7 @@
 
 mod command_line;
 mod controls;
+mod failures;
 mod findings;
 mod login;
 mod offered;
@@ -147,6 +148,7 @@ impl Group {
             imap_login: logs_in("imap"),
         };
         *host = controls::check(home, wanted, findings);
+        failures::check(home, findings);
         let mut certificates: Vec<_> = services.iter().filter_map(Service::certificate).collect();
         certificates.sort();
         certificates.dedup();

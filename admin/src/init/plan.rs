@@ -11,6 +11,8 @@ use crate::outcome::Error;
 use crate::programs::{self, MailPrograms};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use std::path::{Path, PathBuf};
+use unix::control::Folder;
+use unix::failures::file::Created;
 
 /// What is to be made.
 #[derive(Debug)]
@@ -54,6 +56,10 @@ const USERS: &str = "\
 # Add users and change passwords with acceptutils user.
 ";
 
+/// Where the services of a packaged installation remember refused logins; systemd's unit
+/// has the folder made.
+pub(super) const MEMORY: &str = "/run/acceptutils/failures";
+
 impl Plan {
     /// A plan with a certificate of its own.
     pub(crate) fn new(dir: PathBuf, host: String) -> Self {
@@ -84,7 +90,29 @@ impl Plan {
         for new in self.files()? {
             made.push((self.dir.join(&new.path), new.write(&self.dir)?));
         }
+        // Where it cannot be made now, the run scripts make it, or `check` says why not.
+        if let Ok(Some(said)) = unix::failures::settings(&Folder::of(Some(self.dir.as_os_str())))
+            && let Ok(created) = unix::failures::file::create(unix::failures::path(&said))
+        {
+            let file = unix::failures::path(&said).to_owned();
+            made.push((file, created != Created::Kept));
+        }
         Ok(made)
+    }
+
+    /// Where refused logins are remembered: beside the rest, unless that is where nothing
+    /// is to be written while services run.
+    pub(super) fn memory(&self) -> PathBuf {
+        if ["/etc", "/usr"].iter().any(|static_data| self.dir.starts_with(static_data)) {
+            MEMORY.into()
+        } else {
+            self.dir.join("failures")
+        }
+    }
+
+    fn login_failures(&self) -> String {
+        let text = include_str!("../../../contrib/control/loginfailures");
+        text.replace(MEMORY, &self.memory().display().to_string())
     }
 
     fn files(&self) -> Result<Vec<New>, Error> {
@@ -97,6 +125,7 @@ impl Plan {
                 "control/imapcapabilities",
                 include_str!("../../../contrib/control/imapcapabilities"),
             ),
+            New::public("control/loginfailures", self.login_failures()),
         ];
         files.push(match self.users {
             Users::File => New::private("users", USERS),

@@ -93,11 +93,13 @@ impl Service {
              export KEYFILE={key}\n\
              {jail}\
              {ucspitls}\n\
+             {memory}\
              exec tlsserver {options} {listen} \\\n",
             path = plan.path(),
             cert = plan.certificate.display(),
             key = plan.key.display(),
             jail = self.jail(plan),
+            memory = self.memory(plan),
             options = self.options(plan),
             listen = plan.listen(*port),
         );
@@ -144,6 +146,17 @@ impl Service {
             Chain::Submission => &plan.mail.submission,
             Chain::Incoming => &plan.mail.incoming,
             Chain::Pop3 => &plan.mail.pop3,
+        }
+    }
+
+    /// What has gone with the machine's last session is made again.
+    fn memory(&self, plan: &Plan) -> &'static str {
+        let is_of_boot = plan.memory() == Path::new(super::plan::MEMORY);
+        if self.chain.login().is_some() && is_of_boot {
+            "# Refused logins are remembered: see control/loginfailures.\n\
+             acceptutils failures --create\n"
+        } else {
+            ""
         }
     }
 

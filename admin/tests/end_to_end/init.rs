@@ -33,11 +33,11 @@ fn what_init_makes_passes_check_and_is_not_made_again() {
     ends_with(&first, 0);
     let said = stdout(&first);
     let files = tree(&dir);
-    // A run script, its log's and a drop-in, of each of five services, and twelve more.
-    assert_eq!(files.len(), 27);
+    // A run script, its log's and a drop-in, of each of five services, and fourteen more.
+    assert_eq!(files.len(), 29);
     for (path, (mode, _)) in &files {
         assert!(said.contains(&format!("made {}\n", path.display())), "{said}");
-        let private = path.ends_with("users") || path.ends_with("tls/key.pem");
+        let private = ["users", "tls/key.pem", "failures"].iter().any(|name| path.ends_with(name));
         let expected = if private { 0o600 } else { 0o644 };
         let expected = if path.ends_with("run") { 0o755 } else { expected };
         assert_eq!(*mode, expected, "{}", path.display());

@@ -7,6 +7,7 @@ mod check;
 mod client_settings;
 mod demo;
 mod explain;
+mod failures;
 mod init;
 mod renewal;
 mod report;

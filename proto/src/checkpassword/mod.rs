@@ -54,6 +54,12 @@ impl Record {
         self.expose().split(|&octet| octet == 0).next().unwrap_or_default()
     }
 
+    /// The password. Whoever calls this keeps it out of logs and errors.
+    #[must_use]
+    pub fn password(&self) -> &[u8] {
+        self.expose().split(|&octet| octet == 0).nth(1).unwrap_or_default()
+    }
+
     /// The octets for descriptor 3.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
@@ -70,7 +76,7 @@ mod tests {
     fn the_record_is_three_strings_ended_by_nul() {
         let record = Record::new(b"alice", b"a b", b"<1.2@h>").unwrap();
         assert_eq!(record.expose(), b"alice\0a b\0<1.2@h>\0");
-        assert_eq!(record.user(), b"alice");
+        assert_eq!((record.user(), record.password()), (&b"alice"[..], &b"a b"[..]));
         let renamed = record.with_user(b"bob").unwrap();
         assert_eq!(renamed.expose(), b"bob\0a b\0<1.2@h>\0");
         assert!(record.with_user(b"").is_none());

@@ -312,23 +312,39 @@ impl Bucket {
         let free = || entry.place().find(|&at| self.entry(at).is_none());
         let found = self.find(entry.about).map(|(at, _)| at).or_else(free);
         let at = found.or_else(|| entry.place().min_by_key(|&at| worth(at)));
-        if let Some(place) = at.and_then(|at| self.0.as_chunks_mut().0.get_mut(at)) {
-            *place = entry.encode();
+        if let Some(at) = at {
+            self.set(at, entry.encode());
         }
     }
 
-    /// Forgets what the question is answered with yes for; how many.
-    pub fn forget(&mut self, mut is_meant: impl FnMut(&Entry) -> bool) -> usize {
-        let mut forgotten = 0;
-        for at in 0..WAYS {
-            if self.entry(at).is_some_and(|entry| is_meant(&entry))
-                && let Some(place) = self.0.as_chunks_mut::<ENTRY>().0.get_mut(at)
-            {
-                *place = [0; ENTRY];
-                forgotten += 1;
-            }
+    /// Forgets what it holds about this.
+    pub(super) fn forget(&mut self, about: About) {
+        if let Some((at, _)) = self.find(about) {
+            self.set(at, [0; ENTRY]);
         }
-        forgotten
+    }
+
+    /// Takes back all refusals of what is meant; of how many there were any. Who is known
+    /// stays known.
+    pub fn clear(&mut self, mut is_meant: impl FnMut(&Entry) -> bool) -> usize {
+        let mut cleared = 0;
+        for at in 0..WAYS {
+            let counts = |entry: &Entry| entry.score > 0 || !entry.secrets.is_empty();
+            let Some(entry) = self.entry(at).filter(|entry| counts(entry) && is_meant(entry))
+            else {
+                continue;
+            };
+            let is_score = entry.place() == Self::SCORES;
+            self.set(at, if is_score { [0; ENTRY] } else { Entry { score: 0, ..entry }.encode() });
+            cleared += 1;
+        }
+        cleared
+    }
+
+    fn set(&mut self, at: usize, octets: [u8; ENTRY]) {
+        if let Some(place) = self.0.as_chunks_mut().0.get_mut(at) {
+            *place = octets;
+        }
     }
 }
 
@@ -407,7 +423,7 @@ mod tests {
         bucket.put(&Entry { score: ONE, ..Entry::new(about(20), 0) }, &settings, 0);
         assert!(bucket.get(about(10)).is_none() && bucket.get(about(20)).is_some());
         assert_eq!(bucket.entries().count(), 20);
-        assert_eq!(bucket.forget(|entry| entry.score == ONE), 1);
+        assert_eq!(bucket.clear(|entry| entry.score == ONE), 1);
         assert_eq!(bucket.entries().count(), 19);
     }
 
@@ -433,6 +449,9 @@ mod tests {
             bucket.entries().filter(|entry| entry.about.kind() == Kind::Pair).collect();
         assert_eq!(known.len(), 12);
         assert!(bucket.get(pair(0)).is_none(), "the oldest has gone");
+        assert_eq!(bucket.clear(|_| true), 20);
+        let left: Vec<_> = bucket.entries().map(|entry| entry.about.kind()).collect();
+        assert_eq!(left, [Kind::Pair; 12]);
     }
 
     #[test]

@@ -377,7 +377,7 @@ impl Case {
 
     fn forget(&mut self, about: About) {
         if let Some(place) = self.place(about) {
-            place.bucket.forget(|entry| entry.about == about);
+            place.bucket.forget(about);
         }
     }
 }

@@ -22,7 +22,7 @@ pub mod source;
 
 pub use case::{Answer, Case, Ticket, Verdict};
 pub use settings::Settings;
-pub use source::{About, Kind, Prefix, Source, UserHash};
+pub use source::{About, Kind, Named, Prefix, Source, UserHash};
 
 #[cfg(test)]
 mod tests;

@@ -91,18 +91,23 @@ pub enum Fault {
     NoNetwork,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "not one of file, address, network, wide, user, known, exempt",
+            Self::Twice => "set twice",
+            Self::NoPath => "not an absolute path",
+            Self::NoLimit => "not a number and a time",
+            Self::TooMany => "more than 60000",
+            Self::NoTime => "not a time as 90s, 10m, 6h, 30d, up to 366d",
+            Self::NoNetwork => "not an address or network",
+        })
+    }
+}
+
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.what {
-            Fault::Unknown => "not one of file, address, network, wide, user, known, exempt",
-            Fault::Twice => "set twice",
-            Fault::NoPath => "not an absolute path",
-            Fault::NoLimit => "not a number and a time",
-            Fault::TooMany => "more than 60000",
-            Fault::NoTime => "not a time as 90s, 10m, 6h, 30d, up to 366d",
-            Fault::NoNetwork => "not an address or network",
-        };
-        write!(f, "line {}: {what}", self.line)
+        write!(f, "line {}: {}", self.line, self.what)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a login comes from, and what a score is about.
 
 use super::header::Key;
+use crate::escape::Escaped;
 use core::fmt;
 use core::hash::Hasher;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -56,6 +57,34 @@ impl Prefix {
             IpAddr::V6(Ipv6Addr::from_bits(u128::from(bits) << 64))
         };
         Some(Self::of(address, length, length)).filter(|prefix| prefix.octets() == octets)
+    }
+}
+
+impl Prefix {
+    /// Reads `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/48`; of IPv6 no more than a /64.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, length.parse().ok()?),
+            None => (text, u8::MAX),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        Some(Self::of(address, length.min(32), length.min(64)))
+    }
+
+    /// Whether one of the two is in the other.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        let length = self.length().min(other.length());
+        let cut = |prefix: Self| Self::of(prefix.address(), length, length);
+        self.address().is_ipv4() == other.address().is_ipv4() && cut(self) == cut(other)
+    }
+
+    const fn address(self) -> IpAddr {
+        match self {
+            Self::V4(address, _) => IpAddr::V4(address),
+            Self::V6(address, _) => IpAddr::V6(address),
+        }
     }
 }
 
@@ -183,6 +212,23 @@ impl About {
     }
 }
 
+/// What there have been too many failures of, for the log; with the user's name.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a>(pub About, pub &'a [u8]);
+
+impl fmt::Display for Named<'_> {
+    /// As `192.0.2.7`, `2001:db8::/48`, `alice`, `alice from 192.0.2.0/24`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = Escaped(self.1);
+        match (self.0.user(), self.0.prefix()) {
+            (None, None) => Ok(()),
+            (None, Some(prefix)) => prefix.fmt(f),
+            (Some(_), None) => user.fmt(f),
+            (Some(_), Some(prefix)) => write!(f, "{user} from {prefix}"),
+        }
+    }
+}
+
 /// Where a login comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source(IpAddr);
@@ -245,6 +291,24 @@ mod tests {
             assert_eq!(shown(source.network()), network);
             assert_eq!(source.wide().map(shown).as_deref(), wide);
         }
+    }
+
+    #[test]
+    fn prefixes_that_overlap() {
+        for (one, other, overlap) in [
+            ("192.0.2.7", "192.0.2.0/24", true),
+            ("192.0.2.0/24", "192.0.2.7", true),
+            ("192.0.3.7", "192.0.2.0/24", false),
+            ("0.0.0.0/0", "192.0.2.0/24", true),
+            ("2001:db8::/32", "2001:db8:1:2:3::", true),
+            ("::/0", "192.0.2.0/24", false),
+            ("::ffff:192.0.2.7", "192.0.2.7", true),
+        ] {
+            let [one, other] = [one, other].map(|text| Prefix::parse(text).unwrap());
+            assert_eq!(one.overlaps(other), overlap, "{one} {other}");
+        }
+        assert_eq!(Prefix::parse("2001:db8:1:2:3::").unwrap().to_string(), "2001:db8:1:2::/64");
+        assert_eq!(Prefix::parse("alice"), None);
     }
 
     #[test]

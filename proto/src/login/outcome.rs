@@ -8,6 +8,7 @@ use super::reply::Refusal;
 use crate::exit_code::{
     CONTROLS, CRASHED, FAILED, MISUSED, NOT_STARTED, TEMPORARY, TIMED_OUT, VCHKPW_REFUSED,
 };
+use crate::failures::Answer;
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub enum Outcome {
     Refused,
     /// Trouble that may pass kept checkpassword from an answer.
     Temporary,
+    /// There have been too many failures, and the login was not tried.
+    TooManyFailures,
     /// The program behind waited too long for the client.
     TimedOut,
     /// The program behind could not read its control files.
@@ -58,6 +61,19 @@ pub enum Outcome {
     CannotWait,
 }
 
+impl Exit {
+    /// What the memory of refused logins is told. A code that may be any program's says
+    /// nothing: neither that the password is wrong, nor that the user is known here.
+    #[must_use]
+    pub const fn answer(self, who: Who) -> Answer {
+        match (self, who) {
+            (_, Who::LoggedIn) | (Self::Code(0), _) => Answer::Good,
+            (Self::Code(FAILED), _) | (Self::Code(VCHKPW_REFUSED), Who::Root) => Answer::Refused,
+            (Self::Code(_) | Self::Signal, _) => Answer::Trouble,
+        }
+    }
+}
+
 /// What a login costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cost {
@@ -75,9 +91,10 @@ struct Row(u8, Option<Refusal>, Cost);
 
 impl Outcome {
     /// All of them, with one exit code for all.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Refused,
         Self::Temporary,
+        Self::TooManyFailures,
         Self::TimedOut,
         Self::Controls,
         Self::Crashed,
@@ -93,6 +110,7 @@ impl Outcome {
         match self {
             Self::Refused => Row(b'r', Some(Refusal::Failed), Cost::Try),
             Self::Temporary => Row(b't', Some(Refusal::Temporary), Cost::Patience),
+            Self::TooManyFailures => Row(b'n', Some(Refusal::TryLater), Cost::Session),
             Self::TimedOut => Row(b'o', Some(Refusal::TimedOut), Cost::Session),
             Self::Controls => Row(b'c', Some(Refusal::Controls), Cost::Session),
             Self::Crashed => Row(b'x', Some(Refusal::Crashed), Cost::Session),
@@ -218,6 +236,27 @@ mod tests {
         for who in [Who::Anybody, Who::Root, Who::LoggedIn] {
             assert_eq!(Outcome::of(Exit::Signal, who), Outcome::Crashed);
         }
+    }
+
+    #[test]
+    fn d59_only_a_refusal_counts() {
+        for (exit, before) in [
+            (Exit::Code(0), Answer::Good),
+            (Exit::Code(1), Answer::Refused),
+            (Exit::Code(2), Answer::Trouble),
+            (Exit::Code(3), Answer::Trouble),
+            (Exit::Code(14), Answer::Trouble),
+            (Exit::Code(16), Answer::Trouble),
+            (Exit::Code(17), Answer::Trouble),
+            (Exit::Code(18), Answer::Trouble),
+            (Exit::Code(111), Answer::Trouble),
+            (Exit::Code(127), Answer::Trouble),
+            (Exit::Signal, Answer::Trouble),
+        ] {
+            assert_eq!(exit.answer(Who::Anybody), before, "{exit:?}");
+            assert_eq!(exit.answer(Who::LoggedIn), Answer::Good, "{exit:?} after a good login");
+        }
+        assert_eq!(Exit::Code(VCHKPW_REFUSED).answer(Who::Root), Answer::Refused);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub enum Refusal {
     Temporary,
     /// The same for the second time, with which the session ends.
     TemporaryAgain,
+    /// There have been too many failures, in other sessions too; this one was not tried.
+    TryLater,
     /// The client was silent for too long.
     TimedOut,
     /// The client closed the connection.
@@ -160,6 +162,8 @@ impl Refusal {
             Self::TemporaryAgain => {
                 row("421", "temporary authentication failure", "4.7.0").pop3("SYS/TEMP")
             }
+            // Neither is the password known to be wrong, nor is it to be thrown away.
+            Self::TryLater => row("454", "too many failures, try later", "4.7.0").pop3("SYS/TEMP"),
             Self::TimedOut => row("451", "timeout", "4.4.2"),
             Self::InputEnded => row("454", "unable to read pipe", "4.3.0"),
             Self::Controls => row("421", "unable to read controls", "4.3.0"),
@@ -192,6 +196,11 @@ mod tests {
                 Refusal::Temporary,
                 "454 authup temporary authentication failure (#4.7.0)",
                 "-ERR [SYS/TEMP] authup temporary authentication failure",
+            ),
+            (
+                Refusal::TryLater,
+                "454 authup too many failures, try later (#4.7.0)",
+                "-ERR [SYS/TEMP] authup too many failures, try later",
             ),
             (Refusal::NoStartTls, "502 unimplemented (#5.5.1)", "-ERR STLS not available"),
         ] {

@@ -150,6 +150,9 @@ impl Server {
             Ok(added) => added,
             Err(why) => return self.refuse(peer, &why),
         };
+        if self.failures.shuts_out(peer, self.log) {
+            return self.refuse(peer, "too many failures");
+        }
         let Ok(id) = self.connections.admit(peer, limit_in(&added)) else {
             return self.refuse(peer, "too many connections from there");
         };

@@ -8,6 +8,7 @@
 mod begin;
 mod connections;
 mod dialog;
+mod failures;
 mod program;
 mod proxy;
 mod repeated;
@@ -29,6 +30,7 @@ use crate::environment::{self, Variables};
 use crate::log::{Log, fatal};
 use crate::options::{Options, USAGE};
 use dialog::Source;
+use failures::Failures;
 use program::Program;
 use server::{Policy, Server};
 use workers::{Settings, Workers};
@@ -80,6 +82,7 @@ fn start(options: Options) -> Result<(), String> {
     let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
     let program = Program::find(&options, &variables)?;
     let workers = Workers::new(settings(&options, &variables)?, log);
+    let failures = Failures::new(&options, &variables)?;
     let port = sockets::local_port(listening.first().ok_or("no socket to listen on")?);
     let announce = move || {
         if options.print_port {
@@ -95,7 +98,8 @@ fn start(options: Options) -> Result<(), String> {
     };
     let each = options.limit_per_address.unwrap_or_else(|| (options.limit / SHARE).max(1));
     let limits = (options.limit, each);
-    Server::new(log, signals, listening, program, workers).with(policy, limits).serve(announce)
+    let server = Server::new(log, signals, listening, program, workers).with(policy, limits);
+    server.remembering(failures).serve(announce)
 }
 
 fn settings(options: &Options, variables: &Variables) -> Result<Settings, String> {

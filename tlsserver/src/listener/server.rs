@@ -12,6 +12,7 @@ use unix::notify::{State, Supervisor};
 use unix::signals::{Event, Signals};
 
 use super::connections::{Connections, EngineId};
+use super::failures::Failures;
 use super::kill;
 use super::program::{Peer, Program};
 use super::proxy::Pending;
@@ -46,6 +47,7 @@ pub(super) struct Server {
     pub(super) program: Program,
     pub(super) workers: Workers,
     pub(super) policy: Policy,
+    pub(super) failures: Failures,
     pub(super) connections: Connections<Peer>,
     /// Connections whose PROXY header has not all arrived.
     pub(super) pending: Vec<Pending>,
@@ -94,6 +96,7 @@ impl Server {
             program,
             workers,
             policy,
+            failures: Failures::of_nobody(),
             connections: Connections::new(usize::MAX, usize::MAX),
             pending: Vec::new(),
             queued: VecDeque::new(),
@@ -104,6 +107,11 @@ impl Server {
             said: None,
             repeated: Repeated::new(Instant::now()),
         }
+    }
+
+    /// With what is known of refused logins.
+    pub(super) fn remembering(self, failures: Failures) -> Self {
+        Self { failures, ..self }
     }
 
     /// With another policy than to let everybody in, and limits on all connections
@@ -248,9 +256,10 @@ impl Server {
                 Event::Reload if self.ending => {}
                 Event::Reload => {
                     self.supervisor.tell(State::Reloading);
-                    if let Err(why) = self.workers.read_files() {
-                        self.not_read_again(&why);
-                    }
+                    let read = [self.failures.read(), self.workers.read_files()];
+                    read.into_iter()
+                        .filter_map(Result::err)
+                        .for_each(|why| self.not_read_again(&why));
                 }
                 Event::Terminate => {
                     self.ending = true;

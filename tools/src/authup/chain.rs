@@ -6,6 +6,7 @@
 //! monitor's.
 
 use proto::checkpassword::Record;
+use proto::failures::Answer;
 use proto::login::outcome::{Exit, Outcome, Who};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -40,8 +41,10 @@ pub(super) enum Event {
     LoggedIn,
     /// It was still root at the deadline, and was ended.
     Hung,
+    /// It has become the user, and has not said that the login was good.
+    BecameUser,
     /// It has ended.
-    Ended(Outcome),
+    Ended(Outcome, Answer),
 }
 
 impl Chain {
@@ -82,28 +85,29 @@ impl Chain {
     /// Waits for what happens next. Behind the last two events nothing does.
     pub(super) fn next(&mut self) -> Result<Event, Failed> {
         let failed = |reason| Failed { outcome: Outcome::CannotWait, reason };
-        loop {
-            match self.watched.next(self.deadline).map_err(failed)? {
-                News::Byte => {
-                    self.logged_in = true;
-                    self.deadline = Deadline::NEVER;
-                    return Ok(Event::LoggedIn);
-                }
-                // A chain that does not tell can only be judged by who it is.
-                News::Late if !self.watched.is_root() => self.deadline = Deadline::NEVER,
-                News::Late => {
-                    self.watched.end().map_err(failed)?;
-                    return Ok(Event::Hung);
-                }
-                News::Ended(status, was_root) => {
-                    let exit = exit_code(status).map_or(Exit::Signal, Exit::Code);
-                    let who = match was_root && is_root() {
-                        _ if self.logged_in => Who::LoggedIn,
-                        true => Who::Root,
-                        false => Who::Anybody,
-                    };
-                    return Ok(Event::Ended(Outcome::of(exit, who)));
-                }
+        match self.watched.next(self.deadline).map_err(failed)? {
+            News::Byte => {
+                self.logged_in = true;
+                self.deadline = Deadline::NEVER;
+                Ok(Event::LoggedIn)
+            }
+            // A chain that does not tell can only be judged by who it is.
+            News::Late if !self.watched.is_root() => {
+                self.deadline = Deadline::NEVER;
+                Ok(Event::BecameUser)
+            }
+            News::Late => {
+                self.watched.end().map_err(failed)?;
+                Ok(Event::Hung)
+            }
+            News::Ended(status, was_root) => {
+                let exit = exit_code(status).map_or(Exit::Signal, Exit::Code);
+                let who = match was_root && is_root() {
+                    _ if self.logged_in => Who::LoggedIn,
+                    true => Who::Root,
+                    false => Who::Anybody,
+                };
+                Ok(Event::Ended(Outcome::of(exit, who), exit.answer(who)))
             }
         }
     }

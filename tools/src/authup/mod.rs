@@ -8,6 +8,7 @@
 //! comes by [`settings`].
 
 mod chain;
+mod counted;
 mod monitor;
 mod parser;
 mod report;
@@ -28,6 +29,7 @@ use unix::client;
 use unix::deadline::Deadline;
 use unix::descriptor_passing::channel;
 use unix::environment::Environment;
+use unix::failures::Memory;
 use unix::fork::{Forked, fork};
 use unix::log::Reason;
 
@@ -85,10 +87,10 @@ fn part(
     report: Report,
 ) -> u8 {
     let Usage { protocol, program, .. } = usage;
-    let Controls { settings, limits, jail, names } = controls;
+    let Controls { settings, limits, failures, jail, names } = controls;
     match channel().and_then(|ends| Ok((fork()?, ends))) {
         Ok((Forked::Child, (parser, monitor))) => {
-            drop((parser, program, environment, report));
+            drop((parser, program, environment, report, failures));
             Parser::new(settings, limits, offer, monitor).run(jail)
         }
         Ok((Forked::Parent(parser), (channel, monitor))) => {
@@ -104,6 +106,7 @@ fn part(
                 program,
                 environment,
                 offer,
+                memory: failures.map(Memory::new),
                 report,
             };
             monitor.run()

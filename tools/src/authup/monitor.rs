@@ -2,12 +2,14 @@
 //! honest parser could ask it, and says in the log what happened.
 
 use super::chain::{self, Chain, Failed};
+use super::counted::{self, Counted};
 use super::report::Report;
 use super::{LAST_WORDS, Limits};
 use crate::tls::{self, Offer};
 use proto::checkpassword::Record;
 use proto::escape::Escaped;
 use proto::exit_code;
+use proto::failures::Answer;
 use proto::login::Attempt;
 use proto::login::handoff::{Handoff, Name};
 use proto::login::monitor::{Guard, LONGEST, Request};
@@ -22,6 +24,7 @@ use unix::client;
 use unix::deadline::{Deadline, Event, wait_for};
 use unix::descriptor_passing::{receive, send};
 use unix::environment::Environment;
+use unix::failures::Memory;
 use unix::fork::Companion;
 use unix::process::Program;
 use unix::ucspi_tls::HANDSHAKE;
@@ -38,6 +41,8 @@ pub(super) struct Monitor {
     pub(super) environment: Environment,
     pub(super) offer: Offer,
     pub(super) report: Report,
+    /// Of refused logins, where they are remembered.
+    pub(super) memory: Option<Memory>,
 }
 
 /// What an honest parser does not do.
@@ -75,6 +80,7 @@ impl Monitor {
             }
         };
         self.parser.end();
+        counted::settle(self.memory.as_mut(), &self.report);
         code
     }
 
@@ -144,14 +150,27 @@ impl Monitor {
     fn log_in(&mut self, attempt: Attempt) -> Option<u8> {
         let outcome = match attempt {
             Attempt::Check(record, handoff) => self.check(record, &handoff),
-            Attempt::SomebodyElse(user) => {
-                self.guard.tried(Outcome::Refused);
-                self.report.not_oneself(&user, self.guard.remaining());
-                Outcome::Refused
-            }
+            Attempt::SomebodyElse(user) => self.refuse_somebody_else(&user),
         };
         // A parser that cannot be told waits in vain.
         send(&self.channel, &outcome.encode(), &[]).err().map(|_| self.give_up(&Broken::Crashed))
+    }
+
+    /// Nobody is asked, and it counts: once for each user, however often it is tried.
+    fn refuse_somebody_else(&mut self, user: &[u8]) -> Outcome {
+        let counted = self.names.apply(user);
+        match Counted::begin(self.memory.as_mut(), &self.report, (&counted, b"")) {
+            Ok(mut counted) => {
+                counted.decided(Answer::Refused);
+                self.guard.tried(Outcome::Refused);
+                self.report.not_oneself(user, self.guard.remaining());
+                Outcome::Refused
+            }
+            Err(outcome) => {
+                self.guard.tried(outcome);
+                outcome
+            }
+        }
     }
 
     fn check(&mut self, record: Record, handoff: &Handoff) -> Outcome {
@@ -177,20 +196,34 @@ impl Monitor {
         }
     }
 
-    /// Runs the chain to its end, and says in the log what happens.
+    /// Runs the chain to its end, unless there have been too many failures, and says in
+    /// the log what happens.
     fn run_chain(&mut self, record: Record, user: &[u8], given: &[u8]) -> Result<Outcome, Failed> {
-        let Self { program, environment, report, limits, guard, .. } = self;
+        let Self { program, environment, report, limits, guard, memory, .. } = self;
+        let wanted = (user, record.password());
+        let mut counted = match Counted::begin(memory.as_mut(), report, wanted) {
+            Ok(counted) => counted,
+            Err(outcome) => {
+                guard.tried(outcome);
+                return Ok(outcome);
+            }
+        };
         let mut chain = Chain::start(record, program, environment, limits.whole)?;
         report.attempt(chain.id(), user, given);
         loop {
             match chain.next()? {
-                chain::Event::LoggedIn => report.logged_in(user),
+                chain::Event::LoggedIn => {
+                    counted.decided(Answer::Good);
+                    report.logged_in(user);
+                }
+                chain::Event::BecameUser => counted.decided(Answer::Good),
                 chain::Event::Hung => {
                     guard.tried(Outcome::TimedOut);
                     report.hung(chain.id(), user);
                     return Ok(Outcome::TimedOut);
                 }
-                chain::Event::Ended(outcome) => {
+                chain::Event::Ended(outcome, answer) => {
+                    counted.decided(answer);
                     guard.tried(outcome);
                     report.ended(&chain, outcome, user, guard.remaining());
                     return Ok(outcome);

@@ -3,6 +3,7 @@
 use super::chain::{Chain, Failed};
 use proto::blocklist::Action;
 use proto::escape::Escaped;
+use proto::failures::{About, Named};
 use proto::login::outcome::Outcome;
 use std::fmt;
 use std::io;
@@ -84,6 +85,17 @@ impl Report {
             format_args!("authorization id of somebody else failed, {remaining} remaining"),
         );
         self.tell_blocklist(Action::Add);
+    }
+
+    /// No child was asked, as there have been too many failures of this.
+    pub(super) fn too_many(&self, about: About, user: &[u8]) {
+        let of = Named(about, user);
+        self.line_about(user, format_args!("checkpassword not run, too many failures of {of}"));
+    }
+
+    /// The file that refused logins are remembered in cannot be used, and logins go on.
+    pub(super) fn not_remembered(&self, why: &str) {
+        self.line(format_args!("failures not remembered: {why}"));
     }
 
     /// The chain was still root when the time for a login was over, and was killed.

@@ -3,6 +3,7 @@
 use super::Limits;
 use crate::qmail;
 use crate::tls::Offer;
+use proto::failures;
 use proto::login::Settings;
 use proto::login::names::LoginNames;
 use proto::login::protocol::Protocol;
@@ -48,6 +49,8 @@ impl Usage {
 pub(super) struct Controls {
     pub(super) settings: Settings,
     pub(super) limits: Limits,
+    /// What is remembered of refused logins, if anything is.
+    pub(super) failures: Option<failures::Settings>,
     /// Who the parser becomes where this process is root.
     pub(super) jail: Identity,
     /// What is made of the names that clients give.
@@ -102,13 +105,14 @@ impl Controls {
         let auth_equals = environment.has(Variable::AuthEquals.name().as_bytes());
         let said = BeforeLogin::read(&control, usage.protocol, auth_equals)?;
         let limits = Limits { each: said.each, whole: Deadline::after_seconds(said.whole) };
+        let failures = unix::failures::settings(&control)?;
         let greeted = environment.take(GREETED);
         let is_greeted = greeted.is_some();
         let timestamp = greeted.unwrap_or_else(|| said.timestamp(std::process::id()));
         let settings = said.settings(offer.level, usage.tries, timestamp, is_greeted);
         let names = control.read(LOGIN_NAMES)?.unwrap_or_default();
         let names = LoginNames::parse(&names).map_err(|fault| Wrong::Names(fault.line))?;
-        Ok(Self { settings, limits, jail, names })
+        Ok(Self { settings, limits, failures, jail, names })
     }
 }
 

@@ -25,7 +25,14 @@ const NOT_SAID: [&str; 4] = [
 ];
 
 /// Where `proto` has words for what is wrong with a file or with what was handed over.
-const FAULTS: [&str; 3] = ["checkpassword/reader.rs", "passwd_file/mod.rs", "relay/rules.rs"];
+const FAULTS: [&str; 6] = [
+    "checkpassword/reader.rs",
+    "passwd_file/mod.rs",
+    "relay/rules.rs",
+    "failures/settings.rs",
+    "failures/source.rs",
+    "../../unix/src/failures/file.rs",
+];
 
 /// A text with `*` for all that differs.
 fn form(text: &str) -> String {

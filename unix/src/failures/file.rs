@@ -4,6 +4,7 @@
 //! and a process that looks at five places of two million octets is done sooner. The lock
 //! is the open file's (`flock`), so that it goes with the process that holds it.
 
+use crate::descriptor::out_of_the_way;
 use crate::log::Reason;
 use proto::failures::Case;
 use proto::failures::bucket::{BUCKET, Bucket};
@@ -101,7 +102,8 @@ impl File {
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::ISDIR) => {
                 return Err(Trouble::NotRegular);
             }
-            opened => opened?,
+            // The low numbers are for what children inherit.
+            opened => out_of_the_way(&opened?)?,
         };
         let stat = fstat(&fd)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {

@@ -1,0 +1,310 @@
+//! Guessers against the built programs, with the memory of refused logins: what they are
+//! told, what the owner is told meanwhile, and what the administrator sees.
+
+use std::fs;
+use std::net::IpAddr;
+use std::process::Output;
+
+use acceptance::chain::{Chain, Server};
+use anyhow::{Context, Result, ensure};
+
+use crate::chains::bare_client::BareClient;
+use crate::chains::sending::{ECHO, swaks_sends, swaks_succeeds};
+use crate::{Commands, Test, holds, message};
+
+const SWAKS: &[&str] = &["swaks", "smtpfront-echo"];
+const PLAIN: &[&str] = &["swaks", "smtpfront-echo", "tcpserver"];
+
+pub(crate) const TESTS: &[Test] = &[
+    ("failures: swaks guesses over STARTTLS, and is not heard any more", SWAKS, over_starttls),
+    ("failures: swaks guesses, TLS from the first octet", SWAKS, tls_at_once),
+    ("failures: swaks guesses, tlsserver talks until the login", SWAKS, until_login),
+    ("failures: swaks guesses at authup alone", PLAIN, authup_alone),
+    ("failures: swaks guesses over IPv6", &["python3", "tcpserver"], over_ipv6),
+    ("failures: poplib guesses", &["python3"], by_pop3),
+    ("failures: one password, however often", PLAIN, the_same_again),
+    ("failures: who is known is heard", SWAKS, known),
+    ("failures: from behind a load balancer", &[], behind_a_load_balancer),
+    ("failures: many at once are no more guesses", &["tcpserver"], many_at_once),
+    ("failures: a session in the middle of its tries", &["tcpserver"], within_a_session),
+    ("failures: trouble counts for nobody", &["tcpserver"], trouble),
+    ("failures: a file that cannot be used", PLAIN, unusable_file),
+    ("failures: a control file that is wrong", &["tcpserver"], wrong_control),
+];
+
+/// Remembers refused logins, three of an address at most.
+fn remember(chain: &Chain<'_>, more: &str) -> Result<()> {
+    let file = chain.name("client/failures");
+    let control = format!("file {file}\naddress 3 6h\n{more}");
+    fs::write(chain.path("home/control/loginfailures"), control)?;
+    let made = failures(chain, &["--create"])?;
+    ensure!(made == format!("made {file}\n"), "{made}");
+    Ok(())
+}
+
+/// `acceptutils failures`, as the service's user.
+fn failures(chain: &Chain<'_>, options: &[&str]) -> Result<String> {
+    let mut command = chain.command("acceptutils");
+    let output = command.arg("failures").args(options).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn swaks(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<Output> {
+    let port = server.port.to_string();
+    chain.client(&swaks_sends(&port, more), message("swaks").as_bytes())
+}
+
+/// Guesses eve's password three times, and is told each time that it is wrong.
+fn swaks_guesses(chain: &Chain<'_>, server: &Server, tls: &[&str]) -> Result<()> {
+    for guess in ["letmein", "hunter2", "123456"] {
+        let login = ["--auth", "PLAIN", "-au", "eve", "-ap", guess];
+        let output = swaks(chain, server, &[tls, &login].concat())?;
+        // 28 is what swaks calls a failed authentication.
+        ensure!(output.status.code() == Some(28), "{}\n{}", output.status, chain.told(&output));
+        holds(&chain.told(&output), "535 authup authorization failed (#5.7.0)")?;
+    }
+    Ok(())
+}
+
+/// Guesses until it is not heard; the owner, at the same address, is once the administrator
+/// has made it forgotten.
+fn guesses_until_shut_out(chain: &Chain<'_>, server: &Server, tls: &str) -> Result<()> {
+    swaks_guesses(chain, server, &[tls])?;
+    let right = [tls, "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+    let output = swaks(chain, server, &right)?;
+    ensure!(!output.status.success(), "heard:\n{}", chain.told(&output));
+    holds(&chain.log(), "deny from 127.0.0.1: too many failures\n")?;
+    ensure!(!chain.log().contains("for bob"), "tried all the same:\n{}", chain.log());
+    let shown = failures(chain, &[])?;
+    holds(&shown, "address  127.0.0.1 ")?;
+    holds(&shown, " of 3, refused for another ")?;
+    ensure!(failures(chain, &["--clear", "127.0.0.1"])? == "cleared 2\n");
+    swaks_succeeds(chain, server, &right)?;
+    holds(&failures(chain, &["--user", "bob"])?, "bob from 127.0.0.0/24")
+}
+
+fn over_starttls(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let server = chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))?;
+    guesses_until_shut_out(chain, &server, "--tls")
+}
+
+fn tls_at_once(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let server = chain.tls_at_once_server("!", &Commands::new(chain).login("smtp", ECHO))?;
+    guesses_until_shut_out(chain, &server, "--tls-on-connect")
+}
+
+fn until_login(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let options = ["-n", "--until-login", "smtp"];
+    let server = chain.tlsserver(&options, "!", &Commands::new(chain).login("smtp", ECHO))?;
+    guesses_until_shut_out(chain, &server, "--tls")
+}
+
+/// Where another server accepts, the client hears a temporary refusal.
+fn authup_alone(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let server = chain.plain_server(&Commands::new(chain).login("smtp", ECHO))?;
+    swaks_guesses(chain, &server, &[])?;
+    let output = swaks(chain, &server, &["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"])?;
+    ensure!(output.status.code() == Some(28), "{}\n{}", output.status, chain.told(&output));
+    let told = chain.told(&output);
+    holds(&told, "454 authup too many failures, try later (#4.7.0)")?;
+    holds(&told, " checkpassword not run, too many failures of 127.0.0.1 (bob from 127.0.0.1)\n")?;
+    ensure!(!told.contains("attempt for bob"), "tried all the same:\n{told}");
+    ensure!(failures(chain, &["--clear", "--all"])? == "cleared 3\n");
+    let right = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+    swaks_succeeds(chain, &server, &right).map(drop)
+}
+
+/// Debian's swaks needs a module more for IPv6, so the client is Python's; the guesser has
+/// the whole /64, of which this machine has but one address.
+fn over_ipv6(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let command = ["authup", "smtp", "sh", "-c", "exit 1"];
+    let server = Server::start(&mut chain.plain_command("::1", &command), chain.log_file()?)?;
+    let program = format!(
+        "import smtplib, base64\n\
+         for guess in range(4):\n  \
+           secret = base64.b64encode(b'\\0eve\\0' + str(guess).encode()).decode()\n  \
+           print(smtplib.SMTP('::1', {}).docmd('AUTH', 'PLAIN ' + secret)[0])\n",
+        server.port
+    );
+    let said = chain.succeeds(&["python3", "-c", &program], b"")?;
+    ensure!(said == b"535\n535\n535\n454\n", "{}", said.escape_ascii());
+    holds(&chain.log(), "not run, too many failures of ::/64 (eve from ::1)\n")
+}
+
+fn by_pop3(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "user 2 1d\n")?;
+    let server = chain.tls_at_once_server("!", &["authup", "pop3", "sh", "-c", "exit 1"])?;
+    let program = format!(
+        "import poplib, ssl\n\
+         trust = ssl.create_default_context(cafile={:?})\n\
+         for guess in range(3):\n  \
+           client = poplib.POP3_SSL('localhost', {}, context=trust)\n  \
+           client.user('Eve' if guess % 2 else 'eve')\n  \
+           try: client.pass_(str(guess))\n  \
+           except poplib.error_proto as refused: print(refused)\n",
+        chain.name("cert.pem"),
+        server.port
+    );
+    let said = String::from_utf8(chain.succeeds(&["python3", "-c", &program], b"")?)?;
+    ensure!(said.matches("-ERR [AUTH] authup authorization failed").count() == 2, "{said}");
+    holds(&said, "-ERR [SYS/TEMP] authup too many failures, try later")
+}
+
+/// As a phone does with a password that is not right any more.
+fn the_same_again(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let server = chain.plain_server(&Commands::new(chain).login("smtp", ECHO))?;
+    for _ in 0..5 {
+        let output = swaks(chain, &server, &["--auth", "PLAIN", "-au", "bob", "-ap", "old"])?;
+        holds(&chain.told(&output), "535 authup authorization failed (#5.7.0)")?;
+    }
+    let right = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+    swaks_succeeds(chain, &server, &right)?;
+    let of_bob = failures(chain, &["--user", "Bob"])?;
+    holds(&of_bob, "user     Bob ")?;
+    holds(&of_bob, "   1.0 of 100, last ")?;
+    holds(&of_bob, "known    Bob from 127.0.0.0/24")
+}
+
+/// Somebody has logged in from there: all are heard, and who that was logs in.
+fn known(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let server = chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))?;
+    let right = ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+    swaks_succeeds(chain, &server, &right)?;
+    swaks_guesses(chain, &server, &["--tls"])?;
+    let output = swaks(chain, &server, &["--tls", "--auth", "PLAIN", "-au", "eve", "-ap", "x"])?;
+    holds(&chain.told(&output), "454 authup too many failures, try later (#4.7.0)")?;
+    ensure!(!chain.log().contains("deny"), "{}", chain.log());
+    swaks_succeeds(chain, &server, &right)?;
+    // Three of his own, and so is he.
+    for guess in ["a", "b", "c"] {
+        let output =
+            swaks(chain, &server, &["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", guess])?;
+        holds(&chain.told(&output), "535 ")?;
+    }
+    let output = swaks(chain, &server, &right)?;
+    holds(&chain.told(&output), "454 ")?;
+    holds(&chain.log(), "too many failures of bob from 127.0.0.0/24 (bob from 127.0.0.1)\n")
+}
+
+const REFUSES: [&str; 5] = ["authup", "smtp", "sh", "-c", "exit 1"];
+
+/// Who is behind it is who counts.
+fn behind_a_load_balancer(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let server = chain.tlsserver(&["-n", "--proxy-protocol"], "", &REFUSES)?;
+    let here = IpAddr::from([127, 0, 0, 1]);
+    let connect = |address: &str| {
+        let header = format!("PROXY TCP4 {address} 127.0.0.1 4321 {}\r\n", server.port);
+        BareClient::connect_saying(&header, here, server.port)
+    };
+    for guess in ["a", "b", "c"] {
+        holds(&connect("192.0.2.7")?.log_in(b"eve", guess)?, "535 ")?;
+    }
+    ensure!(connect("192.0.2.7").is_err(), "heard");
+    holds(&chain.log(), "deny from 192.0.2.7: too many failures\n")?;
+    holds(&connect("192.0.2.8")?.log_in(b"eve", "d")?, "535 ")
+}
+
+/// Sessions of thirty clients whose logins are checked at the same time.
+fn many_at_once(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    // Each check lasts until all have begun, or are refused.
+    let gate = chain.name("client/gate");
+    let check = format!("until test -e {gate}; do sleep 0.05; done; exit 1");
+    let server = chain.plain_server(&["authup", "smtp", "sh", "-c", &check])?;
+    let here = IpAddr::from([127, 0, 0, 1]);
+    let clients = (0..30).map(|at| {
+        let port = server.port;
+        std::thread::spawn(move || {
+            BareClient::connect(here, port)?.log_in(b"eve", &format!("guess {at}"))
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    let refused = || chain.log().matches("checkpassword not run").count();
+    for _ in 0..1200 {
+        if refused() >= 27 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    ensure!(refused() == 27, "{} of 30 refused unasked:\n{}", refused(), chain.log());
+    fs::write(chain.path("client/gate"), "")?;
+    let mut answers = Vec::new();
+    for client in clients {
+        let answer = client.join().map_err(|_| anyhow::anyhow!("a client panicked"))??;
+        answers.push(answer.get(..3).context("no answer")?.to_owned());
+    }
+    let count = |code: &str| answers.iter().filter(|answer| *answer == code).count();
+    ensure!((count("535"), count("454")) == (3, 27), "{answers:?}");
+    holds(&failures(chain, &[])?, "   3.0 of 3, refused for another ")
+}
+
+/// The session ends with it, whatever tries are left.
+fn within_a_session(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let server = chain.plain_server(&REFUSES)?;
+    let mut client = BareClient::connect([127, 0, 0, 1].into(), server.port)?;
+    for guess in ["a", "b", "c"] {
+        holds(&client.log_in(b"eve", guess)?, "535 ")?;
+    }
+    holds(&client.log_in(b"eve", "d")?, "454 authup too many failures, try later (#4.7.0)\r\n")?;
+    ensure!(client.ask("NOOP").is_err(), "the session goes on");
+    Ok(())
+}
+
+fn trouble(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    for end in ["exit 111", "exit 2", "exit 17", "kill -SEGV $$"] {
+        let server = chain.plain_server(&["authup", "smtp", "sh", "-c", end])?;
+        for guess in ["a", "b", "c", "d"] {
+            let mut client = BareClient::connect([127, 0, 0, 1].into(), server.port)?;
+            let answer = client.log_in(b"eve", guess)?;
+            ensure!(!answer.contains("too many failures"), "{end}: {answer}");
+        }
+    }
+    ensure!(failures(chain, &[])? == "nothing is remembered\n", "{}", failures(chain, &[])?);
+    Ok(())
+}
+
+/// Logins go on, and the log says why nothing is remembered.
+fn unusable_file(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let file = chain.path("client/failures");
+    let server = chain.plain_server(&Commands::new(chain).login("smtp", ECHO))?;
+    let whole = fs::read(&file)?;
+    let magic = [b"?", &whole[1..]].concat();
+    for (content, why) in [
+        (&whole[..whole.len() / 2], "not as long as it must be"),
+        (&magic, "not a memory of refused logins, or of another version"),
+    ] {
+        fs::write(&file, content)?;
+        swaks_guesses(chain, &server, &[])?;
+        swaks_guesses(chain, &server, &[])?;
+        let said = format!(" failures not remembered: {}: {why}\n", file.display());
+        ensure!(chain.log().matches(&said).count() == 6, "{}", chain.log());
+        let right = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+        swaks_succeeds(chain, &server, &right)?;
+    }
+    fs::remove_file(&file)?;
+    let right = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+    swaks_succeeds(chain, &server, &right)?;
+    holds(&chain.log(), &format!("{}: No such file or directory\n", file.display()))
+}
+
+fn wrong_control(chain: &Chain<'_>) -> Result<()> {
+    fs::write(chain.path("home/control/loginfailures"), "# ours\nadress 10 6h\n")?;
+    let server = chain.plain_server(&REFUSES)?;
+    ensure!(BareClient::connect([127, 0, 0, 1].into(), server.port).is_ok());
+    holds(
+        &chain.log(),
+        "unable to read controls: control/loginfailures: line 2: not one of file, address, ",
+    )
+}

@@ -1,0 +1,92 @@
+//! `control/loginfailures`, and the file that it names.
+
+use super::findings::{Findings, Place};
+use super::permissions::{Readers, look};
+use proto::control::list;
+use proto::failures::Settings;
+use std::io;
+use std::path::Path;
+use unix::failures::file::{File, Trouble};
+use unix::failures::path;
+
+/// Where fail2ban is told what to do, besides what it comes with.
+const FAIL2BAN: &str = "/etc/fail2ban";
+
+/// Looks; nothing is said where there is no such control file, as then nothing is
+/// remembered.
+pub(super) fn check(home: &Path, findings: &mut Findings) {
+    let control = home.join("control/loginfailures");
+    let contents = match std::fs::read(&control) {
+        Ok(contents) => contents,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => return findings.unusable(&control, &error),
+    };
+    look(&control, Readers::Anybody, findings);
+    let settings = match Settings::parse(&contents) {
+        Ok(settings) => settings,
+        Err(wrong) => {
+            let place = Place::line(&control, wrong.line);
+            return findings.error(place, wrong.what.to_string());
+        }
+    };
+    let networks = list(&contents).filter(|(_, line)| line.starts_with(b"exempt"));
+    for ((line, _), exempt) in networks.zip(&settings.exempt) {
+        if exempt.is_everybody() {
+            let text = "everybody is exempt: nobody is ever refused for too many failures";
+            findings.warning(Place::line(&control, line), text);
+        }
+    }
+    memory(path(&settings), findings);
+    if is_watched_by_fail2ban(Path::new(FAIL2BAN)) {
+        let text = "fail2ban watches these logins, too: it bans an address for failures that count \
+                    for nobody here, as those of a phone with an old password";
+        findings.note(&control, text);
+    }
+}
+
+/// The file itself. Where it cannot be used, logins go on.
+fn memory(file: &Path, findings: &mut Findings) {
+    match File::open(file) {
+        Ok(_) => {}
+        Err(Trouble::System(error)) if error.kind() == io::ErrorKind::NotFound => {
+            let text = "No such file: no failures are remembered; acceptutils failures --create \
+                        makes it";
+            findings.warning(file, text);
+        }
+        Err(trouble) => {
+            findings.error(file, format!("{trouble}: no failures are remembered"));
+        }
+    }
+}
+
+/// Whether some jail has the filter from `contrib/fail2ban`.
+fn is_watched_by_fail2ban(folder: &Path) -> bool {
+    let jails = std::fs::read_dir(folder.join("jail.d")).into_iter().flatten();
+    let jails = jails.filter_map(Result::ok).map(|entry| entry.path());
+    let read = jails.chain([folder.join("jail.local")]).map(std::fs::read_to_string);
+    read.filter_map(Result::ok).any(|text| has_our_filter(&text))
+}
+
+fn has_our_filter(jail: &str) -> bool {
+    jail.lines().any(|line| {
+        let setting = line.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+        setting.is_some_and(|(name, value)| name == "filter" && value.starts_with("acceptutils"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jails_with_our_filter() {
+        let ours = include_str!("../../../contrib/fail2ban/jail.d/acceptutils.conf");
+        assert!(has_our_filter(ours));
+        assert!(!has_our_filter("[sshd]\nfilter = sshd\n#filter = acceptutils\n"));
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_watched_by_fail2ban(folder.path()));
+        std::fs::create_dir(folder.path().join("jail.d")).unwrap();
+        std::fs::write(folder.path().join("jail.d/mail.conf"), ours).unwrap();
+        assert!(is_watched_by_fail2ban(folder.path()));
+    }
+}

@@ -1,0 +1,165 @@
+//! `acceptutils failures`: who has been refused how often, and how to make it forgotten.
+//!
+//! The rules are `proto::failures`', the file is `unix::failures`'; what is shown of it is
+//! [`listing`]'s.
+
+mod listing;
+
+use crate::check::usual_home;
+use crate::outcome::{Error, Outcome, say};
+use clap::Args;
+use listing::Names;
+use proto::escape::Escaped;
+use proto::failures::bucket::Entry;
+use proto::failures::{Prefix, Settings, UserHash};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use unix::control::Folder;
+use unix::failures::file::{Created, File, Trouble, create};
+use unix::failures::{CONTROL, path, settings};
+
+/// Show whose logins have been refused, or make it forgotten
+///
+/// Reads the file that control/loginfailures names. A login is refused unasked where one
+/// more failure of its address, network or user would pass a limit.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The folder, a qmail home [default: $QMAILHOME, /etc/acceptutils, /var/qmail]
+    dir: Option<PathBuf>,
+    /// Only this user, and where the user is known from
+    #[arg(long, value_name = "USER", conflicts_with_all = ["clear", "create"])]
+    user: Option<OsString>,
+    /// Print it as JSON
+    #[arg(long, conflicts_with_all = ["clear", "create"])]
+    json: bool,
+    /// Forget the failures of an address, a network or a user
+    #[arg(long, value_name = "ADDRESS|USER", num_args = 0..=1)]
+    clear: Option<Option<OsString>>,
+    /// With --clear: those of everybody
+    #[arg(long, requires = "clear")]
+    all: bool,
+    /// Make the file, if there is none
+    #[arg(long, conflicts_with = "clear")]
+    create: bool,
+}
+
+/// How long others may hold the file.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Does what is asked.
+pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
+    let home = options.dir.clone().unwrap_or_else(usual_home);
+    let said = settings(&Folder::of(Some(home.as_os_str())));
+    let said = said.map_err(|wrong| Error::new(format!("unable to read {wrong}")))?;
+    let Some(settings) = said else {
+        let file = home.join("control").join(CONTROL);
+        let why = "No such file or directory: failures are not remembered";
+        return Err(Error::new(format!("unable to read {}: {why}", file.display())));
+    };
+    let file = path(&settings);
+    if options.create {
+        return make(file);
+    }
+    let opened = File::open(file).map_err(|trouble| unusable(file, &trouble))?;
+    match &options.clear {
+        None => listing::show(options, &home, &settings, &opened),
+        Some(who) => clear(who.as_deref(), options.all, &opened),
+    }
+    .map_err(|trouble| match trouble {
+        Wrong::File(trouble) => unusable(file, &trouble),
+        Wrong::Said(error) => error,
+    })
+}
+
+/// What can go wrong behind the file's opening.
+enum Wrong {
+    File(Trouble),
+    Said(Error),
+}
+
+impl From<Trouble> for Wrong {
+    fn from(trouble: Trouble) -> Self {
+        Self::File(trouble)
+    }
+}
+
+fn unusable(file: &Path, trouble: &Trouble) -> Error {
+    let advice = match trouble {
+        Trouble::System(reason) if reason.kind() == std::io::ErrorKind::NotFound => {
+            ": make it with --create"
+        }
+        Trouble::OtherBoot => ": make it anew with --create",
+        _ => "",
+    };
+    Error::new(format!("unusable file: {}: {trouble}{advice}", file.display()))
+}
+
+/// Nothing is said where there is nothing to do, as run scripts ask at each start.
+fn make(file: &Path) -> Result<Outcome, Error> {
+    match create(file).map_err(|trouble| unusable(file, &trouble))? {
+        Created::Kept => {}
+        Created::New => say(&format!("made {}", file.display())),
+        Created::Replaced => say(&format!("made {} anew", file.display())),
+    }
+    Ok(Outcome::Clean)
+}
+
+fn clear(who: Option<&OsStr>, all: bool, file: &File) -> Result<Outcome, Wrong> {
+    if all == who.is_some() {
+        let text = "--clear: an address, a network or a user, or else --all";
+        return Err(Wrong::Said(Error::new(text)));
+    }
+    let _lock = file.lock_within(PATIENCE)?.ok_or(Trouble::Locked)?;
+    let network = who.and_then(OsStr::to_str).and_then(Prefix::parse);
+    let user = who.map(|name| UserHash::of(file.key(), name.as_bytes()));
+    let is_meant = |entry: &Entry| match network {
+        _ if all => true,
+        Some(network) => entry.about.prefix().is_some_and(|prefix| prefix.overlaps(network)),
+        None => user.is_some() && entry.about.user() == user,
+    };
+    let mut cleared = 0;
+    file.each_bucket(|bucket| {
+        let here = bucket.clear(is_meant);
+        cleared += here;
+        here > 0
+    })?;
+    say(&format!("cleared {cleared}"));
+    Ok(Outcome::Clean)
+}
+
+/// The names that hashes are looked up by: those of the users file and of the system.
+fn names(home: &Path, file: &File, asked: Option<&OsStr>) -> Names {
+    let mut names = Names::default();
+    let mut add =
+        |name: &[u8]| names.add(UserHash::of(file.key(), name), Escaped(name).to_string());
+    for path in [home.join("users"), PathBuf::from("/etc/passwd")] {
+        let contents = std::fs::read(path).unwrap_or_default();
+        for line in contents.split(|&octet| octet == b'\n') {
+            let name = line.split(|&octet| octet == b':').next().unwrap_or_default();
+            if !name.is_empty() {
+                add(name);
+            }
+        }
+    }
+    if let Some(name) = asked {
+        add(name.as_bytes());
+    }
+    names
+}
+
+/// What is remembered, and what it is held to.
+fn entries(file: &File) -> Result<Vec<Entry>, Trouble> {
+    let mut all = Vec::new();
+    file.each_bucket(|bucket| {
+        all.extend(bucket.entries());
+        false
+    })?;
+    Ok(all)
+}
+
+/// The limit for an entry.
+fn limit(settings: &Settings, entry: &Entry) -> u16 {
+    settings.limit(entry.about.kind()).map_or(0, |limit| limit.count)
+}
