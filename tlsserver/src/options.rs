@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::log::Verbosity;
 
 /// How the command is to be written.
-pub const USAGE: &str = "usage: tlsserver [ -1nNeERrHhPpdDoOIvqQUX ] [ -c limit ] [ -C per-address ] \
-[ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] \
+pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOIsSmvqQUX ] [ -c limit ] [ -C per-address ] \
+[ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] [ -w seconds ] [ -B banner ] \
 [ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --until-login smtp|pop3 ] host port program [ argument ... ]";
 
 /// When TLS begins.
@@ -23,6 +23,15 @@ pub enum Mode {
     Immediate,
     /// `-n`: once the program asks (UCSPI-TLS).
     Delayed,
+}
+
+/// Which kind of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4's.
+    V4,
+    /// IPv6's, and no IPv4 ones as such.
+    V6,
 }
 
 /// What the command line says.
@@ -72,6 +81,8 @@ pub struct Options {
     pub host: OsString,
     /// The port's number or service name.
     pub port: OsString,
+    /// `-4`, `-6`: the only addresses to listen on; none: what the host says.
+    pub family: Option<Family>,
     /// The program and its arguments; never empty.
     pub program: Vec<OsString>,
 }
@@ -98,6 +109,7 @@ impl Options {
             no_tickets: false,
             until_login: None,
             without_effect: Vec::new(),
+            family: None,
             host: OsString::new(),
             port: OsString::new(),
             program: Vec::new(),
@@ -160,8 +172,14 @@ impl Options {
             }
             // Done whatever the option says: facts on request, TCP_NODELAY, no
             // name lookups, no ident, no client certificates.
-            'e' | 'E' | 'R' | 'H' | 'P' | 'D' | 'd' | 'o' | 'O' | 'I' => {}
-            'h' | 'p' | 'r' => self.without_effect.push(letter),
+            'e' | 'E' | 'R' | 'H' | 'P' | 'D' | 'd' | 'o' | 'O' | 'I' | 'S' => {}
+            '4' => self.family = Some(Family::V4),
+            '6' => self.family = Some(Family::V6),
+            'h' | 'p' | 'r' | '3' | 's' | 'm' => self.without_effect.push(letter),
+            'B' | 'w' => {
+                parser.value()?;
+                self.without_effect.push(letter);
+            }
             // Not to be ignored: whoever says it relies on nobody getting in without.
             'i' => return Err("-i: client certificates cannot be required".into()),
             _ => return Err(Arg::Short(letter).unexpected()),
@@ -276,7 +294,9 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_remembered() {
-        assert_eq!(parse("-hpr 0 25 prog").unwrap().without_effect, ['h', 'p', 'r']);
+        let options = parse("-hpr -3s -m -w 5 -Bhello -S6 0 25 prog").unwrap();
+        assert_eq!(options.without_effect, ['h', 'p', 'r', '3', 's', 'm', 'w', 'B']);
+        assert_eq!((options.family, options.port), (Some(Family::V6), "25".into()));
     }
 
     #[test]

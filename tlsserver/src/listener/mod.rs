@@ -75,7 +75,14 @@ fn start(options: Options) -> Result<(), String> {
     let log = Log::new(options.verbosity);
     unix::log::wait_for_nobody("tlsserver");
     for letter in &options.without_effect {
-        log.error(format_args!("-{letter}: names and users of peers are not looked up"));
+        let why = match letter {
+            '3' => "no password of a key is read",
+            's' | 'm' => "clients are asked for no certificate",
+            'w' => "how long a session may wait is the program's to say",
+            'B' => "the program says its own greeting",
+            _ => "names and users of peers are not looked up",
+        };
+        log.error(format_args!("-{letter}: {why}"));
     }
     environment::jail_identity(&variables).map_err(|why| why.to_string())?;
     let listening = sockets::open(&options, &variables).map_err(|why| why.to_string())?;

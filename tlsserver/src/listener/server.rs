@@ -324,7 +324,11 @@ impl Server {
     fn program_ended(&mut self, pid: u32, status: WaitStatus) -> bool {
         let ended = self.connections.program_ended(pid);
         if ended {
-            self.log.status(format_args!("end {pid} status {}", status.as_raw()));
+            let (number, how) = (status.as_raw(), in_words(status));
+            match number {
+                0 => self.log.status(format_args!("end {pid} status 0")),
+                _ => self.log.status(format_args!("end {pid} status {number}: {how}")),
+            }
             self.status();
         }
         ended

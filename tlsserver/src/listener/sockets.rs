@@ -9,11 +9,11 @@ use rustix::net::{
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::environment::{Variables, value};
-use crate::options::Options;
+use crate::options::{Family, Options};
 
 /// A socket that is listened on.
 #[derive(Debug)]
@@ -55,8 +55,11 @@ pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Liste
         let listening = |descriptor| Listening { descriptor, passed: true };
         return Ok(passed.into_iter().map(listening).collect());
     }
-    let address = address(&options.host, &options.port)?;
-    let bound = bound(address, options.backlog).map_err(|reason| Failure::new(address, reason))?;
+    let host = host_of(&options.host, options.family)?;
+    let address = SocketAddr::new(host, port(&options.port)?);
+    let v6_only = options.family == Some(Family::V6);
+    let bound =
+        bound(address, v6_only, options.backlog).map_err(|reason| Failure::new(address, reason))?;
     Ok(vec![Listening { descriptor: bound, passed: false }])
 }
 
@@ -65,18 +68,34 @@ pub(super) fn address(said: &OsStr, number: &OsStr) -> Result<SocketAddr, Failur
     Ok(SocketAddr::new(host(said)?, port(number)?))
 }
 
-fn bound(address: SocketAddr, backlog: i32) -> rustix::io::Result<OwnedFd> {
+fn bound(address: SocketAddr, v6_only: bool, backlog: i32) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
-        // `::` is every address, IPv4 too, whatever the system's default is.
-        sockopt::set_ipv6_v6only(&socket, false)?;
+        // `::` is every address, IPv4 too, whatever the system's default is, but with -6.
+        sockopt::set_ipv6_v6only(&socket, v6_only)?;
     }
     bind(&socket, &address)?;
     listen(&socket, backlog)?;
     Ok(socket)
+}
+
+/// The same, of one kind only: 0 is every address of that.
+fn host_of(said: &OsStr, family: Option<Family>) -> Result<IpAddr, Failure> {
+    let Some(family) = family else { return host(said) };
+    let text = said.to_str().unwrap_or_default();
+    match (family, text) {
+        (Family::V4, "0" | "" | "::") => return Ok(Ipv4Addr::UNSPECIFIED.into()),
+        (Family::V6, "0" | "" | "::") => return Ok(Ipv6Addr::UNSPECIFIED.into()),
+        _ => {}
+    }
+    let failure = |reason: &dyn fmt::Display| Failure::new(said.display(), reason);
+    let is_one = |address: &IpAddr| address.is_ipv4() == (family == Family::V4);
+    let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(&reason))?;
+    let found = found.find_map(|address| Some(address.ip()).filter(is_one));
+    found.ok_or_else(|| failure(&"has no address of that kind"))
 }
 
 /// `0` is every IPv4 address; otherwise an address, or a name and its first address.
@@ -218,7 +237,6 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv6Addr;
 
     #[test]
     fn services_by_name_and_alias() {
@@ -235,6 +253,13 @@ mod tests {
         assert_eq!(host(OsStr::new("0")).unwrap(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         assert_eq!(host(OsStr::new("::")).unwrap(), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
         assert!(host(OsStr::new("localhost")).unwrap().is_loopback());
+        let of = |text, family| host_of(OsStr::new(text), Some(family)).ok();
+        assert_eq!(of("0", Family::V6), Some(Ipv6Addr::UNSPECIFIED.into()));
+        assert_eq!(of("::", Family::V4), Some(Ipv4Addr::UNSPECIFIED.into()));
+        assert_eq!(of("localhost", Family::V4), Some(Ipv4Addr::LOCALHOST.into()));
+        assert_eq!(of("::1", Family::V6), Some(Ipv6Addr::LOCALHOST.into()));
+        assert_eq!(of("::1", Family::V4), None);
+        assert_eq!(of("127.0.0.1", Family::V6), None);
     }
 
     #[test]

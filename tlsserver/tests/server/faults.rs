@@ -136,7 +136,8 @@ fn a_program_may_end_at_any_stage() {
     let before = server.held();
     for (line, status) in [("exit", 7 << 8), ("crash", 9)] {
         assert_eq!(clear_rest(after_line(&server, line)), b"");
-        server.log.wait_for(&["end", &format!("status {status}")]);
+        let how = if line == "crash" { "signal 9" } else { "exit 7" };
+        server.log.wait_for(&["end", &format!("status {status}: {how}")]);
         assert_eq!(clear_rest(after_line(&server, &format!("{line}-asking"))), b"");
         server.log.wait_for_count(&format!("status {status}"), 2);
         let line = format!("{line}-secured");
