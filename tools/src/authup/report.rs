@@ -3,6 +3,7 @@
 use super::chain::{Chain, Failed};
 use proto::blocklist::Action;
 use proto::escape::Escaped;
+use proto::exit_code;
 use proto::failures::{About, Named};
 use proto::login::outcome::Outcome;
 use std::fmt;
@@ -115,6 +116,9 @@ impl Report {
             Outcome::Temporary => {
                 self.line_about(user, format_args!("checkpassword {child} temporary failure"));
             }
+            // Whoever is behind has logged which program it was.
+            Outcome::Completed(exit_code::TOLD) => self
+                .line_about(user, format_args!("checkpassword {child} succeeded, no mail program")),
             Outcome::Completed(_) => self
                 .line_about(user, format_args!("checkpassword {child} succeeded, child completed")),
             Outcome::NotStarted => self.line_about(
