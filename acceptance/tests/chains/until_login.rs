@@ -235,7 +235,7 @@ fn too_many_tries(chain: &Chain<'_>) -> Result<()> {
 /// RFC 1939, section 7: what checkpassword has is a session's own.
 fn timestamp(chain: &Chain<'_>) -> Result<()> {
     let records = chain.path("spool/records");
-    let check = format!("tr '\\\\0' '|' <&3 >>{0}; echo >>{0}; exit 1", records.display());
+    let check = format!("tr '\\0' '|' <&3 >>{0}; echo >>{0}; exit 1", records.display());
     for at_once in WAYS {
         let server = ["authup", "pop3", "sh", "-c", &check];
         let server = door(chain, "pop3", at_once, &server)?;
