@@ -15,8 +15,8 @@ if [ -z "$compiler" ] || [ ! -x "$linter" ]; then
 	exit
 fi
 # Those that pass. Others can be named: OpenBSD lacks waitid in rustix and posix_spawn in nix, which
-# unix needs; NetBSD and Linux on aarch64 have not been checked to the end.
-[ $# -gt 0 ] || set -- x86_64-unknown-freebsd aarch64-apple-darwin
+# unix needs; NetBSD has not been checked to the end.
+[ $# -gt 0 ] || set -- x86_64-unknown-freebsd aarch64-apple-darwin aarch64-unknown-linux-gnu
 for target in "$@"; do
 	echo "portable: $target"
 	RUSTC=$compiler RUSTC_BOOTSTRAP=1 CARGO=$(command -v "${CARGO:-cargo}") "$linter" clippy --quiet \
