@@ -3,8 +3,7 @@
 //!
 //! macOS has no flags for either: there descriptors are marked in a second step, which is
 //! in time for processes with one thread, and `SIGPIPE` is what the process has made of it,
-//! which ours ignore. Called by [`crate::descriptor_passing`], [`crate::blocklist`] and
-//! [`crate::client`].
+//! which ours ignore. Called wherever sockets are made.
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use std::io;

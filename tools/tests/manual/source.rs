@@ -16,10 +16,12 @@ const FOLLOWED: [&str; 5] = ["crate", "unix", "tools", "checkpassword", "tlsserv
 
 /// What stands before literals that are for the compiler, or for who reads or debugs
 /// the code.
-const NOT_FOR_USERS: [&str; 7] = [
+const NOT_FOR_USERS: [&str; 9] = [
     "env!(",
     "reason = ",
+    "path = ",
     "target_os = ",
+    "target_vendor = ",
     "target_arch = ",
     "target_endian = ",
     "feature = ",
@@ -246,7 +248,10 @@ pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
 
 /// Whether a literal is one word. A single octet is a protocol's, not a name.
 pub(crate) fn is_name(literal: &str) -> bool {
-    literal.len() > 1 && literal.chars().all(|octet| octet.is_alphanumeric() || octet == '_')
+    let is_number = literal.chars().all(|octet| octet.is_ascii_digit());
+    literal.len() > 1
+        && !is_number
+        && literal.chars().all(|octet| octet.is_alphanumeric() || octet == '_')
 }
 
 /// What a literal that is more than a word says, without what is put into it.
