@@ -23,10 +23,10 @@ mod chains {
     pub(crate) mod imap;
     pub(crate) mod incoming;
     pub(crate) mod introduction;
+    pub(crate) mod login;
     pub(crate) mod round_trip;
     pub(crate) mod sending;
     pub(crate) mod switching;
-    pub(crate) mod until_login;
 }
 
 /// A test: its name, the programs it needs, or [`acceptance::chain::ROOT`], and what it does.
@@ -113,7 +113,7 @@ fn main() -> Result<ExitCode> {
         chains::fail2ban::TESTS,
         chains::failures::TESTS,
         chains::switching::TESTS,
-        chains::until_login::TESTS,
+        chains::login::TESTS,
     ];
     let trials = all.concat().into_iter().flat_map(|test| trials_of(test, &programs)).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())

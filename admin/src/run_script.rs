@@ -45,11 +45,11 @@ impl Link<'_> {
         name.strip_prefix("qmail-").filter(|own| OWN.contains(own)).unwrap_or(name)
     }
 
-    /// The protocol that it speaks until the client wants to log in, where it does.
-    pub(crate) fn until_login(&self) -> Option<&str> {
+    /// The protocol that it speaks until the client has logged in, where it does.
+    pub(crate) fn login(&self) -> Option<&str> {
         let words = self.arguments.iter().map(|word| word.text.as_str());
-        let mut words = words.skip_while(|word| !word.starts_with(UNTIL_LOGIN));
-        match words.next()?.strip_prefix(UNTIL_LOGIN)? {
+        let mut words = words.skip_while(|word| !word.starts_with(LOGIN));
+        match words.next()?.strip_prefix(LOGIN)? {
             "" => words.next(),
             joined => joined.strip_prefix('='),
         }
@@ -62,9 +62,9 @@ pub(crate) const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
 /// Their options that take a value.
 const WITH_VALUE: &str = "cCxugbltTAawkVyYB";
 /// The same, long.
-const LONG_WITH_VALUE: [&str; 2] = ["--engines", UNTIL_LOGIN];
+const LONG_WITH_VALUE: [&str; 5] = ["--engines", LOGIN, "--tries", "--checks", "--linger"];
 /// tlsserver speaks authup's part.
-const UNTIL_LOGIN: &str = "--until-login";
+const LOGIN: &str = "--login";
 
 impl RunScript {
     /// Reads a script.

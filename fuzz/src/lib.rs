@@ -12,6 +12,7 @@ pub mod memory;
 pub mod octets;
 
 pub mod cdb;
+pub mod channel;
 pub mod facts;
 pub mod failures;
 pub mod framing;
@@ -28,7 +29,6 @@ pub mod relay;
 pub mod rules;
 pub mod session;
 pub mod smtp;
-pub mod until_login;
 
 mod auth;
 mod login;
@@ -40,6 +40,7 @@ pub type Check = fn(&[u8]);
 /// Every target: its name, which is also its corpus's, and its check.
 pub const TARGETS: [(&str, Check); 18] = [
     ("cdb", cdb::check),
+    ("channel", channel::check),
     ("facts", facts::check),
     ("failures", failures::check),
     ("framing", framing::check),
@@ -56,5 +57,4 @@ pub const TARGETS: [(&str, Check); 18] = [
     ("rules", rules::check),
     ("session", session::check),
     ("smtp", smtp::check),
-    ("until_login", until_login::check),
 ];

@@ -1,6 +1,5 @@
 //! Drives the login dialog (`proto::login`), in memory, for both its faces, and checks
-//! with each step what the dialog promises to whoever drives it. For the targets of the
-//! two faces, and for [`super::until_login`], which holds another dialog against it.
+//! with each step what the dialog promises to whoever drives it.
 
 use crate::choices::Choices;
 use crate::cuts::in_any_pieces;
@@ -86,7 +85,6 @@ impl Scene<'_> {
             tries: self.tries,
             auth_equals: self.auth_equals,
             timestamp: protocol.timestamp(7, 9, b"mx.example"),
-            greeted: false,
         }
     }
 }

@@ -14,6 +14,7 @@ extern crate std;
 
 pub mod blocklist;
 pub mod cdb;
+pub mod channel;
 pub mod checkpassword;
 pub mod civil_time;
 pub mod control;

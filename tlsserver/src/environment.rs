@@ -1,8 +1,10 @@
 //! What the environment says to the server, and what of it goes on to the program.
 
+use proto::login::handoff::Name;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use unix::before_login::Variable;
 use unix::jail::Identity;
 
 /// A row of variables.
@@ -76,11 +78,21 @@ pub fn is_for_program(name: &[u8]) -> bool {
         || name.starts_with(b"SSL_")
         || matches!(name, b"SSLCTLFD" | b"SSLREADFD" | b"SSLWRITEFD")
         || matches!(name, b"LISTEN_FDS" | b"LISTEN_PID" | b"LISTEN_FDNAMES" | b"NOTIFY_SOCKET")
-        || matches!(name, b"PROTO" | b"TCPREMOTEINFO" | b"AUTHUP_GREETED")
+        || matches!(name, b"PROTO" | b"TCPREMOTEINFO")
         || matches!(name, b"TCPREMOTEIP" | b"TCPREMOTEPORT" | b"TCPREMOTEHOST")
         || matches!(name, b"SSLREMOTEIP" | b"SSLREMOTEPORT" | b"SSLLOCALIP" | b"SSLLOCALPORT")
         || matches!(name, b"TCPLOCALIP" | b"TCPLOCALPORT" | b"TCPLOCALHOST");
     !server_s_own
+}
+
+/// Whether a login program may see it: what is said to the dialog is not for it either.
+#[must_use]
+pub fn is_for_login_program(name: &[u8]) -> bool {
+    let dialog_s = [Variable::Home, Variable::Tls, Variable::TlsDisabled].map(Some);
+    let dialog_s = dialog_s.contains(&Variable::named(name));
+    let inherited = Name::ALL.iter().any(|one| one.variable().as_bytes() == name);
+    let ours = dialog_s || inherited || matches!(name, b"AUTHUP_UID" | b"AUTHUP_GID");
+    is_for_program(name) && !ours
 }
 
 /// A variable's value.
@@ -145,7 +157,6 @@ mod tests {
             ("NOTIFY_SOCKET", false, false),
             ("TCPREMOTEIP", false, false),
             ("SSLREMOTEIP", false, false),
-            ("AUTHUP_GREETED", false, false),
             ("UCSPITLS", false, true),
             ("PATH", false, true),
         ] {

@@ -5,6 +5,8 @@
 //!   nothing that a peer sent but a PROXY header.
 //! - [`engine`]: all TLS of all connections; jailed, without a key.
 //! - [`keyholder`]: the private keys and nothing else; jailed, without a network.
+//! - [`monitor`]: runs login programs, where engines talk to clients until they have logged
+//!   in (`--login`); never hears a client.
 //!
 //! [`messages`] is what they say to each other.
 
@@ -16,6 +18,7 @@ pub mod keyholder;
 pub mod listener;
 pub mod log;
 pub mod messages;
+pub mod monitor;
 pub mod options;
 
 /// Has the cryptographic library open what it looks for when it is first asked for

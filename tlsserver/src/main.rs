@@ -1,4 +1,4 @@
-//! The program; which of the three processes this is, it learns from its own name.
+//! The program; which of the four processes this is, it learns from its own name.
 
 use std::process::ExitCode;
 use tlsserver::options::USAGE;
@@ -11,6 +11,8 @@ fn main() -> ExitCode {
         tlsserver::engine::run()
     } else if name == tlsserver::keyholder::NAME {
         tlsserver::keyholder::run()
+    } else if name == tlsserver::monitor::NAME {
+        tlsserver::monitor::run(arguments)
     } else {
         let first = std::env::args_os().nth(1);
         if unix::about::answers(first.as_deref(), USAGE, env!("CARGO_PKG_VERSION")) {

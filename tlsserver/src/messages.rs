@@ -6,6 +6,7 @@
 
 mod wire;
 
+use proto::ucspi_tls::Tls;
 use unix::before_login::BeforeLogin;
 use wire::{Reader, Writer};
 use zeroize::Zeroizing;
@@ -13,11 +14,10 @@ use zeroize::Zeroizing;
 /// The longest message, in octets: a certificate chain is the longest there is.
 pub const LIMIT: usize = 128 * 1024;
 
+pub use proto::channel::ConnectionId;
+
 /// The longest text that an engine may have for the log, in octets.
 const LONGEST_TEXT: usize = 512;
-
-/// Names one connection, for as long as the listener runs.
-pub type ConnectionId = u64;
 
 /// A certificate chain and what its key, elsewhere, can sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,23 +58,41 @@ impl Validity {
     }
 }
 
-/// What is said to clients until they want to log in.
+/// What is said to clients until they have logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dialog {
-    /// TLS begins with the first octet; otherwise once the client asks for it, and it
-    /// must before it can log in.
-    pub tls_at_once: bool,
+    /// Refused logins after which a session ends.
+    pub tries: u32,
     /// What the administrator says.
     pub before_login: BeforeLogin,
 }
+
+/// How one client is talked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Talk {
+    /// Which of the dialogs.
+    pub dialog: DialogId,
+    /// TLS at the start; [`Tls::On`]: with the first octet.
+    pub tls: Tls,
+    /// Whether the mechanisms are listed as `AUTH=`, too.
+    pub auth_equals: bool,
+    /// What the greeting has of this session (`proto::login::timestamp`).
+    pub timestamp: Vec<u8>,
+}
+
+/// Names a dialog that an engine was told.
+pub type DialogId = u64;
 
 /// From the listener to an engine.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ToEngine {
     /// One more certificate; its key's number is the count of those before it.
     Certificate(Certificate),
-    /// What to say to connections that are given with [`Self::UntilLogin`].
-    Dialog(Dialog),
+    /// What to say to connections that are given with [`Self::Talk`]; in place of what
+    /// had this name before.
+    Dialog(DialogId, Dialog),
+    /// With a channel to it: the monitor, in place of any other.
+    Monitor,
     /// All certificates have been sent.
     Begin,
     /// Whether it still does its work; the answer is [`FromEngine::Ready`].
@@ -84,11 +102,17 @@ pub enum ToEngine {
     Delayed(ConnectionId),
     /// With the client's socket: TLS at once.
     Immediate(ConnectionId),
-    /// With the client's socket: the dialog, and TLS as it says. The octets are what the
-    /// greeting has of this session (`proto::login::timestamp`).
-    UntilLogin(ConnectionId, Vec<u8>),
-    /// A connection given with [`Self::UntilLogin`] is to end, as others wait.
+    /// With the client's socket: the dialog, and TLS as it says.
+    Talk(ConnectionId, Talk),
+    /// A connection given with [`Self::Talk`] is to end, as others wait.
     MakeRoom(ConnectionId),
+    /// The monitor knows of the client that begins to log in.
+    GoOn(ConnectionId),
+    /// It does not: there can be no login now.
+    NoLogin(ConnectionId),
+    /// The server ends: so are all that were given with [`Self::Talk`] and have not begun
+    /// to log in.
+    LastWords,
     /// With the two ends of the decrypted stream: the program of a connection that
     /// was reported as [`FromEngine::Secured`].
     Program(ConnectionId),
@@ -101,9 +125,11 @@ pub enum FromEngine {
     Ready,
     /// The keyholder does not sign for it any more: it is of no use for new connections.
     CannotSign,
-    /// An immediate connection's handshake is done, or a client wants to log in; the
-    /// facts, as they are written to a program.
+    /// An immediate connection's handshake is done; the facts, as they are written to a
+    /// program.
     Secured(ConnectionId, Vec<u8>),
+    /// A client begins to log in.
+    LogsIn(ConnectionId),
     /// Something about a connection that belongs in the log, up to 512 octets of it.
     Failed(ConnectionId, String),
     /// The engine has let go of the connection.
@@ -143,13 +169,17 @@ impl ToEngine {
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(match self {
             Self::Certificate(certificate) => Writer::new(b'c').certificate(certificate),
-            Self::Dialog(dialog) => Writer::new(b'g').dialog(dialog),
+            Self::Dialog(id, dialog) => Writer(Writer::new(b'g').id(*id)).dialog(dialog),
+            Self::Monitor => Writer::new(b'o').0,
             Self::Begin => Writer::new(b'b').0,
             Self::Answer => Writer::new(b'a').0,
             Self::Delayed(id) => Writer::new(b'd').id(*id),
             Self::Immediate(id) => Writer::new(b'i').id(*id),
-            Self::UntilLogin(id, timestamp) => Writer(Writer::new(b'u').id(*id)).octets(timestamp),
+            Self::Talk(id, talk) => Writer(Writer::new(b'u').id(*id)).talk(talk),
             Self::MakeRoom(id) => Writer::new(b'm').id(*id),
+            Self::GoOn(id) => Writer::new(b'y').id(*id),
+            Self::NoLogin(id) => Writer::new(b'n').id(*id),
+            Self::LastWords => Writer::new(b'l').0,
             Self::Program(id) => Writer::new(b'p').id(*id),
         })
     }
@@ -160,13 +190,17 @@ impl ToEngine {
         let mut reader = Reader(octets);
         let message = match reader.octet()? {
             b'c' => Self::Certificate(reader.certificate()?),
-            b'g' => Self::Dialog(reader.dialog()?),
+            b'g' => Self::Dialog(reader.id()?, reader.dialog()?),
+            b'o' => Self::Monitor,
             b'b' => Self::Begin,
             b'a' => Self::Answer,
             b'd' => Self::Delayed(reader.id()?),
             b'i' => Self::Immediate(reader.id()?),
-            b'u' => Self::UntilLogin(reader.id()?, reader.rest().to_vec()),
+            b'u' => Self::Talk(reader.id()?, reader.talk()?),
             b'm' => Self::MakeRoom(reader.id()?),
+            b'y' => Self::GoOn(reader.id()?),
+            b'n' => Self::NoLogin(reader.id()?),
+            b'l' => Self::LastWords,
             b'p' => Self::Program(reader.id()?),
             _ => return None,
         };
@@ -182,6 +216,7 @@ impl FromEngine {
             Self::Ready => Writer::new(b'r').0,
             Self::CannotSign => Writer::new(b'k').0,
             Self::Secured(id, facts) => Writer(Writer::new(b's').id(*id)).octets(facts),
+            Self::LogsIn(id) => Writer::new(b'l').id(*id),
             Self::Failed(id, why) => {
                 let short = (0..=LONGEST_TEXT.min(why.len())).rev().find_map(|end| why.get(..end));
                 Writer(Writer::new(b'f').id(*id)).octets(short.unwrap_or_default().as_bytes())
@@ -198,6 +233,7 @@ impl FromEngine {
             b'r' => Self::Ready,
             b'k' => Self::CannotSign,
             b's' => Self::Secured(reader.id()?, reader.rest().to_vec()),
+            b'l' => Self::LogsIn(reader.id()?),
             b'f' => {
                 let (id, why) = (reader.id()?, reader.text()?);
                 if why.len() > LONGEST_TEXT {
@@ -288,22 +324,29 @@ mod tests {
             each: 1200,
             whole: u64::MAX,
         };
-        Dialog { tls_at_once: false, before_login }
+        Dialog { tries: 3, before_login }
     }
 
     #[test]
     fn every_message_to_an_engine_reads_back_and_no_part_of_it_does() {
         let nameless = Certificate { name: None, ..certificate() };
+        let timestamp = b"<7.9@mail.example.org>".to_vec();
+        let talk = Talk { dialog: 2, tls: Tls::Required, auth_equals: true, timestamp };
         for message in [
             ToEngine::Certificate(certificate()),
             ToEngine::Certificate(nameless),
-            ToEngine::Dialog(dialog()),
+            ToEngine::Dialog(1, dialog()),
+            ToEngine::Monitor,
             ToEngine::Begin,
             ToEngine::Answer,
             ToEngine::Delayed(1),
             ToEngine::Immediate(u64::MAX),
-            ToEngine::UntilLogin(3, b"<7.9@mail.example.org>".to_vec()),
+            ToEngine::Talk(3, talk.clone()),
+            ToEngine::Talk(3, Talk { tls: Tls::On, ..talk }),
             ToEngine::MakeRoom(4),
+            ToEngine::GoOn(5),
+            ToEngine::NoLogin(6),
+            ToEngine::LastWords,
             ToEngine::Program(0),
         ] {
             let octets = message.encode();
@@ -322,6 +365,7 @@ mod tests {
             FromEngine::Ready,
             FromEngine::CannotSign,
             FromEngine::Secured(5, b"SSL_PROTOCOL=TLSv1.3\0\0".to_vec()),
+            FromEngine::LogsIn(5),
             FromEngine::Failed(6, "why".into()),
             FromEngine::Closed(7),
         ] {

@@ -14,7 +14,8 @@ use crate::log::Verbosity;
 /// How the command is to be written.
 pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOIsSmvqQUX ] [ -c limit ] [ -C per-address ] \
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] [ -w seconds ] [ -B banner ] \
-[ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --until-login smtp|pop3 ] host port program [ argument ... ]";
+[ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3 ] \
+[ --tries number ] [ --checks number ] [ --linger seconds ] host port program [ argument ... ]";
 
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +73,17 @@ pub struct Options {
     pub engines: Option<usize>,
     /// `--no-tickets`: sessions are not resumed.
     pub no_tickets: bool,
-    /// `--until-login`: the protocol that engines speak until the client wants to log in;
-    /// none: the program speaks from the start.
-    pub until_login: Option<Protocol>,
+    /// `--login`: the protocol that engines speak until the client has logged in, with
+    /// the program as login program; none: the program speaks from the start.
+    pub login: Option<Protocol>,
+    /// `--tries`: after how many refused logins a session ends; none: as the protocol has
+    /// it.
+    pub tries: Option<u32>,
+    /// `--checks`: how many login programs may run that have not said yet whether the
+    /// login is good; none: four for each core.
+    pub checks: Option<usize>,
+    /// `--linger`: how long sessions may go on once the server was told to end.
+    pub linger: Duration,
     /// What was asked for by an option that has no effect here, for the log.
     pub without_effect: Vec<char>,
     /// Where to listen.
@@ -107,7 +116,10 @@ impl Options {
             proxy_protocol: None,
             engines: None,
             no_tickets: false,
-            until_login: None,
+            login: None,
+            tries: None,
+            checks: None,
+            linger: Duration::from_secs(600),
             without_effect: Vec::new(),
             family: None,
             host: OsString::new(),
@@ -198,10 +210,17 @@ impl Options {
                 let bits = u8::try_from(bits).ok().filter(|bits| *bits <= 128);
                 self.ipv6_prefix = bits.ok_or("--ipv6-prefix: more than 128")?;
             }
-            "until-login" => {
+            "login" => {
                 let protocol = Protocol::named(parser.value()?.as_encoded_bytes())
                     .filter(|protocol| *protocol != Protocol::Imap);
-                self.until_login = Some(protocol.ok_or("--until-login: neither smtp nor pop3")?);
+                self.login = Some(protocol.ok_or("--login: neither smtp nor pop3")?);
+            }
+            // As authup has it: 0 is no number of tries, but no word about it.
+            "tries" => self.tries = Some(parser.value()?.parse()?).filter(|tries| *tries > 0),
+            "checks" => self.checks = Some(at_least_one(parser)?),
+            "linger" => {
+                let seconds: u32 = parser.value()?.parse()?;
+                self.linger = Duration::from_secs(seconds.into());
             }
             "no-tickets" => self.no_tickets = true,
             "engines" => self.engines = Some(at_least_one(parser)?),
@@ -272,13 +291,16 @@ mod tests {
     #[test]
     fn options_of_our_own() {
         let options = parse(
-            "--proxy-protocol --no-tickets --engines 2 --until-login smtp -C3 -t 5 -1 ::1 0 prog",
+            "--proxy-protocol --no-tickets --engines 2 --login smtp --tries 3 --checks 2 \
+             --linger 7 -C3 -t 5 -1 ::1 0 prog",
         )
         .unwrap();
         assert!(options.no_tickets);
         assert!(options.proxy_protocol == Some(Vec::new()) && options.print_port);
         assert_eq!(options.engines, Some(2));
-        assert_eq!(options.until_login, Some(Protocol::Smtp));
+        assert_eq!(options.login, Some(Protocol::Smtp));
+        assert_eq!((options.tries, options.checks), (Some(3), Some(2)));
+        assert_eq!(options.linger, Duration::from_secs(7));
         assert_eq!((options.limit_per_address, options.ipv6_prefix), (Some(3), 64));
         assert_eq!(options.handshake_timeout, Duration::from_secs(5));
     }
@@ -309,7 +331,7 @@ mod tests {
             ("-c many 0 25 prog", "-c: not a number: many"),
             ("-i 0 25 prog", "-i: client certificates cannot be required"),
             ("-J 0 25 prog", "invalid option '-J'"),
-            ("--until-login imap 0 25 prog", "--until-login: neither smtp nor pop3"),
+            ("--login nntp 0 25 prog", "--login: neither smtp nor pop3"),
             ("--ipv6-prefix 129 0 25 prog", "--ipv6-prefix: more than 128"),
             (
                 "--proxy-protocol=here 0 25 prog",

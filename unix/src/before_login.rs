@@ -13,9 +13,6 @@ use proto::ucspi_tls::Tls;
 use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells authup that somebody else has greeted the client, and with which timestamp.
-pub const GREETED: &str = "AUTHUP_GREETED";
-
 /// A variable that changes what is said before a login. Whoever speaks to a client for
 /// authup must have read the same as authup would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,11 +97,11 @@ impl BeforeLogin {
         self.protocol.timestamp(session, now.as_secs(), &self.greeting)
     }
 
-    /// What the dialog is told. `greeted`: somebody else has greeted the client.
+    /// What the dialog is told.
     #[must_use]
-    pub fn settings(self, tls: Tls, tries: u32, timestamp: Vec<u8>, greeted: bool) -> Settings {
+    pub fn settings(self, tls: Tls, tries: u32, timestamp: Vec<u8>) -> Settings {
         let Self { protocol, auth_equals, greeting, capabilities, .. } = self;
-        Settings { protocol, greeting, capabilities, tls, tries, auth_equals, timestamp, greeted }
+        Settings { protocol, greeting, capabilities, tls, tries, auth_equals, timestamp }
     }
 }
 

@@ -30,11 +30,24 @@ impl Reporter {
     pub fn new(peer: Option<SocketAddr>) -> Option<Self> {
         let peer = peer?;
         let client = rustix::stdio::stdin();
-        let is_there = std::path::Path::new(SOCKET).exists();
-        if !is_there || connected_to(client)? != peer.ip().to_canonical() {
+        if !Self::is_wanted() || connected_to(client)? != peer.ip().to_canonical() {
             return None;
         }
         Some(Self { client: out_of_the_way(&client).ok()?, peer })
+    }
+
+    /// One for a client's socket that is at hand. `None` where blocklistd could make
+    /// nothing of it: behind a load balancer it would block that.
+    #[must_use]
+    pub fn of(client: OwnedFd, peer: SocketAddr) -> Option<Self> {
+        let is_its = connected_to(client.as_fd())? == peer.ip().to_canonical();
+        is_its.then_some(Self { client, peer })
+    }
+
+    /// Whether blocklistd is there to be told.
+    #[must_use]
+    pub fn is_wanted() -> bool {
+        std::path::Path::new(SOCKET).exists()
     }
 
     /// Reports. What becomes of it is not our business, and we do not wait for it.

@@ -28,6 +28,8 @@ pub mod journal;
 pub mod listen_fds;
 pub mod locked_file;
 pub mod log;
+#[cfg(feature = "signals")]
+pub mod login_program;
 pub mod notify;
 #[cfg(feature = "jail")]
 pub mod open_descriptors;

@@ -147,10 +147,7 @@ impl Watched {
     /// `false` where the system does not tell.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        std::fs::read_to_string(format!("/proc/{}/status", self.id())).is_ok_and(|status| {
-            let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-            user.and_then(|ids| ids.split_whitespace().next()) == Some("0")
-        })
+        is_of_root(self.id())
     }
 
     /// Ends the child, whatever it is doing, and waits until it is gone.
@@ -208,6 +205,15 @@ pub fn keep_out_of_core_files() {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
+}
+
+/// Whether a process's real user is root. `false` where the system does not tell.
+#[must_use]
+pub fn is_of_root(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| {
+        let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        user.and_then(|ids| ids.split_whitespace().next()) == Some("0")
+    })
 }
 
 /// Whether the real user is root.

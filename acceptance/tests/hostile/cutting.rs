@@ -165,7 +165,7 @@ fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
 
 /// Port 587: with a login, within TLS, where the end of input comes without TLS's own.
 fn submission_within_tls(programs: &Programs) -> Result<()> {
-    for door in [Door::Starttls, Door::UntilLogin, Door::UntilLoginAtOnce] {
+    for door in [Door::Starttls, Door::Login, Door::LoginAtOnce] {
         submission_at(programs, door).with_context(|| format!("{door:?}"))?;
     }
     Ok(())
@@ -222,7 +222,7 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
 
 /// Ports 110: nothing to deliver, but nobody may stay.
 fn fetching(programs: &Programs) -> Result<()> {
-    for door in [Door::Clear, Door::UntilLogin, Door::UntilLoginAtOnce] {
+    for door in [Door::Clear, Door::Login, Door::LoginAtOnce] {
         fetching_at(programs, door).with_context(|| format!("{door:?}"))?;
     }
     Ok(())

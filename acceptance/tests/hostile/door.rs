@@ -1,5 +1,4 @@
-//! Where clients meet authup: it talks to them from the first word, or a TLS server does
-//! until they want to log in. What comes of an attack must be the same at every door.
+//! Where clients meet the login dialog: authup talks to them, or a TLS server does. What comes of an attack must be the same at every door.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -23,24 +22,23 @@ pub(crate) enum Door {
     Clear,
     /// The same with a client that does.
     Starttls,
-    /// tlsserver -n --until-login, before TLS.
-    UntilTls,
+    /// tlsserver -n --login, before TLS.
+    LoginBeforeTls,
     /// The same within TLS.
-    UntilLogin,
-    /// tlsserver --until-login, with TLS from the first octet.
-    UntilLoginAtOnce,
+    Login,
+    /// tlsserver --login, with TLS from the first octet.
+    LoginAtOnce,
 }
 
 impl Door {
     /// Those with a login behind them, each its own way of talking until then.
-    pub(crate) const WITH_A_LOGIN: [Self; 3] =
-        [Self::Alone, Self::UntilLogin, Self::UntilLoginAtOnce];
+    pub(crate) const WITH_A_LOGIN: [Self; 3] = [Self::Alone, Self::Login, Self::LoginAtOnce];
     /// Those of a TLS server that talks itself.
     pub(crate) const OF_AN_ENGINE: [Self; 3] =
-        [Self::UntilTls, Self::UntilLogin, Self::UntilLoginAtOnce];
+        [Self::LoginBeforeTls, Self::Login, Self::LoginAtOnce];
 
     const fn has_engine(self) -> bool {
-        matches!(self, Self::UntilTls | Self::UntilLogin | Self::UntilLoginAtOnce)
+        matches!(self, Self::LoginBeforeTls | Self::Login | Self::LoginAtOnce)
     }
 
     /// The TLS server, with `command` behind it, and room for all who come.
@@ -61,13 +59,32 @@ impl Door {
         protocol: &str,
         command: &[String],
     ) -> Result<Service> {
-        let mut options = if self == Self::UntilLoginAtOnce { vec![] } else { vec!["-n"] };
+        let mut options = if self == Self::LoginAtOnce { vec![] } else { vec!["-n"] };
         if self.has_engine() {
-            options.extend(["--until-login", protocol]);
+            options.extend(["--login", protocol]);
         }
         options.extend(["-c", limit]);
         let level = if self == Self::Clear { "" } else { "!" };
-        Ok(Service::new(chain.tlsserver(&options, level, &words(command))?))
+        let (own, behind) = self.behind(protocol, words(command));
+        options.extend(own);
+        Ok(Service::new(chain.tlsserver(&options, level, &behind)?))
+    }
+
+    /// What is behind the dialog in a command that begins with authup, where an engine holds
+    /// it; and what authup's options are there.
+    pub(crate) fn behind<'a>(
+        self,
+        protocol: &str,
+        command: Vec<&'a str>,
+    ) -> (Vec<&'a str>, Vec<&'a str>) {
+        let Some(at) = command.iter().position(|word| *word == protocol) else {
+            return (vec![], command);
+        };
+        if !self.has_engine() || command.first() != Some(&"authup") {
+            return (vec![], command);
+        }
+        let own = command[1..at].iter().map(|word| if *word == "-t" { "--tries" } else { word });
+        (own.collect(), command[at + 1..].to_vec())
     }
 
     /// A client that comes to the TLS server, up to where the dialog awaits its words: it
@@ -85,13 +102,13 @@ impl Door {
         };
         FIGURES.sessions(1);
         let mut peer = connect(server)?;
-        if self == Self::UntilLoginAtOnce {
+        if self == Self::LoginAtOnce {
             let mut peer = peer.secure(trust)?.boxed();
             peer.hear(greeting)?;
             return Ok(peer);
         }
         peer.hear(greeting)?;
-        if matches!(self, Self::Alone | Self::Clear | Self::UntilTls) {
+        if matches!(self, Self::Alone | Self::Clear | Self::LoginBeforeTls) {
             return Ok(Peer { stream: Stream::Clear(peer.stream) });
         }
         peer.ask(asks, ready)?;

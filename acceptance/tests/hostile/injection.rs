@@ -115,7 +115,7 @@ fn right_login() -> String {
 const SMTP_VICTIM: [(&str, &str); 2] = [("EHLO victim", "250"), ("QUIT", "221")];
 
 /// Who reads the request for TLS: authup, or the TLS server itself.
-const DOORS: [Door; 2] = [Door::Starttls, Door::UntilTls];
+const DOORS: [Door; 2] = [Door::Starttls, Door::LoginBeforeTls];
 
 fn authup_smtp<'a>(chain: &'a Chain<'a>, door: Door) -> Result<Front<'a>> {
     let command = login(chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);

@@ -131,7 +131,7 @@ impl Given {
 
 /// Port 587 and 465, with TLS and a login.
 fn submission(programs: &Programs) -> Result<()> {
-    for door in [Door::Starttls, Door::UntilLogin, Door::UntilLoginAtOnce] {
+    for door in [Door::Starttls, Door::Login, Door::LoginAtOnce] {
         submission_at(programs, door).with_context(|| format!("{door:?}"))?;
     }
     Ok(())
@@ -197,7 +197,7 @@ fn state(programs: &Programs) -> Result<()> {
     let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
     let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
     let login = [&["sh", "-c", &authup, "authup", "smtp", "sh", "-c", &check, &users], &behind[..]];
-    for door in [Door::Starttls, Door::UntilLogin, Door::UntilLoginAtOnce] {
+    for door in [Door::Starttls, Door::Login, Door::LoginAtOnce] {
         let service = Service::new(oddly_started(&chain, door, &login.concat())?);
         let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
         let word = Base64::encode_string(b"\0bob\0pass word");
@@ -239,12 +239,8 @@ fn state(programs: &Programs) -> Result<()> {
 /// tlsserver, started by somebody with a state that nobody should have.
 fn oddly_started(chain: &Chain<'_>, door: Door, program: &[&str]) -> Result<Server> {
     let usual = match door {
-        Door::UntilLogin => {
-            chain.tls_command("127.0.0.1", &["-n", "--until-login", "smtp"], program)
-        }
-        Door::UntilLoginAtOnce => {
-            chain.tls_command("127.0.0.1", &["--until-login", "smtp"], program)
-        }
+        Door::Login => chain.tls_command("127.0.0.1", &["-n", "--login", "smtp"], program),
+        Door::LoginAtOnce => chain.tls_command("127.0.0.1", &["--login", "smtp"], program),
         _ => chain.tls_command("127.0.0.1", &["-n"], program),
     };
     fs::write(chain.path(LEFT_OPEN), "for root's eyes only")?;
@@ -313,12 +309,12 @@ fn passwords(programs: &Programs) -> Result<()> {
     let own = memory(std::process::id())?;
     ensure!(secrets.iter().all(|secret| contains(&own, secret)), "nothing is found anywhere");
     drop(own);
-    for door in [Door::UntilLogin, Door::UntilLoginAtOnce] {
+    for door in [Door::Login, Door::LoginAtOnce] {
         let chain = as_run(programs)?;
         let command = login(&chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
         let service = door.service(&chain, "smtp", &command)?;
-        if door == Door::UntilLogin {
-            let mut hasty = Door::UntilTls.knock(&service.server, "smtp", &trust(&chain)?)?;
+        if door == Door::Login {
+            let mut hasty = Door::LoginBeforeTls.knock(&service.server, "smtp", &trust(&chain)?)?;
             hasty.ask(&format!("AUTH PLAIN {encoded}"), "530")?;
             hasty.ask("QUIT", "221")?;
         }

@@ -25,7 +25,7 @@ use crate::{as_an_ordinary_user, as_run, login, words};
 pub(crate) const TESTS: &[Test] = &[
     ("memory_is_bounded_whatever_comes_in", &["smtpfront-echo"], memory),
     ("memory_is_bounded_within_tls", &["smtpfront-echo"], memory_within_tls),
-    ("memory_is_bounded_until_a_login", &[], memory_until_login),
+    ("memory_is_bounded_before_a_login", &[], memory_before_a_login),
     ("a_thousand_held_before_a_login_cost_no_process", &[], held),
     ("a_flood_keeps_nobody_from_being_served", &[], flooded),
     ("no_way_to_hold_a_place_keeps_it", &[], full),
@@ -181,11 +181,11 @@ fn memory_within_tls(programs: &Programs) -> Result<()> {
     service.over()
 }
 
-fn memory_until_login(programs: &Programs) -> Result<()> {
+fn memory_before_a_login(programs: &Programs) -> Result<()> {
     use Flood::{Commands, Line, Nuls, Response};
     for (door, floods) in [
-        (Door::UntilTls, &[Line, Nuls, Commands][..]),
-        (Door::UntilLogin, &[Line, Nuls, Commands, Response]),
+        (Door::LoginBeforeTls, &[Line, Nuls, Commands][..]),
+        (Door::Login, &[Line, Nuls, Commands, Response]),
     ] {
         for flood in floods {
             let what = format!("{door:?} {flood:?}");
@@ -201,7 +201,7 @@ fn memory_until_login(programs: &Programs) -> Result<()> {
 }
 
 /// Connections held at once: in the clear, and within TLS.
-const HELD: [(Door, u64); 2] = [(Door::UntilTls, 1_000), (Door::UntilLogin, 150)];
+const HELD: [(Door, u64); 2] = [(Door::LoginBeforeTls, 1_000), (Door::Login, 150)];
 /// The most that each may cost, all processes together, in KiB: while nothing is said, and
 /// when as much was said as the client could, and no answer read.
 const EACH: [u64; 2] = [48, 80];
@@ -335,7 +335,7 @@ fn stuff(peer: &mut Peer<Stream>) -> Result<()> {
 /// other that comes one of them has to go: also one that talks, or that takes nothing.
 fn full(programs: &Programs) -> Result<()> {
     const PLACES: usize = 7;
-    let (clear, within) = (Door::UntilTls, Door::UntilLogin);
+    let (clear, within) = (Door::LoginBeforeTls, Door::Login);
     let chain = as_run(programs)?;
     let command = login(&chain, "smtp", &["false"]);
     let service = within.service_for(&PLACES.to_string(), &chain, "smtp", &command)?;

@@ -171,7 +171,7 @@ fn play(chain: &Chain<'_>, exchanges: &[Exchange]) -> Result<()> {
         play_in(session, exchanges).with_context(|| format!("{door:?}"))?;
     }
     // Where each is the first that the TLS server hears of a login.
-    for door in [Door::UntilLogin, Door::UntilLoginAtOnce] {
+    for door in [Door::Login, Door::LoginAtOnce] {
         let service = door.service(chain, "smtp", &login(chain, "smtp", &["smtpfront-echo"]))?;
         let trust = trust(chain)?;
         for exchange in exchanges.iter().step_by(exchanges.len().div_ceil(40)) {

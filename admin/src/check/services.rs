@@ -6,7 +6,6 @@ use super::permissions::{Readers, look};
 use crate::client::Begin;
 use crate::programs;
 use crate::run_script::{Link, RunScript, SERVERS, Word};
-use proto::ucspi_tls::Tls;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -26,11 +25,15 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// What authup speaks here, if it runs here.
+    /// What is spoken here before a login, if there is one.
     pub(super) fn login(&self) -> Option<String> {
         let links = self.script.links();
-        let authup = links.iter().find(|link| link.name() == "authup")?;
-        Some(authup.arguments.last()?.text.to_ascii_lowercase())
+        let spoken = links.iter().find_map(|link| match link.name() {
+            "authup" => Some(link.arguments.last()?.text.as_str()),
+            "tlsserver" => link.login(),
+            _ => None,
+        });
+        Some(spoken?.to_ascii_lowercase())
     }
 
     /// The certificate's and the key's file.
@@ -91,7 +94,9 @@ impl Service {
             let said = names.iter().find_map(|name| self.script.variable(name));
             said.map_or(Some(NOBODY), |(number, _)| number.parse().ok())
         };
-        let authup = self.login().map(|_| number(&["AUTHUP_UID"]));
+        let links = self.script.links();
+        let authup = links.iter().find(|link| link.name() == "authup");
+        let authup = authup.map(|_| number(&["AUTHUP_UID"]));
         [Some(number(&["SSL_UID", "TLS_UID"])), authup].into_iter().flatten().flatten().collect()
     }
 
@@ -165,7 +170,8 @@ fn check_one(service: &Service, home: &Path, findings: &mut Findings) {
     check_programs(service, &links, findings);
     command_line::check(service, &links, findings);
     check_variables(service, &links, findings);
-    if let Some(at) = links.iter().position(|link| link.name() == "authup") {
+    let has_dialog = |link: &Link<'_>| link.name() == "authup" || link.login().is_some();
+    if let Some(at) = links.iter().rposition(has_dialog) {
         check_login(service, links.get(at..).unwrap_or_default(), home, findings);
     } else {
         check_incoming(service, &links, findings);
@@ -249,7 +255,7 @@ fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Finding
         let place = Place::line(path, server.program.line);
         findings.error(place, "tlsserver has no certificate: CERTFILE is not set");
     }
-    check_until_login(service, server, findings);
+    check_dialog(service, server, findings);
     let is_login = service.login().is_some();
     let delayed = service.starts_tls();
     match script.variable("UCSPITLS") {
@@ -270,29 +276,21 @@ fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Finding
     }
 }
 
-fn check_until_login(service: &Service, server: &Link<'_>, findings: &mut Findings) {
-    let Some(spoken) = server.until_login() else { return };
+/// tlsserver's own dialog leaves nothing for authup to ask.
+fn check_dialog(service: &Service, server: &Link<'_>, findings: &mut Findings) {
+    let Some(spoken) = server.login() else { return };
     let Service { path, script } = service;
-    let mut error = |text| findings.error(Place::line(path, server.program.line), text);
-    match service.login() {
-        None => error(format!("--until-login {spoken}: no authup behind it, which goes on")),
-        Some(protocol) if !spoken.eq_ignore_ascii_case(&protocol) => {
-            error(format!("--until-login {spoken}: authup behind it speaks {protocol}"));
-        }
-        Some(_) => {}
-    }
-    let level = script.variable("UCSPITLS").map(|(level, _)| level.as_bytes());
-    let disabled = script.variable("DISABLETLS").is_some();
-    if service.starts_tls() && Tls::from_environment(disabled, level, false) != Tls::Required {
-        error("--until-login: tlsserver does not start without UCSPITLS='!'".into());
+    if let Some(authup) = script.links().iter().find(|link| link.name() == "authup") {
+        let text = format!("--login {spoken}: authup behind it would ask once more: leave it out");
+        findings.error(Place::line(path, authup.program.line), text);
     }
 }
 
-/// From authup on.
+/// From what holds the dialog on: authup, or tlsserver.
 fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut Findings) {
     let Service { path, script } = service;
-    let Some(authup) = links.first() else { return };
-    let line = authup.program.line;
+    let Some(front) = links.first() else { return };
+    let (line, name) = (front.program.line, front.name());
     if let Some(pam) = links.iter().find(|link| link.name() == "checkpassword-pam") {
         let service = pam.arguments.last().map_or("checkpassword", |word| &word.text);
         let file = Path::new("/etc/pam.d").join(service.trim_start_matches("-s"));
@@ -303,7 +301,7 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
     }
     let at = |name: &str| links.iter().position(|link| link.name() == name);
     if at("checknotroot").is_none() {
-        let text = "no checknotroot behind authup: root may log in";
+        let text = format!("no checknotroot behind {name}: root may log in");
         findings.warning(Place::line(path, line), text);
     }
     if service.login().as_deref() == Some("smtp")
@@ -317,9 +315,9 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
     let said = script.variable("QMAILHOME").map(|(home, _)| home);
     let said = said.unwrap_or(unix::control::HOME);
     if !is_same(said, home) {
-        findings.warning(path, format!("QMAILHOME is {said}: authup reads other control files"));
+        findings.warning(path, format!("QMAILHOME is {said}: {name} reads other control files"));
     }
-    // authup keeps the variable to itself.
+    // It keeps the variable to itself.
     let Some(fixsmtpio) = at("fixsmtpio") else { return };
     let setting = links.iter().take(fixsmtpio).filter(|link| link.name() == "env");
     let words = setting.flat_map(|link| link.arguments);
@@ -327,7 +325,7 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
     if !is_same(passed_on.unwrap_or(unix::control::HOME), home) {
         let line = links.get(fixsmtpio).map_or(line, |link| link.program.line);
         let text = format!(
-            "fixsmtpio reads other control files: authup does not pass QMAILHOME on, so put \
+            "fixsmtpio reads other control files: {name} does not pass QMAILHOME on, so put \
              env QMAILHOME={} before it",
             home.display()
         );

@@ -98,7 +98,7 @@ impl Service {
             path = plan.path(),
             cert = plan.certificate.display(),
             key = plan.key.display(),
-            jail = self.jail(plan),
+            jail = Self::jail(plan),
             memory = self.memory(plan),
             options = self.options(plan),
             listen = plan.listen(*port),
@@ -161,20 +161,16 @@ impl Service {
     }
 
     /// Who the processes are that talk to strangers.
-    fn jail(&self, plan: &Plan) -> String {
+    fn jail(plan: &Plan) -> String {
         let Some((uid, gid)) = plan.jail_ids else { return String::new() };
-        let authup = match self.chain {
-            Chain::Incoming => String::new(),
-            _ => format!(" AUTHUP_UID={uid} AUTHUP_GID={gid}"),
-        };
-        format!("export SSL_UID={uid} SSL_GID={gid}{authup}\n")
+        format!("export SSL_UID={uid} SSL_GID={gid}\n")
     }
 
     fn options(&self, plan: &Plan) -> String {
         let mut options =
             format!("{}-v -c 40 -C 10 -l {}", if self.delayed { "-n " } else { "" }, plan.host);
         if let Some(protocol) = self.chain.login() {
-            let _ = write!(options, " --until-login {protocol}");
+            let _ = write!(options, " --login {protocol}");
         }
         if let (Chain::Incoming, Some((uid, gid))) = (self.chain, &plan.incoming_ids) {
             let _ = write!(options, " -u {uid} -g {gid}");
@@ -190,12 +186,11 @@ impl Service {
             Users::Pam => "checkpassword-pam".to_owned(),
         };
         let fixsmtpio = format!("env QMAILHOME={dir} fixsmtpio");
-        let login = self.chain.login().map(|protocol| format!("authup {protocol}"));
-        let login =
-            login.into_iter().flat_map(|authup| [authup, check.clone(), "checknotroot".into()]);
+        let login = self.chain.login().map(|_| [check, "checknotroot".into()]);
+        let login = login.into_iter().flatten();
         let program = self.program(plan).as_ref().ok()?.to_string();
         let behind = match self.chain {
-            // authup keeps QMAILHOME to itself.
+            // tlsserver keeps QMAILHOME to itself.
             Chain::Submission => vec![fixsmtpio, program],
             Chain::Incoming => vec!["fixsmtpio".into(), program],
             Chain::Pop3 => vec![program],

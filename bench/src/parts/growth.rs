@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{BARE, Bench, FIXSMTPIO, Started, TLSSERVER_AUTHUP, UNTIL_LOGIN, nginx, ours, smtp};
+use super::{BARE, Bench, FIXSMTPIO, LOGIN, Started, TLSSERVER_AUTHUP, nginx, ours, smtp};
 use crate::client::load::{hold, sessions};
 use crate::client::{Conversation, Protocol, Security};
 use crate::processes::memory;
@@ -29,7 +29,7 @@ const POINT: Duration = Duration::from_millis(300);
 /// All panels.
 pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
     let secure = [
-        ours(UNTIL_LOGIN, Door::TlsserverUntilLogin, Chain::AuthupYes),
+        ours(LOGIN, Door::TlsserverLogin, Chain::AuthupYes),
         ours(TLSSERVER_AUTHUP, Door::TlsserverDelayed, Chain::AuthupYes),
         nginx(Protocol::Smtp, true, false),
     ];

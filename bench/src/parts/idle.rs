@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{Bench, SUBMISSION, TLSWRAPPER, UNTIL_LOGIN_SUBMISSION, dovecot, nginx, ours, smtp};
+use super::{Bench, LOGIN_SUBMISSION, SUBMISSION, TLSWRAPPER, dovecot, nginx, ours, smtp};
 use crate::client::load::hold;
 use crate::client::{Conversation, Protocol, Security};
 use crate::processes::memory;
@@ -27,7 +27,7 @@ const HELD: usize = 1000;
 pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
     println!("{ALL}");
     let contestants = [
-        ours(UNTIL_LOGIN_SUBMISSION, Door::TlsserverUntilLogin, Chain::Submission),
+        ours(LOGIN_SUBMISSION, Door::TlsserverLogin, Chain::Submission),
         ours(SUBMISSION, Door::TlsserverDelayed, Chain::Submission),
         nginx(Protocol::Smtp, true, true),
         dovecot(Protocol::Smtp),

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{
-    BARE, Bench, FIXSMTPIO, SUBMISSION, Started, TLSSERVER_AUTHUP, TLSSERVER_BARE, TLSWRAPPER,
-    UNTIL_LOGIN, UNTIL_LOGIN_SUBMISSION, c, dovecot, nginx, ours, rotated, smtp,
+    BARE, Bench, FIXSMTPIO, LOGIN, LOGIN_SUBMISSION, SUBMISSION, Started, TLSSERVER_AUTHUP,
+    TLSSERVER_BARE, TLSWRAPPER, c, dovecot, nginx, ours, rotated, smtp,
 };
 use crate::client::load::{self, Sessions};
 use crate::client::{Conversation, Protocol, Security};
@@ -98,7 +98,7 @@ fn sending() -> Vec<Contestant> {
 
 fn starting_tls() -> Vec<Contestant> {
     vec![
-        ours(UNTIL_LOGIN, Door::TlsserverUntilLogin, Chain::AuthupYes),
+        ours(LOGIN, Door::TlsserverLogin, Chain::AuthupYes),
         ours(TLSSERVER_AUTHUP, Door::TlsserverDelayed, Chain::AuthupYes),
         ours("tlsserver, fixsmtpio", Door::TlsserverDelayed, Chain::Fixsmtpio),
         nginx(Protocol::Smtp, true, false),
@@ -109,7 +109,7 @@ fn starting_tls() -> Vec<Contestant> {
 
 fn submitting() -> Vec<Contestant> {
     vec![
-        ours(UNTIL_LOGIN_SUBMISSION, Door::TlsserverUntilLogin, Chain::Submission),
+        ours(LOGIN_SUBMISSION, Door::TlsserverLogin, Chain::Submission),
         ours(SUBMISSION, Door::TlsserverDelayed, Chain::Submission),
         nginx(Protocol::Smtp, true, true),
         dovecot(Protocol::Smtp),
@@ -137,7 +137,7 @@ fn fetching() -> Vec<Contestant> {
 
 fn fetching_by_tls() -> Vec<Contestant> {
     vec![
-        ours("tlsserver --until-login, POP3 chain", Door::TlsserverUntilLogin, Chain::AuthupPop3),
+        ours("tlsserver --login, POP3 chain", Door::TlsserverLogin, Chain::AuthupPop3),
         ours("tlsserver, POP3 chain", Door::TlsserverDelayed, Chain::AuthupPop3),
         nginx(Protocol::Pop3, true, true),
         dovecot(Protocol::Pop3),

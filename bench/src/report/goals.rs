@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::results::{Results, median};
 use crate::parts::{
-    BARE, FIXSMTPIO, NGINX, SUBMISSION, TLSSERVER_AUTHUP, TLSSERVER_BARE, TLSWRAPPER, UNTIL_LOGIN,
-    UNTIL_LOGIN_SUBMISSION, idle, sessions, startup, throughput,
+    BARE, FIXSMTPIO, LOGIN, LOGIN_SUBMISSION, NGINX, SUBMISSION, TLSSERVER_AUTHUP, TLSSERVER_BARE,
+    TLSWRAPPER, idle, sessions, startup, throughput,
 };
 
 /// One thing that is wanted, and what was measured.
@@ -93,28 +93,23 @@ fn of_sessions(results: &Results) -> Vec<Goal> {
             rates(AUTH, AUTHUP_YES, BARE),
         ),
         at_least(
-            "sessions: submission chain, --until-login, a message, to nginx",
+            "sessions: submission chain, --login, a message, to nginx",
             1.5,
-            rates(TLS_AUTH_MESSAGE, UNTIL_LOGIN_SUBMISSION, NGINX),
+            rates(TLS_AUTH_MESSAGE, LOGIN_SUBMISSION, NGINX),
         ),
         at_least(
-            "sessions: STARTTLS, tlsserver --until-login to nginx",
+            "sessions: STARTTLS, tlsserver --login to nginx",
             1.5,
-            rates(STARTTLS, UNTIL_LOGIN, NGINX),
+            rates(STARTTLS, LOGIN, NGINX),
         ),
         at_least(
-            "sessions: STARTTLS, tlsserver --until-login to tlswrapper",
+            "sessions: STARTTLS, tlsserver --login to tlswrapper",
             5.0,
-            rates(STARTTLS, UNTIL_LOGIN, TLSWRAPPER),
+            rates(STARTTLS, LOGIN, TLSWRAPPER),
         ),
-        at_most(
-            "one session: STARTTLS, tlsserver --until-login, 4 clients",
-            5.0,
-            "ms",
-            median(UNTIL_LOGIN),
-        ),
+        at_most("one session: STARTTLS, tlsserver --login, 4 clients", 5.0, "ms", median(LOGIN)),
         at_least(
-            "the same without --until-login, to nginx",
+            "the same without --login, to nginx",
             1.5,
             rates(STARTTLS, TLSSERVER_AUTHUP, NGINX),
         ),

@@ -18,7 +18,7 @@ pub(crate) enum Door {
     /// Ours; TLS when the program asks for it, and it must.
     TlsserverDelayed,
     /// The same, and no program until the client wants to log in.
-    TlsserverUntilLogin,
+    TlsserverLogin,
     /// Ours; TLS from the first octet.
     TlsserverImmediate,
     /// tlswrapper under tcpserver, with its own STARTTLS.
@@ -128,13 +128,13 @@ pub(super) fn start(
         if !matches!(door, Door::TlsserverImmediate) {
             command.arg("-n");
         }
-        if matches!(door, Door::TlsserverUntilLogin) {
-            command.args(["--until-login", chain.protocol()]);
+        if matches!(door, Door::TlsserverLogin) {
+            command.args(["--login", chain.protocol()]);
         }
         command.args(address);
     }
     match door {
-        Door::TlsserverDelayed | Door::TlsserverUntilLogin => drop(command.env("UCSPITLS", "!")),
+        Door::TlsserverDelayed | Door::TlsserverLogin => drop(command.env("UCSPITLS", "!")),
         Door::Tlswrapper => {
             command.args(["tlswrapper", "-n", "-f"]).arg(workshop.path("both.pem"));
             command.arg("tlswrapper-smtp");

@@ -60,6 +60,12 @@ impl Record {
         self.expose().split(|&octet| octet == 0).nth(1).unwrap_or_default()
     }
 
+    /// What the session's greeting has of it.
+    #[must_use]
+    pub fn timestamp(&self) -> &[u8] {
+        self.expose().split(|&octet| octet == 0).nth(2).unwrap_or_default()
+    }
+
     /// The octets for descriptor 3.
     #[must_use]
     pub fn expose(&self) -> &[u8] {

@@ -39,8 +39,6 @@ pub struct Settings {
     pub auth_equals: bool,
     /// See [`Protocol::timestamp`].
     pub timestamp: Vec<u8>,
-    /// Whether somebody else has greeted the client already.
-    pub greeted: bool,
 }
 
 /// A login to try.
@@ -112,11 +110,10 @@ pub(super) enum State {
 }
 
 impl Login {
-    /// A dialog that begins with its greeting, unless that has been said.
+    /// A dialog that begins with its greeting.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let reply =
-            if settings.greeted { Vec::new() } else { settings.protocol.greeting(&settings) };
+        let reply = settings.protocol.greeting(&settings);
         let (tries, said, state) = (Tries::new(settings.tries), Said::default(), State::Command);
         let dialog = Dialog { settings, tries, said, imap: Imap::default(), reply, state };
         Self { splitter: Splitter::new(), dialog, sent: false }

@@ -16,8 +16,9 @@ pub mod outcome;
 mod pop3;
 pub mod protocol;
 pub mod reply;
+pub mod report;
 mod smtp;
-pub mod until_login;
+pub mod turns;
 
 pub use dialog::{Attempt, Login, Settings, Step};
 

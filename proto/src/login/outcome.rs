@@ -110,7 +110,7 @@ impl Outcome {
         match self {
             Self::Refused => Row(b'r', Some(Refusal::Failed), Cost::Try),
             Self::Temporary => Row(b't', Some(Refusal::Temporary), Cost::Patience),
-            Self::TooManyFailures => Row(b'n', Some(Refusal::TryLater), Cost::Session),
+            Self::TooManyFailures => Row(b'y', Some(Refusal::TryLater), Cost::Session),
             Self::TimedOut => Row(b'o', Some(Refusal::TimedOut), Cost::Session),
             Self::Controls => Row(b'c', Some(Refusal::Controls), Cost::Session),
             Self::Crashed => Row(b'x', Some(Refusal::Crashed), Cost::Session),

@@ -21,17 +21,6 @@ pub enum Protocol {
     Imap,
 }
 
-/// What can be told of a line by what there is of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beginning {
-    /// It begins a login, or only looks like it.
-    Login,
-    /// It does not.
-    Other,
-    /// Too short to tell.
-    Unclear,
-}
-
 impl Protocol {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Smtp, Self::Pop3, Self::Imap];
@@ -174,31 +163,6 @@ impl Protocol {
             Self::Imap => LONGEST,
         }
     }
-
-    /// Whether a line begins a login.
-    #[must_use]
-    pub fn beginning(self, line: &[u8]) -> Beginning {
-        match self {
-            Self::Smtp => begins_with(line, &[b"AUTH"]),
-            // PASS is nothing without USER.
-            Self::Pop3 => begins_with(line, &[b"AUTH", b"USER"]),
-            // Not to be told by a beginning.
-            Self::Imap => Beginning::Other,
-        }
-    }
-}
-
-fn begins_with(line: &[u8], verbs: &[&[u8]]) -> Beginning {
-    let agrees = |verb: &&&[u8]| {
-        let length = verb.len().min(line.len());
-        let (said, wanted) = (line.get(..length), verb.get(..length));
-        said.zip(wanted).is_some_and(|(said, wanted)| said.eq_ignore_ascii_case(wanted))
-    };
-    match verbs.iter().find(agrees) {
-        Some(verb) if line.len() >= verb.len() => Beginning::Login,
-        Some(_) => Beginning::Unclear,
-        None => Beginning::Other,
-    }
 }
 
 #[cfg(test)]
@@ -222,21 +186,5 @@ mod tests {
         assert_eq!(Protocol::Smtp.challenge(b"Password:"), b"334 UGFzc3dvcmQ6\r\n");
         assert_eq!(Protocol::Smtp.challenge(b""), b"334 \r\n");
         assert_eq!(Protocol::Pop3.challenge(b""), b"+ \r\n");
-    }
-
-    #[test]
-    fn a_line_is_told_by_its_beginning() {
-        for (protocol, line, beginning) in [
-            (Protocol::Smtp, "au", Beginning::Unclear),
-            (Protocol::Smtp, "AUTHor", Beginning::Login),
-            (Protocol::Smtp, "NOOP", Beginning::Other),
-            (Protocol::Pop3, "", Beginning::Unclear),
-            (Protocol::Pop3, "user x", Beginning::Login),
-            (Protocol::Pop3, "Auth", Beginning::Login),
-            (Protocol::Pop3, "aut", Beginning::Unclear),
-            (Protocol::Pop3, "PASS", Beginning::Other),
-        ] {
-            assert_eq!(protocol.beginning(line.as_bytes()), beginning, "{line}");
-        }
     }
 }

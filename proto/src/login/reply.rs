@@ -51,6 +51,8 @@ pub enum Refusal {
     TimedOut,
     /// The client closed the connection.
     InputEnded,
+    /// The server is told to end.
+    ShuttingDown,
     /// A control file is missing or unreadable.
     Controls,
     /// A program of the chain crashed.
@@ -166,6 +168,9 @@ impl Refusal {
             Self::TryLater => row("454", "too many failures, try later", "4.7.0").pop3("SYS/TEMP"),
             Self::TimedOut => row("451", "timeout", "4.4.2"),
             Self::InputEnded => row("454", "unable to read pipe", "4.3.0"),
+            Self::ShuttingDown => row("421", "server shutting down", "4.3.2")
+                .pop3("SYS/TEMP")
+                .imap(Condition::Bye("")),
             Self::Controls => row("421", "unable to read controls", "4.3.0"),
             Self::Crashed => row("454", "aack, child crashed", "4.3.0"),
             Self::NotStarted => {

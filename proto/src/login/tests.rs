@@ -24,7 +24,6 @@ pub(super) fn settings(protocol: Protocol, tls: Tls) -> Settings {
         tries: 2,
         auth_equals: false,
         timestamp: protocol.timestamp(7, 9, b"mail.example.org"),
-        greeted: false,
     }
 }
 

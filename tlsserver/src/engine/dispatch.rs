@@ -7,23 +7,28 @@ use tokio::sync::oneshot;
 use unix::descriptor_passing::Received;
 
 use super::Reports;
+use super::conversation::Conversation;
+use super::desk::Desk;
 use super::session::{self, Ended, Handshakes, Told};
 use super::signatures::{Keyholder, Probe};
-use super::until_login::Conversation;
-use crate::messages::{ConnectionId, Dialog, FromEngine, ToEngine};
+use crate::messages::{ConnectionId, Dialog, DialogId, FromEngine, Talk, ToEngine};
 
 /// Starts sessions, and tells those that have no program yet what becomes of them.
 pub(super) struct Dispatcher {
     handshakes: Handshakes,
     signatures: (Arc<Keyholder>, Probe),
     /// What is said to those who have not logged in yet.
-    dialog: Option<Dialog>,
+    dialogs: Dialogs,
+    desk: Desk,
     reports: Reports,
     waiting: HashMap<ConnectionId, oneshot::Sender<Told>>,
     /// How many may be in `waiting` before those that have ended are taken out: so that
     /// each of thousands does not cost a look at all.
     look_over_at: usize,
 }
+
+/// What is said, by name.
+pub(super) type Dialogs = HashMap<DialogId, Dialog>;
 
 /// So many are not worth a look.
 const FEW: usize = 64;
@@ -32,11 +37,12 @@ impl Dispatcher {
     pub(super) fn new(
         handshakes: Handshakes,
         signatures: (Arc<Keyholder>, Probe),
-        dialog: Option<Dialog>,
+        dialogs: Dialogs,
         reports: Reports,
     ) -> Self {
         let (waiting, look_over_at) = (HashMap::new(), FEW);
-        Self { handshakes, signatures, dialog, reports, waiting, look_over_at }
+        let desk = Desk::default();
+        Self { handshakes, signatures, dialogs, desk, reports, waiting, look_over_at }
     }
 
     /// Acts on one message and the descriptors that came with it.
@@ -45,13 +51,20 @@ impl Dispatcher {
             ToEngine::Answer => self.answer(),
             ToEngine::Delayed(id) => self.delayed(id, received.descriptors),
             ToEngine::Immediate(id) => self.immediate(id, received.descriptors),
-            ToEngine::UntilLogin(id, timestamp) => {
-                self.until_login(id, timestamp, received.descriptors);
-            }
+            ToEngine::Dialog(id, dialog) => drop(self.dialogs.insert(id, dialog)),
+            ToEngine::Monitor => self.monitor(received.descriptors),
+            ToEngine::Talk(id, talk) => self.talk(id, talk, received.descriptors),
             ToEngine::MakeRoom(id) => self.tell(id, Told::MakeRoom),
+            ToEngine::GoOn(id) => self.desk.answered(id, true),
+            ToEngine::NoLogin(id) => self.desk.answered(id, false),
+            ToEngine::LastWords => {
+                for (_, session) in self.waiting.drain() {
+                    let _ = session.send(Told::LastWords);
+                }
+            }
             ToEngine::Program(id) => self.program(id, received),
             // Said once, before the beginning.
-            ToEngine::Certificate(_) | ToEngine::Dialog(_) | ToEngine::Begin => {}
+            ToEngine::Certificate(_) | ToEngine::Begin => {}
         }
     }
 
@@ -79,16 +92,24 @@ impl Dispatcher {
         tokio::spawn(reported(id, self.reports.clone(), session));
     }
 
-    fn until_login(&mut self, id: ConnectionId, timestamp: Vec<u8>, descriptors: Vec<OwnedFd>) {
+    fn talk(&mut self, id: ConnectionId, talk: Talk, descriptors: Vec<OwnedFd>) {
         let (Ok([client]), Some(dialog)) =
-            (<[OwnedFd; 1]>::try_from(descriptors), self.dialog.clone())
+            (<[OwnedFd; 1]>::try_from(descriptors), self.dialogs.get(&talk.dialog).cloned())
         else {
             return self.exhausted(id);
         };
-        let (secured, told) = self.expects_word(id);
-        let dialog = Conversation::new(dialog, timestamp, told);
-        let session = session::until_login(self.handshakes.clone(), client, dialog, secured);
+        let (_, told) = self.expects_word(id);
+        let dialog = Conversation::new(dialog, talk, told);
+        let place = self.desk.place(id, self.reports.clone());
+        let session = session::talk(self.handshakes.clone(), client, dialog, place);
         tokio::spawn(reported(id, self.reports.clone(), session));
+    }
+
+    /// A channel that did not arrive is as good as a monitor that is gone.
+    fn monitor(&self, descriptors: Vec<OwnedFd>) {
+        if let Some(channel) = descriptors.into_iter().next() {
+            let _ = self.desk.connect(channel);
+        }
     }
 
     /// How a session asks for its program, and how it is told of it.

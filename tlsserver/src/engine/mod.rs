@@ -4,14 +4,18 @@
 //! keyholder's channel as descriptor 1. It jails itself before it is told anything,
 //! and from then on has only the descriptors that it is handed.
 
+mod conversation;
+mod desk;
 mod dispatch;
 mod facts;
+mod login;
 mod relay;
 mod session;
 mod signatures;
 mod tickets;
 mod tls;
-mod until_login;
+mod transport;
+mod unread;
 mod wide_reads;
 
 pub use facts::NAMES as FACT_NAMES;
@@ -31,8 +35,8 @@ use unix::descriptor_passing::{Received, await_message, receive, send};
 use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
-use crate::messages::{Certificate, Dialog, FromEngine, LIMIT, ToEngine};
-use dispatch::Dispatcher;
+use crate::messages::{Certificate, FromEngine, LIMIT, ToEngine};
+use dispatch::{Dialogs, Dispatcher};
 use session::Handshakes;
 use signatures::{Keyholder, Probe};
 use tickets::Tickets;
@@ -90,7 +94,7 @@ fn start() -> Result<(), String> {
     if environment::value(&variables, NO_TICKETS).is_none() {
         tickets.turn();
     }
-    let (certificates, dialog) = told_first(&control).map_err(said)?;
+    let (certificates, dialogs) = told_first(&control).map_err(said)?;
     let (reports, outgoing) = mpsc::unbounded_channel();
     let keyholder = Arc::new(Keyholder::new(keyholder, reports.clone()));
     let probe = Probe::by_first(&certificates).ok_or("no certificate")?;
@@ -102,7 +106,7 @@ fn start() -> Result<(), String> {
     let handshakes = Handshakes { acceptor, limit: Duration::from_secs(seconds) };
     let _ = reports.send(FromEngine::Ready);
     let signatures = (keyholder, probe);
-    let dispatcher = Dispatcher::new(handshakes, signatures, dialog, reports);
+    let dispatcher = Dispatcher::new(handshakes, signatures, dialogs, reports);
     if tickets.enabled() {
         runtime.spawn(async move { tickets.take_turns().await });
     }
@@ -110,15 +114,15 @@ fn start() -> Result<(), String> {
 }
 
 /// Takes what is said before the beginning.
-fn told_first(control: &OwnedFd) -> io::Result<(Vec<Certificate>, Option<Dialog>)> {
-    let (mut certificates, mut dialog) = (Vec::new(), None);
+fn told_first(control: &OwnedFd) -> io::Result<(Vec<Certificate>, Dialogs)> {
+    let (mut certificates, mut dialogs) = (Vec::new(), Dialogs::new());
     let mut buffer = vec![0; LIMIT];
     loop {
         let length = await_message(control, &mut buffer)?.length;
         match buffer.get(..length).and_then(ToEngine::decode) {
             Some(ToEngine::Certificate(certificate)) => certificates.push(certificate),
-            Some(ToEngine::Dialog(said)) => dialog = Some(said),
-            Some(ToEngine::Begin) => return Ok((certificates, dialog)),
+            Some(ToEngine::Dialog(id, dialog)) => drop(dialogs.insert(id, dialog)),
+            Some(ToEngine::Begin) => return Ok((certificates, dialogs)),
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -155,10 +159,7 @@ async fn serve(
 async fn report(control: Arc<UnixStream>, mut outgoing: mpsc::UnboundedReceiver<FromEngine>) {
     while let Some(message) = outgoing.recv().await {
         let octets = message.encode();
-        let sent = control.async_io(Interest::WRITABLE, || send(&*control, &octets, &[]));
-        if sent.await.is_err() {
-            // The listener is gone. What runs may finish unreported.
-            outgoing.close();
-        }
+        // Where the listener is gone, what runs may finish unreported.
+        let _ = control.async_io(Interest::WRITABLE, || send(&*control, &octets, &[])).await;
     }
 }

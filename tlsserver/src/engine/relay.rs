@@ -6,6 +6,10 @@
 //! directions of an engine read into one piece of scratch, and only what was not
 //! taken is kept.
 
+use proto::login::outcome::Outcome;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -15,14 +19,19 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Sleep, sleep};
+use zeroize::Zeroize;
 
+use super::desk::{Word, Words};
 use super::session::{Ended, TRUNCATED, lost, took_nothing};
+use super::unread::Unread;
 
 /// What is read at once: four TLS records of the greatest size, so that their
 /// encryption ends in one write.
 const PIECE: usize = 64 * 1024;
 /// The most that one record carries.
 const RECORD: usize = 16 * 1024;
+/// About so much of what a client says is kept while nobody may hear it.
+const HELD: usize = 4 * 1024;
 /// How long a client may take no byte of what a program that has ended left.
 const STALL: Duration = Duration::from_secs(60);
 /// How long to wait for the client's end after ours: closing earlier, with bytes
@@ -33,37 +42,99 @@ thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
 }
 
-/// Relays until both directions have ended. `unread`: what the client has said and
-/// nobody has taken; the program reads it first.
-pub(super) async fn relay<T>(
-    tls: T,
-    unread: Vec<u8>,
-    input: UnixStream,
-    output: UnixStream,
-) -> Ended
+/// Relays until both directions have ended.
+pub(super) async fn relay<T>(mut tls: T, program: Program) -> Ended
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut relay = Relay {
-        tls,
-        input,
-        output,
-        up: Up::Flowing(Kept { octets: unread, taken: 0 }),
-        down: Down::Flowing(Kept::default()),
-        input_closed: false,
-        program_is_waited_for: false,
-        timer: None,
-        failure: None,
-    };
+    let mut relay = Relay::new(&mut tls, program, None);
     poll_fn(|context| relay.poll(context)).await;
     relay.failure.map_or(Ok(()), Err)
 }
 
-struct Relay<T> {
+/// Relays a session that may be none: what the program writes goes to the client, but
+/// what the client says goes to the program only once the login is known to be good, or
+/// the program has spoken. `unread`: what the client has said behind its login already;
+/// the program reads it first.
+///
+/// Ends when the program has closed its stream, when it has ended and is not to have the
+/// last word, or when both directions have ended. The connection is still there then.
+pub(super) async fn session<T>(
+    client: &mut T,
+    unread: Unread,
+    stream: UnixStream,
+    words: Option<&mut Words>,
+) -> Finished
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut relay = Relay::new(client, Program::Stream(stream), words);
+    relay.up = Up::Held(unread);
+    poll_fn(|context| relay.poll(context)).await;
+    let gone = matches!(relay.down, Down::Ended);
+    let unread = match relay.up {
+        Up::Held(unread) | Up::HeldToEnd(unread) => unread,
+        Up::Flowing(kept) => Unread::from(kept.rest()),
+        Up::Discarding | Up::Ended => Unread::default(),
+    };
+    let (said, outcome, failure) = (relay.said, relay.outcome, relay.failure);
+    Finished { unread, said, outcome, gone, failure }
+}
+
+/// What is left of a session.
+pub(super) struct Finished {
+    /// What the client has said, and the program was not given.
+    pub(super) unread: Unread,
+    /// The program has said something.
+    pub(super) said: bool,
+    /// What became of the login, if that is known.
+    pub(super) outcome: Option<Outcome>,
+    /// Nothing more can be said to the client.
+    pub(super) gone: bool,
+    /// What went wrong with the connection.
+    pub(super) failure: Option<String>,
+}
+
+/// The inner side of the connection.
+pub(super) enum Program {
+    /// One stream each way.
+    Pair { input: UnixStream, output: UnixStream },
+    /// One stream for both ways.
+    Stream(UnixStream),
+}
+
+impl Program {
+    const fn input(&mut self) -> &mut UnixStream {
+        match self {
+            Self::Pair { input, .. } | Self::Stream(input) => input,
+        }
+    }
+
+    const fn output(&mut self) -> &mut UnixStream {
+        match self {
+            Self::Pair { output, .. } | Self::Stream(output) => output,
+        }
+    }
+
+    /// Whether the program has closed the one stream, and not only its own direction.
+    fn has_closed_all(&self) -> bool {
+        let Self::Stream(stream) = self else { return false };
+        let mut polled = [PollFd::new(stream, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut polled, Some(&now)).is_ok()
+            && polled.iter().any(|one| one.revents().contains(PollFlags::HUP))
+    }
+}
+
+struct Relay<'a, T> {
     /// The decrypted side of the connection; what is below it is not known here.
-    tls: T,
-    input: UnixStream,
-    output: UnixStream,
+    tls: &'a mut T,
+    program: Program,
+    /// Where the monitor says what becomes of a login, where there is one and until it has.
+    words: Option<&'a mut Words>,
+    outcome: Option<Outcome>,
+    /// The program has said something.
+    said: bool,
     up: Up,
     down: Down,
     /// The program has closed what it reads; as a rule because it has ended.
@@ -76,6 +147,10 @@ struct Relay<T> {
 
 /// From the client to the program.
 enum Up {
+    /// Nothing goes there yet; some of it is kept.
+    Held(Unread),
+    /// The client has said its last meanwhile.
+    HeldToEnd(Unread),
     Flowing(Kept),
     /// The program takes nothing any more; what comes is read and dropped, so that
     /// the client is not stuck and its end is seen.
@@ -88,6 +163,8 @@ enum Down {
     Flowing(Kept),
     /// The program has ended its output: `close_notify` is on its way.
     Closing,
+    /// The program has closed its stream; there may be last words of others.
+    Left,
     Ended,
 }
 
@@ -116,24 +193,90 @@ impl Kept {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
+impl Up {
+    const fn is_held(&self) -> bool {
+        matches!(self, Self::Held(_) | Self::HeldToEnd(_))
+    }
+}
+
+impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
+    fn new(tls: &'a mut T, program: Program, words: Option<&'a mut Words>) -> Self {
+        Self {
+            tls,
+            program,
+            words,
+            outcome: None,
+            said: false,
+            up: Up::Flowing(Kept::default()),
+            down: Down::Flowing(Kept::default()),
+            input_closed: false,
+            program_is_waited_for: false,
+            timer: None,
+            failure: None,
+        }
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.hear(context);
         self.watch_input(context);
-        let up = self.poll_up(context);
+        let mut up = self.poll_up(context);
         let down = self.poll_down(context);
-        if up.is_ready() && down.is_ready() {
+        if self.said && self.up.is_held() {
+            self.let_client_speak();
+            up = self.poll_up(context);
+        }
+        if matches!(self.down, Down::Left) || (up.is_ready() && down.is_ready()) {
+            return Poll::Ready(());
+        }
+        if self.program_is_waited_for && self.has_no_more_to_say() {
             return Poll::Ready(());
         }
         self.poll_timer(context, down.is_ready())
+    }
+
+    /// Hears what the monitor says.
+    fn hear(&mut self, context: &mut Context<'_>) {
+        while let Some(words) = &mut self.words {
+            let Poll::Ready(word) = words.poll_recv(context) else { return };
+            match word {
+                Some(Word::LoggedIn) => self.let_client_speak(),
+                Some(Word::Stream(_)) => {}
+                Some(Word::Outcome(outcome)) => {
+                    self.outcome = Some(outcome);
+                    self.words = None;
+                }
+                // The monitor is gone. Whoever was told of a session has one.
+                None => self.words = None,
+            }
+        }
+    }
+
+    /// Whether others are to have the last word: the program has ended and is not to have
+    /// it, or nobody is left who could say that there is a session.
+    const fn has_no_more_to_say(&self) -> bool {
+        match self.outcome {
+            Some(Outcome::Completed(_)) => false,
+            Some(_) => true,
+            None => self.words.is_none() && self.up.is_held(),
+        }
+    }
+
+    /// What the client says is for the program now.
+    fn let_client_speak(&mut self) {
+        if let Up::Held(unread) | Up::HeldToEnd(unread) = &mut self.up {
+            let octets = unread.octets().to_vec();
+            self.up = Up::Flowing(Kept { octets, taken: 0 });
+        }
     }
 
     /// Notices that the program has closed its input, also while nothing is to be
     /// written to it.
     fn watch_input(&mut self, context: &mut Context<'_>) {
         while !self.input_closed {
+            let Program::Pair { input, .. } = &mut self.program else { return };
             let mut space = [0; 64];
             let mut ignored = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.input).poll_read(context, &mut ignored) {
+            match Pin::new(input).poll_read(context, &mut ignored) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(())) if !ignored.filled().is_empty() => {}
                 Poll::Ready(_) => self.input_closed = true,
@@ -148,8 +291,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
         loop {
             match &mut self.up {
                 Up::Ended => return Poll::Ready(()),
+                Up::Held(unread) if unread.len() >= HELD => return Poll::Pending,
+                Up::HeldToEnd(_) => return Poll::Pending,
+                Up::Held(_) => {
+                    let read =
+                        SCRATCH.with_borrow_mut(|scratch| self.hold_client(context, scratch));
+                    if let Err(end) = ready!(read) {
+                        self.end_held(context, end);
+                    }
+                }
                 Up::Flowing(kept) if !kept.rest().is_empty() => {
-                    match ready!(Pin::new(&mut self.input).poll_write(context, kept.rest())) {
+                    let input = Pin::new(self.program.input());
+                    match ready!(input.poll_write(context, kept.rest())) {
                         Ok(count) => kept.take(count),
                         Err(_) => self.up = Up::Discarding,
                     }
@@ -162,6 +315,41 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
                     }
                 }
             }
+        }
+    }
+
+    /// Reads from the client what is not for the program yet: not all of it, but its end is
+    /// seen.
+    fn hold_client(
+        &mut self,
+        context: &mut Context<'_>,
+        scratch: &mut [u8],
+    ) -> Poll<Result<(), ClientEnd>> {
+        let space = scratch.get_mut(..HELD).unwrap_or_default();
+        let mut read = ReadBuf::new(space);
+        match ready!(Pin::new(&mut *self.tls).poll_read(context, &mut read)) {
+            Ok(()) if read.filled().is_empty() => return Poll::Ready(Err(ClientEnd::Closed)),
+            Ok(()) => {}
+            Err(reason) if reason.kind() == io::ErrorKind::UnexpectedEof => {
+                return Poll::Ready(Err(ClientEnd::Truncated));
+            }
+            Err(reason) => return Poll::Ready(Err(ClientEnd::Broken(reason))),
+        }
+        if let Up::Held(unread) = &mut self.up {
+            unread.append(read.filled());
+        }
+        read.filled_mut().zeroize();
+        Poll::Ready(Ok(()))
+    }
+
+    /// The end of a client of whom the program has heard nothing. It may hear of the end
+    /// alone, but not before what the client has said.
+    fn end_held(&mut self, context: &mut Context<'_>, end: ClientEnd) {
+        match &mut self.up {
+            Up::Held(unread) if !unread.is_empty() && !matches!(end, ClientEnd::Broken(_)) => {
+                self.up = Up::HeldToEnd(std::mem::take(unread));
+            }
+            _ => self.end_up(context, end),
         }
     }
 
@@ -179,7 +367,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
         // An end behind the octets is there to be found again.
         if let Up::Flowing(kept) = &mut self.up {
             let octets = read.filled();
-            match Pin::new(&mut self.input).poll_write(context, octets) {
+            match Pin::new(self.program.input()).poll_write(context, octets) {
                 Poll::Ready(Ok(count)) => kept.keep(octets.get(count..).unwrap_or_default()),
                 Poll::Ready(Err(_)) => self.up = Up::Discarding,
                 Poll::Pending => kept.keep(octets),
@@ -196,7 +384,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
             if before > 0 && read.remaining() < RECORD {
                 return Poll::Pending;
             }
-            match ready!(Pin::new(&mut self.tls).poll_read(context, read)) {
+            match ready!(Pin::new(&mut *self.tls).poll_read(context, read)) {
                 Ok(()) if read.filled().len() > before => {}
                 Ok(()) => return Poll::Ready(ClientEnd::Closed),
                 Err(reason) if reason.kind() == io::ErrorKind::UnexpectedEof => {
@@ -212,7 +400,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
         let program_waits = matches!(self.up, Up::Flowing(_));
         self.up = Up::Ended;
         // Never pending: it is a system call on a local socket.
-        let _ = Pin::new(&mut self.input).poll_shutdown(context);
+        let _ = Pin::new(self.program.input()).poll_shutdown(context);
         match end {
             ClientEnd::Closed => {}
             // Many clients are not polite enough to close a connection that the
@@ -234,15 +422,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
         self.program_is_waited_for = false;
         loop {
             let done = match &mut self.down {
-                Down::Ended => return Poll::Ready(()),
+                Down::Ended | Down::Left => return Poll::Ready(()),
                 Down::Closing => {
-                    let closed = ready!(Pin::new(&mut self.tls).poll_shutdown(context));
+                    let closed = ready!(Pin::new(&mut *self.tls).poll_shutdown(context));
                     self.timer = None;
                     self.down = Down::Ended;
                     closed
                 }
                 Down::Flowing(kept) if !kept.rest().is_empty() => {
-                    let written = ready!(Pin::new(&mut self.tls).poll_write(context, kept.rest()));
+                    let written = ready!(Pin::new(&mut *self.tls).poll_write(context, kept.rest()));
                     self.timer = None;
                     written.map(|count| kept.take(count))
                 }
@@ -264,17 +452,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
         context: &mut Context<'_>,
         scratch: &mut [u8],
     ) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.tls).poll_flush(context))?;
+        ready!(Pin::new(&mut *self.tls).poll_flush(context))?;
         let mut read = ReadBuf::new(scratch);
         self.program_is_waited_for = true;
-        let end = ready!(Pin::new(&mut self.output).poll_read(context, &mut read)).is_err();
+        let end = ready!(self.poll_program(context, &mut read)).is_err();
         self.program_is_waited_for = false;
         if end || read.filled().is_empty() {
-            self.down = Down::Closing;
+            let all = self.program.has_closed_all();
+            self.down = if all { Down::Left } else { Down::Closing };
             return Poll::Ready(Ok(()));
         }
+        self.said = true;
         let octets = read.filled();
-        let written = match Pin::new(&mut self.tls).poll_write(context, octets) {
+        let written = match Pin::new(&mut *self.tls).poll_write(context, octets) {
             Poll::Ready(written) => written?,
             Poll::Pending => 0,
         };
@@ -285,10 +475,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// Reads from the program. Where others are to have the last word, what is there counts,
+    /// and not what is known of it.
+    fn poll_program(
+        &mut self,
+        context: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(self.program.output()).poll_read(context, read);
+        if polled.is_ready() || !self.has_no_more_to_say() {
+            return polled;
+        }
+        let space = read.initialize_unfilled();
+        match rustix::net::recv(self.program.output(), space, RecvFlags::DONTWAIT) {
+            Ok((_, count)) => {
+                read.advance(count);
+                Poll::Ready(Ok(()))
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Poll::Pending,
+            Err(reason) => Poll::Ready(Err(reason.into())),
+        }
+    }
+
     /// Bounds what goes on after the program's end: the writing out of the rest,
     /// for as long as the client takes something, and then the wait for its end.
     fn poll_timer(&mut self, context: &mut Context<'_>, down_has_ended: bool) -> Poll<()> {
-        if !self.input_closed || self.program_is_waited_for {
+        let has_ended = self.input_closed || self.outcome.is_some();
+        if !has_ended || self.program_is_waited_for {
             return Poll::Pending;
         }
         let bound = if down_has_ended { LINGER } else { STALL };

@@ -1,6 +1,7 @@
 //! One connection, from the program's request to its end.
 
-use proto::ucspi_tls::server::Request;
+use proto::login::monitor::Request;
+use proto::ucspi_tls::server::Request as Asked;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustls::{Error, InvalidMessage, PeerIncompatible};
 use std::io;
@@ -13,9 +14,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::until_login::{Conversation, Turn};
+use super::conversation::{Conversation, Turn};
+use super::desk::Place;
+use super::relay::Program as Inside;
+use super::transport::Transport;
 use super::wide_reads::WideReads;
-use super::{facts, relay};
+use super::{facts, login, relay};
 
 /// How a session ended; an error is what the log should say.
 pub(super) type Ended = Result<(), String>;
@@ -31,6 +35,8 @@ pub(super) enum Told {
     NoProgram,
     /// Others wait.
     MakeRoom,
+    /// The server ends.
+    LastWords,
 }
 
 /// A connection whose handshake is done.
@@ -52,6 +58,18 @@ impl Handshakes {
             Err(_) => Err(format!("handshake failed: not done within {} s", self.limit.as_secs())),
         }
     }
+
+    /// The same while others may wait.
+    async fn secure(
+        &self,
+        dialog: &mut Conversation,
+        client: WideReads,
+    ) -> Result<Transport, String> {
+        let tls = dialog.patiently(self.limit, self.accept(client)).await;
+        let tls = tls.ok_or("handshake failed: not done while others waited")??;
+        dialog.tls_started();
+        Ok(Transport::Secure(Box::new(tls)))
+    }
 }
 
 /// UCSPI-TLS: TLS once the program asks. Until then the client's socket is not
@@ -69,7 +87,7 @@ pub(super) async fn delayed(
         Ok(0) | Err(_) => return Ok(()),
         Ok(_) => {}
     }
-    let request = Request::from_octet(octet[0])
+    let request = Asked::from_octet(octet[0])
         .ok_or_else(|| format!("the program asked for {:#04x}, not for TLS", octet[0]))?;
     let [mut input, output] = connect(program)?;
     let client = socket(client)?;
@@ -77,13 +95,13 @@ pub(super) async fn delayed(
         tls = handshakes.accept(client) => tls?,
         () = closed(&mut input) => return Err("the program ended in the handshake".into()),
     };
-    if request == Request::StartAndReport {
+    if request == Asked::StartAndReport {
         let report = facts::report(tls.get_ref().1);
         // A program that does not want its answer shows that on its streams.
         let _ = timeout(handshakes.limit, control.write_all(&report)).await;
     }
     drop(control);
-    relay::relay(tls, Vec::new(), input, output).await
+    relay::relay(tls, Inside::Pair { input, output }).await
 }
 
 /// TLS with the first octet; the program is started by the listener when `secured`
@@ -99,37 +117,43 @@ pub(super) async fn immediate(
     // Without a program there is nothing to do.
     let Ok(Told::Program(program)) = told.await else { return Ok(()) };
     let [input, output] = connect(program)?;
-    relay::relay(tls, Vec::new(), input, output).await
+    relay::relay(tls, Inside::Pair { input, output }).await
 }
 
-/// No program until the client wants to log in; until then, the dialog.
-pub(super) async fn until_login(
+/// The dialog, until the client has logged in, and then the session.
+pub(super) async fn talk(
     handshakes: Handshakes,
     client: OwnedFd,
     mut dialog: Conversation,
-    secured: impl FnOnce(Vec<u8>),
+    mut place: Place,
 ) -> Ended {
-    let mut client = socket(client)?;
-    client.read_narrowly(true);
-    if !dialog.begins_with_tls() {
-        match dialog.go_on(&mut client).await? {
-            Turn::StartTls => client.put_back(&dialog.take_unread()),
-            Turn::LogIn | Turn::Over => return dialog.close(client).await,
-        }
+    let mut socket = socket(client)?;
+    socket.read_narrowly(true);
+    let mut client = if dialog.begins_with_tls() {
+        handshakes.secure(&mut dialog, socket).await?
+    } else {
+        Transport::Clear(socket)
+    };
+    loop {
+        client = match (dialog.go_on(&mut client).await?, client) {
+            (Turn::StartTls, Transport::Clear(mut socket)) => {
+                socket.put_back(dialog.take_unread().octets());
+                handshakes.secure(&mut dialog, socket).await?
+            }
+            (Turn::LogIn(attempt), mut client) => {
+                login::log_in(&mut client, &mut dialog, &mut place, attempt).await?;
+                client
+            }
+            (Turn::Over(code), client) => {
+                if place.has_begun() {
+                    place.ask(Request::Over(code));
+                }
+                return dialog.close(client).await;
+            }
+            // There is no TLS inside of TLS.
+            (Turn::StartTls, client) => return dialog.close(client).await,
+        };
     }
-    let tls = dialog.patiently(handshakes.limit, handshakes.accept(client)).await;
-    let mut tls = tls.ok_or("handshake failed: not done while others waited")??;
-    dialog.tls_started();
-    if let Turn::LogIn = dialog.go_on(&mut tls).await? {
-        secured(facts::report(tls.get_ref().1));
-        if let Some(program) = dialog.program().await {
-            let [input, output] = connect(program)?;
-            tls.get_mut().0.read_narrowly(false);
-            return relay::relay(tls, dialog.take_unread(), input, output).await;
-        }
-        dialog.go_on(&mut tls).await?;
-    }
-    dialog.close(tls).await
 }
 
 fn socket(client: OwnedFd) -> Result<WideReads, String> {
@@ -183,7 +207,7 @@ fn connect([input, output]: Program) -> Result<[UnixStream; 2], String> {
     Ok([unix_stream(input)?, unix_stream(output)?])
 }
 
-fn unix_stream(descriptor: OwnedFd) -> Result<UnixStream, String> {
+pub(super) fn unix_stream(descriptor: OwnedFd) -> Result<UnixStream, String> {
     unblock(&descriptor)
         .and_then(|()| UnixStream::from_std(descriptor.into()))
         .map_err(|reason| format!("engine: {reason}"))

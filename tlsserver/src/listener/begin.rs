@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
 use super::connections::EngineId;
-use super::dialog;
+use super::logins::{is_talked_to, keep_socket};
 use super::program::Peer;
 use super::proxy::{Pending, Progress};
 use super::rules;
@@ -153,15 +153,23 @@ impl Server {
         if self.failures.shuts_out(peer, self.log) {
             return self.refuse(peer, "too many failures");
         }
+        let dialog = match self.dialog_for(&added) {
+            Ok(dialog) => dialog,
+            Err(why) => return self.refuse(peer, &why),
+        };
         let Ok(id) = self.connections.admit(peer, limit_in(&added)) else {
             return self.refuse(peer, "too many connections from there");
         };
         let Accepted { socket, remote, local } = accepted;
-        let dialog = self.workers.dialog().filter(|_| dialog::serves(&added));
-        let greeted = dialog.map(|dialog| dialog::session(dialog, id));
-        let peer = Peer { remote, local, added, greeted };
+        let mut talk = dialog.zip(self.workers.source()).map(|((name, dialog), source)| {
+            source.talk((name, &dialog), &added, id, Instant::now())
+        });
+        if let Some(talk) = &mut talk {
+            keep_socket(talk, &socket);
+        }
+        let peer = Peer { remote, local, added, talk };
         let begun = match self.policy.mode {
-            Mode::Delayed if peer.greeted.is_none() => self.begin_delayed(id, &peer, &socket),
+            Mode::Delayed if !is_talked_to(&peer) => self.begin_delayed(id, &peer, &socket),
             Mode::Delayed | Mode::Immediate => self.begin_with_engine(id, peer, &socket),
         };
         if let Err(why) = begun {
@@ -210,21 +218,20 @@ impl Server {
         peer: Peer,
         socket: &OwnedFd,
     ) -> Result<(), String> {
-        let message = match &peer.greeted {
-            Some(timestamp) => ToEngine::UntilLogin(id, timestamp.clone()),
+        let message = match &peer.talk {
+            Some(talk) => ToEngine::Talk(id, talk.how.clone()),
             None => ToEngine::Immediate(id),
         };
         let engine = self.workers.hand_over(&message, &[socket.as_fd()]);
         let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
-        if peer.greeted.is_some() {
+        if is_talked_to(&peer) {
             self.connections.is_before_login(id, Instant::now());
         }
         self.connections.handed_over(id, engine, Some(peer));
         Ok(())
     }
 
-    /// The handshake of an immediate connection is done, or a client wants to log in: now
-    /// the connection gets its program.
+    /// The handshake of an immediate connection is done: now it gets its program.
     /// If it cannot have one, the engine's ends that are dropped here tell it so.
     pub(super) fn start_secured(
         &mut self,

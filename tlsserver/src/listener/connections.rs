@@ -11,8 +11,7 @@ use std::time::Instant;
 
 use crate::messages::ConnectionId;
 
-/// Names one engine, for as long as the listener runs.
-pub(super) type EngineId = u64;
+pub(super) use proto::channel::EngineId;
 
 /// One connection.
 #[derive(Debug)]
@@ -24,6 +23,23 @@ pub(super) struct Connection<W> {
     engine: Option<EngineId>,
     /// What is kept for a program that is still to be started.
     waiting: Option<W>,
+    /// What the monitor has of it.
+    login: Login,
+    /// The monitor has had something of it.
+    pub(super) has_begun: bool,
+    /// Since when its client is to log in.
+    since: Option<Instant>,
+}
+
+/// What the monitor has of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Login {
+    /// Nothing.
+    None,
+    /// It knows who the client is, and may try a login.
+    Begun,
+    /// A session.
+    Good,
 }
 
 /// All of them.
@@ -50,6 +66,11 @@ pub(super) struct Connections<W> {
 pub(super) struct TooMany;
 
 impl<W> Connections<W> {
+    /// `last`: before the first connection's number.
+    pub(super) fn after(last: ConnectionId, limit: usize, limit_per_address: usize) -> Self {
+        Self { last, ..Self::new(limit, limit_per_address) }
+    }
+
     pub(super) fn new(limit: usize, limit_per_address: usize) -> Self {
         Self {
             limit,
@@ -104,8 +125,16 @@ impl<W> Connections<W> {
         }
         *from_there += 1;
         self.last += 1;
-        let connection =
-            Connection { peer, pid: None, program_runs: false, engine: None, waiting: None };
+        let connection = Connection {
+            peer,
+            pid: None,
+            program_runs: false,
+            engine: None,
+            waiting: None,
+            login: Login::None,
+            has_begun: false,
+            since: None,
+        };
         self.by_id.insert(self.last, connection);
         Ok(self.last)
     }
@@ -130,6 +159,78 @@ impl<W> Connections<W> {
     /// Its client is to log in, from now on.
     pub(super) fn is_before_login(&mut self, id: ConnectionId, now: Instant) {
         self.before_login.insert(id, now);
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.since = Some(now);
+        }
+    }
+
+    /// What is kept of a client that begins to log in, if the engine is the one that has
+    /// it, and the monitor does not know of it already.
+    pub(super) fn begins(&mut self, id: ConnectionId, engine: EngineId) -> Option<&mut W> {
+        let connection = self.by_id.get_mut(&id)?;
+        let its = connection.engine == Some(engine) && connection.login == Login::None;
+        connection.waiting.as_mut().filter(|_| its)
+    }
+
+    /// The monitor knows of it.
+    pub(super) fn begun(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.login = Login::Begun;
+            connection.has_begun = true;
+        }
+    }
+
+    /// Its password is looked at, which is nothing that it could make room by ending.
+    pub(super) fn checking(&mut self, id: ConnectionId) {
+        self.before_login.remove(&id);
+    }
+
+    /// It may try again.
+    pub(super) fn refused(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.by_id.get(&id).filter(|one| one.waiting.is_some())
+            && let Some(since) = connection.since
+        {
+            self.before_login.insert(id, since);
+        }
+    }
+
+    /// Its client has logged in.
+    pub(super) fn logged_in(&mut self, id: ConnectionId) {
+        self.before_login.remove(&id);
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.login = Login::Good;
+            connection.waiting = None;
+        }
+    }
+
+    /// The monitor has nothing of it any more.
+    pub(super) fn over(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.login = Login::None;
+            self.forget_if_done(id);
+        }
+    }
+
+    /// The monitor has died. Who was about to log in may try again; that a session ends,
+    /// its engine says.
+    pub(super) fn monitor_lost(&mut self) {
+        let known = |one: &Connection<W>| one.login != Login::None;
+        let lost: Vec<_> =
+            self.by_id.iter().filter(|(_, one)| known(one)).map(|(&id, _)| id).collect();
+        for id in lost {
+            self.refused(id);
+            self.over(id);
+        }
+    }
+
+    /// Whether the monitor has something of it.
+    pub(super) fn is_with_monitor(&self, id: ConnectionId) -> bool {
+        self.by_id.get(&id).is_some_and(|connection| connection.login != Login::None)
+    }
+
+    /// Whether clients are there that have not begun to log in.
+    pub(super) fn some_have_not_begun(&self) -> bool {
+        self.by_id.values().any(|one| one.login == Login::None)
     }
 
     /// Since when the one that could make room has waited for its login: the oldest, unless
@@ -201,7 +302,9 @@ impl<W> Connections<W> {
     }
 
     fn forget_if_done(&mut self, id: ConnectionId) {
-        let done = |one: &Connection<W>| !one.program_runs && one.engine.is_none();
+        let done = |one: &Connection<W>| {
+            !one.program_runs && one.engine.is_none() && one.login == Login::None
+        };
         if !self.by_id.get(&id).is_some_and(done) {
             return;
         }

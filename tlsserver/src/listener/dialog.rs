@@ -1,74 +1,169 @@
-//! What engines are to say to clients until they want to log in (`--until-login`):
-//! what authup would, so it is put together from where authup has it.
+//! What engines are to say to clients until they have logged in (`--login`): what authup
+//! would, so it is put together from where authup has it.
 
 use proto::login::protocol::Protocol;
 use proto::ucspi_rules;
 use proto::ucspi_tls::Tls;
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
 use unix::before_login::{BeforeLogin, Variable};
 use unix::control::Folder;
 
 use crate::environment::{Variables, value};
-use crate::messages::{ConnectionId, Dialog, LIMIT, ToEngine};
+use crate::messages::{ConnectionId, Dialog, DialogId, LIMIT, Talk as ToTalk, ToEngine};
 use crate::options::Mode;
+
+/// The dialog where no rule names another home.
+const ORDINARY: DialogId = 0;
 
 /// Where the words come from. They are read anew with the certificates.
 #[derive(Debug)]
 pub(super) struct Source {
     protocol: Protocol,
+    tries: u32,
     tls_at_once: bool,
+    disabled: bool,
+    level: Option<Vec<u8>>,
     auth_equals: bool,
-    control: Folder,
+    home: Option<OsString>,
+}
+
+/// All dialogs of a generation of engines: the ordinary one, and one for each home that a
+/// rule has named.
+#[derive(Debug, Clone)]
+pub(super) struct Dialogs {
+    by_id: BTreeMap<DialogId, Dialog>,
+    homes: BTreeMap<OsString, DialogId>,
+}
+
+/// How one client is talked to.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) how: ToTalk,
+    /// When its client must have logged in.
+    pub(super) until: Option<Instant>,
+    /// Its socket, where blocklistd is to be told.
+    pub(super) socket: Option<OwnedFd>,
 }
 
 impl Source {
-    /// By what the program's environment will say.
-    ///
-    /// # Errors
-    /// When clients could log in without TLS: then it is the program's to talk to them.
-    pub(super) fn new(
-        protocol: Protocol,
-        mode: Mode,
-        variables: &Variables,
-    ) -> Result<Self, String> {
+    /// By what the login program's environment would say.
+    pub(super) fn new(protocol: Protocol, tries: u32, mode: Mode, variables: &Variables) -> Self {
         let value = |one: Variable| value(variables, one.name());
-        let level = value(Variable::Tls).map(OsStr::as_bytes);
-        let disabled = value(Variable::TlsDisabled).is_some();
-        let tls_at_once = mode == Mode::Immediate;
-        if !tls_at_once && Tls::from_environment(disabled, level, false) != Tls::Required {
-            return Err("--until-login: with -n, UCSPITLS must be '!'".into());
+        Self {
+            protocol,
+            tries,
+            tls_at_once: mode == Mode::Immediate,
+            disabled: value(Variable::TlsDisabled).is_some(),
+            level: value(Variable::Tls).map(|value| value.as_bytes().to_vec()),
+            auth_equals: value(Variable::AuthEquals).is_some(),
+            home: value(Variable::Home).map(OsStr::to_owned),
         }
-        let auth_equals = value(Variable::AuthEquals).is_some();
-        let control = Folder::of(value(Variable::Home));
-        Ok(Self { protocol, tls_at_once, auth_equals, control })
     }
 
-    /// Reads the control files.
+    /// Reads the control files of the ordinary home, and those of others that are known.
     ///
     /// # Errors
-    /// The first one that authup could not use either.
-    pub(super) fn read(&self) -> Result<Dialog, String> {
-        let Self { protocol, tls_at_once, auth_equals, .. } = *self;
-        let before_login = BeforeLogin::read(&self.control, protocol, auth_equals);
+    /// The first file of the ordinary home that authup could not use either. Another home
+    /// is then not known any more.
+    pub(super) fn read(&self, known: Option<&Dialogs>) -> Result<Dialogs, String> {
+        let by_id = BTreeMap::from([(ORDINARY, self.dialog(self.home.as_deref())?)]);
+        let mut dialogs = Dialogs { by_id, homes: BTreeMap::new() };
+        for home in known.iter().flat_map(|known| known.homes.keys()) {
+            if let Ok(dialog) = self.dialog(Some(home)) {
+                dialogs.add(home, dialog);
+            }
+        }
+        Ok(dialogs)
+    }
+
+    /// The dialog of a home.
+    ///
+    /// # Errors
+    /// The first file that authup could not use either.
+    pub(super) fn dialog(&self, home: Option<&OsStr>) -> Result<Dialog, String> {
+        let Self { protocol, tries, auth_equals, .. } = *self;
+        let before_login = BeforeLogin::read(&Folder::of(home), protocol, auth_equals);
         let before_login = before_login.map_err(|why| why.to_string())?;
-        let dialog = Dialog { tls_at_once, before_login };
-        if ToEngine::Dialog(dialog.clone()).encode().len() > LIMIT {
+        let dialog = Dialog { tries, before_login };
+        if ToEngine::Dialog(0, dialog.clone()).encode().len() > LIMIT {
             let (protocol, why) = (protocol.name(), "more than an engine takes");
             return Err(format!("control/{protocol}capabilities: {why}"));
         }
         Ok(dialog)
     }
+
+    /// The home that a rule names, if it is another.
+    pub(super) fn other_home(&self, added: &ucspi_rules::Variables) -> Option<OsString> {
+        let home =
+            added_value(added, Variable::Home).map(|home| OsStr::from_bytes(home).to_owned());
+        home.filter(|home| Some(home) != self.home.as_ref())
+    }
+
+    /// How a client is talked to about whom the rules say this.
+    pub(super) fn talk(
+        &self,
+        (dialog, said): (DialogId, &Dialog),
+        added: &ucspi_rules::Variables,
+        id: ConnectionId,
+        now: Instant,
+    ) -> Talk {
+        let disabled = self.disabled || added_value(added, Variable::TlsDisabled).is_some();
+        let level = added_value(added, Variable::Tls).or(self.level.as_deref());
+        let timestamp = session(said, id);
+        let how = ToTalk {
+            dialog,
+            tls: Tls::from_environment(disabled, level, self.tls_at_once),
+            auth_equals: self.auth_equals || added_value(added, Variable::AuthEquals).is_some(),
+            timestamp,
+        };
+        let whole = std::time::Duration::from_secs(said.before_login.whole);
+        Talk { how, until: now.checked_add(whole), socket: None }
+    }
 }
 
-/// Whether the dialog is right for a client about whom the rules say this: where they
-/// change what authup makes of its environment, authup talks to it from the start.
-pub(super) fn serves(added: &ucspi_rules::Variables) -> bool {
-    !added.iter().any(|(name, _)| Variable::named(name).is_some())
+impl Talk {
+    /// Milliseconds until its client must have logged in.
+    pub(super) fn left(&self, now: Instant) -> u64 {
+        // Longer than any service runs.
+        const FOREVER: u64 = u32::MAX as u64 * 1000;
+        let left = self.until.map(|until| until.saturating_duration_since(now).as_millis());
+        left.and_then(|left| u64::try_from(left).ok()).map_or(FOREVER, |left| left.min(FOREVER))
+    }
+}
+
+impl Dialogs {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = (DialogId, &Dialog)> {
+        self.by_id.iter().map(|(&id, dialog)| (id, dialog))
+    }
+
+    /// The dialog of a home that a rule has named, or the ordinary one.
+    pub(super) fn find(&self, other: Option<&OsStr>) -> Option<(DialogId, &Dialog)> {
+        let id = other.map_or(Some(ORDINARY), |home| self.homes.get(home).copied())?;
+        Some((id, self.by_id.get(&id)?))
+    }
+
+    /// One more.
+    pub(super) fn add(&mut self, home: &OsStr, dialog: Dialog) -> DialogId {
+        let last = self.by_id.last_key_value().map_or(ORDINARY, |(&id, _)| id);
+        self.by_id.insert(last + 1, dialog);
+        self.homes.insert(home.to_owned(), last + 1);
+        last + 1
+    }
+}
+
+fn added_value(added: &ucspi_rules::Variables, variable: Variable) -> Option<&[u8]> {
+    let named = |name: &[u8]| Variable::named(name) == Some(variable);
+    let found = added.iter().rev().find(|(name, _)| named(name));
+    found.map(|(_, value)| value.as_slice())
 }
 
 /// The session's timestamp, which both its greeting and checkpassword have.
-pub(super) fn session(dialog: &Dialog, id: ConnectionId) -> Vec<u8> {
+fn session(dialog: &Dialog, id: ConnectionId) -> Vec<u8> {
     dialog.before_login.timestamp(format_args!("{}.{id}", std::process::id()))
 }
 
@@ -76,53 +171,95 @@ pub(super) fn session(dialog: &Dialog, id: ConnectionId) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn source(mode: Mode, variables: &[(&str, &str)]) -> Result<Source, String> {
+    fn source(mode: Mode, variables: &[(&str, &str)]) -> Source {
         let variables = variables.iter().map(|&(name, value)| (name.into(), value.into()));
-        Source::new(Protocol::Pop3, mode, &variables.collect())
+        Source::new(Protocol::Pop3, 1, mode, &variables.collect())
+    }
+
+    /// A home with these files.
+    fn home(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("control")).unwrap();
+        for (name, text) in files {
+            std::fs::write(home.path().join("control").join(name), text).unwrap();
+        }
+        home
+    }
+
+    fn talked_to(mode: Mode, variables: &[(&str, &str)], added: &[(&str, &str)]) -> (Tls, bool) {
+        let home = home(&[("me", "mail.example.org\n"), ("pop3capabilities", "TOP\n")]);
+        let added: ucspi_rules::Variables =
+            added.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        let source = source(mode, variables);
+        let dialog = source.dialog(Some(home.path().as_os_str())).unwrap();
+        let talk = source.talk((0, &dialog), &added, 7, Instant::now());
+        (talk.how.tls, talk.how.auth_equals)
     }
 
     #[test]
-    fn no_dialog_where_clients_may_log_in_without_tls() {
-        for (variables, may) in [
-            (&[("UCSPITLS", "!")][..], true),
-            (&[("UCSPITLS", "!"), ("DISABLETLS", "")], false),
-            (&[("UCSPITLS", "")], false),
-            (&[], false),
+    fn what_of_tls_there_is_for_whom() {
+        const REQUIRED: &[(&str, &str)] = &[("UCSPITLS", "!")];
+        for (variables, added, tls) in [
+            (REQUIRED, &[][..], Tls::Required),
+            (&[], &[], Tls::Absent),
+            (&[], REQUIRED, Tls::Required),
+            (REQUIRED, &[("UCSPITLS", "")], Tls::Available),
+            (REQUIRED, &[("UCSPITLS", "-")], Tls::Absent),
+            (REQUIRED, &[("DISABLETLS", "")], Tls::Absent),
+            (&[("UCSPITLS", "!"), ("DISABLETLS", "")], REQUIRED, Tls::Absent),
         ] {
-            assert_eq!(source(Mode::Delayed, variables).is_ok(), may, "{variables:?}");
-            assert!(source(Mode::Immediate, variables).is_ok());
+            assert_eq!(talked_to(Mode::Delayed, variables, added), (tls, false), "{added:?}");
+            assert_eq!(talked_to(Mode::Immediate, variables, added).0, Tls::On);
         }
-    }
-
-    #[test]
-    fn the_rules_may_take_a_client_from_it() {
-        let added = |name: &str| vec![(name.as_bytes().to_vec(), Vec::new())];
-        assert!(serves(&Vec::new()));
-        assert!(serves(&added("RELAYCLIENT")));
-        for variable in Variable::ALL {
-            assert!(!serves(&added(variable.name())), "{variable:?}");
-        }
+        const EQUALS: &[(&str, &str)] = &[("AUTHUP_SASL_BROKEN_CLIENTS", "")];
+        assert!(talked_to(Mode::Delayed, EQUALS, &[]).1);
+        assert!(talked_to(Mode::Delayed, &[], EQUALS).1);
     }
 
     #[test]
     fn what_authup_could_not_use_either_is_said() {
-        let home = tempfile::tempdir().unwrap();
+        let home = home(&[]);
         let path = home.path().to_str().unwrap();
         let control = home.path().join("control");
-        std::fs::create_dir(&control).unwrap();
-        let source = source(Mode::Immediate, &[("QMAILHOME", path)]).unwrap();
+        let source = source(Mode::Immediate, &[("QMAILHOME", path)]);
         let said = |why: &str| format!("{path}/control/{why}");
         let missing = "No such file or directory";
-        assert_eq!(source.read().unwrap_err(), said(&format!("me: {missing}")));
+        assert_eq!(source.read(None).unwrap_err(), said(&format!("me: {missing}")));
         std::fs::write(control.join("me"), "mail.example.org\n").unwrap();
-        assert_eq!(source.read().unwrap_err(), said(&format!("pop3capabilities: {missing}")));
+        assert_eq!(source.read(None).unwrap_err(), said(&format!("pop3capabilities: {missing}")));
         std::fs::write(control.join("pop3capabilities"), "TOP\n".repeat(LIMIT)).unwrap();
         let long = "control/pop3capabilities: more than an engine takes";
-        assert_eq!(source.read().unwrap_err(), long);
+        assert_eq!(source.read(None).unwrap_err(), long);
         std::fs::write(control.join("pop3capabilities"), "TOP\n").unwrap();
-        let dialog = source.read().unwrap();
+        let dialogs = source.read(None).unwrap();
+        let (_, dialog) = dialogs.find(None).unwrap();
         assert_eq!(dialog.before_login.capabilities, [b"TOP"]);
-        assert!(session(&dialog, 1).ends_with(b"@mail.example.org>"));
-        assert_ne!(session(&dialog, 1), session(&dialog, 2));
+        assert!(session(dialog, 1).ends_with(b"@mail.example.org>"));
+        assert_ne!(session(dialog, 1), session(dialog, 2));
+    }
+
+    #[test]
+    fn a_rule_may_name_another_home() {
+        let files = |me: &'static str| home(&[("me", me), ("pop3capabilities", "TOP\n")]);
+        let (ordinary, other) = (files("one.example.org\n"), files("two.example.org\n"));
+        let path = |home: &tempfile::TempDir| home.path().to_str().unwrap().to_owned();
+        let source = source(Mode::Delayed, &[("QMAILHOME", &path(&ordinary))]);
+        let added = |home: String| vec![(b"QMAILHOME".to_vec(), home.into_bytes())];
+        assert_eq!(source.other_home(&added(path(&ordinary))), None);
+        let named = source.other_home(&added(path(&other))).unwrap();
+        let mut dialogs = source.read(None).unwrap();
+        assert!(dialogs.find(Some(&named)).is_none());
+        let id = dialogs.add(&named, source.dialog(Some(&named)).unwrap());
+        let greeting = |dialogs: &Dialogs, home: Option<&OsStr>| {
+            dialogs.find(home).map(|(id, dialog)| (id, dialog.before_login.greeting.clone()))
+        };
+        assert_eq!(greeting(&dialogs, Some(&named)), Some((id, b"two.example.org".to_vec())));
+        assert_eq!(greeting(&dialogs, None), Some((0, b"one.example.org".to_vec())));
+        // Read again with the others; what cannot be is not known.
+        std::fs::write(other.path().join("control/me"), "three.example.org\n").unwrap();
+        let again = source.read(Some(&dialogs)).unwrap();
+        assert_eq!(greeting(&again, Some(&named)), Some((1, b"three.example.org".to_vec())));
+        drop(other);
+        assert!(source.read(Some(&again)).unwrap().find(Some(&named)).is_none());
     }
 }

@@ -39,7 +39,7 @@ impl Failures {
     /// # Errors
     /// Why the control file cannot be used.
     pub(super) fn new(options: &Options, variables: &Variables) -> Result<Self, String> {
-        let has_login = options.until_login.is_some() || options.program.iter().any(is_login);
+        let has_login = options.login.is_some() || options.program.iter().any(is_login);
         let control = has_login.then(|| Folder::of(value(variables, HOME)));
         let mut failures = Self { control, memory: None };
         failures.read()?;
@@ -88,7 +88,7 @@ mod tests {
         for (line, reads_it) in [
             ("0 587 authup smtp checkpassword prog", true),
             ("0 587 env -i /usr/local/bin/qmail-authup smtp checkpassword prog", true),
-            ("--until-login pop3 0 995 prog", true),
+            ("--login pop3 0 995 prog", true),
             ("0 25 fixsmtpio qmail-smtpd", false),
             ("0 25 fixsmtpio /etc/authup/smtpd", false),
         ] {

@@ -9,7 +9,9 @@ mod begin;
 mod connections;
 mod dialog;
 mod failures;
-mod program;
+mod logins;
+mod monitor;
+pub(crate) mod program;
 mod proxy;
 mod repeated;
 mod rules;
@@ -54,14 +56,15 @@ const SHARE: usize = 4;
 #[must_use]
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     sockets::close_what_is_not_passed();
-    let options = match Options::parse(arguments) {
+    let arguments: Vec<OsString> = arguments.collect();
+    let options = match Options::parse(arguments.iter().cloned()) {
         Ok(options) => options,
         Err(why) => {
             fatal(format_args!("{USAGE}: {why}"));
             return ExitCode::from(exit_code::USAGE);
         }
     };
-    match start(options) {
+    match start(options, arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             fatal(why);
@@ -70,7 +73,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn start(options: Options) -> Result<(), String> {
+fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
     let variables: Variables = env::vars_os().collect();
     let log = Log::new(options.verbosity);
     unix::log::wait_for_nobody("tlsserver");
@@ -87,8 +90,13 @@ fn start(options: Options) -> Result<(), String> {
     environment::jail_identity(&variables).map_err(|why| why.to_string())?;
     let listening = sockets::open(&options, &variables).map_err(|why| why.to_string())?;
     let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
-    let program = Program::find(&options, &variables)?;
-    let workers = Workers::new(settings(&options, &variables)?, log);
+    let program = if options.login.is_some() {
+        // It is the monitor's to find, and to start.
+        Program::elsewhere(&options)
+    } else {
+        Program::find(&options, &variables)?
+    };
+    let workers = Workers::new(settings(&options, &variables, arguments), log);
     let failures = Failures::new(&options, &variables)?;
     let port = sockets::local_port(listening.first().ok_or("no socket to listen on")?);
     let announce = move || {
@@ -109,8 +117,15 @@ fn start(options: Options) -> Result<(), String> {
     server.remembering(failures).serve(announce)
 }
 
-fn settings(options: &Options, variables: &Variables) -> Result<Settings, String> {
-    let dialog = options.until_login.map(|protocol| Source::new(protocol, options.mode, variables));
+fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) -> Settings {
+    let dialogs = options.login.map(|protocol| {
+        let tries = options.tries.unwrap_or(protocol.default_tries());
+        Source::new(protocol, tries, options.mode, variables)
+    });
+    let monitor = options.login.map(|_| monitor::Settings {
+        arguments,
+        variables: environment::only(variables, environment::is_for_program),
+    });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut engine_variables = environment::only(variables, environment::is_identity);
     let seconds = options.handshake_timeout.as_secs().to_string();
@@ -119,21 +134,22 @@ fn settings(options: &Options, variables: &Variables) -> Result<Settings, String
     if options.no_tickets {
         engine_variables.push((crate::engine::NO_TICKETS.into(), OsString::new()));
     }
-    Ok(Settings {
+    Settings {
         engines: options.engines.unwrap_or(cores.min(MOST_ENGINES)),
         keyholder_variables: environment::only(variables, environment::is_for_keyholder),
         engine_variables,
-        dialog: dialog.transpose()?,
-    })
+        dialogs,
+        monitor,
+    }
 }
 
-fn unblock(descriptor: impl AsFd) -> std::io::Result<()> {
+pub(crate) fn unblock(descriptor: impl AsFd) -> std::io::Result<()> {
     let flags = rustix::fs::fcntl_getfl(&descriptor)?;
     Ok(rustix::fs::fcntl_setfl(&descriptor, flags | rustix::fs::OFlags::NONBLOCK)?)
 }
 
 /// Ends a child of ours that has not been waited for, so its number is still its.
-fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }

@@ -4,6 +4,7 @@
 //! have beyond 0, 1 and 2 is opened for inheritance just before it is started and
 //! closed here just after. There is one thread, so no other child can get it.
 
+use proto::channel::listener::Client;
 use proto::ucspi_rules;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -12,19 +13,19 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use unix::before_login::GREETED;
 use unix::descriptor_passing::stream_pair;
 use unix::spawn::Start;
 
-use crate::environment::{Variables, is_for_program, only, value};
+use super::dialog::Talk;
+use crate::environment::{Variables, is_for_login_program, is_for_program, only, value};
 use crate::options::Options;
 
 /// Which program, as whom, with what.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
     variables: Variables,
@@ -40,8 +41,8 @@ pub(super) struct Peer {
     pub(super) local: SocketAddr,
     /// What the rules add to the environment.
     pub(super) added: ucspi_rules::Variables,
-    /// The timestamp in its greeting, where an engine greets it.
-    pub(super) greeted: Option<Vec<u8>>,
+    /// How an engine talks to it, where one does.
+    pub(super) talk: Option<Talk>,
 }
 
 /// A program that runs, and the engine's ends of what it was given.
@@ -56,7 +57,7 @@ impl Program {
     ///
     /// # Errors
     /// A sentence that says what is missing.
-    pub(super) fn find(options: &Options, variables: &Variables) -> Result<Self, String> {
+    pub(crate) fn find(options: &Options, variables: &Variables) -> Result<Self, String> {
         let number = |name| {
             let found = value(variables, name).and_then(|text| text.to_str()?.parse().ok());
             found.ok_or_else(|| format!("-U: {name} is not a number in the environment"))
@@ -79,8 +80,20 @@ impl Program {
         })
     }
 
+    /// One that is not started here, and need not be there.
+    pub(super) fn elsewhere(options: &Options) -> Self {
+        Self {
+            path: options.program.first().map(PathBuf::from).unwrap_or_default(),
+            arguments: options.program.clone(),
+            variables: Variables::new(),
+            user: None,
+            group: None,
+            local_name: None,
+        }
+    }
+
     /// The program's path, for the log.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -88,7 +101,7 @@ impl Program {
     /// The ends are those of the control socket, of what it will read, and of what
     /// it will write.
     pub(super) fn start_delayed(&self, peer: &Peer, client: &OwnedFd) -> io::Result<Running<3>> {
-        let mut variables = self.variables_for(peer);
+        let mut variables = self.variables_for(peer.remote, peer.local, &peer.added);
         let control = engine_pair()?;
         let input = engine_pair()?;
         let output = engine_pair()?;
@@ -106,13 +119,17 @@ impl Program {
     pub(super) fn start_secured(&self, peer: &Peer, facts: Variables) -> io::Result<Running<2>> {
         let (input, program_input) = engine_pair()?;
         let (output, program_output) = engine_pair()?;
-        let mut variables = self.variables_for(peer);
+        let mut variables = self.variables_for(peer.remote, peer.local, &peer.added);
         variables.extend(facts);
         let pid = self.start(&variables, program_input, program_output)?;
         Ok(Running { pid, ends: [input, output] })
     }
 
-    fn start(
+    /// Starts it with these, and no other descriptors but what is open to all children.
+    ///
+    /// # Errors
+    /// Why it cannot be run.
+    pub(crate) fn start(
         &self,
         variables: &BTreeMap<OsString, OsString>,
         input: OwnedFd,
@@ -123,9 +140,20 @@ impl Program {
         Start { program, words, variables, input, output, user, group }.spawn()
     }
 
-    fn variables_for(&self, peer: &Peer) -> BTreeMap<OsString, OsString> {
+    /// What a client's login program has for an environment.
+    pub(crate) fn variables_for_login(&self, client: &Client) -> BTreeMap<OsString, OsString> {
+        let mut added = client.added.clone();
+        added.retain(|(name, _)| is_for_login_program(name));
+        self.variables_for(client.remote, client.local, &added)
+    }
+
+    fn variables_for(
+        &self,
+        remote: SocketAddr,
+        local: SocketAddr,
+        added: &ucspi_rules::Variables,
+    ) -> BTreeMap<OsString, OsString> {
         let mut variables: BTreeMap<_, _> = self.variables.iter().cloned().collect();
-        let Peer { remote, local, added, greeted } = peer;
         let address = [
             ("PROTO", "TCP".to_owned()),
             ("TCPREMOTEIP", remote.ip().to_string()),
@@ -143,8 +171,6 @@ impl Program {
         variables.extend(self.local_name.as_ref().map(|name| own("TCPLOCALHOST", name)));
         let text = |octets: &Vec<u8>| OsString::from_vec(octets.clone());
         variables.extend(added.iter().map(|(name, value)| (text(name), text(value))));
-        let greeted = greeted.as_ref();
-        variables.extend(greeted.map(|timestamp| own(GREETED, OsStr::from_bytes(timestamp))));
         variables
     }
 }
@@ -190,7 +216,7 @@ mod tests {
             remote: "192.0.2.7:4321".parse().unwrap(),
             local: "[2001:db8::1]:587".parse().unwrap(),
             added: vec![(b"RELAYCLIENT".to_vec(), b"".to_vec())],
-            greeted: Some(b"<7.9@mail.example.org>".to_vec()),
+            talk: None,
         }
     }
 
@@ -212,7 +238,6 @@ mod tests {
             lines,
             [
                 "A=b",
-                "AUTHUP_GREETED=<7.9@mail.example.org>",
                 "PATH=/usr/bin:/bin",
                 "PROTO=TCP",
                 "RELAYCLIENT=",

@@ -1,13 +1,14 @@
 //! The listener's loop: what has happened, and what is done about it. How a
 //! connection begins is in `begin`.
 
+use proto::channel::listener::ToMonitor;
 use proto::network::{IPV6_CUSTOMER, Network};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use unix::notify::{State, Supervisor};
 use unix::signals::{Event, Signals};
 
@@ -59,6 +60,8 @@ pub(super) struct Server {
     /// Why nothing can be accepted any more.
     pub(super) broken: Option<std::io::Error>,
     pub(super) ending: bool,
+    /// When it ends although there are clients.
+    pub(super) ends_at: Option<Instant>,
     /// The count in the last status line.
     pub(super) said: Option<usize>,
     /// Of what strangers caused.
@@ -104,6 +107,7 @@ impl Server {
             exhausted: false,
             broken: None,
             ending: false,
+            ends_at: None,
             said: None,
             repeated: Repeated::new(Instant::now()),
         }
@@ -117,7 +121,10 @@ impl Server {
     /// With another policy than to let everybody in, and limits on all connections
     /// and on those from one address.
     pub(super) fn with(self, policy: Policy, (all, each): (usize, usize)) -> Self {
-        let connections = Connections::new(all, each).by_ipv6_prefix(policy.ipv6_prefix);
+        // As many microseconds as no earlier listener can have had connections.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let last = ConnectionId::try_from(since).unwrap_or_default();
+        let connections = Connections::after(last, all, each).by_ipv6_prefix(policy.ipv6_prefix);
         Self { policy, connections, ..self }
     }
 
@@ -128,9 +135,13 @@ impl Server {
     /// Why there is nothing to serve with, before `ready`; later, only that it
     /// cannot wait any more, or accept.
     pub(super) fn serve(mut self, ready: impl FnOnce()) -> Result<(), String> {
+        self.workers.start_monitor().map_err(|reason| format!("monitor: {reason}"))?;
         self.workers.read_files()?;
         let mut announce = Some(ready);
         loop {
+            if self.may_leave(Instant::now()) {
+                return Ok(());
+            }
             if self.ending && self.connections.count() + self.without_place() == 0 {
                 self.workers.retire_all();
                 if self.workers.all_gone() {
@@ -178,12 +189,17 @@ impl Server {
         let pending = pending.rev();
         sources.extend(pending.map(|(at, one)| (Ready::Pending(at), one.accepted.socket.as_fd())));
 
+        let out = if self.workers.is_behind() { PollFlags::OUT } else { PollFlags::empty() };
         let mut waiting: Vec<PollFd<'_>> = sources
             .iter()
-            .map(|(_, source)| PollFd::from_borrowed_fd(*source, PollFlags::IN))
+            .map(|(which, source)| match which {
+                Ready::Worker(Worker::Monitor) => (source, PollFlags::IN | out),
+                _ => (source, PollFlags::IN),
+            })
+            .map(|(source, interest)| PollFd::from_borrowed_fd(*source, interest))
             .collect();
         let pending = self.pending.iter().map(|one| one.deadline).min();
-        let until = [self.accept_again, pending, room.filter(|at| *at > now)];
+        let until = [self.accept_again, pending, room.filter(|at| *at > now), self.ends_at];
         let until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
         let timeout = Timespec::try_from(until.saturating_duration_since(now)).ok();
         match poll(&mut waiting, timeout.as_ref()) {
@@ -210,7 +226,7 @@ impl Server {
     }
 
     /// Connections behind a load balancer that do not count as clients yet.
-    fn without_place(&self) -> usize {
+    pub(super) fn without_place(&self) -> usize {
         self.pending.len() + self.queued.len()
     }
 
@@ -234,6 +250,7 @@ impl Server {
                     self.reap(pid, starting)?;
                 }
             }
+            Ready::Worker(Worker::Monitor) => self.hear_monitor(starting)?,
             Ready::Worker(Worker::Reading) => match self.workers.hear_reading() {
                 Reading::Unfinished => {}
                 Reading::TookOver => {
@@ -262,9 +279,12 @@ impl Server {
                         .for_each(|why| self.not_read_again(&why));
                 }
                 Event::Terminate => {
-                    self.ending = true;
-                    self.supervisor.tell(State::Stopping);
-                    self.stop_listening();
+                    if !self.ending {
+                        self.ending = true;
+                        self.supervisor.tell(State::Stopping);
+                        self.stop_listening();
+                        self.begin_to_end();
+                    }
                 }
             }
         }
@@ -295,7 +315,7 @@ impl Server {
     /// for any child has the system look at each, and there are thousands. None is
     /// missed: a program that ends has its engine let go of the connection, and is
     /// looked at then or, should the engine be first, when the next child is told.
-    fn reap(&mut self, told: u32, starting: bool) -> Result<(), String> {
+    pub(super) fn reap(&mut self, told: u32, starting: bool) -> Result<(), String> {
         let mut may_have_ended = vec![told];
         may_have_ended.extend(self.connections.ending().chain(self.workers.pids()));
         for pid in may_have_ended {
@@ -311,6 +331,9 @@ impl Server {
             }
             if engine.is_some() && starting {
                 return Err(format!("engine: {}", in_words(status)));
+            }
+            if self.workers.monitor().is_some_and(|monitor| monitor.pid == pid) {
+                self.monitor_has_ended(starting)?;
             }
             self.workers.ended(pid, &in_words(status));
             if let Some(id) = engine {
@@ -336,6 +359,9 @@ impl Server {
 
     /// No engine has the connection any more.
     pub(super) fn let_go(&mut self, id: ConnectionId) {
+        if self.connections.is_with_monitor(id) {
+            self.workers.tell_monitor(&ToMonitor::Closed(id));
+        }
         let program = self.connections.closed(id);
         if let Some((pid, status)) = program.and_then(|pid| Some((pid, how_it_ended(pid)?))) {
             self.program_ended(pid, status);
@@ -359,6 +385,7 @@ impl Server {
                     self.start_secured(engine, id, &peer, &facts);
                 }
             }
+            FromEngine::LogsIn(id) => self.logs_in(engine, id),
             FromEngine::Failed(id, why) if self.connections.is_with(id, engine) => {
                 self.fault(id, &why);
             }
@@ -380,7 +407,8 @@ impl Server {
         if !self.repeated.is_to_be_said(&line) {
             return;
         }
-        match connection.pid {
+        let number = if connection.has_begun { Some(id) } else { connection.pid.map(u64::from) };
+        match number {
             Some(pid) => self.log.error(format_args!("tls {pid} from {peer}: {why}")),
             None => self.log.error(line),
         }
@@ -388,7 +416,10 @@ impl Server {
 
     /// A connection with a program is said when that begins and ends.
     fn say_if_no_login(&self, id: ConnectionId) {
-        if let Some(Peer { remote, greeted: Some(_), .. }) = self.connections.waiting(id) {
+        let begun = self.connections.get(id).is_none_or(|connection| connection.has_begun);
+        if let Some(Peer { remote, talk: Some(_), .. }) = self.connections.waiting(id)
+            && !begun
+        {
             self.log.status(format_args!("no login from {}", remote.ip()));
         }
     }

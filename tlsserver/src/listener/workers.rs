@@ -8,7 +8,9 @@
 
 mod engine;
 mod keyholder;
+mod logins;
 
+use proto::channel::listener::ToMonitor;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
@@ -19,10 +21,11 @@ use unix::descriptor_passing::{channel, receive};
 use self::engine::Engine;
 use self::keyholder::Keyholder;
 use super::connections::EngineId;
-use super::dialog::Source;
+use super::dialog::{Dialogs, Source};
+use super::monitor::{self, Monitor};
 use crate::environment::Variables;
 use crate::log::Log;
-use crate::messages::{Dialog, FromEngine, FromKeyholder, LIMIT, ToEngine};
+use crate::messages::{FromEngine, FromKeyholder, LIMIT, ToEngine};
 
 /// How often engines are asked whether they still do their work.
 const LOOK: Duration = Duration::from_secs(5);
@@ -40,8 +43,10 @@ pub(super) struct Settings {
     pub(super) engines: usize,
     pub(super) keyholder_variables: Variables,
     pub(super) engine_variables: Variables,
-    /// What engines say to clients until they want to log in; none: nothing.
-    pub(super) dialog: Option<Source>,
+    /// What engines say to clients until they have logged in; none: nothing.
+    pub(super) dialogs: Option<Source>,
+    /// What a monitor is started with; none: there is none.
+    pub(super) monitor: Option<monitor::Settings>,
 }
 
 /// What a keyholder that reads the files came to.
@@ -66,7 +71,10 @@ pub(super) struct Workers {
     keyholder: Option<Keyholder>,
     /// What the last generation's engines say, also while there are none: a client that
     /// they would talk to is not left to the program then.
-    dialog: Option<Dialog>,
+    dialogs: Option<Dialogs>,
+    monitor: Option<Monitor>,
+    /// When to start another monitor.
+    monitor_again: Option<Instant>,
     engines: Vec<Engine>,
     /// Keyholders of older generations.
     retired: Vec<u32>,
@@ -81,6 +89,7 @@ pub(super) struct Workers {
 pub(super) enum Worker {
     Reading,
     Keyholder,
+    Monitor,
     Engine(EngineId),
 }
 
@@ -93,7 +102,9 @@ impl Workers {
             last_engine: 0,
             reading: None,
             keyholder: None,
-            dialog: None,
+            dialogs: None,
+            monitor: None,
+            monitor_again: None,
             engines: Vec::new(),
             retired: Vec::new(),
             pause: PAUSE,
@@ -109,23 +120,24 @@ impl Workers {
     /// # Errors
     /// What is wrong with which of those, or why there is no keyholder.
     pub(super) fn read_files(&mut self) -> Result<(), String> {
-        let dialog = self.read_dialog()?;
-        self.start_keyholder(dialog)
+        let dialogs = self.read_dialogs()?;
+        self.start_keyholder(dialogs)
     }
 
-    fn read_dialog(&self) -> Result<Option<Dialog>, String> {
-        self.settings.dialog.as_ref().map(Source::read).transpose()
+    fn read_dialogs(&self) -> Result<Option<Dialogs>, String> {
+        let read = |source: &Source| source.read(self.dialogs.as_ref());
+        self.settings.dialogs.as_ref().map(read).transpose()
     }
 
-    fn start_keyholder(&mut self, dialog: Option<Dialog>) -> Result<(), String> {
-        self.spawn_keyholder(dialog).map_err(|reason| format!("keyholder: {reason}"))
+    fn start_keyholder(&mut self, dialogs: Option<Dialogs>) -> Result<(), String> {
+        self.spawn_keyholder(dialogs).map_err(|reason| format!("keyholder: {reason}"))
     }
 
-    fn spawn_keyholder(&mut self, dialog: Option<Dialog>) -> io::Result<()> {
+    fn spawn_keyholder(&mut self, dialogs: Option<Dialogs>) -> io::Result<()> {
         if let Some(superseded) = self.reading.take() {
             self.retired.push(superseded.pid);
         }
-        self.reading = Some(Keyholder::start(&self.settings.keyholder_variables, dialog)?);
+        self.reading = Some(Keyholder::start(&self.settings.keyholder_variables, dialogs)?);
         Ok(())
     }
 
@@ -134,8 +146,10 @@ impl Workers {
         let reading = self.reading.iter().map(|one| (Worker::Reading, one.control.as_fd()));
         let keyholder = self.keyholder.iter().map(|one| (Worker::Keyholder, one.control.as_fd()));
         let engines = self.engines.iter();
+        let monitor = self.monitor.iter().map(|one| (Worker::Monitor, one.as_fd()));
         reading
             .chain(keyholder)
+            .chain(monitor)
             .chain(engines.map(|one| (Worker::Engine(one.id), one.control.as_fd())))
     }
 
@@ -171,7 +185,7 @@ impl Workers {
     }
 
     fn take_over(&mut self) -> Reading {
-        self.dialog = self.reading.as_mut().and_then(|reading| reading.dialog.take());
+        self.dialogs = self.reading.as_mut().and_then(|reading| reading.dialogs.take());
         let previous = std::mem::replace(&mut self.keyholder, self.reading.take());
         self.retired.extend(previous.map(|one| one.pid));
         self.retire_engines();
@@ -208,10 +222,13 @@ impl Workers {
         for certificate in &keyholder.certificates {
             engine.say(&ToEngine::Certificate(certificate.clone()), &[])?;
         }
-        if let Some(dialog) = &self.dialog {
-            engine.say(&ToEngine::Dialog(dialog.clone()), &[])?;
+        for (id, dialog) in self.dialogs.iter().flat_map(Dialogs::all) {
+            engine.say(&ToEngine::Dialog(id, dialog.clone()), &[])?;
         }
         engine.say(&ToEngine::Begin, &[])?;
+        if let Some(monitor) = &mut self.monitor {
+            logins::join(&engine, monitor)?;
+        }
         self.engines.push(engine);
         Ok(())
     }
@@ -224,6 +241,7 @@ impl Workers {
             self.log.error(format_args!("keyholder {} is stuck", stuck.pid));
             super::kill(stuck.pid);
         }
+        self.look_after_monitor();
         for engine in &mut self.engines {
             if !engine.ask() {
                 self.log.error(format_args!("engine {} is stuck", engine.pid));
@@ -250,14 +268,10 @@ impl Workers {
         self.current().next().is_some()
     }
 
-    /// What engines say to clients until they want to log in, if they do.
-    pub(super) const fn dialog(&self) -> Option<&Dialog> {
-        self.dialog.as_ref()
-    }
-
     /// Whether all engines there should be are jailed and ready.
     pub(super) fn all_ready(&self) -> bool {
-        self.serving() && self.current().all(|engine| engine.ready)
+        let monitor_is_ready = self.monitor.as_ref().is_none_or(|monitor| monitor.ready);
+        monitor_is_ready && self.serving() && self.current().all(|engine| engine.ready)
     }
 
     /// Gives a connection to the engine that has the fewest.
@@ -363,7 +377,8 @@ impl Workers {
     pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
         let keyholders = self.reading.iter().chain(&self.keyholder).map(|one| one.pid);
         let engines = self.engines.iter().map(|engine| engine.pid);
-        keyholders.chain(engines).chain(self.retired.iter().copied())
+        let monitor = self.monitor.iter().map(|one| one.pid);
+        keyholders.chain(monitor).chain(engines).chain(self.retired.iter().copied())
     }
 
     /// The engine's process.
@@ -379,11 +394,14 @@ impl Workers {
             self.retired.swap_remove(at);
         } else if let Some(at) = self.engines.iter().position(|engine| engine.pid == pid) {
             let engine = self.engines.swap_remove(at);
+            self.tell_monitor(&ToMonitor::EngineEnded(engine.id));
             self.end_unused_keyholders();
             if !engine.retired {
                 self.log.error(format_args!("engine {pid} died: {how}; starting another"));
                 if engine.started.elapsed() < LIVED { self.retry_later() } else { self.fill_up() }
             }
+        } else if self.monitor.as_ref().is_some_and(|one| one.pid == pid) {
+            self.monitor_ended(how);
         } else if self.keyholder.as_ref().is_some_and(|one| one.pid == pid) {
             self.log.error(format_args!("keyholder {pid} died: {how}; starting another"));
             self.keyholder = None;
@@ -402,11 +420,11 @@ impl Workers {
         if self.reading.is_some() {
             return;
         }
-        let dialog = self.read_dialog().unwrap_or_else(|why| {
+        let dialogs = self.read_dialogs().unwrap_or_else(|why| {
             self.log.error(format_args!("{why}; the old ones stay"));
-            self.dialog.clone()
+            self.dialogs.clone()
         });
-        if let Err(why) = self.start_keyholder(dialog) {
+        if let Err(why) = self.start_keyholder(dialogs) {
             self.log.error(why);
             self.retry_later();
         }
@@ -426,7 +444,9 @@ impl Workers {
 
     /// When [`Self::tick`] next has something to do.
     pub(super) fn next_tick(&self) -> Instant {
-        self.retry.into_iter().fold(self.next_look.min(self.next_reminder), Instant::min)
+        let turns = [self.next_look, self.next_reminder];
+        let again = [self.retry, self.monitor_again].into_iter().flatten();
+        again.chain(turns).fold(self.next_look, Instant::min)
     }
 
     /// Does what is due.
@@ -437,6 +457,9 @@ impl Workers {
         }
         if now >= self.next_reminder {
             self.say_what_is_not_valid(now);
+        }
+        if self.monitor_again.take_if(|again| now >= *again).is_some() {
+            self.start_monitor_again();
         }
         if self.retry.take_if(|retry| now >= *retry).is_some() {
             if self.keyholder.is_some() {
@@ -471,7 +494,7 @@ impl Workers {
 
 /// This very program, also when its file was replaced meanwhile, under another name
 /// and with no variables but these.
-fn itself(name: &str, variables: &Variables) -> Command {
+pub(super) fn itself(name: &str, variables: &Variables) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(name).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
     command

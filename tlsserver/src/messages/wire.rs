@@ -1,8 +1,9 @@
 //! How messages are written: numbers with their first octet first, and what has
 //! something behind it with its length before it.
 
-use super::{BeforeLogin, Certificate, ConnectionId, Dialog};
+use super::{BeforeLogin, Certificate, ConnectionId, Dialog, Talk};
 use proto::login::protocol::Protocol;
+use proto::ucspi_tls::Tls;
 
 /// Writes a message.
 pub(super) struct Writer(pub(super) Vec<u8>);
@@ -45,8 +46,8 @@ impl Writer {
     pub(super) fn dialog(mut self, dialog: &Dialog) -> Vec<u8> {
         let BeforeLogin { protocol, auth_equals, greeting, capabilities, each, whole } =
             &dialog.before_login;
-        self.0.push(protocol.octet());
-        self.0.extend([dialog.tls_at_once, *auth_equals].map(u8::from));
+        self.0.extend([protocol.octet(), u8::from(*auth_equals)]);
+        self.0.extend_from_slice(&dialog.tries.to_be_bytes());
         self.0.extend_from_slice(&each.to_be_bytes());
         self.0.extend_from_slice(&whole.to_be_bytes());
         self.counted(greeting);
@@ -55,7 +56,18 @@ impl Writer {
         }
         self.0
     }
+
+    pub(super) fn talk(mut self, talk: &Talk) -> Vec<u8> {
+        self.0.extend_from_slice(&talk.dialog.to_be_bytes());
+        self.0.push(talk.auth_equals.into());
+        let level = LEVELS.iter().position(|level| *level == talk.tls);
+        self.0.extend(level.and_then(|level| u8::try_from(level).ok()));
+        self.octets(&talk.timestamp)
+    }
 }
+
+/// What of TLS there may be, by its number.
+const LEVELS: [Tls; 4] = [Tls::Absent, Tls::Available, Tls::Required, Tls::On];
 
 /// Reads a message; what is not there is `None`.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
@@ -121,8 +133,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn dialog(&mut self) -> Option<Dialog> {
-        let protocol = Protocol::from_octet(self.octet()?)?;
-        let (tls_at_once, auth_equals) = (self.flag()?, self.flag()?);
+        let (protocol, auth_equals) = (Protocol::from_octet(self.octet()?)?, self.flag()?);
+        let tries = u32::from_be_bytes(self.take(4)?.try_into().ok()?);
         let (each, whole) = (self.long()?, self.long()?);
         let greeting = self.counted()?.to_vec();
         let mut capabilities = Vec::new();
@@ -131,7 +143,13 @@ impl<'a> Reader<'a> {
         }
         let before_login =
             BeforeLogin { protocol, auth_equals, greeting, capabilities, each, whole };
-        Some(Dialog { tls_at_once, before_login })
+        Some(Dialog { tries, before_login })
+    }
+
+    pub(super) fn talk(&mut self) -> Option<Talk> {
+        let (dialog, auth_equals) = (self.id()?, self.flag()?);
+        let tls = LEVELS.get(usize::from(self.octet()?)).copied()?;
+        Some(Talk { dialog, tls, auth_equals, timestamp: self.rest().to_vec() })
     }
 
     pub(super) fn end<T>(&self, message: T) -> Option<T> {

@@ -11,15 +11,15 @@ use std::process::Command;
 use crate::harness::client::connect;
 use crate::harness::processes::{children, status};
 use crate::harness::{Server, Setup, skipped_without_root};
-use crate::until_login::server_with_clients;
+use crate::login::server_with_clients;
 
 /// A server that leaves its clients to a program, and one that talks to them itself; with
 /// what keeps the sessions.
 fn servers_with_sessions() -> [(Server, Box<dyn Any>); 2] {
     let server = Setup::delayed(&["cat"]).start();
     let tls = connect(&server);
-    let (until_login, secured, clear) = server_with_clients();
-    [(server, Box::new(tls)), (until_login, Box::new((secured, clear)))]
+    let (login, secured, clear) = server_with_clients();
+    [(server, Box::new(tls)), (login, Box::new((secured, clear)))]
 }
 
 fn jailed(server: &Server) -> Vec<u32> {

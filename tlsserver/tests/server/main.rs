@@ -15,6 +15,6 @@ mod faults;
 mod harness;
 mod jails;
 mod load_balancer;
+mod login;
 mod relay;
 mod service;
-mod until_login;

@@ -10,7 +10,7 @@ use proto::login::protocol::Protocol;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use unix::before_login::{BeforeLogin, GREETED, Variable};
+use unix::before_login::{BeforeLogin, Variable};
 use unix::control::Unreadable;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
@@ -106,10 +106,8 @@ impl Controls {
         let said = BeforeLogin::read(&control, usage.protocol, auth_equals)?;
         let limits = Limits { each: said.each, whole: Deadline::after_seconds(said.whole) };
         let failures = unix::failures::settings(&control)?;
-        let greeted = environment.take(GREETED);
-        let is_greeted = greeted.is_some();
-        let timestamp = greeted.unwrap_or_else(|| said.timestamp(std::process::id()));
-        let settings = said.settings(offer.level, usage.tries, timestamp, is_greeted);
+        let timestamp = said.timestamp(std::process::id());
+        let settings = said.settings(offer.level, usage.tries, timestamp);
         let names = control.read(LOGIN_NAMES)?.unwrap_or_default();
         let names = LoginNames::parse(&names).map_err(|fault| Wrong::Names(fault.line))?;
         Ok(Self { settings, limits, failures, jail, names })

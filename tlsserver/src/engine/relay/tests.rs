@@ -3,6 +3,9 @@
 
 use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::spawn;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// What the connection takes unread.
@@ -35,7 +38,7 @@ async fn a_client_that_takes_nothing_after_the_programs_end_is_left() {
     let ([input, output], ended) = answering().await;
     drop(ended);
     let begun = Instant::now();
-    let why = relay(tls, Vec::new(), input, output).await.unwrap_err();
+    let why = relay(tls, Program::Pair { input, output }).await.unwrap_err();
     assert_eq!(why, "the peer took nothing for 60 s");
     assert_eq!(begun.elapsed().as_secs(), STALL.as_secs());
 }
@@ -48,7 +51,7 @@ async fn a_client_that_takes_little_gets_all() {
     let begun = Instant::now();
     let pause = STALL.checked_sub(Duration::from_secs(1)).unwrap();
     let (served, got) =
-        tokio::join!(relay(tls, Vec::new(), input, output), reads_slowly(client, pause));
+        tokio::join!(relay(tls, Program::Pair { input, output }), reads_slowly(client, pause));
     assert_eq!((served, got), (Ok(()), ANSWER));
     assert!(begun.elapsed() > 2 * STALL);
 }
@@ -57,7 +60,7 @@ async fn a_client_that_takes_little_gets_all() {
 async fn while_the_program_runs_the_client_may_wait() {
     let (_client, tls) = duplex(ROOM);
     let ([input, output], _running) = answering().await;
-    let served = timeout(10 * STALL, relay(tls, Vec::new(), input, output)).await;
+    let served = timeout(10 * STALL, relay(tls, Program::Pair { input, output })).await;
     assert!(served.is_err(), "{served:?}");
 }
 
@@ -67,23 +70,184 @@ async fn a_client_that_has_all_and_stays_is_left() {
     let ([input, output], ended) = answering().await;
     drop(ended);
     let begun = Instant::now();
-    assert_eq!(relay(tls, Vec::new(), input, output).await, Ok(()));
+    assert_eq!(relay(tls, Program::Pair { input, output }).await, Ok(()));
     assert_eq!(begun.elapsed().as_secs(), LINGER.as_secs());
     let mut got = Vec::new();
     client.read_to_end(&mut got).await.unwrap();
     assert_eq!(got.len(), ANSWER);
 }
 
+/// A session with a program at the other end of the stream, and a monitor.
+struct Session {
+    client: DuplexStream,
+    program: UnixStream,
+    monitor: mpsc::UnboundedSender<Word>,
+    served: JoinHandle<(Finished, Words)>,
+}
+
+impl Session {
+    fn with(unread: &[u8]) -> Self {
+        let (client, mut tls) = duplex(4 * HELD);
+        let (stream, program) = UnixStream::pair().unwrap();
+        let (monitor, mut words) = mpsc::unbounded_channel();
+        let unread = Unread::from(unread);
+        let served = spawn(async move {
+            let finished = session(&mut tls, unread, stream, Some(&mut words)).await;
+            (finished, words)
+        });
+        Self { client, program, monitor, served }
+    }
+
+    fn says(&self, word: Word) {
+        self.monitor.send(word).unwrap();
+    }
+
+    /// Nothing comes to the program while everything that can happen does.
+    async fn program_hears_nothing(&mut self) {
+        let heard = timeout(Duration::from_secs(1), self.program.read(&mut [0])).await;
+        assert!(heard.is_err(), "{heard:?}");
+    }
+
+    async fn program_hears(&mut self, expected: &[u8]) {
+        let mut got = vec![0; expected.len()];
+        self.program.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn the_program_reads_first_what_nobody_has_taken() {
-    let (mut client, tls) = duplex(ROOM);
-    let (input, mut program) = UnixStream::pair().unwrap();
-    let (output, program_output) = UnixStream::pair().unwrap();
-    drop(program_output);
-    client.write_all(b"and more").await.unwrap();
-    client.shutdown().await.unwrap();
-    assert_eq!(relay(tls, b"this ".to_vec(), input, output).await, Ok(()));
+async fn a_program_hears_the_client_once_the_login_is_good() {
+    let mut session = Session::with(b"this ");
+    session.client.write_all(b"and more").await.unwrap();
+    session.program_hears_nothing().await;
+    session.says(Word::LoggedIn);
+    session.program_hears(b"this and more").await;
+    session.client.shutdown().await.unwrap();
+    assert_eq!(session.program.read(&mut [0]).await.unwrap(), 0);
+    drop(session.program);
+    let (finished, _) = session.served.await.unwrap();
+    assert!(finished.failure.is_none() && !finished.said && finished.outcome.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn or_once_it_has_spoken_itself() {
+    let mut session = Session::with(b"this ");
+    session.program.write_all(b"235 ok").await.unwrap();
+    session.program_hears(b"this ").await;
+    let mut got = [0; 6];
+    session.client.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, b"235 ok");
+    session.program.write_all(b"bye").await.unwrap();
+    drop(session.program);
+    let (finished, _) = session.served.await.unwrap();
+    assert!(finished.said && !finished.gone);
+    // The connection is there for others' last words.
+    let mut rest = String::new();
+    session.client.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "bye");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_refused_program_wrote_is_sent_and_what_it_did_not_hear_is_left() {
+    let mut session = Session::with(b"NOOP\r\n");
+    session.client.write_all(b"QUIT\r\n").await.unwrap();
+    session.program_hears_nothing().await;
+    session.says(Word::Outcome(Outcome::Refused));
+    let (finished, _) = session.served.await.unwrap();
+    assert_eq!(finished.unread.octets(), b"NOOP\r\nQUIT\r\n");
+    assert_eq!(finished.outcome, Some(Outcome::Refused));
+    // Though it still has the stream: somebody of it may be left.
+    drop(session.program);
+
+    let mut session = Session::with(b"");
+    session.program.write_all(b"a word").await.unwrap();
+    session.says(Word::Outcome(Outcome::Refused));
+    let (finished, _) = session.served.await.unwrap();
+    assert!(finished.said);
     let mut got = String::new();
-    program.read_to_string(&mut got).await.unwrap();
-    assert_eq!(got, "this and more");
+    session.client.read_to_string(&mut got).await.unwrap();
+    assert_eq!(got, "a word");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_keeps_the_stream_of_an_ended_session_goes_on() {
+    let mut session = Session::with(b"");
+    session.says(Word::LoggedIn);
+    session.says(Word::Outcome(Outcome::Completed(0)));
+    session.client.write_all(b"more").await.unwrap();
+    session.program_hears(b"more").await;
+    session.program.write_all(b"late").await.unwrap();
+    let mut got = [0; 4];
+    session.client.read_exact(&mut got).await.unwrap();
+    drop(session.program);
+    assert_eq!(session.served.await.unwrap().0.outcome, Some(Outcome::Completed(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_may_close_its_own_direction_alone() {
+    let mut session = Session::with(b"");
+    session.says(Word::LoggedIn);
+    session.program.write_all(b"all").await.unwrap();
+    session.program.shutdown().await.unwrap();
+    let mut got = String::new();
+    session.client.read_to_string(&mut got).await.unwrap();
+    assert_eq!(got, "all");
+    session.client.write_all(b"still").await.unwrap();
+    session.program_hears(b"still").await;
+    session.client.shutdown().await.unwrap();
+    assert_eq!(session.program.read(&mut [0]).await.unwrap(), 0);
+    assert!(session.served.await.unwrap().0.gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_client_is_seen_before_the_login_is_good() {
+    let mut session = Session::with(b"");
+    session.client.shutdown().await.unwrap();
+    assert_eq!(session.program.read(&mut [0]).await.unwrap(), 0);
+    // But not before what it has said.
+    let mut session = Session::with(b"this");
+    session.client.shutdown().await.unwrap();
+    session.program_hears_nothing().await;
+    session.says(Word::LoggedIn);
+    session.program_hears(b"this").await;
+    assert_eq!(session.program.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_monitor_only_who_was_told_of_it_has_a_session() {
+    let session = Session::with(b"NOOP\r\n");
+    drop(session.monitor);
+    let (finished, _) = session.served.await.unwrap();
+    assert!(finished.outcome.is_none() && !finished.said);
+    assert_eq!(finished.unread.octets(), b"NOOP\r\n");
+
+    let mut session = Session::with(b"");
+    session.program.write_all(b"235 ok").await.unwrap();
+    session.client.read_exact(&mut [0; 6]).await.unwrap();
+    drop(session.monitor);
+    session.client.write_all(b"more").await.unwrap();
+    let mut got = [0; 4];
+    session.program.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, b"more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn little_is_kept_of_a_client_that_nobody_may_hear() {
+    let mut session = Session::with(b"");
+    let much = vec![b'x'; 64 * HELD];
+    let mut written = 0;
+    while let Ok(count) =
+        timeout(Duration::from_secs(1), session.client.write(&much[written..])).await
+    {
+        written += count.unwrap();
+    }
+    assert!(written <= 6 * HELD, "{written}");
+    session.says(Word::LoggedIn);
+    let (mut hears, mut says) = (vec![0; much.len()], &much[written..]);
+    let (heard, said) = tokio::join!(
+        session.program.read_exact(&mut hears),
+        session.client.write_all_buf(&mut says)
+    );
+    heard.unwrap();
+    said.unwrap();
 }

@@ -10,7 +10,8 @@ use super::engine::UNANSWERED;
 use super::itself;
 use crate::environment::Variables;
 use crate::keyholder::{ANSWER, NAME, NEW_ENGINE};
-use crate::messages::{Certificate, Dialog, Validity};
+use crate::listener::dialog::Dialogs;
+use crate::messages::{Certificate, Validity};
 
 pub(super) struct Keyholder {
     pub(super) pid: u32,
@@ -18,29 +19,29 @@ pub(super) struct Keyholder {
     pub(super) certificates: Vec<Certificate>,
     pub(super) validities: Vec<Validity>,
     /// What its generation's engines are to say; taken when that takes over.
-    pub(super) dialog: Option<Dialog>,
+    pub(super) dialogs: Option<Dialogs>,
     unanswered: u32,
 }
 
 impl Keyholder {
     /// Starts one that reads what the variables name.
-    pub(super) fn start(variables: &Variables, dialog: Option<Dialog>) -> io::Result<Self> {
+    pub(super) fn start(variables: &Variables, dialogs: Option<Dialogs>) -> io::Result<Self> {
         let (control, theirs) = channel()?;
         // One that is stuck must not hold the listener up.
         super::super::unblock(&control)?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::null());
-        Ok(Self::of(command.spawn()?.id(), control, dialog))
+        Ok(Self::of(command.spawn()?.id(), control, dialogs))
     }
 
     /// One that runs.
-    pub(super) const fn of(pid: u32, control: OwnedFd, dialog: Option<Dialog>) -> Self {
+    pub(super) const fn of(pid: u32, control: OwnedFd, dialogs: Option<Dialogs>) -> Self {
         Self {
             pid,
             control,
             certificates: Vec::new(),
             validities: Vec::new(),
-            dialog,
+            dialogs,
             unanswered: 0,
         }
     }

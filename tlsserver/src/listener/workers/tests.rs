@@ -24,7 +24,8 @@ impl Listening {
             engines: 1,
             keyholder_variables: Vec::new(),
             engine_variables: Vec::new(),
-            dialog: None,
+            dialogs: None,
+            monitor: None,
         };
         let mut workers = Workers::new(settings, Log::new(Verbosity::Quiet));
         let (control, engine) = channel().unwrap();

@@ -39,6 +39,11 @@ fn state_and_parent(pid: u32) -> Option<(String, u32)> {
     Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }
 
+/// Whether there is such a process, and it has not ended.
+pub(crate) fn exists(pid: u32) -> bool {
+    parent_of(pid).is_some()
+}
+
 fn ended_children(parent: u32) -> usize {
     let entries = fs::read_dir("/proc").unwrap();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -62,6 +67,21 @@ impl Server {
         found[0]
     }
 
+    /// The process that runs login programs.
+    pub(crate) fn monitor(&self) -> u32 {
+        let found = self.named("tlsserver-monitor");
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0]
+    }
+
+    /// All of the server's own processes, and the programs of sessions.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        let own = children(self.pid());
+        let monitors = own.iter().filter(|child| child.name == "tlsserver-monitor");
+        let programs: Vec<_> = monitors.flat_map(|monitor| children(monitor.pid)).collect();
+        [own, programs].concat()
+    }
+
     pub(crate) fn named(&self, name: &str) -> Vec<u32> {
         let children = children(self.pid()).into_iter();
         children.filter(|child| child.name == name).map(|child| child.pid).collect()
@@ -71,7 +91,7 @@ impl Server {
     /// children there are: what has to be the same after whatever happened. Only
     /// root sees into a jailed process.
     pub(crate) fn held(&self) -> Held {
-        let children = children(self.pid());
+        let children = self.processes();
         let mut held: Vec<(String, usize)> = children
             .iter()
             .map(|child| (child.name.clone(), if is_root() { descriptors(child.pid) } else { 0 }))

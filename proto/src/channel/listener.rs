@@ -1,0 +1,209 @@
+//! The listener and the monitor: who is connected, and what became of it.
+
+use super::wire::{Reader, Writer};
+use super::{ConnectionId, EngineId};
+use crate::ucspi_rules;
+use crate::ucspi_tls::Tls;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// A client that begins to log in, as the listener knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Its address.
+    pub remote: SocketAddr,
+    /// The address that it came to.
+    pub local: SocketAddr,
+    /// What the rules add to its programs' environment.
+    pub added: ucspi_rules::Variables,
+    /// What its greeting has of this session.
+    pub timestamp: Vec<u8>,
+    /// What of TLS it was offered at its beginning. [`Tls::On`]: with the first octet.
+    pub tls: Tls,
+    /// Milliseconds until it must have logged in.
+    pub left: u64,
+}
+
+/// From the listener to the monitor.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ToMonitor {
+    /// With a channel to it, and a handle to its process: an engine.
+    Engine(EngineId),
+    /// The engine has ended.
+    EngineEnded(EngineId),
+    /// A client of the engine's begins to log in.
+    LogsIn(ConnectionId, EngineId, Client),
+    /// No engine has the connection any more.
+    Closed(ConnectionId),
+    /// Whether it still does its work; the answer is [`FromMonitor::Ready`].
+    Answer,
+    /// There will be no listener any more.
+    StayBehind,
+}
+
+/// From the monitor to the listener.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FromMonitor {
+    /// It does its work.
+    Ready,
+    /// It cannot start; why.
+    Broken(String),
+    /// The connection's password is looked at.
+    Checking(ConnectionId),
+    /// The login was refused, or not tried; the client may try again.
+    Refused(ConnectionId),
+    /// The client has logged in.
+    LoggedIn(ConnectionId),
+    /// Nothing of the connection runs any more.
+    Over(ConnectionId),
+    /// The engine says what no honest one would.
+    Dishonest(EngineId),
+}
+
+impl Client {
+    fn write(&self, mut writer: Writer) -> Writer {
+        writer = writer.address(self.remote).address(self.local);
+        writer = writer.octet(number(self.tls)).long(self.left).counted(&self.timestamp);
+        self.added.iter().fold(writer, |writer, (name, value)| writer.counted(name).counted(value))
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (remote, local) = (reader.address()?, reader.address()?);
+        let tls = LEVELS.get(usize::from(reader.octet()?)).copied()?;
+        let (left, timestamp) = (reader.long()?, reader.counted()?.to_vec());
+        let mut added = ucspi_rules::Variables::new();
+        while !reader.0.is_empty() {
+            added.push((reader.counted()?.to_vec(), reader.counted()?.to_vec()));
+        }
+        Some(Self { remote, local, added, timestamp, tls, left })
+    }
+}
+
+const LEVELS: [Tls; 4] = [Tls::Absent, Tls::Available, Tls::Required, Tls::On];
+
+const fn number(tls: Tls) -> u8 {
+    match tls {
+        Tls::Absent => 0,
+        Tls::Available => 1,
+        Tls::Required => 2,
+        Tls::On => 3,
+    }
+}
+
+impl ToMonitor {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let written = match self {
+            Self::Engine(engine) => Writer::new(b'e', 8).long(*engine),
+            Self::EngineEnded(engine) => Writer::new(b'd', 8).long(*engine),
+            Self::LogsIn(id, engine, client) => {
+                client.write(Writer::new(b'l', 256).long(*id).long(*engine))
+            }
+            Self::Closed(id) => Writer::new(b'x', 8).long(*id),
+            Self::Answer => Writer::new(b'a', 0),
+            Self::StayBehind => Writer::new(b's', 0),
+        };
+        written.done().to_vec()
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let message = match reader.octet()? {
+            b'e' => Self::Engine(reader.long()?),
+            b'd' => Self::EngineEnded(reader.long()?),
+            b'l' => Self::LogsIn(reader.long()?, reader.long()?, Client::read(&mut reader)?),
+            b'x' => Self::Closed(reader.long()?),
+            b'a' => Self::Answer,
+            b's' => Self::StayBehind,
+            _ => return None,
+        };
+        reader.end(message)
+    }
+}
+
+impl FromMonitor {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let written = match self {
+            Self::Ready => Writer::new(b'r', 0),
+            Self::Broken(why) => Writer::new(b'!', why.len()).octets(why.as_bytes()),
+            Self::Checking(id) => Writer::new(b'c', 8).long(*id),
+            Self::Refused(id) => Writer::new(b'n', 8).long(*id),
+            Self::LoggedIn(id) => Writer::new(b'y', 8).long(*id),
+            Self::Over(id) => Writer::new(b'o', 8).long(*id),
+            Self::Dishonest(engine) => Writer::new(b'h', 8).long(*engine),
+        };
+        written.done().to_vec()
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let message = match reader.octet()? {
+            b'r' => Self::Ready,
+            b'!' => Self::Broken(reader.text()?),
+            b'c' => Self::Checking(reader.long()?),
+            b'n' => Self::Refused(reader.long()?),
+            b'y' => Self::LoggedIn(reader.long()?),
+            b'o' => Self::Over(reader.long()?),
+            b'h' => Self::Dishonest(reader.long()?),
+            _ => return None,
+        };
+        reader.end(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn every_message_reads_back() {
+        let client = Client {
+            remote: "192.0.2.7:4321".parse().unwrap(),
+            local: "[2001:db8::1]:587".parse().unwrap(),
+            added: vec![(b"RELAYCLIENT".to_vec(), b"".to_vec()), (b"A".to_vec(), b"b\n".to_vec())],
+            timestamp: b"<1.2@h>".to_vec(),
+            tls: Tls::Required,
+            left: 599_999,
+        };
+        let plain = Client { added: vec![], timestamp: vec![], tls: Tls::On, ..client.clone() };
+        for message in [
+            ToMonitor::Engine(1),
+            ToMonitor::EngineEnded(u64::MAX),
+            ToMonitor::LogsIn(7, 1, client),
+            ToMonitor::LogsIn(8, 2, plain),
+            ToMonitor::Closed(7),
+            ToMonitor::Answer,
+            ToMonitor::StayBehind,
+        ] {
+            assert_eq!(ToMonitor::decode(&message.encode()), Some(message));
+        }
+        for message in [
+            FromMonitor::Ready,
+            FromMonitor::Broken("no such program".into()),
+            FromMonitor::Checking(7),
+            FromMonitor::Refused(7),
+            FromMonitor::LoggedIn(7),
+            FromMonitor::Over(7),
+            FromMonitor::Dishonest(1),
+        ] {
+            assert_eq!(FromMonitor::decode(&message.encode()), Some(message));
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_none() {
+        for octets in [&b""[..], b"?", b"r ", b"x\0", b"l", b"e\0\0\0\0\0\0\0\x01\0", b"!\xff"] {
+            assert_eq!(ToMonitor::decode(octets), None, "{octets:?}");
+            assert_eq!(FromMonitor::decode(octets), None, "{octets:?}");
+        }
+    }
+}

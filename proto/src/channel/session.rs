@@ -1,0 +1,134 @@
+//! The monitor and an engine: logins, and the session's stream.
+//!
+//! An engine that was taken over can ask for what [`crate::login::monitor::Request`] has,
+//! of connections that the listener has said are its own, and for nothing else.
+
+use super::ConnectionId;
+use super::wire::{Reader, Writer};
+use crate::login::monitor::Request;
+use crate::login::outcome::Outcome;
+use alloc::vec::Vec;
+use zeroize::Zeroizing;
+
+/// From an engine to the monitor.
+#[derive(Debug)]
+pub enum FromSession {
+    /// What the dialog asks for.
+    Request(ConnectionId, Request),
+    /// The program has closed its stream, or nobody reads from it any more.
+    StreamEnded(ConnectionId),
+}
+
+/// From the monitor to an engine.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ToSession {
+    /// With one end of the stream that the login program has the other end of: a login
+    /// that was asked for has begun.
+    Stream(ConnectionId),
+    /// The login is good.
+    LoggedIn(ConnectionId),
+    /// What became of the login.
+    Outcome(ConnectionId, Outcome),
+}
+
+impl FromSession {
+    /// As octets, wiped when they go: a password may be among them.
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        match self {
+            Self::Request(id, request) => {
+                let request = request.encode();
+                Writer::new(b'q', 8 + request.len()).long(*id).octets(&request)
+            }
+            Self::StreamEnded(id) => Writer::new(b'z', 8).long(*id),
+        }
+        .done()
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let message = match reader.octet()? {
+            b'q' => Self::Request(reader.long()?, Request::decode(reader.rest())?),
+            b'z' => Self::StreamEnded(reader.long()?),
+            _ => return None,
+        };
+        reader.end(message)
+    }
+}
+
+impl ToSession {
+    /// The connection that it is about.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Stream(id) | Self::LoggedIn(id) | Self::Outcome(id, _) => *id,
+        }
+    }
+
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let written = match self {
+            Self::Stream(id) => Writer::new(b's', 8).long(*id),
+            Self::LoggedIn(id) => Writer::new(b'y', 8).long(*id),
+            Self::Outcome(id, outcome) => Writer::new(b'o', 10).long(*id).octets(&outcome.encode()),
+        };
+        written.done().to_vec()
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let message = match reader.octet()? {
+            b's' => Self::Stream(reader.long()?),
+            b'y' => Self::LoggedIn(reader.long()?),
+            b'o' => Self::Outcome(reader.long()?, Outcome::decode(reader.rest())?),
+            _ => return None,
+        };
+        reader.end(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpassword::Record;
+    use crate::login::Attempt;
+    use crate::login::handoff::Handoff;
+
+    #[test]
+    fn every_message_reads_back() {
+        for message in [
+            ToSession::Stream(1),
+            ToSession::LoggedIn(u64::MAX),
+            ToSession::Outcome(1, Outcome::Refused),
+            ToSession::Outcome(1, Outcome::Completed(7)),
+        ] {
+            assert_eq!(message.connection(), ToSession::connection(&message));
+            assert_eq!(ToSession::decode(&message.encode()), Some(message));
+        }
+        let written = FromSession::StreamEnded(3).encode();
+        assert!(matches!(FromSession::decode(&written), Some(FromSession::StreamEnded(3))));
+        let record = Record::new(b"bob", b"secret", b"").unwrap();
+        let request = Request::Login(Attempt::Check(record, Handoff::nothing()));
+        let written = FromSession::Request(9, request).encode();
+        let Some(FromSession::Request(9, Request::Login(Attempt::Check(record, _)))) =
+            FromSession::decode(&written)
+        else {
+            panic!("not what was written");
+        };
+        assert_eq!(record.expose(), b"bob\0secret\0\0");
+    }
+
+    #[test]
+    fn what_is_no_message_is_none() {
+        for octets in [&b""[..], b"?", b"z\0", b"q\0\0\0\0\0\0\0\x01", b"q\0\0\0\0\0\0\0\x01o"] {
+            assert!(FromSession::decode(octets).is_none(), "{octets:?}");
+            assert_eq!(ToSession::decode(octets), None, "{octets:?}");
+        }
+        assert_eq!(ToSession::decode(b"o\0\0\0\0\0\0\0\x01?\0"), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! What the log says of logins, and what blocklistd is told: one table, for whoever runs
+//! login programs. People's filters match these lines.
+
+use crate::blocklist::Action;
+use crate::escape::Escaped;
+use crate::failures::{About, Named};
+use crate::login::outcome::Outcome;
+use core::fmt;
+
+/// What happened.
+#[derive(Debug, Clone, Copy)]
+pub enum Event {
+    /// A login program was started, with this process id.
+    Attempt(u32),
+    /// The login is good, and the session goes on.
+    LoggedIn,
+    /// The user asked to be somebody else; so many tries remain. No program was asked.
+    SomebodyElse(u32),
+    /// The program was still root when the time for a login was over, and was killed.
+    TimedOut(u32),
+    /// The time for a login was over before it had its turn.
+    NoTurn,
+    /// The program refused the login; so many tries remain.
+    Failed(u32, u32),
+    /// Trouble that may pass kept the program from an answer.
+    Trouble(u32),
+    /// The program has ended, and the session with it.
+    Completed(u32),
+    /// A program crashed.
+    Crashed(u32),
+    /// The program behind could not start the mail server.
+    NotStarted(u32),
+    /// No program was asked, as there have been too many failures of this.
+    TooMany(About),
+}
+
+impl Event {
+    /// What there is to say when a login program has ended.
+    #[must_use]
+    pub const fn ended(child: u32, outcome: Outcome, remaining: u32) -> Option<Self> {
+        match outcome {
+            Outcome::Refused => Some(Self::Failed(child, remaining)),
+            // Not like a refusal: who counts those must not count the machine's trouble.
+            Outcome::Temporary => Some(Self::Trouble(child)),
+            Outcome::Completed(_) => Some(Self::Completed(child)),
+            Outcome::Crashed => Some(Self::Crashed(child)),
+            Outcome::NotStarted => Some(Self::NotStarted(child)),
+            _ => None,
+        }
+    }
+
+    /// The line, without what tells whose it is.
+    #[must_use]
+    pub const fn about<'a>(self, user: &'a [u8], address: Option<&'a [u8]>) -> Line<'a> {
+        Line { event: self, user, address }
+    }
+}
+
+/// What blocklistd is told of a login whose program has ended. `logged_in`: that the login
+/// was good has been said already.
+#[must_use]
+pub const fn verdict(outcome: Outcome, logged_in: bool) -> Option<Action> {
+    match outcome {
+        Outcome::Refused => Some(Action::Add),
+        Outcome::Completed(_) if !logged_in => Some(Action::Delete),
+        _ => None,
+    }
+}
+
+/// An event, and who it is about.
+#[derive(Debug)]
+pub struct Line<'a> {
+    event: Event,
+    user: &'a [u8],
+    address: Option<&'a [u8]>,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = Escaped(self.user);
+        match self.event {
+            Event::Attempt(child) => write!(f, "checkpassword {child} attempt for {user}"),
+            Event::LoggedIn => f.write_str("login succeeded"),
+            Event::SomebodyElse(remaining) => {
+                write!(f, "authorization id of somebody else failed, {remaining} remaining")
+            }
+            Event::TimedOut(child) => write!(f, "checkpassword {child} timed out"),
+            Event::NoTurn => f.write_str("no turn for a login in time"),
+            Event::Failed(child, remaining) => {
+                write!(f, "checkpassword {child} failed, {remaining} remaining")
+            }
+            Event::Trouble(child) => write!(f, "checkpassword {child} temporary failure"),
+            Event::Completed(child) => {
+                write!(f, "checkpassword {child} succeeded, child completed")
+            }
+            Event::NotStarted(child) => {
+                write!(f, "checkpassword {child} unable to start the mail server")
+            }
+            Event::TooMany(about) => {
+                let of = Named(about, self.user);
+                write!(f, "checkpassword not run, too many failures of {of}")
+            }
+            Event::Crashed(child) => write!(f, "checkpassword {child} aack, child crashed"),
+        }?;
+        match self.address {
+            Some(address) => write!(f, " ({user} from {})", Escaped(address)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn lines_have_the_forms_that_filters_know() {
+        let said = |event: Event| event.about(b"bob", Some(b"192.0.2.7")).to_string();
+        for (event, line) in [
+            (Event::Attempt(12), "checkpassword 12 attempt for bob (bob from 192.0.2.7)"),
+            (Event::LoggedIn, "login succeeded (bob from 192.0.2.7)"),
+            (
+                Event::SomebodyElse(3),
+                "authorization id of somebody else failed, 3 remaining (bob from 192.0.2.7)",
+            ),
+            (Event::TimedOut(12), "checkpassword 12 timed out (bob from 192.0.2.7)"),
+            (Event::NoTurn, "no turn for a login in time (bob from 192.0.2.7)"),
+            (Event::Failed(12, 0), "checkpassword 12 failed, 0 remaining (bob from 192.0.2.7)"),
+            (Event::Trouble(12), "checkpassword 12 temporary failure (bob from 192.0.2.7)"),
+            (
+                Event::Completed(12),
+                "checkpassword 12 succeeded, child completed (bob from 192.0.2.7)",
+            ),
+            (Event::Crashed(12), "checkpassword 12 aack, child crashed (bob from 192.0.2.7)"),
+        ] {
+            assert_eq!(said(event), line);
+        }
+    }
+
+    #[test]
+    fn d05_d33_strangers_words_are_escaped_and_no_address_leaves_none() {
+        let said = Event::Attempt(12).about(b"a\nb", None).to_string();
+        assert_eq!(said, "checkpassword 12 attempt for a\\x0ab");
+        let said = Event::LoggedIn.about(b"a\nb", Some(b"\x1b")).to_string();
+        assert_eq!(said, "login succeeded (a\\x0ab from \\x1b)");
+    }
+
+    #[test]
+    fn blocklistd_hears_of_each_login_once() {
+        assert_eq!(verdict(Outcome::Refused, false), Some(Action::Add));
+        assert_eq!(verdict(Outcome::Completed(0), false), Some(Action::Delete));
+        assert_eq!(verdict(Outcome::Completed(0), true), None);
+        assert_eq!(verdict(Outcome::Temporary, false), None);
+        assert_eq!(verdict(Outcome::Crashed, false), None);
+    }
+}

@@ -1,0 +1,317 @@
+//! What is said to a client until it has logged in. The words are authup's, and
+//! `proto::login` has them; here they are sent and received, in the clear or through TLS.
+
+use proto::login::outcome::Outcome;
+use proto::login::reply::Refusal;
+use proto::login::{Attempt, Login, Step};
+use proto::ucspi_tls::Tls;
+use std::cell::RefCell;
+use std::future::{self, pending, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep, timeout};
+use zeroize::Zeroize;
+
+use super::relay::LINGER;
+use super::session::{Ended, TRUNCATED, Told, lost, took_nothing};
+use super::unread::Unread;
+use crate::messages::{Dialog, Talk};
+
+/// What is read at once: more than any ordinary command, or many.
+const PIECE: usize = 4 * 1024;
+
+/// What a read costs, in octets, however little it brings.
+const READ: usize = 64;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
+}
+
+/// What the conversation came to.
+pub(super) enum Turn {
+    /// The client has been told to start TLS.
+    StartTls,
+    /// The client wants to log in. What comes of it is told with
+    /// [`Conversation::outcome`].
+    LogIn(Attempt),
+    /// There is nothing more to say; the exit code that authup would have.
+    Over(u8),
+}
+
+/// One client's.
+pub(super) struct Conversation {
+    dialog: Login,
+    tls_is_on: bool,
+    /// What the client has said and was not taken yet.
+    unread: Unread,
+    /// How long to wait for each input and output.
+    each: Duration,
+    /// When all of it must be over.
+    whole: Instant,
+    /// How many octets were read and written since others had their turn.
+    done: usize,
+    /// The client will say no more; by an error, or not.
+    end: Option<Option<io::Error>>,
+    /// Where the listener says something, until it has.
+    told: Option<oneshot::Receiver<Told>>,
+    /// There is no time for anything but a last word.
+    others_wait: bool,
+    /// Nor for anything later.
+    server_ends: bool,
+}
+
+impl Conversation {
+    /// One that begins.
+    pub(super) fn new(dialog: Dialog, talk: Talk, told: oneshot::Receiver<Told>) -> Self {
+        let mut said = dialog.before_login;
+        said.auth_equals = talk.auth_equals;
+        let (each, whole) = (seconds(said.each), Instant::now() + seconds(said.whole));
+        let settings = said.settings(talk.tls, dialog.tries, talk.timestamp);
+        Self {
+            dialog: Login::new(settings),
+            tls_is_on: talk.tls == Tls::On,
+            unread: Unread::default(),
+            each,
+            whole,
+            done: 0,
+            end: None,
+            told: Some(told),
+            others_wait: false,
+            server_ends: false,
+        }
+    }
+
+    pub(super) const fn begins_with_tls(&self) -> bool {
+        self.tls_is_on
+    }
+
+    /// TLS is on, if it was not from the beginning.
+    pub(super) fn tls_started(&mut self) {
+        if !self.tls_is_on {
+            self.tls_is_on = true;
+            self.dialog.tls_started();
+        }
+    }
+
+    /// What the client has said and was not taken, for whom it is meant.
+    pub(super) fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// What a program was given and has not taken: the next command.
+    pub(super) fn put_back(&mut self, unread: Unread) {
+        self.unread = unread;
+    }
+
+    /// What became of a login.
+    pub(super) fn outcome(&mut self, outcome: Outcome) {
+        self.dialog.outcome(outcome);
+    }
+
+    /// There is nobody behind the login.
+    pub(super) fn abandon(&mut self, why: Refusal) {
+        self.dialog.abandon(why);
+    }
+
+    /// There is no time for a login any more.
+    pub(super) fn give_up(&mut self) {
+        self.dialog.abandon(self.why_it_ends());
+    }
+
+    const fn why_it_ends(&self) -> Refusal {
+        if self.server_ends { Refusal::ShuttingDown } else { Refusal::TimedOut }
+    }
+
+    /// What is awaited, unless it takes longer, or others wait meanwhile.
+    pub(super) async fn patiently<T>(
+        &mut self,
+        limit: Duration,
+        awaited: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            biased;
+            // First, for what is awaited of a client that talks on and on is always there.
+            what = told(&mut self.told) => {
+                self.others_wait = true;
+                self.server_ends = matches!(what, Told::LastWords);
+                None
+            }
+            awaited = awaited => Some(awaited),
+            () = sleep(limit) => None,
+        }
+    }
+
+    /// Goes on until something else is to be done. An error is of the network, and what
+    /// the log should say.
+    pub(super) async fn go_on<S>(&mut self, client: &mut S) -> Result<Turn, String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        // Answers to what came in one piece go in one piece.
+        let mut replies = Vec::new();
+        let turn = loop {
+            if replies.len() >= PIECE {
+                self.write(client, &mut replies).await?;
+                // Who has much to answer may not have to be waited for before the end of it.
+                if self.patiently(Duration::ZERO, future::ready(())).await.is_none() {
+                    self.give_up();
+                }
+            }
+            match self.dialog.step() {
+                Step::Send(reply) => replies.extend_from_slice(reply),
+                Step::NeedInput => {
+                    if self.unread.is_empty() {
+                        self.write(client, &mut replies).await?;
+                        self.read(client).await;
+                    } else {
+                        let taken = self.dialog.push(self.unread.octets());
+                        self.unread.take(taken);
+                    }
+                }
+                // A TLS server that talks itself knows that it can start.
+                Step::CheckTls => self.dialog.tls_checked(true),
+                Step::StartTls => break Turn::StartTls,
+                Step::Login(attempt) => break Turn::LogIn(attempt),
+                Step::End(code) => break Turn::Over(code),
+            }
+        };
+        self.write(client, &mut replies).await?;
+        Ok(turn)
+    }
+
+    async fn read<S: AsyncRead + Unpin>(&mut self, client: &mut S) {
+        // An idle connection holds no buffer.
+        self.unread = Unread::default();
+        let now = Instant::now();
+        // Who always has something more to say never has to be waited for.
+        if now >= self.whole {
+            return self.dialog.abandon(Refusal::TimedOut);
+        }
+        let limit = self.each.min(self.whole - now);
+        let mut unread = self.take_unread();
+        let before = unread.len();
+        let read = poll_fn(|context| poll_read(client, context, &mut unread));
+        let read = self.patiently(limit, read).await;
+        self.let_others(READ + unread.len() - before).await;
+        self.unread = unread;
+        self.dialog.abandon(match read {
+            Some(Ok(true)) => return,
+            Some(end) => {
+                // In the clear, a reset is how those end who only look for open ports.
+                let reason = end.err().filter(|reason| {
+                    self.tls_is_on || reason.kind() != io::ErrorKind::ConnectionReset
+                });
+                self.end = Some(reason);
+                Refusal::InputEnded
+            }
+            None => self.why_it_ends(),
+        });
+    }
+
+    /// Writes all of it, in the time that one output has.
+    async fn write<S>(&mut self, client: &mut S, replies: &mut Vec<u8>) -> Result<(), String>
+    where
+        S: AsyncWrite + Unpin,
+    {
+        let limit = self.time_for_output();
+        let written = async {
+            client.write_all(replies).await?;
+            client.flush().await
+        };
+        let written = tokio::select! {
+            biased;
+            // What can be written at once is, whatever was told meanwhile.
+            written = written => Some(written),
+            none = self.patiently(limit, pending()) => none,
+        };
+        self.let_others(replies.len()).await;
+        replies.clear();
+        match (self.end.take(), written) {
+            // The client's end explains all that comes of it.
+            (Some(None), _) | (None, Some(Ok(()))) => Ok(()),
+            (Some(Some(reason)), _) if reason.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(TRUNCATED.into())
+            }
+            (Some(Some(reason)), _) | (None, Some(Err(reason))) => Err(lost(&reason)),
+            (None, None) if self.others_wait => {
+                Err("the peer took nothing while others waited".into())
+            }
+            (None, None) => Err(took_nothing(limit)),
+        }
+    }
+
+    /// Lets the engine's other clients have their turn once so much was done for this one,
+    /// whose words may come faster than they can be answered: the sockets alone would have
+    /// it wait only after a hundred of their reads, of sixteen pieces each.
+    async fn let_others(&mut self, done: usize) {
+        self.done += done;
+        if self.done >= PIECE {
+            self.done = 0;
+            yield_now().await;
+        }
+    }
+
+    /// No longer than all of it may take, but that the client can be told so.
+    fn time_for_output(&self) -> Duration {
+        if self.others_wait {
+            return Duration::ZERO;
+        }
+        let left = self.whole.saturating_duration_since(Instant::now());
+        self.each.min(left.max(LINGER))
+    }
+
+    /// Says that there is nothing more to say, and waits a while for the client's end.
+    pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(&self, mut client: S) -> Ended {
+        let closed = async {
+            let mut ignored = Unread::default();
+            client.shutdown().await?;
+            while poll_fn(|context| poll_read(&mut client, context, &mut ignored)).await? {
+                ignored = Unread::default();
+            }
+            io::Result::Ok(())
+        };
+        let limit = if self.others_wait { Duration::ZERO } else { LINGER };
+        // What comes of it changes nothing.
+        let _ = timeout(limit, closed).await;
+        Ok(())
+    }
+}
+
+/// What the listener says, once; then it is never waited for again. Whoever is not told
+/// any more has no server.
+async fn told(told: &mut Option<oneshot::Receiver<Told>>) -> Told {
+    let Some(waiting) = told else { return pending().await };
+    let what = waiting.await.unwrap_or(Told::LastWords);
+    *told = None;
+    what
+}
+
+/// As long as the clock can tell.
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number.min(u32::MAX.into()))
+}
+
+/// Appends what has arrived; false at the client's end.
+fn poll_read<S: AsyncRead + Unpin>(
+    client: &mut S,
+    context: &mut Context<'_>,
+    unread: &mut Unread,
+) -> Poll<io::Result<bool>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut piece = ReadBuf::new(scratch);
+        ready!(Pin::new(client).poll_read(context, &mut piece))?;
+        unread.append(piece.filled());
+        let more = !piece.filled().is_empty();
+        // A password may have been among it.
+        piece.filled_mut().zeroize();
+        Poll::Ready(Ok(more))
+    })
+}
+
+#[cfg(test)]
+mod tests;

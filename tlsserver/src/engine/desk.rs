@@ -1,0 +1,207 @@
+//! Where logins are asked for: what the engine says to the monitor, and hears from it.
+//!
+//! One channel for all sessions. When it ends, the monitor is gone, and so is whatever it
+//! was asked; the listener brings another.
+
+use proto::channel::session::{FromSession, ToSession};
+use proto::login::monitor::Request;
+use proto::login::outcome::Outcome;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use unix::descriptor_passing::{Received, receive, send};
+use zeroize::Zeroizing;
+
+use super::{Reports, session};
+use crate::messages::{ConnectionId, FromEngine};
+
+/// What the monitor says of one login.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// The program's stream; none: there was no room for it here.
+    Stream(Option<OwnedFd>),
+    /// The login is good.
+    LoggedIn,
+    /// What became of it.
+    Outcome(Outcome),
+}
+
+/// What the monitor says of one connection's logins.
+pub(super) type Words = mpsc::UnboundedReceiver<Word>;
+
+type Outgoing = mpsc::UnboundedSender<Zeroizing<Vec<u8>>>;
+
+/// All sessions' way to the monitor.
+#[derive(Clone, Default)]
+pub(super) struct Desk(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// Counts monitors.
+    turn: u64,
+    outgoing: Option<Outgoing>,
+    sessions: HashMap<ConnectionId, mpsc::UnboundedSender<Word>>,
+    /// Those of which the listener was told that they begin to log in.
+    announced: HashMap<ConnectionId, oneshot::Sender<bool>>,
+}
+
+impl Desk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is another monitor.
+    pub(super) fn connect(&self, channel: OwnedFd) -> io::Result<()> {
+        session::unblock(&channel)?;
+        let channel = Arc::new(UnixStream::from_std(channel.into())?);
+        let (sender, outgoing) = mpsc::unbounded_channel();
+        let turn = {
+            let mut state = self.state();
+            state.disconnect();
+            state.turn += 1;
+            state.outgoing = Some(sender);
+            state.turn
+        };
+        tokio::spawn(carry(channel.clone(), outgoing));
+        let desk = self.clone();
+        tokio::spawn(async move {
+            desk.hear(channel).await;
+            let mut state = desk.state();
+            if state.turn == turn {
+                state.disconnect();
+            }
+        });
+        Ok(())
+    }
+
+    async fn hear(&self, channel: Arc<UnixStream>) {
+        let mut buffer = [0; 64];
+        loop {
+            let heard =
+                channel.async_io(Interest::READABLE, || receive(&*channel, &mut buffer)).await;
+            let Ok(Received { length: 1.., .. }) = heard else { return };
+            let Ok(Received { length, descriptors, .. }) = heard else { return };
+            let Some(message) = buffer.get(..length).and_then(ToSession::decode) else { return };
+            let word = match message {
+                ToSession::Stream(_) => Word::Stream(descriptors.into_iter().next()),
+                ToSession::LoggedIn(_) => Word::LoggedIn,
+                ToSession::Outcome(_, outcome) => Word::Outcome(outcome),
+            };
+            if let Some(session) = self.state().sessions.get(&message.connection()) {
+                // A session that has ended meanwhile wants nothing any more.
+                let _ = session.send(word);
+            }
+        }
+    }
+
+    /// The listener's answer for one that was announced.
+    pub(super) fn answered(&self, id: ConnectionId, may_go_on: bool) {
+        let announced = self.state().announced.remove(&id);
+        let _ = announced.map(|session| session.send(may_go_on));
+    }
+
+    /// A place for one session.
+    pub(super) fn place(&self, id: ConnectionId, reports: Reports) -> Place {
+        Place { id, desk: self.clone(), reports, words: None }
+    }
+}
+
+impl State {
+    /// All who wait for a word wait in vain.
+    fn disconnect(&mut self) {
+        self.outgoing = None;
+        self.sessions.clear();
+    }
+}
+
+async fn carry(
+    channel: Arc<UnixStream>,
+    mut outgoing: mpsc::UnboundedReceiver<Zeroizing<Vec<u8>>>,
+) {
+    while let Some(octets) = outgoing.recv().await {
+        // What the monitor's death means, its end says.
+        let _ = channel.async_io(Interest::WRITABLE, || send(&*channel, &octets, &[])).await;
+    }
+}
+
+/// One session's.
+pub(super) struct Place {
+    id: ConnectionId,
+    desk: Desk,
+    reports: Reports,
+    /// Once it has begun to log in.
+    words: Option<Words>,
+}
+
+impl Place {
+    /// Has the monitor know of this session, and of TLS; false where it does not.
+    pub(super) async fn begin(&mut self, facts: Option<Vec<u8>>) -> bool {
+        if self.words.as_ref().is_some_and(|words| !words.is_closed()) {
+            return true;
+        }
+        let (sender, answer) = oneshot::channel();
+        self.desk.state().announced.insert(self.id, sender);
+        let _ = self.reports.send(FromEngine::LogsIn(self.id));
+        if !answer.await.unwrap_or(false) {
+            return false;
+        }
+        let (sender, words) = mpsc::unbounded_channel();
+        self.desk.state().sessions.insert(self.id, sender);
+        self.words = Some(words);
+        facts.is_none_or(|facts| self.ask(Request::TlsOn(proto::ucspi_tls::facts(&facts))))
+    }
+
+    /// Says something about this session; false where nobody is left to hear it.
+    pub(super) fn ask(&self, request: Request) -> bool {
+        self.say(&FromSession::Request(self.id, request))
+    }
+
+    /// The program's stream has ended, or nobody reads from it any more.
+    pub(super) fn stream_ended(&self) {
+        self.say(&FromSession::StreamEnded(self.id));
+    }
+
+    /// Has the log say something about this connection.
+    pub(super) fn report(&self, why: &str) {
+        let _ = self.reports.send(FromEngine::Failed(self.id, why.into()));
+    }
+
+    fn say(&self, message: &FromSession) -> bool {
+        let outgoing = self.desk.state().outgoing.clone();
+        outgoing.is_some_and(|outgoing| outgoing.send(message.encode()).is_ok())
+    }
+
+    /// Whether the monitor knows of it.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.words.is_some()
+    }
+
+    /// What the monitor says.
+    pub(super) const fn words(&mut self) -> Option<&mut Words> {
+        self.words.as_mut()
+    }
+
+    /// The next word; none where the monitor is gone.
+    pub(super) async fn word(&mut self) -> Option<Word> {
+        let word = match &mut self.words {
+            Some(words) => words.recv().await,
+            None => None,
+        };
+        if word.is_none() {
+            self.words = None;
+        }
+        word
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.desk.state();
+        state.sessions.remove(&self.id);
+        state.announced.remove(&self.id);
+    }
+}

@@ -1,0 +1,101 @@
+//! One login: asked for, waited for, and the session that comes of it.
+
+use proto::login::Attempt;
+use proto::login::monitor::Request;
+use proto::login::outcome::Outcome;
+use proto::login::reply::Refusal;
+use std::time::Duration;
+use tokio::time::timeout;
+
+use super::conversation::Conversation;
+use super::desk::{Place, Word};
+use super::relay::{self, Finished};
+use super::session::unix_stream;
+use super::transport::Transport;
+
+/// How long the listener may take to make a client known.
+const ANNOUNCED: Duration = Duration::from_secs(60);
+/// How long the end of a program whose stream has ended is waited for.
+const ENDED: Duration = Duration::from_secs(60);
+
+/// Tries the login. After it the dialog goes on: the login was refused, or all is over.
+/// An error is of the network, and what the log should say.
+pub(super) async fn log_in(
+    client: &mut Transport,
+    dialog: &mut Conversation,
+    place: &mut Place,
+    attempt: Attempt,
+) -> Result<(), String> {
+    let facts = client.facts();
+    match dialog.patiently(ANNOUNCED, place.begin(facts)).await {
+        Some(true) if place.ask(Request::Login(attempt)) => {}
+        Some(_) => {
+            dialog.outcome(Outcome::Temporary);
+            return Ok(());
+        }
+        None => {
+            dialog.give_up();
+            return Ok(());
+        }
+    }
+    let stream = loop {
+        match place.word().await {
+            Some(Word::Stream(Some(stream))) => break unix_stream(stream)?,
+            // The program reads an end, and has one.
+            Some(Word::Stream(None)) => {
+                place.report("the engine has no descriptors left");
+                dialog.outcome(Outcome::CannotOpenPipe);
+                return Ok(());
+            }
+            Some(Word::Outcome(outcome)) => {
+                dialog.outcome(outcome);
+                return Ok(());
+            }
+            Some(Word::LoggedIn) => {}
+            None => {
+                dialog.outcome(Outcome::Temporary);
+                return Ok(());
+            }
+        }
+    };
+    client.read_narrowly(false);
+    let unread = dialog.take_unread();
+    let finished = relay::session(client, unread, stream, place.words()).await;
+    client.read_narrowly(true);
+    place.stream_ended();
+    let Finished { unread, said, outcome, gone, failure } = finished;
+    if let Some(why) = failure {
+        return Err(why);
+    }
+    if gone {
+        dialog.outcome(Outcome::Completed(0));
+        return Ok(());
+    }
+    dialog.put_back(unread);
+    let outcome = match outcome {
+        Some(outcome) => Some(outcome),
+        None => how_it_ended(place).await,
+    };
+    match outcome {
+        Some(Outcome::Completed(_)) if !said => dialog.abandon(Refusal::NotStarted),
+        Some(outcome) => dialog.outcome(outcome),
+        // What was said stands.
+        None if said => dialog.outcome(Outcome::Completed(0)),
+        // The monitor is gone with what was tried; another may try again.
+        None if !place.has_begun() => dialog.outcome(Outcome::Temporary),
+        None => dialog.outcome(Outcome::CannotWait),
+    }
+    Ok(())
+}
+
+async fn how_it_ended(place: &mut Place) -> Option<Outcome> {
+    let ended = async {
+        loop {
+            match place.word().await? {
+                Word::Outcome(outcome) => return Some(outcome),
+                Word::Stream(_) | Word::LoggedIn => {}
+            }
+        }
+    };
+    timeout(ENDED, ended).await.ok().flatten()
+}

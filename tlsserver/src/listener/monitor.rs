@@ -1,0 +1,100 @@
+//! The monitor as the listener knows it: a process, a channel to it, and what it owes.
+
+use proto::channel::EngineId;
+use proto::channel::listener::{FromMonitor, ToMonitor};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Stdio;
+use std::time::Instant;
+use unix::descriptor_passing::{channel, receive};
+
+use super::workers::itself;
+use crate::environment::Variables;
+use crate::monitor::NAME;
+use crate::monitor::outbox::Outbox;
+
+/// How many questions may be unanswered when the next one is due.
+const UNANSWERED: u32 = 2;
+
+/// What it is started with.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// The listener's own.
+    pub(super) arguments: Vec<OsString>,
+    pub(super) variables: Variables,
+}
+
+pub(super) struct Monitor {
+    pub(super) pid: u32,
+    pub(super) started: Instant,
+    pub(super) ready: bool,
+    outbox: Outbox,
+    unanswered: u32,
+}
+
+impl Monitor {
+    pub(super) fn start(settings: &Settings) -> io::Result<Self> {
+        let (control, theirs) = channel()?;
+        super::unblock(&control)?;
+        let mut command = itself(NAME, &settings.variables);
+        command.args(&settings.arguments).stdin(Stdio::from(theirs)).stdout(Stdio::null());
+        let (pid, outbox) = (command.spawn()?.id(), Outbox::new(control));
+        Ok(Self { pid, started: Instant::now(), ready: false, outbox, unanswered: 0 })
+    }
+
+    pub(super) fn tell(&mut self, message: &ToMonitor) {
+        self.outbox.send(message.encode(), Vec::new());
+    }
+
+    /// Says who begins to log in, if it can hear that now: whoever says so to an engine
+    /// relies on it. `socket`: the client's, for blocklistd.
+    pub(super) fn introduce(&mut self, message: &ToMonitor, socket: Option<&OwnedFd>) -> bool {
+        let descriptors: Vec<BorrowedFd<'_>> = socket.map(AsFd::as_fd).into_iter().collect();
+        self.ready && self.outbox.send_now(&message.encode(), &descriptors)
+    }
+
+    /// Gives it a channel to an engine, and a handle to the engine's process.
+    pub(super) fn engine(&mut self, id: EngineId, channel: OwnedFd, process: Option<OwnedFd>) {
+        let descriptors = [channel].into_iter().chain(process).collect();
+        self.outbox.send(ToMonitor::Engine(id).encode(), descriptors);
+    }
+
+    /// Asks for an answer; false when those to the last questions are still owed.
+    pub(super) fn ask(&mut self) -> bool {
+        if self.unanswered >= UNANSWERED {
+            return false;
+        }
+        self.unanswered += 1;
+        self.tell(&ToMonitor::Answer);
+        true
+    }
+
+    /// Whether something is still to be said.
+    pub(super) fn is_behind(&self) -> bool {
+        self.outbox.is_behind()
+    }
+
+    /// Says what is still to be said, and takes one message: none where there is none for
+    /// now, an error at its end or when it makes no sense.
+    pub(super) fn hear(&mut self) -> io::Result<Option<FromMonitor>> {
+        self.outbox.flush();
+        let mut buffer = [0; 4096];
+        let length = match receive(&self.outbox, &mut buffer) {
+            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            received => received?.length,
+        };
+        let message = buffer.get(..length).and_then(FromMonitor::decode);
+        if message == Some(FromMonitor::Ready) {
+            self.ready = true;
+            self.unanswered = 0;
+        }
+        message.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.outbox.as_fd()
+    }
+}

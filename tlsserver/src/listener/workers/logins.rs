@@ -1,0 +1,130 @@
+//! The monitor among the workers, and what engines are told of logins.
+
+use proto::channel::listener::{FromMonitor, ToMonitor};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Instant;
+use unix::descriptor_passing::channel;
+
+use super::engine::Engine;
+use super::{LIVED, LONGEST_PAUSE, Workers};
+use crate::listener::dialog::Source;
+use crate::listener::monitor::Monitor;
+use crate::messages::{Dialog, DialogId, ToEngine};
+
+/// Gives an engine and a monitor a channel to each other.
+pub(super) fn join(engine: &Engine, monitor: &mut Monitor) -> io::Result<()> {
+    let (ours, theirs) = channel()?;
+    engine.say(&ToEngine::Monitor, &[ours.as_fd()])?;
+    let pid = Pid::from_raw(engine.pid.cast_signed());
+    let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    monitor.engine(engine.id, theirs, process);
+    Ok(())
+}
+
+impl Workers {
+    /// Starts the monitor, where there is to be one.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(in crate::listener) fn start_monitor(&mut self) -> io::Result<()> {
+        let Some(settings) = &self.settings.monitor else { return Ok(()) };
+        let mut monitor = Monitor::start(settings)?;
+        for engine in &self.engines {
+            join(engine, &mut monitor)?;
+        }
+        self.monitor = Some(monitor);
+        Ok(())
+    }
+
+    /// The monitor, while there is one.
+    pub(in crate::listener) const fn monitor(&mut self) -> Option<&mut Monitor> {
+        self.monitor.as_mut()
+    }
+
+    /// Starts another in the place of one that has ended; later, if that did not live.
+    pub(super) fn monitor_ended(&mut self, how: &str) {
+        let Some(monitor) = self.monitor.take() else { return };
+        self.log.error(format_args!("monitor {} died: {how}; starting another", monitor.pid));
+        if monitor.started.elapsed() < LIVED {
+            self.monitor_again = Some(Instant::now() + self.pause);
+            self.pause = LONGEST_PAUSE.min(self.pause * 2);
+        } else {
+            self.start_monitor_again();
+        }
+    }
+
+    pub(super) fn start_monitor_again(&mut self) {
+        if let Err(reason) = self.start_monitor() {
+            self.log.error(format_args!("unable to start a monitor: {reason}"));
+            self.monitor_again = Some(Instant::now() + self.pause);
+            self.pause = LONGEST_PAUSE.min(self.pause * 2);
+        }
+    }
+
+    /// Asks it whether it still does its work, and ends it where it owes the last answers.
+    pub(super) fn look_after_monitor(&mut self) {
+        if let Some(monitor) = &mut self.monitor
+            && !monitor.ask()
+        {
+            self.log.error(format_args!("monitor {} is stuck", monitor.pid));
+            crate::listener::kill(monitor.pid);
+        }
+    }
+
+    /// Takes one message of the monitor: none where there is none for now, an error at its
+    /// end or when it makes no sense.
+    pub(in crate::listener) fn hear_monitor(&mut self) -> io::Result<Option<FromMonitor>> {
+        self.monitor.as_mut().map_or(Ok(None), Monitor::hear)
+    }
+
+    pub(in crate::listener) fn tell_monitor(&mut self, message: &ToMonitor) {
+        if let Some(monitor) = &mut self.monitor {
+            monitor.tell(message);
+        }
+    }
+
+    /// Whether the monitor is still to be told something.
+    pub(in crate::listener) fn is_behind(&self) -> bool {
+        self.monitor.as_ref().is_some_and(Monitor::is_behind)
+    }
+
+    /// How clients are talked to, where they are.
+    pub(in crate::listener) const fn source(&self) -> Option<&Source> {
+        self.settings.dialogs.as_ref()
+    }
+
+    /// What is said where a rule has named this home, or none. A home that is not known
+    /// yet is read, and engines are told.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub(in crate::listener) fn dialog(
+        &mut self,
+        other: Option<&OsStr>,
+    ) -> Result<(DialogId, Dialog), String> {
+        let known = self.dialogs.as_ref().and_then(|dialogs| dialogs.find(other));
+        if let Some((id, dialog)) = known {
+            return Ok((id, dialog.clone()));
+        }
+        let (Some(home), Some(source)) = (other, &self.settings.dialogs) else {
+            return Err("there is no engine".into());
+        };
+        let dialog = source.dialog(Some(home))?;
+        let id = self.dialogs.as_mut().map_or(0, |dialogs| dialogs.add(home, dialog.clone()));
+        for engine in self.current() {
+            // One that cannot hear is about to be found dead or stuck.
+            let _ = engine.say(&ToEngine::Dialog(id, dialog.clone()), &[]);
+        }
+        Ok((id, dialog))
+    }
+
+    /// The server ends: engines end who has not begun to log in.
+    pub(in crate::listener) fn last_words(&self) {
+        for engine in &self.engines {
+            let _ = engine.say(&ToEngine::LastWords, &[]);
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! One login: its turn, its program, what that says, and its end.
+
+use proto::channel::ConnectionId;
+use proto::channel::listener::{Client, FromMonitor};
+use proto::channel::session::ToSession;
+use proto::checkpassword::Record;
+use proto::failures::Answer;
+use proto::login::handoff::Handoff;
+use proto::login::outcome::{Exit, Outcome, Who};
+use proto::login::report::{Event, verdict};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, waitid, waitpid};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Instant;
+use unix::control::HOME_VARIABLE;
+use unix::descriptor_passing::stream_pair;
+use unix::failures::Verdict;
+use unix::login_program::{Failed, Started};
+use unix::process::{is_of_root, is_root};
+
+use super::sessions::{Login, Phase, Running};
+use super::{Monitor, report};
+
+impl Monitor {
+    /// A login has been asked for, as one may be.
+    pub(super) fn asks_for_login(&mut self, id: ConnectionId, record: Record, handoff: Handoff) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let address = session.client.remote.ip();
+        let given = record.user().to_vec();
+        let user = self.names.apply(&given);
+        // It is no longer than the one given, so there is room for it.
+        let record = record.with_user(&user).unwrap_or(record);
+        if !self.may_be_tried(id, &user, record.password()) {
+            return self.decided(id, Outcome::TooManyFailures);
+        }
+        self.tell_listener(&FromMonitor::Checking(id));
+        self.sessions.waits(id, record, handoff);
+        self.turns.wait(address, id);
+    }
+
+    /// Whether the memory of refused logins lets this be tried; if not, the log says so.
+    /// What comes of it is to be [remembered](Self::remember).
+    pub(super) fn may_be_tried(&mut self, id: ConnectionId, user: &[u8], secret: &[u8]) -> bool {
+        let (Some(memory), Some(session)) = (&mut self.memory, self.sessions.get_mut(id)) else {
+            return true;
+        };
+        let verdict = memory.before(Some(session.client.remote.ip()), user, secret);
+        let trouble = memory.trouble();
+        let may = match verdict {
+            Verdict::Ask(ticket) => {
+                session.ticket = Some(ticket);
+                true
+            }
+            Verdict::Refuse(about) => {
+                report::about(id, session, user, Event::TooMany(about));
+                false
+            }
+        };
+        if let Some(why) = trouble {
+            report::line(id, format_args!("failures not remembered: {why}"));
+        }
+        may
+    }
+
+    /// What came of a login. Only the first time counts.
+    pub(super) fn remember(&mut self, id: ConnectionId, answer: Answer) {
+        let ticket = self.sessions.get_mut(id).and_then(|session| session.ticket.take());
+        if let (Some(memory), Some(ticket)) = (&mut self.memory, ticket) {
+            memory.after(ticket, answer);
+            if let Some(why) = memory.trouble() {
+                report::line(id, format_args!("failures not remembered: {why}"));
+            }
+        }
+    }
+
+    /// Starts login programs, as many as may run.
+    pub(super) fn give_turns(&mut self) {
+        if self.turns.is_short() {
+            self.look_for_sessions();
+        }
+        while let Some(id) = self.turns.take() {
+            if !self.start(id) {
+                self.turns.give_back();
+            }
+        }
+    }
+
+    /// A program that does not tell can only be judged by who it is: one that has become
+    /// its user keeps nobody waiting.
+    fn look_for_sessions(&mut self) {
+        if !is_root() {
+            return;
+        }
+        let became = |(id, running): (ConnectionId, &Running)| {
+            let is = matches!(running.phase, Phase::Checking(_)) && !is_of_root(running.pid);
+            is.then_some(id)
+        };
+        let sessions: Vec<_> = self.sessions.checking().filter_map(became).collect();
+        for id in sessions {
+            self.is_untold_session(id);
+        }
+    }
+
+    /// Starts the program for the login; says whether it runs.
+    fn start(&mut self, id: ConnectionId) -> bool {
+        let Some((record, handoff)) = self.sessions.take_record(id) else { return false };
+        let user = record.user().to_vec();
+        match self.spawn(id, record, &handoff) {
+            Ok((started, stream)) => {
+                let Started { pid, ready } = started;
+                if let Some(session) = self.sessions.get(id) {
+                    report::about(id, session, &user, Event::Attempt(pid));
+                }
+                let phase = Phase::Checking(Some(ready));
+                self.sessions.runs(id, Running { pid, user, phase });
+                self.say(id, &ToSession::Stream(id), Some(stream));
+                true
+            }
+            Err(failed) => {
+                report::failed(id, &failed, self.program.path());
+                self.sessions.login_ended(id);
+                self.decided(id, failed.outcome);
+                false
+            }
+        }
+    }
+
+    /// The program with its end of the session's stream as 0 and 1, and the engine's end.
+    fn spawn(
+        &mut self,
+        id: ConnectionId,
+        record: Record,
+        handoff: &Handoff,
+    ) -> Result<(Started, OwnedFd), Failed> {
+        let no_stream = |reason| Failed { outcome: Outcome::CannotOpenPipe, reason };
+        let (engine, program) = stream_pair().map_err(no_stream)?;
+        let output = program.try_clone().map_err(no_stream)?;
+        let Some(session) = self.sessions.get(id) else {
+            return Err(no_stream(io::ErrorKind::NotFound.into()));
+        };
+        let mut variables = self.program.variables_for_login(&session.client);
+        variables.extend(session.facts.iter().cloned());
+        let address = session.client.remote.ip().to_string();
+        let handed_on = handoff.variables(record.user(), Some(address.as_bytes()));
+        variables.extend(handed_on.map(|(name, value)| (name.into(), OsString::from_vec(value))));
+        let home = home_of(&session.client).filter(|home| **home != *self.home);
+        let home = home.map(OsStr::to_owned);
+        let (path, usual) = (&self.program, &self.home);
+        let begin = |variables: &BTreeMap<OsString, OsString>| match home {
+            None => path.start(variables, program, output),
+            // Where authup would be; this process waits for nobody meanwhile.
+            Some(home) => {
+                std::env::set_current_dir(home)?;
+                let started = path.start(variables, program, output);
+                std::env::set_current_dir(usual)?;
+                started
+            }
+        };
+        Ok((self.place.start(record, variables, begin)?, engine))
+    }
+
+    /// A program says that the login is good, or that it never will.
+    pub(super) fn hear_program(&mut self, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Login::Running(running) = &mut session.login else { return };
+        let Phase::Checking(pipe) = &mut running.phase else { return };
+        let Some(pipe) = pipe.take() else { return };
+        let mut octet = [0];
+        if matches!(rustix::io::retry_on_intr(|| rustix::io::read(&pipe, &mut octet)), Ok(1)) {
+            self.has_logged_in(id);
+        }
+    }
+
+    fn has_logged_in(&mut self, id: ConnectionId) {
+        self.is_session(id, Phase::LoggedIn);
+        if let Some(session) = self.sessions.get_mut(id)
+            && let Login::Running(running) = &session.login
+        {
+            report::about(id, session, &running.user, Event::LoggedIn);
+            report::tell_blocklist(session, Some(proto::blocklist::Action::Delete));
+            session.blocklist = None;
+        }
+        self.say(id, &ToSession::LoggedIn(id), None);
+    }
+
+    /// The same of a program that does not tell: what the client says is for it.
+    fn is_untold_session(&mut self, id: ConnectionId) {
+        self.is_session(id, Phase::Unsaid);
+        self.say(id, &ToSession::LoggedIn(id), None);
+    }
+
+    /// A program is not checking any more, but a session.
+    fn is_session(&mut self, id: ConnectionId, phase: Phase) {
+        if matches!(self.sessions.becomes(id, phase), Some(Phase::Checking(_) | Phase::Killed)) {
+            self.turns.give_back();
+            self.remember(id, Answer::Good);
+            self.tell_listener(&FromMonitor::LoggedIn(id));
+        }
+    }
+
+    /// The program of a session whose stream has ended is about to end, or has.
+    pub(super) fn stream_ended(&mut self, id: ConnectionId) {
+        if let Some(pid) = self.sessions.stream_ended(id) {
+            self.reap_one(pid);
+        }
+    }
+
+    /// Waits for this child, and for those that may have ended with it unsaid. To wait for
+    /// any child has the system look at each, and there are thousands.
+    pub(super) fn reap(&mut self, told: Option<u32>) {
+        for pid in told.into_iter().chain(self.sessions.may_have_ended()) {
+            self.reap_one(pid);
+        }
+    }
+
+    fn reap_one(&mut self, pid: u32) {
+        let Some(id) = self.sessions.of_program(pid) else { return };
+        let Some(raw) = Pid::from_raw(pid.cast_signed()) else { return };
+        let looks = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if !matches!(waitid(WaitId::Pid(raw), looks), Ok(Some(_))) {
+            return;
+        }
+        // Its octet may be there, and its end have come before that was looked at.
+        self.hear_program_at_its_end(id);
+        // Who it was is known until it has been waited for.
+        let was_root = is_root() && is_of_root(pid);
+        if let Ok(Some((_, status))) = waitpid(Some(raw), WaitOptions::NOHANG) {
+            self.ended(id, status, was_root);
+        }
+    }
+
+    /// Hears what is there, and waits for nothing.
+    fn hear_program_at_its_end(&mut self, id: ConnectionId) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let Login::Running(Running { phase: Phase::Checking(Some(pipe)), .. }) = &session.login
+        else {
+            return;
+        };
+        let mut polled = [rustix::event::PollFd::new(pipe, rustix::event::PollFlags::IN)];
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        if rustix::event::poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0) {
+            self.hear_program(id);
+        }
+    }
+
+    fn ended(&mut self, id: ConnectionId, status: WaitStatus, was_root: bool) {
+        let Some(Login::Running(running)) = self.sessions.login_ended(id) else { return };
+        if running.has_turn() {
+            self.turns.give_back();
+        }
+        let exit = status.exit_status().and_then(|code| u8::try_from(code).ok());
+        let exit = exit.map_or(Exit::Signal, Exit::Code);
+        let logged_in = matches!(running.phase, Phase::LoggedIn);
+        let who = match running.phase {
+            Phase::LoggedIn => Who::LoggedIn,
+            _ if was_root => Who::Root,
+            _ => Who::Anybody,
+        };
+        let (outcome, answer) = match running.phase {
+            Phase::Killed => (Outcome::TimedOut, Answer::Trouble),
+            _ => (Outcome::of(exit, who), exit.answer(who)),
+        };
+        self.remember(id, answer);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.guard.tried(outcome);
+            let remaining = session.guard.remaining();
+            let event = Event::ended(running.pid, outcome, remaining);
+            if let Some(event) = event.filter(|_| !matches!(running.phase, Phase::Killed)) {
+                report::about(id, session, &running.user, event);
+            }
+            report::tell_blocklist(session, verdict(outcome, logged_in));
+            session.code = match outcome {
+                Outcome::Completed(code) => code,
+                _ => proto::exit_code::FAILED,
+            };
+        }
+        self.tell(id, outcome);
+    }
+
+    /// A login was not tried, or could not be.
+    pub(super) fn decided(&mut self, id: ConnectionId, outcome: Outcome) {
+        self.remember(id, Answer::Trouble);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.guard.tried(outcome);
+        }
+        self.tell(id, outcome);
+    }
+
+    /// Tells whom it concerns what became of the login.
+    pub(super) fn tell(&mut self, id: ConnectionId, outcome: Outcome) {
+        self.say(id, &ToSession::Outcome(id, outcome), None);
+        let Some(session) = self.sessions.get(id) else { return };
+        let goes_on = session.engine.is_some() && session.guard.remaining() > 0;
+        if goes_on {
+            self.tell_listener(&FromMonitor::Refused(id));
+        } else if session.engine.is_none() || self.listener.is_none() {
+            self.over(id);
+        }
+    }
+
+    fn say(&mut self, id: ConnectionId, message: &ToSession, stream: Option<OwnedFd>) {
+        let engine = self.sessions.get(id).and_then(|session| session.engine);
+        if let Some(engine) = engine.and_then(|engine| self.engines.get_mut(&engine)) {
+            engine.outbox.send(message.encode(), stream.into_iter().collect());
+        }
+    }
+
+    /// Ends what takes too long.
+    pub(super) fn end_late(&mut self, now: Instant) {
+        for id in self.sessions.late_at(now) {
+            self.is_late(id);
+        }
+        if self.until.is_some_and(|until| until <= now) {
+            self.until = None;
+            self.end_engines();
+            for id in self.sessions.all() {
+                self.over(id);
+            }
+        }
+    }
+
+    fn is_late(&mut self, id: ConnectionId) {
+        let Some(session) = self.sessions.get(id) else { return };
+        match &session.login {
+            Login::None => {}
+            Login::Waiting(record, _) => {
+                report::about(id, session, record.user(), Event::NoTurn);
+                let address = session.client.remote.ip();
+                self.turns.leave(address, &id);
+                self.sessions.login_ended(id);
+                self.decided(id, Outcome::TimedOut);
+            }
+            Login::Running(running) if is_of_root(running.pid) => {
+                report::about(id, session, &running.user, Event::TimedOut(running.pid));
+                let pid = running.pid;
+                self.sessions.becomes(id, Phase::Killed);
+                crate::listener::kill(pid);
+            }
+            Login::Running(_) => self.is_untold_session(id),
+        }
+    }
+}
+
+/// The home that a rule names.
+fn home_of(client: &Client) -> Option<&OsStr> {
+    let added = client.added.iter().rev();
+    let mut homes = added.filter(|(name, _)| name == HOME_VARIABLE.as_bytes());
+    homes.next().map(|(_, home)| OsStr::from_bytes(home))
+}

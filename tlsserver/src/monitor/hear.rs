@@ -1,0 +1,261 @@
+//! What the listener and the engines say, and what is made of it.
+
+use proto::channel::listener::{Client, FromMonitor, ToMonitor};
+use proto::channel::session::FromSession;
+use proto::channel::{ConnectionId, EngineId};
+use proto::failures::Answer;
+use proto::login::Attempt;
+use proto::login::monitor::{Guard, Request};
+use proto::login::report::Event;
+use proto::ucspi_tls::{Fact, Tls};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, Instant};
+use unix::blocklist::Reporter;
+use unix::descriptor_passing::receive;
+use zeroize::Zeroize;
+
+use super::outbox::Outbox;
+use super::report;
+use super::sessions::{Login, Session};
+use super::{Engine, FORGOTTEN, Monitor};
+use crate::engine::FACT_NAMES;
+use crate::environment::Variables;
+
+/// What a channel has.
+enum Heard<T> {
+    Message(T, Vec<OwnedFd>),
+    Nothing,
+    /// Its end, or what is no message.
+    End,
+}
+
+fn hear<T>(
+    channel: &Outbox,
+    buffer: &mut [u8],
+    decode: impl FnOnce(&[u8]) -> Option<T>,
+) -> Heard<T> {
+    let received = match receive(channel, buffer) {
+        Ok(received) => received,
+        Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Heard::Nothing,
+        Err(_) => return Heard::End,
+    };
+    let message = buffer.get_mut(..received.length).unwrap_or_default();
+    let decoded = decode(message);
+    // A password may have been among it.
+    message.zeroize();
+    decoded.map_or(Heard::End, |decoded| Heard::Message(decoded, received.descriptors))
+}
+
+impl Monitor {
+    /// Takes all that the listener has said.
+    pub(super) fn hear_listener(&mut self) {
+        while let Some(listener) = &mut self.listener {
+            listener.flush();
+            match hear(listener, &mut self.buffer, ToMonitor::decode) {
+                Heard::Message(message, descriptors) => self.obey(message, descriptors),
+                Heard::Nothing => return,
+                Heard::End => self.stay_behind(),
+            }
+        }
+    }
+
+    fn obey(&mut self, message: ToMonitor, descriptors: Vec<OwnedFd>) {
+        match message {
+            ToMonitor::Engine(id) => {
+                let mut descriptors = descriptors.into_iter();
+                if let Some(channel) = descriptors.next()
+                    && crate::listener::unblock(&channel).is_ok()
+                {
+                    let outbox = Outbox::new(channel);
+                    self.engines.insert(id, Engine { outbox, process: descriptors.next() });
+                }
+            }
+            ToMonitor::EngineEnded(id) => self.lose_engine(id),
+            ToMonitor::LogsIn(id, engine, client) => {
+                self.begins(id, engine, client, descriptors.into_iter().next());
+            }
+            ToMonitor::Closed(id) => self.closed(id),
+            ToMonitor::Answer => self.tell_listener(&FromMonitor::Ready),
+            ToMonitor::StayBehind => self.stay_behind(),
+        }
+    }
+
+    /// A client begins to log in. `socket`: its own, for blocklistd.
+    fn begins(
+        &mut self,
+        id: ConnectionId,
+        engine: EngineId,
+        client: Client,
+        socket: Option<OwnedFd>,
+    ) {
+        self.log.status(format_args!("pid {id} from {}", client.remote.ip()));
+        report::line(id, format_args!("protocol {}", self.protocol.name()));
+        // What an engine is to say before a login, it says of TLS from the first octet, too.
+        let tls = if client.tls == Tls::On { Tls::Required } else { client.tls };
+        let peer = std::net::SocketAddr::new(client.remote.ip(), client.local.port());
+        let session = Session {
+            engine: Some(engine),
+            guard: Guard::new(self.protocol, tls, self.tries),
+            facts: Variables::new(),
+            deadline: Instant::now() + Duration::from_millis(client.left),
+            login: Login::None,
+            code: proto::exit_code::FAILED,
+            ticket: None,
+            blocklist: socket.and_then(|socket| Reporter::of(socket, peer)),
+            client,
+        };
+        self.sessions.insert(id, session);
+    }
+
+    /// No engine has the connection any more.
+    fn closed(&mut self, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        session.engine = None;
+        match &session.login {
+            Login::None => self.over(id),
+            Login::Waiting(..) => {
+                let address = session.client.remote.ip();
+                self.turns.leave(address, &id);
+                self.sessions.login_ended(id);
+                self.remember(id, Answer::Trouble);
+                self.over(id);
+            }
+            // What it is given to read has ended.
+            Login::Running(_) => self.stream_ended(id),
+        }
+    }
+
+    fn lose_engine(&mut self, id: EngineId) {
+        self.engines.remove(&id);
+        for session in self.sessions.of_engine(id) {
+            self.closed(session);
+        }
+    }
+
+    /// Takes some of what an engine has said, but nothing before all that the listener has:
+    /// who a client is comes first.
+    pub(super) fn hear_engine(&mut self, id: EngineId) {
+        self.hear_listener();
+        let Some(engine) = self.engines.get_mut(&id) else { return };
+        engine.outbox.flush();
+        if engine.outbox.len() > FORGOTTEN {
+            return self.dishonest(id);
+        }
+        match hear(&engine.outbox, &mut self.buffer, FromSession::decode) {
+            Heard::Message(FromSession::Request(session, request), _) => {
+                self.asked(id, session, request);
+            }
+            Heard::Message(FromSession::StreamEnded(session), _) => {
+                if self.sessions.with(session, id).is_some() {
+                    self.stream_ended(session);
+                }
+            }
+            Heard::Nothing => {}
+            Heard::End => self.engine_is_silent(id),
+        }
+    }
+
+    /// An engine that has closed its channel has ended, or talks nonsense.
+    fn engine_is_silent(&mut self, id: EngineId) {
+        self.tell_listener(&FromMonitor::Dishonest(id));
+        self.lose_engine(id);
+    }
+
+    /// Says so, and hears nothing more of it.
+    fn dishonest(&mut self, id: EngineId) {
+        self.log.error(format_args!("an engine spoke out of turn"));
+        self.engine_is_silent(id);
+    }
+
+    fn asked(&mut self, engine: EngineId, id: ConnectionId, request: Request) {
+        // A connection that the listener has taken from it is none it could know of yet.
+        let Some(session) = self.sessions.with(id, engine) else { return };
+        let may = session.guard.admits(&request) && matches!(session.login, Login::None);
+        match request {
+            Request::TlsOn(facts) if may => {
+                session.guard.tls_started();
+                session.facts = variables(facts);
+                if session.client.tls != Tls::On {
+                    report::line(id, format_args!("negotiated TLS"));
+                }
+            }
+            Request::Login(Attempt::SomebodyElse(user)) if may => self.somebody_else(id, &user),
+            Request::Login(Attempt::Check(record, handoff)) if may => {
+                if record.timestamp() == session.client.timestamp {
+                    self.asks_for_login(id, record, handoff);
+                } else {
+                    self.dishonest(engine);
+                }
+            }
+            Request::Over(code) => {
+                // Of a session that was, the program's end says it.
+                if session.guard.remaining() > 0 {
+                    session.code = code;
+                }
+                if self.listener.is_none() && matches!(session.login, Login::None) {
+                    self.over(id);
+                }
+            }
+            _ => self.dishonest(engine),
+        }
+    }
+
+    /// Nothing of the connection is left.
+    pub(super) fn over(&mut self, id: ConnectionId) {
+        if let Some(session) = self.sessions.remove(id) {
+            match session.code {
+                0 => self.log.status(format_args!("end {id} status 0")),
+                code => {
+                    let status = i32::from(code) << 8;
+                    let how = format!("exit {code}");
+                    self.log.status(format_args!("end {id} status {status}: {how}"));
+                }
+            }
+            self.tell_listener(&FromMonitor::Over(id));
+        }
+    }
+
+    /// Without a listener, nobody says of a connection that no engine has it.
+    pub(super) fn forget_done(&mut self) {
+        for id in self.sessions.all() {
+            let done = |session: &Session| {
+                matches!(session.login, Login::None) && session.guard.remaining() == 0
+            };
+            if self.sessions.get(id).is_some_and(done) {
+                self.over(id);
+            }
+        }
+    }
+
+    /// The user asked to be somebody else.
+    fn somebody_else(&mut self, id: ConnectionId, user: &[u8]) {
+        use proto::login::outcome::Outcome;
+        // Nobody is asked, and it counts: once for each user, however often it is tried.
+        let counted = self.names.apply(user);
+        if !self.may_be_tried(id, &counted, b"") {
+            return self.decided(id, Outcome::TooManyFailures);
+        }
+        self.remember(id, Answer::Refused);
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        session.guard.tried(Outcome::Refused);
+        let event = Event::SomebodyElse(session.guard.remaining());
+        report::about(id, session, user, event);
+        report::tell_blocklist(session, Some(proto::blocklist::Action::Add));
+        self.tell(id, Outcome::Refused);
+    }
+}
+
+/// An engine's report as variables. One that was taken over can name nothing but what an
+/// engine has to say, for much else could be made of a program's environment.
+fn variables(facts: Vec<Fact>) -> Variables {
+    let known = |name: &[u8]| FACT_NAMES.iter().any(|known| known.as_bytes() == name);
+    let text = OsString::from_vec;
+    facts
+        .into_iter()
+        .filter(|fact| known(&fact.name))
+        .filter_map(|fact| Some((text(fact.name), text(fact.value?))))
+        .collect()
+}

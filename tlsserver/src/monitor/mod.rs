@@ -1,0 +1,263 @@
+//! The monitor: what runs login programs, for all sessions of the service.
+//!
+//! The word is OpenSSH's for the process that keeps the privileges and does, for those
+//! that talk to strangers, what they may ask for; authup's parser has one, too. It hears
+//! of a client from the listener (who that is), and of a login from the engine that has
+//! the client (which user, which password), and does what an honest engine could ask. It
+//! never sees what a client wrote but in the few messages of `proto::channel`, has no
+//! certificate, and takes no descriptor from an engine.
+//!
+//! One thread, one loop; it waits for nobody. Of a session that is logged in it keeps a
+//! row in a table and no descriptor.
+
+mod attempt;
+mod hear;
+pub(crate) mod outbox;
+mod report;
+mod sessions;
+
+use proto::channel::listener::FromMonitor;
+use proto::channel::{ConnectionId, EngineId};
+use proto::exit_code;
+use proto::login::names::LoginNames;
+use proto::login::protocol::Protocol;
+use proto::login::turns::Turns;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use unix::control::{Folder, HOME_VARIABLE};
+use unix::descriptor::out_of_the_way;
+use unix::failures::Memory;
+use unix::login_program::Place;
+use unix::signals::{Event, Signals};
+
+use crate::environment::{self, Variables};
+use crate::listener::program::Program;
+use crate::log::{Log, fatal};
+use crate::options::Options;
+use outbox::Outbox;
+use sessions::Sessions;
+
+/// The name under which the program is this process.
+pub const NAME: &str = "tlsserver-monitor";
+
+/// How often it is looked who has become a user, where others wait for their turn.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// An engine that lets so many messages lie is none that works.
+const FORGOTTEN: usize = 100_000;
+
+/// An engine as the monitor knows it.
+struct Engine {
+    outbox: Outbox,
+    /// A handle to its process.
+    process: Option<OwnedFd>,
+}
+
+/// All that the monitor holds.
+struct Monitor {
+    protocol: Protocol,
+    tries: u32,
+    linger: Duration,
+    log: Log,
+    program: Program,
+    /// Where programs are, unless a rule names another folder.
+    home: OsString,
+    place: Place,
+    signals: Signals,
+    /// None once there is no listener any more.
+    listener: Option<Outbox>,
+    /// When it ends whatever runs, once there is no listener.
+    until: Option<Instant>,
+    engines: BTreeMap<EngineId, Engine>,
+    sessions: Sessions,
+    names: LoginNames,
+    /// Of refused logins, where they are remembered.
+    memory: Option<Memory>,
+    turns: Turns<ConnectionId>,
+    buffer: Vec<u8>,
+}
+
+/// What is ready.
+enum Ready {
+    Signals,
+    Listener,
+    Engine(EngineId),
+    Program(ConnectionId),
+}
+
+/// Runs until there is no listener and no session any more. The arguments are the
+/// listener's own.
+#[must_use]
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let listener = io::stdin();
+    match start(arguments) {
+        Ok(monitor) => match monitor.serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                fatal(format_args!("monitor: poll: {reason}"));
+                ExitCode::from(exit_code::TEMPORARY)
+            }
+        },
+        Err(why) => {
+            let broken = FromMonitor::Broken(why).encode();
+            // That the listener is gone is no news to anybody.
+            let _ = unix::descriptor_passing::send(&listener, &broken, &[]);
+            ExitCode::from(exit_code::TEMPORARY)
+        }
+    }
+}
+
+fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, String> {
+    let said = |reason: io::Error| format!("monitor: {reason}");
+    unix::open_descriptors::close_others(&[]);
+    unix::jail::set_name(c"tlsserver-monit");
+    unix::process::keep_out_of_core_files();
+    let place = Place::reserve().map_err(said)?;
+    let options = Options::parse(arguments).map_err(|why| why.to_string())?;
+    let protocol = options.login.ok_or("monitor: no protocol")?;
+    let variables: Variables = env::vars_os().collect();
+    // Where authup would be, and its programs.
+    let home = environment::value(&variables, HOME_VARIABLE).map(OsStr::to_owned);
+    let control = Folder::enter(home.as_deref()).map_err(|why| why.to_string())?;
+    let names = control.read("loginnames").map_err(|why| why.to_string())?.unwrap_or_default();
+    let names = LoginNames::parse(&names).map_err(|fault| {
+        format!("control/loginnames:{}: neither lower-case nor strip-domain", fault.line)
+    })?;
+    let failures = unix::failures::settings(&control).map_err(|why| why.to_string())?;
+    let home = home.unwrap_or_else(|| unix::control::HOME.into());
+    let variables = environment::only(&variables, environment::is_for_login_program);
+    let program = Program::find(&options, &variables)?;
+    let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
+    let channel = out_of_the_way(&io::stdin()).map_err(said)?;
+    crate::listener::unblock(&channel).map_err(said)?;
+    let null = rustix::fs::open(
+        "/dev/null",
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    );
+    // The one copy of the channel is what its end is seen by.
+    rustix::stdio::dup2_stdin(null.map_err(|reason| said(reason.into()))?)
+        .map_err(|reason| said(reason.into()))?;
+    Ok(Monitor {
+        protocol,
+        tries: options.tries.unwrap_or(protocol.default_tries()),
+        linger: options.linger,
+        log: Log::new(options.verbosity),
+        program,
+        home,
+        place,
+        signals,
+        listener: Some(Outbox::new(channel)),
+        until: None,
+        engines: BTreeMap::new(),
+        sessions: Sessions::default(),
+        names,
+        memory: failures.map(Memory::new),
+        turns: Turns::new(options.checks.unwrap_or_else(checks)),
+        buffer: vec![0; proto::channel::LONGEST],
+    })
+}
+
+/// Four for each core: a check is the machine's work, and one with argon2id is 19 MiB.
+fn checks() -> usize {
+    4 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+impl Monitor {
+    /// Does what is asked until nobody is left who could ask.
+    fn serve(mut self) -> rustix::io::Result<()> {
+        self.tell_listener(&FromMonitor::Ready);
+        loop {
+            if self.listener.is_none() && self.sessions.is_empty() {
+                return Ok(());
+            }
+            for happened in self.wait()? {
+                match happened {
+                    Ready::Signals => self.take_signals(),
+                    Ready::Listener => self.hear_listener(),
+                    Ready::Engine(id) => self.hear_engine(id),
+                    Ready::Program(id) => self.hear_program(id),
+                }
+            }
+            self.end_late(Instant::now());
+            self.give_turns();
+        }
+    }
+
+    fn wait(&mut self) -> rustix::io::Result<Vec<Ready>> {
+        let now = Instant::now();
+        let interest = |outbox: &Outbox| {
+            if outbox.is_behind() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
+        };
+        let mut sources = vec![(Ready::Signals, self.signals.as_fd(), PollFlags::IN)];
+        let listener = self.listener.iter();
+        sources.extend(listener.map(|one| (Ready::Listener, one.as_fd(), interest(one))));
+        sources.extend(self.engines.iter().map(|(&id, engine)| {
+            (Ready::Engine(id), engine.outbox.as_fd(), interest(&engine.outbox))
+        }));
+        let checking = self.sessions.ready_pipes();
+        sources.extend(checking.map(|(id, pipe)| (Ready::Program(id), pipe, PollFlags::IN)));
+        let mut waiting: Vec<PollFd<'_>> = sources
+            .iter()
+            .map(|(_, source, interest)| PollFd::from_borrowed_fd(*source, *interest))
+            .collect();
+        let look = self.turns.is_short().then(|| now + LOOK);
+        let until = [look, self.until, self.sessions.next_deadline()];
+        let until = until.into_iter().flatten().min();
+        let timeout = until.map(|until| until.saturating_duration_since(now));
+        // Rounded up, so that what is due then is.
+        let timeout = timeout.map(|left| left + Duration::from_millis(1));
+        let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut waiting, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+            Err(reason) => return Err(reason),
+        }
+        let happened: Vec<bool> = waiting.iter().map(|one| !one.revents().is_empty()).collect();
+        let sources = sources.into_iter().zip(happened);
+        Ok(sources.filter_map(|((source, ..), happened)| happened.then_some(source)).collect())
+    }
+
+    fn take_signals(&mut self) {
+        while let Ok(Some(event)) = self.signals.next() {
+            match event {
+                Event::ChildEnded(pid) => self.reap(Some(pid)),
+                // The control files are the listener's to read.
+                Event::Reload => {}
+                // What it does is the listener's to say, while there is one.
+                Event::Terminate if self.listener.is_some() => {}
+                Event::Terminate => self.until = Some(Instant::now()),
+            }
+        }
+    }
+
+    fn tell_listener(&mut self, message: &FromMonitor) {
+        if let Some(listener) = &mut self.listener {
+            listener.send(message.encode(), Vec::new());
+        }
+    }
+
+    /// There is no listener any more: what runs may end by itself, for a while.
+    fn stay_behind(&mut self) {
+        if self.listener.take().is_some() {
+            self.until = Some(Instant::now() + self.linger);
+            self.forget_done();
+        }
+    }
+
+    /// Ends the engines, and with them the streams of all sessions.
+    fn end_engines(&mut self) {
+        for engine in std::mem::take(&mut self.engines).into_values() {
+            if let Some(process) = engine.process {
+                let kill = rustix::process::Signal::KILL;
+                let _ = rustix::process::pidfd_send_signal(&process, kill);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the log and blocklistd are told, in authup's words: whoever reads its log finds
+//! here the connection's number where authup has its process's.
+
+use proto::blocklist::Action;
+use proto::channel::ConnectionId;
+use proto::login::outcome::Outcome;
+use proto::login::report::Event;
+use std::fmt;
+use std::path::Path;
+use unix::log::Reason;
+use unix::login_program::Failed;
+
+use super::sessions::Session;
+
+/// One line.
+pub(super) fn line(id: ConnectionId, text: fmt::Arguments<'_>) {
+    unix::log::line(format_args!("authup {id} "), text);
+}
+
+/// One line about a user's login.
+pub(super) fn about(id: ConnectionId, session: &Session, user: &[u8], event: Event) {
+    let address = session.client.remote.ip().to_string();
+    line(id, format_args!("{}", event.about(user, Some(address.as_bytes()))));
+}
+
+/// A step of ours failed.
+pub(super) fn failed(id: ConnectionId, failed: &Failed, program: &Path) {
+    let reason = Reason(&failed.reason);
+    match failed.outcome {
+        Outcome::CannotOpenPipe => line(id, format_args!("unable to open pipe: {reason}")),
+        Outcome::CannotWritePipe => line(id, format_args!("unable to write pipe: {reason}")),
+        _ => line(id, format_args!("unable to fork: {}: {reason}", program.display())),
+    }
+}
+
+pub(super) fn tell_blocklist(session: &Session, action: Option<Action>) {
+    if let (Some(blocklist), Some(action)) = (&session.blocklist, action) {
+        blocklist.report(action);
+    }
+}

@@ -1,0 +1,221 @@
+//! Whose logins are tried, and which of them are sessions. Only a table: it starts, ends
+//! and says nothing.
+
+use proto::channel::listener::Client;
+use proto::channel::{ConnectionId, EngineId};
+use proto::checkpassword::Record;
+use proto::login::handoff::Handoff;
+use proto::login::monitor::Guard;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+use unix::blocklist::Reporter;
+use unix::failures::Ticket;
+
+use crate::environment::Variables;
+
+/// A connection whose client has begun to log in.
+pub(super) struct Session {
+    pub(super) client: Client,
+    /// The engine that has it, while one has.
+    pub(super) engine: Option<EngineId>,
+    pub(super) guard: Guard,
+    /// What the engine said of the handshake.
+    pub(super) facts: Variables,
+    /// When the client must have logged in.
+    pub(super) deadline: Instant,
+    pub(super) login: Login,
+    /// The exit code that authup would have.
+    pub(super) code: u8,
+    pub(super) blocklist: Option<Reporter>,
+    /// What the memory of refused logins is to be told of the login that is tried.
+    pub(super) ticket: Option<Ticket>,
+}
+
+/// What there is of a login.
+pub(super) enum Login {
+    /// None that is tried.
+    None,
+    /// It has not had its turn.
+    Waiting(Record, Handoff),
+    /// Its program runs.
+    Running(Running),
+}
+
+/// A login program, or who follows it.
+pub(super) struct Running {
+    pub(super) pid: u32,
+    pub(super) user: Vec<u8>,
+    pub(super) phase: Phase,
+}
+
+/// What is known of a program that runs.
+pub(super) enum Phase {
+    /// It may still say that the login is good, unless the pipe for it has been closed. It
+    /// has somebody's turn.
+    Checking(Option<OwnedFd>),
+    /// It has not said so, and has become somebody who is not root.
+    Unsaid,
+    /// The login is good.
+    LoggedIn,
+    /// It took too long and was ended. It has somebody's turn.
+    Killed,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Sessions {
+    by_id: HashMap<ConnectionId, Session>,
+    by_pid: HashMap<u32, ConnectionId>,
+    /// Those that wait for their turn, or have it.
+    undecided: BTreeSet<ConnectionId>,
+    /// Programs whose streams have ended: they are about to end, or have.
+    ending: HashSet<u32>,
+}
+
+impl Running {
+    pub(super) const fn has_turn(&self) -> bool {
+        matches!(self.phase, Phase::Checking(_) | Phase::Killed)
+    }
+}
+
+impl Sessions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, id: ConnectionId, session: Session) {
+        self.by_id.insert(id, session);
+    }
+
+    pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Session> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Session> {
+        self.by_id.get(&id)
+    }
+
+    /// The session, if the engine is the one that has it: no engine has a say about
+    /// another's.
+    pub(super) fn with(&mut self, id: ConnectionId, engine: EngineId) -> Option<&mut Session> {
+        self.by_id.get_mut(&id).filter(|session| session.engine == Some(engine))
+    }
+
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Session> {
+        self.undecided.remove(&id);
+        self.by_id.remove(&id)
+    }
+
+    /// Its login waits for its turn.
+    pub(super) fn waits(&mut self, id: ConnectionId, record: Record, handoff: Handoff) {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            session.login = Login::Waiting(record, handoff);
+            self.undecided.insert(id);
+        }
+    }
+
+    /// It has its turn: takes what is to be checked.
+    pub(super) fn take_record(&mut self, id: ConnectionId) -> Option<(Record, Handoff)> {
+        let session = self.by_id.get_mut(&id)?;
+        match std::mem::replace(&mut session.login, Login::None) {
+            Login::Waiting(record, handoff) => Some((record, handoff)),
+            other => {
+                session.login = other;
+                None
+            }
+        }
+    }
+
+    /// Its program runs.
+    pub(super) fn runs(&mut self, id: ConnectionId, running: Running) {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            self.by_pid.insert(running.pid, id);
+            session.login = Login::Running(running);
+        }
+    }
+
+    /// The program is judged otherwise; what was known of it. None where none runs.
+    pub(super) fn becomes(&mut self, id: ConnectionId, phase: Phase) -> Option<Phase> {
+        let Login::Running(running) = &mut self.by_id.get_mut(&id)?.login else { return None };
+        if !matches!(phase, Phase::Checking(_) | Phase::Killed) {
+            self.undecided.remove(&id);
+        }
+        Some(std::mem::replace(&mut running.phase, phase))
+    }
+
+    /// The stream of its program has ended: the program, if one runs.
+    pub(super) fn stream_ended(&mut self, id: ConnectionId) -> Option<u32> {
+        let Login::Running(running) = &self.by_id.get(&id)?.login else { return None };
+        self.ending.insert(running.pid);
+        Some(running.pid)
+    }
+
+    /// Its login is none any more. What it was.
+    pub(super) fn login_ended(&mut self, id: ConnectionId) -> Option<Login> {
+        self.undecided.remove(&id);
+        let login = std::mem::replace(&mut self.by_id.get_mut(&id)?.login, Login::None);
+        if let Login::Running(running) = &login {
+            self.by_pid.remove(&running.pid);
+            self.ending.remove(&running.pid);
+        }
+        Some(login)
+    }
+
+    /// Whose program it is.
+    pub(super) fn of_program(&self, pid: u32) -> Option<ConnectionId> {
+        self.by_pid.get(&pid).copied()
+    }
+
+    /// Programs that may have ended unsaid: those whose streams have, and the few that
+    /// are checking.
+    pub(super) fn may_have_ended(&self) -> Vec<u32> {
+        self.ending.iter().copied().chain(self.checking().map(|(_, running)| running.pid)).collect()
+    }
+
+    /// Those that have their turn.
+    pub(super) fn checking(&self) -> impl Iterator<Item = (ConnectionId, &Running)> {
+        self.undecided.iter().filter_map(|&id| match &self.by_id.get(&id)?.login {
+            Login::Running(running) => Some((id, running)),
+            _ => None,
+        })
+    }
+
+    /// Where programs may say that the login is good.
+    pub(super) fn ready_pipes(&self) -> impl Iterator<Item = (ConnectionId, BorrowedFd<'_>)> {
+        self.checking().filter_map(|(id, running)| match &running.phase {
+            Phase::Checking(Some(pipe)) => Some((id, pipe.as_fd())),
+            _ => None,
+        })
+    }
+
+    /// When the time of the next one is over that has not logged in.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.late().map(|(_, deadline)| deadline).min()
+    }
+
+    /// Those whose time is over.
+    pub(super) fn late_at(&self, now: Instant) -> Vec<ConnectionId> {
+        self.late().filter(|(_, deadline)| *deadline <= now).map(|(id, _)| id).collect()
+    }
+
+    fn late(&self) -> impl Iterator<Item = (ConnectionId, Instant)> {
+        self.undecided.iter().filter_map(|&id| {
+            let session = self.by_id.get(&id)?;
+            let killed =
+                matches!(&session.login, Login::Running(Running { phase: Phase::Killed, .. }));
+            (!killed).then_some((id, session.deadline))
+        })
+    }
+
+    /// Those of an engine.
+    pub(super) fn of_engine(&self, engine: EngineId) -> Vec<ConnectionId> {
+        let its = |session: &Session| session.engine == Some(engine);
+        self.by_id.iter().filter(|(_, one)| its(one)).map(|(&id, _)| id).collect()
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<ConnectionId> {
+        self.by_id.keys().copied().collect()
+    }
+}

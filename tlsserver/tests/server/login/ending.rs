@@ -1,0 +1,247 @@
+//! How the server ends, and what goes on when parts of it do: the monitor stays behind with
+//! the sessions, and sessions do without it.
+
+use rustix::process::Signal;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Instant;
+
+use super::faults::assert_unharmed;
+use super::{DOORS, Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
+use crate::harness::PATIENCE;
+use crate::harness::client::{Tls, clear_rest, finish_sending, plain, rest};
+use crate::harness::processes::{children, exists, kill, signal};
+
+/// Stands for a login program that has not answered before its input has ended.
+const UNDECIDED: &[&str] = &["sh", "-c", "exec 3<&-; cat >/dev/null; exit 1"];
+
+fn wait_until_gone(pids: &[u32]) {
+    let until = Instant::now() + PATIENCE;
+    while pids.iter().any(|&pid| exists(pid)) {
+        assert!(Instant::now() < until, "still there");
+        thread::yield_now();
+    }
+}
+
+fn last_words(door: Door) -> String {
+    door.word(
+        "421 authup server shutting down (#4.3.2)\r\n",
+        "-ERR [SYS/TEMP] authup server shutting down\r\n",
+    )
+    .to_owned()
+}
+
+#[test]
+fn told_to_end_it_ends_who_has_not_begun_and_leaves_sessions_to_the_monitor() {
+    for door in DOORS {
+        let mut server = door.setup().start();
+        let mut clear = plain(&server);
+        if door.asked {
+            line(&mut clear);
+        }
+        let (mut stays, _) = door.enter(&server);
+        let (mut session, _) = door.enter(&server);
+        door.logs_in(&mut session);
+        server.log.wait_for(&["status: 3/40"]);
+        let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
+        assert_eq!(text(rest(&mut stays)), last_words(door));
+        let left = text(clear_rest(clear));
+        assert_eq!(left, if door.asked { last_words(door) } else { String::new() });
+        assert_repeats(&mut session);
+        finish_sending(&mut session);
+        assert_eq!(rest(&mut session), b"");
+        drop(session);
+        server.log.wait_for(&["succeeded, child completed (bob from 127.0.0.1)"]);
+        server.log.wait_for(&["tlsserver: end ", " status 0"]);
+        wait_until_gone(&own);
+    }
+}
+
+#[test]
+fn sessions_that_linger_for_too_long_are_ended() {
+    let door = SUBMISSION;
+    let mut server = door.setup().option("--linger 1").start();
+    let (mut session, _) = door.enter(&server);
+    door.logs_in(&mut session);
+    let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(session.read(&mut [0]).unwrap_or(0) == 0);
+    wait_until_gone(&own);
+    server.log.wait_for(&["tlsserver: end "]);
+}
+
+/// Sent to who stays behind.
+#[test]
+fn a_second_sigterm_ends_sessions_at_once() {
+    let door = POP3S;
+    let mut server = door.setup().start();
+    let (mut session, _) = door.enter(&server);
+    door.logs_in(&mut session);
+    let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+    let monitor = server.monitor();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_repeats(&mut session);
+    signal(monitor, Signal::TERM);
+    assert!(session.read(&mut [0]).unwrap_or(0) == 0);
+    wait_until_gone(&own);
+}
+
+#[test]
+fn a_login_that_is_looked_at_is_decided_although_the_server_ends() {
+    let door = SUBMISSION;
+    let mut server = door.with(UNDECIDED).start();
+    let (mut tls, _) = door.enter(&server);
+    tls.write_all(door.login().as_bytes()).unwrap();
+    server.log.wait_for(&["attempt for bob"]);
+    let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    finish_sending(&mut tls);
+    assert!(text(rest(&mut tls)).starts_with(&door.failed()));
+    server.log.wait_for(&[" failed, 4 remaining (bob from 127.0.0.1)"]);
+    wait_until_gone(&own);
+}
+
+#[test]
+fn sessions_go_on_without_the_listener() {
+    let door = SUBMISSION;
+    let mut server = door.setup().start();
+    let (mut session, _) = door.enter(&server);
+    door.logs_in(&mut session);
+    let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+    server.signal(Signal::KILL);
+    server.wait();
+    assert_repeats(&mut session);
+    finish_sending(&mut session);
+    assert_eq!(rest(&mut session), b"");
+    server.log.wait_for(&["tlsserver: end ", " status 0"]);
+    wait_until_gone(&own);
+}
+
+/// Who is told that the login is good has a session, and who is not has none.
+#[test]
+fn a_monitor_that_dies_is_replaced_and_costs_nobody_a_session() {
+    for door in [SUBMISSION, POP3S] {
+        let server = door.setup().start();
+        let before = server.held();
+        let (mut session, _) = door.enter(&server);
+        door.logs_in(&mut session);
+        let (mut tries, _) = door.enter(&server);
+        if !door.pop3 {
+            assert_eq!(ask(&mut tries, door.wrong()), door.failed());
+        }
+        let victim = server.monitor();
+        kill(victim);
+        server.log.wait_for(&[&format!("monitor {victim} died: signal 9; starting another")]);
+        wait_until_ready(door, &server, victim);
+        assert_repeats(&mut session);
+        door.logs_in(&mut tries);
+        assert_repeats(&mut tries);
+        drop((session, tries));
+        assert_unharmed(door, &server, &before);
+    }
+}
+
+/// Until somebody can log in again.
+fn wait_until_ready(door: Door, server: &crate::harness::Server, before: u32) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let (mut tls, _) = door.enter(server);
+        tls.write_all(door.login().as_bytes()).unwrap();
+        if door.pop3 {
+            line(&mut tls);
+        }
+        if line(&mut tls).starts_with("bob ") {
+            assert_ne!(server.monitor(), before);
+            return;
+        }
+        assert!(Instant::now() < until, "no login");
+    }
+}
+
+#[test]
+fn who_is_not_decided_when_the_monitor_dies_is_told_to_try_again() {
+    for door in [SUBMISSION, POP3S] {
+        let server = door.with(UNDECIDED).start();
+        let before = server.held();
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(door.login().as_bytes()).unwrap();
+        server.log.wait_for(&["attempt for bob"]);
+        kill(server.monitor());
+        if door.pop3 {
+            line(&mut tls);
+        }
+        let refused = door.word(
+            "454 authup temporary authentication failure (#4.7.0)\r\n",
+            "-ERR [SYS/TEMP] authup temporary authentication failure\r\n",
+        );
+        assert_eq!(line(&mut tls), refused);
+        drop(tls);
+        server.idle();
+        server.wait_until_held(&before);
+    }
+}
+
+#[test]
+fn a_monitor_that_is_stuck_is_replaced() {
+    let door = SUBMISSION;
+    let server = door.setup().start();
+    let before = server.held();
+    let (mut session, _) = door.enter(&server);
+    door.logs_in(&mut session);
+    let (mut waits, _) = door.enter(&server);
+    let victim = server.monitor();
+    signal(victim, Signal::STOP);
+    waits.write_all(door.login().as_bytes()).unwrap();
+    server.log.wait_for(&[&format!("monitor {victim} is stuck")]);
+    server.log.wait_for(&[&format!("monitor {victim} died: signal 9; starting another")]);
+    assert!(line(&mut waits).starts_with("454 authup temporary"));
+    assert_repeats(&mut session);
+    drop((session, waits));
+    assert_unharmed(door, &server, &before);
+}
+
+#[test]
+fn an_engine_that_dies_in_the_middle_of_a_login_leaves_no_session() {
+    let door = SUBMISSION;
+    let server = door.with(UNDECIDED).option("--engines 1").start();
+    let before = server.held();
+    let (mut tls, _) = door.enter(&server);
+    tls.write_all(door.login().as_bytes()).unwrap();
+    server.log.wait_for(&["attempt for bob"]);
+    let programs = children(server.monitor());
+    assert_eq!(programs.len(), 1);
+    kill(server.engines()[0]);
+    assert_eq!(tls.read(&mut [0]).unwrap_or(0), 0);
+    // What it is given to read has ended.
+    wait_until_gone(&[programs[0].pid]);
+    server.log.wait_for(&[" failed, 4 remaining (bob from 127.0.0.1)"]);
+    drop(tls);
+    server.idle();
+    server.wait_until_held(&before);
+}
+
+#[test]
+fn a_reload_leaves_sessions_and_logins_alone() {
+    let door = SUBMISSION;
+    let server = door.setup().option("--engines 1").start();
+    let before = server.held();
+    let monitor = server.monitor();
+    let mut clients: Vec<Tls> = (0..4).map(|_| door.enter(&server).0).collect();
+    door.logs_in(&mut clients[0]);
+    for round in 1..4 {
+        server.signal(Signal::HUP);
+        server.log.wait_for_count("certificates read again", round);
+        door.logs_in(&mut clients[round]);
+        clients.iter_mut().take(round + 1).for_each(assert_repeats);
+    }
+    assert_eq!(server.monitor(), monitor);
+    drop(clients);
+    assert_unharmed(door, &server, &before);
+}

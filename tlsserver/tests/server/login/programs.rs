@@ -1,0 +1,278 @@
+//! What a login program may do: end in all ways, speak or not, tell or not, take its time;
+//! and how many of them may think at once.
+
+use proto::login::protocol::Protocol;
+use proto::login::reply::Refusal;
+use std::fs;
+use std::io::{Read, Write};
+use std::thread;
+
+use super::faults::{assert_unharmed, with_seconds};
+use super::{DOORS, Door, POP3S, SUBMISSION, line, text};
+use crate::harness::client::{Tls, finish_sending, rest};
+use crate::harness::{Server, skipped_without_root};
+
+/// A login program in a word.
+fn script(door: Door, script: &str) -> Server {
+    door.with(&["bash", "--norc", "-c", script]).start()
+}
+
+impl Door {
+    fn not_started(self) -> String {
+        let protocol = if self.pop3 { Protocol::Pop3 } else { Protocol::Smtp };
+        String::from_utf8(protocol.last_words(Refusal::NotStarted)).unwrap()
+    }
+
+    /// Temporary trouble, as authup says it.
+    fn trouble(self) -> &'static str {
+        self.word(
+            "454 authup temporary authentication failure (#4.7.0)\r\n",
+            "-ERR [SYS/TEMP] authup temporary authentication failure\r\n",
+        )
+    }
+}
+
+#[test]
+fn all_ways_to_end_are_answered_as_authup_does() {
+    for door in DOORS {
+        let crashed = door.refusal("454", "aack, child crashed", "4.3.0");
+        let timeout = door.timeout();
+        let no_server = door.not_started();
+        let controls = door.refusal("421", "unable to read controls", "4.3.0");
+        for (program, said, status) in [
+            ("exec 3<&-; exit 0", &*no_server, 0),
+            ("exit 16", &*timeout, 256),
+            ("exit 18", &*controls, 256),
+            ("exit 17", &*crashed, 256),
+            ("kill -9 $$", &*crashed, 256),
+            ("echo once; exit 0", "once\n", 0),
+            ("printf x >&$AUTHUPREADYFD; echo once; exit 7", "once\n", 7 << 8),
+            ("printf x >&$AUTHUPREADYFD; echo once; exit 1", "once\n", 256),
+            ("exec <&-; echo deaf", "deaf\n", 0),
+            ("printf x >&$AUTHUPREADYFD; echo once; kill -9 $$", &format!("once\n{crashed}"), 256),
+        ] {
+            let server = script(door, program);
+            let before = server.held();
+            let (mut tls, _) = door.enter(&server);
+            tls.write_all(door.login().as_bytes()).unwrap();
+            assert_eq!(text(rest(&mut tls)), format!("{}{said}", door.first()), "{program}");
+            drop(tls);
+            server.log.wait_for(&["tlsserver: end ", &format!(" status {status}")]);
+            server.idle();
+            server.wait_until_held(&before);
+        }
+    }
+}
+
+#[test]
+fn what_a_program_wrote_before_it_refuses_is_said_first() {
+    for door in [SUBMISSION, POP3S] {
+        let server = script(door, "exec 3<&-; printf 'a word\\r\\n'; exit 1");
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(door.login().as_bytes()).unwrap();
+        finish_sending(&mut tls);
+        let said = text(rest(&mut tls));
+        let expected = format!("{}a word\r\n{}", door.first(), door.failed());
+        assert!(said.starts_with(&expected), "{said}");
+        // More than a socket holds.
+        let server = script(door, "head -c 3000000 /dev/zero; exit 1");
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(door.login().as_bytes()).unwrap();
+        finish_sending(&mut tls);
+        let said = rest(&mut tls);
+        let zeros = said.iter().filter(|&&octet| octet == 0).count();
+        assert_eq!(zeros, 3_000_000);
+        assert!(text(said).contains(&door.failed()));
+    }
+}
+
+/// The C programs' way: nothing is told, and the login shows by what is said.
+#[test]
+fn a_chain_that_does_not_tell_speaks_for_itself() {
+    for door in DOORS {
+        let server = script(door, "exec 3<&-; echo hello; exec cat");
+        let before = server.held();
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(format!("{}behind\r\n", door.login()).as_bytes()).unwrap();
+        finish_sending(&mut tls);
+        assert_eq!(text(rest(&mut tls)), format!("{}hello\nbehind\r\n", door.first()));
+        drop(tls);
+        assert_eq!(server.log.count("login succeeded"), 0);
+        server.log.wait_for(&["succeeded, child completed (bob from 127.0.0.1)"]);
+        server.idle();
+        server.wait_until_held(&before);
+    }
+}
+
+#[test]
+fn each_direction_of_a_session_ends_by_itself() {
+    for door in DOORS {
+        // It hears all to the end, and then speaks.
+        let tells = "exec 3<&-; printf x >&$AUTHUPREADYFD;";
+        let server = script(door, &format!("{tells} wc -c; echo done"));
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(format!("{}{}", door.login(), "x".repeat(70_000)).as_bytes()).unwrap();
+        finish_sending(&mut tls);
+        assert_eq!(text(rest(&mut tls)), format!("{}70000\ndone\n", door.first()));
+        // Somebody of it keeps the stream.
+        let server = script(door, &format!("{tells} (sleep 0.2; echo late) & echo soon"));
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(door.login().as_bytes()).unwrap();
+        assert_eq!(text(rest(&mut tls)), format!("{}soon\nlate\n", door.first()));
+    }
+}
+
+#[test]
+fn a_client_that_goes_while_its_password_is_checked_leaves_nothing() {
+    for door in [SUBMISSION, POP3S] {
+        let server = script(door, "exec 3<&-; cat >/dev/null; exit 1");
+        let before = server.held();
+        for _ in 0..3 {
+            let (mut tls, _) = door.enter(&server);
+            tls.write_all(door.login().as_bytes()).unwrap();
+        }
+        server.log.wait_for_count(" attempt for bob", 3);
+        server.idle();
+        server.log.wait_for_count("tlsserver: end ", 3);
+        server.wait_until_held(&before);
+    }
+}
+
+/// Fails where another one runs; takes a while, and then does not know.
+const ALONE: &str = "exec 3<&-; mkdir running || exit 0; sleep 0.1; rmdir running; exit 111";
+
+#[test]
+fn so_many_are_checked_at_once_and_others_wait() {
+    let door = SUBMISSION;
+    let server = door.with(&["bash", "-c", ALONE]).option("--checks 1").start();
+    let before = server.held();
+    thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| {
+                let (mut tls, _) = door.enter(&server);
+                tls.write_all(door.login().as_bytes()).unwrap();
+                assert_eq!(line(&mut tls), door.trouble());
+            });
+        }
+    });
+    server.idle();
+    server.wait_until_held(&before);
+}
+
+#[test]
+fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
+    if skipped_without_root("login programs that stay root") {
+        return;
+    }
+    let door = SUBMISSION;
+    let setup = door.with(&["bash", "-c", "exec 3<&-; exec sleep 1000"]).option("--checks 1");
+    let server = with_seconds(setup, "timeoutlogin", "2\n");
+    let before = server.held();
+    let mut clients: Vec<Tls> = (0..2).map(|_| door.enter(&server).0).collect();
+    // Who came first, and so must be done first, waits for the other.
+    clients[1].write_all(door.login().as_bytes()).unwrap();
+    server.log.wait_for(&[" attempt for bob"]);
+    clients[0].write_all(door.login().as_bytes()).unwrap();
+    for tls in &mut clients {
+        assert_eq!(text(rest(tls)), door.timeout());
+    }
+    server.log.wait_for(&["checkpassword ", " timed out (bob from 127.0.0.1)"]);
+    server.log.wait_for(&[" no turn for a login in time (bob from 127.0.0.1)"]);
+    drop(clients);
+    server.idle();
+    server.wait_until_held(&before);
+}
+
+/// One that does not tell is a session once it is its user, and keeps nobody waiting.
+#[test]
+fn a_chain_that_does_not_tell_gives_its_turn_back() {
+    if skipped_without_root("login programs that become users") {
+        return;
+    }
+    let door = SUBMISSION;
+    let program = "exec 3<&-; exec setpriv --reuid=4713 --clear-groups sh -c 'echo in; exec cat'";
+    let server = door.with(&["bash", "-c", program]).option("--checks 1").start();
+    let before = server.held();
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(door.login().as_bytes()).unwrap();
+        assert_eq!(line(&mut tls), "in\n");
+        tls.write_all(b"more\n").unwrap();
+        assert_eq!(line(&mut tls), "more\n");
+        sessions.push(tls);
+    }
+    drop(sessions);
+    server.idle();
+    server.wait_until_held(&before);
+}
+
+#[test]
+fn a_program_inherits_what_it_is_to_have_and_nothing_else() {
+    let server = script(
+        SUBMISSION,
+        "exec 3<&-; echo /proc/$$/fd/*; ulimit -n; \
+         exec grep -E '^Sig(Blk|Ign)' /proc/self/status",
+    );
+    // Others' sessions leave it nothing.
+    let _sessions: Vec<Tls> = (0..3).map(|_| SUBMISSION.enter(&server).0).collect();
+    let (mut tls, _) = SUBMISSION.enter(&server);
+    tls.write_all(SUBMISSION.login().as_bytes()).unwrap();
+    let said = text(rest(&mut tls));
+    let mut lines = said.lines();
+    let numbers = lines.next().unwrap().split_whitespace();
+    let numbers = numbers.map(|path| path.rsplit('/').next().unwrap().parse::<u32>().unwrap());
+    // bash has one of its own, 255, and while it looks another, 3.
+    let mut numbers: Vec<_> = numbers.filter(|number| ![3, 255].contains(number)).collect();
+    numbers.sort_unstable();
+    // The fourth is where it may tell.
+    assert_eq!((numbers.len(), &numbers[..3]), (4, &[0, 1, 2][..]), "{said}");
+    let limit = lines.next().unwrap();
+    for mask in lines {
+        let (_, mask) = mask.split_once('\t').unwrap();
+        let mask = u64::from_str_radix(mask, 16).unwrap();
+        assert_eq!(mask & !0x1_8000_0000, 0, "{said}");
+    }
+    let own = fs::read_to_string("/proc/self/limits").unwrap();
+    let own = own.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert!(own.split_whitespace().any(|word| word == limit), "{limit} of {own}");
+}
+
+/// Login after login, good and bad, from many at once.
+#[test]
+fn nothing_is_lost_or_doubled_of_many_logins() {
+    for door in [SUBMISSION, POP3S] {
+        let server = door.setup().option("-c 100 --checks 4").start();
+        let before = server.held();
+        thread::scope(|scope| {
+            for at in 0..60 {
+                let server = &server;
+                scope.spawn(move || {
+                    let (mut tls, _) = door.enter(server);
+                    if at % 3 == 0 {
+                        tls.write_all(door.wrong().as_bytes()).unwrap();
+                        if door.pop3 {
+                            assert_eq!(text(rest(&mut tls)), format!("+OK \r\n{}", door.failed()));
+                            return;
+                        }
+                        assert_eq!(line(&mut tls), door.failed());
+                    }
+                    let says = format!("{}{at}\r\n", door.login());
+                    tls.write_all(says.as_bytes()).unwrap();
+                    door.is_logged_in(&mut tls);
+                    assert_eq!(line(&mut tls), format!("{at}\r\n"));
+                    if at % 2 == 0 {
+                        finish_sending(&mut tls);
+                        assert_eq!(tls.read(&mut [0]).unwrap(), 0);
+                    }
+                });
+            }
+        });
+        let good = if door.pop3 { 40 } else { 60 };
+        server.idle();
+        server.log.wait_for_count(" login succeeded (bob", good);
+        server.log.wait_for_count("tlsserver: end ", 60);
+        assert_eq!(server.log.count(" failed, "), 20);
+        assert_unharmed(door, &server, &before);
+    }
+}

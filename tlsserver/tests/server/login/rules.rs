@@ -1,0 +1,129 @@
+//! What the rules add for an address holds for its dialog and its programs.
+
+use std::fs;
+
+use super::{DOORS, POP3, SUBMISSION, ask, line, text};
+use crate::harness::client::{clear_rest, plain};
+use crate::harness::skipped_without;
+use crate::service::rules;
+use std::io::Write;
+
+#[test]
+fn what_is_offered_is_what_the_rules_say_of_the_address() {
+    if skipped_without("tcprules") {
+        return;
+    }
+    for (rule, offered) in [
+        ("A=\"b\"", "250-mail.example.org\r\n250-STARTTLS\r\n250-8BITMIME\r\n"),
+        (
+            "UCSPITLS=\"\"",
+            "250-mail.example.org\r\n250-STARTTLS\r\n250-AUTH LOGIN PLAIN\r\n250-8BITMIME\r\n",
+        ),
+        ("DISABLETLS=\"\"", "250-mail.example.org\r\n250-AUTH LOGIN PLAIN\r\n250-8BITMIME\r\n"),
+        (
+            "DISABLETLS=\"\",AUTHUP_SASL_BROKEN_CLIENTS=\"1\"",
+            "250-mail.example.org\r\n250-AUTH LOGIN PLAIN\r\n250-AUTH=LOGIN PLAIN\r\n\
+             250-8BITMIME\r\n",
+        ),
+    ] {
+        let setup = SUBMISSION.setup();
+        let compiled = rules(&setup, &format!("127.0.0.1:allow,{rule}\n"));
+        let server = setup.option(&format!("-x {compiled}")).start();
+        let mut socket = plain(&server);
+        socket.write_all(b"EHLO x\r\nQUIT\r\n").unwrap();
+        let bye = SUBMISSION.bye();
+        let expected = format!("220 mail.example.org ESMTP\r\n{offered}250 PIPELINING\r\n{bye}");
+        assert_eq!(text(clear_rest(socket)), expected, "{rule}");
+    }
+}
+
+/// Where the rules let a client do without TLS, it logs in without, in one stream.
+#[test]
+fn a_login_in_the_clear_where_the_rules_allow_it() {
+    if skipped_without("tcprules") {
+        return;
+    }
+    for door in [SUBMISSION, POP3] {
+        for rule in ["UCSPITLS=\"\"", "DISABLETLS=\"\""] {
+            let setup = door.setup();
+            let compiled = rules(&setup, &format!("127.0.0.1:allow,{rule}\n"));
+            let server = setup.option(&format!("-x {compiled}")).start();
+            let before = server.held();
+            let mut socket = plain(&server);
+            line(&mut socket);
+            if !door.pop3 {
+                assert_eq!(ask(&mut socket, door.wrong()), door.failed());
+            }
+            let said = door.logs_in(&mut socket);
+            assert!(said.ends_with(" none none\r\n"), "{said}");
+            let odd: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+            let mut writer = socket.try_clone().unwrap();
+            let written = std::thread::spawn(move || {
+                writer.write_all(&odd).unwrap();
+                writer.shutdown(std::net::Shutdown::Write).unwrap();
+                odd
+            });
+            let repeated = clear_rest(socket);
+            assert!(repeated == written.join().unwrap(), "not what was said");
+            assert_eq!(server.log.count("negotiated TLS"), 0);
+            server.idle();
+            server.wait_until_held(&before);
+        }
+    }
+}
+
+#[test]
+fn the_rules_variables_are_the_programs_but_not_what_is_the_dialogs() {
+    if skipped_without("tcprules") {
+        return;
+    }
+    for door in DOORS {
+        let setup = door.with(&["sh", "-c", "env | grep -E '^(A|UCSPI|DIS|AUTHUP_U)'; exit 0"]);
+        let setup = setup.variable("AUTHUP_UID", "4711");
+        let compiled = rules(&setup, "127.0.0.1:allow,A=\"yes\",UCSPITLS=\"!\"\n");
+        let server = setup.option(&format!("-x {compiled}")).start();
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(door.login().as_bytes()).unwrap();
+        let said = text(crate::harness::client::rest(&mut tls));
+        let said = said.strip_prefix(door.first()).unwrap();
+        let mut said: Vec<_> = said.lines().filter(|line| !line.contains("READYFD")).collect();
+        said.sort_unstable();
+        assert_eq!(said, ["A=yes", "AUTHUP_USER=bob"]);
+    }
+}
+
+#[test]
+fn a_rule_may_name_another_home_with_a_dialog_of_its_own() {
+    if skipped_without("tcprules") {
+        return;
+    }
+    for door in DOORS {
+        let setup = door.with(&["sh", "-c", "pwd; exit 0"]);
+        let other = tempfile::tempdir().unwrap();
+        fs::create_dir(other.path().join("control")).unwrap();
+        for (name, text) in [("smtpcapabilities", "X\n"), ("pop3capabilities", "X\n")] {
+            fs::write(other.path().join("control").join(name), text).unwrap();
+        }
+        let home = other.path().to_str().unwrap();
+        let compiled = rules(&setup, &format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n"));
+        let server = setup.option(&format!("-x {compiled}")).start();
+        let before = server.held();
+        // One that cannot be read is said, and lets nobody in.
+        assert_eq!(clear_rest(plain(&server)), b"");
+        server.log.wait_for(&["deny from 127.0.0.1: ", "control/me: No such file or directory"]);
+        fs::write(other.path().join("control/me"), "mail.example.org\n").unwrap();
+        for _ in 0..2 {
+            let (mut tls, _) = door.enter(&server);
+            tls.write_all(door.word("EHLO x\r\n", "CAPA\r\n").as_bytes()).unwrap();
+            while line(&mut tls) != door.word("250 X\r\n", "X\r\n") {}
+            if door.pop3 {
+                line(&mut tls);
+            }
+            tls.write_all(door.login().as_bytes()).unwrap();
+            let said = text(crate::harness::client::rest(&mut tls));
+            assert_eq!(said, format!("{}{home}\n", door.first()));
+        }
+        server.idle();
+        server.wait_until_held(&before);
+    }
+}

@@ -1,0 +1,299 @@
+//! Running it: limits, rules of a load balancer, signals, control files, what is said at
+//! the start, and the clients that everybody has.
+
+use rustix::process::Signal;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use super::{DOORS, POP3, POP3S, SUBMISSION, SUBMISSIONS, ask, assert_repeats, line, text};
+use crate::harness::client::{clear_rest, config, plain, rest, secure};
+use crate::harness::{Server, Setup, skipped_without};
+
+#[test]
+fn the_log_has_a_line_for_who_does_not_log_in() {
+    let server = SUBMISSION.setup().start();
+    let (mut tls, _) = SUBMISSION.enter(&server);
+    assert_eq!(ask(&mut tls, "QUIT\r\n"), SUBMISSION.bye());
+    assert_eq!(rest(&mut tls), b"");
+    drop(tls);
+    server.log.wait_for_count("status: 0/40", 2);
+    let lines = ["status: 0/40", "status: 1/40", "no login from 127.0.0.1", "status: 0/40"];
+    assert_eq!(server.log.lines(), lines.map(|line| format!("tlsserver: {line}")));
+}
+
+#[test]
+fn held_clients_count() {
+    for door in DOORS {
+        let server = door.setup().option("-c 2").start();
+        let (first, _) = door.enter(&server);
+        let _second = plain(&server);
+        server.log.wait_for(&["status: 2/2"]);
+        let waiting = plain(&server);
+        drop(first);
+        let mut waiting = waiting;
+        if door.asked {
+            line(&mut waiting);
+        } else {
+            secure(waiting, Arc::new(config(&server)), "localhost").unwrap();
+        }
+        assert_eq!(server.log.count("status: 3/2"), 0);
+
+        let server = door.setup().option("-C 2").start();
+        let (first, _) = door.enter(&server);
+        let _second = door.enter(&server);
+        assert_eq!(clear_rest(plain(&server)), b"");
+        server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
+        drop(first);
+        server.log.wait_for_last("one less", |line| line.contains("status: 1/40"));
+        door.enter(&server);
+    }
+}
+
+#[test]
+fn behind_a_load_balancer_the_client_is_the_client() {
+    for door in DOORS {
+        let server = door.setup().option("--proxy-protocol -C 1").start();
+        let before = server.held();
+        for client in ["192.0.2.7", "192.0.2.8"] {
+            let mut socket = plain(&server);
+            let header = format!("PROXY TCP4 {client} 192.0.2.1 4321 587\r\n");
+            // What comes in one piece with the header is the client's.
+            let says = if door.asked { format!("{header}{}", door.starttls()) } else { header };
+            socket.write_all(says.as_bytes()).unwrap();
+            if door.asked {
+                line(&mut socket);
+                line(&mut socket);
+            }
+            let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+            if !door.asked {
+                line(&mut tls);
+            }
+            assert_eq!(ask(&mut tls, "NOOP\r\n"), door.ok());
+            if client == "192.0.2.7" {
+                door.logs_in(&mut tls);
+                server.log.wait_for(&["tlsserver: pid ", " from 192.0.2.7"]);
+            } else {
+                assert_eq!(ask(&mut tls, "QUIT\r\n"), door.bye());
+                drop(tls);
+                server.log.wait_for(&["tlsserver: no login from 192.0.2.8"]);
+            }
+        }
+        server.idle();
+        server.wait_until_held(&before);
+    }
+}
+
+#[test]
+fn new_control_files_are_for_new_clients() {
+    for door in DOORS {
+        let server = door.setup().start();
+        let before = server.held();
+        let (mut stays, _) = door.enter(&server);
+        let (mut logs_in, _) = door.enter(&server);
+        fs::write(server.file("control/me"), "new.example.org\n").unwrap();
+        server.signal(Signal::HUP);
+        server.log.wait_for(&["certificates read again"]);
+
+        let greeting = {
+            let mut new = plain(&server);
+            if door.asked {
+                line(&mut new)
+            } else {
+                line(&mut secure(new, Arc::new(config(&server)), "localhost").unwrap())
+            }
+        };
+        assert!(greeting.contains("new.example.org"), "{greeting}");
+        assert_eq!(ask(&mut stays, "QUIT\r\n"), door.bye());
+        // An old engine's client gets its program, too, with the timestamp that was its own.
+        let said = door.logs_in(&mut logs_in);
+        let stamp = said.strip_suffix(" none TLSv1.3\r\n").unwrap();
+        assert_eq!(stamp.ends_with("@mail.example.org>"), door.pop3, "{said}");
+        assert_repeats(&mut logs_in);
+        drop((stays, logs_in));
+        server.idle();
+        server.wait_until_held(&before);
+    }
+}
+
+#[test]
+fn bad_control_files_change_nothing_but_the_log() {
+    for door in [SUBMISSION, POP3S] {
+        let server = door.setup().start();
+        let before = server.held();
+        let (mut old, _) = door.enter(&server);
+        let capabilities =
+            server.file(door.word("control/smtpcapabilities", "control/pop3capabilities"));
+        let good = fs::read(&capabilities).unwrap();
+        for (make, why) in [
+            (
+                Box::new(|| fs::remove_file(&capabilities)) as Box<dyn Fn() -> std::io::Result<()>>,
+                "capabilities: No such file or directory; the old ones stay",
+            ),
+            (
+                Box::new(|| fs::create_dir(&capabilities)),
+                "capabilities: Is a directory; the old ones stay",
+            ),
+            (
+                Box::new(|| {
+                    fs::remove_dir(&capabilities)?;
+                    fs::write(&capabilities, "CAPABILITY\n".repeat(20_000))
+                }),
+                "capabilities: more than an engine takes; the old ones stay",
+            ),
+        ] {
+            make().unwrap();
+            server.signal(Signal::HUP);
+            server.log.wait_for(&["control/", why]);
+            assert_eq!(ask(&mut old, "NOOP\r\n"), door.ok());
+            door.enter(&server);
+        }
+        assert_eq!(server.log.count("read again"), 0);
+        fs::write(&capabilities, good).unwrap();
+        server.signal(Signal::HUP);
+        server.log.wait_for(&["certificates read again"]);
+        assert_eq!(ask(&mut door.enter(&server).0, "NOOP\r\n"), door.ok());
+        drop(old);
+        server.idle();
+        server.wait_until_held(&before);
+    }
+}
+
+#[test]
+fn very_many_capabilities_are_said_however_often_they_are_asked_for() {
+    for door in [SUBMISSIONS, POP3] {
+        let setup = door.setup();
+        let many = (0..5000).map(|at| format!("X-CAPABILITY-{at}\n")).collect::<String>();
+        fs::write(setup.file("control/smtpcapabilities"), &many).unwrap();
+        fs::write(setup.file("control/pop3capabilities"), &many).unwrap();
+        let server = setup.start();
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(
+            format!("{}QUIT\r\n", door.word("EHLO x\r\n", "CAPA\r\n").repeat(50)).as_bytes(),
+        )
+        .unwrap();
+        let said = text(rest(&mut tls));
+        for capability in ["X-CAPABILITY-0\r\n", "X-CAPABILITY-4999\r\n"] {
+            assert_eq!(said.matches(capability).count(), 50);
+        }
+        assert!(said.ends_with(door.bye()));
+    }
+}
+
+/// Runs the command to its end; its exit code and what it said.
+fn failing(setup: &Setup) -> (Option<i32>, String) {
+    let output = setup.command().stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn what_prevents_a_start_is_said_in_one_line() {
+    for door in DOORS {
+        let without = |file: &str| {
+            let setup = door.setup();
+            fs::remove_file(setup.file("control").join(file)).unwrap();
+            (setup, format!("control/{file}: No such file or directory\n"))
+        };
+        let capabilities = door.word("smtpcapabilities", "pop3capabilities");
+        for (setup, complaint) in [without("me"), without(capabilities)] {
+            let (code, said) = failing(&setup);
+            assert_eq!(code, Some(111), "{said}");
+            assert!(said.starts_with("tlsserver: ") && said.ends_with(&complaint), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+        // A greeting of its own makes up for `me`; the other protocol's files are not needed.
+        let setup = door.setup();
+        fs::remove_file(setup.file("control/me")).unwrap();
+        fs::remove_file(
+            setup.file("control").join(door.word("pop3capabilities", "smtpcapabilities")),
+        )
+        .unwrap();
+        let greeting = door.word("control/smtpgreeting", "control/pop3greeting");
+        fs::write(setup.file(greeting), "mail.example.org\n").unwrap();
+        door.enter(&setup.start());
+    }
+    let missing = SUBMISSION.with(&["no-such-program"]);
+    let (code, said) = failing(&missing);
+    assert_eq!((code, &*said), (Some(111), "tlsserver: unable to find no-such-program\n"));
+    for wrong in ["--login nntp", "--login", "--login= ", "--checks 0", "--linger -1"] {
+        let (code, said) = failing(&Setup::new(&["true"]).option(wrong));
+        assert_eq!(code, Some(100), "{said}");
+        assert!(said.contains("usage: tlsserver"), "{said}");
+    }
+}
+
+/// Runs a client to its end, with the input; all that it wrote.
+fn client(server: &Server, command: &str, input: &str) -> String {
+    let command = command
+        .replace("PORT", &server.port.to_string())
+        .replace("CERT", server.file("server.cert").to_str().unwrap());
+    let mut words = command.split_whitespace();
+    let mut child = Command::new(words.next().unwrap())
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let all = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{command}: {all}\n{:#?}", server.log.lines());
+    all
+}
+
+#[test]
+fn openssl_and_gnutls_get_log_in() {
+    for door in DOORS {
+        let server = door.with(&["sh", "-c", "echo 235 got $AUTHUP_USER"]).start();
+        let before = server.processes().len();
+        for (program, command, asks) in [
+            (
+                "openssl",
+                "openssl s_client -connect localhost:PORT -CAfile CERT -verify_return_error -quiet",
+                ["-starttls smtp", "-starttls pop3"],
+            ),
+            (
+                "gnutls-cli",
+                "gnutls-cli --x509cafile=CERT -p PORT localhost",
+                ["--starttls-proto=smtp", "--starttls-proto=pop3"],
+            ),
+        ] {
+            if skipped_without(program) {
+                continue;
+            }
+            let asks = if door.asked { asks[usize::from(door.pop3)] } else { "" };
+            let command = format!("{command} {asks}");
+            let said = client(&server, &command, &format!("NOOP\r\n{}", door.login()));
+            assert!(said.contains("235 got bob"), "{said}");
+            assert!(said.contains(door.ok()), "{said}");
+        }
+        server.idle();
+        assert_eq!(server.processes().len(), before);
+    }
+}
+
+#[test]
+fn many_clients_are_held_at_once() {
+    const MANY: usize = 300;
+    let server = SUBMISSION.setup().option(&format!("-c {MANY}")).start();
+    let before = server.held();
+    let mut clear: Vec<TcpStream> = (0..MANY).map(|_| plain(&server)).collect();
+    for socket in &mut clear {
+        assert!(line(socket).starts_with("220 "));
+    }
+    assert_eq!(server.processes().len(), before.1);
+    for socket in &mut clear {
+        socket.write_all(b"NOOP\r\nQUIT\r\n").unwrap();
+    }
+    for mut socket in clear {
+        let mut said = String::new();
+        socket.read_to_string(&mut said).unwrap();
+        assert_eq!(said, format!("{}{}", SUBMISSION.ok(), SUBMISSION.bye()));
+    }
+    server.log.wait_for_count("no login from 127.0.0.1", MANY);
+    server.idle();
+    server.wait_until_held(&before);
+}
