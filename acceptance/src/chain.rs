@@ -127,8 +127,11 @@ impl<'a> Chain<'a> {
         let made = rcgen::generate_simple_self_signed(names)?;
         fs::write(self.path("cert.pem"), made.cert.pem())?;
         fs::write(self.path("key.pem"), made.signing_key.serialize_pem())?;
-        // A key for an hour on loopback: the ordinary user's server must read it.
-        fs::set_permissions(self.path("key.pem"), Permissions::from_mode(0o644))?;
+        // Whoever starts the server reads it, and nobody else.
+        fs::set_permissions(self.path("key.pem"), Permissions::from_mode(0o600))?;
+        if self.drops_root() {
+            chown(self.path("key.pem"), Some(NOBODY), None)?;
+        }
         Ok(())
     }
 

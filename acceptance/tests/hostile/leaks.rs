@@ -31,6 +31,8 @@ const SERVICE: &[&str] = &["HOME", "LC_ALL", "MAILRULES", "PATH", "PLUGINS"];
 /// What a UCSPI server adds.
 const UCSPI: &[&str] =
     &["PROTO", "TCPLOCALHOST", "TCPLOCALIP", "TCPLOCALPORT", "TCPREMOTEIP", "TCPREMOTEPORT"];
+/// The same by sslserver's names, which tlsserver adds.
+const SSLSERVERS: &[&str] = &["SSLLOCALIP", "SSLLOCALPORT", "SSLREMOTEIP", "SSLREMOTEPORT"];
 const FACTS: &[&str] = &["SSL_CIPHER", "SSL_PROTOCOL", "SSL_TLS_SNI_SERVERNAME"];
 const UCSPI_TLS: &[&str] = &["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
 /// What a TLS server that has talked to the client adds.
@@ -159,23 +161,26 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
     let given = |stage| Given::read(&chain, stage);
     let authup = given("authup")?;
     if door == Door::Starttls {
-        authup.has_variables("authup", &[SERVICE, UCSPI, UCSPI_TLS, ADMINISTRATORS])?;
+        authup.has_variables("authup", &[SERVICE, UCSPI, SSLSERVERS, UCSPI_TLS, ADMINISTRATORS])?;
         authup.has_descriptors("authup", &authup.named(UCSPI_TLS)?)?;
     } else {
-        authup.has_variables("authup", &[SERVICE, UCSPI, FACTS, ADMINISTRATORS, GREETED])?;
+        authup.has_variables(
+            "authup",
+            &[SERVICE, UCSPI, SSLSERVERS, FACTS, ADMINISTRATORS, GREETED],
+        )?;
         authup.has_descriptors("authup", &[])?;
     }
     let check = given("checkpassword")?;
     check.has_variables(
         "checkpassword",
-        &[SERVICE, UCSPI, FACTS, &["AUTHUP_USER", "AUTHUPREADYFD"]],
+        &[SERVICE, UCSPI, SSLSERVERS, FACTS, &["AUTHUP_USER", "AUTHUPREADYFD"]],
     )?;
     check.has_descriptors(
         "checkpassword",
         &[&check.named(&["AUTHUPREADYFD"])?[..], &[3]].concat(),
     )?;
     let fixsmtpio = given("fixsmtpio")?;
-    let logged_in = [SERVICE, UCSPI, FACTS, USERS, &["AUTHUP_USER"]];
+    let logged_in = [SERVICE, UCSPI, SSLSERVERS, FACTS, USERS, &["AUTHUP_USER"]];
     fixsmtpio.has_variables("fixsmtpio", &[&logged_in[..], &[&["QMAILHOME"]]].concat())?;
     fixsmtpio.has_descriptors("fixsmtpio", &[])?;
     let server = given("server")?;
@@ -359,10 +364,13 @@ fn incoming(programs: &Programs) -> Result<()> {
     drop(peer);
     service.is_idle()?;
     let before = Given::read(&chain, "-server")?;
-    before.has_variables("the first server", &[SERVICE, UCSPI])?;
+    before.has_variables("the first server", &[SERVICE, UCSPI, SSLSERVERS])?;
     before.has_descriptors("the first server", &[])?;
     let after = Given::read(&chain, "1-server")?;
-    after.has_variables("the second server", &[SERVICE, UCSPI, FACTS, &["FIXSMTPIOTLS"]])?;
+    after.has_variables(
+        "the second server",
+        &[SERVICE, UCSPI, SSLSERVERS, FACTS, &["FIXSMTPIOTLS"]],
+    )?;
     after.has_descriptors("the second server", &[])?;
     service.over()
 }
