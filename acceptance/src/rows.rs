@@ -34,9 +34,13 @@ pub fn untested(cases: &Path, tests: &Path) -> Result<BTreeSet<u32>> {
             tested.extend(named(&case?.file_name().to_string_lossy()));
         }
     }
-    for file in fs::read_dir(tests)? {
-        let path = file?.path();
-        if path.is_file() {
+    let mut waiting = vec![tests.to_path_buf()];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            for entry in fs::read_dir(path)? {
+                waiting.push(entry?.path());
+            }
+        } else {
             for line in fs::read_to_string(path)?.lines() {
                 if let Some(function) = line.trim_start().strip_prefix("fn ") {
                     tested.extend(named(function.split('(').next().unwrap_or_default()));

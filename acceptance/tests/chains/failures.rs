@@ -16,7 +16,7 @@ const SWAKS: &[&str] = &["swaks", "smtpfront-echo"];
 const PLAIN: &[&str] = &["swaks", "smtpfront-echo", "tcpserver"];
 
 pub(crate) const TESTS: &[Test] = &[
-    ("failures: swaks guesses over STARTTLS, and is not heard any more", SWAKS, over_starttls),
+    ("failures: swaks guesses over STARTTLS, and is not heard any more", SWAKS, d59_over_starttls),
     ("failures: swaks guesses, TLS from the first octet", SWAKS, tls_at_once),
     ("failures: swaks guesses, tlsserver talks until the login", SWAKS, until_login),
     ("failures: swaks guesses at authup alone", PLAIN, authup_alone),
@@ -84,7 +84,7 @@ fn guesses_until_shut_out(chain: &Chain<'_>, server: &Server, tls: &str) -> Resu
     holds(&failures(chain, &["--user", "bob"])?, "bob from 127.0.0.0/24")
 }
 
-fn over_starttls(chain: &Chain<'_>) -> Result<()> {
+fn d59_over_starttls(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
     let server = chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))?;
     guesses_until_shut_out(chain, &server, "--tls")

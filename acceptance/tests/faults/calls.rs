@@ -123,7 +123,13 @@ fn fail_each(programs: &Programs, whose: Whose) -> Result<()> {
 
 /// One session with the fault in it; whether the call was made at all.
 fn inject(place: &Place<'_>, whose: Whose, fault: &Fault, reference: &Outcome) -> Result<bool> {
-    let (outcome, trace) = traced(place, whose, Some(fault))?;
+    let (outcome, trace) = match traced(place, whose, Some(fault)) {
+        // Its root is the machine's then, of which Landlock shows it nothing.
+        Err(error) if fault.call == "chroot" && error.to_string() == "the parser has files" => {
+            return Ok(true);
+        }
+        played => played?,
+    };
     let is_hit = trace.contains("(INJECTED)");
     let is_way = ["read", "sendto", "write", "ppoll", "poll"].contains(&fault.call.as_str());
     let verdict = outcome.verdict(whose.first(), is_way)?;

@@ -110,17 +110,22 @@ fn processes(programs: &Programs, first: First) -> Result<()> {
 /// Whichever process could not be made, the log names it, and the client was told.
 fn processes_said(first: First, said: &[Outcome]) -> Result<()> {
     let reason = "Resource temporarily unavailable\n";
-    let starts: &[(&str, &str)] = match first {
+    let starts: &[(&str, &str, i32)] = match first {
         First::Authup => &[
-            ("unable to fork: parser: ", "454 authup unable to fork (#4.3.0)\r\n"),
-            ("unable to fork: sh: ", "454 authup unable to fork (#4.3.0)\r\n"),
+            ("unable to fork: parser: ", "454 authup unable to fork (#4.3.0)\r\n", 1),
+            ("unable to fork: sh: ", "454 authup unable to fork (#4.3.0)\r\n", 1),
         ],
-        First::Fixsmtpio => &[("fixsmtpio: unable to exec: lax-server: ", "")],
+        First::Fixsmtpio => &[(
+            "fixsmtpio: unable to exec: lax-server: ",
+            "421 unable to start the mail server (#4.3.0)\r\n",
+            14,
+        )],
     };
-    for (outcome, (line, told)) in said.iter().zip(starts) {
+    for (outcome, (line, told, code)) in said.iter().zip(starts) {
         ensure!(outcome.log.ends_with(&format!("{line}{reason}")), "{line:?}: {outcome:?}");
         let last = outcome.replies.last().map_or("", String::as_str);
-        ensure!(last == *told && outcome.status.code() == Some(1), "{told:?}: {outcome:?}");
+        let ends = last == *told && outcome.status.code() == Some(*code);
+        ensure!(ends, "{told:?}: {outcome:?}");
     }
     ensure!(said.len() >= starts.len(), "too few limits had an effect: {said:?}");
     Ok(())

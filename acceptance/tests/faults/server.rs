@@ -45,6 +45,9 @@ const WAYS: [(&str, i32); 3] = [("0", 0), ("1", 1), ("KILL", 17)];
 /// Greeting, EHLO, MAIL, RCPT, DATA, the message, QUIT.
 const REPLIES: usize = 7;
 
+/// What fixsmtpio says where there was no greeting, and its exit code, whatever the end.
+const NOT_STARTED: (&str, i32) = ("421 unable to start the mail server (#4.3.0)\r\n", 14);
+
 const CRASHED: &str = "454 authup aack, child crashed (#4.3.0)\r\n";
 
 fn dies(programs: &Programs, first: First) -> Result<()> {
@@ -71,6 +74,8 @@ fn dies(programs: &Programs, first: First) -> Result<()> {
 /// The server has said so much, and then fixsmtpio has ended with this code.
 fn check(outcome: &Outcome, first: First, said: usize, code: i32) -> Result<()> {
     let (before, last, code) = match first {
+        First::Fixsmtpio if said == 0 => (0, Some(NOT_STARTED.0), NOT_STARTED.1),
+        First::Authup if said == 0 => (2, Some(NOT_STARTED.0), NOT_STARTED.1),
         First::Fixsmtpio => (0, None, code),
         // authup's greeting and its answer to EHLO come before the server's.
         First::Authup if code == 17 => (2, Some(CRASHED), 1),
@@ -87,6 +92,9 @@ fn check(outcome: &Outcome, first: First, said: usize, code: i32) -> Result<()> 
     ensure!(outcome.acknowledged() == (said > 5), "acknowledged: {outcome:?}");
     ensure!(outcome.status.code() == Some(code), "not {code}: {outcome:?}");
     let is_crash = outcome.log.contains("fixsmtpio: aack, child crashed\n");
-    ensure!(is_crash == last.is_some() || first == First::Fixsmtpio, "{outcome:?}");
+    let is_told = last == Some(CRASHED);
+    ensure!(is_crash == is_told || first == First::Fixsmtpio, "{outcome:?}");
+    let is_named = outcome.log.contains("fixsmtpio: sh: ended before it was ready: ");
+    ensure!(is_named == (said == 0), "{outcome:?}");
     Ok(())
 }

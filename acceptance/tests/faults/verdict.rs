@@ -19,7 +19,7 @@ pub(crate) enum Verdict {
 pub(crate) const TAKEN: &str = "250 taken\r\n";
 
 /// The codes that the manual pages know for a session that did not end well.
-const CODES: [i32; 6] = [1, 14, 15, 16, 17, 111];
+const CODES: [i32; 7] = [1, 14, 15, 16, 17, 18, 111];
 
 impl Outcome {
     pub(crate) fn acknowledged(&self) -> bool {
