@@ -14,7 +14,7 @@ use crate::log::Verbosity;
 /// How the command is to be written.
 pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOIsSmvqQUX ] [ -c limit ] [ -C per-address ] \
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] [ -w seconds ] [ -B banner ] \
-[ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3 ] \
+[ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3|imap ] \
 [ --tries number ] [ --checks number ] [ --linger seconds ] host port program [ argument ... ]";
 
 /// When TLS begins.
@@ -211,9 +211,8 @@ impl Options {
                 self.ipv6_prefix = bits.ok_or("--ipv6-prefix: more than 128")?;
             }
             "login" => {
-                let protocol = Protocol::named(parser.value()?.as_encoded_bytes())
-                    .filter(|protocol| *protocol != Protocol::Imap);
-                self.login = Some(protocol.ok_or("--login: neither smtp nor pop3")?);
+                let protocol = Protocol::named(parser.value()?.as_encoded_bytes());
+                self.login = Some(protocol.ok_or("--login: not smtp, pop3 or imap")?);
             }
             // As authup has it: 0 is no number of tries, but no word about it.
             "tries" => self.tries = Some(parser.value()?.parse()?).filter(|tries| *tries > 0),
@@ -331,7 +330,7 @@ mod tests {
             ("-c many 0 25 prog", "-c: not a number: many"),
             ("-i 0 25 prog", "-i: client certificates cannot be required"),
             ("-J 0 25 prog", "invalid option '-J'"),
-            ("--login nntp 0 25 prog", "--login: neither smtp nor pop3"),
+            ("--login nntp 0 25 prog", "--login: not smtp, pop3 or imap"),
             ("--ipv6-prefix 129 0 25 prog", "--ipv6-prefix: more than 128"),
             (
                 "--proxy-protocol=here 0 25 prog",

@@ -9,6 +9,7 @@ use acceptance::chain::{Chain, Server};
 use anyhow::{Context, Result, ensure};
 
 use crate::chains::bare_client::BareClient;
+use crate::chains::login::submission;
 use crate::chains::sending::{ECHO, swaks_sends, swaks_succeeds};
 use crate::{Commands, Test, holds, message};
 
@@ -18,7 +19,7 @@ const PLAIN: &[&str] = &["swaks", "smtpfront-echo", "tcpserver"];
 pub(crate) const TESTS: &[Test] = &[
     ("failures: swaks guesses over STARTTLS, and is not heard any more", SWAKS, d59_over_starttls),
     ("failures: swaks guesses, TLS from the first octet", SWAKS, tls_at_once),
-    ("failures: swaks guesses, tlsserver talks until the login", SWAKS, until_login),
+    ("failures: swaks guesses, tlsserver holds the dialog", SWAKS, login),
     ("failures: swaks guesses at authup alone", PLAIN, authup_alone),
     ("failures: swaks guesses over IPv6", &["python3", "tcpserver"], over_ipv6),
     ("failures: poplib guesses", &["python3"], by_pop3),
@@ -96,10 +97,9 @@ fn tls_at_once(chain: &Chain<'_>) -> Result<()> {
     guesses_until_shut_out(chain, &server, "--tls-on-connect")
 }
 
-fn until_login(chain: &Chain<'_>) -> Result<()> {
+fn login(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
-    let options = ["-n", "--until-login", "smtp"];
-    let server = chain.tlsserver(&options, "!", &Commands::new(chain).login("smtp", ECHO))?;
+    let server = submission(chain, false)?;
     guesses_until_shut_out(chain, &server, "--tls")
 }
 

@@ -8,11 +8,13 @@ use acceptance::chain::{Chain, Server, is_root};
 use anyhow::{Context, Result, ensure};
 
 use super::fetching::put;
+use super::login::door;
 use crate::{Commands, Test, as_stored, body, holds, message};
 
 pub(crate) const TESTS: &[Test] = &[
     ("imaplib over STARTTLS from Dovecot", &["python3", "imap"], imaplib),
     ("imaplib over TLS from Dovecot behind fiximapio", &["python3", "imap"], imaplib_preauth),
+    ("imaplib through tlsserver's own dialog", &["python3", "imap"], imaplib_login),
     ("imaplib with a wrong password", &["python3", "imap"], wrong_password),
     ("imaplib waits for mail", &["python3", "imap"], idle),
     ("curl over STARTTLS from Dovecot", &["curl", "imap"], curl),
@@ -93,6 +95,29 @@ fn imaplib_preauth(chain: &Chain<'_>) -> Result<()> {
     let server = serve(chain, Tls::AtOnce, &behind_fiximapio())?;
     ensure_fetched(python(chain, server.port, Tls::AtOnce, FETCH)?.as_bytes())?;
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+}
+
+/// tlsserver holds the dialog, for servers that answer the login and for those that greet.
+fn imaplib_login(chain: &Chain<'_>) -> Result<()> {
+    put(chain)?;
+    for server in [DOVECOT.to_vec(), behind_fiximapio()] {
+        let commands = Commands::new(chain);
+        let program = commands.login("imap", &server).split_off(2);
+        for (tls, at_once) in [(Tls::ByCommand, false), (Tls::AtOnce, true)] {
+            let server = door(chain, "imap", at_once, &program)?;
+            let refused = "try:
+    client.login('bob', 'guessed')
+except imaplib.IMAP4.abort:
+    raise
+except imaplib.IMAP4.error as refused:
+    assert 'AUTHENTICATIONFAILED' in str(refused), refused
+";
+            let program = format!("{refused}{FETCH}");
+            ensure_fetched(python(chain, server.port, tls, &program)?.as_bytes())?;
+        }
+    }
+    ensure!(chain.log().matches(" login succeeded (bob from 127.0.0.1)").count() == 4);
+    Ok(())
 }
 
 /// imaplib tells a refused login from a connection that broke.

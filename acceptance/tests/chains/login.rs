@@ -40,13 +40,18 @@ pub(crate) const TESTS: &[Test] = &[
 const WAYS: [bool; 2] = [false, true];
 
 /// tlsserver that talks to clients by this protocol, with what would stand behind authup.
-fn door(chain: &Chain<'_>, protocol: &str, at_once: bool, program: &[&str]) -> Result<Server> {
+pub(crate) fn door(
+    chain: &Chain<'_>,
+    protocol: &str,
+    at_once: bool,
+    program: &[&str],
+) -> Result<Server> {
     let options = ["-n", "--login", protocol];
     let program = program.strip_prefix(&["authup", protocol]).unwrap_or(program);
     chain.tlsserver(&options[usize::from(at_once)..], "!", program)
 }
 
-fn submission(chain: &Chain<'_>, at_once: bool) -> Result<Server> {
+pub(crate) fn submission(chain: &Chain<'_>, at_once: bool) -> Result<Server> {
     door(chain, "smtp", at_once, &Commands::new(chain).login("smtp", ECHO))
 }
 
@@ -191,7 +196,7 @@ fn pop3_however_cut(chain: &Chain<'_>) -> Result<()> {
                  QUIT\\r\\n'\ncut = b'USER'\n{cut}"
             );
             let heard = hears(chain, &server, starttls, &says)?;
-            ensure!(heard.matches("@mail.example.org>\n").count() == 1, "{heard}");
+            ensure!(heard.matches("+OK mail.example.org\n").count() == 1, "{heard}");
             let (_, answers) = heard.split_once("+OK \n").unwrap_or_default();
             // USER and USER; PASS by the server behind; STAT, NOOP and QUIT.
             ensure!(answers.starts_with("+OK \n+OK \n+OK"), "{heard}");

@@ -259,8 +259,9 @@ fn logs_in_by_imap() {
     let (before, _) = text.split_once("checknotroot").unwrap();
     // Debian's Dovecot would look into /var/mail.
     let imap = "checknotroot /usr/lib/dovecot/imap -k -o 'mail_location=maildir:~/Maildir'\n";
-    let text = format!("{before}{imap}").replace("authup pop3", "authup imap");
-    std::fs::write(&script, text.replace(" --until-login pop3", "")).unwrap();
+    let text = format!("{before}{imap}").replace(" --login pop3", "");
+    let text = text.replacen("checkpassword-file", "authup imap checkpassword-file", 1);
+    std::fs::write(&script, text).unwrap();
     let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
     let output = run_with(&arguments, PASSWORD);
     let said = stdout(&output);
