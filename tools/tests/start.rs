@@ -36,7 +36,8 @@ fn a_program_is_looked_up_in_path_and_may_be_missing() {
     let found = becoming().args(["true"]).status().unwrap();
     assert!(found.success());
     let missing = becoming().args(["true"]).env("PATH", "/nonexistent").output().unwrap();
-    assert_eq!(missing.status.code(), Some(1));
+    assert_eq!(missing.status.code(), Some(14));
+    assert_eq!(missing.stdout, b"421 unable to start the mail server (#4.3.0)\r\n");
     let said = String::from_utf8(missing.stderr).unwrap();
     assert_eq!(said, "fixsmtpio: unable to exec: true: No such file or directory\n");
 }

@@ -37,7 +37,7 @@ impl Door {
     pub(crate) const OF_AN_ENGINE: [Self; 3] =
         [Self::LoginBeforeTls, Self::Login, Self::LoginAtOnce];
 
-    const fn has_engine(self) -> bool {
+    pub(crate) const fn has_engine(self) -> bool {
         matches!(self, Self::LoginBeforeTls | Self::Login | Self::LoginAtOnce)
     }
 

@@ -33,10 +33,20 @@ const UCSPI: &[&str] =
     &["PROTO", "TCPLOCALHOST", "TCPLOCALIP", "TCPLOCALPORT", "TCPREMOTEIP", "TCPREMOTEPORT"];
 /// The same by sslserver's names, which tlsserver adds.
 const SSLSERVERS: &[&str] = &["SSLLOCALIP", "SSLLOCALPORT", "SSLREMOTEIP", "SSLREMOTEPORT"];
-const FACTS: &[&str] = &["SSL_CIPHER", "SSL_PROTOCOL", "SSL_TLS_SNI_SERVERNAME"];
+const FACTS: &[&str] = &[
+    "SSL_CIPHER",
+    "SSL_CIPHER_ALGKEYSIZE",
+    "SSL_CIPHER_EXPORT",
+    "SSL_CIPHER_USEKEYSIZE",
+    "SSL_CLIENT_VERIFY",
+    "SSL_PEER_CERT_CN",
+    "SSL_PEER_CERT_HASH",
+    "SSL_PEER_CERT_SUBJECT",
+    "SSL_PROTOCOL",
+    "SSL_SESSION_RESUMED",
+    "SSL_TLS_SNI_SERVERNAME",
+];
 const UCSPI_TLS: &[&str] = &["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
-/// What a TLS server that has talked to the client adds.
-const GREETED: &[&str] = &["AUTHUP_GREETED"];
 /// What the administrator says to authup and fixsmtpio only.
 const ADMINISTRATORS: &[&str] = &["QMAILHOME", "UCSPITLS"];
 /// What checkpassword adds.
@@ -147,8 +157,12 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
     let authup = listing(&chain, "authup", "authup \"$@\"");
     let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
     let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
-    let login = ["authup", "smtp", "sh", "-c", &check, &users];
-    let command = [&["sh", "-c", &authup], &login[..], &behind].concat();
+    let front = ["sh", "-c", &authup, "authup", "smtp"];
+    let login = ["sh", "-c", &check, &users];
+    let command = match door.has_engine() {
+        true => [&login[..], &behind].concat(),
+        false => [&front[..], &login, &behind].concat(),
+    };
     let command: Vec<String> = command.iter().map(ToString::to_string).collect();
     let service = door.service(&chain, "smtp", &command)?;
     let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
@@ -159,16 +173,10 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
     service.is_idle()?;
 
     let given = |stage| Given::read(&chain, stage);
-    let authup = given("authup")?;
-    if door == Door::Starttls {
+    if !door.has_engine() {
+        let authup = given("authup")?;
         authup.has_variables("authup", &[SERVICE, UCSPI, SSLSERVERS, UCSPI_TLS, ADMINISTRATORS])?;
         authup.has_descriptors("authup", &authup.named(UCSPI_TLS)?)?;
-    } else {
-        authup.has_variables(
-            "authup",
-            &[SERVICE, UCSPI, SSLSERVERS, FACTS, ADMINISTRATORS, GREETED],
-        )?;
-        authup.has_descriptors("authup", &[])?;
     }
     let check = given("checkpassword")?;
     check.has_variables(
@@ -201,9 +209,14 @@ fn state(programs: &Programs) -> Result<()> {
     let authup = format!("exec 6<{}; {authup}", chain.name(LEFT_OPEN));
     let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
     let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
-    let login = [&["sh", "-c", &authup, "authup", "smtp", "sh", "-c", &check, &users], &behind[..]];
+    let front = ["sh", "-c", &authup, "authup", "smtp"];
+    let login = [&["sh", "-c", &check, &users], &behind[..]].concat();
     for door in [Door::Starttls, Door::Login, Door::LoginAtOnce] {
-        let service = Service::new(oddly_started(&chain, door, &login.concat())?);
+        let command = match door.has_engine() {
+            true => login.clone(),
+            false => [&front[..], &login].concat(),
+        };
+        let service = Service::new(oddly_started(&chain, door, &command)?);
         let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
         let word = Base64::encode_string(b"\0bob\0pass word");
         peer.ask(&format!("AUTH PLAIN {word}"), "235")?;
@@ -211,20 +224,22 @@ fn state(programs: &Programs) -> Result<()> {
         drop(peer);
         service.is_idle()?;
         service.over()?;
-        let stages = ["authup", "checkpassword", "fixsmtpio", "-server"];
-        for (stage, left) in stages.iter().zip([1, 0, 0, 0]) {
+        let stages = [("authup", 1), ("checkpassword", 0), ("fixsmtpio", 0), ("-server", 0)];
+        let stages = &stages[usize::from(door.has_engine())..];
+        for &(stage, left) in stages {
             let listed = fs::read_to_string(chain.path(&format!("spool/{stage}.fd")))?;
             ensure!(listed.matches(LEFT_OPEN).count() == left, "{stage}: {listed}");
         }
-        let states = stages.map(|stage| state_of(&chain, stage));
-        let [authup, check, fixsmtpio, server] = states;
-        let (authup, check, fixsmtpio, server) = (authup?, check?, fixsmtpio?, server?);
-        for later in [&check, &fixsmtpio, &server] {
-            ensure!(later.same == authup.same, "{}\n and not\n{}", later.same, authup.same);
+        let first = state_of(&chain, stages[0].0)?;
+        let (fixsmtpio, server) = (state_of(&chain, "fixsmtpio")?, state_of(&chain, "-server")?);
+        for later in [&state_of(&chain, "checkpassword")?, &fixsmtpio, &server] {
+            ensure!(later.same == first.same, "{}\n and not\n{}", later.same, first.same);
         }
-        ensure!(authup.home == chain.name("").trim_end_matches('/'), "in {}", authup.home);
+        // A login program begins in the qmail home.
+        let begins = chain.name(if door.has_engine() { "home" } else { "" });
+        ensure!(first.home == begins.trim_end_matches('/'), "in {}", first.home);
         ensure!(fixsmtpio.home == chain.name("bob"), "in {}", fixsmtpio.home);
-        ensure!(server.keyring != authup.keyring, "root's session keyring: {}", server.keyring);
+        ensure!(server.keyring != first.keyring, "root's session keyring: {}", server.keyring);
     }
     // The same behind STARTTLS, where fixsmtpio starts a second server.
     let words = ["fixsmtpio", "sh", "-c", &server];

@@ -325,13 +325,15 @@ mod tests {
     #[test]
     fn d09_more_facts_than_fit_come_in_pieces() {
         let fact = |name: &str, length| Fact { name: name.into(), value: Some(vec![b'x'; length]) };
-        let few = vec![fact("SSL_A", 10), fact("SSL_B", 0)];
+        let few = vec![fact("SSL_TLS_A", 10), fact("SSL_TLS_B", 0)];
         let one: Vec<_> = Request::tls_on(few.clone()).collect();
         assert!(matches!(&one[..], [Request::TlsOn(facts)] if *facts == few));
         assert!(matches!(&Request::tls_on(vec![]).collect::<Vec<_>>()[..], [Request::TlsOn(_)]));
-        let longest = ucspi_tls::LONGEST - "SSL_A=".len();
-        let many: Vec<_> =
-            ["SSL_A", "SSL_B", "SSL_C"].map(|name| fact(name, longest)).into_iter().collect();
+        let longest = ucspi_tls::LONGEST - "SSL_TLS_A=".len();
+        let many: Vec<_> = ["SSL_TLS_A", "SSL_TLS_B", "SSL_TLS_C"]
+            .map(|name| fact(name, longest))
+            .into_iter()
+            .collect();
         let pieces: Vec<_> = Request::tls_on([few, many.clone()].concat()).collect();
         assert_eq!(pieces.len(), 4);
         let mut guard = Guard::new(Protocol::Smtp, Tls::Required, 1);
