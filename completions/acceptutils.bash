@@ -28,6 +28,9 @@ _acceptutils() {
             acceptutils,explain)
                 cmd="acceptutils__subcmd__explain"
                 ;;
+            acceptutils,failures)
+                cmd="acceptutils__subcmd__failures"
+                ;;
             acceptutils,help)
                 cmd="acceptutils__subcmd__help"
                 ;;
@@ -54,6 +57,9 @@ _acceptutils() {
                 ;;
             acceptutils__subcmd__help,explain)
                 cmd="acceptutils__subcmd__help__subcmd__explain"
+                ;;
+            acceptutils__subcmd__help,failures)
+                cmd="acceptutils__subcmd__help__subcmd__failures"
                 ;;
             acceptutils__subcmd__help,help)
                 cmd="acceptutils__subcmd__help__subcmd__help"
@@ -137,7 +143,7 @@ _acceptutils() {
 
     case "${cmd}" in
         acceptutils)
-            opts="-h -V --help --version init check explain demo passwd user client-settings report help"
+            opts="-h -V --help --version init check explain failures demo passwd user client-settings report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -242,8 +248,30 @@ _acceptutils() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        acceptutils__subcmd__failures)
+            opts="-h --user --json --clear --all --create --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --clear)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         acceptutils__subcmd__help)
-            opts="init check explain demo passwd user client-settings report help"
+            opts="init check explain failures demo passwd user client-settings report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -299,6 +327,20 @@ _acceptutils() {
             return 0
             ;;
         acceptutils__subcmd__help__subcmd__explain)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        acceptutils__subcmd__help__subcmd__failures)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

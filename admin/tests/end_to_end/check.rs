@@ -237,8 +237,8 @@ fn a_script_without_tls_is_tried_without_it() {
     let text = std::fs::read_to_string(&script).unwrap();
     let (before, behind) = text.split_once("exec tlsserver").unwrap();
     let (_, behind) = behind.split_once(" \\\n").unwrap();
-    let before = before.replace("export UCSPITLS='!'\n", "");
-    let text = format!("{before}exec tcpserver -v -R -H -l 0 127.0.0.1 110 {behind}");
+    let before = before.replace("export UCSPITLS='!'\n", "export AUTHUP_UID=1 AUTHUP_GID=1\n");
+    let text = format!("{before}exec tcpserver -v -R -H -l 0 127.0.0.1 110 authup pop3 {behind}");
     std::fs::write(&script, text).unwrap();
     let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
     let output = run_with(&arguments, PASSWORD);

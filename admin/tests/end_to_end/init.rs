@@ -96,7 +96,7 @@ fn the_jail_is_the_user_that_was_named() {
     assert!(said.contains(warning), "{said}");
     let script = |name: &str| std::fs::read_to_string(format!("{dir}/service/{name}/run")).unwrap();
     for service in ["submission", "submissions", "pop3", "pop3s"] {
-        let expected = "export SSL_UID=1 SSL_GID=1 AUTHUP_UID=1 AUTHUP_GID=1\n";
+        let expected = "export SSL_UID=1 SSL_GID=1\n";
         assert!(script(service).contains(expected), "{}", script(service));
     }
     // Nobody logs in there.
