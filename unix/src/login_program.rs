@@ -8,7 +8,7 @@ use crate::descriptor::{for_child, out_of_the_way, pipe};
 use proto::checkpassword::Record;
 use proto::login::outcome::Outcome;
 use rustix::fs::{Mode, OFlags};
-use rustix::io::{DupFlags, dup3};
+use rustix::io::{FdFlags, dup2, fcntl_setfd};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -92,12 +92,13 @@ impl Place {
         self.hold(&reader).map_err(failed(Outcome::CannotOpenPipe))?;
         let begun = begin(&variables);
         // Nothing is known to be wrong then that a login program would not notice.
-        let _ = dup3(&self.nothing, &mut self.place, DupFlags::CLOEXEC);
+        let _ = dup2(&self.nothing, &mut self.place);
+        let _ = fcntl_setfd(&self.place, FdFlags::CLOEXEC);
         Ok(Started { pid: begun.map_err(failed(Outcome::CannotRun))?, ready })
     }
 
     /// Puts it where the next child inherits it.
     fn hold(&mut self, reader: &OwnedFd) -> io::Result<()> {
-        Ok(dup3(reader, &mut self.place, DupFlags::empty())?)
+        Ok(dup2(reader, &mut self.place)?)
     }
 }
