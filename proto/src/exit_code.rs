@@ -8,9 +8,6 @@
 pub const FAILED: u8 = 1;
 /// checkpassword was called wrongly.
 pub const MISUSED: u8 = 2;
-/// The program behind is not ready for the client, who has been told; as rules for
-/// fixsmtpio say it.
-pub const NOT_READY: u8 = 14;
 /// There is no mail server for the client, which has been told so.
 pub const TOLD: u8 = 14;
 /// vchkpw's word for a refused login.

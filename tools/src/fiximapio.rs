@@ -186,7 +186,7 @@ impl Relay {
         let told = client::write(&preauth::not_ready(tag), LAST_WORDS);
         client::let_go();
         let ended = self.server.terminate();
-        told.and(ended).map_or_else(|reason| cannot_relay(&reason), |()| exit_code::NOT_READY)
+        told.and(ended).map_or_else(|reason| cannot_relay(&reason), |()| exit_code::TOLD)
     }
 
     /// Waits for the server; the client need not. The exit code is the server's own.
