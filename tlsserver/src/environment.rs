@@ -62,6 +62,10 @@ pub fn is_for_keyholder(name: &[u8]) -> bool {
     is_certificate(name) || is_identity(name)
 }
 
+/// The keyholder's variable that is set where nobody is to get TLS, so that no certificate
+/// is needed.
+pub const NO_CERTIFICATE: &str = "NO_CERTIFICATE";
+
 /// Whether the variable says which user the jailed processes become.
 #[must_use]
 pub fn is_identity(name: &[u8]) -> bool {

@@ -16,7 +16,7 @@ use crate::messages::{ConnectionId, Dialog, DialogId, FromEngine, Talk, ToEngine
 /// Starts sessions, and tells those that have no program yet what becomes of them.
 pub(super) struct Dispatcher {
     handshakes: Handshakes,
-    signatures: (Arc<Keyholder>, Probe),
+    signatures: (Arc<Keyholder>, Option<Probe>),
     /// What is said to those who have not logged in yet.
     dialogs: Dialogs,
     desk: Desk,
@@ -36,7 +36,7 @@ const FEW: usize = 64;
 impl Dispatcher {
     pub(super) fn new(
         handshakes: Handshakes,
-        signatures: (Arc<Keyholder>, Probe),
+        signatures: (Arc<Keyholder>, Option<Probe>),
         dialogs: Dialogs,
         reports: Reports,
     ) -> Self {
@@ -71,7 +71,9 @@ impl Dispatcher {
     /// It works, but for signatures perhaps, which is said before.
     fn answer(&self) {
         let (keyholder, probe) = &self.signatures;
-        keyholder.works(*probe);
+        if let Some(probe) = probe {
+            keyholder.works(*probe);
+        }
         let _ = self.reports.send(FromEngine::Ready);
     }
 

@@ -97,8 +97,8 @@ fn start() -> Result<(), String> {
     let (certificates, dialogs) = told_first(&control).map_err(said)?;
     let (reports, outgoing) = mpsc::unbounded_channel();
     let keyholder = Arc::new(Keyholder::new(keyholder, reports.clone()));
-    let probe = Probe::by_first(&certificates).ok_or("no certificate")?;
-    if !keyholder.works(probe) {
+    let probe = Probe::by_first(&certificates);
+    if !probe.is_none_or(|probe| keyholder.works(probe)) {
         return Err("the keyholder does not sign".into());
     }
     let config = tls::server_config(certificates, &keyholder, tickets.clone());

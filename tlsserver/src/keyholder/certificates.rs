@@ -18,7 +18,7 @@ use x509_cert::der::asn1::UintRef;
 use zeroize::Zeroizing;
 
 use super::signing::Keys;
-use crate::environment::{Variables, value};
+use crate::environment::{NO_CERTIFICATE, Variables, value};
 use crate::messages::{Certificate, FromKeyholder, LIMIT, Validity};
 
 /// What is wrong with which file.
@@ -92,10 +92,13 @@ struct Source {
     key: PathBuf,
 }
 
-/// Which files there are: first those for any name. One PEM file may hold both
+/// Which files there are, none where none is needed: first those for any name. One PEM file may hold both
 /// certificate and key, so a key file need not be named.
 fn sources(variables: &Variables) -> Result<Vec<Source>, Failure> {
     const KINDS: [(&str, &str); 2] = [("CERTFILE", "KEYFILE"), ("CERTFILE2", "KEYFILE2")];
+    if value(variables, NO_CERTIFICATE).is_some() {
+        return Ok(Vec::new());
+    }
     if value(variables, KINDS[0].0).is_none() {
         let what = "not set in the environment".into();
         return Err(Failure { file: PathBuf::from(KINDS[0].0), what });

@@ -30,7 +30,7 @@ use unix::signals::Signals;
 
 use crate::environment::{self, Variables};
 use crate::log::{Log, fatal};
-use crate::options::{Options, USAGE};
+use crate::options::{Mode, Options, USAGE};
 use dialog::Source;
 use failures::Failures;
 use program::Program;
@@ -87,6 +87,9 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
         };
         log.error(format_args!("-{letter}: {why}"));
     }
+    if needs_no_certificate(&options, &variables) {
+        log.error("DISABLETLS: no certificate, and no TLS for anybody");
+    }
     environment::jail_identity(&variables).map_err(|why| why.to_string())?;
     let listening = sockets::open(&options, &variables).map_err(|why| why.to_string())?;
     let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
@@ -117,6 +120,14 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
     server.remembering(failures).serve(announce)
 }
 
+/// Whether no program may ask for TLS, as far as it is ours to know: that is sslserver's word
+/// for it, too.
+fn needs_no_certificate(options: &Options, variables: &Variables) -> bool {
+    let value = |name| environment::value(variables, name);
+    let may_be_without = options.mode == Mode::Delayed && options.login.is_none();
+    may_be_without && value("DISABLETLS").is_some() && value("CERTFILE").is_none()
+}
+
 fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) -> Settings {
     let dialogs = options.login.map(|protocol| {
         let tries = options.tries.unwrap_or(protocol.default_tries());
@@ -134,9 +145,13 @@ fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) 
     if options.no_tickets {
         engine_variables.push((crate::engine::NO_TICKETS.into(), OsString::new()));
     }
+    let mut keyholder_variables = environment::only(variables, environment::is_for_keyholder);
+    if needs_no_certificate(options, variables) {
+        keyholder_variables.push((environment::NO_CERTIFICATE.into(), OsString::new()));
+    }
     Settings {
         engines: options.engines.unwrap_or(cores.min(MOST_ENGINES)),
-        keyholder_variables: environment::only(variables, environment::is_for_keyholder),
+        keyholder_variables,
         engine_variables,
         dialogs,
         monitor,

@@ -1,8 +1,10 @@
 //! Which certificate is shown, and when one is used that clients should not take.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::process::{Command, Stdio};
 
+use crate::harness::client::{after_line, clear_rest, hello, plain};
 use crate::harness::{Server, Setup, certificate, certificate_until};
 
 /// What OpenSSL's client says of a handshake with these words.
@@ -77,4 +79,52 @@ fn a_client_is_shown_the_certificate_that_it_can_do() {
     }
     let none = s_client(&server, &["-tls1_3", "-sigalgs", "ed25519"]);
     assert!(none.contains("alert handshake failure"), "{none}");
+}
+
+fn without_certificate(mut setup: Setup) -> Setup {
+    setup.variables.retain(|(name, _)| !name.ends_with("FILE"));
+    setup
+}
+
+/// As sslserver -n does.
+#[test]
+fn where_tls_is_disabled_no_certificate_is_needed() {
+    const SAID: &str = "DISABLETLS: no certificate, and no TLS for anybody";
+    let setup = without_certificate(Setup::new(&["cat"])).option("-n").variable("DISABLETLS", "1");
+    let server = setup.start();
+    let in_the_clear = || {
+        let mut socket = plain(&server);
+        socket.write_all(b"hello").unwrap();
+        socket.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(clear_rest(socket), b"hello");
+    };
+    in_the_clear();
+    server.signal(rustix::process::Signal::HUP);
+    server.log.wait_for(&["certificates read again"]);
+    in_the_clear();
+    assert_eq!(server.log.count(SAID), 1);
+}
+
+#[test]
+fn without_a_certificate_a_program_that_asks_for_tls_all_the_same_gets_none() {
+    let setup = without_certificate(Setup::delayed(&["cat"])).variable("DISABLETLS", "");
+    let server = setup.start();
+    let mut socket = after_line(&server, "tls");
+    socket.write_all(&hello(&server)).unwrap();
+    // A record of type 21 is an alert.
+    assert_eq!(clear_rest(socket).first(), Some(&21));
+    server.log.wait_for(&["handshake failed: there is no certificate"]);
+    server.idle();
+}
+
+/// Neither word alone is enough.
+#[test]
+fn a_certificate_is_needed_for_tls_from_the_first_octet_and_where_tls_is_not_disabled() {
+    for (option, variable) in [("-N", "DISABLETLS"), ("-n", "ENABLETLS")] {
+        let setup = without_certificate(Setup::new(&["cat"])).option(option).variable(variable, "");
+        let done = setup.command().stdin(Stdio::null()).output().unwrap();
+        assert_eq!(done.status.code(), Some(111));
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(said.contains("CERTFILE: not set in the environment"), "{said}");
+    }
 }
