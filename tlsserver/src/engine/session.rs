@@ -161,9 +161,6 @@ fn socket(client: OwnedFd) -> Result<WideReads, String> {
     client.map(WideReads::new).map_err(|reason| format!("engine: {reason}"))
 }
 
-/// What rustls says then.
-const NO_CERTIFICATE: &str = "no server certificate chain resolved";
-
 fn in_words(reason: &io::Error) -> String {
     let error = reason.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match error {
@@ -177,8 +174,6 @@ fn in_words(reason: &io::Error) -> String {
         Some(Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired)) => {
             "the client knows nothing newer than TLS 1.1 or SHA-1".into()
         }
-        // Only where none is needed, as TLS is disabled.
-        Some(Error::General(why)) if why == NO_CERTIFICATE => "there is no certificate".into(),
         Some(Error::NoApplicationProtocol) => {
             "the client names none of mail's protocols by ALPN".into()
         }
