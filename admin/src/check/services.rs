@@ -251,7 +251,9 @@ fn needs_another(name: &str) -> bool {
 fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
     let Service { path, script } = service;
     let Some(server) = links.iter().find(|link| link.name() == "tlsserver") else { return };
-    if script.variable("CERTFILE").is_none() {
+    let disabled = script.variable("DISABLETLS");
+    let needs_none = disabled.is_some() && service.starts_tls() && server.login().is_none();
+    if script.variable("CERTFILE").is_none() && !needs_none {
         let place = Place::line(path, server.program.line);
         findings.error(place, "tlsserver has no certificate: CERTFILE is not set");
     }
@@ -271,7 +273,7 @@ fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Finding
         }
         Some(_) => {}
     }
-    if let Some((_, word)) = script.variable("DISABLETLS") {
+    if let Some((_, word)) = disabled {
         findings.warning(Place::line(path, word.line), "DISABLETLS is set: TLS is never offered");
     }
 }

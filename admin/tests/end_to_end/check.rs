@@ -85,6 +85,21 @@ fn finds_what_is_broken() {
     ends_with(&run(&["check", dir.to_str().unwrap()]), 0);
 }
 
+/// As tlsserver has it: with -n, where no program is to ask for TLS.
+#[test]
+fn no_certificate_is_missed_where_tls_is_disabled() {
+    let Good { dir, folder: _folder } = good();
+    let script = dir.join("service/smtp/run");
+    let text = std::fs::read_to_string(&script).unwrap();
+    let text = text.replace("export CERTFILE=", "export DISABLETLS=1 NO_CERTFILE=");
+    std::fs::write(&script, text).unwrap();
+    let output = run(&["check", dir.to_str().unwrap()]);
+    ends_with(&output, 1);
+    let said = stdout(&output);
+    assert!(said.contains("DISABLETLS is set: TLS is never offered"), "{said}");
+    assert!(!said.contains("no certificate"), "{said}");
+}
+
 #[test]
 fn a_script_can_read_it() {
     let Good { dir, folder: _folder } = good();
