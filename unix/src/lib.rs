@@ -28,6 +28,7 @@ pub mod journal;
 pub mod listen_fds;
 pub mod locked_file;
 pub mod log;
+pub mod login_controls;
 #[cfg(feature = "signals")]
 pub mod login_program;
 pub mod notify;

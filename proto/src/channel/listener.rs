@@ -36,6 +36,8 @@ pub enum ToMonitor {
     LogsIn(ConnectionId, EngineId, Client),
     /// No engine has the connection any more.
     Closed(ConnectionId),
+    /// Control files are to be read again.
+    Reload,
     /// Whether it still does its work; the answer is [`FromMonitor::Ready`].
     Answer,
     /// There will be no listener any more.
@@ -102,6 +104,7 @@ impl ToMonitor {
                 client.write(Writer::new(b'l', 256).long(*id).long(*engine))
             }
             Self::Closed(id) => Writer::new(b'x', 8).long(*id),
+            Self::Reload => Writer::new(b'h', 0),
             Self::Answer => Writer::new(b'a', 0),
             Self::StayBehind => Writer::new(b's', 0),
         };
@@ -117,6 +120,7 @@ impl ToMonitor {
             b'd' => Self::EngineEnded(reader.long()?),
             b'l' => Self::LogsIn(reader.long()?, reader.long()?, Client::read(&mut reader)?),
             b'x' => Self::Closed(reader.long()?),
+            b'h' => Self::Reload,
             b'a' => Self::Answer,
             b's' => Self::StayBehind,
             _ => return None,
@@ -181,6 +185,7 @@ mod tests {
             ToMonitor::LogsIn(7, 1, client),
             ToMonitor::LogsIn(8, 2, plain),
             ToMonitor::Closed(7),
+            ToMonitor::Reload,
             ToMonitor::Answer,
             ToMonitor::StayBehind,
         ] {

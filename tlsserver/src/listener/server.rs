@@ -273,7 +273,12 @@ impl Server {
                 Event::Reload if self.ending => {}
                 Event::Reload => {
                     self.supervisor.tell(State::Reloading);
-                    let read = [self.failures.read(), self.workers.read_files()];
+                    let failures = self.failures.read();
+                    // It reads that file, too, and would say the same.
+                    if failures.is_ok() {
+                        self.workers.tell_monitor(&ToMonitor::Reload);
+                    }
+                    let read = [failures, self.workers.read_files()];
                     read.into_iter()
                         .filter_map(Result::err)
                         .for_each(|why| self.not_read_again(&why));

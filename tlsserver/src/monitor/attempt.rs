@@ -17,23 +17,24 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Instant;
 use unix::control::HOME_VARIABLE;
 use unix::descriptor_passing::stream_pair;
-use unix::failures::Verdict;
 use unix::login_program::{Failed, Started};
 use unix::process::{is_of_root, is_root};
 
+use super::homes::Home;
 use super::sessions::{Login, Phase, Running};
 use super::{Monitor, report};
 
 impl Monitor {
     /// A login has been asked for, as one may be.
     pub(super) fn asks_for_login(&mut self, id: ConnectionId, record: Record, handoff: Handoff) {
+        let given = record.user().to_vec();
+        let Some(home) = self.home(id) else { return self.decided(id, Outcome::Temporary) };
         let Some(session) = self.sessions.get(id) else { return };
         let address = session.client.remote.ip();
-        let given = record.user().to_vec();
-        let user = self.names.apply(&given);
+        let user = home.names.apply(&given);
         // It is no longer than the one given, so there is room for it.
         let record = record.with_user(&user).unwrap_or(record);
-        if !self.may_be_tried(id, &user, record.password()) {
+        if !self.may_be_tried(id, &home, (&user, record.password())) {
             return self.decided(id, Outcome::TooManyFailures);
         }
         self.tell_listener(&FromMonitor::Checking(id));
@@ -43,36 +44,55 @@ impl Monitor {
 
     /// Whether the memory of refused logins lets this be tried; if not, the log says so.
     /// What comes of it is to be [remembered](Self::remember).
-    pub(super) fn may_be_tried(&mut self, id: ConnectionId, user: &[u8], secret: &[u8]) -> bool {
-        let (Some(memory), Some(session)) = (&mut self.memory, self.sessions.get_mut(id)) else {
+    pub(super) fn may_be_tried(
+        &mut self,
+        id: ConnectionId,
+        home: &Home,
+        wanted: (&[u8], &[u8]),
+    ) -> bool {
+        let (Some(memory), Some(session)) = (home.memory, self.sessions.get_mut(id)) else {
             return true;
         };
-        let verdict = memory.before(Some(session.client.remote.ip()), user, secret);
-        let trouble = memory.trouble();
+        let verdict = self.homes.before(memory, session.client.remote.ip(), wanted);
         let may = match verdict {
-            Verdict::Ask(ticket) => {
-                session.ticket = Some(ticket);
+            Ok(charge) => {
+                session.charge = charge;
                 true
             }
-            Verdict::Refuse(about) => {
-                report::about(id, session, user, Event::TooMany(about));
+            Err(about) => {
+                report::about(id, session, wanted.0, Event::TooMany(about));
                 false
             }
         };
-        if let Some(why) = trouble {
+        self.complain(id);
+        may
+    }
+
+    fn complain(&mut self, id: ConnectionId) {
+        if let Some(why) = self.homes.trouble() {
             report::line(id, format_args!("failures not remembered: {why}"));
         }
-        may
+    }
+
+    /// What is said of logins where this client logs in. Its rule's home is read with its
+    /// first login; if it cannot be, the log says so.
+    pub(super) fn home(&mut self, id: ConnectionId) -> Option<Home> {
+        let session = self.sessions.get(id)?;
+        match self.homes.of(home_of(&session.client)) {
+            Ok(home) => Some(home),
+            Err(wrong) => {
+                report::line(id, format_args!("unable to read controls: {wrong}"));
+                None
+            }
+        }
     }
 
     /// What came of a login. Only the first time counts.
     pub(super) fn remember(&mut self, id: ConnectionId, answer: Answer) {
-        let ticket = self.sessions.get_mut(id).and_then(|session| session.ticket.take());
-        if let (Some(memory), Some(ticket)) = (&mut self.memory, ticket) {
-            memory.after(ticket, answer);
-            if let Some(why) = memory.trouble() {
-                report::line(id, format_args!("failures not remembered: {why}"));
-            }
+        let charge = self.sessions.get_mut(id).and_then(|session| session.charge.take());
+        if let Some(charge) = charge {
+            self.homes.after(charge, answer);
+            self.complain(id);
         }
     }
 
@@ -146,16 +166,17 @@ impl Monitor {
         let address = session.client.remote.ip().to_string();
         let handed_on = handoff.variables(record.user(), Some(address.as_bytes()));
         variables.extend(handed_on.map(|(name, value)| (name.into(), OsString::from_vec(value))));
-        let home = home_of(&session.client).filter(|home| **home != *self.home);
+        let home = home_of(&session.client).filter(|home| !self.homes.is_ordinary(home));
         let home = home.map(OsStr::to_owned);
-        let (path, usual) = (&self.program, &self.home);
+        let (path, usual) = (&self.program, &self.ordinary_home);
         let begin = |variables: &BTreeMap<OsString, OsString>| match home {
             None => path.start(variables, program, output),
             // Where authup would be; this process waits for nobody meanwhile.
             Some(home) => {
                 std::env::set_current_dir(home)?;
                 let started = path.start(variables, program, output);
-                std::env::set_current_dir(usual)?;
+                // It was entered once, so it can be again.
+                let _ = rustix::process::fchdir(usual);
                 started
             }
         };

@@ -78,6 +78,9 @@ impl Monitor {
                 self.begins(id, engine, client, descriptors.into_iter().next());
             }
             ToMonitor::Closed(id) => self.closed(id),
+            ToMonitor::Reload => {
+                self.homes.read_again().iter().for_each(|wrong| self.log.error(wrong));
+            }
             ToMonitor::Answer => self.tell_listener(&FromMonitor::Ready),
             ToMonitor::StayBehind => self.stay_behind(),
         }
@@ -103,7 +106,7 @@ impl Monitor {
             deadline: Instant::now() + Duration::from_millis(client.left),
             login: Login::None,
             code: proto::exit_code::FAILED,
-            ticket: None,
+            charge: None,
             blocklist: socket.and_then(|socket| Reporter::of(socket, peer)),
             client,
         };
@@ -234,8 +237,9 @@ impl Monitor {
     fn somebody_else(&mut self, id: ConnectionId, user: &[u8]) {
         use proto::login::outcome::Outcome;
         // Nobody is asked, and it counts: once for each user, however often it is tried.
-        let counted = self.names.apply(user);
-        if !self.may_be_tried(id, &counted, b"") {
+        let Some(home) = self.home(id) else { return self.decided(id, Outcome::Temporary) };
+        let counted = home.names.apply(user);
+        if !self.may_be_tried(id, &home, (&counted, b"")) {
             return self.decided(id, Outcome::TooManyFailures);
         }
         self.remember(id, Answer::Refused);

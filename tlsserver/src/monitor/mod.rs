@@ -12,6 +12,7 @@
 
 mod attempt;
 mod hear;
+mod homes;
 pub(crate) mod outbox;
 mod report;
 mod sessions;
@@ -19,20 +20,19 @@ mod sessions;
 use proto::channel::listener::FromMonitor;
 use proto::channel::{ConnectionId, EngineId};
 use proto::exit_code;
-use proto::login::names::LoginNames;
 use proto::login::protocol::Protocol;
 use proto::login::turns::Turns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use unix::control::{Folder, HOME_VARIABLE};
 use unix::descriptor::out_of_the_way;
-use unix::failures::Memory;
 use unix::login_program::Place;
 use unix::signals::{Event, Signals};
 
@@ -40,6 +40,7 @@ use crate::environment::{self, Variables};
 use crate::listener::program::Program;
 use crate::log::{Log, fatal};
 use crate::options::Options;
+use homes::Homes;
 use outbox::Outbox;
 use sessions::Sessions;
 
@@ -66,8 +67,8 @@ struct Monitor {
     linger: Duration,
     log: Log,
     program: Program,
-    /// Where programs are, unless a rule names another folder.
-    home: OsString,
+    /// Where programs start, unless a rule names another folder.
+    ordinary_home: OwnedFd,
     place: Place,
     signals: Signals,
     /// None once there is no listener any more.
@@ -76,9 +77,7 @@ struct Monitor {
     until: Option<Instant>,
     engines: BTreeMap<EngineId, Engine>,
     sessions: Sessions,
-    names: LoginNames,
-    /// Of refused logins, where they are remembered.
-    memory: Option<Memory>,
+    homes: Homes,
     turns: Turns<ConnectionId>,
     buffer: Vec<u8>,
 }
@@ -123,24 +122,19 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, String> {
     let protocol = options.login.ok_or("monitor: no protocol")?;
     let variables: Variables = env::vars_os().collect();
     // Where authup would be, and its programs.
-    let home = environment::value(&variables, HOME_VARIABLE).map(OsStr::to_owned);
-    let control = Folder::enter(home.as_deref()).map_err(|why| why.to_string())?;
-    let names = control.read("loginnames").map_err(|why| why.to_string())?.unwrap_or_default();
-    let names = LoginNames::parse(&names).map_err(|fault| {
-        format!("control/loginnames:{}: neither lower-case nor strip-domain", fault.line)
-    })?;
-    let failures = unix::failures::settings(&control).map_err(|why| why.to_string())?;
-    let home = home.unwrap_or_else(|| unix::control::HOME.into());
+    let home = environment::value(&variables, HOME_VARIABLE);
+    let home = home.unwrap_or_else(|| unix::control::HOME.as_ref());
+    // By its whole name, for it is read again from inside.
+    let home = std::path::absolute(home).map_err(said)?.into_os_string();
+    let control = Folder::enter(Some(&home)).map_err(|why| why.to_string())?;
+    let homes = Homes::read(home, &control).map_err(|why| why.to_string())?;
+    let ordinary_home = folder_of_this_process().map_err(|reason| said(reason.into()))?;
     let variables = environment::only(&variables, environment::is_for_login_program);
     let program = Program::find(&options, &variables)?;
     let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
     let channel = out_of_the_way(&io::stdin()).map_err(said)?;
     crate::listener::unblock(&channel).map_err(said)?;
-    let null = rustix::fs::open(
-        "/dev/null",
-        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    );
+    let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     // The one copy of the channel is what its end is seen by.
     rustix::stdio::dup2_stdin(null.map_err(|reason| said(reason.into()))?)
         .map_err(|reason| said(reason.into()))?;
@@ -150,18 +144,24 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, String> {
         linger: options.linger,
         log: Log::new(options.verbosity),
         program,
-        home,
+        ordinary_home,
         place,
         signals,
         listener: Some(Outbox::new(channel)),
         until: None,
         engines: BTreeMap::new(),
         sessions: Sessions::default(),
-        names,
-        memory: failures.map(Memory::new),
+        homes,
         turns: Turns::new(options.checks.unwrap_or_else(checks)),
         buffer: vec![0; proto::channel::LONGEST],
     })
+}
+
+/// So that it can be gone back to.
+fn folder_of_this_process() -> rustix::io::Result<OwnedFd> {
+    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let here = rustix::fs::open(".", folder, Mode::empty())?;
+    rustix::io::fcntl_dupfd_cloexec(&here, 4)
 }
 
 /// Four for each core: a check is the machine's work, and one with argon2id is 19 MiB.
@@ -175,6 +175,8 @@ impl Monitor {
         self.tell_listener(&FromMonitor::Ready);
         loop {
             if self.listener.is_none() && self.sessions.is_empty() {
+                self.homes.finish();
+                self.say_trouble();
                 return Ok(());
             }
             for happened in self.wait()? {
@@ -185,7 +187,10 @@ impl Monitor {
                     Ready::Program(id) => self.hear_program(id),
                 }
             }
-            self.end_late(Instant::now());
+            let now = Instant::now();
+            self.end_late(now);
+            self.homes.settle(now);
+            self.say_trouble();
             self.give_turns();
         }
     }
@@ -208,7 +213,7 @@ impl Monitor {
             .map(|(_, source, interest)| PollFd::from_borrowed_fd(*source, *interest))
             .collect();
         let look = self.turns.is_short().then(|| now + LOOK);
-        let until = [look, self.until, self.sessions.next_deadline()];
+        let until = [look, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
         let until = until.into_iter().flatten().min();
         let timeout = until.map(|until| until.saturating_duration_since(now));
         // Rounded up, so that what is due then is.
@@ -228,12 +233,20 @@ impl Monitor {
         while let Ok(Some(event)) = self.signals.next() {
             match event {
                 Event::ChildEnded(pid) => self.reap(Some(pid)),
-                // The control files are the listener's to read.
+                // When that is, the listener says.
                 Event::Reload => {}
                 // What it does is the listener's to say, while there is one.
                 Event::Terminate if self.listener.is_some() => {}
                 Event::Terminate => self.until = Some(Instant::now()),
             }
+        }
+    }
+
+    /// Says what is wrong with a memory of refused logins, where that is found of no
+    /// login.
+    fn say_trouble(&mut self) {
+        while let Some(why) = self.homes.trouble() {
+            self.log.error(format_args!("failures not remembered: {why}"));
         }
     }
 

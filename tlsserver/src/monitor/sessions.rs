@@ -10,8 +10,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 use unix::blocklist::Reporter;
-use unix::failures::Ticket;
 
+use super::homes::Charge;
 use crate::environment::Variables;
 
 /// A connection whose client has begun to log in.
@@ -29,7 +29,7 @@ pub(super) struct Session {
     pub(super) code: u8,
     pub(super) blocklist: Option<Reporter>,
     /// What the memory of refused logins is to be told of the login that is tried.
-    pub(super) ticket: Option<Ticket>,
+    pub(super) charge: Option<Charge>,
 }
 
 /// What there is of a login.

@@ -1,9 +1,10 @@
 //! `--login`: an engine talks to clients until they have logged in, and only a login costs
 //! a program. Here what it says; what goes wrong is in [`faults`] and [`inside`], how it is
 //! run in [`running`], who makes room in [`room`], what the rules change in [`rules`], how
-//! the server ends in [`ending`], what a login program may do in [`programs`]. With real login
+//! the server ends in [`ending`], what control files say of logins in [`controls`], what a login program may do in [`programs`]. With real login
 //! programs behind it: `acceptance/tests/chains`.
 
+mod controls;
 mod ending;
 mod faults;
 mod inside;
@@ -144,6 +145,11 @@ impl Door {
 
     /// A client up to where it could log in, and how it was greeted.
     fn enter(self, server: &Server) -> (Tls, String) {
+        self.enter_as(server, "mail.example.org")
+    }
+
+    /// The same where the server is called so.
+    fn enter_as(self, server: &Server, host: &str) -> (Tls, String) {
         let mut socket = plain(server);
         let greeting = if self.asked { line(&mut socket) } else { String::new() };
         if self.asked {
@@ -152,8 +158,8 @@ impl Door {
         }
         let mut tls = secure(socket, Arc::new(config(server)), "localhost").unwrap();
         let greeting = if self.asked { greeting } else { line(&mut tls) };
-        let expected = self.word("220 mail.example.org ESMTP\r\n", "+OK mail.example.org\r\n");
-        assert_eq!(greeting, expected);
+        let [before, behind] = if self.pop3 { ["+OK ", ""] } else { ["220 ", " ESMTP"] };
+        assert_eq!(greeting, format!("{before}{host}{behind}\r\n"));
         (tls, greeting)
     }
 

@@ -15,10 +15,8 @@ use unix::control::Unreadable;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
 use unix::jail::Identity;
+use unix::login_controls::LoginControls;
 use unix::process::Program;
-
-/// The control file of [`LoginNames`].
-const LOGIN_NAMES: &str = "loginnames";
 
 /// The command line.
 pub(super) struct Usage {
@@ -65,8 +63,6 @@ pub(super) enum Wrong {
     NotANumber(&'static str),
     /// A number by which the parser would stay root.
     LeavesRoot(&'static str),
-    /// A line of `loginnames`.
-    Names(usize),
 }
 
 impl From<Unreadable> for Wrong {
@@ -81,9 +77,6 @@ impl fmt::Display for Wrong {
             Self::Unreadable(unreadable) => unreadable.fmt(f),
             Self::NotANumber(name) => write!(f, "{name}: not a number"),
             Self::LeavesRoot(name) => write!(f, "{name}: 0 and 4294967295 would leave it root"),
-            Self::Names(line) => {
-                write!(f, "control/{LOGIN_NAMES}:{line}: neither lower-case nor strip-domain")
-            }
         }
     }
 }
@@ -105,11 +98,9 @@ impl Controls {
         let auth_equals = environment.has(Variable::AuthEquals.name().as_bytes());
         let said = BeforeLogin::read(&control, usage.protocol, auth_equals)?;
         let limits = Limits { each: said.each, whole: Deadline::after_seconds(said.whole) };
-        let failures = unix::failures::settings(&control)?;
+        let LoginControls { names, failures } = LoginControls::read(&control)?;
         let timestamp = said.timestamp(std::process::id());
         let settings = said.settings(offer.level, usage.tries, timestamp);
-        let names = control.read(LOGIN_NAMES)?.unwrap_or_default();
-        let names = LoginNames::parse(&names).map_err(|fault| Wrong::Names(fault.line))?;
         Ok(Self { settings, limits, failures, jail, names })
     }
 }

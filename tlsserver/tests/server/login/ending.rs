@@ -16,7 +16,7 @@ use crate::harness::processes::{children, exists, kill, signal};
 /// Stands for a login program that has not answered before its input has ended.
 const UNDECIDED: &[&str] = &["sh", "-c", "exec 3<&-; cat >/dev/null; exit 1"];
 
-fn wait_until_gone(pids: &[u32]) {
+pub(super) fn wait_until_gone(pids: &[u32]) {
     let until = Instant::now() + PATIENCE;
     while pids.iter().any(|&pid| exists(pid)) {
         assert!(Instant::now() < until, "still there");

@@ -1,0 +1,163 @@
+//! What control files say about logins: read again at `SIGHUP`, for the ordinary home and for
+//! those that rules name; and the memory of refused logins, which is owed nothing at the end.
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::Signal;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use super::ending::wait_until_gone;
+use super::{POP3S, SUBMISSION, ask, line, text};
+use crate::harness::client::rest;
+use crate::harness::{Server, skipped_without};
+use crate::service::rules;
+use unix::failures::file::{Created, create};
+use unix::failures::{Memory, settings};
+
+/// Says which name it was asked about.
+const NAMES: &[&str] = &["sh", "-c", "echo $AUTHUP_USER; exit 0"];
+const REFUSES: &[&str] = &["sh", "-c", "exec 3<&-; exit 1"];
+const BOB_AT_HOME: &str = "AUTH PLAIN AEJvYkBIb21lAHA=\r\n";
+
+/// The name that the login program is asked about when Bob@Home logs in.
+fn asked_about(server: &Server) -> String {
+    let (mut tls, _) = SUBMISSION.enter(server);
+    tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
+    text(rest(&mut tls)).trim_end().to_owned()
+}
+
+/// Writes the file, and has all be read again; how often it has been.
+fn read_again(server: &Server, file: &Path, contents: &str, times: usize) {
+    fs::write(file, contents).unwrap();
+    server.signal(Signal::HUP);
+    server.log.wait_for_count("certificates read again", times);
+}
+
+#[test]
+fn names_are_changed_as_the_file_says_now() {
+    let server = SUBMISSION.with(NAMES).start();
+    let file = server.file("control/loginnames");
+    assert_eq!(asked_about(&server), "Bob@Home");
+    read_again(&server, &file, "lower-case\n", 1);
+    assert_eq!(asked_about(&server), "bob@home");
+    read_again(&server, &file, "lower-case\nupper-case\n", 2);
+    let wrong = "control/loginnames:2: neither lower-case nor strip-domain; the old ones stay";
+    server.log.wait_for(&["tlsserver: ", wrong]);
+    assert_eq!(asked_about(&server), "bob@home");
+    read_again(&server, &file, "strip-domain\n", 3);
+    assert_eq!(asked_about(&server), "Bob");
+    assert_eq!(server.log.count("the old ones stay"), 1);
+    server.idle();
+}
+
+#[test]
+fn a_home_that_a_rule_names_has_names_of_its_own() {
+    if skipped_without("tcprules") {
+        return;
+    }
+    let setup = SUBMISSION.with(NAMES);
+    let other = tempfile::tempdir().unwrap();
+    fs::create_dir(other.path().join("control")).unwrap();
+    for (name, text) in [("me", "other.example.org\n"), ("smtpcapabilities", "X\n")] {
+        fs::write(other.path().join("control").join(name), text).unwrap();
+    }
+    fs::write(setup.file("control/loginnames"), "lower-case\n").unwrap();
+    let home = other.path().to_str().unwrap();
+    let compiled = rules(&setup, &format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n"));
+    let server = setup.option(&format!("-x {compiled}")).start();
+    let file = other.path().join("control/loginnames");
+    let enter = || {
+        let (mut tls, _) = SUBMISSION.enter_as(&server, "other.example.org");
+        tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
+        text(rest(&mut tls)).trim_end().to_owned()
+    };
+    // What is bad when it is read first lets nobody in, and says so.
+    fs::write(&file, "upper-case\n").unwrap();
+    let (mut tls, _) = SUBMISSION.enter_as(&server, "other.example.org");
+    let trouble = "454 authup temporary authentication failure (#4.7.0)\r\n";
+    assert_eq!(ask(&mut tls, BOB_AT_HOME), trouble);
+    let wrong = format!("unable to read controls: {home}/control/loginnames:1: neither");
+    server.log.wait_for(&["authup ", &wrong]);
+    // Once it is good it is read.
+    fs::write(&file, "strip-domain\n").unwrap();
+    tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
+    assert_eq!(text(rest(&mut tls)), "Bob\n");
+    read_again(&server, &file, "", 1);
+    assert_eq!(enter(), "Bob@Home");
+    read_again(&server, &file, "?\n", 2);
+    server.log.wait_for(&[home, "control/loginnames:1: neither", "; the old ones stay"]);
+    assert_eq!(enter(), "Bob@Home");
+    server.idle();
+}
+
+/// Has refused logins be remembered in a file of the server's folder.
+fn remember(folder: &Path, limits: &str) {
+    let file = folder.join("failures");
+    assert_eq!(create(&file).unwrap(), Created::New);
+    let control = format!("file {}\n{limits}", file.display());
+    fs::write(folder.join("control/loginfailures"), control).unwrap();
+}
+
+#[test]
+fn refused_logins_are_remembered_as_the_file_says_now() {
+    let server = SUBMISSION.with(REFUSES).start();
+    let (mut tls, _) = SUBMISSION.enter(&server);
+    // Bob with a password of its own for each.
+    let guess = |tls: &mut _, guess: &str| ask(tls, &format!("AUTH PLAIN {guess}\r\n"));
+    const GUESSES: [&str; 4] = ["AGJvYgBvbmU=", "AGJvYgB0d28=", "AGJvYgB0aHJlZQ==", "AGJvYgBmb3Vy"];
+    let no = SUBMISSION.failed();
+    for name in &GUESSES[..2] {
+        assert_eq!(guess(&mut tls, name), no);
+    }
+    drop(tls);
+    remember(server.directory.path(), "user 2 6h\n");
+    server.signal(Signal::HUP);
+    server.log.wait_for(&["certificates read again"]);
+    let (mut tls, _) = SUBMISSION.enter(&server);
+    for name in &GUESSES[..2] {
+        assert_eq!(guess(&mut tls, name), no);
+    }
+    assert_eq!(server.log.count("too many failures"), 0);
+    guess(&mut tls, GUESSES[2]);
+    server.log.wait_for(&["checkpassword not run, too many failures of "]);
+    drop(tls);
+    // What cannot be used is said once, by whichever of the two reads it.
+    read_again(&server, &server.file("control/loginfailures"), "user many\n", 2);
+    server.log.wait_for(&["control/loginfailures: ", "; the old ones stay"]);
+    assert_eq!(server.log.count("the old ones stay"), 1, "{:#?}", server.log.lines());
+    let (mut tls, _) = SUBMISSION.enter(&server);
+    guess(&mut tls, GUESSES[3]);
+    server.log.wait_for_count("checkpassword not run, too many failures of ", 2);
+    drop(tls);
+    server.idle();
+}
+
+/// While somebody else holds the file, a refusal is owed to it, also by a server that ends.
+#[test]
+fn what_is_owed_to_the_memory_is_paid_at_the_end() {
+    for door in [SUBMISSION, POP3S] {
+        let setup = door.with(REFUSES);
+        remember(setup.directory.path(), "user 1 6h\n");
+        let mut server = setup.start();
+        let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+        let held = File::open(server.file("failures")).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(door.login().as_bytes()).unwrap();
+        if door.pop3 {
+            line(&mut tls);
+        }
+        assert_eq!(line(&mut tls), door.failed());
+        drop(tls);
+        server.log.wait_for(&["tlsserver: end "]);
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0));
+        drop(held);
+        wait_until_gone(&own);
+        let control = unix::control::Folder::of(Some(server.directory.path().as_os_str()));
+        let mut memory = Memory::new(settings(&control).unwrap().unwrap());
+        let asked = memory.before(None, b"bob", b"another");
+        assert!(matches!(asked, unix::failures::Verdict::Refuse(_)), "{asked:?}");
+    }
+}
