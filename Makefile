@@ -179,7 +179,7 @@ demo: packages
 	@$(CARGO_TARGET_DIR)/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep)
 
 # Everything, in about a quarter of an hour; ONLY=sessions (throughput, idle, startup,
-# growth) one part, QUICK=1 just to see that it works. Writes into target/bench.
+# failures, growth) one part, QUICK=1 just to see that it works. Writes into target/bench.
 bench:
 	@$(MAKE) --no-print-directory packages PACKAGES="$(shell cat bench/peers)"
 	$(CARGO) build --locked --profile $(BUILD) --bin tlsserver --bin checkpassword-file --bin bench

@@ -29,11 +29,13 @@ use report::results::Results;
 use report::{docs, goals, plot, table};
 
 type Part = fn(&mut Bench) -> io::Result<()>;
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 7] = [
     ("sessions", parts::sessions::run),
     ("throughput", parts::throughput::run),
     ("idle", parts::idle::run),
+    ("logged-in", parts::logged_in::run),
     ("startup", parts::startup::run),
+    ("failures", parts::failures::run),
     ("growth", parts::growth::run),
 ];
 

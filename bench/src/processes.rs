@@ -6,6 +6,9 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+/// The mail program in our chains, which is not ours.
+pub(crate) const STAND_IN: &str = "bench-stand-in";
+
 /// Clock ticks in a second, as /proc has them on every Linux there is.
 const TICKS: f64 = 100.0;
 

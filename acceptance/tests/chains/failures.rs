@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::FileExt;
 use std::process::Output;
 
 use acceptance::chain::{Chain, Server};
@@ -33,6 +34,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("failures: a control file that is wrong", &["tcpserver"], wrong_control),
 ];
 
+/// Where the file has the key of its hashes, and one under which no two passwords here are
+/// taken for the same.
+const KEY_AT: u64 = 16;
+const KEY: &[u8; 16] = b"a key for tests.";
+
 /// Remembers refused logins, three of an address at most.
 fn remember(chain: &Chain<'_>, more: &str) -> Result<()> {
     let file = chain.name("client/failures");
@@ -40,6 +46,8 @@ fn remember(chain: &Chain<'_>, more: &str) -> Result<()> {
     fs::write(chain.path("home/control/loginfailures"), control)?;
     let made = failures(chain, &["--create"])?;
     ensure!(made == format!("made {file}\n"), "{made}");
+    // Two wrong passwords are taken for the same under one key of 4,096, and then count once.
+    fs::File::options().write(true).open(&file)?.write_all_at(KEY, KEY_AT)?;
     Ok(())
 }
 

@@ -16,8 +16,10 @@ const HELD_RATE: &str = "sessions/s beside idle connections, connections held";
 const HELD_MEMORY: &str = "memory in MB (PSS), connections held";
 const CLIENTS: &str = "sessions/s, clients at once";
 const OCTETS: &str = "ms for one message, octets of it";
-const COMMANDS: &str = "ms for pipelined commands, commands";
+pub(crate) const COMMANDS: &str = "ms for pipelined commands, commands";
 const RULES_SESSION: &str = "ms with fixsmtpio's rules, rules";
+
+pub(crate) const AUTHUP: &str = "authup, before login";
 
 const HELD: [usize; 8] = [1, 4, 16, 64, 250, 1000, 2500, 5000];
 const AT_ONCE: [usize; 7] = [1, 4, 16, 64, 256, 1000, 5000];
@@ -140,7 +142,7 @@ fn commands(bench: &mut Bench) {
     let contestants = [
         ours(BARE, Door::Tcpserver, Chain::Smtp),
         ours(FIXSMTPIO, Door::Tcpserver, Chain::Fixsmtpio),
-        ours("authup, before login", Door::Tcpserver, Chain::AuthupYes),
+        ours(AUTHUP, Door::Tcpserver, Chain::AuthupYes),
     ];
     let counts: Vec<usize> = (0..=6).map(|power| 10_usize.pow(power)).collect();
     println!("{COMMANDS}");

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{Bench, LOGIN_SUBMISSION, SUBMISSION, TLSWRAPPER, dovecot, nginx, ours, smtp};
+use super::{
+    Bench, LOGIN_POP3, LOGIN_SUBMISSION, SUBMISSION, TLSWRAPPER, dovecot, nginx, ours, pop3, smtp,
+};
 use crate::client::load::hold;
 use crate::client::{Conversation, Protocol, Security};
-use crate::processes::memory;
+use crate::processes::{STAND_IN, memory};
 use crate::servers::{Chain, Contestant, Door};
 
 pub(crate) const ALL: &str = "an idle connection, kB of memory (PSS)";
-pub(crate) const OURS: &str = "of that, the submission chain's programs";
+pub(crate) const OURS: &str = "of that, ours";
+const PROGRAMS: &str = "of that, the submission chain's programs";
 
 /// Columns: how far the connection has come.
 pub(crate) const SECURE: &str = "TLS is on";
@@ -33,6 +36,11 @@ pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
         dovecot(Protocol::Smtp),
         ours(TLSWRAPPER, Door::Tlswrapper, Chain::Smtp),
     ];
+    let by_pop3 = ours(LOGIN_POP3, Door::TlsserverLogin, Chain::AuthupPop3);
+    match of_each(bench, by_pop3, pop3(Security::Start)) {
+        Ok(programs) => record(bench, by_pop3.0, LOGGED_IN, &programs),
+        Err(reason) => bench.results.miss(ALL, by_pop3.0, &reason.to_string()),
+    }
     for (stage, conversation) in STAGES {
         for contestant in contestants {
             if stage == LOGGED_IN && contestant.0 == TLSWRAPPER {
@@ -49,9 +57,13 @@ pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
 
 fn record(bench: &mut Bench, contestant: &str, stage: &str, programs: &BTreeMap<String, f64>) {
     bench.results.add(ALL, contestant, stage, vec![programs.values().sum()]);
+    if matches!(contestant, LOGIN_SUBMISSION | LOGIN_POP3 | SUBMISSION) {
+        let ours = programs.iter().filter(|(program, _)| *program != STAND_IN);
+        bench.results.add(OURS, contestant, stage, vec![ours.map(|(_, size)| size).sum()]);
+    }
     if contestant == SUBMISSION {
         for (program, size) in programs {
-            bench.results.add(OURS, program, stage, vec![*size]);
+            bench.results.add(PROGRAMS, program, stage, vec![*size]);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What is measured, one file for each part; `make bench ONLY=part` runs one of them.
 
+pub(crate) mod failures;
 pub(crate) mod growth;
 pub(crate) mod idle;
+pub(crate) mod logged_in;
 pub(crate) mod sessions;
 pub(crate) mod startup;
 pub(crate) mod throughput;
@@ -24,6 +26,7 @@ pub(crate) const SUBMISSION: &str = "tlsserver, submission chain";
 pub(crate) const TLSSERVER_AUTHUP: &str = "tlsserver, authup";
 pub(crate) const LOGIN: &str = "tlsserver --login";
 pub(crate) const LOGIN_SUBMISSION: &str = "tlsserver --login, submission chain";
+pub(crate) const LOGIN_POP3: &str = "tlsserver --login, POP3 chain";
 pub(crate) const TLSSERVER_BARE: &str = "tlsserver, bare server";
 pub(crate) const NGINX: &str = "nginx mail proxy";
 pub(crate) const TLSWRAPPER: &str = "tlswrapper";
@@ -124,6 +127,10 @@ const fn nginx(protocol: Protocol, tls: bool, login: bool) -> Contestant {
 
 const fn dovecot(protocol: Protocol) -> Contestant {
     Contestant(DOVECOT, Setup::Dovecot(protocol))
+}
+
+const fn pop3(security: Security) -> Conversation {
+    Conversation { protocol: Protocol::Pop3, security, login: true, message: 1 }
 }
 
 const fn smtp(security: Security, login: bool, message: usize) -> Conversation {

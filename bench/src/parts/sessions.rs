@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{
-    BARE, Bench, FIXSMTPIO, LOGIN, LOGIN_SUBMISSION, SUBMISSION, Started, TLSSERVER_AUTHUP,
-    TLSSERVER_BARE, TLSWRAPPER, c, dovecot, nginx, ours, rotated, smtp,
+    BARE, Bench, FIXSMTPIO, LOGIN, LOGIN_POP3, LOGIN_SUBMISSION, SUBMISSION, Started,
+    TLSSERVER_AUTHUP, TLSSERVER_BARE, TLSWRAPPER, c, dovecot, nginx, ours, pop3, rotated, smtp,
 };
 use crate::client::load::{self, Sessions};
 use crate::client::{Conversation, Protocol, Security};
@@ -22,7 +22,8 @@ pub(crate) const TLS_POP3: &str = "STLS, USER, PASS, STAT, QUIT";
 
 /// Columns.
 pub(crate) const RATE: &str = "sessions/s, 64 clients";
-pub(crate) const MEDIAN: &str = "median ms, 4 clients";
+const MEDIAN: &str = "median ms, 4 clients";
+pub(crate) const ONE: &str = "median ms, one client";
 pub(crate) const TIME: &str = "servers' CPU ms for one";
 const FAILED: &str = "failed";
 
@@ -47,7 +48,6 @@ pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
 
 fn tables() -> Vec<Table> {
     let table = |name, conversation, contestants| Table { name, conversation, contestants };
-    let pop3 = |security| Conversation { protocol: Protocol::Pop3, ..smtp(security, true, 1) };
     use Security::{None, Start};
     vec![
         table(GREET, smtp(None, false, 0), greeting()),
@@ -137,7 +137,7 @@ fn fetching() -> Vec<Contestant> {
 
 fn fetching_by_tls() -> Vec<Contestant> {
     vec![
-        ours("tlsserver --login, POP3 chain", Door::TlsserverLogin, Chain::AuthupPop3),
+        ours(LOGIN_POP3, Door::TlsserverLogin, Chain::AuthupPop3),
         ours("tlsserver, POP3 chain", Door::TlsserverDelayed, Chain::AuthupPop3),
         nginx(Protocol::Pop3, true, true),
         dovecot(Protocol::Pop3),
@@ -149,17 +149,21 @@ fn fetching_by_tls() -> Vec<Contestant> {
 struct Sums {
     rates: Vec<f64>,
     medians: Vec<f64>,
+    alone: Vec<f64>,
     failed: usize,
     /// With those that warmed it up, and those that failed.
     count: usize,
 }
 
 impl Sums {
-    fn add(&mut self, many: &Sessions, few: &Sessions) {
+    fn add(&mut self, many: &Sessions, few: &Sessions, one: &Sessions) {
         self.rates.push(many.each_second());
         self.medians.push(few.median());
-        self.failed += many.failed + few.failed;
-        self.count += many.count() + few.count();
+        self.alone.push(one.median());
+        for sessions in [many, few, one] {
+            self.failed += sessions.failed;
+            self.count += sessions.count();
+        }
     }
 }
 
@@ -178,7 +182,8 @@ fn measure(bench: &mut Bench, table: &Table) -> io::Result<()> {
         for index in rotated(started.len(), round) {
             if let (Some(contestant), Some(sum)) = (started.get(index), sums.get_mut(index)) {
                 let many = load(contestant, MANY, effort.many);
-                sum.add(&many, &load(contestant, FEW, effort.few));
+                let few = load(contestant, FEW, effort.few);
+                sum.add(&many, &few, &load(contestant, 1, effort.few));
             }
         }
     }
@@ -188,6 +193,7 @@ fn measure(bench: &mut Bench, table: &Table) -> io::Result<()> {
         let mut add = |column, rounds| bench.results.add(table.name, name, column, rounds);
         add(RATE, sum.rates);
         add(MEDIAN, sum.medians);
+        add(ONE, sum.alone);
         add(TIME, vec![time]);
         add(FAILED, vec![sum.failed as f64]);
     }

@@ -1,6 +1,7 @@
 //! How fast the octets of one big message go through.
 
 use std::io;
+use std::thread;
 use std::time::Instant;
 
 use super::{
@@ -10,8 +11,10 @@ use super::{
 use crate::client::{Conversation, Protocol, Security};
 use crate::servers::{Chain, Contestant, Door};
 
-pub(crate) const PLAIN: &str = "message of 200 MB";
-pub(crate) const TLS: &str = "message of 200 MB, TLS";
+const PLAIN: &str = "message of 200 MB";
+const TLS: &str = "message of 200 MB, TLS";
+pub(crate) const TWO: &str = "two messages of 200 MB at once";
+pub(crate) const TLS_TWO: &str = "two messages of 200 MB at once, TLS";
 
 /// Columns.
 pub(crate) const RATE: &str = "MB/s";
@@ -23,7 +26,7 @@ const WARM_UP: usize = 10;
 
 type Row = (Contestant, Conversation);
 
-/// Both tables.
+/// All tables.
 pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
     let octets = OCTETS / bench.effort.divisor;
     let plain = smtp(Security::None, false, octets);
@@ -33,7 +36,8 @@ pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
         (c("C fixsmtpio, bare server", Chain::Fixsmtpio), plain),
         (nginx(Protocol::Smtp, false, false), plain),
     ];
-    measure(bench, PLAIN, &rows)?;
+    measure(bench, PLAIN, &rows, 1)?;
+    measure(bench, TWO, &rows, 2)?;
     let start = smtp(Security::Start, false, octets);
     let immediate = smtp(Security::Immediate, false, octets);
     let rows = [
@@ -46,7 +50,8 @@ pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
         (nginx(Protocol::Smtp, true, false), start),
         (ours(TLSWRAPPER, Door::Tlswrapper, Chain::Smtp), start),
     ];
-    measure(bench, TLS, &rows)
+    measure(bench, TLS, &rows, 1)?;
+    measure(bench, TLS_TWO, &rows, 2)
 }
 
 /// A contestant that runs, and what it came to.
@@ -58,7 +63,12 @@ struct Measured {
     sent: usize,
 }
 
-fn measure(bench: &mut Bench, table: &'static str, rows: &[Row]) -> io::Result<()> {
+fn measure(
+    bench: &mut Bench,
+    table: &'static str,
+    rows: &[Row],
+    streams: usize,
+) -> io::Result<()> {
     let mut all = Vec::new();
     println!("{table}");
     for (contestant, conversation) in rows {
@@ -73,9 +83,10 @@ fn measure(bench: &mut Bench, table: &'static str, rows: &[Row]) -> io::Result<(
             let Some(one) = all.get_mut(index) else { continue };
             // The first round only warms up.
             let size = one.conversation.message / if round == 0 { WARM_UP } else { 1 };
-            match rate(bench, &one.started, Conversation { message: size, ..one.conversation }) {
+            let conversation = Conversation { message: size, ..one.conversation };
+            match rate(bench, &one.started, conversation, streams) {
                 Ok(rate) => {
-                    one.sent += size;
+                    one.sent += size * streams;
                     one.rates.extend((round > 0).then_some(rate));
                 }
                 Err(reason) => {
@@ -94,12 +105,23 @@ fn measure(bench: &mut Bench, table: &'static str, rows: &[Row]) -> io::Result<(
     Ok(())
 }
 
-/// Of one message, without what comes before it; MB/s.
-fn rate(bench: &Bench, contestant: &Started, conversation: Conversation) -> io::Result<f64> {
-    let mut open = conversation.open(contestant.running.port(), &bench.config)?;
+/// Of so many messages at once, from when the first begins to when the last has ended,
+/// without what comes before; MB/s.
+fn rate(
+    bench: &Bench,
+    contestant: &Started,
+    conversation: Conversation,
+    streams: usize,
+) -> io::Result<f64> {
+    let open = || conversation.open(contestant.running.port(), &bench.config);
+    let mut opened = (0..streams).map(|_| open()).collect::<io::Result<Vec<_>>>()?;
     let begin = Instant::now();
-    conversation.transact(&mut open)?;
-    let rate = conversation.message as f64 / begin.elapsed().as_secs_f64() / 1e6;
-    conversation.command(&mut open, "QUIT")?;
+    thread::scope(|scope| {
+        let send = |open| scope.spawn(move || conversation.transact(open));
+        let all: Vec<_> = opened.iter_mut().map(send).collect();
+        all.into_iter().try_for_each(|one| one.join().map_err(|_| io::Error::other("sender"))?)
+    })?;
+    let rate = (conversation.message * streams) as f64 / begin.elapsed().as_secs_f64() / 1e6;
+    opened.iter_mut().try_for_each(|open| conversation.command(open, "QUIT"))?;
     Ok(rate)
 }

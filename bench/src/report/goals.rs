@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::results::{Results, median};
 use crate::parts::{
-    BARE, FIXSMTPIO, LOGIN, LOGIN_SUBMISSION, NGINX, SUBMISSION, TLSSERVER_AUTHUP, TLSSERVER_BARE,
-    TLSWRAPPER, idle, sessions, startup, throughput,
+    BARE, FIXSMTPIO, LOGIN, LOGIN_POP3, LOGIN_SUBMISSION, NGINX, SUBMISSION, TLSSERVER_BARE,
+    TLSWRAPPER, failures, growth, idle, logged_in, sessions, startup, throughput,
 };
 
 /// One thing that is wanted, and what was measured.
@@ -64,6 +64,15 @@ pub(crate) fn of(results: &Results) -> Vec<Goal> {
     if ran("startup") {
         goals.extend(of_starts(results));
     }
+    if ran("failures") {
+        goals.extend(of_failures(results));
+    }
+    if ran("logged-in") {
+        goals.extend(of_logged_in(results));
+    }
+    if ran("growth") {
+        goals.extend(of_commands(results));
+    }
     goals
 }
 
@@ -82,67 +91,79 @@ fn ratios(results: &Results, table: &str, of: &str, to: &str, column: &str) -> V
 }
 
 fn of_sessions(results: &Results) -> Vec<Goal> {
-    use sessions::{AUTH, AUTHUP_YES, GREET, MEDIAN, RATE, STARTTLS, TLS_AUTH_MESSAGE};
+    use sessions::{AUTH, AUTHUP_YES, GREET, ONE, POP3, RATE, STARTTLS, TLS_AUTH_MESSAGE, TLS_POP3};
     let rates = |table, of, to| ratios(results, table, of, to, RATE);
-    let median = |of| results.rounds(STARTTLS, of, MEDIAN).to_vec();
+    let one = results.rounds(TLS_AUTH_MESSAGE, LOGIN_SUBMISSION, ONE).to_vec();
     vec![
-        at_least("sessions: fixsmtpio to the bare server", 0.6, rates(GREET, FIXSMTPIO, BARE)),
         at_least(
-            "sessions: authup to the bare server, checkpassword says yes",
-            0.6,
-            rates(AUTH, AUTHUP_YES, BARE),
-        ),
-        at_least(
-            "sessions: submission chain, --login, a message, to nginx",
-            1.5,
+            "STARTTLS, AUTH, a message: --login to nginx",
+            0.85,
             rates(TLS_AUTH_MESSAGE, LOGIN_SUBMISSION, NGINX),
         ),
-        at_least(
-            "sessions: STARTTLS, tlsserver --login to nginx",
-            1.5,
-            rates(STARTTLS, LOGIN, NGINX),
-        ),
-        at_least(
-            "sessions: STARTTLS, tlsserver --login to tlswrapper",
-            5.0,
-            rates(STARTTLS, LOGIN, TLSWRAPPER),
-        ),
-        at_most("one session: STARTTLS, tlsserver --login, 4 clients", 5.0, "ms", median(LOGIN)),
-        at_least(
-            "the same without --login, to nginx",
-            1.5,
-            rates(STARTTLS, TLSSERVER_AUTHUP, NGINX),
-        ),
-        at_least("the same, to tlswrapper", 5.0, rates(STARTTLS, TLSSERVER_AUTHUP, TLSWRAPPER)),
-        at_most("the same, 4 clients", 5.0, "ms", median(TLSSERVER_AUTHUP)),
+        at_least("POP3 with STLS: --login to nginx", 0.85, rates(TLS_POP3, LOGIN_POP3, NGINX)),
+        at_least("STARTTLS, no login: --login to nginx", 3.4, rates(STARTTLS, LOGIN, NGINX)),
+        at_least("the same, to tlswrapper", 5.0, rates(STARTTLS, LOGIN, TLSWRAPPER)),
+        at_most("one client: STARTTLS, AUTH, a message", 2.6, "ms", one),
+        at_least("fixsmtpio to the bare server", 0.62, rates(GREET, FIXSMTPIO, BARE)),
+        at_least("authup to the bare server", 0.48, rates(AUTH, AUTHUP_YES, BARE)),
+        at_least("the same, POP3", 0.48, rates(POP3, AUTHUP_YES, BARE)),
     ]
 }
 
 fn of_throughput(results: &Results) -> Vec<Goal> {
-    use throughput::{PLAIN, RATE, TLS};
+    use throughput::{RATE, TLS_TWO, TWO};
     let rates = |table, of, to| ratios(results, table, of, to, RATE);
     vec![
         at_least(
-            "message octets: fixsmtpio to the bare server",
-            0.8,
-            rates(PLAIN, FIXSMTPIO, BARE),
+            "message octets, two streams: fixsmtpio to the bare server",
+            0.62,
+            rates(TWO, FIXSMTPIO, BARE),
         ),
-        at_least("message octets: TLS, tlsserver to nginx", 1.0, rates(TLS, TLSSERVER_BARE, NGINX)),
+        at_least("the same by TLS: tlsserver to nginx", 1.5, rates(TLS_TWO, TLSSERVER_BARE, NGINX)),
     ]
 }
 
 fn of_memory(results: &Results) -> Vec<Goal> {
     use idle::{ALL, LOGGED_IN, OURS, SECURE};
     let of = |table, row, stage| results.rounds(table, row, stage).to_vec();
+    let at_most = |what, bound, rounds| at_most(what, bound, "kB", rounds);
     vec![
-        at_most("idle, TLS, before login: all processes", 270.0, "kB", of(ALL, SUBMISSION, SECURE)),
+        at_most("idle, TLS, before login, all processes", 270.0, of(ALL, SUBMISSION, SECURE)),
+        at_most("the same, --login", 100.0, of(ALL, LOGIN_SUBMISSION, SECURE)),
         at_most(
-            "idle, TLS, before login: listener, engines, keyholder",
-            100.0,
-            "kB",
-            of(OURS, "tlsserver", SECURE),
+            "idle, logged in, ours: SMTP with fixsmtpio",
+            110.0,
+            of(OURS, LOGIN_SUBMISSION, LOGGED_IN),
         ),
-        at_most("idle, logged in: fixsmtpio", 200.0, "kB", of(OURS, "fixsmtpio", LOGGED_IN)),
+        at_most("the same, POP3", 30.0, of(OURS, LOGIN_POP3, LOGGED_IN)),
+    ]
+}
+
+fn of_logged_in(results: &Results) -> Vec<Goal> {
+    use logged_in::{FEW, MANY, OURS, RATE, TABLE};
+    let of = |row: &str, column| results.rounds(TABLE, row, column).to_vec();
+    let beside = |protocol: &str| {
+        let few = median(&of(&format!("{protocol}, {FEW}"), RATE));
+        of(&format!("{protocol}, {MANY}"), RATE).iter().map(|rate| rate / few).collect()
+    };
+    let memory = |protocol: &str| of(&format!("{protocol}, {MANY}"), OURS);
+    vec![
+        at_most("10,000 logged in, ours: SMTP with fixsmtpio", 1200.0, "MB", memory("SMTP")),
+        at_most("the same, POP3", 350.0, "MB", memory("POP3")),
+        at_least("logins beside 10,000 to those beside 10: SMTP", 0.9, beside("SMTP")),
+        at_least("the same, POP3", 0.9, beside("POP3")),
+    ]
+}
+
+fn of_commands(results: &Results) -> Vec<Goal> {
+    use growth::{AUTHUP, COMMANDS};
+    let goal = |what, of, bound| {
+        let time = results.point(COMMANDS, of, 1e6).map(|time| time / 1e3);
+        at_most(what, bound, "s", time.into_iter().collect())
+    };
+    vec![
+        goal("1,000,000 pipelined commands: fixsmtpio", FIXSMTPIO, 0.15),
+        goal("the same: authup", AUTHUP, 0.3),
     ]
 }
 
@@ -153,6 +174,15 @@ fn of_starts(results: &Results) -> Vec<Goal> {
         at_most(&what, 1.2, "×", ratios(results, TABLE, program, NOTHING, INSTRUCTIONS))
     };
     [CHECKNOTROOT, ADDTLSHEADER].map(goal).to_vec()
+}
+
+fn of_failures(results: &Results) -> Vec<Goal> {
+    use failures::{ACCEPT, BEFORE, GOOD, IN_RUN, REFUSED, TABLE};
+    let goal = |(row, bound): (&str, f64)| {
+        let rounds = results.rounds(TABLE, row, IN_RUN).to_vec();
+        at_most(&format!("{TABLE}: {row}"), bound, "µs", rounds)
+    };
+    [(ACCEPT, 2.0), (BEFORE, 10.0), (REFUSED, 10.0), (GOOD, 10.0)].map(goal).to_vec()
 }
 
 #[cfg(test)]

@@ -69,6 +69,13 @@ impl Results {
         self.curves.push(Curve { panel, name, points, exponent });
     }
 
+    /// What a curve has at a point; `None` where that was not measured.
+    pub(crate) fn point(&self, panel: &str, name: &str, at: f64) -> Option<f64> {
+        let curve = self.curves.iter().find(|curve| curve.panel == panel && curve.name == name)?;
+        let point = curve.points.iter().find(|point| (point.0 - at).abs() < 0.5)?;
+        Some(point.1)
+    }
+
     /// One figure's rounds; empty where it was not measured.
     pub(crate) fn rounds(&self, table: &str, contestant: &str, column: &str) -> &[f64] {
         let is_it =

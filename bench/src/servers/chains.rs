@@ -17,7 +17,7 @@ pub(crate) enum Door {
     Tlsserver,
     /// Ours; TLS when the program asks for it, and it must.
     TlsserverDelayed,
-    /// The same, and no program until the client wants to log in.
+    /// The same, and it has clients log in itself, so that authup is left out of the chain.
     TlsserverLogin,
     /// Ours; TLS from the first octet.
     TlsserverImmediate,
@@ -78,14 +78,20 @@ impl Chain {
         }
     }
 
-    fn command(self, workshop: &Workshop, programs: Programs) -> io::Result<Vec<OsString>> {
+    fn command(
+        self,
+        workshop: &Workshop,
+        door: Door,
+        programs: Programs,
+    ) -> io::Result<Vec<OsString>> {
         let mut words: Vec<OsString> = Vec::new();
         let program = |name: &str| programs.path(name).map(OsString::from);
         let server = OsString::from(ours("bench-stand-in")?);
-        if matches!(
+        let has_login = matches!(
             self,
             Self::AuthupYes | Self::AuthupYesPop3 | Self::Submission | Self::AuthupPop3
-        ) {
+        );
+        if has_login && !matches!(door, Door::TlsserverLogin) {
             words.extend([program("authup")?, self.protocol().into()]);
         }
         if matches!(self, Self::Submission | Self::AuthupPop3) {
@@ -141,7 +147,7 @@ pub(super) fn start(
         }
         _ => {}
     }
-    command.args(chain.command(workshop, programs)?);
+    command.args(chain.command(workshop, door, programs)?);
     Server::saying_its_port(&mut command)
 }
 

@@ -21,7 +21,7 @@ pub(crate) use workshop::{PASSWORD, RULES, USER, Workshop};
 use crate::client::Protocol;
 
 /// Connections that each server takes at a time; more than any part holds.
-const LIMIT: &str = "8000";
+const LIMIT: &str = "12000";
 /// Connections that may wait to be accepted.
 const BACKLOG: &str = "4096";
 
