@@ -2,7 +2,10 @@
 
 use crate::support::{ends_with, folder, run, stderr, stdout};
 use proto::failures::Answer;
+use proto::failures::header::{Clock, Header, Key};
+use std::fs::File;
 use std::net::IpAddr;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use tempfile::TempDir;
 use unix::control::Folder;
@@ -22,6 +25,10 @@ impl Home {
         std::fs::write(home.path("control/loginfailures"), control).unwrap();
         let made = home.run(&["--create"]);
         assert_eq!(made, format!("made {}\n", home.path("failures").display()));
+        // One under which none of the secrets here is taken for another.
+        let header = Header { clock: Clock::Calendar, key: Key(*b"a key for tests.") };
+        let file = File::options().write(true).open(home.path("failures")).unwrap();
+        file.write_all_at(&header.encode(), 0).unwrap();
         home
     }
 

@@ -63,12 +63,7 @@ struct Measured {
     sent: usize,
 }
 
-fn measure(
-    bench: &mut Bench,
-    table: &'static str,
-    rows: &[Row],
-    streams: usize,
-) -> io::Result<()> {
+fn measure(bench: &mut Bench, table: &'static str, rows: &[Row], streams: usize) -> io::Result<()> {
     let mut all = Vec::new();
     println!("{table}");
     for (contestant, conversation) in rows {

@@ -91,7 +91,9 @@ fn ratios(results: &Results, table: &str, of: &str, to: &str, column: &str) -> V
 }
 
 fn of_sessions(results: &Results) -> Vec<Goal> {
-    use sessions::{AUTH, AUTHUP_YES, GREET, ONE, POP3, RATE, STARTTLS, TLS_AUTH_MESSAGE, TLS_POP3};
+    use sessions::{
+        AUTH, AUTHUP_YES, GREET, ONE, POP3, RATE, STARTTLS, TLS_AUTH_MESSAGE, TLS_POP3,
+    };
     let rates = |table, of, to| ratios(results, table, of, to, RATE);
     let one = results.rounds(TLS_AUTH_MESSAGE, LOGIN_SUBMISSION, ONE).to_vec();
     vec![
