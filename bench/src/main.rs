@@ -96,6 +96,8 @@ fn measure(arguments: &Arguments) -> io::Result<()> {
     }
     allow_descriptors();
     make_root_folder();
+    // What the servers leave behind is ours to wait for.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     fs::create_dir_all(&arguments.output)?;
     let effort = if arguments.quick { Effort::QUICK } else { Effort::WHOLE };
     let mut bench = Bench::new(effort, arguments.quick, arguments.output.clone())?;

@@ -43,7 +43,7 @@ pub(crate) fn memory(roots: &[u32]) -> io::Result<BTreeMap<String, f64>> {
 }
 
 /// These processes and all below them.
-fn descendants(roots: &[u32]) -> io::Result<Vec<u32>> {
+pub(crate) fn descendants(roots: &[u32]) -> io::Result<Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();

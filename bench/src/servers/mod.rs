@@ -18,7 +18,10 @@ use std::time::{Duration, Instant};
 pub(crate) use chains::{Chain, Door, Programs};
 pub(crate) use workshop::{PASSWORD, RULES, USER, Workshop};
 
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
 use crate::client::Protocol;
+use crate::processes::descendants;
 
 /// Connections that each server takes at a time; more than any part holds.
 const LIMIT: &str = "12000";
@@ -119,9 +122,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let below = descendants(&[self.child.id()]).unwrap_or_default();
         // By TERM, so that what has workers ends them.
-        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
+            let _ = kill_process(pid, Signal::TERM);
         }
         let end = Instant::now() + Duration::from_secs(10);
         while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
@@ -129,6 +133,15 @@ impl Drop for Server {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Whoever stays behind it, as tlsserver's monitor does, has become our child: who
+        // is not waited for is not counted.
+        for pid in below.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+            while Instant::now() < end
+                && matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
+            {
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
     }
 }
 
