@@ -43,6 +43,8 @@ pub fn settings(control: &Folder) -> Result<Option<Settings>, Unreadable> {
 pub struct Memory {
     settings: Settings,
     file: Option<File>,
+    /// When [`Self::shuts_out`] last looked whether it is still there, by its own clock.
+    looked: Option<u32>,
     /// Answers that could not be written yet.
     owed: VecDeque<(failures::Ticket, Answer)>,
     trouble: Known,
@@ -74,7 +76,7 @@ impl Memory {
     /// The memory in the file that the settings name, which is opened when it is needed.
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
-        Self { settings, file: None, owed: VecDeque::new(), trouble: Known::None }
+        Self { settings, file: None, looked: None, owed: VecDeque::new(), trouble: Known::None }
     }
 
     /// Whether this login may be tried. It counts as refused until [`Self::after`].
@@ -149,8 +151,15 @@ impl Memory {
     }
 
     /// Whether a client that has connected is not to be heard.
+    ///
+    /// A file that has taken the place of the one that is open is noticed within a second.
     pub fn shuts_out(&mut self, address: IpAddr) -> bool {
-        let Some((file, settings, _)) = self.opened() else { return false };
+        let is_fresh = self.file.as_ref().is_some_and(|file| self.looked == Some(file.now()));
+        if !is_fresh {
+            let Some((file, ..)) = self.opened() else { return false };
+            self.looked = Some(file.now());
+        }
+        let (Some(file), settings) = (&self.file, &self.settings) else { return false };
         let mut case = Case::connection(file.key(), Source::new(address));
         match file.read(&mut case) {
             Ok(()) => case.is_shut_out(settings, file.now()),

@@ -18,18 +18,20 @@ use super::bucket::{BUCKET, Bucket, Entry, code};
 use super::header::{BUCKETS, HEADER, Key};
 use super::score::{ONE, faded};
 use super::settings::Settings;
-use super::source::{About, Digest, Source, UserHash};
+use super::source::{About, Digest, Kind, Source, UserHash};
 use core::hash::Hasher;
 
-/// The most buckets that one login has to do with.
-const PLACES: usize = 6;
+/// The most that one login is about.
+const ABOUTS: usize = 6;
+/// The most buckets that it has to do with.
+const PLACES: usize = 4;
 
 /// One login, or one client that has connected.
 pub struct Case {
     key: Key,
     who: Who,
     /// What it is about, and in which of the places each of them is.
-    abouts: [Option<(About, usize)>; PLACES],
+    abouts: [Option<(About, usize)>; ABOUTS],
     places: [Place; PLACES],
     used: usize,
 }
@@ -187,7 +189,7 @@ impl Case {
     fn new(key: &Key, who: Who) -> Self {
         let place = || Place { index: 0, bucket: Bucket::empty(), changed: false };
         let places = core::array::from_fn(|_| place());
-        Self { key: key.clone(), who, abouts: [None; PLACES], places, used: 0 }
+        Self { key: key.clone(), who, abouts: [None; ABOUTS], places, used: 0 }
     }
 
     fn involve(&mut self, about: About) {
@@ -382,10 +384,16 @@ impl Case {
     }
 }
 
-/// Which bucket something is in.
+/// Which bucket something is in. What is known of a network and of its addresses is in
+/// one: it is read at once, and whoever has many addresses pushes out none but his own.
 #[must_use]
 pub fn index(key: &Key, about: About) -> u16 {
-    let (kind, prefix) = (about.kind(), about.prefix());
+    let (kind, prefix) = match about {
+        About::Address(prefix) | About::Network(prefix) | About::Known(prefix) => {
+            (Kind::Network, Some(prefix.network()))
+        }
+        About::Wide(_) | About::User(_) | About::Pair(..) => (about.kind(), about.prefix()),
+    };
     let mut hasher = key.hasher();
     hasher.write_u8(code(kind));
     hasher.write_u8(prefix.map_or(0, super::Prefix::length));

@@ -34,9 +34,14 @@ impl fmt::Debug for Key {
 /// What the file's seconds count from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
-    /// The machine's start, for a file that does not outlive it; with that start's own
-    /// number. Nobody sets this clock.
-    SinceBoot([u8; 16]),
+    /// The machine's start, for a file that does not outlive it. Nobody sets this clock.
+    SinceBoot {
+        /// That start's own number.
+        boot: [u8; 16],
+        /// The file's, where its file system is in memory: it is of this start as long
+        /// as it is that file. Else 0.
+        inode: u64,
+    },
     /// 1970.
     Calendar,
 }
@@ -55,16 +60,17 @@ impl Header {
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER] {
         let mut octets = [0; HEADER];
-        let (clock, boot) = match self.clock {
-            Clock::SinceBoot(boot) => (1, boot),
-            Clock::Calendar => (0, [0; 16]),
+        let (clock, boot, inode) = match self.clock {
+            Clock::SinceBoot { boot, inode } => (1, boot, inode),
+            Clock::Calendar => (0, [0; 16], 0),
         };
-        let parts: [(usize, &[u8]); 5] = [
+        let parts: [(usize, &[u8]); 6] = [
             (0, &MAGIC),
             (8, &[VERSION, clock]),
             (10, &BUCKETS.to_le_bytes()),
             (16, &self.key.0),
             (32, &boot),
+            (48, &inode.to_le_bytes()),
         ];
         for (at, part) in parts {
             if let Some(place) = octets.get_mut(at..at + part.len()) {
@@ -80,7 +86,10 @@ impl Header {
         let sixteen = |at: usize| octets.get(at..at + 16)?.try_into().ok();
         let clock = match octets.get(9)? {
             0 => Clock::Calendar,
-            1 => Clock::SinceBoot(sixteen(32)?),
+            1 => Clock::SinceBoot {
+                boot: sixteen(32)?,
+                inode: u64::from_le_bytes(*octets.get(48..)?.first_chunk()?),
+            },
             _ => return None,
         };
         let header = Self { clock, key: Key(sixteen(16)?) };
@@ -100,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_header_reads_back_and_nothing_else_does() {
-        for clock in [Clock::Calendar, Clock::SinceBoot([5; 16])] {
+        for clock in [Clock::Calendar, Clock::SinceBoot { boot: [5; 16], inode: 7 }] {
             let header = Header { clock, key: Key(*b"0123456789abcdef") };
             let octets = header.encode();
             assert_eq!(Header::decode(&octets), Some(header.clone()));
@@ -109,7 +118,7 @@ mod tests {
                 other[at] ^= 0x55;
                 assert_ne!(Header::decode(&other), Some(header.clone()), "octet {at}");
             }
-            for at in [0, 7, 8, 9, 10, 12, 48, 63] {
+            for at in [0, 7, 8, 9, 10, 12, 56, 63] {
                 let mut other = octets;
                 other[at] ^= 0x55;
                 assert_eq!(Header::decode(&other), None, "octet {at}");

@@ -32,6 +32,11 @@ impl Prefix {
         }
     }
 
+    /// The network that it counts for: a /24 of IPv4, or a /48 of IPv6.
+    pub(super) fn network(self) -> Self {
+        Self::of(self.address(), 24, 48)
+    }
+
     /// How many bits count.
     #[must_use]
     pub const fn length(self) -> u8 {

@@ -136,7 +136,8 @@ fn d59_files_that_cannot_be_used_are_said_once_and_logins_go_on() {
     std::fs::write(&place.path, [&b"\x7fELF"[..], &whole[4..]].concat()).unwrap();
     assert_eq!(place.trouble(), "not a memory of refused logins, or of another version");
 
-    let other_boot = Header { clock: Clock::SinceBoot([7; 16]), key: Key([0; 16]) };
+    let other_boot =
+        Header { clock: Clock::SinceBoot { boot: [7; 16], inode: 0 }, key: Key([0; 16]) };
     std::fs::write(&place.path, [&other_boot.encode()[..], &whole[64..]].concat()).unwrap();
     assert_eq!(place.trouble(), "made before the machine was started");
     assert_eq!(create(&place.path).unwrap(), Created::Replaced);
