@@ -328,8 +328,8 @@ fn this_boot() -> Option<[u8; 16]> {
 /// Whether the file's system goes with this start of the machine.
 #[cfg(target_os = "linux")]
 fn is_in_memory(fd: &OwnedFd) -> bool {
-    const TMPFS: i64 = 0x0102_1994;
-    rustix::fs::fstatfs(fd).is_ok_and(|system| i64::from(system.f_type) == TMPFS)
+    // tmpfs; statfs(2).
+    rustix::fs::fstatfs(fd).is_ok_and(|system| system.f_type == 0x0102_1994)
 }
 
 /// Never asked, as [`since_boot`].
