@@ -27,6 +27,7 @@ mod chains {
     pub(crate) mod round_trip;
     pub(crate) mod sending;
     pub(crate) mod switching;
+    pub(crate) mod wrong_port;
 }
 
 /// A test: its name, the programs it needs, or [`acceptance::chain::ROOT`], and what it does.
@@ -114,6 +115,7 @@ fn main() -> Result<ExitCode> {
         chains::failures::TESTS,
         chains::switching::TESTS,
         chains::login::TESTS,
+        chains::wrong_port::TESTS,
     ];
     let trials = all.concat().into_iter().flat_map(|test| trials_of(test, &programs)).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())

@@ -4,10 +4,11 @@
 //! into tokens.
 
 use crate::auth::base64;
-use crate::login::{self, Event, Scene};
+use crate::login::{self, Event, Scene, other_protocol};
 use crate::octets::Octets;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
+use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::Tls;
 
 /// A command with its literals, in octets.
@@ -86,7 +87,7 @@ impl<'a> Model<'a> {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.events.last(), Some(Event::End(_)))
+        matches!(self.events.last(), Some(Event::End(_) | Event::OtherProtocol(_)))
     }
 
     fn bad(&mut self, text: &str) {
@@ -119,6 +120,10 @@ impl<'a> Model<'a> {
     /// Takes a command from the front.
     fn cut(&mut self, rest: &mut &[u8]) -> Cut {
         let (mut held, mut line) = (Vec::new(), 0);
+        if rest.starts_with(b"\x16\x03") && matches!(self.next, Next::Command) {
+            self.events.push(Event::OtherProtocol(OtherProtocol::Tls));
+            return Cut::End;
+        }
         loop {
             let Some(feed) = rest.iter().position(|&octet| octet == b'\n') else {
                 return Cut::End;
@@ -191,6 +196,10 @@ impl<'a> Model<'a> {
 
     fn whole(&mut self, held: &[u8]) {
         match std::mem::replace(&mut self.next, Next::Command) {
+            Next::Command if other_protocol(&[held, b"\r\n"].concat(), LONGEST).is_some() => {
+                self.say(&["* BYE authup HTTP is not spoken here"]);
+                self.events.push(Event::OtherProtocol(OtherProtocol::Http));
+            }
             Next::Command => self.command(held),
             _ if held == b"*" => self.bad("auth exchange cancelled"),
             next => self.response(next, held),

@@ -10,6 +10,7 @@ use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
 use proto::login::{Attempt, Login, Settings, Step};
+use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::Tls;
 
 /// What happens, in order.
@@ -24,6 +25,8 @@ pub(crate) enum Event {
     /// A login is tried; `None`: by somebody who asks to be somebody else.
     Attempt(Octets, Option<Octets>),
     End(u8),
+    /// The session is over, as the client speaks this.
+    OtherProtocol(OtherProtocol),
 }
 
 /// The most that a dialog may hold, in octets: a line, twice while it is decoded, and a
@@ -188,6 +191,30 @@ pub(crate) fn drive<'a>(
                 assert_eq!(login.push(b"x\n"), 0, "takes what is for nobody");
                 return happens(Event::End(code));
             }
+            Step::OtherProtocol(spoken) => {
+                assert_eq!(login.push(b"x\n"), 0, "takes what is for nobody");
+                return happens(Event::OtherProtocol(spoken));
+            }
         }
     }
+}
+
+/// What octets are that stand where a command would, of at most so many, up to the end of
+/// all or of a line, if they are none.
+pub(crate) fn other_protocol(octets: &[u8], longest: usize) -> Option<OtherProtocol> {
+    if octets.starts_with(b"\x16\x03") {
+        return Some(OtherProtocol::Tls);
+    }
+    let text = std::str::from_utf8(octets.strip_suffix(b"\n")?).ok()?;
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.len() > longest {
+        return None;
+    }
+    let (method, rest) = text.split_once(' ')?;
+    let (target, version) = rest.split_once(" HTTP/")?;
+    let methods = "CONNECT DELETE GET HEAD OPTIONS PATCH POST PRI PUT TRACE";
+    let is_target = !target.is_empty() && target.chars().all(|one| ('!'..='~').contains(&one));
+    let is_version = matches!(version.as_bytes(), [b'0'..=b'9', b'.', b'0'..=b'9']);
+    let is_http = methods.split(' ').any(|one| one == method) && is_target && is_version;
+    is_http.then_some(OtherProtocol::Http)
 }

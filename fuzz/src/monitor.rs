@@ -106,7 +106,7 @@ fn reads_back(message: &[u8], request: &Request) {
         Request::TlsUnavailable(why) | Request::TlsFailed(why) | Request::NotJailed(why) => {
             assert!(*written == message && why.len() <= TEXT);
         }
-        Request::Over(_) => assert_eq!(*written, message),
+        Request::OtherProtocol(_) | Request::Over(_) => assert_eq!(*written, message),
     }
 }
 
@@ -145,7 +145,7 @@ impl Session {
             Request::Facts(_) | Request::TlsOn(_) => is_offered && self.facts + length <= FACTS,
             // For the log, which nobody may fill: once.
             Request::TlsUnavailable(_) => is_offered && !self.is_without_tls,
-            Request::NotJailed(_) | Request::Over(_) => true,
+            Request::NotJailed(_) | Request::OtherProtocol(_) | Request::Over(_) => true,
         };
         assert_eq!(self.guard.admits(request), may, "{request:?}");
         assert_eq!(self.guard.tls_may_have_started(), is_offered);

@@ -2,10 +2,11 @@
 //! octet and logins to the record, is what a model says; see [`super::smtp`].
 
 use crate::auth::{self, Auth, Next, Try};
-use crate::login::{self, Event, Scene};
+use crate::login::{self, Event, Scene, other_protocol};
 use crate::octets::Octets;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
+use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::Tls;
 
 /// See [`login::check`].
@@ -49,6 +50,13 @@ impl<'a> Model<'a> {
 
     fn read(&mut self, says: &[u8]) {
         for line in says.split_inclusive(|&octet| octet == b'\n') {
+            let is_command = matches!(self.next, Next::Command);
+            if let Some(spoken) = other_protocol(line, 4_096).filter(|_| is_command) {
+                if spoken == OtherProtocol::Http {
+                    self.say("-ERR authup HTTP is not spoken here");
+                }
+                return self.events.push(Event::OtherProtocol(spoken));
+            }
             let Some(line) = line.strip_suffix(b"\n") else { return };
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let next = std::mem::replace(&mut self.next, Next::Command);

@@ -6,19 +6,20 @@
 //! must receive the same requests, chunks and messages, and the client the same replies
 //! in the same order, but for what the list of differences says: no STARTTLS, no line
 //! that is too long or that servers read differently, no lone dot, no chunk for a server that
-//! offered none, nothing behind a BDAT that cannot be read. And whoever looks on sees nothing
+//! offered none, nothing behind a BDAT that cannot be read or behind another protocol. And whoever looks on sees nothing
 //! of an AUTH exchange.
 
 use crate::choices::Choices;
-use crate::message::{End, Framed, model};
+use crate::login::other_protocol;
+use crate::message::{End as Framing, Framed, model};
 use crate::octets::Octets;
 use crate::pump::{Out, Pump};
 use proto::line::LONGEST;
 use proto::relay::rules::Rules;
-use proto::relay::{SECRET, Seen, Settings, Watch};
+use proto::relay::{End, SECRET, Seen, Settings, Watch};
 use proto::smtp::data::BareNewline;
 use proto::ucspi_tls::Tls;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 /// What a server receives.
@@ -186,7 +187,7 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
         let (taken, sent, answer) = match server.state {
             State::Message => {
                 let Framed { sent, end } = model(rest, BareNewline::Pass);
-                let End::After(count) = end else {
+                let Framing::After(count) = end else {
                     server.input.extend(sent.0);
                     break;
                 };
@@ -196,9 +197,15 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
                 let count = rest.len().min(size - server.input.len());
                 (count, rest[..count].to_vec(), None)
             }
+            State::Request if rest.starts_with(b"\x16\x03") => break,
             State::Request | State::Response => {
                 let Some(line) = line_of(rest) else { break };
                 let is_response = server.state == State::Response;
+                if !is_response && other_protocol(line, LONGEST).is_some() {
+                    shown.push(line.into());
+                    at_client.0.extend_from_slice(NO_HTTP);
+                    break;
+                }
                 let (line_taken, sent, answer) = match request(line, is_response) {
                     Fate::Chunk(size) if !server.chunking => {
                         let noop = [b"NOOP fixsmtpio CHUNKING BLOCK ", line].concat();
@@ -237,6 +244,7 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
 }
 
 const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
+const NO_HTTP: &[u8] = b"421 HTTP is not spoken here (#4.5.0)\r\n";
 const SYNTAX: &[u8] = b"501 syntax error (#5.5.4)\r\n";
 const TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
 
@@ -359,10 +367,12 @@ fn relayed(says: &[u8], replies: &[u8], turns: &[u8], reads: usize) -> Outcome {
     let mut server = Server::new(replies);
     let (shown, at_client, arrived) =
         (RefCell::default(), RefCell::<Vec<u8>>::default(), RefCell::<Vec<u8>>::default());
+    let is_misdirected = Cell::new(false);
     let mut pump = Pump::new(settings, Shown(&shown), 0, reads, |out, octets: &[u8]| match out {
         Out::ToClient => at_client.borrow_mut().extend_from_slice(octets),
         Out::ToServer => arrived.borrow_mut().extend_from_slice(octets),
-        Out::Ended(proto::relay::End::Server) => {}
+        Out::Ended(End::Server) => {}
+        Out::Ended(End::OtherProtocol(_)) => is_misdirected.set(true),
         Out::Fresh | Out::Ended(_) => panic!("{out:?}, and nobody asked for it"),
     });
     let (mut says, mut idle) = (says, 0);
@@ -389,7 +399,7 @@ fn relayed(says: &[u8], replies: &[u8], turns: &[u8], reads: usize) -> Outcome {
     }
     let ended = pump.ended;
     drop(pump);
-    if ended {
+    if ended && !is_misdirected.get() {
         assert!(at_client.borrow().ends_with(SYNTAX), "it ends, and nobody asked for it");
     }
     server.input.append(&mut arrived.borrow_mut());

@@ -26,6 +26,7 @@ pub mod imap;
 pub mod line;
 pub mod login;
 pub mod network;
+pub mod other_protocol;
 pub mod pam_service;
 pub mod passwd_file;
 pub mod password_hash;

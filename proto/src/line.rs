@@ -89,6 +89,17 @@ impl Splitter {
         }
     }
 
+    /// What is held of a line that has not ended: nothing yet, where one begins with what is
+    /// pushed next. `None`: the line is too long, and is skipped.
+    #[must_use]
+    pub fn begun(&self) -> Option<&[u8]> {
+        match (self.done, self.skipping) {
+            (true, _) => Some(&[]),
+            (false, true) => None,
+            (false, false) => Some(&self.held),
+        }
+    }
+
     /// How many more octets a line may get that has ended, with the line ending that it
     /// then has in it.
     #[must_use]

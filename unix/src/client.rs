@@ -62,6 +62,19 @@ pub fn read(deadline: Deadline, consume: &mut dyn FnMut(&[u8]) -> usize) -> io::
     }
 }
 
+/// Takes what has arrived on a socket and nobody will read, up to 16 kB, and waits for
+/// nothing: a connection that is closed with something unread may lose what was written to
+/// it last.
+pub fn discard() {
+    let mut buffer = Zeroizing::new([0; LOOK]);
+    for _ in 0..16 {
+        let read = rustix::net::recv(stdin(), &mut buffer[..], RecvFlags::DONTWAIT);
+        if !read.is_ok_and(|(_, count)| count > 0) {
+            return;
+        }
+    }
+}
+
 /// Writes all of `bytes`, waiting for the client at each step until `seconds` have
 /// gone by without its taking any.
 ///

@@ -16,6 +16,7 @@ use super::reply::Refusal;
 use crate::checkpassword::Record;
 use crate::exit_code::FAILED;
 use crate::line::{LONGEST, Pushed, Splitter, verb_and_argument};
+use crate::other_protocol::OtherProtocol;
 use crate::sasl::{self, Credential, Exchange, Mechanism, Next};
 use crate::secret::Secret;
 use crate::smtp::hello::Hello;
@@ -69,6 +70,8 @@ pub enum Step<'a> {
     Login(Attempt),
     /// The session is over: exit with this code.
     End(u8),
+    /// It is, with [`OtherProtocol::EXIT_CODE`]; what the client speaks is for the log.
+    OtherProtocol(OtherProtocol),
 }
 
 /// The dialog.
@@ -107,6 +110,8 @@ pub(super) enum State {
     /// The attempt is with the driver.
     LoggingIn,
     Ended(u8),
+    /// By a client who speaks this.
+    Misdirected(OtherProtocol),
 }
 
 impl Login {
@@ -141,6 +146,7 @@ impl Login {
             State::CheckTls => Step::CheckTls,
             State::StartTls => Step::StartTls,
             State::Ended(code) => Step::End(code),
+            State::Misdirected(spoken) => Step::OtherProtocol(spoken),
             State::Command | State::Exchange(_) | State::Attempt(_) | State::LoggingIn => {
                 Step::NeedInput
             }
@@ -155,6 +161,14 @@ impl Login {
         let replying = !dialog.reply.is_empty();
         if replying || !matches!(dialog.state, State::Command | State::Exchange(_)) {
             return 0;
+        }
+        let begun = splitter.begun().filter(|_| matches!(dialog.state, State::Command));
+        if let Some(begun) = begun
+            && let Some(spoken) = OtherProtocol::begins(begun, input)
+        {
+            let taken = OtherProtocol::SHOWS.saturating_sub(begun.len());
+            dialog.is_misdirected(spoken);
+            return taken.min(input.len());
         }
         let (taken, pushed) = splitter.push(input, |held| dialog.longest(held));
         match pushed {
@@ -236,12 +250,29 @@ impl Dialog {
     fn line(&mut self, line: &[u8]) {
         match core::mem::replace(&mut self.state, State::Command) {
             State::Exchange(exchange) => self.continuation(exchange, line),
-            _ => match self.settings.protocol {
-                Protocol::Smtp => self.smtp_command(line),
-                Protocol::Pop3 => self.pop3_command(line),
-                Protocol::Imap => self.imap_command(line),
+            _ => match OtherProtocol::of_line(line) {
+                Some(spoken) => self.is_misdirected(spoken),
+                None => self.command(line),
             },
         }
+    }
+
+    fn command(&mut self, line: &[u8]) {
+        match self.settings.protocol {
+            Protocol::Smtp => self.smtp_command(line),
+            Protocol::Pop3 => self.pop3_command(line),
+            Protocol::Imap => self.imap_command(line),
+        }
+    }
+
+    /// Ends the session of somebody who has come to the wrong port.
+    fn is_misdirected(&mut self, spoken: OtherProtocol) {
+        match spoken {
+            // Nothing in the clear could be read.
+            OtherProtocol::Tls => {}
+            OtherProtocol::Http => self.give_up(Refusal::Http),
+        }
+        self.state = State::Misdirected(spoken);
     }
 
     pub(super) fn say(&mut self, reply: &[u8]) {

@@ -10,6 +10,7 @@ use super::handoff::Handoff;
 use super::outcome::{Outcome, Tries};
 use super::protocol::Protocol;
 use crate::checkpassword::Record;
+use crate::other_protocol::OtherProtocol;
 use crate::ucspi_tls::{self, Fact, Tls};
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
@@ -36,6 +37,8 @@ pub enum Request {
     TlsFailed(Vec<u8>),
     /// The parser could not be jailed, for this reason. It has not read anything.
     NotJailed(Vec<u8>),
+    /// The client speaks this, and nothing that could be answered. The session is over.
+    OtherProtocol(OtherProtocol),
     /// The session is over, with this exit code.
     Over(u8),
 }
@@ -60,7 +63,12 @@ impl Request {
     /// As octets, wiped when they go: a password may be among them.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let spoken;
         let (kind, parts): (u8, Vec<&[u8]>) = match self {
+            Self::OtherProtocol(other) => {
+                spoken = other.octet();
+                (b'p', [core::slice::from_ref(&spoken)].into())
+            }
             Self::Login(Attempt::Check(record, handoff)) => {
                 (b'l', handoff.pieces().chain([record.expose()]).collect())
             }
@@ -96,6 +104,10 @@ impl Request {
             b't' if rest.len() < LONGEST => Self::TlsOn(ucspi_tls::facts(rest)),
             b'f' => Self::TlsFailed(why()?),
             b'j' => Self::NotJailed(why()?),
+            b'p' => match rest {
+                [spoken] => Self::OtherProtocol(OtherProtocol::from_octet(*spoken)?),
+                _ => return None,
+            },
             b'o' => match rest {
                 [code] => Self::Over(*code),
                 _ => return None,
@@ -164,7 +176,7 @@ impl Guard {
             }
             Request::TlsFailed(_) => self.tls.is_offered(),
             Request::TlsUnavailable(_) => self.tls.is_offered() && !self.is_without_tls,
-            Request::NotJailed(_) | Request::Over(_) => true,
+            Request::NotJailed(_) | Request::OtherProtocol(_) | Request::Over(_) => true,
         }
     }
 
@@ -252,6 +264,7 @@ mod tests {
             ]),
             Request::TlsFailed(b"timed out".to_vec()),
             Request::NotJailed(b"user: no".to_vec()),
+            Request::OtherProtocol(OtherProtocol::Http),
             Request::Over(14),
         ] {
             let read = Request::decode(&request.encode()).unwrap();
@@ -268,6 +281,9 @@ mod tests {
             b"?",
             b"o",
             b"o\0\0",
+            b"p",
+            b"p?",
+            b"phh",
             b"l",
             b"l\0alice",
             b"l\0alice\0x\0",

@@ -33,6 +33,8 @@ pub enum Refusal {
     LiteralTooLong,
     /// IMAP: too many commands that are none.
     TooManyBad,
+    /// The client speaks HTTP.
+    Http,
     /// The last try is used up.
     TooManyFailures,
     /// STARTTLS where TLS is not on offer, or already on.
@@ -146,6 +148,7 @@ impl Refusal {
             Self::TooManyBad => {
                 row("500", "too many bad commands", "5.5.2").imap(Condition::Bye(""))
             }
+            Self::Http => row("421", "HTTP is not spoken here", "4.5.0").imap(Condition::Bye("")),
             Self::TooManyFailures => {
                 row("421", "too many failures", "4.7.0").imap(Condition::Bye(""))
             }

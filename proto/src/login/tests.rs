@@ -64,6 +64,10 @@ pub(super) fn drive(
                 seen.push_str(&format!("[{shown}]"));
                 login.outcome(outcome);
             }
+            Step::OtherProtocol(spoken) => {
+                seen.push_str(&format!("[end: {spoken}]"));
+                return;
+            }
             Step::End(code) => {
                 seen.push_str(&format!("[end {code}]"));
                 return;
@@ -389,6 +393,28 @@ fn d27_nothing_behind_a_line_that_ends_our_part_is_taken() {
         assert_eq!(login.push(format!("{line}MAIL FROM:<>\r\n").as_bytes()), line.len());
         assert_eq!(login.push(b"MAIL FROM:<>\r\n"), 0);
     }
+}
+
+#[test]
+fn d60_other_protocols_end_with_the_line_or_octets_that_show_them() {
+    const HTTP: &str = "[end: the client speaks HTTP]";
+    const TLS: &str = "[end: the client speaks TLS at once]";
+    let http = "GET / HTTP/1.1\r\nHost: mail.example.org\r\n\r\n";
+    let hello = "\u{16}\u{3}\u{1}\u{2}\0\u{1}\n\0";
+    let long = hello.replace('\n', &"x".repeat(2 * LONGEST_COMMAND));
+    let said = "421 authup HTTP is not spoken here (#4.5.0)/";
+    assert_eq!(smtp(http), format!("{said}{HTTP}"));
+    assert_eq!(smtp(&format!("NOOP\r\n{http}")), format!("250 ok/{said}{HTTP}"));
+    assert_eq!(pop3(http), format!("-ERR authup HTTP is not spoken here/{HTTP}"));
+    for seen in [smtp, pop3] {
+        assert_eq!(seen(hello), TLS);
+        assert_eq!(seen(&long), TLS);
+    }
+    assert_eq!(smtp(&format!("NOOP\r\n{hello}")), format!("250 ok/{TLS}"));
+    // Within an exchange it is a response like any other.
+    let ask = "334 VXNlcm5hbWU6/";
+    assert_eq!(smtp(&format!("AUTH LOGIN\r\n{http}")).matches(MALFORMED).count(), 1);
+    assert_eq!(smtp(&format!("AUTH LOGIN\r\n{hello}")), format!("{ask}{MALFORMED}"));
 }
 
 #[test]

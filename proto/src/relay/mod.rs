@@ -20,6 +20,7 @@ mod request;
 mod requests;
 pub mod rules;
 
+use crate::other_protocol::OtherProtocol;
 use crate::smtp::data::{BareNewline, Framing};
 use crate::ucspi_tls::Tls;
 use alloc::boxed::Box;
@@ -140,6 +141,8 @@ pub enum End {
     TurnedAway,
     /// A line of the server's was too long, and the client is told so.
     LineTooLong,
+    /// The client speaks this, and is told so if it can be.
+    OtherProtocol(OtherProtocol),
 }
 
 /// The relay.
@@ -163,8 +166,8 @@ pub struct Relay<W> {
     offers: Offers,
     /// What a fresh server says instead of a good greeting.
     unwelcome: Option<Unwelcome>,
-    /// What is said when all replies that are due are given; then the session ends.
-    last_words: Option<&'static [u8]>,
+    /// What is said when all replies that are due are given; then the session ends so.
+    last_words: Option<(&'static [u8], End)>,
     /// How far the server knows the client.
     acquaintance: Acquaintance,
     /// The exit code that the client's closing asks for.

@@ -223,10 +223,12 @@ impl<W: Watch> Relay<W> {
     pub(super) fn say_last_words(&mut self) {
         if self.pending.is_empty()
             && self.reply.is_none()
-            && let Some(words) = self.last_words.take()
+            && let Some((words, end)) = self.last_words.take()
         {
-            self.tell_client(words);
-            self.phase = Phase::Ended(End::Server);
+            if !words.is_empty() {
+                self.tell_client(words);
+            }
+            self.phase = Phase::Ended(end);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A client's request, parsed once: what it asks for, and what may stand behind it.
 
 use crate::line::verb_and_argument;
+use crate::other_protocol::OtherProtocol;
 use crate::smtp::bdat;
 use crate::smtp::envelope::Argument;
 use crate::smtp::reply::split_ending;
@@ -82,6 +83,11 @@ impl<'a> Request<'a> {
             _ if argument.is_empty() => Some(verb.to_ascii_lowercase()),
             _ => Some([verb, b" ", argument.trim_ascii_end()].concat().to_ascii_lowercase()),
         }
+    }
+
+    /// What the client speaks, where this is no request of SMTP's.
+    pub(super) fn other_protocol(&self) -> Option<OtherProtocol> {
+        OtherProtocol::of_line(self.text).filter(|_| !self.is_response())
     }
 
     /// MAIL without its AUTH parameter, where it has one.

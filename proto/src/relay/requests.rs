@@ -2,8 +2,9 @@
 
 use super::request::{Request, What, begins_like_bdat};
 use super::rules::Event;
-use super::{Client, Kind, PENDING, Pending, Phase, Relay, Seen, Take, Unwelcome, Watch};
+use super::{Client, End, Kind, PENDING, Pending, Phase, Relay, Seen, Take, Unwelcome, Watch};
 use crate::line::LONGEST;
+use crate::other_protocol::OtherProtocol;
 use crate::smtp::data::{BareNewline, Piece};
 use crate::smtp::reply::split_ending;
 use crate::ucspi_tls::Tls;
@@ -12,6 +13,7 @@ use alloc::boxed::Box;
 const BARE_NEWLINE: &[u8] = b"521 bare newline (#5.5.2)\r\n";
 const LINE_TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
 const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
+const NO_HTTP: &[u8] = b"421 HTTP is not spoken here (#4.5.0)\r\n";
 const NO_STARTTLS: &[u8] = b"502 unimplemented (#5.5.1)\r\n";
 /// What is shown of a request that may hold a password.
 pub const SECRET: &[u8] = b"(not shown: part of AUTH)";
@@ -56,6 +58,11 @@ impl<W: Watch> Relay<W> {
     }
 
     fn request_in(&mut self, window: &[u8]) -> Take {
+        let is_request = matches!(self.client, Client::Request);
+        if let Some(spoken) = OtherProtocol::begins(window, b"").filter(|_| is_request) {
+            self.is_misdirected(spoken);
+            return Take::Took(OtherProtocol::SHOWS);
+        }
         let fresh = window.get(self.scanned..).unwrap_or_default();
         let feed = memchr::memchr(b'\n', fresh).map(|ahead| self.scanned + ahead);
         let line = window.get(..feed.map_or(window.len(), |feed| feed + 1)).unwrap_or_default();
@@ -110,6 +117,9 @@ impl<W: Watch> Relay<W> {
     /// One request.
     fn request(&mut self, request: &Request<'_>, line: &[u8]) {
         self.watch.saw(Seen::Request, if request.is_secret() { SECRET } else { line });
+        if let Some(spoken) = request.other_protocol() {
+            return self.is_misdirected(spoken);
+        }
         let ending = match self.settings.bare_newline {
             BareNewline::Reject if request.ending == b"\n" => return self.turn_away(BARE_NEWLINE),
             BareNewline::Normalize | BareNewline::AcceptEnd => b"\r\n",
@@ -249,8 +259,21 @@ impl<W: Watch> Relay<W> {
 
     /// Ends the session with these words, once all replies that are due are given.
     pub(super) fn turn_away(&mut self, last_words: &'static [u8]) {
+        self.end_with(last_words, End::Server);
+    }
+
+    fn is_misdirected(&mut self, spoken: OtherProtocol) {
+        let last_words = match spoken {
+            // Nothing in the clear could be read.
+            OtherProtocol::Tls => &b""[..],
+            OtherProtocol::Http => NO_HTTP,
+        };
+        self.end_with(last_words, End::OtherProtocol(spoken));
+    }
+
+    fn end_with(&mut self, last_words: &'static [u8], end: End) {
         self.client = Client::Unread;
-        self.last_words = Some(last_words);
+        self.last_words = Some((last_words, end));
         self.say_last_words();
     }
 

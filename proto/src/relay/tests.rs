@@ -113,7 +113,7 @@ impl Run {
             }
             Turn::End(end) => {
                 self.ended = Some(match end {
-                    End::Server => None,
+                    End::Server | End::OtherProtocol(_) => None,
                     End::Code(code) => Some(code),
                     End::NotStarted | End::TurnedAway | End::LineTooLong => Some(TOLD),
                 });
@@ -129,14 +129,14 @@ impl Run {
     }
 }
 
-/// Plays `C: ` and `S: ` pieces (`/` stands for CRLF) and returns what came out;
+/// Plays `C: ` and `S: ` pieces (`/` stands for CRLF, `⁄` for itself) and returns what came out;
 /// the same however the pieces are cut.
 fn play(make: &dyn Fn() -> Settings, script: &[&str]) -> (String, String, Option<Option<u8>>) {
     let run = |cut: usize, octets_each: bool| {
         let mut run = Run::new(make());
         for piece in script {
             let (who, what) = piece.split_once(": ").unwrap_or((piece, ""));
-            let octets = what.replace('/', "\r\n").into_bytes();
+            let octets = what.replace('/', "\r\n").replace('⁄', "/").into_bytes();
             let (left, right) = octets.split_at(cut.min(octets.len()));
             let parts: Vec<&[u8]> =
                 if octets_each { octets.chunks(1).collect() } else { Vec::from([left, right]) };
@@ -415,6 +415,40 @@ fn d40_the_last_greeting_says_whether_the_server_takes_chunks() {
     let make = || settings(":ehlo:NOOP :*::250 x\n", "", Tls::Absent);
     let script = ["S: 220 x/", "C: EHLO x/BDAT 6/QUIT/", "S: 250-x/250 CHUNKING/"];
     assert!(play(&make, &script).1.ends_with("NOOP fixsmtpio CHUNKING BLOCK BDAT 6/"));
+}
+
+#[test]
+fn d60_other_protocols_end_with_the_line_or_octets_that_show_them() {
+    const HTTP: &str = "421 HTTP is not spoken here (#4.5.0)/";
+    let http = "C: POST ⁄upload HTTP⁄1.1/Host: x//MAIL FROM:<evil>/";
+    let hello = "C: \u{16}\u{3}\u{1}\u{2}/evil";
+    for (script, at_client, at_server) in [
+        (&["S: 220 x/", http][..], HTTP, ""),
+        // Replies that are due come first.
+        (&[http, "S: 220 x/"], HTTP, ""),
+        (&["S: 220 x/", "C: EHLO x/", http, "S: 250 x/"], &format!("250 x/{HTTP}"), "EHLO x/"),
+        (&["S: 220 x/", hello], "", ""),
+        (&[hello, "S: 220 x/"], "", ""),
+        (&["S: 220 x/", "C: NOOP/", hello, "S: 250 ok/"], "250 ok/", "NOOP/"),
+    ] {
+        let (client, server, ended) = play(&bare, script);
+        assert_eq!(client, format!("220 x/{at_client}"), "{script:?}");
+        assert_eq!(server, at_server, "{script:?}");
+        assert_eq!(ended, Some(None), "{script:?}");
+    }
+}
+
+#[test]
+fn d60_a_message_or_a_response_may_look_like_anything() {
+    let message = "GET ⁄ HTTP⁄1.1/\u{16}\u{3}\u{1}/./";
+    let data = format!("C: {message}");
+    let script = ["S: 220 x/", "C: DATA/", "S: 354 go/", &data, "S: 250 ok/"];
+    let (client, server, ended) = play(&bare, &script);
+    assert_eq!((client.as_str(), ended), ("220 x/354 go/250 ok/", None));
+    assert_eq!(server, format!("DATA/{message}").replace('⁄', "/"));
+    let http = "C: GET ⁄ HTTP⁄1.1/";
+    let script = ["S: 220 x/", "C: AUTH LOGIN/", "S: 334 x/", http, "S: 501 no/"];
+    assert_eq!(play(&bare, &script).0, "220 x/334 x/501 no/");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use proto::login::outcome::Outcome;
 use proto::login::reply::Refusal;
 use proto::login::{Attempt, Login, Step};
+use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::Tls;
 use std::cell::RefCell;
 use std::future::{self, pending, poll_fn};
@@ -41,6 +42,8 @@ pub(super) enum Turn {
     LogIn(Attempt),
     /// There is nothing more to say; the exit code that authup would have.
     Over(u8),
+    /// Nor could the client have anything to say here.
+    OtherProtocol(OtherProtocol),
 }
 
 /// One client's.
@@ -178,6 +181,7 @@ impl Conversation {
                 Step::StartTls => break Turn::StartTls,
                 Step::Login(attempt) => break Turn::LogIn(attempt),
                 Step::End(code) => break Turn::Over(code),
+                Step::OtherProtocol(spoken) => break Turn::OtherProtocol(spoken),
             }
         };
         self.write(client, &mut replies).await?;

@@ -1,6 +1,7 @@
 //! One connection, from the program's request to its end.
 
 use proto::login::monitor::Request;
+use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::server::Request as Asked;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustls::{Error, InvalidMessage, PeerIncompatible};
@@ -147,6 +148,13 @@ pub(super) async fn talk(
             (Turn::Over(code), client) => {
                 if place.has_begun() {
                     place.ask(Request::Over(code));
+                }
+                return dialog.close(client).await;
+            }
+            (Turn::OtherProtocol(spoken), client) => {
+                place.report(&spoken.to_string());
+                if place.has_begun() {
+                    place.ask(Request::Over(OtherProtocol::EXIT_CODE));
                 }
                 return dialog.close(client).await;
             }

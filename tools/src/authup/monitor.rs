@@ -17,6 +17,7 @@ use proto::login::names::LoginNames;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
+use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::Fact;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -128,6 +129,10 @@ impl Monitor {
                 report.line(format_args!("unable to jail parser: {}", Escaped(&why)));
                 self.tell_client(Refusal::Fork);
                 return Some(exit_code::FAILED);
+            }
+            Request::OtherProtocol(spoken) => {
+                report.line_about_client(format_args!("{spoken}"));
+                return Some(OtherProtocol::EXIT_CODE);
             }
             Request::Over(code) => return Some(code),
         }

@@ -88,6 +88,11 @@ impl Parser {
                     self.login.outcome(outcome);
                 }
                 Step::End(code) => return Ok(Request::Over(code)),
+                Step::OtherProtocol(spoken) => {
+                    // There is more of it as a rule.
+                    client::discard();
+                    return Ok(Request::OtherProtocol(spoken));
+                }
             }
         }
     }

@@ -124,6 +124,12 @@ impl Session {
     /// asked for, else the server's own, but where that could read as a refused login.
     fn finish(self, end: End) -> u8 {
         unix::client::let_go();
+        if let End::OtherProtocol(spoken) = end {
+            match self.environment.get(b"TCPREMOTEIP") {
+                Some(address) => say(NAME, format_args!("{spoken} (from {})", Escaped(address))),
+                None => say(NAME, format_args!("{spoken}")),
+            }
+        }
         let ended = match self.pump.into_server().finish() {
             Ok(ended) => ended,
             Err(reason) => {
@@ -131,8 +137,9 @@ impl Session {
             }
         };
         let why = match (end, ended) {
-            (End::Code(code), _) | (End::Server, Some(code)) => return code,
-            (End::Server, None) => {
+            (End::Code(code), _) => return code,
+            (End::Server | End::OtherProtocol(_), Some(code)) => return code,
+            (End::Server | End::OtherProtocol(_), None) => {
                 say(NAME, format_args!("aack, child crashed"));
                 return exit_code::CRASHED;
             }

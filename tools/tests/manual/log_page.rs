@@ -25,8 +25,9 @@ const NOT_SAID: [&str; 4] = [
 ];
 
 /// Where `proto` has words for what is wrong with a file or with what was handed over.
-const FAULTS: [&str; 6] = [
+const FAULTS: [&str; 7] = [
     "checkpassword/reader.rs",
+    "other_protocol.rs",
     "passwd_file/mod.rs",
     "relay/rules.rs",
     "failures/settings.rs",

@@ -75,6 +75,26 @@ fn d58_commands_before_a_login() {
 }
 
 #[test]
+fn d60_other_protocols_end_with_the_line_or_octets_that_show_them() {
+    let http = "* BYE authup HTTP is not spoken here/[end: the client speaks HTTP]";
+    table(
+        &[
+            ("GET / HTTP/1.1\r\nHost: x\r\n", http),
+            ("a NOOP\r\nPOST /{3} HTTP/1.0\r\n", &format!("a OK NOOP completed/{http}")),
+            ("\u{16}\u{3}\u{1}{9}\r\n", "[end: the client speaks TLS at once]"),
+            // A tag like any other.
+            ("GET NOOP\r\n", "GET OK NOOP completed/"),
+            ("GET LOGIN bob HTTP/1.1\r\n", &tried_as("GET", "bob|HTTP/1.1")),
+        ],
+        imap,
+    );
+}
+
+fn tried_as(tag: &str, record: &str) -> String {
+    format!("[{record}||]{}", FAILED.replacen('a', tag, 1))
+}
+
+#[test]
 fn d58_logins() {
     let tried = |record: &str| format!("[{record}||]{FAILED}");
     table(
@@ -256,9 +276,8 @@ fn d58_outcomes() {
 }
 
 #[test]
-fn d58_who_speaks_another_protocol_is_told_goodbye() {
-    let request = "GET / HTTP/1.1\r\nHost: x\r\n".repeat(6);
-    let seen = imap(&request);
+fn d58_who_sends_no_commands_is_told_goodbye() {
+    let seen = imap(&"a x\r\nHost: x\r\n".repeat(6));
     assert!(seen.ends_with("/* BYE authup too many bad commands/[end 1]"), "{seen}");
     assert_eq!(seen.matches(" BAD ").count(), 10, "{seen}");
 }

@@ -238,3 +238,44 @@ fn nothing_is_left_of_many_sessions() {
         assert_eq!(server.processes().len(), before.1);
     }
 }
+
+#[test]
+fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
+    for door in DOORS {
+        let server = door.setup().start();
+        let before = server.held();
+        let (mut tls, _) = door.enter(&server);
+        tls.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let last = door.refusal("421", "HTTP is not spoken here", "4.5.0");
+        assert_eq!(text(rest(&mut tls)), last);
+        server.log.wait_for(&["tls from 127.0.0.1: the client speaks HTTP"]);
+        if door.asked {
+            let mut socket = plain(&server);
+            line(&mut socket);
+            socket.write_all(&hello(&server)).unwrap();
+            assert_eq!(clear_rest(socket), b"");
+            server.log.wait_for(&["tls from 127.0.0.1: the client speaks TLS at once"]);
+        }
+        assert_unharmed(door, &server, &before);
+    }
+}
+
+/// After a login that was refused, too, of which the monitor knows.
+#[test]
+fn d60_nor_does_the_monitor_keep_anything_of_it() {
+    for door in [SUBMISSION, POP3S] {
+        let server = door.setup().option("--tries 2").start();
+        let before = server.held();
+        let (mut tls, _) = door.enter(&server);
+        let answer = ask(&mut tls, door.wrong());
+        tls.write_all(b"POST / HTTP/1.0\r\n").unwrap();
+        let last = door.refusal("421", "HTTP is not spoken here", "4.5.0");
+        assert_eq!(
+            answer + &text(rest(&mut tls)),
+            format!("{}{}{last}", door.first(), door.failed())
+        );
+        server.log.wait_for(&[": the client speaks HTTP"]);
+        server.log.wait_for(&["tlsserver: end ", " status 256: exit 1"]);
+        assert_unharmed(door, &server, &before);
+    }
+}
