@@ -191,8 +191,12 @@ impl Case {
     /// Reads a case file's text.
     ///
     /// # Errors
-    /// With the number of the line that cannot be understood.
+    /// With the number of the line that cannot be understood, or with what is missing.
     pub fn parse(written: &str) -> Result<Self> {
+        ensure!(
+            opens_with_its_sentence(written),
+            "line 1: it does not open with `# What this shows.`"
+        );
         let mut case = Self::default();
         for (at, line) in written.lines().enumerate() {
             let line = line.trim_end();
@@ -277,6 +281,12 @@ impl Head {
         }
         Ok(())
     }
+}
+
+/// Whether comments come first, and end as a sentence does.
+fn opens_with_its_sentence(written: &str) -> bool {
+    let comments = written.lines().map_while(|line| line.strip_prefix("# "));
+    comments.last().is_some_and(|last| last.trim_end_matches(')').ends_with('.'))
 }
 
 /// Words by spaces; single quotes keep a word together.
@@ -412,7 +422,7 @@ mod tests {
     #[test]
     fn a_small_case_is_read() {
         let case =
-            Case::parse("# what\nrun: authup smtp 'a b'\nenv: X=1\n\nC: QUIT\nS: 221 x\nexit 0\n")
+            Case::parse("# What.\nrun: authup smtp 'a b'\nenv: X=1\n\nC: QUIT\nS: 221 x\nexit 0\n")
                 .expect("parses");
         assert_eq!(case.head.command, ["authup", "smtp", "a b"]);
         assert_eq!(case.steps.len(), 3);
@@ -421,14 +431,27 @@ mod tests {
 
     #[test]
     fn lines_of_one_control_file_add_up() {
-        let case = Case::parse("run: x\ncontrol: me = a\ncontrol: me = b\nexit 0").expect("parses");
+        let written = "# What.\nrun: x\ncontrol: me = a\ncontrol: me = b\nexit 0";
+        let case = Case::parse(written).expect("parses");
         assert_eq!(case.head.control, [("me".to_owned(), Control::Bytes(b"a\nb\n".to_vec()))]);
     }
 
     #[test]
     fn what_is_not_understood_is_named() {
-        let error = Case::parse("run: x\nserver sings\nexit 0").expect_err("must not parse");
-        assert!(format!("{error:#}").contains("line 2"), "{error:#}");
-        assert!(Case::parse("run: x\nC: a").is_err(), "no exit");
+        let error =
+            Case::parse("# What.\nrun: x\nserver sings\nexit 0").expect_err("must not parse");
+        assert!(format!("{error:#}").contains("line 3"), "{error:#}");
+        assert!(Case::parse("# What.\nrun: x\nC: a").is_err(), "no exit");
+    }
+
+    #[test]
+    fn a_case_says_first_what_it_shows() {
+        let opens = |with: &str| Case::parse(&format!("{with}run: x\nexit 0")).is_ok();
+        assert!(opens("# It ends.\n"));
+        assert!(opens("# Whatever is said, and\n# however often, it ends. (Or so.)\n"));
+        assert!(!opens(""), "no sentence");
+        assert!(!opens("# \n"), "an empty one");
+        assert!(!opens("# It\n"), "a word");
+        assert!(!opens("\n# It ends.\n"), "not at the start");
     }
 }
