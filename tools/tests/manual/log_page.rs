@@ -1,9 +1,11 @@
 //! `docs/logging.md` against the code: its tables hold what the programs can say, no
-//! less and no more.
+//! less and no more. And the pages' LOGGING against its tables; that they leave nothing
+//! out is tested beside this.
 //!
 //! A text is a string literal of more than one word. What the code puts into it, and
 //! what the page writes in capitals, is taken for the same.
 
+use crate::page::Page;
 use crate::source::{Program, Source, is_name, root};
 use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};
@@ -17,7 +19,9 @@ const STAND_FOR_SOMETHING: [&str; 32] = [
     "SERVICE",
 ];
 /// What the code looks for, or signs, and does not say.
-const NOT_SAID: [&str; 4] = [
+const NOT_SAID: [&str; 5] = [
+    // How lines end that are listed whole.
+    "(* from *)",
     "(os error",
     "TLS 1.3, server CertificateVerify",
     "BEGIN ENCRYPTED PRIVATE *",
@@ -25,8 +29,9 @@ const NOT_SAID: [&str; 4] = [
 ];
 
 /// Where `proto` has words for what is wrong with a file or with what was handed over.
-const FAULTS: [&str; 7] = [
+const FAULTS: [&str; 8] = [
     "checkpassword/reader.rs",
+    "login/report.rs",
     "other_protocol.rs",
     "passwd_file/mod.rs",
     "relay/rules.rs",
@@ -86,6 +91,46 @@ fn listed() -> BTreeSet<String> {
     rows.map(|(line, _)| form(&line.replace("\\|", "|")))
         .filter(|form| says_something(form))
         .collect()
+}
+
+/// Whether a text is made of what the tables list: a line, with words, numbers or other
+/// lines for what differs, or two such with a colon between. One word says nothing.
+fn is_made_of(listed: &BTreeSet<String>, text: &str) -> bool {
+    let is_word = |word: &&str| word.len() > 1 && word.chars().all(|letter| letter.is_lowercase());
+    text.split(' ').filter(is_word).count() < 2
+        || listed.iter().any(|form| fits(listed, form, text))
+        || text.match_indices(": ").any(|(at, colon)| {
+            is_made_of(listed, &text[..at]) && is_made_of(listed, &text[at + colon.len()..])
+        })
+}
+
+/// Whether a text is of this form, with what is listed, or says nothing, for each `*`.
+fn fits(listed: &BTreeSet<String>, form: &str, text: &str) -> bool {
+    let Some((before, behind)) = form.split_once('*') else { return form == text };
+    let Some(rest) = text.strip_prefix(before) else { return false };
+    let ends = rest.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    let mut cuts = ends.map(|end| rest.split_at(end));
+    cuts.any(|(what, rest)| {
+        what.len() < text.len() && fits(listed, behind, rest) && is_made_of(listed, what)
+    })
+}
+
+/// That what is said is in a page is tested beside this.
+#[test]
+fn pages_say_that_nothing_is_logged_but_what_docs_logging_lists() {
+    let listed = listed();
+    let mut invented = Vec::new();
+    for program in Program::all() {
+        let page = Page::named(&format!("{}.8", program.name));
+        // A reply has its code, and is none of the log's.
+        for text in page.logged().into_iter().filter(|text| !text.contains("(#")) {
+            let line = form(text.trim_start_matches(&format!("{}: ", program.name)));
+            if ![&line, &format!("*: {line}")].iter().any(|line| is_made_of(&listed, line)) {
+                invented.push(format!("man/{}: {text}", page.name));
+            }
+        }
+    }
+    assert!(invented.is_empty(), "not in docs/logging.md: {invented:#?}");
 }
 
 #[test]

@@ -93,6 +93,23 @@ impl Page {
         marked
     }
 
+    /// What LOGGING says is logged: items, as in `.It Li "deny from ADDRESS: WHY"`, and what
+    /// stands for a part of them, as in `.Ql by the rules ,`, if it is more than a word.
+    pub(crate) fn logged(&self) -> BTreeSet<String> {
+        let marked = self
+            .section("LOGGING")
+            .filter_map(|line| line.strip_prefix(".It Li ").or_else(|| line.strip_prefix(".Ql ")));
+        let texts = marked.flat_map(|line| line.split(" , "));
+        let texts =
+            texts.map(|text| text.trim_start_matches("Li ").trim_end_matches([' ', ',', ';', '.']));
+        let texts = texts.map(|text| match text.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next().unwrap().to_owned(),
+            None => text.replace(" :", ": REASON"),
+        });
+        let shown = texts.map(|text| text.replace("\\(dq", "\"").replace("\\e", "\\"));
+        shown.filter(|text| text.contains(' ') && !text.contains("\\&")).collect()
+    }
+
     /// What is referred to, as `NAME.SECTION`.
     pub(crate) fn references(&self) -> BTreeSet<String> {
         let words: Vec<_> = self.lines.iter().flat_map(|line| line.split([' ', '.'])).collect();
