@@ -21,7 +21,7 @@ PACKAGES = $(shell cat */packages */tests/packages 2>/dev/null)
 PROFILE = fast
 BUILD = release
 CARGO = cargo
-DEMO = acceptutils tlsserver authup checkpassword-file checknotroot fixsmtpio \
+DEMO = acceptutils tlsserver authup checkpassword-file checknotroot fiximapio fixsmtpio \
 	demo-smtp-into-maildir demo-pop3-from-maildir
 CARGO_TARGET_DIR ?= target
 PREFIX = /usr/local

@@ -509,7 +509,7 @@ _acceptutils() {
             return 0
             ;;
         acceptutils__subcmd__init)
-            opts="-h --host --cert --key --submission --incoming --incoming-user --allow-open-relay --pop3 --jail-user --users --bin --help"
+            opts="-h --host --cert --key --submission --incoming --incoming-user --allow-open-relay --pop3 --imap --jail-user --users --bin --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -540,6 +540,10 @@ _acceptutils() {
                     return 0
                     ;;
                 --pop3)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --imap)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

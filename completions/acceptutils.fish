@@ -26,7 +26,7 @@ end
 
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -s h -l help -d 'Print help'
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -s V -l version -d 'Print version'
-complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "init" -d 'Make the files of a mail service: submission, incoming mail, POP3'
+complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "init" -d 'Make the files of a mail service: submission, incoming mail, POP3, IMAP'
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "check" -d 'Look a mail service over, and say what is wrong where'
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "explain" -d 'Say which rule of fixsmtpio changed which line into what'
 complete -c acceptutils -n "__fish_acceptutils_needs_command" -f -a "failures" -d 'Show whose logins have been refused, or make it forgotten'
@@ -43,6 +43,7 @@ complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l submiss
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l incoming -d 'The SMTP server for incoming mail' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l incoming-user -d 'The user that it runs as, who is not that of --jail-user [default: qmaild, or else nobody]' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l pop3 -d 'The POP3 server' -r
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l imap -d 'The IMAP server, which answers the login that it is told of, or fiximapio before one that can only greet' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l jail-user -d 'The user of the processes that talk to strangers [default: acceptutils, or else nobody]' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l users -d 'Where users and passwords are: a file of their own, or the system\'s accounts, by PAM' -r -f -a "file\t'In a file, for checkpassword-file'
 pam\t'With the system, for checkpassword-pam'"
@@ -118,7 +119,7 @@ complete -c acceptutils -n "__fish_acceptutils_using_subcommand client-settings"
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand report" -l since -d 'Leave out what is older: today, yesterday, a date as 2026-11-26, hours as 12h or days as 7d' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand report" -l json -d 'Print it as JSON'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain failures demo passwd user client-settings report help" -f -a "init" -d 'Make the files of a mail service: submission, incoming mail, POP3'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain failures demo passwd user client-settings report help" -f -a "init" -d 'Make the files of a mail service: submission, incoming mail, POP3, IMAP'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain failures demo passwd user client-settings report help" -f -a "check" -d 'Look a mail service over, and say what is wrong where'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain failures demo passwd user client-settings report help" -f -a "explain" -d 'Say which rule of fixsmtpio changed which line into what'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand help; and not __fish_seen_subcommand_from init check explain failures demo passwd user client-settings report help" -f -a "failures" -d 'Show whose logins have been refused, or make it forgotten'

@@ -7,7 +7,7 @@
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
 use crate::command::CommandLine;
-use crate::init::{Clients, Plan};
+use crate::init::{Clients, Plan, imap_server};
 use crate::outcome::{Error, Outcome, say};
 use crate::passwd;
 use crate::programs::{self, MailPrograms};
@@ -34,10 +34,11 @@ pub(crate) struct Options {
 
 const HOST: &str = "mail.example.org";
 const USER: &str = "al";
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "authup",
     "checkpassword-file",
     "checknotroot",
+    "fiximapio",
     "fixsmtpio",
     "tlsserver",
     "demo-smtp-into-maildir",
@@ -53,6 +54,8 @@ struct Demo {
     submission: u16,
     submissions: u16,
     pop3: u16,
+    /// Where there is a server for it.
+    imap: Option<u16>,
 }
 
 /// Runs the demonstration.
@@ -90,8 +93,10 @@ impl Demo {
             submission: command(&smtp),
             incoming: command(&smtp),
             pop3: command(&format!("{pop3} Maildir")),
+            imap: Err(String::new()),
         };
         plan.bin = Some(bin);
+        plan.mail.imap = imap_server(&plan);
         if runs_as_root() {
             // The user here is nobody, whom those who talk to strangers are not to be.
             let daemon = SystemUser::named("daemon").ok().flatten();
@@ -106,6 +111,7 @@ impl Demo {
             submission: start("submission")?,
             submissions: start("submissions")?,
             pop3: start("pop3")?,
+            imap: plan.mail.imap.as_ref().ok().map(|_| start("imap")).transpose()?,
             certificate: certificate::first(&plan.certificate)?,
             password,
             scene,
@@ -131,15 +137,22 @@ impl Demo {
         smtp.smtp_login(Begin::AtOnce, USER, &password)?;
         smtp.smtp_quit()?;
 
+        if let Some(port) = self.imap {
+            say("\nIMAP, STARTTLS (port 143): reading the message\n");
+            let mut imap = Conversation::connect(&self.server(port))?;
+            imap.imap_login(Begin::OnRequest, USER, &password)?;
+            imap.imap_select()?;
+            let read = imap.imap_fetch()?;
+            imap.imap_quit()?;
+            is_sent(&message, &read)?;
+        }
+
         say("\nPOP3, STLS (port 110): fetching the message\n");
         let mut pop3 = Conversation::connect(&self.server(self.pop3))?;
         pop3.pop3_login(Begin::OnRequest, USER, &password)?;
         let fetched = pop3.fetch()?;
         pop3.pop3_quit()?;
-        // mailfront's server puts an empty line behind it.
-        if !fetched.trim_end().ends_with(message.trim_end()) {
-            return Err(Error::new("the message that came back is not the one that was sent"));
-        }
+        is_sent(&message, &fetched)?;
         say("\nThe message is back, as it was sent.");
         Ok(())
     }
@@ -155,11 +168,14 @@ impl Demo {
 
     fn how_to_connect(&self) -> String {
         let Self { submission, submissions, pop3, password, .. } = self;
+        let imap = self
+            .imap
+            .map_or_else(String::new, |port| format!("IMAP: port {port} with STARTTLS\n  "));
         format!(
             "\nTo connect with a client of one's own, while the services run:\n  \
              host 127.0.0.1, user {USER}, password {password}, certificate not signed by anybody\n  \
              submission: port {submission} with STARTTLS, port {submissions} with TLS at once\n  \
-             POP3: port {pop3} with STLS\n  \
+             {imap}POP3: port {pop3} with STLS\n  \
              openssl s_client -quiet -crlf -starttls pop3 -connect 127.0.0.1:{pop3}\n  \
              swaks --server 127.0.0.1:{submission} --tls --auth PLAIN --auth-user {USER} \
              --auth-password {password} --to {USER}@{HOST}"
@@ -169,13 +185,22 @@ impl Demo {
     /// What the services say of what went wrong.
     fn show_logs(&self) {
         self.scene.stop();
-        for service in ["submission", "submissions", "pop3"] {
+        for service in ["submission", "submissions", "pop3", "imap"] {
             let log = std::fs::read_to_string(self.scene.folder().join(service));
             for line in log.unwrap_or_default().lines() {
                 unix::log::line(format_args!("{service}: "), format_args!("{line}"));
             }
         }
     }
+}
+
+/// Whether this is the message that was sent. mailfront's server puts an empty line
+/// behind it.
+fn is_sent(message: &str, came_back: &str) -> Result<(), Error> {
+    if came_back.trim_end().ends_with(message.trim_end()) {
+        return Ok(());
+    }
+    Err(Error::new("the message that came back is not the one that was sent"))
 }
 
 /// The folder with the programs. Root's services become another user, who may not

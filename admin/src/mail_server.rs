@@ -1,10 +1,11 @@
 //! Asks a mail program, run as a service would run it behind a login, what it can do:
-//! an SMTP server for its EHLO, a POP3 server for its CAPA.
+//! an SMTP server for its EHLO, a POP3 server for its CAPA, an IMAP server for its CAPABILITY.
 //!
 //! Called by `init`, which writes the answer into control files, and by `check`, which
 //! compares. It runs in an empty home folder, as somebody who may do nothing.
 
 use crate::deadline_lines::{Lines, Silence};
+use proto::imap::capability;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::{File, Permissions};
 use std::io::Write;
@@ -25,6 +26,19 @@ pub(crate) enum Protocol {
     Smtp,
     /// POP3 behind its login.
     Pop3,
+    /// IMAP behind its login, which the server answers.
+    Imap,
+}
+
+impl Protocol {
+    /// What the session's variables say of it.
+    const fn port(self) -> &'static str {
+        match self {
+            Self::Smtp => "25",
+            Self::Pop3 => "110",
+            Self::Imap => "143",
+        }
+    }
 }
 
 /// How long it may take to answer.
@@ -58,6 +72,7 @@ impl MailServer<'_> {
         let offered = match self.protocol {
             Protocol::Smtp => running.smtp().map(Some),
             Protocol::Pop3 => running.pop3(),
+            Protocol::Imap => running.imap().map(Some),
         };
         offered.map_err(|why| running.explain(&why, home.path()))
     }
@@ -89,6 +104,8 @@ impl MailServer<'_> {
             .args(self.words.iter().skip(1))
             .env_clear()
             .envs([("PATH", self.path), ("USER", "nobody"), ("SHELL", "/bin/sh")])
+            .envs([("PROTO", "TCP"), ("TCPREMOTEIP", "127.0.0.1"), ("TCPREMOTEPORT", "65535")])
+            .envs([("TCPLOCALIP", "127.0.0.1"), ("TCPLOCALPORT", self.protocol.port())])
             .env("HOME", home)
             .envs(self.variables.iter().copied())
             .current_dir(home)
@@ -96,6 +113,9 @@ impl MailServer<'_> {
             .stdout(Stdio::piped())
             .stderr(log)
             .process_group(0);
+        if self.protocol == Protocol::Imap {
+            command.envs([("IMAPLOGINTAG", "login"), ("AUTHENTICATED", "nobody")]);
+        }
         if runs_as_root() {
             let (uid, gid) = self.ids.unwrap_or(NOBODY);
             command.gid(gid).uid(uid);
@@ -186,6 +206,45 @@ impl Running {
         }
     }
 
+    /// It answers the login that it is told of, and commands that came with it.
+    fn imap(&mut self) -> Result<Vec<String>, String> {
+        self.say("a CAPABILITY\r\nb LOGOUT\r\n");
+        // Untagged lines may come first; a greeting is one of them.
+        let answer = self.imap_answer()?;
+        if answer.starts_with("* PREAUTH") {
+            return Err("it can only greet, so that nobody answers LOGIN: put fiximapio before it"
+                .to_owned());
+        }
+        if answer.starts_with("a ") {
+            return Err(
+                "it does not answer the LOGIN that it is told of, and wants one itself".to_owned()
+            );
+        }
+        if !answer.starts_with("login OK") {
+            return Err(format!("it turns clients away: {answer}"));
+        }
+        loop {
+            let line = self.hear()?;
+            if let Some(list) = line.strip_prefix("* CAPABILITY ") {
+                return Ok(list.split_whitespace().map(str::to_owned).collect());
+            }
+            if !line.starts_with("* ") {
+                return Err(format!("it does not say what it can do: {line}"));
+            }
+        }
+    }
+
+    /// The first line that is an answer, or ends a session.
+    fn imap_answer(&mut self) -> Result<String, String> {
+        loop {
+            let line = self.hear()?;
+            let decides = ["* PREAUTH", "* BYE"].iter().any(|start| line.starts_with(start));
+            if decides || !line.starts_with("* ") {
+                return Ok(line);
+            }
+        }
+    }
+
     /// With what the program itself said last.
     fn explain(&mut self, why: &str, home: &Path) -> String {
         self.end();
@@ -214,6 +273,13 @@ impl Drop for Running {
     }
 }
 
+/// Whether two capabilities are the same one, be it with other values. IMAP's are words
+/// without a value: THREAD=REFS is another one than THREAD=REFERENCES.
+pub(crate) fn is_same(protocol: Protocol, one: &str, other: &str) -> bool {
+    let part = |whole| if protocol == Protocol::Imap { whole } else { word(whole) };
+    part(one).eq_ignore_ascii_case(part(other))
+}
+
 /// The word that a capability begins with.
 pub(crate) fn word(capability: &str) -> &str {
     capability.split([' ', '=']).next().unwrap_or_default()
@@ -236,6 +302,8 @@ const SMTP: [&str; 11] = [
     "NO-SOLICITING",
 ];
 const POP3: [&str; 5] = ["TOP", "UIDL", "PIPELINING", "EXPIRE", "LOGIN-DELAY"];
+/// It would have the user's process be another's (RFC 8437).
+const UNAUTHENTICATE: &[u8] = b"UNAUTHENTICATE";
 /// Authup's own, whatever the server behind says of them.
 pub(crate) const POP3_OWN: [&str; 2] = ["RESP-CODES", "AUTH-RESP-CODE"];
 
@@ -244,6 +312,12 @@ pub(crate) fn may_be_listed(protocol: Protocol, capability: &str) -> bool {
     let known: &[&str] = match protocol {
         Protocol::Smtp => &SMTP,
         Protocol::Pop3 => &POP3,
+        Protocol::Imap => {
+            let word = capability.as_bytes();
+            return capability::check(word).is_ok()
+                && !capability::is_own(word)
+                && !word.eq_ignore_ascii_case(UNAUTHENTICATE);
+        }
     };
     known.iter().any(|known| known.eq_ignore_ascii_case(word(capability)))
 }

@@ -18,6 +18,8 @@ pub(crate) struct MailPrograms {
     pub(crate) incoming: Result<CommandLine, String>,
     /// Gives users their messages; speaks POP3 from behind the login on.
     pub(crate) pop3: Result<CommandLine, String>,
+    /// Shows users their messages; speaks IMAP from behind the login on.
+    pub(crate) imap: Result<CommandLine, String>,
 }
 
 /// Of several, the first that works is taken.
@@ -25,6 +27,12 @@ pub(crate) const SUBMISSION: [&str; 3] = ["ofmipd", "sendmail -bs", "smtpfront-q
 // Not sendmail: it takes who comes by a pipe for a user of this machine, and relays.
 pub(crate) const INCOMING: [&str; 2] = ["qmail-smtpd", "smtpfront-qmail"];
 pub(crate) const POP3: [&str; 2] = ["qmail-pop3d Maildir", "pop3front-maildir Maildir"];
+// With -k Dovecot's server keeps what it is told of the login. Debian's would look for mail in
+// /var/mail.
+pub(crate) const IMAP: [&str; 2] = [
+    "/usr/lib/dovecot/imap -k -o 'mail_location=maildir:~/Maildir' -o log_path=/dev/stderr",
+    "/usr/libexec/dovecot/imap -k -o 'mail_location=maildir:~/Maildir' -o log_path=/dev/stderr",
+];
 
 /// Those of these commands that are installed, with their whole paths.
 pub(crate) fn installed(commands: &[&str]) -> Vec<CommandLine> {

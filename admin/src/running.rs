@@ -6,11 +6,15 @@ use crate::deadline_lines::{Lines, Silence};
 use crate::outcome::Error;
 use crate::run_script::RunScript;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::convert::Infallible;
 use std::fs::File;
+use std::io::{PipeReader, pipe};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, exit};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tempfile::TempDir;
 use unix::deadline::Deadline;
 use unix::process::has_ended;
@@ -19,6 +23,8 @@ use unix::process::has_ended;
 #[derive(Debug)]
 struct Running {
     child: Child,
+    /// Ends when nobody is left who could log.
+    logged: Receiver<Infallible>,
 }
 
 /// Seconds that conversations have to come to their end.
@@ -39,7 +45,10 @@ impl Running {
             return Err(Error::new(format!("{script_name}:{line}: {text}: only a shell knows it")));
         }
         let failed = |error| Error::file("unable to start", Path::new(&*text_of(&words)), &error);
-        let file = File::create(log).map_err(|error| Error::file("unable to make", log, &error))?;
+        let no_file = |error| Error::file("unable to make", log, &error);
+        let file = File::create(log).map_err(no_file)?;
+        let (output, standard_error) = pipe().map_err(no_file)?;
+        let logged = copy(output, file);
         let path = script.variable("PATH").map(|(path, _)| path.to_owned());
         let program = words.first().copied().unwrap_or_default();
         let found = path.as_deref().and_then(|path| crate::programs::find(program, path));
@@ -48,12 +57,12 @@ impl Running {
             .envs(script.variables.iter().filter_map(|word| word.text.split_once('=')))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(file)
+            .stderr(standard_error)
             .process_group(0)
             .spawn()
             .map_err(failed)?;
         let mut lines = Lines::of(child.stdout.take());
-        let running = Self { child };
+        let running = Self { child, logged };
         let line = match lines.next(PATIENCE) {
             Ok(line) => line,
             Err(Silence::End) => String::new(),
@@ -65,12 +74,31 @@ impl Running {
             }
         };
         let port = line.trim().parse().map_err(|_| {
+            running.is_silent();
             let said = std::fs::read_to_string(log).unwrap_or_default();
             let said = said.lines().last().unwrap_or("it said nothing").to_owned();
             Error::new(format!("{script_name}: its server does not start: {said}"))
         })?;
         Ok((running, port))
     }
+}
+
+impl Running {
+    /// Waits until nobody is left who could log: whoever ran the server may be gone while
+    /// others have something to say.
+    fn is_silent(&self) {
+        let _ = self.logged.recv_timeout(Duration::from_secs(GRACE));
+    }
+}
+
+/// Copies what is logged into a file, in a thread; tells when that is all.
+fn copy(mut output: PipeReader, mut file: File) -> Receiver<Infallible> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut output, &mut file);
+        drop(sender);
+    });
+    receiver
 }
 
 fn text_of(words: &[&str]) -> String {
@@ -85,8 +113,10 @@ impl Drop for Running {
         if !matches!(has_ended(&self.child, Deadline::after_seconds(GRACE)), Ok(true)) {
             let _ = kill_process(pid, Signal::KILL);
         }
+        self.is_silent();
         let _ = kill_process_group(pid, Signal::KILL);
         let _ = self.child.wait();
+        self.is_silent();
     }
 }
 

@@ -216,8 +216,10 @@ fn other_services_work(machine: &Machine) {
         "rm -rf /etc/acceptutils/service/smtp && acceptutils init /etc/acceptutils \
          --host mail.example.org --incoming smtpfront-echo",
     );
-    let others = [("submissions", 465), ("smtp", 25), ("pop3", 110), ("pop3s", 995)];
-    for (name, _) in others {
+    let has_imap = Path::new("/usr/lib/dovecot/imap").exists();
+    let mut others = vec![("submissions", 465), ("smtp", 25), ("pop3", 110), ("pop3s", 995)];
+    others.extend([("imap", 143), ("imaps", 993)].iter().filter(|_| has_imap));
+    for (name, _) in &others {
         machine.succeeds(&format!("systemctl enable --now acceptutils@{name}"));
     }
     listening(machine, &others);
@@ -233,6 +235,15 @@ fn other_services_work(machine: &Machine) {
     for connect in ["-starttls pop3 -connect 127.0.0.1:110", "-connect 127.0.0.1:995"] {
         let said = machine.succeeds(&format!("{fetches} {connect}"));
         assert!(said.contains("+OK 0 0\r\n"), "{said}");
+    }
+    let reads = format!(
+        "printf 'a LOGIN al \"{PASSWORD}\"\\r\\nb SELECT INBOX\\r\\nc LOGOUT\\r\\n' | \
+         openssl s_client -quiet"
+    );
+    let imap = ["-starttls imap -connect 127.0.0.1:143", "-connect 127.0.0.1:993"];
+    for connect in imap.iter().filter(|_| has_imap) {
+        let said = machine.succeeds(&format!("{reads} {connect}"));
+        assert!(said.contains("* 0 EXISTS\r\n") && said.contains("c OK "), "{said}");
     }
 }
 

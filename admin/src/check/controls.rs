@@ -4,6 +4,7 @@ use super::findings::{Findings, Place};
 use super::permissions::{Readers, look};
 use proto::control::{list, one_line, seconds};
 use proto::escape::Escaped;
+use proto::imap::capability::{self, Unlisted};
 use proto::relay::rules::lint::look_over;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,15 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
     let me = greeting(&control.join("me"), findings);
     let smtp = greeting(&control.join("smtpgreeting"), findings);
     let pop3 = greeting(&control.join("pop3greeting"), findings);
-    if me.is_none() && (smtp.is_none() || (wanted.pop3_login && pop3.is_none())) {
+    let imap = greeting(&control.join("imapgreeting"), findings);
+    if imap.as_ref().is_some_and(|greeting| greeting.starts_with('[')) {
+        let text = "begins with [, as a response code does: authup cannot start with it";
+        findings.error(&control.join("imapgreeting"), text);
+    }
+    let lacks = |wanted: bool, found: &Option<String>| wanted && found.is_none();
+    if me.is_none()
+        && (smtp.is_none() || lacks(wanted.pop3_login, &pop3) || lacks(wanted.imap_login, &imap))
+    {
         let text = "No such file or directory, and not every greeting has a file of its own";
         findings.error(&control.join("me"), text);
     }
@@ -38,11 +47,8 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
     ] {
         capabilities(&control.join(name), is_needed, ours, findings);
     }
-    let imap = control.join("imapcapabilities");
-    if wanted.imap_login && read(&imap, Readers::Whoever, findings).is_none() && !imap.exists() {
-        findings.error(&imap, "No such file or directory, and authup cannot start without it");
-    }
-    for name in ["timeoutsmtpd", "timeoutpop3d", "timeoutlogin"] {
+    imap_capabilities(&control.join("imapcapabilities"), wanted.imap_login, findings);
+    for name in ["timeoutsmtpd", "timeoutpop3d", "timeoutimapd", "timeoutlogin"] {
         timeout(&control.join(name), findings);
     }
     rules(&control.join("fixsmtpio"), findings);
@@ -98,16 +104,47 @@ fn is_among(words: &str, word: &[u8]) -> bool {
     words.split(' ').any(|known| known.as_bytes().eq_ignore_ascii_case(word))
 }
 
-fn capabilities(path: &PathBuf, is_needed: bool, ours: &[&str], findings: &mut Findings) {
-    let Some(contents) = read(path, Readers::Whoever, findings) else {
-        if is_needed && !path.exists() {
+/// The contents of a list of capabilities, if it is there.
+fn read_list(path: &PathBuf, is_needed: bool, findings: &mut Findings) -> Option<Vec<u8>> {
+    let contents = read(path, Readers::Whoever, findings);
+    match &contents {
+        None if is_needed && !path.exists() => {
             findings.error(path, "No such file or directory, and authup cannot start without it");
         }
-        return;
-    };
-    if list(&contents).next().is_none() {
-        findings.warning(path, "lists nothing: say at least what the server behind can do");
+        Some(contents) if list(contents).next().is_none() => {
+            findings.warning(path, "lists nothing: say at least what the server behind can do");
+        }
+        _ => {}
     }
+    contents
+}
+
+/// IMAP's are words, any number a line; which there are, only the server knows.
+fn imap_capabilities(path: &PathBuf, is_needed: bool, findings: &mut Findings) {
+    let contents = read_list(path, is_needed, findings).unwrap_or_default();
+    for (line, entry) in list(&contents) {
+        let words = entry.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        for word in words {
+            let (place, shown) = (Place::line(path, line), Escaped(word));
+            match capability::check(word) {
+                Err(Unlisted::NoAtom) => {
+                    findings.error(place, format!("{shown}: not a capability"));
+                }
+                Err(Unlisted::Ours) => {
+                    let text = format!("{shown}: authup lists it by itself, when it is time");
+                    findings.error(place, text);
+                }
+                Ok(()) if capability::is_own(word) => {
+                    findings.warning(place, format!("{shown}: authup lists it by itself"));
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+}
+
+fn capabilities(path: &PathBuf, is_needed: bool, ours: &[&str], findings: &mut Findings) {
+    let contents = read_list(path, is_needed, findings).unwrap_or_default();
     for (line, entry) in list(&contents) {
         let place = Place::line(path, line);
         let word = entry.split(|octet| matches!(octet, b' ' | b'=')).next().unwrap_or_default();

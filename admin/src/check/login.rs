@@ -87,7 +87,9 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
         }
         Some("imap") => {
             conversation.imap_login(begin, user, &login.password).map_err(out)?;
-            return conversation.imap_quit();
+            return look_around(conversation).map_err(|error| {
+                Error::new(format!("{user} is logged in and cannot read mail: {error}"))
+            });
         }
         _ => {}
     }
@@ -96,6 +98,13 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
         .try_sending(&login.address, &login.address)
         .map_err(|error| Error::new(format!("{user} is logged in and cannot send: {error}")))?;
     conversation.smtp_quit()
+}
+
+/// What a client does that has logged in by IMAP.
+fn look_around(mut conversation: Conversation) -> Result<(), Error> {
+    conversation.imap_select()?;
+    conversation.imap_keeps_its_word()?;
+    conversation.imap_quit()
 }
 
 /// Where the service listens that runs: on whichever address, where it does on all.

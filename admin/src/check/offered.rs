@@ -3,7 +3,7 @@
 
 use super::findings::{Findings, Place};
 use super::services::Service;
-use crate::mail_server::{MailServer, POP3_OWN, Protocol, may_be_listed, word};
+use crate::mail_server::{MailServer, POP3_OWN, Protocol, is_same, may_be_listed, word};
 use crate::programs;
 use proto::control::list;
 use std::path::Path;
@@ -30,6 +30,7 @@ fn check_one(service: &Service, words: Vec<&str>, home: &Path, findings: &mut Fi
     let protocol = match service.login().as_deref() {
         Some("pop3") => Protocol::Pop3,
         Some("smtp") => Protocol::Smtp,
+        Some("imap") => Protocol::Imap,
         // Whatever it speaks.
         None if !words.iter().any(|word| word.ends_with("fixsmtpio")) => return,
         None => Protocol::Smtp,
@@ -61,8 +62,6 @@ fn server<'a>(
     let set = service.script.variables.iter().filter_map(|word| word.text.split_once('='));
     let mut variables: Vec<_> =
         set.filter(|(name, _)| !is_the_servers_own(name, is_login)).collect();
-    variables.extend([("PROTO", "TCP"), ("TCPREMOTEIP", "127.0.0.1"), ("TCPREMOTEPORT", "65535")]);
-    variables.extend([("TCPLOCALIP", "127.0.0.1"), ("TCPLOCALPORT", "25")]);
     if is_login {
         variables.push(("AUTHUP_USER", "nobody"));
     }
@@ -87,33 +86,44 @@ fn compare(offers: &[String], protocol: Protocol, home: &Path, findings: &mut Fi
     let (name, own): (_, &[&str]) = match protocol {
         Protocol::Smtp => ("smtpcapabilities", &[]),
         Protocol::Pop3 => ("pop3capabilities", &POP3_OWN),
+        Protocol::Imap => ("imapcapabilities", &[]),
     };
     let path = home.join("control").join(name);
     let Ok(contents) = std::fs::read(&path) else { return };
-    let find =
-        |wanted: &str| offers.iter().find(|offer| word(offer).eq_ignore_ascii_case(word(wanted)));
     let mut listed = Vec::new();
-    for (line, entry) in list(&contents) {
-        let entry = String::from_utf8_lossy(entry).into_owned();
+    for (line, entry) in entries(&contents, protocol) {
         let place = Place::line(&path, line);
-        let is_own = own.iter().any(|own| own.eq_ignore_ascii_case(word(&entry)));
-        match find(&entry) {
+        let is_own = own.iter().any(|own| is_same(protocol, own, &entry));
+        match offers.iter().find(|offer| is_same(protocol, offer, &entry)) {
             None if !is_own => {
-                let text = format!("{}: the server behind does not offer it", word(&entry));
-                findings.error(place, text);
+                let name = if protocol == Protocol::Imap { &entry } else { word(&entry) };
+                findings.error(place, format!("{name}: the server behind does not offer it"));
             }
             Some(offer) if size(&entry) > size(offer) => {
                 findings.warning(place, format!("{entry}: the server behind says {offer}"));
             }
             _ => {}
         }
-        listed.push(word(&entry).to_ascii_uppercase());
+        listed.push(entry);
     }
+    let is_listed = |offer: &str| listed.iter().any(|entry| is_same(protocol, entry, offer));
     let fit = offers.iter().filter(|offer| may_be_listed(protocol, offer));
-    let missing = fit.filter(|offer| !listed.contains(&word(offer).to_ascii_uppercase()));
-    for offer in missing {
+    for offer in fit.filter(|offer| !is_listed(offer)) {
         findings.note(&path, format!("{offer}: the server behind offers it; it is not listed"));
     }
+}
+
+/// What is listed, with the numbers of the lines: IMAP has any number of words in each.
+fn entries(contents: &[u8], protocol: Protocol) -> Vec<(usize, String)> {
+    let lines = list(contents).map(|(line, entry)| (line, String::from_utf8_lossy(entry)));
+    if protocol != Protocol::Imap {
+        return lines.map(|(line, entry)| (line, entry.into_owned())).collect();
+    }
+    let mut words = Vec::new();
+    for (line, entry) in lines {
+        words.extend(entry.split_whitespace().map(|word| (line, word.to_owned())));
+    }
+    words
 }
 
 /// Octets of a message at most; of what is no SIZE, or has no bound, more than any.

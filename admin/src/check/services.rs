@@ -100,10 +100,12 @@ impl Service {
         [Some(number(&["SSL_UID", "TLS_UID"])), authup].into_iter().flatten().flatten().collect()
     }
 
-    /// Where its POP3 server looks for mail under a user's home folder.
+    /// Where its POP3 or IMAP server looks for mail under a user's home folder, and makes
+    /// none.
     pub(super) fn maildir(&self) -> Option<String> {
         let links = self.script.links();
-        let last = links.last().filter(|_| self.login().as_deref() == Some("pop3"))?;
+        let fetches = matches!(self.login().as_deref(), Some("pop3" | "imap"));
+        let last = links.last().filter(|_| fetches)?;
         let said = last.arguments.last()?.text.trim_start_matches("./").trim_end_matches('/');
         (said == "Maildir").then(|| said.to_owned())
     }

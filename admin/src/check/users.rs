@@ -114,6 +114,7 @@ fn check_maildir(
     let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     if maildir.join("cur").metadata().err().as_ref().is_some_and(is_missing) {
         let (user, maildir) = (Escaped(user), maildir.display());
-        findings.warning(place, format!("{user}: {maildir}: no Maildir: POP3 finds no mail"));
+        findings
+            .warning(place, format!("{user}: {maildir}: no Maildir: there is no mail to fetch"));
     }
 }

@@ -1,5 +1,6 @@
 //! A mail client that shows its conversations: SMTP submission, POP3 and IMAP, with TLS.
 
+mod imap;
 mod tls;
 
 use crate::outcome::Error;
@@ -61,7 +62,7 @@ pub(crate) struct Conversation {
     server: Server,
     shown: Shown,
     is_secure: bool,
-    /// The last reply to EHLO.
+    /// The last reply to EHLO, or what IMAP's CAPABILITY said before the login.
     offers: Vec<String>,
 }
 
@@ -244,51 +245,6 @@ impl Conversation {
         self.ok()?;
         self.close();
         Ok(())
-    }
-
-    /// Logs in by IMAP, TLS first.
-    pub(crate) fn imap_login(
-        &mut self,
-        tls: Begin,
-        user: &str,
-        password: &Secret,
-    ) -> Result<(), Error> {
-        self.begin(tls)?;
-        self.hears("* OK")?;
-        if !self.is_secure && tls != Begin::Never {
-            self.say("a STARTTLS")?;
-            self.hears("a OK")?;
-            self.start_tls()?;
-        }
-        self.say("b AUTHENTICATE PLAIN")?;
-        self.hears("+")?;
-        let response = Secret::from([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
-        let encoded = Secret::from(base64(response.expose()));
-        self.say_secret(encoded.expose(), &format!("(user {user} and the password)"))?;
-        self.hears("b OK")
-    }
-
-    /// Ends an IMAP session.
-    pub(crate) fn imap_quit(mut self) -> Result<(), Error> {
-        self.say("c LOGOUT")?;
-        // It says goodbye before it answers.
-        self.hears("* BYE")?;
-        self.hears("c OK")?;
-        self.close();
-        Ok(())
-    }
-
-    /// A line that begins so, behind untagged ones, which are for others.
-    fn hears(&mut self, beginning: &str) -> Result<(), Error> {
-        loop {
-            let line = self.hear()?;
-            if line.starts_with(beginning) {
-                return Ok(());
-            }
-            if !line.starts_with("* ") || line.starts_with("* BYE") {
-                return Err(Error::new(format!("the server said: {line}")));
-            }
-        }
     }
 
     /// Says that nothing more comes; the server may be gone already.

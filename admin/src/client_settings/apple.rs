@@ -9,7 +9,9 @@ use std::fmt::Write;
 
 /// The profile; none where there is no service to fetch mail by, or none to send.
 pub(super) fn profile(settings: &Settings) -> Option<String> {
-    let (fetch, send) = (settings.of("pop3").next()?, settings.of("submission").next()?);
+    let imap = settings.of("imap").next();
+    let fetch = imap.or_else(|| settings.of("pop3").next())?;
+    let send = settings.of("submission").next()?;
     let Settings { host, domain, address, .. } = settings;
     let mut account = String::new();
     let mut string = |key: &str, value: &str| {
@@ -20,7 +22,7 @@ pub(super) fn profile(settings: &Settings) -> Option<String> {
     string("PayloadUUID", &uuid(&format!("account of {domain} at {host}")));
     string("PayloadDisplayName", domain);
     string("EmailAccountDescription", domain);
-    string("EmailAccountType", "EmailTypePOP");
+    string("EmailAccountType", if imap.is_some() { "EmailTypeIMAP" } else { "EmailTypePOP" });
     let user = address.as_deref().map(|address| match settings.login_name {
         LoginName::Local => address.split('@').next().unwrap_or(address),
         LoginName::Address => address,

@@ -14,8 +14,11 @@ pub(super) fn records(settings: &Settings) -> String {
          {host}. IN AAAA 2001:db8::7\n\
          ; Clients that look for their services, TLS from the first octet first.\n"
     );
+    let has_imap = settings.of("imap").next().is_some();
     for offer in offers {
-        let priority = if offer.at_once { 0 } else { 10 };
+        // RFC 6186, section 3.3: of IMAP and POP3 the one with the lower number.
+        let later = if has_imap && offer.name.starts_with("pop3") { 20 } else { 0 };
+        let priority = later + if offer.at_once { 0 } else { 10 };
         let (name, port) = (offer.name, offer.port);
         let _ = writeln!(text, "_{name}._tcp.{domain}. IN SRV {priority} 1 {port} {host}.");
     }

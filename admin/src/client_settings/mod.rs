@@ -136,7 +136,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         }
     }
     if settings.offers.is_empty() {
-        let text = "no service for users: submission, submissions, pop3 or pop3s";
+        let text = "no service for users: submission, submissions, imap, imaps, pop3 or pop3s";
         return Err(Error::new(format!("{}: {text}", home.join("service").display())));
     }
     let text = match options.format {
@@ -175,14 +175,20 @@ mod tests {
         let settings = all();
         assert_eq!(settings.domain, "example.org");
         let names: Vec<_> = settings.offers.iter().map(|offer| offer.name).collect();
-        assert_eq!(names, ["submissions", "pop3s", "submission", "pop3"]);
+        assert_eq!(names, ["submissions", "pop3s", "imaps", "submission", "pop3", "imap"]);
         assert_eq!(Settings::new("example.org", |_| true).domain, "example.org");
     }
 
     #[test]
     fn a_profile_needs_a_mailbox() {
         assert!(all().apple().is_some());
-        assert!(Settings::new("mail.example.org", |name| name == "submission").apple().is_none());
+        let some = |names: &[&str]| {
+            Settings::new("mail.example.org", |name| names.contains(&name)).apple()
+        };
+        assert!(some(&["submission"]).is_none());
+        let (imap, pop3) = ("<string>EmailTypeIMAP</string>", "<string>EmailTypePOP</string>");
+        assert!(some(&["submission", "pop3", "imap"]).unwrap().contains(imap));
+        assert!(some(&["submission", "pop3"]).unwrap().contains(pop3));
     }
 
     #[test]
@@ -192,7 +198,10 @@ mod tests {
             "example.org.                 IN MX    10 mail.example.org.",
             "_submissions._tcp.example.org. IN SRV 0 1 465 mail.example.org.",
             "_submission._tcp.example.org.  IN SRV 10 1 587 mail.example.org.",
-            "_pop3s._tcp.example.org.       IN SRV 0 1 995 mail.example.org.",
+            "_imaps._tcp.example.org.       IN SRV 0 1 993 mail.example.org.",
+            "_imap._tcp.example.org.        IN SRV 10 1 143 mail.example.org.",
+            "_pop3s._tcp.example.org.       IN SRV 20 1 995 mail.example.org.",
+            "_pop3._tcp.example.org.        IN SRV 30 1 110 mail.example.org.",
         ] {
             let words: Vec<_> = line.split_whitespace().collect();
             let found = records

@@ -6,8 +6,10 @@ use crate::xml::escaped;
 /// The file.
 pub(super) fn file(settings: &Settings) -> String {
     let domain = escaped(&settings.domain);
-    let incoming =
-        settings.of("pop3").map(|offer| server(settings, offer, "incomingServer", "pop3"));
+    // The first one is what a client proposes.
+    let incoming = ["imap", "pop3"].into_iter().flat_map(|kind| {
+        settings.of(kind).map(move |offer| server(settings, offer, "incomingServer", kind))
+    });
     let outgoing =
         settings.of("submission").map(|offer| server(settings, offer, "outgoingServer", "smtp"));
     let servers: String = incoming.chain(outgoing).collect();

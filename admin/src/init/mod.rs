@@ -19,7 +19,7 @@ use unix::identity::{SystemUser, runs_as_root};
 use unix::log::Reason;
 use unix::root_folder;
 
-/// Make the files of a mail service: submission, incoming mail, POP3
+/// Make the files of a mail service: submission, incoming mail, POP3, IMAP
 ///
 /// Control files, rules, a users file, a certificate, run scripts for daemontools,
 /// runit and s6, and systemd units. What is there already is left as it is.
@@ -52,6 +52,10 @@ pub(crate) struct Options {
     /// The POP3 server
     #[arg(long, value_name = "COMMAND")]
     pop3: Option<String>,
+    /// The IMAP server, which answers the login that it is told of, or fiximapio before one
+    /// that can only greet
+    #[arg(long, value_name = "COMMAND")]
+    imap: Option<String>,
     /// The user of the processes that talk to strangers [default: acceptutils, or else
     /// nobody]
     #[arg(long, value_name = "USER")]
@@ -158,6 +162,7 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     plan.users = options.users;
     plan.mail.submission = mail_program(&plan, &options.submission, &SUBMISSION)?;
     plan.mail.pop3 = mail_program(&plan, &options.pop3, &POP3)?;
+    plan.mail.imap = mail_program(&plan, &options.imap, &IMAP)?;
     plan.mail.incoming = mail_program(&plan, &options.incoming, &INCOMING)?;
     if let Some(said) = plan.mail.incoming.as_ref().ok().filter(|_| !options.allow_open_relay) {
         let arguments = said.words().iter().skip(1).map(String::as_str);
@@ -208,29 +213,40 @@ const SUBMISSION: Kind =
 const INCOMING: Kind =
     Kind { option: "incoming", protocol: Protocol::Smtp, usual: &programs::INCOMING };
 const POP3: Kind = Kind { option: "pop3", protocol: Protocol::Pop3, usual: &programs::POP3 };
+const IMAP: Kind = Kind { option: "imap", protocol: Protocol::Imap, usual: &programs::IMAP };
 
-/// The command that was named, or else the first that is installed and serves: some
-/// programs that are called sendmail know no `-bs`.
+/// The command that was named, or else one that is found.
 fn mail_program(
     plan: &Plan,
     said: &Option<String>,
     kind: &Kind,
 ) -> Result<Result<CommandLine, String>, Error> {
-    if let Some(said) = said {
-        return CommandLine::parse(said).map(Ok).map_err(Error::new);
+    match said {
+        Some(said) => CommandLine::parse(said).map(Ok).map_err(Error::new),
+        None => Ok(installed(plan, kind)),
     }
+}
+
+/// The first that is installed and serves: some programs that are called sendmail know no
+/// `-bs`.
+fn installed(plan: &Plan, kind: &Kind) -> Result<CommandLine, String> {
     let mut reasons = Vec::new();
     for command in programs::installed(kind.usual) {
         match plan.try_out(&command, kind.protocol) {
-            Ok(_) => return Ok(Ok(command)),
+            Ok(_) => return Ok(command),
             Err(why) => reasons.push(format!("{command} does not serve: {why}")),
         }
     }
     let hint = format!("name one with --{}", kind.option);
-    Ok(Err(match reasons.as_slice() {
+    Err(match reasons.as_slice() {
         [] => format!("no program for it: {hint}"),
         reasons => format!("{}: {hint}", reasons.join("; ")),
-    }))
+    })
+}
+
+/// The IMAP server of this machine that a service could have.
+pub(crate) fn imap_server(plan: &Plan) -> Result<CommandLine, String> {
+    installed(plan, &IMAP)
 }
 
 /// Why port 25 has no service.

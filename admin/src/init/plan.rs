@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) smtp_offers: Option<Vec<String>>,
     /// What the POP3 server offers, where it was asked and knows CAPA.
     pub(crate) pop3_offers: Option<Vec<String>>,
+    /// What the IMAP server offers, where it was asked.
+    pub(crate) imap_offers: Option<Vec<String>>,
     /// User and group of the jailed processes, if not what they take by themselves.
     pub(crate) jail_ids: Option<(u32, u32)>,
     /// Who may connect.
@@ -74,9 +76,11 @@ impl Plan {
                 submission: Err(NONE.into()),
                 incoming: Err(NONE.into()),
                 pop3: Err(NONE.into()),
+                imap: Err(NONE.into()),
             },
             smtp_offers: None,
             pop3_offers: None,
+            imap_offers: None,
             incoming_ids: None,
             jail_ids: None,
             clients: Clients::all(),
@@ -121,10 +125,7 @@ impl Plan {
             New::public("control/fixsmtpio", include_str!("../../../contrib/control/fixsmtpio")),
             New::public("control/smtpcapabilities", self.smtp_capabilities()),
             New::public("control/pop3capabilities", self.pop3_capabilities()),
-            New::public(
-                "control/imapcapabilities",
-                include_str!("../../../contrib/control/imapcapabilities"),
-            ),
+            New::public("control/imapcapabilities", self.imap_capabilities()),
             New::public("control/loginfailures", self.login_failures()),
         ];
         files.push(match self.users {
@@ -167,8 +168,9 @@ impl Plan {
         };
         let smtp = offers(&self.mail.submission, Protocol::Smtp, "submission");
         let pop3 = offers(&self.mail.pop3, Protocol::Pop3, "pop3");
+        let imap = offers(&self.mail.imap, Protocol::Imap, "imap");
         let _ = offers(&self.mail.incoming, Protocol::Smtp, "incoming");
-        (self.smtp_offers, self.pop3_offers) = (smtp, pop3);
+        (self.smtp_offers, self.pop3_offers, self.imap_offers) = (smtp, pop3, imap);
         silent
     }
 
@@ -199,6 +201,15 @@ impl Plan {
             # What authup lists for CAPA, besides STLS and USER: what the POP3 server behind\n\
             # said that it has. RESP-CODES and AUTH-RESP-CODE are authup's own.\n";
         listed(head, offers, Protocol::Pop3, &POP3_OWN)
+    }
+
+    fn imap_capabilities(&self) -> String {
+        let usual = include_str!("../../../contrib/control/imapcapabilities");
+        let Some(offers) = &self.imap_offers else { return usual.into() };
+        let head = "\
+            # What authup lists by IMAP before a login, besides IMAP4rev1, LITERAL-, SASL-IR, ID,\n\
+            # STARTTLS and mechanisms: what the IMAP server behind said that it has.\n";
+        listed(head, offers, Protocol::Imap, &[])
     }
 
     /// A key and its certificate; neither, where one of them is there, as they would

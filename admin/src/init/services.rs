@@ -27,6 +27,7 @@ enum Chain {
     Submission,
     Incoming,
     Pop3,
+    Imap,
 }
 
 impl Chain {
@@ -36,12 +37,13 @@ impl Chain {
             Self::Submission => Some("smtp"),
             Self::Incoming => None,
             Self::Pop3 => Some("pop3"),
+            Self::Imap => Some("imap"),
         }
     }
 }
 
 /// All of them.
-pub(crate) const SERVICES: [Service; 5] = [
+pub(crate) const SERVICES: [Service; 7] = [
     Service {
         name: "submission",
         about: "Submission with STARTTLS",
@@ -70,6 +72,20 @@ pub(crate) const SERVICES: [Service; 5] = [
         port: 995,
         delayed: false,
         chain: Chain::Pop3,
+    },
+    Service {
+        name: "imap",
+        about: "IMAP with STARTTLS",
+        port: 143,
+        delayed: true,
+        chain: Chain::Imap,
+    },
+    Service {
+        name: "imaps",
+        about: "IMAP with TLS from the first octet",
+        port: 993,
+        delayed: false,
+        chain: Chain::Imap,
     },
 ];
 
@@ -146,6 +162,7 @@ impl Service {
             Chain::Submission => &plan.mail.submission,
             Chain::Incoming => &plan.mail.incoming,
             Chain::Pop3 => &plan.mail.pop3,
+            Chain::Imap => &plan.mail.imap,
         }
     }
 
@@ -193,7 +210,7 @@ impl Service {
             // tlsserver keeps QMAILHOME to itself.
             Chain::Submission => vec![fixsmtpio, program],
             Chain::Incoming => vec!["fixsmtpio".into(), program],
-            Chain::Pop3 => vec![program],
+            Chain::Pop3 | Chain::Imap => vec![program],
         };
         Some(login.chain(behind).collect())
     }
@@ -241,6 +258,7 @@ mod tests {
                 submission: command("ofmipd"),
                 incoming: command("qmail-smtpd"),
                 pop3: command("qmail-pop3d Maildir"),
+                imap: command(crate::programs::IMAP[0]),
             },
             // Whose number nobody can know here; not that of the jails.
             incoming_ids: Some(("\"$(id -u qmaild)\"".into(), "\"$(id -g qmaild)\"".into())),

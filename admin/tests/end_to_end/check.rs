@@ -129,8 +129,8 @@ fn logs_in_through_every_service() {
     let output = run_with(&arguments, &format!("{PASSWORD}\n"));
     ends_with(&output, 0);
     let said = stdout(&output);
-    assert_eq!(said.matches("  al is logged in\n").count(), 4, "{said}");
-    assert_eq!(said.matches("TLS begins: TLSv1.3").count(), 4, "{said}");
+    assert_eq!(said.matches("  al is logged in\n").count(), 6, "{said}");
+    assert_eq!(said.matches("TLS begins: TLSv1.3").count(), 6, "{said}");
     assert!(said.contains("client | AUTH PLAIN (user al and the password)\n"), "{said}");
     assert!(said.contains("login succeeded"), "{said}");
     assert!(!said.contains(PASSWORD), "{said}");
@@ -269,17 +269,48 @@ fn logs_in_by_imap() {
         return skipped("logs_in_by_imap", "needs dovecot-imapd");
     }
     let Good { dir, folder: _folder } = good();
-    let script = dir.join("service/pop3/run");
+    let script = dir.join("service/imap/run");
     let text = std::fs::read_to_string(&script).unwrap();
     let (before, _) = text.split_once("checknotroot").unwrap();
-    // Debian's Dovecot would look into /var/mail.
     let imap = "checknotroot /usr/lib/dovecot/imap -k -o 'mail_location=maildir:~/Maildir'\n";
-    let text = format!("{before}{imap}").replace(" --login pop3", "");
+    let login = || {
+        let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
+        run_with(&arguments, PASSWORD)
+    };
+    std::fs::write(&script, format!("{before}{imap}")).unwrap();
+    let output = login();
+    ends_with(&output, 0);
+    let said = stdout(&output);
+    for expected in [
+        "client | c AUTHENTICATE PLAIN\n",
+        "client | e SELECT INBOX\n",
+        "client | g LOGOUT\n",
+        "  al is logged in\n",
+    ] {
+        assert!(said.contains(expected), "{expected}{said}");
+    }
+    assert!(!said.contains(PASSWORD), "{said}");
+
+    // What clients need not ask for again has to be there.
+    std::fs::write(dir.join("control/imapcapabilities"), "IDLE X-ONE X-TWO\n").unwrap();
+    let output = login();
+    ends_with(&output, 2);
+    let said = stdout(&output);
+    let expected = "al is logged in and cannot read mail: X-ONE X-TWO: offered before the login, \
+                    and not behind it\n";
+    assert!(said.contains(expected), "{said}");
+
+    // Behind authup, and with a mailbox that cannot be opened.
+    std::fs::write(dir.join("control/imapcapabilities"), "IDLE\n").unwrap();
+    let text = format!("{before}{}", imap.replace("maildir:~/Maildir", "maildir:/no/such"));
+    let text = text.replace(" --login imap", "");
     let text = text.replacen("checkpassword-file", "authup imap checkpassword-file", 1);
     std::fs::write(&script, text).unwrap();
-    let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-    let output = run_with(&arguments, PASSWORD);
+    let output = login();
+    ends_with(&output, 2);
     let said = stdout(&output);
-    assert!(said.contains("client | b AUTHENTICATE PLAIN\n"), "{said}");
-    assert!(said.contains("  al is logged in\n") && !said.contains(PASSWORD), "{said}");
+    assert!(
+        said.contains("al is logged in and cannot read mail: the server said: e NO "),
+        "{said}"
+    );
 }

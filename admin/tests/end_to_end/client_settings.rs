@@ -33,7 +33,9 @@ fn clients_are_told_of_the_services_that_there_are() {
         ('hostname', 'port', 'socketType', 'username')))";
     assert_eq!(
         python(servers, file.to_str().unwrap()),
-        "pop3 mail.example.org 995 SSL %EMAILLOCALPART%\n\
+        "imap mail.example.org 993 SSL %EMAILLOCALPART%\n\
+         imap mail.example.org 143 STARTTLS %EMAILLOCALPART%\n\
+         pop3 mail.example.org 995 SSL %EMAILLOCALPART%\n\
          pop3 mail.example.org 110 STARTTLS %EMAILLOCALPART%\n\
          smtp mail.example.org 465 SSL %EMAILLOCALPART%\n\
          smtp mail.example.org 587 STARTTLS %EMAILLOCALPART%\n"
@@ -48,7 +50,7 @@ fn clients_are_told_of_the_services_that_there_are() {
         'OutgoingMailServerPortNumber', 'IncomingMailServerUsername')))";
     assert_eq!(
         python(account, profile.to_str().unwrap()),
-        "al@example.org 995 465 al@example.org\n"
+        "al@example.org 993 465 al@example.org\n"
     );
     assert!(dir.join("client/example.org.mobileconfig").exists());
     let zone = print(&["dns", dir_name, "--domain", "example.net"]);

@@ -1,8 +1,8 @@
 //! `acceptutils init`, as built.
 
 use crate::support::{
-    PROGRAM, add_al, ends_with, folder, init, installed_or_skip, is_root, programs, run, skipped,
-    stderr, stdout,
+    PROGRAM, add_al, beside, ends_with, folder, init, installed_or_skip, is_root, programs, run,
+    skipped, stderr, stdout,
 };
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -33,8 +33,8 @@ fn what_init_makes_passes_check_and_is_not_made_again() {
     ends_with(&first, 0);
     let said = stdout(&first);
     let files = tree(&dir);
-    // A run script, its log's and a drop-in, of each of five services, and fourteen more.
-    assert_eq!(files.len(), 29);
+    // A run script, its log's and a drop-in, of each of seven services, and fourteen more.
+    assert_eq!(files.len(), 35);
     for (path, (mode, _)) in &files {
         assert!(said.contains(&format!("made {}\n", path.display())), "{said}");
         let private = ["users", "tls/key.pem", "failures"].iter().any(|name| path.ends_with(name));
@@ -88,6 +88,7 @@ fn the_jail_is_the_user_that_was_named() {
     let dir = folder.path().join("service");
     let dir = dir.to_str().unwrap();
     let mail = ["--submission", "ofmipd", "--incoming", "qmail-smtpd", "--pop3", "pop3d"];
+    let mail = [&mail[..], &["--imap", "imapd"]].concat();
     let options = ["init", dir, "--host", "a.example", "--jail-user", "daemon"];
     let made = run(&[&options[..], &mail].concat());
     ends_with(&made, 1);
@@ -95,7 +96,7 @@ fn the_jail_is_the_user_that_was_named() {
     let warning = "warning: --incoming: the program does not serve: not a program, or not there\n";
     assert!(said.contains(warning), "{said}");
     let script = |name: &str| std::fs::read_to_string(format!("{dir}/service/{name}/run")).unwrap();
-    for service in ["submission", "submissions", "pop3", "pop3s"] {
+    for service in ["submission", "submissions", "pop3", "pop3s", "imap", "imaps"] {
         let expected = "export SSL_UID=1 SSL_GID=1\n";
         assert!(script(service).contains(expected), "{}", script(service));
     }
@@ -235,13 +236,14 @@ fn a_sendmail_that_serves_nobody_is_found_out() {
     assert!(check.contains("/usr/bin/msmtp: it does not serve: it "), "{check}");
 }
 
-/// The command of docs/switching.md.
-fn dovecot() -> String {
+/// The command of docs/switching.md that begins so, from a section.
+fn recipe(section: &str, beginning: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/switching.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let (_, section) = page.split_once("\n## In front of Dovecot's POP3\n").unwrap();
-    let (_, command) = section.split_once("    sh -c ").unwrap();
-    format!("sh -c {}", command.split_once("\n```").unwrap().0.replace(" \\\n", " "))
+    let (_, section) = page.split_once(&format!("\n## {section}\n")).unwrap();
+    let (_, command) = section.split_once(&format!("    {beginning}")).unwrap();
+    let (command, _) = command.split_once("\n```").unwrap();
+    format!("{beginning}{}", command.replace(" \\\n", " "))
 }
 
 #[test]
@@ -250,7 +252,8 @@ fn dovecots_pop3_is_a_command_with_quotes_and_needs_no_file_of_its_own() {
         return skipped("dovecots_pop3_is_a_command_with_quotes", "needs dovecot-pop3d");
     }
     let folder = folder();
-    let (said, code) = init_with(folder.path(), "--pop3", &dovecot(), &[]);
+    let dovecot = recipe("In front of Dovecot's POP3", "sh -c ");
+    let (said, code) = init_with(folder.path(), "--pop3", &dovecot, &[]);
     assert_eq!(code, 0, "{said}");
     let offered = listed(folder.path(), "pop3capabilities");
     assert_eq!(offered, ["TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"]);
@@ -262,6 +265,77 @@ fn dovecots_pop3_is_a_command_with_quotes_and_needs_no_file_of_its_own() {
         init_with(&folder.path().join("other"), "--pop3", "/usr/lib/dovecot/pop3", &[]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("the program does not serve: "), "{said}");
+}
+
+#[test]
+fn dovecots_imap_is_found_and_asked() {
+    if !Path::new("/usr/lib/dovecot/imap").exists() {
+        return skipped("dovecots_imap_is_found_and_asked", "needs dovecot-imapd");
+    }
+    let folder = folder();
+    let pop3 = ["--pop3", "sh -c 'printf \"+OK\\r\\n-ERR\\r\\n\"'"];
+    // It is the same as by its recipe.
+    let (said, code) = init_with(folder.path(), pop3[0], pop3[1], &[]);
+    assert_eq!(code, 0, "{said}");
+    let dir = folder.path().join("service");
+    let found = std::fs::read_to_string(dir.join("service/imaps/run")).unwrap();
+    let (named, recipe) = (
+        folder.path().join("named"),
+        recipe("In front of Dovecot's IMAP", "/usr/lib/dovecot/imap "),
+    );
+    let (said, code) = init_with(&named, "--imap", &recipe, &pop3);
+    assert_eq!(code, 0, "{said}");
+    let script = std::fs::read_to_string(named.join("service/service/imaps/run")).unwrap();
+    let named = named.display().to_string();
+    assert_eq!(found, script.replace(&named, &folder.path().display().to_string()));
+
+    let offered = listed(folder.path(), "imapcapabilities");
+    for word in ["IDLE", "UIDPLUS", "THREAD=REFS", "THREAD=REFERENCES"] {
+        assert!(offered.contains(&word.into()), "{word}: {offered:?}");
+    }
+    for word in ["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "STARTTLS"] {
+        assert!(!offered.contains(&word.into()), "{word}: {offered:?}");
+    }
+    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    assert!(!check.contains("does not serve") && !check.contains("imapcapabilities"), "{check}");
+    std::fs::write(dir.join("control/imapcapabilities"), "IDLE X-NONE\nID auth=X\n").unwrap();
+    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    for expected in [
+        "error: {}/control/imapcapabilities:1: X-NONE: the server behind does not offer it\n",
+        "warning: {}/control/imapcapabilities:2: ID: authup lists it by itself\n",
+        "error: {}/control/imapcapabilities:2: auth=X: authup lists it by itself, when it is time\n",
+        "note: {}/control/imapcapabilities: THREAD=REFS: the server behind offers it; it is not \
+         listed\n",
+    ] {
+        let expected = expected.replace("{}", dir.to_str().unwrap());
+        assert!(check.contains(&expected), "{expected}{check}");
+    }
+}
+
+#[test]
+fn an_imap_server_that_cannot_answer_a_login_is_found_out() {
+    let folder = folder();
+    let fiximapio = beside("fiximapio").display().to_string();
+    let greets = "sh -c 'printf \"* PREAUTH hi\\r\\n\"; read l; printf \"* CAPABILITY IDLE\\r\\na \
+                  OK\\r\\n\"; read l; printf \"* BYE\\r\\nb OK\\r\\n\"'";
+    for (server, why) in [
+        (greets, "it can only greet, so that nobody answers LOGIN: put fiximapio before it"),
+        (
+            "sh -c 'printf \"* OK hi\\r\\n* CAPABILITY IDLE\\r\\na OK\\r\\n\"'",
+            "it does not answer the LOGIN that it is told of, and wants one itself",
+        ),
+        ("sh -c 'printf \"* BYE no\\r\\n\"'", "it turns clients away: * BYE no"),
+        ("sh -c 'echo no >&2'", "it ends without an answer: no"),
+    ] {
+        let (said, code) = init_with(folder.path(), "--imap", server, &[]);
+        assert_eq!(code, 1, "{said}");
+        let expected = format!("warning: --imap: the program does not serve: {why}\n");
+        assert!(said.contains(&expected), "{expected}{said}");
+    }
+    let other = folder.path().join("other");
+    let (said, code) = init_with(&other, "--imap", &format!("{fiximapio} {greets}"), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(listed(&other, "imapcapabilities"), ["IDLE"]);
 }
 
 #[test]

@@ -11,12 +11,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Each service, what its server says first, and whether it does so behind TLS.
-const SERVICES: [(&str, &str, bool); 5] = [
+const SERVICES: [(&str, &str, bool); 7] = [
     ("submission", "220 mail.example.org ESMTP\r\n", false),
     ("submissions", "220 mail.example.org ESMTP\r\n", true),
     ("smtp", "220 ", false),
     ("pop3", "+OK ", false),
     ("pop3s", "+OK ", true),
+    ("imap", "* OK ", false),
+    ("imaps", "* OK ", true),
 ];
 
 /// A supervisor of all that is in its folder, ended with what it started.
@@ -54,7 +56,8 @@ fn greeting(port: u16, behind_tls: bool) -> String {
         .spawn()
         .unwrap();
     BufReader::new(client.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let _ = client.stdin.take().unwrap().write_all(b"QUIT\r\n");
+    let bye: &[u8] = if line.starts_with("* ") { b"a LOGOUT\r\n" } else { b"QUIT\r\n" };
+    let _ = client.stdin.take().unwrap().write_all(bye);
     client.wait().unwrap();
     line
 }

@@ -90,6 +90,7 @@ pub(crate) fn programs(folder: &Path) -> PathBuf {
         "authup",
         "checkpassword-file",
         "checknotroot",
+        "fiximapio",
         "fixsmtpio",
         "tlsserver",
         "demo-smtp-into-maildir",
@@ -97,13 +98,30 @@ pub(crate) fn programs(folder: &Path) -> PathBuf {
     ] {
         std::fs::copy(beside(name), bin.join(name)).unwrap();
     }
+    let imap = bin.join("imap-stand-in");
+    std::fs::write(&imap, IMAP).unwrap();
+    std::fs::set_permissions(&imap, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     bin
 }
+
+/// Stands in for an IMAP server where Dovecot's need not be installed: answers the login that
+/// it is told of, and says yes to all the rest.
+const IMAP: &str = r#"#!/bin/sh
+printf '%s OK in\r\n' "$IMAPLOGINTAG"
+while read -r tag command; do
+    case $command in
+        CAPABILITY*) printf '* CAPABILITY IMAP4rev1 IDLE NAMESPACE UIDPLUS AUTH=PLAIN\r\n' ;;
+        LOGOUT*) printf '* BYE\r\n%s OK\r\n' "$tag"; exit ;;
+    esac
+    printf '%s OK\r\n' "$tag"
+done
+"#;
 
 /// A service as `init` makes it, with the demonstration servers behind it.
 pub(crate) fn init(dir: &Path, bin: &Path) -> Output {
     let smtp = bin.join("demo-smtp-into-maildir").display().to_string();
     let pop3 = format!("{} Maildir", bin.join("demo-pop3-from-maildir").display());
+    let imap = bin.join("imap-stand-in").display().to_string();
     run(&[
         "init",
         dir.to_str().unwrap(),
@@ -117,6 +135,8 @@ pub(crate) fn init(dir: &Path, bin: &Path) -> Output {
         &smtp,
         "--pop3",
         &pop3,
+        "--imap",
+        &imap,
         "--incoming-user",
         "mail",
         "--jail-user",
@@ -155,7 +175,7 @@ pub(crate) fn here(service: &Path) -> PathBuf {
     };
     replace("exec 2>&1\n", &format!("exec >{} 2>&1\n", pipe.display()));
     replace("exec tlsserver ", "exec tlsserver -1 ");
-    let ports = ["587", "465", "25", "110", "995"];
+    let ports = ["587", "465", "25", "110", "995", "143", "993"];
     let everywhere = ["::", "0"].map(|host| ports.map(|port| format!(" {host} {port} ")));
     for listens in everywhere.as_flattened() {
         text = text.replace(listens, " 127.0.0.1 0 ");

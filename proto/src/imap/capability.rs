@@ -4,6 +4,9 @@
 
 use super::token::is_atom_char;
 
+/// What the dialog offers by itself, besides TLS and mechanisms.
+pub const ALWAYS: &str = "IMAP4rev1 LITERAL- SASL-IR ID";
+
 /// Capabilities that are the dialog's to list, and never the administrator's: what they
 /// promise changes with TLS, or is not kept.
 const NOT_LISTED: [&[u8]; 3] = [b"LITERAL+", b"STARTTLS", b"LOGINDISABLED"];
@@ -31,6 +34,13 @@ pub fn check(word: &[u8]) -> Result<(), Unlisted> {
     } else {
         Ok(())
     }
+}
+
+/// Whether the dialog offers this by itself, be it only now and then.
+#[must_use]
+pub fn is_own(word: &[u8]) -> bool {
+    let mut always = ALWAYS.split(' ').map(str::as_bytes);
+    always.any(|own| own.eq_ignore_ascii_case(word)) || check(word) == Err(Unlisted::Ours)
 }
 
 /// Whether this can stand as the text of a greeting: printable ASCII, and not the
@@ -61,6 +71,17 @@ mod tests {
             ("\u{e9}", Err(Unlisted::NoAtom)),
         ] {
             assert_eq!(check(word.as_bytes()), found, "{word}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_dialogs_own() {
+        for word in ["imap4rev1", "ID", "SASL-IR", "LITERAL-", "LITERAL+", "AUTH=PLAIN", "STARTTLS"]
+        {
+            assert!(is_own(word.as_bytes()), "{word}");
+        }
+        for word in ["IDLE", "IMAP4rev2", "IDX", "X]"] {
+            assert!(!is_own(word.as_bytes()), "{word}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::dialog::{Dialog, Settings, State};
 use super::reply::{Condition, Refusal};
+use crate::imap::capability::ALWAYS;
 use crate::imap::command::{Command, Malformed, Stop, authenticate, id, login};
 use crate::imap::literal::{LONGEST_UNASKED, Literal, announced};
 use crate::line::Splitter;
@@ -14,9 +15,6 @@ use alloc::vec::Vec;
 /// Commands that are answered BAD before the session ends: whoever has sent so many
 /// speaks another protocol.
 const MOST_BAD: u8 = 10;
-
-/// What is offered besides TLS, mechanisms and what the administrator lists.
-const ALWAYS: &[u8] = b"IMAP4rev1 LITERAL- SASL-IR ID";
 
 /// What only this protocol's dialog remembers.
 #[derive(Default)]
@@ -44,7 +42,7 @@ pub(super) fn greeting(settings: &Settings) -> Vec<u8> {
 }
 
 fn capabilities(settings: &Settings) -> Vec<u8> {
-    let mut list = ALWAYS.to_vec();
+    let mut list = ALWAYS.as_bytes().to_vec();
     let mut add = |word: &[u8]| {
         list.push(b' ');
         list.extend_from_slice(word);
