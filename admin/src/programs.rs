@@ -1,8 +1,8 @@
 //! Which programs this machine has.
 
 use crate::command::CommandLine;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use unix::search_path;
 
 /// Where programs are besides their usual places.
 const QMAIL: &str = "/var/qmail/bin";
@@ -53,18 +53,11 @@ pub(crate) fn is_sendmail<'a>(name: &str, mut arguments: impl Iterator<Item = &'
 
 /// Finds a program as the system does: by its path, or in these folders.
 pub(crate) fn find(name: &str, path: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|file| is_program(file));
-    }
-    path.split(':').map(|folder| Path::new(folder).join(name)).find(|file| is_program(file))
-}
-
-fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    search_path::find(name.as_ref(), Some(path.as_ref()))
 }
 
 /// Where the programs of this project are: beside this one, if they are there.
 pub(crate) fn own_folder() -> Option<PathBuf> {
     let folder = std::env::current_exe().ok()?.parent()?.to_owned();
-    is_program(&folder.join("authup")).then_some(folder)
+    search_path::is_program(&folder.join("authup")).then_some(folder)
 }

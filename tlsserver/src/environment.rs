@@ -2,46 +2,22 @@
 
 use proto::login::handoff::Name;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use unix::before_login::Variable;
-use unix::jail::Identity;
+use unix::jail::{Identity, NoIdentity};
 
 /// A row of variables.
 pub type Variables = Vec<(OsString, OsString)>;
-
-/// What is wrong with a user or group variable.
-#[derive(Debug, PartialEq, Eq)]
-pub enum IdentityFault {
-    /// It is not a number.
-    NotANumber(&'static str),
-    /// It is a number by which a process would stay root.
-    LeavesRoot(&'static str),
-}
-
-impl fmt::Display for IdentityFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotANumber(name) => write!(f, "{name}: not a number"),
-            Self::LeavesRoot(name) => write!(f, "{name}: 0 and 4294967295 would leave it root"),
-        }
-    }
-}
 
 /// The user and group of the jailed processes: `SSL_UID` and `SSL_GID`, or
 /// `TLS_UID` and `TLS_GID`, or nobody.
 ///
 /// # Errors
 /// When one is not a number, or none for a jail.
-pub fn jail_identity(variables: &Variables) -> Result<Identity, IdentityFault> {
+pub fn jail_identity(variables: &Variables) -> Result<Identity, NoIdentity> {
     let number = |names: [&'static str; 2], nobody| {
         let found = names.iter().find_map(|&name| Some((name, value(variables, name)?)));
-        found.map_or(Ok(nobody), |(name, text)| {
-            let number = text.to_str().and_then(|text| text.parse().ok());
-            let number = number.ok_or(IdentityFault::NotANumber(name))?;
-            let fit = Identity::is_for_jails(number);
-            if fit { Ok(number) } else { Err(IdentityFault::LeavesRoot(name)) }
-        })
+        found.map_or(Ok(nobody), |(name, text)| Identity::number(name, text.as_bytes()))
     };
     let Identity { user, group } = Identity::NOBODY;
     Ok(Identity {
@@ -128,8 +104,8 @@ mod tests {
         assert_eq!(identity(&[]), Ok(Identity::NOBODY));
         assert_eq!(identity(&[("SSL_UID", "7"), ("SSL_GID", "8")]), of(7, 8));
         assert_eq!(identity(&[("TLS_UID", "7"), ("TLS_GID", "8")]), of(7, 8));
-        assert_eq!(identity(&[("SSL_UID", "x")]), Err(IdentityFault::NotANumber("SSL_UID")));
-        assert_eq!(identity(&[("TLS_GID", "-1")]), Err(IdentityFault::NotANumber("TLS_GID")));
+        assert_eq!(identity(&[("SSL_UID", "x")]), Err(NoIdentity::NotANumber("SSL_UID")));
+        assert_eq!(identity(&[("TLS_GID", "-1")]), Err(NoIdentity::NotANumber("TLS_GID")));
     }
 
     #[test]
@@ -141,7 +117,7 @@ mod tests {
             ("TLS_GID", "4294967295"),
         ] {
             let refused = jail_identity(&variables(&[(name, number)]));
-            assert_eq!(refused, Err(IdentityFault::LeavesRoot(name)));
+            assert_eq!(refused, Err(NoIdentity::LeavesRoot(name)));
         }
     }
 

@@ -39,6 +39,7 @@ pub mod piped;
 pub mod process;
 pub mod regular_file;
 pub mod root_folder;
+pub mod search_path;
 #[cfg(feature = "signals")]
 pub mod signals;
 #[cfg(feature = "signals")]

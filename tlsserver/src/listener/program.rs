@@ -14,9 +14,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use unix::descriptor_passing::stream_pair;
+use unix::search_path;
 use unix::spawn::Start;
 
 use super::dialog::Talk;
@@ -68,7 +68,7 @@ impl Program {
             (options.user, options.group)
         };
         let name = options.program.first().ok_or("no program")?;
-        let path = path_of(name, value(variables, "PATH"))
+        let path = search_path::find(name, value(variables, "PATH"))
             .ok_or_else(|| format!("unable to find {}", name.display()))?;
         Ok(Self {
             path,
@@ -180,18 +180,6 @@ fn engine_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (engine, program) = stream_pair()?;
     fcntl_setfl(&engine, OFlags::RDWR | OFlags::NONBLOCK)?;
     Ok((engine, program))
-}
-
-fn path_of(name: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
-    let runnable = |file: &PathBuf| {
-        file.metadata()
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
-    if name.as_encoded_bytes().contains(&b'/') {
-        return Some(PathBuf::from(name)).filter(runnable);
-    }
-    let path = path.unwrap_or(OsStr::new("/bin:/usr/bin"));
-    std::env::split_paths(path).map(|folder| folder.join(name)).find(runnable)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use unix::before_login::{BeforeLogin, Variable};
 use unix::control::Unreadable;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
-use unix::jail::Identity;
+use unix::jail::{Identity, NoIdentity};
 use unix::login_controls::LoginControls;
 use unix::process::Program;
 
@@ -59,10 +59,8 @@ pub(super) struct Controls {
 pub(super) enum Wrong {
     /// A control file.
     Unreadable(Unreadable),
-    /// A variable that is to hold a user's or group's number.
-    NotANumber(&'static str),
-    /// A number by which the parser would stay root.
-    LeavesRoot(&'static str),
+    /// A variable that is to say who the parser becomes.
+    Identity(NoIdentity),
 }
 
 impl From<Unreadable> for Wrong {
@@ -71,12 +69,17 @@ impl From<Unreadable> for Wrong {
     }
 }
 
+impl From<NoIdentity> for Wrong {
+    fn from(fault: NoIdentity) -> Self {
+        Self::Identity(fault)
+    }
+}
+
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(unreadable) => unreadable.fmt(f),
-            Self::NotANumber(name) => write!(f, "{name}: not a number"),
-            Self::LeavesRoot(name) => write!(f, "{name}: 0 and 4294967295 would leave it root"),
+            Self::Identity(fault) => fault.fmt(f),
         }
     }
 }
@@ -89,11 +92,13 @@ impl Controls {
         offer: &Offer,
         environment: &mut Environment,
     ) -> Result<Self, Wrong> {
-        let Identity { user, group } = Identity::NOBODY;
-        let jail = Identity {
-            user: number("AUTHUP_UID", environment)?.unwrap_or(user),
-            group: number("AUTHUP_GID", environment)?.unwrap_or(group),
+        let mut number = |name, otherwise| match environment.take(name) {
+            Some(value) => Identity::number(name, &value),
+            None => Ok(otherwise),
         };
+        let Identity { user, group } = Identity::NOBODY;
+        let jail =
+            Identity { user: number("AUTHUP_UID", user)?, group: number("AUTHUP_GID", group)? };
         let control = qmail::enter_home(environment)?;
         let auth_equals = environment.has(Variable::AuthEquals.name().as_bytes());
         let said = BeforeLogin::read(&control, usage.protocol, auth_equals)?;
@@ -102,15 +107,6 @@ impl Controls {
         let timestamp = said.timestamp(std::process::id());
         let settings = said.settings(offer.level, usage.tries, timestamp);
         Ok(Self { settings, limits, failures, jail, names })
-    }
-}
-
-fn number(name: &'static str, environment: &mut Environment) -> Result<Option<u32>, Wrong> {
-    let Some(value) = environment.take(name) else { return Ok(None) };
-    let number = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok());
-    match number.ok_or(Wrong::NotANumber(name))? {
-        fit if Identity::is_for_jails(fit) => Ok(Some(fit)),
-        _ => Err(Wrong::LeavesRoot(name)),
     }
 }
 

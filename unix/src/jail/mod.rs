@@ -64,6 +64,34 @@ impl Identity {
     pub const fn is_for_jails(number: u32) -> bool {
         number != 0 && number != u32::MAX
     }
+
+    /// The number that a variable of this name has, of a user or of a group.
+    ///
+    /// # Errors
+    /// It is not a number, or none for a jail.
+    pub fn number(name: &'static str, value: &[u8]) -> Result<u32, NoIdentity> {
+        let number = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+        let number = number.ok_or(NoIdentity::NotANumber(name))?;
+        if Self::is_for_jails(number) { Ok(number) } else { Err(NoIdentity::LeavesRoot(name)) }
+    }
+}
+
+/// What is wrong with a variable that is to say who a process becomes in its jail.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoIdentity {
+    /// It is not a number.
+    NotANumber(&'static str),
+    /// It is a number by which the process would stay root.
+    LeavesRoot(&'static str),
+}
+
+impl std::fmt::Display for NoIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotANumber(name) => write!(f, "{name}: not a number"),
+            Self::LeavesRoot(name) => write!(f, "{name}: 0 and 4294967295 would leave it root"),
+        }
+    }
 }
 
 /// Why a process could not be jailed: the step, and the system's reason.
