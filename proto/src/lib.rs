@@ -30,6 +30,7 @@ pub mod other_protocol;
 pub mod pam_service;
 pub mod passwd_file;
 pub mod password_hash;
+pub mod program_words;
 pub mod relay;
 pub mod sasl;
 pub mod secret;

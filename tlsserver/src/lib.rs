@@ -15,6 +15,7 @@
 pub mod engine;
 pub mod environment;
 pub mod keyholder;
+mod last_words;
 pub mod listener;
 pub mod log;
 pub mod messages;

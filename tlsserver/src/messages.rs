@@ -132,6 +132,8 @@ pub enum FromEngine {
     LogsIn(ConnectionId),
     /// Something about a connection that belongs in the log, up to 512 octets of it.
     Failed(ConnectionId, String),
+    /// The same about no connection: as a rule why it cannot go on.
+    Says(String),
     /// The engine has let go of the connection.
     Closed(ConnectionId),
 }
@@ -145,6 +147,8 @@ pub enum FromKeyholder {
     Validity(Validity),
     /// What belongs in the log, and is no reason not to serve.
     Warning(String),
+    /// Once it is jailed, what belongs in the log: as a rule why it cannot go on.
+    Says(String),
     /// Jailed and ready; all certificates have been sent. And the answer to
     /// [`crate::keyholder::ANSWER`].
     Ready,
@@ -217,10 +221,8 @@ impl FromEngine {
             Self::CannotSign => Writer::new(b'k').0,
             Self::Secured(id, facts) => Writer(Writer::new(b's').id(*id)).octets(facts),
             Self::LogsIn(id) => Writer::new(b'l').id(*id),
-            Self::Failed(id, why) => {
-                let short = (0..=LONGEST_TEXT.min(why.len())).rev().find_map(|end| why.get(..end));
-                Writer(Writer::new(b'f').id(*id)).octets(short.unwrap_or_default().as_bytes())
-            }
+            Self::Failed(id, why) => Writer(Writer::new(b'f').id(*id)).octets(cut(why)),
+            Self::Says(what) => Writer::new(b'w').octets(cut(what)),
             Self::Closed(id) => Writer::new(b'x').id(*id),
         }
     }
@@ -234,18 +236,23 @@ impl FromEngine {
             b'k' => Self::CannotSign,
             b's' => Self::Secured(reader.id()?, reader.rest().to_vec()),
             b'l' => Self::LogsIn(reader.id()?),
-            b'f' => {
-                let (id, why) = (reader.id()?, reader.text()?);
-                if why.len() > LONGEST_TEXT {
-                    return None;
-                }
-                Self::Failed(id, why)
-            }
+            b'f' => Self::Failed(reader.id()?, log_text(&mut reader)?),
+            b'w' => Self::Says(log_text(&mut reader)?),
             b'x' => Self::Closed(reader.id()?),
             _ => return None,
         };
         reader.end(message)
     }
+}
+
+/// As much of it as the log takes, up to the end of a letter.
+fn cut(text: &str) -> &[u8] {
+    let short = (0..=LONGEST_TEXT.min(text.len())).rev().find_map(|end| text.get(..end));
+    short.unwrap_or_default().as_bytes()
+}
+
+fn log_text(reader: &mut Reader<'_>) -> Option<String> {
+    reader.text().filter(|text| text.len() <= LONGEST_TEXT)
 }
 
 impl FromKeyholder {
@@ -259,6 +266,7 @@ impl FromKeyholder {
                 Writer(writer.id(*to)).octets(file.as_bytes())
             }
             Self::Warning(what) => Writer::new(b'w').octets(what.as_bytes()),
+            Self::Says(what) => Writer::new(b's').octets(cut(what)),
             Self::Ready => Writer::new(b'r').0,
             Self::Broken(why) => Writer::new(b'!').octets(why.as_bytes()),
         }
@@ -275,6 +283,7 @@ impl FromKeyholder {
                 Self::Validity(Validity { file: reader.text()?, from, to })
             }
             b'w' => Self::Warning(reader.text()?),
+            b's' => Self::Says(log_text(&mut reader)?),
             b'r' => Self::Ready,
             b'!' => Self::Broken(reader.text()?),
             _ => return None,
@@ -367,6 +376,7 @@ mod tests {
             FromEngine::Secured(5, b"SSL_PROTOCOL=TLSv1.3\0\0".to_vec()),
             FromEngine::LogsIn(5),
             FromEngine::Failed(6, "why".into()),
+            FromEngine::Says("what".into()),
             FromEngine::Closed(7),
         ] {
             assert_eq!(FromEngine::decode(&message.encode()), Some(message));
@@ -392,6 +402,7 @@ mod tests {
             FromKeyholder::Certificate(certificate()),
             FromKeyholder::Validity(Validity { file: "/etc/cert.pem".into(), from: 1, to: 2 }),
             FromKeyholder::Warning("mode 644".into()),
+            FromKeyholder::Says("what".into()),
             FromKeyholder::Ready,
             FromKeyholder::Broken("no such file".into()),
         ] {

@@ -29,6 +29,8 @@ pub struct Start<'a> {
     pub input: OwnedFd,
     /// Its descriptor 1.
     pub output: OwnedFd,
+    /// Its descriptor 2; none: this process's.
+    pub errors: Option<OwnedFd>,
     /// Who it is to be, where that is somebody else. As root it has no other groups then.
     pub user: Option<u32>,
     /// The same of its group.
@@ -56,6 +58,9 @@ impl Start<'_> {
         let mut descriptors = PosixSpawnFileActions::init()?;
         descriptors.add_dup2(self.input.as_raw_fd(), 0)?;
         descriptors.add_dup2(self.output.as_raw_fd(), 1)?;
+        if let Some(errors) = &self.errors {
+            descriptors.add_dup2(errors.as_raw_fd(), 2)?;
+        }
         let mut state = PosixSpawnAttr::init()?;
         state.set_sigmask(&SigSet::empty())?;
         state.set_sigdefault(&SigSet::all())?;
@@ -73,6 +78,9 @@ impl Start<'_> {
         command.arg0(words.next().map_or(OsStr::new(""), OsString::as_os_str)).args(words);
         command.env_clear().envs(self.variables);
         command.stdin(Stdio::from(self.input)).stdout(Stdio::from(self.output));
+        if let Some(errors) = self.errors {
+            command.stderr(Stdio::from(errors));
+        }
         if let Some(group) = self.group {
             command.gid(group);
         }
@@ -106,6 +114,7 @@ mod tests {
             variables: &variables,
             input,
             output,
+            errors: None,
             user,
             group: None,
         };
@@ -152,6 +161,7 @@ mod tests {
             variables: &variables,
             input,
             output,
+            errors: None,
             user: None,
             group: None,
         };

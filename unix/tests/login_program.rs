@@ -22,7 +22,7 @@ fn run(place: &mut Place, script: &str) -> (String, bool) {
         let input = File::open("/dev/null")?.into();
         let program = Path::new("/bin/sh");
         let (words, user, group) = (&words[..], None, None);
-        Start { program, words, variables, input, output, user, group }.spawn()
+        Start { program, words, variables, input, output, errors: None, user, group }.spawn()
     };
     let started = place.start(record, BTreeMap::new(), begin).unwrap();
     let mut said = String::new();

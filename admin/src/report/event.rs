@@ -43,31 +43,40 @@ const PROGRAMS: [&str; 7] = [
 impl<'a> Event<'a> {
     /// Reads a line without its time.
     pub(super) fn of(text: &'a str) -> Self {
+        if let Some(said) = text.strip_prefix("program: ") {
+            return of_program(said);
+        }
         if let Some(said) = text.strip_prefix("tlsserver: ") {
             return of_tlsserver(said);
         }
         if let Some(said) = text.strip_prefix("authup ") {
             return number(said).map_or(Self::Trouble { text }, |(_, said)| of_authup(said, text));
         }
-        let Some((name, said)) = text.split_once(": ") else {
-            let is_transcript = text.strip_prefix("fixsmtpio ").and_then(number).is_some();
-            return if is_transcript { Self::Course } else { Self::Foreign };
-        };
-        if name == "authup" {
+        if text.split_once(": ").is_some_and(|(name, _)| name == "authup") {
             return Self::Trouble { text };
         }
-        if let Some(rest) = name.strip_prefix("fixsmtpio ") {
-            return if number(rest).is_some() { Self::Course } else { Self::Foreign };
-        }
-        if !PROGRAMS.contains(&name) {
-            return Self::Foreign;
-        }
-        match said.strip_prefix("login refused: ").and_then(|rest| rest.rsplit_once(": ")) {
-            Some((user, "unknown user")) => Self::Unknown { user },
-            // authup says it, too, with the address.
-            Some(_) => Self::Course,
-            None => Self::Trouble { text },
-        }
+        of_program(text)
+    }
+}
+
+/// What stands behind a login, or says that it is one: of our own programs there, those are
+/// known. A user may write what looks so; it is only counted.
+fn of_program(text: &str) -> Event<'_> {
+    let Some((name, said)) = text.split_once(": ") else {
+        let is_transcript = text.strip_prefix("fixsmtpio ").and_then(number).is_some();
+        return if is_transcript { Event::Course } else { Event::Foreign };
+    };
+    if let Some(rest) = name.strip_prefix("fixsmtpio ") {
+        return if number(rest).is_some() { Event::Course } else { Event::Foreign };
+    }
+    if !PROGRAMS.contains(&name) {
+        return Event::Foreign;
+    }
+    match said.strip_prefix("login refused: ").and_then(|rest| rest.rsplit_once(": ")) {
+        Some((user, "unknown user")) => Event::Unknown { user },
+        // authup says it, too, with the address.
+        Some(_) => Event::Course,
+        None => Event::Trouble { text },
     }
 }
 
@@ -81,7 +90,7 @@ fn of_tlsserver(said: &str) -> Event<'_> {
         "no" if rest.starts_with("login from ") => Event::NoLogin,
         "deny" => Event::Denied { why: behind_address(rest) },
         "tls" => Event::Tls { why: behind_address(rest) },
-        "engine" | "keyholder" | "login" if rest.contains(" died: ") => {
+        "engine" | "keyholder" | "monitor" if rest.contains(" died: ") => {
             Event::Restart { what: word }
         }
         _ => Event::Trouble { text: said },
@@ -167,6 +176,21 @@ mod tests {
                 Event::Unknown { user: "al: bo" },
             ),
             ("checkpassword-file: login refused: al: wrong password", Event::Course),
+            (
+                "program: checkpassword-file: login refused: al: unknown user",
+                Event::Unknown { user: "al" },
+            ),
+            (
+                "program: fixsmtpio: unable to relay: x",
+                Event::Trouble { text: "fixsmtpio: unable to relay: x" },
+            ),
+            ("program: fixsmtpio 7 ofmipd 8 3: 220 a", Event::Course),
+            ("program: authup 7 login succeeded (al from 192.0.2.7)", Event::Foreign),
+            ("program: tlsserver: engine 9 died: signal 11; starting another", Event::Foreign),
+            (
+                "tlsserver: monitor 9 died: signal 9; starting another",
+                Event::Restart { what: "monitor" },
+            ),
             ("authup 7 protocol smtp", Event::Course),
             (
                 "fixsmtpio: unable to relay: x",

@@ -28,6 +28,9 @@ pub struct Client {
 /// From the listener to the monitor.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ToMonitor {
+    /// With the two ends of a pipe, to read and to write: what programs behind logins write
+    /// to descriptor 2. It comes first.
+    Words,
     /// With a channel to it, and a handle to its process: an engine.
     Engine(EngineId),
     /// The engine has ended.
@@ -98,6 +101,7 @@ impl ToMonitor {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let written = match self {
+            Self::Words => Writer::new(b'w', 0),
             Self::Engine(engine) => Writer::new(b'e', 8).long(*engine),
             Self::EngineEnded(engine) => Writer::new(b'd', 8).long(*engine),
             Self::LogsIn(id, engine, client) => {
@@ -116,6 +120,7 @@ impl ToMonitor {
     pub fn decode(octets: &[u8]) -> Option<Self> {
         let mut reader = Reader(octets);
         let message = match reader.octet()? {
+            b'w' => Self::Words,
             b'e' => Self::Engine(reader.long()?),
             b'd' => Self::EngineEnded(reader.long()?),
             b'l' => Self::LogsIn(reader.long()?, reader.long()?, Client::read(&mut reader)?),
@@ -180,6 +185,7 @@ mod tests {
         };
         let plain = Client { added: vec![], timestamp: vec![], tls: Tls::On, ..client.clone() };
         for message in [
+            ToMonitor::Words,
             ToMonitor::Engine(1),
             ToMonitor::EngineEnded(u64::MAX),
             ToMonitor::LogsIn(7, 1, client),

@@ -35,6 +35,7 @@ use unix::descriptor_passing::{Received, await_message, receive, send};
 use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
+use crate::last_words;
 use crate::messages::{Certificate, FromEngine, LIMIT, ToEngine};
 use dispatch::{Dialogs, Dispatcher};
 use session::Handshakes;
@@ -62,9 +63,7 @@ pub fn run() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            // Not about any connection, so by the log's own descriptor; once
-            // jailed, it is the last that this process says.
-            crate::log::fatal(format_args!("engine: {why}"));
+            last_words::say(&FromEngine::Says(why).encode());
             ExitCode::from(exit_code::TEMPORARY)
         }
     }
@@ -87,6 +86,7 @@ fn start() -> Result<(), String> {
     crate::warm_up()?;
     let clients = environment::value(&variables, CLIENTS);
     let clients = clients.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(u64::MAX);
+    last_words::leave_the_log(|words| FromEngine::Says(words).encode()).map_err(said)?;
     let inmate = Inmate::Server { clients };
     jail::enter(inmate, Some(identity)).map_err(|why| why.to_string())?;
 

@@ -19,6 +19,7 @@ use unix::descriptor_passing::{receive, send};
 use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
+use crate::last_words;
 use crate::messages::{FromKeyholder, LIMIT};
 use certificates::Loaded;
 use signing::Keys;
@@ -59,7 +60,10 @@ pub fn run() -> ExitCode {
     };
     match serve(&control, &keys) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(exit_code::TEMPORARY),
+        Err(reason) => {
+            last_words::say(&FromKeyholder::Says(reason.to_string()).encode());
+            ExitCode::from(exit_code::TEMPORARY)
+        }
     }
 }
 
@@ -70,6 +74,8 @@ fn prepare() -> Result<Loaded, String> {
     let identity = environment::jail_identity(&variables).map_err(|why| why.to_string())?;
     let loaded = certificates::load(&variables).map_err(|why| why.to_string())?;
     crate::warm_up()?;
+    last_words::leave_the_log(|words| FromKeyholder::Says(words).encode())
+        .map_err(|why| format!("keyholder: {why}"))?;
     jail::enter(Inmate::Signer, Some(identity)).map_err(|why| format!("keyholder: {why}"))?;
     Ok(loaded)
 }

@@ -34,12 +34,16 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    pub(super) fn start(settings: &Settings) -> io::Result<Self> {
+    /// Starts one; `words` are the two ends of the pipe that programs behind logins have
+    /// for a log.
+    pub(super) fn start(settings: &Settings, words: &(OwnedFd, OwnedFd)) -> io::Result<Self> {
         let (control, theirs) = channel()?;
         super::unblock(&control)?;
         let mut command = itself(NAME, &settings.variables);
         command.args(&settings.arguments).stdin(Stdio::from(theirs)).stdout(Stdio::null());
-        let (pid, outbox) = (command.spawn()?.id(), Outbox::new(control));
+        let words = vec![words.0.try_clone()?, words.1.try_clone()?];
+        let (pid, mut outbox) = (command.spawn()?.id(), Outbox::new(control));
+        outbox.send(ToMonitor::Words.encode(), words);
         Ok(Self { pid, started: Instant::now(), ready: false, outbox, unanswered: 0 })
     }
 

@@ -110,7 +110,7 @@ impl Program {
             fcntl_setfd(program_end, FdFlags::empty())?;
             variables.insert(name.into(), program_end.as_raw_fd().to_string().into());
         }
-        let pid = self.start(&variables, client.try_clone()?, client.try_clone()?)?;
+        let pid = self.start(&variables, client.try_clone()?, client.try_clone()?, None)?;
         Ok(Running { pid, ends: [control.0, input.0, output.0] })
     }
 
@@ -121,11 +121,12 @@ impl Program {
         let (output, program_output) = engine_pair()?;
         let mut variables = self.variables_for(peer.remote, peer.local, &peer.added);
         variables.extend(facts);
-        let pid = self.start(&variables, program_input, program_output)?;
+        let pid = self.start(&variables, program_input, program_output, None)?;
         Ok(Running { pid, ends: [input, output] })
     }
 
     /// Starts it with these, and no other descriptors but what is open to all children.
+    /// `errors`: descriptor 2, where that is not this process's own.
     ///
     /// # Errors
     /// Why it cannot be run.
@@ -134,10 +135,11 @@ impl Program {
         variables: &BTreeMap<OsString, OsString>,
         input: OwnedFd,
         output: OwnedFd,
+        errors: Option<OwnedFd>,
     ) -> io::Result<u32> {
         let Self { path: program, arguments: words, user, group, .. } = self;
         let (user, group) = (*user, *group);
-        Start { program, words, variables, input, output, user, group }.spawn()
+        Start { program, words, variables, input, output, errors, user, group }.spawn()
     }
 
     /// What a client's login program has for an environment.

@@ -237,7 +237,7 @@ impl Server {
             Ready::Pending(at) => self.advance_header(at),
             Ready::Worker(Worker::Engine(id)) => {
                 if let Some(message) = self.workers.hear(id) {
-                    self.heard(id, message);
+                    self.heard(id, message, starting)?;
                 } else if let Some(pid) = self.workers.pid_of(id) {
                     // It has closed its channel, or talks nonsense: nothing sane.
                     kill(pid);
@@ -332,7 +332,7 @@ impl Server {
             // What it still said comes first.
             while let Some((id, message)) = engine.and_then(|id| Some((id, self.workers.hear(id)?)))
             {
-                self.heard(id, message);
+                self.heard(id, message, starting)?;
             }
             if engine.is_some() && starting {
                 return Err(format!("engine: {}", in_words(status)));
@@ -381,8 +381,22 @@ impl Server {
         self.status();
     }
 
-    fn heard(&mut self, engine: EngineId, message: FromEngine) {
+    /// Acts on an engine's message.
+    ///
+    /// # Errors
+    /// Why it cannot serve, at the start.
+    fn heard(
+        &mut self,
+        engine: EngineId,
+        message: FromEngine,
+        starting: bool,
+    ) -> Result<(), String> {
         match message {
+            FromEngine::Says(why) if starting => return Err(format!("engine: {why}")),
+            FromEngine::Says(what) => {
+                let pid = self.workers.pid_of(engine).unwrap_or_default();
+                self.log.error(format_args!("engine {pid}: {what}"));
+            }
             FromEngine::Ready => {}
             FromEngine::CannotSign => self.workers.cannot_sign(engine),
             FromEngine::Secured(id, facts) => {
@@ -402,6 +416,7 @@ impl Server {
             }
             FromEngine::Failed(..) | FromEngine::Closed(_) => {}
         }
+        Ok(())
     }
 
     /// Says what went wrong with one connection.

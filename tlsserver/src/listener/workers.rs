@@ -12,7 +12,7 @@ mod logins;
 
 use proto::channel::listener::ToMonitor;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -73,6 +73,8 @@ pub(super) struct Workers {
     /// they would talk to is not left to the program then.
     dialogs: Option<Dialogs>,
     monitor: Option<Monitor>,
+    /// The log of login programs: a pipe, which monitors read one after another.
+    words: Option<(OwnedFd, OwnedFd)>,
     /// When to start another monitor.
     monitor_again: Option<Instant>,
     engines: Vec<Engine>,
@@ -104,6 +106,7 @@ impl Workers {
             keyholder: None,
             dialogs: None,
             monitor: None,
+            words: None,
             monitor_again: None,
             engines: Vec::new(),
             retired: Vec::new(),
@@ -166,7 +169,7 @@ impl Workers {
                 reading.validities.push(validity);
                 Reading::Unfinished
             }
-            Some(FromKeyholder::Warning(what)) => {
+            Some(FromKeyholder::Warning(what) | FromKeyholder::Says(what)) => {
                 self.log.error(what);
                 Reading::Unfinished
             }
@@ -331,7 +334,7 @@ impl Workers {
                 engine.answered();
                 self.pause = PAUSE;
             }
-            FromEngine::Failed(..) if !engine.may_say() => {
+            FromEngine::Failed(..) | FromEngine::Says(_) if !engine.may_say() => {
                 let pid = engine.pid;
                 self.log.error(format_args!("engine {pid} says more than there is to say"));
                 return None;
@@ -351,6 +354,10 @@ impl Workers {
         };
         match self.buffer.get(..length).and_then(FromKeyholder::decode) {
             Some(FromKeyholder::Ready) => keyholder.answered(),
+            Some(FromKeyholder::Says(what)) if keyholder.may_say() => {
+                let pid = keyholder.pid;
+                self.log.error(format_args!("keyholder {pid}: {what}"));
+            }
             _ => return Some(keyholder.pid),
         }
         None

@@ -22,6 +22,7 @@ use unix::process::{is_of_root, is_root};
 
 use super::homes::Home;
 use super::sessions::{Login, Phase, Running};
+use super::words::Words;
 use super::{Monitor, report};
 
 impl Monitor {
@@ -168,13 +169,15 @@ impl Monitor {
         variables.extend(handed_on.map(|(name, value)| (name.into(), OsString::from_vec(value))));
         let home = home_of(&session.client).filter(|home| !self.homes.is_ordinary(home));
         let home = home.map(OsStr::to_owned);
+        let errors = self.words.as_ref().map(Words::for_program).transpose();
+        let errors = errors.map_err(no_stream)?;
         let (path, usual) = (&self.program, &self.ordinary_home);
         let begin = |variables: &BTreeMap<OsString, OsString>| match home {
-            None => path.start(variables, program, output),
+            None => path.start(variables, program, output, errors),
             // Where authup would be; this process waits for nobody meanwhile.
             Some(home) => {
                 std::env::set_current_dir(home)?;
-                let started = path.start(variables, program, output);
+                let started = path.start(variables, program, output, errors);
                 // It was entered once, so it can be again.
                 let _ = rustix::process::fchdir(usual);
                 started

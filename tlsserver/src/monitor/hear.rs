@@ -20,6 +20,7 @@ use zeroize::Zeroize;
 use super::outbox::Outbox;
 use super::report;
 use super::sessions::{Login, Session};
+use super::words::Words;
 use super::{Engine, FORGOTTEN, Monitor};
 use crate::engine::FACT_NAMES;
 use crate::environment::Variables;
@@ -64,6 +65,12 @@ impl Monitor {
 
     fn obey(&mut self, message: ToMonitor, descriptors: Vec<OwnedFd>) {
         match message {
+            ToMonitor::Words => {
+                let mut descriptors = descriptors.into_iter();
+                if let (Some(reader), Some(writer)) = (descriptors.next(), descriptors.next()) {
+                    self.words = Words::new(reader, writer).ok();
+                }
+            }
             ToMonitor::Engine(id) => {
                 let mut descriptors = descriptors.into_iter();
                 if let Some(channel) = descriptors.next()

@@ -16,6 +16,7 @@ mod homes;
 pub(crate) mod outbox;
 mod report;
 mod sessions;
+mod words;
 
 use proto::channel::listener::FromMonitor;
 use proto::channel::{ConnectionId, EngineId};
@@ -43,6 +44,7 @@ use crate::options::Options;
 use homes::Homes;
 use outbox::Outbox;
 use sessions::Sessions;
+use words::Words;
 
 /// The name under which the program is this process.
 pub const NAME: &str = "tlsserver-monitor";
@@ -70,6 +72,8 @@ struct Monitor {
     /// Where programs start, unless a rule names another folder.
     ordinary_home: OwnedFd,
     place: Place,
+    /// The log of login programs and of those behind them, once the listener has sent it.
+    words: Option<Words>,
     signals: Signals,
     /// None once there is no listener any more.
     listener: Option<Outbox>,
@@ -87,6 +91,7 @@ enum Ready {
     Signals,
     Listener,
     Engine(EngineId),
+    Words,
     Program(ConnectionId),
 }
 
@@ -117,6 +122,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, String> {
     unix::open_descriptors::close_others(&[]);
     unix::jail::set_name(c"tlsserver-monit");
     unix::process::keep_out_of_core_files();
+    unix::log::wait_for_nobody("tlsserver");
     let place = Place::reserve().map_err(said)?;
     let options = Options::parse(arguments).map_err(|why| why.to_string())?;
     let protocol = options.login.ok_or("monitor: no protocol")?;
@@ -146,6 +152,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, String> {
         program,
         ordinary_home,
         place,
+        words: None,
         signals,
         listener: Some(Outbox::new(channel)),
         until: None,
@@ -175,8 +182,7 @@ impl Monitor {
         self.tell_listener(&FromMonitor::Ready);
         loop {
             if self.listener.is_none() && self.sessions.is_empty() {
-                self.homes.finish();
-                self.say_trouble();
+                self.finish();
                 return Ok(());
             }
             for happened in self.wait()? {
@@ -184,6 +190,7 @@ impl Monitor {
                     Ready::Signals => self.take_signals(),
                     Ready::Listener => self.hear_listener(),
                     Ready::Engine(id) => self.hear_engine(id),
+                    Ready::Words => self.hear_words(),
                     Ready::Program(id) => self.hear_program(id),
                 }
             }
@@ -191,7 +198,11 @@ impl Monitor {
             self.end_late(now);
             self.homes.settle(now);
             self.say_trouble();
+            if let Some(words) = &mut self.words {
+                words.settle(now);
+            }
             self.give_turns();
+            unix::log::catch_up();
         }
     }
 
@@ -206,6 +217,8 @@ impl Monitor {
         sources.extend(self.engines.iter().map(|(&id, engine)| {
             (Ready::Engine(id), engine.outbox.as_fd(), interest(&engine.outbox))
         }));
+        let words = self.words.iter();
+        sources.extend(words.map(|words| (Ready::Words, words.as_fd(), PollFlags::IN)));
         let checking = self.sessions.ready_pipes();
         sources.extend(checking.map(|(id, pipe)| (Ready::Program(id), pipe, PollFlags::IN)));
         let mut waiting: Vec<PollFd<'_>> = sources
@@ -214,7 +227,8 @@ impl Monitor {
             .collect();
         let look = self.turns.is_short().then(|| now + LOOK);
         let until = [look, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
-        let until = until.into_iter().flatten().min();
+        let until = until.into_iter().chain([self.words.as_ref().and_then(Words::next_turn)]);
+        let until = until.flatten().min();
         let timeout = until.map(|until| until.saturating_duration_since(now));
         // Rounded up, so that what is due then is.
         let timeout = timeout.map(|left| left + Duration::from_millis(1));
@@ -240,6 +254,22 @@ impl Monitor {
                 Event::Terminate => self.until = Some(Instant::now()),
             }
         }
+    }
+
+    fn hear_words(&mut self) {
+        if let Some(words) = &mut self.words {
+            words.hear(&mut self.buffer);
+        }
+    }
+
+    /// Says and writes what it still owes.
+    fn finish(&mut self) {
+        self.homes.finish();
+        self.say_trouble();
+        if let Some(words) = &mut self.words {
+            words.finish(&mut self.buffer);
+        }
+        unix::log::catch_up();
     }
 
     /// Says what is wrong with a memory of refused logins, where that is found of no

@@ -1,8 +1,9 @@
 //! `--login`: an engine talks to clients until they have logged in, and only a login costs
 //! a program. Here what it says; what goes wrong is in [`faults`] and [`inside`], how it is
 //! run in [`running`], who makes room in [`room`], what the rules change in [`rules`], how
-//! the server ends in [`ending`], what control files say of logins in [`controls`], what a login program may do in [`programs`]. With real login
-//! programs behind it: `acceptance/tests/chains`.
+//! the server ends in [`ending`], what control files say of logins in [`controls`], what a
+//! login program may do in [`programs`], and what it writes to its log in [`words`]. With real
+//! login programs behind it: `acceptance/tests/chains`.
 
 mod controls;
 mod ending;
@@ -12,6 +13,7 @@ mod programs;
 mod room;
 mod rules;
 mod running;
+mod words;
 
 use std::fs;
 use std::io::{Read, Write};

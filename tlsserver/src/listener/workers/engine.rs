@@ -23,9 +23,9 @@ const FULL: Duration = Duration::from_secs(5);
 /// questions, not by the clock: a machine that stood still asks no more either.
 pub(super) const UNANSWERED: u32 = 2;
 
-/// How many lines for the log each connection is worth; an honest engine has two to say of
-/// one at most. Whoever has taken one over would fill the disk.
-const WORDS: usize = 4;
+/// How many lines for the log each connection is worth, and each jailed process beside; an
+/// honest engine has two to say of one at most. Whoever has taken one over would fill the disk.
+pub(super) const WORDS: usize = 4;
 
 pub(super) struct Engine {
     pub(super) id: EngineId,

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 use unix::descriptor_passing::{channel, send};
 
-use super::engine::UNANSWERED;
+use super::engine::{UNANSWERED, WORDS};
 use super::itself;
 use crate::environment::Variables;
 use crate::keyholder::{ANSWER, NAME, NEW_ENGINE};
@@ -21,6 +21,8 @@ pub(super) struct Keyholder {
     /// What its generation's engines are to say; taken when that takes over.
     pub(super) dialogs: Option<Dialogs>,
     unanswered: u32,
+    /// What it may still say for the log.
+    words: usize,
 }
 
 impl Keyholder {
@@ -43,6 +45,7 @@ impl Keyholder {
             validities: Vec::new(),
             dialogs,
             unanswered: 0,
+            words: WORDS,
         }
     }
 
@@ -59,6 +62,13 @@ impl Keyholder {
         // Not to be told is an answer owed, too.
         let _ = send(&self.control, ANSWER, &[]);
         self.unanswered += 1;
+        true
+    }
+
+    /// It says something for the log; whether an honest one might.
+    pub(super) const fn may_say(&mut self) -> bool {
+        let Some(left) = self.words.checked_sub(1) else { return false };
+        self.words = left;
         true
     }
 

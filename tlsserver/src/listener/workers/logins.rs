@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
+use unix::descriptor::pipe;
 use unix::descriptor_passing::channel;
 
 use super::engine::Engine;
@@ -31,7 +32,11 @@ impl Workers {
     /// The system's.
     pub(in crate::listener) fn start_monitor(&mut self) -> io::Result<()> {
         let Some(settings) = &self.settings.monitor else { return Ok(()) };
-        let mut monitor = Monitor::start(settings)?;
+        let words = match self.words.take() {
+            Some(words) => words,
+            None => pipe()?,
+        };
+        let mut monitor = Monitor::start(settings, self.words.insert(words))?;
         for engine in &self.engines {
             join(engine, &mut monitor)?;
         }

@@ -95,13 +95,21 @@ fn a_keyholder_that_owes_two_answers_is_ended_and_no_engine_is() {
 
 #[test]
 fn an_engine_that_talks_without_end_is_not_heard_to_the_end() {
+    talks_without_end(&FromEngine::Failed(1, "that it is so".into()));
+}
+
+#[test]
+fn nor_one_that_talks_about_itself() {
+    talks_without_end(&FromEngine::Says("that it is so".into()));
+}
+
+fn talks_without_end(line: &FromEngine) {
     let mut listening = Listening::new();
-    let line = FromEngine::Failed(1, "that it is so".into());
     let mut heard = 0;
     for _ in 0..100 {
         send(&listening.engine, &line.encode(), &[]).unwrap();
         match listening.workers.hear(ID) {
-            Some(said) => assert_eq!(said, line),
+            Some(said) => assert_eq!(said, *line),
             // Which is what has it ended.
             None => break,
         }
@@ -111,7 +119,7 @@ fn an_engine_that_talks_without_end_is_not_heard_to_the_end() {
     // With each connection it has more to say.
     listening.workers.engine(ID).unwrap().given();
     send(&listening.engine, &line.encode(), &[]).unwrap();
-    assert_eq!(listening.workers.hear(ID), Some(line));
+    assert_eq!(listening.workers.hear(ID).as_ref(), Some(line));
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn a_monitor_that_dies_is_replaced_and_costs_nobody_a_session() {
 }
 
 /// Until somebody can log in again.
-fn wait_until_ready(door: Door, server: &crate::harness::Server, before: u32) {
+pub(super) fn wait_until_ready(door: Door, server: &crate::harness::Server, before: u32) {
     let until = Instant::now() + PATIENCE;
     loop {
         let (mut tls, _) = door.enter(server);

@@ -1,0 +1,181 @@
+//! What programs behind logins write to descriptor 2: it comes out as theirs and bounded,
+//! keeps nobody waiting, and ends none of them, whatever becomes of the server.
+
+use rustix::process::Signal;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Stdio;
+
+use super::ending::{wait_until_gone, wait_until_ready};
+use super::{DOORS, Door, POP3S, SUBMISSION, line, text};
+use crate::harness::client::{Tls, finish_sending, rest};
+use crate::harness::processes::{children, kill};
+use crate::harness::{Log, Server};
+
+/// Repeats each line of the client's to its log, and then to the client.
+const REPEATS: &[&str] = &[
+    "bash",
+    "--norc",
+    "-c",
+    r#"exec 3<&-; printf x >&"$AUTHUPREADYFD"; eval "exec $AUTHUPREADYFD>&-"
+       echo "bob is in"; trap "echo ended by SIGPIPE; exit 9" PIPE
+       while read -r line; do echo "$line" >&2 || echo broken; echo "$line"; done"#,
+];
+
+const FORGED: [&str; 3] = [
+    "authup 7 checkpassword 8 failed, 0 remaining (bob from 192.0.2.7)",
+    "tlsserver: end 7 status 0",
+    "<0>checkpassword-file: login refused: al: unknown user",
+];
+
+fn says(tls: &mut Tls, words: &str) {
+    tls.write_all(format!("{words}\n").as_bytes()).unwrap();
+    assert_eq!(line(tls), format!("{words}\n"));
+}
+
+#[test]
+fn d65_nothing_that_a_program_writes_begins_as_our_lines_do() {
+    for door in DOORS {
+        let server = door.with(REPEATS).start();
+        let before = server.held();
+        let (mut tls, _) = door.enter(&server);
+        door.logs_in(&mut tls);
+        for words in FORGED {
+            says(&mut tls, words);
+            server.log.wait_for(&[&format!("program: {words}")]);
+        }
+        for words in ["a \u{1b}[2J \u{e9}", &"x".repeat(5_000)] {
+            says(&mut tls, words);
+        }
+        server.log.wait_for(&["program: a \\x1b[2J \u{e9}"]);
+        server.log.wait_for(&[&format!("program: {}", "x".repeat(2_000))]);
+        drop(tls);
+        server.idle();
+        let lines = server.log.lines();
+        let forged = |line: &&String| FORGED.contains(&line.as_str());
+        assert_eq!(lines.iter().find(forged), None);
+        let longest = lines.iter().map(String::len).max();
+        assert!(longest < Some(4096), "{longest:?}");
+        server.wait_until_held(&before);
+    }
+}
+
+#[test]
+fn d65_a_login_programs_words_come_out_with_it() {
+    let program = &["sh", "-c", "exec 3<&-; printf 'checkpassword-x: no end' >&2; exit 1"];
+    let server = SUBMISSION.with(program).start();
+    let (mut tls, _) = SUBMISSION.enter(&server);
+    tls.write_all(SUBMISSION.login().as_bytes()).unwrap();
+    assert_eq!(line(&mut tls), SUBMISSION.failed());
+    server.log.wait_for(&["program: checkpassword-x: no end"]);
+}
+
+#[test]
+fn d65_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk() {
+    let script = r#"exec 3<&-; printf x >&"$AUTHUPREADYFD"; eval "exec $AUTHUPREADYFD>&-"
+                    echo "bob floods"; exec yes >&2"#;
+    let server = SUBMISSION.with(&["bash", "--norc", "-c", script]).start();
+    let before = server.held();
+    let (mut flood, _) = SUBMISSION.enter(&server);
+    assert_eq!(SUBMISSION.logs_in(&mut flood), "bob floods\n");
+    server.log.wait_for(&["tlsserver: ", " lines of programs lost: too many"]);
+    // Others log in meanwhile.
+    for _ in 0..3 {
+        SUBMISSION.logs_in(&mut SUBMISSION.enter(&server).0);
+    }
+    children(server.monitor()).iter().for_each(|program| kill(program.pid));
+    drop(flood);
+    server.idle();
+    server.wait_until_held(&before);
+    let burst = proto::program_words::BURST as usize;
+    assert!(server.log.count("program: y") >= burst);
+}
+
+/// A log that nobody reads, and that is full.
+#[test]
+fn a_log_that_is_full_keeps_no_login_waiting() {
+    for door in [SUBMISSION, POP3S] {
+        let (log, writer) = std::io::pipe().unwrap();
+        let full = File::options().write(true).custom_flags(nonblocking()).open(own(&writer));
+        let mut full = full.unwrap();
+        while full.write(&[b'\n'; 4096]).is_ok() {}
+        drop(full);
+        let server = start_with_log(door, writer.into());
+        let logs_in = || {
+            let (mut tls, _) = door.enter(&server);
+            door.logs_in(&mut tls);
+            says(&mut tls, "words");
+            finish_sending(&mut tls);
+            assert_eq!(text(rest(&mut tls)), "");
+        };
+        (0..3).for_each(|_| logs_in());
+        let log = Log::of(log);
+        // Once there is room, by whichever of the two has something to say.
+        logs_in();
+        log.wait_for(&["tlsserver: ", " lines lost: the log was full"]);
+        log.wait_for(&["program: words"]);
+    }
+}
+
+fn nonblocking() -> i32 {
+    rustix::fs::OFlags::NONBLOCK.bits().cast_signed()
+}
+
+fn own(descriptor: &impl std::os::fd::AsRawFd) -> String {
+    format!("/proc/self/fd/{}", descriptor.as_raw_fd())
+}
+
+/// A server that logs there.
+fn start_with_log(door: Door, log: Stdio) -> Server {
+    let setup = door.with(REPEATS);
+    let mut child =
+        setup.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let pem = std::fs::read(setup.file("server.cert")).unwrap();
+    let certificate = crate::harness::first_certificate(&pem);
+    let nothing = Log::of(std::io::empty());
+    Server::of(child, port.trim().parse().unwrap(), nothing, certificate, setup.directory)
+}
+
+#[test]
+fn d65_who_stays_behind_reads_on() {
+    for door in [SUBMISSION, POP3S] {
+        let mut server = door.with(REPEATS).start();
+        let (mut tls, _) = door.enter(&server);
+        door.logs_in(&mut tls);
+        let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0));
+        for words in ["one", "two"] {
+            says(&mut tls, words);
+            server.log.wait_for(&[&format!("program: {words}")]);
+        }
+        // The last words, too.
+        says(&mut tls, "three");
+        finish_sending(&mut tls);
+        assert_eq!(text(rest(&mut tls)), "");
+        wait_until_gone(&own);
+        server.log.wait_for(&["program: three"]);
+    }
+}
+
+#[test]
+fn d65_what_is_written_while_there_is_no_monitor_waits_for_the_next() {
+    let door = SUBMISSION;
+    let server = door.with(REPEATS).start();
+    let before = server.held();
+    let (mut tls, _) = door.enter(&server);
+    door.logs_in(&mut tls);
+    let victim = server.monitor();
+    kill(victim);
+    says(&mut tls, "meanwhile");
+    wait_until_ready(door, &server, victim);
+    server.log.wait_for(&["program: meanwhile"]);
+    says(&mut tls, "again");
+    server.log.wait_for(&["program: again"]);
+    drop(tls);
+    server.idle();
+    server.wait_until_held(&before);
+}
