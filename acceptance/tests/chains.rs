@@ -23,6 +23,7 @@ mod chains {
     pub(crate) mod imap;
     pub(crate) mod incoming;
     pub(crate) mod introduction;
+    pub(crate) mod logformat;
     pub(crate) mod login;
     pub(crate) mod round_trip;
     pub(crate) mod sending;
@@ -116,6 +117,7 @@ fn main() -> Result<ExitCode> {
         chains::switching::TESTS,
         chains::login::TESTS,
         chains::wrong_port::TESTS,
+        chains::logformat::TESTS,
     ];
     let trials = all.concat().into_iter().flat_map(|test| trials_of(test, &programs)).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())

@@ -24,6 +24,7 @@ pub mod failures;
 pub mod handshake_text;
 pub mod imap;
 pub mod line;
+pub mod logfmt;
 pub mod login;
 pub mod network;
 pub mod other_protocol;

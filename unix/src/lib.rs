@@ -46,6 +46,7 @@ pub mod signals;
 pub mod spawn;
 pub mod start;
 pub mod state;
+pub mod summary;
 pub mod trusted_file;
 pub mod ucspi_tls;
 pub mod window;

@@ -5,10 +5,13 @@
 use crate::control::{Folder, Unreadable};
 use crate::failures;
 use proto::failures::Settings;
+use proto::logfmt::Format;
 use proto::login::names::LoginNames;
 
 /// The control file of [`LoginNames`].
 const NAMES: &str = "loginnames";
+/// The control file of [`Format`].
+const FORMAT: &str = "logformat";
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct LoginControls {
     pub names: LoginNames,
     /// How refused logins are remembered, if they are.
     pub failures: Option<Settings>,
+    /// Whether lines that say all are asked for.
+    pub format: Option<Format>,
 }
 
 impl LoginControls {
@@ -31,7 +36,8 @@ impl LoginControls {
             let why = "neither lower-case nor strip-domain";
             control.unfit(&format!("{NAMES}:{}", fault.line), why)
         })?;
-        Ok(Self { names, failures })
+        let format = control.parse(FORMAT, Format::parse)?;
+        Ok(Self { names, failures, format })
     }
 }
 
@@ -45,7 +51,7 @@ mod tests {
         let control = home.path().join("control");
         std::fs::create_dir(&control).unwrap();
         let read = || LoginControls::read(&Folder::of(Some(home.path().as_os_str())));
-        let nothing = LoginControls { names: LoginNames::default(), failures: None };
+        let nothing = LoginControls { names: LoginNames::default(), failures: None, format: None };
         assert_eq!(read().unwrap(), nothing);
         std::fs::write(control.join("loginnames"), "# names\nlower-case\n").unwrap();
         assert_eq!(read().unwrap().names.apply(b"Bob"), b"bob");

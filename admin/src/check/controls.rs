@@ -5,6 +5,8 @@ use super::permissions::{Readers, look};
 use proto::control::{list, one_line, seconds};
 use proto::escape::Escaped;
 use proto::imap::capability::{self, Unlisted};
+use proto::logfmt::Format;
+use proto::login::names::LoginNames;
 use proto::relay::rules::lint::look_over;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,8 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
     for name in ["timeoutsmtpd", "timeoutpop3d", "timeoutimapd", "timeoutlogin"] {
         timeout(&control.join(name), findings);
     }
+    log_format(&control.join("logformat"), findings);
+    login_names(&control.join("loginnames"), findings);
     rules(&control.join("fixsmtpio"), findings);
     smtp.or(me)
 }
@@ -169,6 +173,21 @@ fn timeout(path: &PathBuf, findings: &mut Findings) {
         None => findings.warning(path, "not a number of seconds: the default holds"),
         Some(0) => findings.error(path, "0 seconds: every client is cut off at once"),
         Some(_) => {}
+    }
+}
+
+fn log_format(path: &PathBuf, findings: &mut Findings) {
+    let Some(contents) = read(path, Readers::Anybody, findings) else { return };
+    if let Err(unknown) = Format::parse(&contents) {
+        findings.error(path, format!("{unknown}: no service that logs in can start"));
+    }
+}
+
+fn login_names(path: &Path, findings: &mut Findings) {
+    let Some(contents) = read(path, Readers::Anybody, findings) else { return };
+    if let Err(fault) = LoginNames::parse(&contents) {
+        let text = "neither lower-case nor strip-domain: no service that logs in can start";
+        findings.error(Place::line(path, fault.line), text);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a line of the log says, by the shapes that docs/logging.md promises.
 
+use proto::logfmt::pairs;
+
 /// What has happened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event<'a> {
@@ -19,6 +21,8 @@ pub(super) enum Event<'a> {
     Denied { why: &'a str },
     /// Something went wrong with a connection's TLS.
     Tls { why: &'a str },
+    /// A session has ended, by the line that says all of it; with TLS of this version.
+    Session { tls: Option<&'a str> },
     /// A process was started anew.
     Restart { what: &'a str },
     /// Something else went wrong, in the program's words.
@@ -117,7 +121,11 @@ fn of_authup<'a>(said: &'a str, whole: &'a str) -> Event<'a> {
         let is_course = rest.starts_with("attempt for ") || rest.starts_with("succeeded, ");
         return if is_course { Event::Course } else { Event::Trouble { text: said } };
     }
-    let is_course = ["protocol ", "negotiated TLS", "login result=", "session "]
+    if let Some(said) = said.strip_prefix("session ") {
+        let tls = pairs(said).find(|(key, _)| *key == "tls");
+        return Event::Session { tls: tls.map(|(_, version)| version) };
+    }
+    let is_course = ["protocol ", "negotiated TLS", "login result="]
         .iter()
         .any(|beginning| said.starts_with(beginning));
     if is_course { Event::Course } else { Event::Trouble { text: whole } }
@@ -192,6 +200,13 @@ mod tests {
                 Event::Restart { what: "monitor" },
             ),
             ("authup 7 protocol smtp", Event::Course),
+            // Counted by the lines that are always there.
+            ("authup 7 login result=refused user=al mech=PLAIN try=1", Event::Course),
+            (
+                "authup 7 session code=0 user=\"a tls=x\" tries=1 tls=TLSv1.3 proto=smtp",
+                Event::Session { tls: Some("TLSv1.3") },
+            ),
+            ("authup 7 session code=0 tries=0 proto=pop3", Event::Session { tls: None }),
             (
                 "fixsmtpio: unable to relay: x",
                 Event::Trouble { text: "fixsmtpio: unable to relay: x" },

@@ -38,6 +38,7 @@ pub(super) fn page(tally: &Tally) -> String {
         slow.into_iter()
             .map(|(user, of)| format!("{:>7}  {user}, {} refusals", networks(of), of.count)),
     );
+    counts(&mut page, "TLS versions", &tally.tls_versions);
     counts(&mut page, "TLS that failed", &tally.tls);
     counts(&mut page, "Denied", &tally.denied);
     let mut trouble = Vec::from_iter(&tally.trouble);

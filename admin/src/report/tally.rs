@@ -57,6 +57,8 @@ pub(super) struct Tally {
     pub(super) without_login: u64,
     pub(super) denied: Counts,
     pub(super) tls: Counts,
+    /// Sessions by TLS version, where `control/logformat` has them logged.
+    pub(super) tls_versions: Counts,
     pub(super) restarts: Counts,
     pub(super) trouble: BTreeMap<String, Trouble>,
     /// The longest sessions: seconds, and who.
@@ -116,6 +118,7 @@ impl Tally {
             Event::NoLogin => self.without_login += 1,
             Event::Denied { why } => bump(&mut self.denied, why),
             Event::Tls { why } => bump(&mut self.tls, why),
+            Event::Session { tls } => bump(&mut self.tls_versions, tls.unwrap_or("none")),
             Event::Restart { what } => bump(&mut self.restarts, what),
             Event::Trouble { text } => self.trouble(text, time),
             Event::Course => {}

@@ -392,7 +392,7 @@ impl Dialog {
             None if user.is_empty() || password.expose().is_empty() => return self.nobody(),
             None => return self.refuse(Refusal::Malformed),
             Some(_) if !credential.is_for_oneself() => Attempt::SomebodyElse(user.clone()),
-            Some(record) => Attempt::Check(record, self.handoff()),
+            Some(record) => Attempt::Check(record, self.handoff().by(credential.mechanism)),
         };
         self.state = State::Attempt(attempt);
     }

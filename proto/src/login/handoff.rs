@@ -1,5 +1,5 @@
 //! What the program behind a login must know of what the client said before it: the
-//! variables that it gets.
+//! variables that it gets; and what the log is told of how it was said.
 //!
 //! The dialog collects them; who runs the login program checks them once more
 //! ([`Handoff::decode`]), as the dialog's process may have been taken over, and adds
@@ -7,6 +7,7 @@
 
 use super::protocol::Protocol;
 use crate::imap::command::is_tag;
+use crate::sasl::Mechanism;
 use crate::smtp::hello::Hello;
 use alloc::vec::Vec;
 
@@ -62,22 +63,40 @@ impl Name {
     }
 }
 
+/// What stands before a mechanism between processes.
+const MECHANISM: &[u8] = b"SASL";
+
 /// Names and values, each name once at most. What is in it was checked.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Handoff(Vec<(Name, Vec<u8>)>);
+pub struct Handoff {
+    variables: Vec<(Name, Vec<u8>)>,
+    mechanism: Option<Mechanism>,
+}
 
 impl Handoff {
     /// Nothing.
     #[must_use]
     pub const fn nothing() -> Self {
-        Self(Vec::new())
+        Self { variables: Vec::new(), mechanism: None }
+    }
+
+    /// The same of a login by this mechanism, if it was by one.
+    #[must_use]
+    pub fn by(self, mechanism: Option<Mechanism>) -> Self {
+        Self { mechanism, ..self }
+    }
+
+    /// The mechanism by which the client has logged in.
+    #[must_use]
+    pub const fn mechanism(&self) -> Option<Mechanism> {
+        self.mechanism
     }
 
     /// Adds a variable, unless the name may not have this value, or is there already.
     #[must_use]
     pub fn with(mut self, name: Name, value: Vec<u8>) -> Self {
-        if name.admits(&value) && self.0.iter().all(|(known, _)| *known != name) {
-            self.0.push((name, value));
+        if name.admits(&value) && self.variables.iter().all(|(known, _)| *known != name) {
+            self.variables.push((name, value));
         }
         self
     }
@@ -85,20 +104,24 @@ impl Handoff {
     /// Whether all of it is this protocol's.
     #[must_use]
     pub fn is_of(&self, protocol: Protocol) -> bool {
-        self.0.iter().all(|(name, _)| name.protocol() == protocol)
+        self.variables.iter().all(|(name, _)| name.protocol() == protocol)
     }
 
-    /// Whether there is nothing.
+    /// Whether there is no variable.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.variables.is_empty()
     }
 
     /// `NAME=value` of each, as pieces, each ended by NUL; and one NUL more.
     pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let entries = self.0.iter();
-        entries
-            .flat_map(|(name, value)| [name.variable().as_bytes(), b"=", value, b"\0"])
+        let mechanism = self.mechanism.map(|one| (MECHANISM, one.name().as_bytes()));
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| (name.variable().as_bytes(), &value[..]));
+        mechanism
+            .into_iter()
+            .chain(variables)
+            .flat_map(|(name, value)| [name, b"=", value, b"\0"])
             .chain([&b"\0"[..]])
     }
 
@@ -114,10 +137,16 @@ impl Handoff {
                 return Some((read, rest));
             }
             let (name, value) = entry.split_at_checked(memchr::memchr(b'=', entry)?)?;
+            let value = value.split_first()?.1;
+            if name == MECHANISM && read == Self::nothing() {
+                let of_value = |one: &Mechanism| one.name().as_bytes() == value;
+                read.mechanism = Some(Mechanism::ALL.into_iter().find(of_value)?);
+                continue;
+            }
             let name = Name::ALL.into_iter().find(|one| one.variable().as_bytes() == name)?;
-            let known = read.0.len();
-            read = read.with(name, value.split_first()?.1.to_vec());
-            (read.0.len() > known).then_some(())?;
+            let known = read.variables.len();
+            read = read.with(name, value.to_vec());
+            (read.variables.len() > known).then_some(())?;
         }
     }
 
@@ -128,9 +157,9 @@ impl Handoff {
         user: &'a [u8],
         address: Option<&'a [u8]>,
     ) -> impl Iterator<Item = (&'static str, Vec<u8>)> + 'a {
-        let is_imap = self.0.iter().any(|(name, _)| *name == Name::ImapTag);
+        let is_imap = self.variables.iter().any(|(name, _)| *name == Name::ImapTag);
         let user = is_imap.then(|| (Name::Authenticated.variable(), user.to_vec()));
-        let said = self.0.iter().filter_map(move |(name, value)| {
+        let said = self.variables.iter().filter_map(move |(name, value)| {
             Some((name.variable(), name.complete(value, address)?))
         });
         said.chain(user)
@@ -147,9 +176,13 @@ mod tests {
 
     #[test]
     fn reads_back_and_leaves_what_follows() {
-        for handoff in
-            [Handoff::nothing(), Handoff::nothing().with(Name::Helo, b"EHLO a.example".to_vec())]
-        {
+        let greeted = Handoff::nothing().with(Name::Helo, b"EHLO a.example".to_vec());
+        for handoff in [
+            Handoff::nothing(),
+            Handoff::nothing().by(Some(Mechanism::Login)),
+            greeted.clone().by(Some(Mechanism::Plain)),
+            greeted,
+        ] {
             let octets = [encoded(&handoff), b"rest".to_vec()].concat();
             assert_eq!(Handoff::decode(&octets), Some((handoff, &b"rest"[..])));
         }
@@ -166,6 +199,10 @@ mod tests {
             b"AUTHUP_HELO=EHLO x\0AUTHUP_HELO=EHLO x\0\0",
             b"LD_PRELOAD=EHLO x\0\0",
             b"=EHLO x\0\0",
+            b"SASL=\0\0",
+            b"SASL=plain\0\0",
+            b"SASL=PLAIN\0SASL=PLAIN\0\0",
+            b"AUTHUP_HELO=EHLO x\0SASL=PLAIN\0\0",
         ] {
             assert_eq!(Handoff::decode(octets), None);
         }

@@ -18,6 +18,7 @@ pub mod protocol;
 pub mod reply;
 pub mod report;
 mod smtp;
+pub mod summary;
 pub mod turns;
 
 pub use dialog::{Attempt, Login, Settings, Step};

@@ -1,6 +1,6 @@
 //! LOGIN (draft-murchison-sasl-login, never a standard): user, then password.
 
-use super::{Credential, Exchange, Next};
+use super::{Credential, Exchange, Mechanism, Next};
 use crate::secret::Secret;
 use alloc::vec::Vec;
 
@@ -27,7 +27,9 @@ impl Login {
                 let next = Self::Password(response.expose().to_vec());
                 Next::Ask(next.challenge(), Exchange::Login(next))
             }
-            Self::Password(user) => Next::Try(Credential::of(&user, response.expose())),
+            Self::Password(user) => {
+                Next::Try(Credential::of(&user, response.expose()).by(Mechanism::Login))
+            }
         }
     }
 }

@@ -99,6 +99,8 @@ pub struct Credential {
     pub user: Vec<u8>,
     /// The password.
     pub password: Secret,
+    /// By which mechanism; `None`: by a command of the protocol's own.
+    pub mechanism: Option<Mechanism>,
 }
 
 impl Credential {
@@ -106,7 +108,13 @@ impl Credential {
     #[must_use]
     pub fn of(user: &[u8], password: &[u8]) -> Self {
         let password = Secret::from(password.to_vec());
-        Self { authorization_id: Vec::new(), user: user.to_vec(), password }
+        Self { authorization_id: Vec::new(), user: user.to_vec(), password, mechanism: None }
+    }
+
+    /// The same, by this mechanism.
+    #[must_use]
+    pub fn by(self, mechanism: Mechanism) -> Self {
+        Self { mechanism: Some(mechanism), ..self }
     }
 
     /// Whether the user asks for nobody's rights but their own.

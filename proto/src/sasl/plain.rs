@@ -1,6 +1,6 @@
 //! PLAIN (RFC 4616): authorization id, user and password in one response.
 
-use super::{Credential, Next};
+use super::{Credential, Mechanism, Next};
 use crate::secret::Secret;
 
 /// The exchange: one response is all of it.
@@ -18,7 +18,8 @@ impl Plain {
         match (parts.next(), parts.next(), parts.next()) {
             (Some(authorization_id), Some(user), Some(password)) => {
                 let authorization_id = authorization_id.to_vec();
-                Next::Try(Credential { authorization_id, ..Credential::of(user, password) })
+                let credential = Credential::of(user, password).by(Mechanism::Plain);
+                Next::Try(Credential { authorization_id, ..credential })
             }
             _ => Next::Malformed,
         }

@@ -30,9 +30,10 @@ impl Monitor {
     pub(super) fn asks_for_login(&mut self, id: ConnectionId, record: Record, handoff: Handoff) {
         let given = record.user().to_vec();
         let Some(home) = self.home(id) else { return self.decided(id, Outcome::Temporary) };
-        let Some(session) = self.sessions.get(id) else { return };
+        let Some(session) = self.sessions.get_mut(id) else { return };
         let address = session.client.remote.ip();
         let user = home.names.apply(&given);
+        session.begins_login(&user, handoff.mechanism());
         // It is no longer than the one given, so there is room for it.
         let record = record.with_user(&user).unwrap_or(record);
         if !self.may_be_tried(id, &home, (&user, record.password())) {
@@ -207,12 +208,20 @@ impl Monitor {
             report::tell_blocklist(session, Some(proto::blocklist::Action::Delete));
             session.blocklist = None;
         }
-        self.say(id, &ToSession::LoggedIn(id), None);
+        self.is_good(id);
     }
 
     /// The same of a program that does not tell: what the client says is for it.
     fn is_untold_session(&mut self, id: ConnectionId) {
         self.is_session(id, Phase::Unsaid);
+        self.is_good(id);
+    }
+
+    /// Says so to whom it concerns.
+    fn is_good(&mut self, id: ConnectionId) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            report::login_ended(id, session, Some(Outcome::Completed(0)));
+        }
         self.say(id, &ToSession::LoggedIn(id), None);
     }
 
@@ -296,6 +305,7 @@ impl Monitor {
                 report::about(id, session, &running.user, event);
             }
             report::tell_blocklist(session, verdict(outcome, logged_in));
+            report::login_ended(id, session, Some(outcome));
             session.code = match outcome {
                 Outcome::Completed(code) => code,
                 _ => proto::exit_code::FAILED,
@@ -309,6 +319,7 @@ impl Monitor {
         self.remember(id, Answer::Trouble);
         if let Some(session) = self.sessions.get_mut(id) {
             session.guard.tried(outcome);
+            report::login_ended(id, session, Some(outcome));
         }
         self.tell(id, outcome);
     }
@@ -369,7 +380,7 @@ impl Monitor {
 }
 
 /// The home that a rule names.
-fn home_of(client: &Client) -> Option<&OsStr> {
+pub(super) fn home_of(client: &Client) -> Option<&OsStr> {
     let added = client.added.iter().rev();
     let mut homes = added.filter(|(name, _)| name == HOME_VARIABLE.as_bytes());
     homes.next().map(|(_, home)| OsStr::from_bytes(home))

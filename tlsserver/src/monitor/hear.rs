@@ -4,26 +4,36 @@ use proto::channel::listener::{Client, FromMonitor, ToMonitor};
 use proto::channel::session::FromSession;
 use proto::channel::{ConnectionId, EngineId};
 use proto::failures::Answer;
+use proto::logfmt::Format;
 use proto::login::Attempt;
 use proto::login::monitor::{Guard, Request};
+use proto::login::outcome::Outcome;
 use proto::login::report::Event;
+use proto::sasl::Mechanism;
 use proto::ucspi_tls::{Fact, Tls};
-use std::ffi::OsString;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 use unix::blocklist::Reporter;
 use unix::descriptor_passing::receive;
+use unix::summary::Timed;
 use zeroize::Zeroize;
 
+use super::attempt::home_of;
 use super::outbox::Outbox;
 use super::report;
 use super::sessions::{Login, Session};
 use super::words::Words;
 use super::{Engine, FORGOTTEN, Monitor};
 use crate::engine::FACT_NAMES;
-use crate::environment::Variables;
+use crate::environment::{Variables, value};
+
+/// An engine that has more to say than so many messages waits for its turn, too.
+const MOST_AT_ONCE: usize = 1000;
 
 /// What a channel has.
 enum Heard<T> {
@@ -51,16 +61,44 @@ fn hear<T>(
 }
 
 impl Monitor {
-    /// Takes all that the listener has said.
+    /// Takes all that the listener has said. How a dialog ended, its engine may have said
+    /// before it closed the connection: that is heard first.
     pub(super) fn hear_listener(&mut self) {
+        let mut closed = self.listen();
+        while let Some(id) = closed.pop_front() {
+            for _ in 0..MOST_AT_ONCE {
+                let Some(engine) = self.engine_that_speaks(id) else { break };
+                closed.extend(self.listen());
+                if !self.hear_of_engine(engine) {
+                    break;
+                }
+            }
+            self.closed(id);
+        }
+    }
+
+    /// The same, but for connections that no engine has any more, which are returned.
+    fn listen(&mut self) -> VecDeque<ConnectionId> {
+        let mut closed = VecDeque::new();
         while let Some(listener) = &mut self.listener {
             listener.flush();
             match hear(listener, &mut self.buffer, ToMonitor::decode) {
+                Heard::Message(ToMonitor::Closed(id), _) => closed.push_back(id),
                 Heard::Message(message, descriptors) => self.obey(message, descriptors),
-                Heard::Nothing => return,
+                Heard::Nothing => break,
                 Heard::End => self.stay_behind(),
             }
         }
+        closed
+    }
+
+    /// The engine that has the connection, if it has said something.
+    fn engine_that_speaks(&self, id: ConnectionId) -> Option<EngineId> {
+        let engine = self.sessions.get(id)?.engine?;
+        let channel = self.engines.get(&engine)?.outbox.as_fd();
+        let mut polled = [PollFd::from_borrowed_fd(channel, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0).then_some(engine)
     }
 
     fn obey(&mut self, message: ToMonitor, descriptors: Vec<OwnedFd>) {
@@ -84,7 +122,8 @@ impl Monitor {
             ToMonitor::LogsIn(id, engine, client) => {
                 self.begins(id, engine, client, descriptors.into_iter().next());
             }
-            ToMonitor::Closed(id) => self.closed(id),
+            // See `listen`.
+            ToMonitor::Closed(_) => {}
             ToMonitor::Reload => {
                 self.homes.read_again().iter().for_each(|wrong| self.log.error(wrong));
             }
@@ -106,6 +145,7 @@ impl Monitor {
         // What an engine is to say before a login, it says of TLS from the first octet, too.
         let tls = if client.tls == Tls::On { Tls::Required } else { client.tls };
         let peer = std::net::SocketAddr::new(client.remote.ip(), client.local.port());
+        let summary = self.summary(&client).map(Box::new);
         let session = Session {
             engine: Some(engine),
             guard: Guard::new(self.protocol, tls, self.tries),
@@ -114,10 +154,22 @@ impl Monitor {
             login: Login::None,
             code: proto::exit_code::FAILED,
             charge: None,
+            summary,
             blocklist: socket.and_then(|socket| Reporter::of(socket, peer)),
             client,
         };
         self.sessions.insert(id, session);
+    }
+
+    /// What is to be said of the client when it is over, if anything is. Control files that
+    /// cannot be used are said of its first login.
+    fn summary(&mut self, client: &Client) -> Option<Timed> {
+        let Format::Logfmt = self.homes.of(home_of(client)).ok()?.format?;
+        let address = client.remote.ip().to_string();
+        let (port, local_port) =
+            (client.remote.port().to_string(), client.local.port().to_string());
+        let known = [&address, &port, &local_port].map(|text| Some(text.as_bytes()));
+        Some(Timed::begin(self.protocol, known))
     }
 
     /// No engine has the connection any more.
@@ -149,10 +201,16 @@ impl Monitor {
     /// who a client is comes first.
     pub(super) fn hear_engine(&mut self, id: EngineId) {
         self.hear_listener();
-        let Some(engine) = self.engines.get_mut(&id) else { return };
+        let _more = self.hear_of_engine(id);
+    }
+
+    /// The same, where that has been heard; whether there was anything.
+    fn hear_of_engine(&mut self, id: EngineId) -> bool {
+        let Some(engine) = self.engines.get_mut(&id) else { return false };
         engine.outbox.flush();
         if engine.outbox.len() > FORGOTTEN {
-            return self.dishonest(id);
+            self.dishonest(id);
+            return false;
         }
         match hear(&engine.outbox, &mut self.buffer, FromSession::decode) {
             Heard::Message(FromSession::Request(session, request), _) => {
@@ -163,9 +221,13 @@ impl Monitor {
                     self.stream_ended(session);
                 }
             }
-            Heard::Nothing => {}
-            Heard::End => self.engine_is_silent(id),
+            Heard::Nothing => return false,
+            Heard::End => {
+                self.engine_is_silent(id);
+                return false;
+            }
         }
+        true
     }
 
     /// An engine that has closed its channel has ended, or talks nonsense.
@@ -188,6 +250,10 @@ impl Monitor {
             Request::TlsOn(facts) if may => {
                 session.guard.tls_started();
                 session.facts = variables(facts);
+                if let Some(summary) = &mut session.summary {
+                    let facts = &session.facts;
+                    summary.negotiated(|name| value(facts, name).map(OsStr::as_bytes));
+                }
                 if session.client.tls != Tls::On {
                     report::line(id, format_args!("negotiated TLS"));
                 }
@@ -215,7 +281,8 @@ impl Monitor {
 
     /// Nothing of the connection is left.
     pub(super) fn over(&mut self, id: ConnectionId) {
-        if let Some(session) = self.sessions.remove(id) {
+        if let Some(mut session) = self.sessions.remove(id) {
+            report::session_ended(id, &mut session);
             match session.code {
                 0 => self.log.status(format_args!("end {id} status 0")),
                 code => {
@@ -242,10 +309,12 @@ impl Monitor {
 
     /// The user asked to be somebody else.
     fn somebody_else(&mut self, id: ConnectionId, user: &[u8]) {
-        use proto::login::outcome::Outcome;
         // Nobody is asked, and it counts: once for each user, however often it is tried.
         let Some(home) = self.home(id) else { return self.decided(id, Outcome::Temporary) };
         let counted = home.names.apply(user);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.begins_login(&counted, Some(Mechanism::Plain));
+        }
         if !self.may_be_tried(id, &home, (&counted, b"")) {
             return self.decided(id, Outcome::TooManyFailures);
         }
@@ -255,6 +324,7 @@ impl Monitor {
         let event = Event::SomebodyElse(session.guard.remaining());
         report::about(id, session, user, event);
         report::tell_blocklist(session, Some(proto::blocklist::Action::Add));
+        report::login_ended(id, session, Some(Outcome::Refused));
         self.tell(id, Outcome::Refused);
     }
 }

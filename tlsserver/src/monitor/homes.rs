@@ -6,6 +6,7 @@
 //! all logins that it was asked about.
 
 use proto::failures::{About, Answer, Settings};
+use proto::logfmt::Format;
 use proto::login::names::LoginNames;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -28,6 +29,8 @@ pub(super) struct Home {
     pub(super) names: LoginNames,
     /// Which memory; none where nothing is remembered.
     pub(super) memory: Option<MemoryId>,
+    /// Whether lines that say all are asked for.
+    pub(super) format: Option<Format>,
 }
 
 pub(super) type MemoryId = u64;
@@ -170,8 +173,8 @@ impl Homes {
 }
 
 impl Memories {
-    fn home(&mut self, LoginControls { names, failures }: LoginControls) -> Home {
-        Home { names, memory: failures.map(|settings| self.with(settings)) }
+    fn home(&mut self, LoginControls { names, failures, format }: LoginControls) -> Home {
+        Home { names, memory: failures.map(|settings| self.with(settings)), format }
     }
 
     /// The memory with these settings.

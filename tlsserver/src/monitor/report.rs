@@ -23,6 +23,23 @@ pub(super) fn about(id: ConnectionId, session: &Session, user: &[u8], event: Eve
     line(id, format_args!("{}", event.about(user, Some(address.as_bytes()))));
 }
 
+/// A login has ended so, or nobody waits for it any more; where lines that say all are
+/// asked for, this is its.
+pub(super) fn login_ended(id: ConnectionId, session: &mut Session, outcome: Option<Outcome>) {
+    let summary = session.summary.as_mut();
+    if let Some(text) = summary.and_then(|summary| summary.login_ends(outcome)) {
+        line(id, format_args!("{text}"));
+    }
+}
+
+/// The same of the session.
+pub(super) fn session_ended(id: ConnectionId, session: &mut Session) {
+    login_ended(id, session, None);
+    if let Some(summary) = &session.summary {
+        line(id, format_args!("{}", summary.session_ends(session.code)));
+    }
+}
+
 /// A step of ours failed.
 pub(super) fn failed(id: ConnectionId, failed: &Failed, program: &Path) {
     let reason = Reason(&failed.reason);

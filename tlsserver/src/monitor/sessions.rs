@@ -6,10 +6,12 @@ use proto::channel::{ConnectionId, EngineId};
 use proto::checkpassword::Record;
 use proto::login::handoff::Handoff;
 use proto::login::monitor::Guard;
+use proto::sasl::Mechanism;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 use unix::blocklist::Reporter;
+use unix::summary::Timed;
 
 use super::homes::Charge;
 use crate::environment::Variables;
@@ -30,6 +32,8 @@ pub(super) struct Session {
     pub(super) blocklist: Option<Reporter>,
     /// What the memory of refused logins is to be told of the login that is tried.
     pub(super) charge: Option<Charge>,
+    /// What is said when a login and when the session is over, where that is asked for.
+    pub(super) summary: Option<Box<Timed>>,
 }
 
 /// What there is of a login.
@@ -71,6 +75,15 @@ pub(super) struct Sessions {
     undecided: BTreeSet<ConnectionId>,
     /// Programs whose streams have ended: they are about to end, or have.
     ending: HashSet<u32>,
+}
+
+impl Session {
+    /// A login is asked for, by this mechanism or by a command.
+    pub(super) fn begins_login(&mut self, user: &[u8], mechanism: Option<Mechanism>) {
+        if let Some(summary) = &mut self.summary {
+            summary.login_begins(user, mechanism);
+        }
+    }
 }
 
 impl Running {

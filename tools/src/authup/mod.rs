@@ -19,6 +19,7 @@ use crate::tls::Offer;
 use monitor::Monitor;
 use parser::Parser;
 use proto::exit_code;
+use proto::logfmt::Format;
 use proto::login::monitor::Guard;
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
@@ -87,10 +88,11 @@ fn part(
     report: Report,
 ) -> u8 {
     let Usage { protocol, program, .. } = usage;
-    let Controls { settings, limits, failures, jail, names } = controls;
+    let Controls { settings, limits, failures, jail, names, format } = controls;
+    let summary = format.map(|Format::Logfmt| Report::summary(protocol, &environment));
     match channel().and_then(|ends| Ok((fork()?, ends))) {
         Ok((Forked::Child, (parser, monitor))) => {
-            drop((parser, program, environment, report, failures));
+            drop((parser, program, environment, report, failures, summary));
             Parser::new(settings, limits, offer, monitor).run(jail)
         }
         Ok((Forked::Parent(parser), (channel, monitor))) => {
@@ -108,6 +110,7 @@ fn part(
                 offer,
                 memory: failures.map(Memory::new),
                 report,
+                summary,
             };
             monitor.run()
         }

@@ -18,6 +18,7 @@ use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
 use proto::other_protocol::OtherProtocol;
+use proto::sasl::Mechanism;
 use proto::ucspi_tls::Fact;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,6 +29,7 @@ use unix::environment::Environment;
 use unix::failures::Memory;
 use unix::fork::Companion;
 use unix::process::Program;
+use unix::summary::Timed;
 use unix::ucspi_tls::HANDSHAKE;
 use zeroize::Zeroize;
 
@@ -44,7 +46,12 @@ pub(super) struct Monitor {
     pub(super) report: Report,
     /// Of refused logins, where they are remembered.
     pub(super) memory: Option<Memory>,
+    /// What is said when a login and when the session is over, where that is asked for.
+    pub(super) summary: Option<Timed>,
 }
+
+/// That of a login before its session is over.
+const GOOD: Outcome = Outcome::Completed(0);
 
 /// What an honest parser does not do.
 enum Broken {
@@ -82,6 +89,9 @@ impl Monitor {
         };
         self.parser.end();
         counted::settle(self.memory.as_mut(), &self.report);
+        if let Some(summary) = &self.summary {
+            self.report.line(format_args!("{}", summary.session_ends(code)));
+        }
         code
     }
 
@@ -146,6 +156,9 @@ impl Monitor {
             return Some(exit_code::FAILED);
         }
         tls::report(facts, &mut self.environment);
+        if let Some(summary) = &mut self.summary {
+            summary.negotiated(|name| self.environment.get(name.as_bytes()));
+        }
         self.guard.tls_started();
         self.report.line(format_args!("negotiated TLS"));
         None
@@ -157,6 +170,7 @@ impl Monitor {
             Attempt::Check(record, handoff) => self.check(record, &handoff),
             Attempt::SomebodyElse(user) => self.refuse_somebody_else(&user),
         };
+        self.report.login_ended(&mut self.summary, outcome);
         // A parser that cannot be told waits in vain.
         send(&self.channel, &outcome.encode(), &[]).err().map(|_| self.give_up(&Broken::Crashed))
     }
@@ -164,6 +178,7 @@ impl Monitor {
     /// Nobody is asked, and it counts: once for each user, however often it is tried.
     fn refuse_somebody_else(&mut self, user: &[u8]) -> Outcome {
         let counted = self.names.apply(user);
+        self.begins(&counted, Some(Mechanism::Plain));
         match Counted::begin(self.memory.as_mut(), &self.report, (&counted, b"")) {
             Ok(mut counted) => {
                 counted.decided(Answer::Refused);
@@ -184,11 +199,18 @@ impl Monitor {
         // It is no longer than the one given, so there is room for it.
         let record = record.with_user(&user).unwrap_or(record);
         self.hand_on(handoff, &user);
+        self.begins(&user, handoff.mechanism());
         self.run_chain(record, &user, &given).unwrap_or_else(|failed| {
             self.guard.tried(failed.outcome);
             self.report.failed(&failed, &self.program);
             failed.outcome
         })
+    }
+
+    fn begins(&mut self, user: &[u8], mechanism: Option<Mechanism>) {
+        if let Some(summary) = &mut self.summary {
+            summary.login_begins(user, mechanism);
+        }
     }
 
     /// Puts into the environment what the programs behind the login must know.
@@ -204,7 +226,7 @@ impl Monitor {
     /// Runs the chain to its end, unless there have been too many failures, and says in
     /// the log what happens.
     fn run_chain(&mut self, record: Record, user: &[u8], given: &[u8]) -> Result<Outcome, Failed> {
-        let Self { program, environment, report, limits, guard, memory, .. } = self;
+        let Self { program, environment, report, limits, guard, memory, summary, .. } = self;
         let wanted = (user, record.password());
         let mut counted = match Counted::begin(memory.as_mut(), report, wanted) {
             Ok(counted) => counted,
@@ -220,8 +242,12 @@ impl Monitor {
                 chain::Event::LoggedIn => {
                     counted.decided(Answer::Good);
                     report.logged_in(user);
+                    report.login_ended(summary, GOOD);
                 }
-                chain::Event::BecameUser => counted.decided(Answer::Good),
+                chain::Event::BecameUser => {
+                    counted.decided(Answer::Good);
+                    report.login_ended(summary, GOOD);
+                }
                 chain::Event::Hung => {
                     guard.tried(Outcome::TimedOut);
                     report.hung(chain.id(), user);

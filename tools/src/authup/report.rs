@@ -6,6 +6,7 @@ use proto::escape::Escaped;
 use proto::exit_code;
 use proto::failures::{About, Named};
 use proto::login::outcome::Outcome;
+use proto::login::protocol::Protocol;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use unix::blocklist::Reporter;
 use unix::environment::Environment;
 use unix::log::Reason;
 use unix::process::Program;
+use unix::summary::Timed;
 
 /// Who is at the other end, and who wants to know.
 pub(super) struct Report {
@@ -36,6 +38,26 @@ impl Report {
     /// The client's, where it is known.
     pub(super) fn address(&self) -> Option<&[u8]> {
         self.address.as_deref()
+    }
+
+    /// What is to be said of a session that begins now, when it is over. TLS counts that is
+    /// on from the first octet.
+    pub(super) fn summary(protocol: Protocol, environment: &Environment) -> Timed {
+        let names: [&[u8]; 3] = match environment.get(b"PROTO") {
+            Some(b"TCP6") => [b"TCP6REMOTEIP", b"TCP6REMOTEPORT", b"TCP6LOCALPORT"],
+            _ => [b"TCPREMOTEIP", b"TCPREMOTEPORT", b"TCPLOCALPORT"],
+        };
+        let mut summary = Timed::begin(protocol, names.map(|name| environment.get(name)));
+        summary.negotiated(|name| environment.get(name.as_bytes()));
+        summary
+    }
+
+    /// A login has ended so; where the summary has a line for that, it is written.
+    pub(super) fn login_ended(&self, summary: &mut Option<Timed>, outcome: Outcome) {
+        let line = summary.as_mut().and_then(|summary| summary.login_ends(Some(outcome)));
+        if let Some(line) = line {
+            self.line(format_args!("{line}"));
+        }
     }
 
     /// One line.

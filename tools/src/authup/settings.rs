@@ -4,6 +4,7 @@ use super::Limits;
 use crate::qmail;
 use crate::tls::Offer;
 use proto::failures;
+use proto::logfmt::Format;
 use proto::login::Settings;
 use proto::login::names::LoginNames;
 use proto::login::protocol::Protocol;
@@ -53,6 +54,8 @@ pub(super) struct Controls {
     pub(super) jail: Identity,
     /// What is made of the names that clients give.
     pub(super) names: LoginNames,
+    /// Whether lines that say all are asked for.
+    pub(super) format: Option<Format>,
 }
 
 /// What cannot be used.
@@ -103,10 +106,10 @@ impl Controls {
         let auth_equals = environment.has(Variable::AuthEquals.name().as_bytes());
         let said = BeforeLogin::read(&control, usage.protocol, auth_equals)?;
         let limits = Limits { each: said.each, whole: Deadline::after_seconds(said.whole) };
-        let LoginControls { names, failures } = LoginControls::read(&control)?;
+        let LoginControls { names, failures, format } = LoginControls::read(&control)?;
         let timestamp = said.timestamp(std::process::id());
         let settings = said.settings(offer.level, usage.tries, timestamp);
-        Ok(Self { settings, limits, failures, jail, names })
+        Ok(Self { settings, limits, failures, jail, names, format })
     }
 }
 

@@ -12,11 +12,11 @@ use std::fs::{read_dir, read_to_string};
 use std::path::PathBuf;
 
 /// Words that stand for what differs from line to line.
-const STAND_FOR_SOMETHING: [&str; 32] = [
+const STAND_FOR_SOMETHING: [&str; 34] = [
     "ADDRESS", "CHILD", "CODE", "COUNT", "FAULT", "FILE", "HOW", "KEY", "LIMIT", "LINE", "N",
     "NAME", "OCTET", "OPTION", "PID", "PROG", "PROGRAM", "PROTOCOL", "REASON", "SIGNAL", "STATUS",
     "STEP", "TEXT", "USAGE", "USER", "VALUE", "WHAT", "WHICH", "WHY", "CONTROL", "FOLDER",
-    "SERVICE",
+    "SERVICE", "RESULT", "PAIRS",
 ];
 /// What the code looks for, or signs, and does not say.
 const NOT_SAID: [&str; 5] = [
@@ -28,8 +28,9 @@ const NOT_SAID: [&str; 5] = [
     "Proc-Type: 4,ENCRYPTED",
 ];
 
-/// Where `proto` has words for what is wrong with a file or with what was handed over.
-const FAULTS: [&str; 8] = [
+/// Where `proto` has lines, and words for what is wrong with a file or with what was handed
+/// over.
+const FAULTS: [&str; 10] = [
     "checkpassword/reader.rs",
     "login/report.rs",
     "other_protocol.rs",
@@ -37,6 +38,8 @@ const FAULTS: [&str; 8] = [
     "relay/rules.rs",
     "failures/settings.rs",
     "failures/source.rs",
+    "logfmt.rs",
+    "login/summary.rs",
     "../../unix/src/failures/file.rs",
 ];
 
