@@ -1,16 +1,12 @@
-//! The PROXY header that the listener reads (`tlsserver/src/listener/proxy/header.rs`,
-//! with the crate ppp behind it): not an octet behind a good header is taken, however it
+//! The PROXY header that tlsserver's listener reads (`proto::proxy_header`, with the crate
+//! ppp behind it): not an octet behind a good header is taken, however it
 //! arrives; what is held has a bound; and addresses are believed only where another
 //! reader of the same octets finds the same.
 
 use crate::choices::Choices;
 use crate::cuts::in_any_pieces;
+use proto::proxy_header::{Addresses, Fault, TEXT, addresses, wanted};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-#[path = "../../tlsserver/src/listener/proxy/header.rs"]
-mod header;
-
-use header::{Addresses, TEXT, binary, text, wanted};
 
 /// The longest header that is taken: the fixed part of version 2, and what may follow.
 const LONGEST: usize = 16 + 4096;
@@ -21,7 +17,7 @@ enum Outcome {
     NeedInput,
     /// A header of so many octets.
     Header(usize, Addresses),
-    Refused(&'static str),
+    Refused(Fault),
 }
 
 /// Sizes of pieces; then what arrives.
@@ -53,7 +49,7 @@ fn read(pieces: &[&[u8]]) -> Outcome {
         let wanted = match wanted(&taken) {
             Ok(0) => break,
             Ok(wanted) => wanted.min(TEXT),
-            Err(why) => return Outcome::Refused(why),
+            Err(fault) => return Outcome::Refused(fault),
         };
         if waiting.is_empty() {
             let Some(piece) = pieces.next() else { return Outcome::NeedInput };
@@ -62,10 +58,9 @@ fn read(pieces: &[&[u8]]) -> Outcome {
         taken.extend(waiting.drain(..wanted.min(waiting.len())));
         assert!(taken.len() <= LONGEST, "holds too much");
     }
-    let is_text = taken.starts_with(b"PROXY");
-    match if is_text { text(&taken) } else { binary(&taken) } {
+    match addresses(&taken) {
         Ok(addresses) => Outcome::Header(taken.len(), addresses),
-        Err(why) => Outcome::Refused(why),
+        Err(fault) => Outcome::Refused(fault),
     }
 }
 

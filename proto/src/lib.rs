@@ -32,6 +32,8 @@ pub mod pam_service;
 pub mod passwd_file;
 pub mod password_hash;
 pub mod program_words;
+#[cfg(feature = "proxy")]
+pub mod proxy_header;
 pub mod relay;
 pub mod sasl;
 pub mod secret;

@@ -2,17 +2,14 @@
 //! connection: the one thing that the listener reads from a peer.
 //!
 //! Not an octet behind the header is taken, for it is the program's or the engine's.
-//! Where it ends and what of it is believed is [`header`]'s.
+//! Where it ends and what of it is believed is [`proto::proxy_header`]'s.
 //!
 //! A load balancer makes connections of its own to see whether the port is open, one
 //! every few seconds, and closes them when they stand. Such a check is no connection
 //! to run a program for, nor to write a line about. One that goes on, because a
 //! greeting is waited for or TLS begins, is served as any other.
 
-mod header;
-
-use header::{TEXT, binary, text, wanted};
-use ppp::v2;
+use proto::proxy_header::{TEXT, addresses, wanted};
 use rustix::net::{RecvFlags, recv};
 use std::io;
 use std::net::SocketAddr;
@@ -74,7 +71,7 @@ impl Pending {
             let wanted = match wanted(&self.header) {
                 Ok(0) => return self.addresses(now),
                 Ok(wanted) => wanted.min(space.len()),
-                Err(why) => return Progress::Refused(why),
+                Err(fault) => return Progress::Refused(fault.text()),
             };
             let Some(piece) = space.get_mut(..wanted) else { return Progress::NeedInput };
             match recv(&self.accepted.socket, piece, RecvFlags::DONTWAIT) {
@@ -93,12 +90,7 @@ impl Pending {
     }
 
     fn addresses(&mut self, now: Instant) -> Progress {
-        let found = if self.header.starts_with(v2::PROTOCOL_PREFIX) {
-            binary(&self.header)
-        } else {
-            text(&self.header)
-        };
-        let found = found.map(|found| {
+        let found = addresses(&self.header).map(|found| {
             let found = found.map(|(remote, local)| (canonical(remote), canonical(local)));
             // In version 1 a load balancer may only have its own addresses to say.
             found.filter(|&found| found != (self.accepted.remote, self.accepted.local))
@@ -110,7 +102,7 @@ impl Pending {
                 self.deadline = now + CHECK;
                 self.look_behind()
             }
-            Err(why) => Progress::Refused(why),
+            Err(fault) => Progress::Refused(fault.text()),
         }
     }
 

@@ -30,11 +30,12 @@ const NOT_SAID: [&str; 5] = [
 
 /// Where `proto` has lines, and words for what is wrong with a file or with what was handed
 /// over.
-const FAULTS: [&str; 10] = [
+const FAULTS: &[&str] = &[
     "checkpassword/reader.rs",
     "login/report.rs",
     "other_protocol.rs",
     "passwd_file/mod.rs",
+    "proxy_header.rs",
     "relay/rules.rs",
     "failures/settings.rs",
     "failures/source.rs",
@@ -138,7 +139,8 @@ fn pages_say_that_nothing_is_logged_but_what_docs_logging_lists() {
 
 #[test]
 fn docs_logging_lists_what_is_said_and_nothing_else() {
-    let faults = FAULTS.map(|file| Source::read(root().join("proto/src").join(file)));
+    let faults = FAULTS.iter().map(|file| Source::read(root().join("proto/src").join(file)));
+    let faults: Vec<_> = faults.collect();
     let mut said: BTreeSet<_> = texts(&tlsserver()).union(&texts(&faults)).cloned().collect();
     for program in Program::all() {
         said.extend(texts(&program.sources));

@@ -1,6 +1,7 @@
 //! Headers that are good, short, long and false, in one piece and in many.
 
 use super::*;
+use proto::proxy_header::BINARY_START;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 
@@ -55,7 +56,7 @@ fn own() -> Progress {
 
 fn binary_header(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
-    [v2::PROTOCOL_PREFIX, &[0x20 | command, family], &length, rest].concat()
+    [BINARY_START, &[0x20 | command, family], &length, rest].concat()
 }
 
 fn ipv4_rest() -> Vec<u8> {
@@ -93,7 +94,7 @@ fn good_headers_and_not_an_octet_more() {
 fn what_is_no_header_is_refused() {
     const MALFORMED: &str = "the header is malformed";
     let long = format!("PROXY TCP4 {}\r\n", "1".repeat(100));
-    let huge = [v2::PROTOCOL_PREFIX, &[0x21, 0x11, 0xff, 0xff]].concat();
+    let huge = [BINARY_START, &[0x21, 0x11, 0xff, 0xff]].concat();
     for (input, why) in [
         (b"EHLO there\r\n and more".to_vec(), "not a header"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abcdefgh".to_vec(), "not a header"),

@@ -1,11 +1,14 @@
-//! The octets of a PROXY header: where it ends, and what of it is believed. Its grammar
-//! is the crate ppp's. Nothing is read here: [`super`] does, and the fuzz target `proxy`.
+//! The octets of a PROXY header, versions 1 and 2: where it ends, and which addresses it
+//! gives. Its grammar is the crate ppp's, which is built on `std`: so this is there only for
+//! who asks for the feature `proxy`, tlsserver's listener, which reads it from a socket.
 
+use core::net::SocketAddr;
 use ppp::{v1, v2};
-use std::net::SocketAddr;
 
 /// The longest version 1 header, by its specification.
-pub(super) const TEXT: usize = 107;
+pub const TEXT: usize = 107;
+/// What a header of version 2 begins with.
+pub const BINARY_START: &[u8] = v2::PROTOCOL_PREFIX;
 /// No header, of either version, is shorter than this.
 const SHORTEST: usize = 15;
 /// The fixed part of version 2; it says how much follows.
@@ -14,18 +17,44 @@ const BINARY: usize = 16;
 /// balancers add.
 const BINARY_REST: usize = 4096;
 
-const MALFORMED: &str = "the header is malformed";
+/// Why a header is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Something else than a header has arrived.
+    NotAHeader,
+    /// It is longer than its version allows, or than there is room for.
+    TooLong,
+    /// It is not of the grammar, or half of something.
+    Malformed,
+    /// It speaks of datagrams.
+    NotTcp,
+}
+
+impl Fault {
+    /// What the log says of it.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::NotAHeader => "not a header",
+            Self::TooLong => "the header is too long",
+            Self::Malformed => "the header is malformed",
+            Self::NotTcp => "the header is not of a TCP connection",
+        }
+    }
+}
 
 /// How many octets surely still belong to the header: 0 when it is complete.
-pub(super) fn wanted(header: &[u8]) -> Result<usize, &'static str> {
-    const NEITHER: &str = "not a header";
+///
+/// # Errors
+/// It is none, whatever follows.
+pub fn wanted(header: &[u8]) -> Result<usize, Fault> {
     let text = v1::PROTOCOL_PREFIX.as_bytes();
     let may_be = |prefix: &[u8]| {
         let length = prefix.len().min(header.len());
         prefix.get(..length) == header.get(..length)
     };
-    if !may_be(text) && !may_be(v2::PROTOCOL_PREFIX) {
-        return Err(NEITHER);
+    if !may_be(text) && !may_be(BINARY_START) {
+        return Err(Fault::NotAHeader);
     }
     if header.len() < SHORTEST {
         return Ok(SHORTEST - header.len());
@@ -33,8 +62,8 @@ pub(super) fn wanted(header: &[u8]) -> Result<usize, &'static str> {
     if may_be(text) {
         return match header {
             [.., b'\r', b'\n'] => Ok(0),
-            _ if header.len() >= TEXT => Err("the header is too long"),
-            [.., b'\n'] => Err(NEITHER),
+            _ if header.len() >= TEXT => Err(Fault::TooLong),
+            [.., b'\n'] => Err(Fault::NotAHeader),
             // One by one: what follows the line end is not ours.
             _ => Ok(1),
         };
@@ -43,22 +72,25 @@ pub(super) fn wanted(header: &[u8]) -> Result<usize, &'static str> {
         return Ok(BINARY - header.len());
     };
     let rest = usize::from(u16::from_be_bytes([high, low]));
-    if rest > BINARY_REST {
-        Err("the header is too long")
-    } else {
-        Ok(BINARY + rest - header.len())
-    }
+    if rest > BINARY_REST { Err(Fault::TooLong) } else { Ok(BINARY + rest - header.len()) }
 }
 
 /// Of who connected and of where to; `None`: the connection's own.
-pub(super) type Addresses = Option<(SocketAddr, SocketAddr)>;
+pub type Addresses = Option<(SocketAddr, SocketAddr)>;
 
-/// Reads a header of version 1.
-pub(super) fn text(header: &[u8]) -> Result<Addresses, &'static str> {
-    let parsed = v1::Header::try_from(header).map_err(|_| MALFORMED)?;
+/// Reads a complete header.
+///
+/// # Errors
+/// It gives no addresses that could be believed.
+pub fn addresses(header: &[u8]) -> Result<Addresses, Fault> {
+    if header.starts_with(BINARY_START) { binary(header) } else { text(header) }
+}
+
+fn text(header: &[u8]) -> Result<Addresses, Fault> {
+    let parsed = v1::Header::try_from(header).map_err(|_| Fault::Malformed)?;
     // Numbers are digits (the library's parser takes a sign).
     if header.contains(&b'+') {
-        return Err(MALFORMED);
+        return Err(Fault::Malformed);
     }
     Ok(match parsed.addresses {
         v1::Addresses::Tcp4(ip) => Some((
@@ -73,9 +105,8 @@ pub(super) fn text(header: &[u8]) -> Result<Addresses, &'static str> {
     })
 }
 
-/// Reads a header of version 2.
-pub(super) fn binary(header: &[u8]) -> Result<Addresses, &'static str> {
-    let parsed = v2::Header::try_from(header).map_err(|_| MALFORMED)?;
+fn binary(header: &[u8]) -> Result<Addresses, Fault> {
+    let parsed = v2::Header::try_from(header).map_err(|_| Fault::Malformed)?;
     if parsed.command == v2::Command::Local {
         return Ok(None);
     }
@@ -83,7 +114,7 @@ pub(super) fn binary(header: &[u8]) -> Result<Addresses, &'static str> {
     // an address of no family there may be anything.
     let has_family = !matches!(parsed.addresses, v2::Addresses::Unspecified);
     if has_family && parsed.tlvs().any(|one| one.is_err()) {
-        return Err(MALFORMED);
+        return Err(Fault::Malformed);
     }
     Ok(match (parsed.addresses, parsed.protocol) {
         (v2::Addresses::IPv4(ip), v2::Protocol::Stream) => Some((
@@ -96,8 +127,8 @@ pub(super) fn binary(header: &[u8]) -> Result<Addresses, &'static str> {
         )),
         (v2::Addresses::Unix(_), v2::Protocol::Stream)
         | (v2::Addresses::Unspecified, v2::Protocol::Unspecified) => None,
-        (_, v2::Protocol::Datagram) => return Err("the header is not of a TCP connection"),
+        (_, v2::Protocol::Datagram) => return Err(Fault::NotTcp),
         // A family without its protocol, or the other way round.
-        _ => return Err(MALFORMED),
+        _ => return Err(Fault::Malformed),
     })
 }
