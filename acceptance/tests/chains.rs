@@ -17,6 +17,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 mod chains {
     pub(crate) mod bare_client;
     pub(crate) mod blocklist;
+    pub(crate) mod ends;
     pub(crate) mod fail2ban;
     pub(crate) mod failures;
     pub(crate) mod fetching;
@@ -118,6 +119,7 @@ fn main() -> Result<ExitCode> {
         chains::login::TESTS,
         chains::wrong_port::TESTS,
         chains::logformat::TESTS,
+        chains::ends::TESTS,
     ];
     let trials = all.concat().into_iter().flat_map(|test| trials_of(test, &programs)).collect();
     Ok(libtest_mimic::run(&arguments, trials).exit_code())

@@ -34,6 +34,8 @@ const RECORD: usize = 16 * 1024;
 const HELD: usize = 4 * 1024;
 /// How long a client may take no byte of what a program that has ended left.
 const STALL: Duration = Duration::from_secs(60);
+/// How long a program has to end by itself, whose client has gone without `close_notify`.
+const BY_ITSELF: Duration = Duration::from_secs(1);
 /// How long to wait for the client's end after ours: closing earlier, with bytes
 /// of the client unread, would make the system take back what we sent last.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
@@ -75,7 +77,7 @@ where
     let unread = match relay.up {
         Up::Held(unread) | Up::HeldToEnd(unread) => unread,
         Up::Flowing(kept) => Unread::from(kept.rest()),
-        Up::Discarding | Up::Ended => Unread::default(),
+        Up::Discarding | Up::Cut(_) | Up::Ended => Unread::default(),
     };
     let (said, outcome, failure) = (relay.said, relay.outcome, relay.failure);
     Finished { unread, said, outcome, gone, failure }
@@ -155,6 +157,9 @@ enum Up {
     /// The program takes nothing any more; what comes is read and dropped, so that
     /// the client is not stuck and its end is seen.
     Discarding,
+    /// The client has gone without `close_notify`, as many do once they have their answer to
+    /// QUIT. The program is not told yet: where it ends by itself, it has all that it wanted.
+    Cut(Pin<Box<Sleep>>),
     Ended,
 }
 
@@ -225,6 +230,9 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
             self.let_client_speak();
             up = self.poll_up(context);
         }
+        if matches!(self.up, Up::Cut(_)) {
+            up = self.poll_up(context);
+        }
         if matches!(self.down, Down::Left) || (up.is_ready() && down.is_ready()) {
             return Poll::Ready(());
         }
@@ -289,8 +297,15 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
 
     fn poll_up(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
+            let program_has_closed = self.program_has_closed();
             match &mut self.up {
                 Up::Ended => return Poll::Ready(()),
+                Up::Cut(_) if program_has_closed => self.end_up(context, ClientEnd::Closed),
+                Up::Cut(patience) => {
+                    ready!(patience.as_mut().poll(context));
+                    self.fail(TRUNCATED.into());
+                    self.end_up(context, ClientEnd::Closed);
+                }
                 Up::Held(unread) if unread.len() >= HELD => return Poll::Pending,
                 Up::HeldToEnd(_) => return Poll::Pending,
                 Up::Held(_) => {
@@ -395,25 +410,26 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
         }
     }
 
-    /// The client has said its last; the program reads an end.
+    /// Whether the program wants nothing more of the client, or has no more to say to it.
+    const fn program_has_closed(&self) -> bool {
+        self.input_closed || !matches!(self.down, Down::Flowing(_))
+    }
+
+    /// The client has said its last; the program reads an end, unless it may be about to
+    /// end by itself.
     fn end_up(&mut self, context: &mut Context<'_>, end: ClientEnd) {
-        let program_waits = matches!(self.up, Up::Flowing(_));
+        let program_waits = matches!(self.up, Up::Flowing(_)) && !self.program_has_closed();
+        if matches!(end, ClientEnd::Truncated) && program_waits {
+            self.up = Up::Cut(Box::pin(sleep(BY_ITSELF)));
+            return;
+        }
         self.up = Up::Ended;
         // Never pending: it is a system call on a local socket.
         let _ = Pin::new(self.program.input()).poll_shutdown(context);
-        match end {
-            ClientEnd::Closed => {}
-            // Many clients are not polite enough to close a connection that the
-            // program has closed already. That is no truncation of anything.
-            ClientEnd::Truncated if program_waits && matches!(self.down, Down::Flowing(_)) => {
-                self.fail(TRUNCATED.into());
-            }
-            ClientEnd::Truncated => {}
-            ClientEnd::Broken(reason) => {
-                self.down = Down::Ended;
-                if program_waits {
-                    self.fail(lost(&reason));
-                }
+        if let ClientEnd::Broken(reason) = end {
+            self.down = Down::Ended;
+            if program_waits {
+                self.fail(lost(&reason));
             }
         }
     }
@@ -427,7 +443,8 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Relay<'a, T> {
                     let closed = ready!(Pin::new(&mut *self.tls).poll_shutdown(context));
                     self.timer = None;
                     self.down = Down::Ended;
-                    closed
+                    // All that was said is written. Who has gone need not be told of the end.
+                    if matches!(self.up, Up::Cut(_) | Up::Ended) { Ok(()) } else { closed }
                 }
                 Down::Flowing(kept) if !kept.rest().is_empty() => {
                     let written = ready!(Pin::new(&mut *self.tls).poll_write(context, kept.rest()));

@@ -251,3 +251,104 @@ async fn little_is_kept_of_a_client_that_nobody_may_hear() {
     heard.unwrap();
     said.unwrap();
 }
+
+/// A connection that ends without `close_notify`.
+struct Impolite(DuplexStream);
+
+impl AsyncRead for Impolite {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.0).poll_read(context, buffer))?;
+        let end = buffer.filled().len() == before;
+        Poll::Ready(if end { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) })
+    }
+}
+
+impl AsyncWrite for Impolite {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+/// A client that has said something and closed, and the program's ends; what the log says.
+async fn cut_off(says: &[u8]) -> ([UnixStream; 2], JoinHandle<Ended>) {
+    let (mut client, tls) = duplex(ROOM);
+    let (input, mut its_input) = UnixStream::pair().unwrap();
+    let (output, its_output) = UnixStream::pair().unwrap();
+    client.write_all(says).await.unwrap();
+    client.shutdown().await.unwrap();
+    let served = spawn(relay(Impolite(tls), Program::Pair { input, output }));
+    let mut heard = vec![0; says.len()];
+    its_input.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, says);
+    // It is there to be read from until its client has gone.
+    std::mem::forget(client);
+    ([its_input, its_output], served)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_while_the_program_ends_by_itself_is_no_truncation() {
+    for closes_input_first in [true, false] {
+        let ([input, output], served) = cut_off(b"QUIT\r\n").await;
+        sleep(BY_ITSELF / 2).await;
+        // It hears of no end meanwhile.
+        assert_eq!(input.try_read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        if closes_input_first {
+            drop(input);
+            drop(output);
+        } else {
+            drop(output);
+            drop(input);
+        }
+        assert_eq!(served.await.unwrap(), Ok(()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_wants_more_hears_of_the_end_and_the_log_does() {
+    let ([mut input, output], served) = cut_off(b"DATA\r\nhalf of a message").await;
+    let begun = Instant::now();
+    assert_eq!(input.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(begun.elapsed(), BY_ITSELF);
+    drop((input, output));
+    assert_eq!(served.await.unwrap(), Err(TRUNCATED.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_of_a_session() {
+    for ends_by_itself in [true, false] {
+        let (mut client, tls) = duplex(ROOM);
+        let (stream, mut program) = UnixStream::pair().unwrap();
+        let (monitor, mut words) = mpsc::unbounded_channel();
+        monitor.send(Word::LoggedIn).unwrap();
+        let served = spawn(async move {
+            let mut tls = Impolite(tls);
+            session(&mut tls, Unread::default(), stream, Some(&mut words)).await.failure
+        });
+        client.write_all(b"x").await.unwrap();
+        program.read_exact(&mut [0]).await.unwrap();
+        client.shutdown().await.unwrap();
+        if !ends_by_itself {
+            assert_eq!(program.read(&mut [0]).await.unwrap(), 0);
+        }
+        drop(program);
+        let expected = (!ends_by_itself).then(|| TRUNCATED.to_owned());
+        assert_eq!(served.await.unwrap(), expected);
+    }
+}

@@ -1,0 +1,67 @@
+//! How sessions end: clients close as they like once they have the answer to QUIT, and the
+//! log calls cut off what was.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use acceptance::chain::{Chain, Server};
+use anyhow::{Result, ensure};
+
+use crate::chains::login::submission;
+use crate::chains::sending::{ECHO, python, swaks_succeeds};
+use crate::{Commands, Test, holds};
+
+const REAL: &[&str] = &["swaks", "python3", "smtpfront-echo"];
+
+pub(crate) const TESTS: &[Test] = &[
+    ("ends: sessions that end well are not called truncated", REAL, well),
+    ("ends: a client that drops within a message", REAL, cut_off),
+];
+
+const LOGIN: [&str; 7] = ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+const TRUNCATED: &str = "truncated: the peer closed without close_notify";
+
+/// tlsserver's own dialog, and authup behind it.
+fn doors(chain: &Chain<'_>) -> Result<[Server; 2]> {
+    let commands = Commands::new(chain);
+    let authup = chain.tls_server("!", &commands.login("smtp", ECHO))?;
+    Ok([submission(chain, false)?, authup])
+}
+
+fn well(chain: &Chain<'_>) -> Result<()> {
+    for mut server in doors(chain)? {
+        for _ in 0..10 {
+            swaks_succeeds(chain, &server, &LOGIN)?;
+            python(chain, &server, "")?;
+        }
+        server.stop()?;
+    }
+    wait_for(chain, " login succeeded", 40)?;
+    let log = chain.log();
+    ensure!(log.matches(" login succeeded").count() == 40, "{log}");
+    ensure!(!log.contains("truncated") && !log.contains("connection lost"), "{log}");
+    Ok(())
+}
+
+fn cut_off(chain: &Chain<'_>) -> Result<()> {
+    for (count, server) in (1..).zip(doors(chain)?) {
+        let half = "client.mail('bob@example.org'), client.rcpt('eve@example.org')\n\
+                    print(client.docmd('DATA'))\n\
+                    client.send(b'Subject: half of it\\r\\n\\r\\nand th')\n\
+                    client.sock.close()\n\
+                    sys.exit()";
+        holds(&python(chain, &server, half)?, "(354,")?;
+        wait_for(chain, TRUNCATED, count)?;
+    }
+    Ok(())
+}
+
+/// Waits until the log says so, so often.
+fn wait_for(chain: &Chain<'_>, said: &str, count: usize) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while chain.log().matches(said).count() < count {
+        ensure!(Instant::now() < deadline, "not {count} times {said:?}:\n{}", chain.log());
+        sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
