@@ -35,7 +35,7 @@ SYSCONFDIR = /etc
 
 all:
 	$(CARGO) build --locked --profile $(BUILD) --workspace --exclude tools --exclude acceptance \
-		--exclude bench --exclude bench-stand-ins
+		--exclude bench --exclude bench-stand-ins --exclude test-support
 	@$(MAKE) --no-print-directory static
 	install $(STATIC_PROGRAMS:%=$(STATIC)/%) $(BUILT)
 

@@ -7,20 +7,21 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use tempfile::TempDir;
+use test_support::needs::{installed_or_skip, is_root};
+use test_support::run::output;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
 
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("acceptutils-{}-{test}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
     }
 
     fn users(&self) -> PathBuf {
-        self.0.join("users")
+        self.0.path().join("users")
     }
 
     fn read(&self) -> String {
@@ -28,26 +29,9 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
 /// Runs `passwd FILE` with these further arguments, `input` on standard input.
 fn passwd(file: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(PROGRAM)
-        .arg("passwd")
-        .arg(file)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Who has seen enough may stop reading.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    output(Command::new(PROGRAM).arg("passwd").arg(file).args(arguments), input.as_bytes())
 }
 
 #[track_caller]
@@ -70,23 +54,9 @@ fn dovecot_takes(hash: &str, password: &str) -> bool {
     Command::new("doveadm").args(command).output().unwrap().status.success()
 }
 
-fn is_root(folder: &Folder) -> bool {
-    std::os::unix::fs::MetadataExt::uid(&folder.0.metadata().unwrap()) == 0
-}
-
-fn installed_or_skip(test: &str, program: &str) -> bool {
-    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-        .any(|folder| folder.join(program).exists());
-    if !found {
-        let line = format!("SKIPPED: {test} needs {program}, see tests/packages\n");
-        let _ = std::io::stderr().write_all(line.as_bytes());
-    }
-    found
-}
-
 #[test]
 fn a_new_file_a_new_user_another_password() {
-    let folder = Folder::new("new");
+    let folder = Folder::new();
     let file = folder.users();
     let new = ["--stdin", "--uid", "1000", "--gid", "100", "--home", "/home/al", "al"];
     succeeds(&passwd(&file, &new, "first\n"), &format!("added al to {}", file.display()));
@@ -103,7 +73,7 @@ fn a_new_file_a_new_user_another_password() {
     assert!(second != first && second.ends_with(":1000:100::/home/al:\n"), "{second}");
     // Whom root's checkpassword-file would never serve is not made.
     let added = passwd(&file, &["bob", "--stdin"], "third\r\n");
-    if is_root(&folder) {
+    if is_root() {
         fails(&added, 1, "acceptutils: bob: a new user, who needs --uid: ");
         assert_eq!(folder.read(), second);
     } else {
@@ -120,7 +90,7 @@ fn dovecot_takes_the_password_and_no_other() {
     if !installed_or_skip("dovecot_takes_the_password_and_no_other", "doveadm") {
         return;
     }
-    let folder = Folder::new("dovecot");
+    let folder = Folder::new();
     for password in ["secret", " a:b $ ", "pässwörd€"] {
         let new = ["--stdin", "--uid", "7", "--gid", "7", "al"];
         let _ = std::fs::remove_file(folder.users());
@@ -134,7 +104,7 @@ fn dovecot_takes_the_password_and_no_other() {
 
 #[test]
 fn what_cannot_be_done_leaves_the_file_as_it_was() {
-    let folder = Folder::new("fail");
+    let folder = Folder::new();
     let file = folder.users();
     let before = "# ours\nal:!:1:1::/home/al:\n";
     std::fs::write(&file, before).unwrap();
@@ -160,9 +130,9 @@ fn what_cannot_be_done_leaves_the_file_as_it_was() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o660)).unwrap();
     fails(&run(&["--stdin", "al"], "x"), 1, "users: its group or others can write it");
     assert_eq!(folder.read(), before);
-    let missing = folder.0.join("no/users");
+    let missing = folder.0.path().join("no/users");
     fails(&passwd(&missing, &["--stdin", "al"], "x"), 1, "no/users: No such file or directory");
-    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 1, "nothing is left behind");
 }
 
 #[test]
@@ -170,7 +140,7 @@ fn without_a_terminal_it_says_so() {
     if !installed_or_skip("without_a_terminal_it_says_so", "setsid") {
         return;
     }
-    let folder = Folder::new("no-terminal");
+    let folder = Folder::new();
     let mut command = Command::new("setsid");
     command.args(["--wait", PROGRAM, "passwd"]).arg(folder.users());
     let output = command.args(["al", "--uid", "7", "--gid", "7"]).output().unwrap();
@@ -234,7 +204,7 @@ fn a_person_is_asked_twice_and_sees_nothing() {
     if !installed_or_skip(test, "script") || !installed_or_skip(test, "stty") {
         return;
     }
-    let folder = Folder::new("terminal");
+    let folder = Folder::new();
     let mut terminal = Terminal::open(&folder);
     terminal.answer("New password for al: ", "correct horse");
     terminal.answer("The same again: ", "correct horse");

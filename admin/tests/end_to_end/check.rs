@@ -4,11 +4,12 @@ use crate::support::{
     PASSWORD, PROGRAM, add_al, ends_with, folder, init, installed_or_skip, programs, run, run_with,
     skipped, stderr, stdout,
 };
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rcgen::{BasicConstraints, IsCa};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
+use test_support::certificate::Pem;
 
 struct Good {
     folder: TempDir,
@@ -33,14 +34,13 @@ fn certificates(folder: &Path) {
         ("later", now + day * 3 - day / 2, now + day * 900),
         ("authority", now - day * 9, now + day * 900),
     ] {
-        let key = KeyPair::generate().unwrap();
-        let mut wanted = CertificateParams::new(vec!["mail.example.org".into()]).unwrap();
-        (wanted.not_before, wanted.not_after) = (from.into(), to.into());
-        if name == "authority" {
-            wanted.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        }
-        let certificate = wanted.self_signed(&key).unwrap();
-        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
+        let pem = Pem::with(&["mail.example.org"], |wanted| {
+            (wanted.not_before, wanted.not_after) = (from.into(), to.into());
+            if name == "authority" {
+                wanted.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            }
+        });
+        std::fs::write(folder.join(format!("{name}.pem")), pem.certificate).unwrap();
     }
 }
 

@@ -4,13 +4,15 @@
 use crate::support::{
     PASSWORD, add_al, ends_with, folder, here, installed_or_skip, programs, run, stdout,
 };
-use rcgen::{CertificateParams, KeyPair, SerialNumber};
-use std::fs::{DirBuilder, File, rename, write};
+use rcgen::SerialNumber;
+use std::fs::{DirBuilder, File, rename};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, SystemTime};
+use test_support::certificate::Pem;
+use test_support::folder::write_secret;
 
 const NAME: &str = "mail.example.org";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -18,17 +20,13 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Obtains or renews: the files of this number, and the links to them.
 fn renew(certbot: &Path, number: u8, days: u32) {
     let (live, archive) = (certbot.join("live").join(NAME), certbot.join("archive").join(NAME));
-    let key = KeyPair::generate().unwrap();
-    let mut wanted = CertificateParams::new(vec![NAME.into()]).unwrap();
-    wanted.serial_number = Some(SerialNumber::from(vec![number]));
     let end = SystemTime::now() + DAY * days;
-    (wanted.not_before, wanted.not_after) = ((end - DAY * 90).into(), end.into());
-    let certificate = wanted.self_signed(&key).unwrap().pem();
-    for (name, contents) in [("fullchain", certificate), ("privkey", key.serialize_pem())] {
-        let file = archive.join(format!("{name}{number}.pem"));
-        write(&file, contents).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(&file, mode).unwrap();
+    let pem = Pem::with(&[NAME], |wanted| {
+        wanted.serial_number = Some(SerialNumber::from(vec![number]));
+        (wanted.not_before, wanted.not_after) = ((end - DAY * 90).into(), end.into());
+    });
+    for (name, contents) in [("fullchain", pem.certificate), ("privkey", pem.key)] {
+        write_secret(&archive.join(format!("{name}{number}.pem")), &contents);
         let next = live.join("next");
         symlink(format!("../../archive/{NAME}/{name}{number}.pem"), &next).unwrap();
         rename(next, live.join(format!("{name}.pem"))).unwrap();

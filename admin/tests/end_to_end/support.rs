@@ -1,10 +1,13 @@
 //! What the tests of acceptutils share: a folder, the program, a service in it.
 
-use std::io::Write;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
+use std::process::{Command, Output};
+pub(crate) use test_support::folder::public as folder;
+use test_support::folder::set_mode;
+pub(crate) use test_support::needs::{installed_or_skip, is_root, skipped};
+use test_support::run::output;
+pub(crate) use test_support::run::{stderr, stdout};
 
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
@@ -13,12 +16,6 @@ pub(crate) const NOBODY: u32 = 65534;
 /// The password of the user `al`.
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// A folder that others may look into, since services become other users.
-pub(crate) fn folder() -> TempDir {
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    tempfile::Builder::new().prefix("acceptutils-test-").permissions(mode).tempdir().unwrap()
-}
-
 /// Runs the program.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     run_with(arguments, "")
@@ -26,25 +23,8 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 
 /// Runs the program with this on standard input.
 pub(crate) fn run_with(arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(PROGRAM)
-        .args(arguments)
-        .env_remove("QMAILHOME")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Who has seen enough may stop reading.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-pub(crate) fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-pub(crate) fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    let mut command = Command::new(PROGRAM);
+    output(command.args(arguments).env_remove("QMAILHOME"), input.as_bytes())
 }
 
 #[track_caller]
@@ -52,33 +32,11 @@ pub(crate) fn ends_with(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}{}", stdout(output), stderr(output));
 }
 
-/// Whether the tests run as root.
-pub(crate) fn is_root(folder: &Path) -> bool {
-    folder.metadata().unwrap().uid() == 0
-}
-
 /// Another program of this project, built beside this one.
 pub(crate) fn beside(name: &str) -> PathBuf {
     let path = Path::new(PROGRAM).with_file_name(name);
     assert!(path.exists(), "{}: not built: build the whole workspace first", path.display());
     path
-}
-
-/// Whether a program is installed; where not, this says loudly that `test` needs it.
-pub(crate) fn installed_or_skip(test: &str, program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path)
-        .chain(["/usr/sbin".into()])
-        .any(|folder| folder.join(program).exists());
-    if !found {
-        skipped(test, &format!("needs {program}, see tests/packages"));
-    }
-    found
-}
-
-/// Says that a test was skipped, past what captures its output.
-pub(crate) fn skipped(test: &str, why: &str) {
-    let _ = std::io::stderr().write_all(format!("SKIPPED: {test} {why}\n").as_bytes());
 }
 
 /// A folder with the programs in it that services run, where other users can run
@@ -100,7 +58,7 @@ pub(crate) fn programs(folder: &Path) -> PathBuf {
     }
     let imap = bin.join("imap-stand-in");
     std::fs::write(&imap, IMAP).unwrap();
-    std::fs::set_permissions(&imap, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    set_mode(&imap, 0o755);
     bin
 }
 
@@ -147,7 +105,7 @@ pub(crate) fn init(dir: &Path, bin: &Path) -> Output {
 /// Adds the user `al`, with a home folder beside the service.
 pub(crate) fn add_al(dir: &Path) {
     let home = dir.with_file_name("al");
-    let root = is_root(dir);
+    let root = is_root();
     for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
         std::fs::create_dir(home.join(folder)).unwrap();
         if root {
@@ -180,7 +138,7 @@ pub(crate) fn here(service: &Path) -> PathBuf {
     for listens in everywhere.as_flattened() {
         text = text.replace(listens, " 127.0.0.1 0 ");
     }
-    if !is_root(service) {
+    if !is_root() {
         text = text.replace(" -u 8 -g 8", "");
     }
     assert!(text.contains(" 127.0.0.1 0 "), "{text}");

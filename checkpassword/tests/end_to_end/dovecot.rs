@@ -15,7 +15,7 @@ impl Dovecot {
     /// Starts it, with `command` for its checkpassword, run as `user`, and waits until
     /// it listens.
     fn start(folder: &Folder, user: &str, command: &str) -> Self {
-        let base = folder.0.display();
+        let base = folder.0.path().display();
         let config = folder.write(
             "dovecot.conf",
             &format!(
@@ -88,7 +88,7 @@ fn asks_checkpassword_file() {
         return;
     }
     let folder = Folder::new();
-    let home = folder.0.display();
+    let home = folder.0.path().display();
     let hash = tool(&["doveadm", "-O", "pw", "-s", "ARGON2ID", "-p", "secret"], "");
     let users = folder.write("users", &format!("al@example.org:{hash}:54321:54322::{home}:\n"));
     let program = folder.path("checkpassword-file");

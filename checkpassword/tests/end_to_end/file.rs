@@ -35,7 +35,7 @@ fn root_becomes_the_user_of_the_entry() {
         return;
     }
     let folder = Folder::new();
-    let home = folder.0.display();
+    let home = folder.0.path().display();
     let users = folder.write("users", &format!("al:{}:54321:54322::{home}:/bin/ash\n", hash()));
     let program = folder.path("checkpassword-file");
     let command = [program.to_str().unwrap(), "-f", users.to_str().unwrap(), "sh", "-c", LOOK];
@@ -100,7 +100,7 @@ fn an_ordinary_user_serves_entries_without_a_uid_and_its_own() {
     let root = own_uid() == 0;
     let (uid, gid) = ids_to_serve();
     let hash = hash();
-    let home = folder.0.display();
+    let home = folder.0.path().display();
     let users = folder.write(
         "users",
         &format!("open:{hash}\nown:{hash}:{uid}:{gid}::{home}\nother:{hash}:54399:54399\n"),
@@ -174,5 +174,5 @@ fn a_file_that_others_can_write_is_refused() {
         folder.set_mode("users", mode);
         login(&folder, &users, "al").fails(111, "users: its group or others can write it");
     }
-    login(&folder, &folder.0, "al").fails(111, "not a regular file");
+    login(&folder, folder.0.path(), "al").fails(111, "not a regular file");
 }

@@ -1,6 +1,6 @@
 //! `checkpassword-pam` with the system's own PAM and accounts made for the test.
 
-use crate::support::{Account, Caller, Folder, Ran, installed_or_skip, root_or_skip, tool};
+use crate::support::{Account, Caller, Folder, Ran, installed_or_skip, root_or_skip, tool, unique};
 use std::path::PathBuf;
 
 const SHIPPED: &str = include_str!("../../../contrib/pam.d/checkpassword");
@@ -9,15 +9,16 @@ const SHIPPED: &str = include_str!("../../../contrib/pam.d/checkpassword");
 struct Service(PathBuf);
 
 impl Service {
-    fn new(folder: &Folder, content: &str) -> Self {
-        let path = PathBuf::from("/etc/pam.d").join(folder.0.file_name().unwrap());
+    fn new(content: &str) -> Self {
+        // PAM takes names for what they are in lower case.
+        let path = PathBuf::from("/etc/pam.d").join(format!("checkpassword-{}", unique()));
         std::fs::write(&path, content).unwrap();
         Self(path)
     }
 
     /// The one that we ship.
-    fn shipped(folder: &Folder) -> Self {
-        Self::new(folder, SHIPPED)
+    fn shipped() -> Self {
+        Self::new(SHIPPED)
     }
 
     fn name(&self) -> &str {
@@ -53,7 +54,7 @@ fn a_real_account_logs_in() {
         return;
     }
     let folder = Folder::new();
-    let service = Service::shipped(&folder);
+    let service = Service::shipped();
     let account = Account::new(&["-G", "mail,games", "-s", "/bin/dash"], "s:cret wörd");
     let ran = login(&folder, &service, &account.name, "s:cret wörd");
     let expected = format!(
@@ -73,7 +74,7 @@ fn who_is_not_let_in() {
         return;
     }
     let folder = Folder::new();
-    let service = Service::shipped(&folder);
+    let service = Service::shipped();
     let account = Account::new(&[], "secret");
     let refused = |password: &str| {
         let line = format!("checkpassword-pam: login refused: {}: ", account.name);
@@ -110,7 +111,7 @@ fn root_by_any_name_is_refused() {
          auth required pam_permit.so\naccount required pam_permit.so\n",
         script.display()
     );
-    let service = Service::new(&folder, &note);
+    let service = Service::new(&note);
     let alias = Account::new(&["-o", "-u", "0"], "secret");
     let group = Account::new(&["-g", "0"], "secret");
     for user in ["root", &alias.name, &group.name] {
@@ -160,7 +161,7 @@ fn who_is_refused_had_the_same_computed_whoever_it_is() {
     let twice = "auth required pam_unix.so\naccount required pam_unix.so\n";
     let four = format!("auth optional pam_unix.so nullok\n{twice}");
     for (text, count) in [(SHIPPED, 2), (twice, 2), (&four, 4)] {
-        let service = Service::new(&folder, text);
+        let service = Service::new(text);
         for user in [&known.name, &locked.name, &alias.name, "root", "no-such-user", "daemon"] {
             assert_eq!(yescrypt_hashes(&folder, &service, user), count, "{user}: {text}");
         }
@@ -185,7 +186,7 @@ fn pam_knows_service_user_and_address() {
          account required pam_exec.so quiet {0}\n",
         script.display()
     );
-    let service = Service::new(&folder, &note);
+    let service = Service::new(&note);
     let account = Account::new(&[], "secret");
     let by_environment = Caller::new(&folder, "checkpassword-pam", ["true"])
         .env("PAM_SERVICE", service.name())
@@ -213,10 +214,10 @@ fn trouble_that_may_pass() {
     let account = Account::new(&[], "secret");
     let line = format!(": {}: ", account.name);
     let broken = "auth required pam_no_such_module.so\naccount required pam_permit.so\n";
-    let service = Service::new(&folder, broken);
+    let service = Service::new(broken);
     login(&folder, &service, &account.name, "secret").fails(111, &line);
     drop(service);
-    let service = Service::shipped(&folder);
+    let service = Service::shipped();
     std::fs::remove_dir_all(format!("/home/{}", account.name)).unwrap();
     login(&folder, &service, &account.name, "secret")
         .fails(111, "unable to enter home folder: /home/");
@@ -235,7 +236,7 @@ fn an_ordinary_user_cannot_become_another() {
     }
     let folder = Folder::new();
     let permit = "auth required pam_permit.so\naccount required pam_permit.so\n";
-    let service = Service::new(&folder, permit);
+    let service = Service::new(permit);
     let account = Account::new(&[], "secret");
     Caller::new(&folder, "checkpassword-pam", ["-s", service.name(), "true"])
         .run_by(54321)
@@ -253,17 +254,17 @@ fn the_user_that_pam_settled_on_counts() {
     let module = stand_in(&folder);
     let permit = "account required pam_permit.so\n";
     let account = Account::new(&[], "secret");
-    let mapped = Service::new(&folder, &format!("{module} user={}\n{permit}", account.name));
+    let mapped = Service::new(&format!("{module} user={}\n{permit}", account.name));
     let ran = login(&folder, &mapped, "alias@example.org", "secret");
     assert_eq!(ran.stdout.lines().next(), Some(account.id("-u").as_str()), "{ran:?}");
     let home = format!("{0}:/home/{0}:", account.name);
     assert!(ran.stdout.contains(&home), "{ran:?}");
     drop(mapped);
-    let root = Service::new(&folder, &format!("{module} user=root\n{permit}"));
+    let root = Service::new(&format!("{module} user=root\n{permit}"));
     login(&folder, &root, &account.name, "secret")
         .fails(1, "login refused: root: uid 0 and gid 0 are never served");
     drop(root);
-    let nobody = Service::new(&folder, &format!("{module} user=no-such-user\n{permit}"));
+    let nobody = Service::new(&format!("{module} user=no-such-user\n{permit}"));
     login(&folder, &nobody, &account.name, "secret")
         .fails(1, "login refused: no-such-user: unknown user");
 }
@@ -279,7 +280,7 @@ fn the_password_is_all_that_pam_can_have() {
     let account = Account::new(&[], "secret");
     let asked = |style: &str| {
         let content = format!("{module} ask={style}\naccount required pam_permit.so\n");
-        login(&folder, &Service::new(&folder, &content), &account.name, "secret")
+        login(&folder, &Service::new(&content), &account.name, "secret")
     };
     for style in ["shown", "radio"] {
         let line = format!("{}: PAM asked for something other than the password", account.name);

@@ -1,28 +1,26 @@
 //! A folder, a run of a program, a real account: what the tests are made of.
 
 use std::ffi::OsStr;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
+pub(crate) use test_support::needs::{installed_or_skip, root_or_skip};
+use test_support::run::output;
 
 /// One number for each call, so that tests that run side by side share no names.
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A folder that everybody may enter, with both programs in it, removed at the end.
-pub(crate) struct Folder(pub(crate) PathBuf);
+pub(crate) struct Folder(pub(crate) TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("checkpassword-{}", unique()));
-        std::fs::create_dir(&path).unwrap();
-        let folder = Self(path);
-        folder.set_mode("", 0o755);
+        let folder = Self(test_support::folder::public());
         // The build's own folder may be closed to the users that the tests become.
         for (name, built) in [
             ("checkpassword-file", env!("CARGO_BIN_EXE_checkpassword-file")),
@@ -30,7 +28,7 @@ impl Folder {
         ] {
             // By a child: a program that this process has open for writing, and with
             // it whatever another thread forks meanwhile, cannot be run.
-            let copied = Command::new("cp").arg(built).arg(folder.0.join(name)).status().unwrap();
+            let copied = Command::new("cp").arg(built).arg(folder.path(name)).status().unwrap();
             assert!(copied.success());
             folder.set_mode(name, 0o755);
         }
@@ -38,7 +36,7 @@ impl Folder {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Writes a file that anybody may read and only its owner may write.
@@ -50,14 +48,7 @@ impl Folder {
     }
 
     pub(crate) fn set_mode(&self, name: &str, mode: u32) {
-        let permissions = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(self.path(name), permissions).unwrap();
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        test_support::folder::set_mode(&self.path(name), mode);
     }
 }
 
@@ -148,57 +139,20 @@ impl Caller {
     }
 
     pub(crate) fn run(mut self) -> Ran {
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.command.spawn().unwrap();
-        // Who stops reading early is within its rights.
-        let _ = child.stdin.take().unwrap().write_all(&self.record);
-        Ran::new(child.wait_with_output().unwrap())
+        Ran::new(output(&mut self.command, &self.record))
     }
 }
 
 /// Runs one of the system's tools with this on its standard input; its output,
 /// without the newline.
 pub(crate) fn tool(command: &[&str], input: &str) -> String {
-    let mut child = Command::new(command[0])
-        .args(&command[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
+    let output = output(Command::new(command[0]).args(&command[1..]), input.as_bytes());
     assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned()
 }
 
 pub(crate) fn own_uid() -> u32 {
     tool(&["id", "-u"], "").parse().unwrap()
-}
-
-/// Past the test runner, which keeps what a passing test prints to itself.
-fn skipped(why: &str) {
-    let _ = std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes());
-}
-
-/// Whether the test can go on; says loudly if not.
-pub(crate) fn root_or_skip(test: &str) -> bool {
-    let root = own_uid() == 0;
-    if !root {
-        skipped(&format!("{test} needs root"));
-    }
-    root
-}
-
-/// Whether a program of some package is there; says loudly if not.
-pub(crate) fn installed_or_skip(test: &str, program: &str) -> bool {
-    let found = Path::new(program).is_absolute() && Path::new(program).exists()
-        || std::env::split_paths(&std::env::var_os("PATH").unwrap())
-            .any(|folder| folder.join(program).exists());
-    if !found {
-        skipped(&format!("{test} needs {program}, see tests/packages"));
-    }
-    found
 }
 
 /// The tools that write the system's user database lock one another out, and give up

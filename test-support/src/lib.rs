@@ -1,0 +1,17 @@
+//! What the tests of several packages need: what the machine has, folders, programs that are
+//! run to their end, processes as `/proc` shows them, logs that are followed, certificates.
+//!
+//! Nothing here knows a program of ours. Whatever goes wrong is the test's failure, and so a
+//! panic that says what was wanted; whatever waits gives up after [`wait::PATIENCE`].
+
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is for tests")]
+
+#[cfg(feature = "certificates")]
+pub mod certificate;
+pub mod folder;
+pub mod log;
+pub mod needs;
+pub mod process;
+pub mod run;
+pub mod wait;

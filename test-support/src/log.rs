@@ -1,0 +1,129 @@
+//! What processes write, line by line, while they run.
+
+use crate::wait::PATIENCE;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+/// The lines of one source or more, in the order in which they come. Whoever writes always
+/// has a reader in it.
+#[derive(Debug, Clone, Default)]
+pub struct Log(Arc<(Mutex<Written>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Written {
+    lines: Vec<String>,
+    /// Sources that may still say something.
+    open: usize,
+}
+
+impl Log {
+    /// The log of a source.
+    pub fn of(source: impl Read + Send + 'static) -> Self {
+        let log = Self::default();
+        log.follow(source);
+        log
+    }
+
+    /// Takes what another source says into it, too.
+    ///
+    /// # Panics
+    /// When another thread has.
+    pub fn follow(&self, source: impl Read + Send + 'static) {
+        let log = self.clone();
+        log.0.0.lock().unwrap().open += 1;
+        thread::spawn(move || {
+            for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                log.0.0.lock().unwrap().lines.push(line);
+                log.0.1.notify_all();
+            }
+            log.0.0.lock().unwrap().open -= 1;
+            log.0.1.notify_all();
+        });
+    }
+
+    /// What has been said so far.
+    ///
+    /// # Panics
+    /// When another thread has.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.0.0.lock().unwrap().lines.clone()
+    }
+
+    /// How many lines contain the part.
+    #[must_use]
+    pub fn count(&self, part: &str) -> usize {
+        self.lines().iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// Waits for the line of this number, counted from 0.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn line(&self, number: usize) -> String {
+        self.wait(&format!("line {number}"), |lines| lines.get(number).cloned())
+    }
+
+    /// Waits for a line that contains all the parts, and returns it.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub fn wait_for(&self, parts: &[&str]) -> String {
+        let fits = |line: &&String| parts.iter().all(|part| line.contains(part));
+        self.wait(&format!("{parts:?}"), |lines| lines.iter().find(fits).cloned())
+    }
+
+    /// Waits until as many lines contain the part.
+    ///
+    /// # Panics
+    /// When they do not.
+    #[track_caller]
+    pub fn wait_for_count(&self, part: &str, count: usize) {
+        self.wait(&format!("{count} x {part:?}"), |lines| {
+            (lines.iter().filter(|line| line.contains(part)).count() >= count).then_some(())
+        });
+    }
+
+    /// Waits until something is found in the lines.
+    ///
+    /// # Panics
+    /// When it is not: with `what` was waited for, and all lines.
+    #[track_caller]
+    pub fn wait<T>(&self, what: &str, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
+        let mut held = self.0.0.lock().unwrap();
+        loop {
+            if let Some(found) = find(&held.lines) {
+                return found;
+            }
+            assert!(held.open > 0, "the log ended without {what}: {:#?}", held.lines);
+            let (again, timeout) = self.0.1.wait_timeout(held, PATIENCE).unwrap();
+            held = again;
+            assert!(!timeout.timed_out(), "no {what} in {:#?}", held.lines);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn lines_are_waited_for_whoever_says_them() {
+        let [(one, mut first), (other, mut second)] =
+            [std::io::pipe().unwrap(), std::io::pipe().unwrap()];
+        let log = Log::of(one);
+        log.follow(other);
+        first.write_all(b"a 1\nb 1\n").unwrap();
+        assert_eq!(log.wait_for(&["b", "1"]), "b 1");
+        drop(first);
+        second.write_all(b"a 2\n").unwrap();
+        log.wait_for_count("a", 2);
+        assert_eq!((log.line(2), log.count("1")), ("a 2".into(), 2));
+    }
+}

@@ -1,0 +1,115 @@
+//! Processes as `/proc` shows them (proc(5)), whosever they are.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io;
+
+/// One process, by `/proc/PID/stat`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its name, as the kernel keeps it: at most 15 octets.
+    pub name: String,
+    /// `S` while it sleeps, `Z` once it has ended and nobody waited for it.
+    pub state: char,
+    /// Whose child it is.
+    pub parent: u32,
+    /// The process group that it belongs to.
+    pub group: u32,
+    /// Processor time that it used, its own and the kernel's for it, in ticks.
+    pub ticks: u64,
+}
+
+impl Process {
+    /// The process, unless it is gone.
+    #[must_use]
+    pub fn look(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name may hold anything.
+        let (before, after) = stat.rsplit_once(") ")?;
+        let name = before.split_once('(')?.1.to_owned();
+        let fields: Vec<&str> = after.split(' ').collect();
+        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+        Some(Self {
+            pid,
+            name,
+            state: fields.first()?.chars().next()?,
+            parent: u32::try_from(number(1)?).ok()?,
+            group: u32::try_from(number(2)?).ok()?,
+            ticks: number(11)? + number(12)?,
+        })
+    }
+
+    /// All that there are, those that ended and were not waited for among them.
+    ///
+    /// # Panics
+    /// When there is no `/proc`.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let entries = fs::read_dir("/proc").unwrap();
+        let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        pids.filter_map(Self::look).collect()
+    }
+
+    /// Whether it runs no more: only its exit status is left.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// The children of a process, but those that have ended, in the order of their start.
+#[must_use]
+pub fn children(parent: u32) -> Vec<u32> {
+    let mut children: Vec<Process> =
+        Process::all().into_iter().filter(|one| one.parent == parent && !one.has_ended()).collect();
+    children.sort_by_key(|one| one.pid);
+    children.iter().map(|one| one.pid).collect()
+}
+
+/// A value of `/proc/PID/status`; `None` of a process that is gone, and where there is no
+/// such field.
+#[must_use]
+pub fn status(pid: u32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// How many descriptors a process has open.
+///
+/// # Errors
+/// When that cannot be seen: root sees it of every process.
+pub fn descriptors(pid: u32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// Sends a signal.
+///
+/// # Panics
+/// When there is no such process, or it may not be.
+#[track_caller]
+pub fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio, id};
+
+    #[test]
+    fn a_child_is_seen_until_it_has_ended() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = child.id();
+        assert!(children(id()).contains(&pid));
+        assert_eq!(status(pid, "PPid"), Some(id().to_string()));
+        assert_eq!(status(pid, "NoSuchField"), None);
+        signal(pid, Signal::KILL);
+        crate::wait::until_gone(pid);
+        assert!(Process::look(pid).unwrap().has_ended() && !children(id()).contains(&pid));
+        child.wait().unwrap();
+        assert_eq!((Process::look(pid), status(pid, "State")), (None, None));
+    }
+}

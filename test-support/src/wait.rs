@@ -1,0 +1,133 @@
+//! Waiting, with an end: for what nobody reports, for a file, for a process.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::fmt::Debug;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// When to give up on something that should have happened at once.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks again and again, and gives way to others in between, until `wanted` of what is seen
+/// holds. For what nobody reports when it happens.
+///
+/// # Panics
+/// When it never does: with `what` was waited for, and what was seen last.
+#[track_caller]
+pub fn until<T: Debug>(what: &str, mut look: impl FnMut() -> T, wanted: impl Fn(&T) -> bool) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = look();
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "no {what}, but {seen:?}");
+        thread::yield_now();
+    }
+}
+
+/// Waits until something is found in a file, which others write and which need not be there
+/// yet. Its folder must.
+///
+/// # Panics
+/// When it is not found: with `what` was waited for, and what the file holds.
+#[track_caller]
+pub fn in_file<T>(file: &Path, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
+    // The folder sees of each file in it what the file itself would.
+    let events = WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO;
+    inotify::add_watch(&changes, file.parent().unwrap(), events).unwrap();
+    loop {
+        let text = fs::read(file).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        if let Some(found) = find(&text) {
+            return found;
+        }
+        let file = file.display();
+        assert!(is_readable(&changes, deadline), "no {what} in {file}: {text}");
+        while rustix::io::read(&changes, &mut [0; 4096]).is_ok() {}
+    }
+}
+
+/// Waits for a child's end.
+///
+/// # Panics
+/// When it goes on.
+#[track_caller]
+pub fn for_end(child: &mut Child) -> ExitStatus {
+    until_gone(child.id());
+    child.wait().unwrap()
+}
+
+/// Waits until a process has ended, whosever child it is.
+///
+/// # Panics
+/// When it goes on.
+#[track_caller]
+pub fn until_gone(pid: u32) {
+    let id = Pid::from_raw(pid.cast_signed()).unwrap();
+    let Ok(process) = pidfd_open(id, PidfdFlags::empty()) else { return };
+    let ended = is_readable(&process, Instant::now() + PATIENCE);
+    assert!(ended, "still running: {:?}", crate::process::Process::look(pid));
+}
+
+/// Whether a descriptor is readable before the deadline.
+fn is_readable(descriptor: &OwnedFd, deadline: Instant) -> bool {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap();
+        match poll(&mut [PollFd::new(descriptor, PollFlags::IN)], Some(&left)) {
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return ready.unwrap() > 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{OpenOptions, rename};
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn what_is_written_to_a_file_is_seen_wherever_it_comes_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("log"), folder.path().join("new"));
+        let found = |part: &'static str| move |text: &str| text.contains(part).then_some(());
+        let writer = thread::spawn({
+            let file = file.clone();
+            move || {
+                let mut log = OpenOptions::new().append(true).create(true).open(&file).unwrap();
+                log.write_all(b"one").unwrap();
+                in_file(&file, "two", found("two"));
+                log.write_all(b" three").unwrap();
+                in_file(&file, "four", found("four"));
+            }
+        });
+        in_file(&file, "one", found("one"));
+        let mut log = OpenOptions::new().append(true).open(&file).unwrap();
+        log.write_all(b" two").unwrap();
+        in_file(&file, "three", found("three"));
+        fs::write(&other, "four").unwrap();
+        rename(other, file).unwrap();
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn a_child_s_end_is_waited_for() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = child.id();
+        drop(child.stdin.take());
+        assert!(for_end(&mut child).success());
+        until_gone(pid);
+        assert_eq!(until("two", || 2, |seen| *seen == 2), 2);
+    }
+}
