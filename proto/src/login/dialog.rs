@@ -162,6 +162,10 @@ impl Login {
         if replying || !matches!(dialog.state, State::Command | State::Exchange(_)) {
             return 0;
         }
+        let is_imap = dialog.settings.protocol == Protocol::Imap;
+        if is_imap {
+            dialog.imap_remember_tag(splitter.begun().unwrap_or_default(), input);
+        }
         let begun = splitter.begun().filter(|_| matches!(dialog.state, State::Command));
         if let Some(begun) = begun
             && let Some(spoken) = OtherProtocol::begins(begun, input)
@@ -181,7 +185,8 @@ impl Login {
                 }
                 Whole::Answered => splitter.forget(),
             },
-            Pushed::TooLong => dialog.too_long(),
+            Pushed::TooLong if is_imap => dialog.imap_too_long(),
+            Pushed::TooLong => dialog.refuse(Refusal::LineTooLong),
         }
         taken
     }
@@ -236,14 +241,6 @@ impl Dialog {
         match self.settings.protocol {
             Protocol::Smtp | Protocol::Pop3 => Whole::Yes,
             Protocol::Imap => self.imap_whole(ended),
-        }
-    }
-
-    fn too_long(&mut self) {
-        match self.settings.protocol {
-            Protocol::Smtp | Protocol::Pop3 => self.refuse(Refusal::LineTooLong),
-            // A literal that it announced could be anywhere in what follows.
-            Protocol::Imap => self.give_up(Refusal::LineTooLong),
         }
     }
 

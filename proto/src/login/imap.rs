@@ -4,9 +4,9 @@
 use super::dialog::{Dialog, Settings, State};
 use super::reply::{Condition, Refusal};
 use crate::imap::capability::ALWAYS;
-use crate::imap::command::{Command, Malformed, Stop, authenticate, id, login};
+use crate::imap::command::{Command, LONGEST_TAG, Malformed, Stop, authenticate, id, login};
 use crate::imap::literal::{LONGEST_UNASKED, Literal, announced};
-use crate::line::Splitter;
+use crate::line::{LONGEST, Splitter};
 use crate::sasl::{Credential, Mechanism};
 use crate::ucspi_tls::Tls;
 use alloc::string::String;
@@ -106,10 +106,7 @@ impl Dialog {
             Literal::Unasked(octets) => Some(octets),
             Literal::Unreadable => {
                 self.imap_tag(command);
-                self.refuse(Refusal::Syntax);
-                if !matches!(self.state, State::Ended(_)) {
-                    self.give_up(Refusal::Syntax);
-                }
+                self.imap_refuse_and_end(Refusal::Syntax);
                 return Whole::Answered;
             }
             Literal::Asked(octets) if self.imap_asks_for_literal(command) => {
@@ -139,6 +136,30 @@ impl Dialog {
             b"login" => !self.must_start_tls() && is_literal(login(arguments).map(drop)),
             b"id" => is_literal(id(arguments)),
             _ => false,
+        }
+    }
+
+    /// Knows the tag of a line that may turn out to be too long, as nothing is left of it
+    /// then. An exchange has that of its command.
+    pub(super) fn imap_remember_tag(&mut self, begun: &[u8], input: &[u8]) {
+        let may_be_too_long = begun.len() + input.len() > LONGEST;
+        if may_be_too_long && matches!(self.state, State::Command) {
+            let head = begun.iter().chain(input).take(LONGEST_TAG + 2);
+            self.imap_tag(&head.copied().collect::<Vec<u8>>());
+        }
+    }
+
+    /// A line was longer than any may be. A literal that it announced could be anywhere in
+    /// what follows, so that nothing more is heard.
+    pub(super) fn imap_too_long(&mut self) {
+        self.imap_refuse_and_end(Refusal::LineTooLong);
+    }
+
+    /// The command is answered, and then the session ends.
+    fn imap_refuse_and_end(&mut self, why: Refusal) {
+        self.refuse(why);
+        if !matches!(self.state, State::Ended(_)) {
+            self.give_up(why);
         }
     }
 

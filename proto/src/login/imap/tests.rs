@@ -203,10 +203,39 @@ fn d58_literals_and_their_limits() {
     let said = format!("a LOGIN {part} {part} {part} {part}\r\n");
     super::super::tests::drive(&mut login, said.as_bytes(), &mut seen, refuse_all);
     assert!(seen.ends_with("* BYE [TOOBIG] authup line too long\r\n[end 1]"), "{seen}");
-    let mut login = Login::new(settings(Protocol::Imap, Tls::On));
-    let said = format!("a {}\r\n", "x".repeat(12_300));
-    super::super::tests::drive(&mut login, said.as_bytes(), &mut seen, refuse_all);
-    assert!(seen.ends_with("* BYE authup line too long\r\n[end 1]"), "{seen}");
+}
+
+/// The tag is known where there is one, however the line comes in. It is read to its end, as
+/// the answer could be lost with a connection that is closed while the client still sends.
+#[test]
+fn d58_a_line_over_the_limit_is_answered_by_its_tag_and_ends_the_session() {
+    let x = "x".repeat(12_289);
+    let tag = "t".repeat(64);
+    let bye = "* BYE authup line too long/[end 1]";
+    for (said, answered) in [
+        (format!("a {x}\r\nb NOOP\r\n"), "a BAD authup line too long/".into()),
+        (format!("a NOOP\r\nb {x}\r\n"), "a OK NOOP completed/b BAD authup line too long/".into()),
+        (format!("{tag} {x}"), format!("{tag} BAD authup line too long/")),
+        (format!("{tag}t {x}"), "* BAD authup line too long/".into()),
+        (x.clone(), "* BAD authup line too long/".into()),
+        (format!("* {x}"), "* BAD authup line too long/".into()),
+        (format!("a AUTHENTICATE PLAIN\r\n{x}"), "+ /a BAD authup line too long/".into()),
+        (format!("a LOGIN {{3}}\r\nu\r\n {x}"), "+ OK/a BAD authup line too long/".into()),
+        (format!("a LOGIN {{9+}}\r\nb NOOP {{0}} {x}"), "a BAD authup line too long/".into()),
+    ] {
+        for size in [1, 2, 67, 4096, 12_288, 12_289, 20_000] {
+            let mut login = Login::new(settings(Protocol::Imap, Tls::On));
+            let mut seen = String::new();
+            let said = format!("{said}\r\n");
+            for piece in said.as_bytes().chunks(size) {
+                if !seen.ends_with("[end 1]") {
+                    super::super::tests::drive(&mut login, piece, &mut seen, refuse_all);
+                }
+            }
+            let seen = seen.replace("\r\n", "/");
+            assert_eq!(seen.strip_prefix(GREETING).unwrap(), format!("{answered}{bye}"), "{size}");
+        }
+    }
 }
 
 #[test]
