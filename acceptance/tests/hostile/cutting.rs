@@ -14,12 +14,13 @@ use crate::door::{Door, Stream};
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, connect, half_close, trust};
 use crate::session::Service;
-use crate::{as_an_ordinary_user, as_run, login};
+use crate::{DOVECOT, as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_message_cut_off_is_not_delivered", &["exim4"], incoming_in_the_clear),
     ("a_message_cut_off_within_tls_is_not_delivered", &["exim4"], submission_within_tls),
     ("a_pop3_session_cut_off_leaves_nobody", &["pop3front-maildir"], fetching),
+    ("an_imap_session_cut_off_leaves_nobody", &["imap"], reading),
 ];
 
 /// How the client leaves.
@@ -246,6 +247,49 @@ fn fetching_at(programs: &Programs, door: Door) -> Result<()> {
                     }
                 }
                 peer.say(&steps[at][..cut]);
+                leave(peer, way)?;
+                FIGURES.add(Kind::CutOff, 1, 0);
+            }
+        }
+    }
+    service.is_idle()?;
+    service.over()
+}
+
+/// Port 143 and 993: between lines, within literals, and within a mailbox.
+fn reading(programs: &Programs) -> Result<()> {
+    for door in [Door::Clear, Door::Login, Door::LoginAtOnce] {
+        reading_at(programs, door).with_context(|| format!("{door:?}"))?;
+    }
+    Ok(())
+}
+
+fn reading_at(programs: &Programs, door: Door) -> Result<()> {
+    let chain = as_run(programs)?;
+    let trust = trust(&chain)?;
+    let command = login(&chain, "imap", &DOVECOT);
+    let service = door.service(&chain, "imap", &command)?;
+    let steps = [
+        ("c CAPABILITY\r\n", "c OK"),
+        ("a AUTHENTICATE PLAIN\r\n", "+ "),
+        ("*\r\n", "a BAD"),
+        ("b LOGIN {3}\r\n", "+ "),
+        ("bob {9}\r\n", "+ "),
+        ("pass word\r\n", "b OK"),
+        ("d SELECT INBOX\r\n", "d OK"),
+        ("e IDLE\r\n", "+ "),
+        ("DONE\r\n", "e OK"),
+        ("f LOGOUT\r\n", "f OK"),
+    ];
+    for at in 0..steps.len() {
+        for way in WAYS {
+            for cut in cuts(steps[at].0) {
+                let mut peer = door.knock(&service.server, "imap", &trust)?;
+                for (says, answer) in &steps[..at] {
+                    peer.say(says);
+                    while !peer.reply()?.starts_with(answer) {}
+                }
+                peer.say(&steps[at].0[..cut]);
                 leave(peer, way)?;
                 FIGURES.add(Kind::CutOff, 1, 0);
             }

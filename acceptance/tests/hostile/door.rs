@@ -98,6 +98,7 @@ impl Door {
         let (greeting, asks, ready) = match protocol {
             "smtp" => ("220 ", "STARTTLS", "220 Ready"),
             "pop3" => ("+OK ", "STLS", "+OK starting TLS"),
+            "imap" => ("* OK ", "s STARTTLS", "s OK Begin"),
             _ => bail!("{protocol}?"),
         };
         FIGURES.sessions(1);
@@ -124,7 +125,11 @@ impl Door {
     ) -> Result<Session> {
         if self == Self::Alone {
             let mut session = Session::start(chain, &words(command))?;
-            session.peer.hear(if protocol == "smtp" { "220 " } else { "+OK " })?;
+            session.peer.hear(match protocol {
+                "smtp" => "220 ",
+                "imap" => "* OK ",
+                _ => "+OK ",
+            })?;
             return Ok(session);
         }
         let logged = chain.log().len();

@@ -76,6 +76,11 @@ fn refused(chain: &Chain<'_>, door: Door, protocol: &str, name: &[u8]) -> Result
             .concat(),
         );
         peer.say("QUIT\r\n");
+    } else if protocol == "imap" {
+        // A tag that is none, and a name of counted octets, whatever they are.
+        let octets = name.len();
+        let named = format!("a LOGIN {{{octets}+}}\r\n").into_bytes();
+        peer.say([name, b" NOOP\r\n", &named, name, b" x\r\nb LOGOUT\r\n"].concat());
     } else {
         peer.say([b"USER ", name, b"\r\nPASS x\r\nQUIT\r\n"].concat());
     }
@@ -90,7 +95,7 @@ fn refused(chain: &Chain<'_>, door: Door, protocol: &str, name: &[u8]) -> Result
 
 fn names(programs: &Programs) -> Result<()> {
     let chain = as_run(programs)?;
-    let doors = Door::WITH_A_LOGIN.map(|door| [(door, "smtp"), (door, "pop3")]);
+    let doors = Door::WITH_A_LOGIN.map(|door| ["smtp", "pop3", "imap"].map(|face| (door, face)));
     for (door, protocol) in doors.into_iter().flatten() {
         let (log, begin) = refused(&chain, door, protocol, b"harmless")?;
         let count = log.lines().count();

@@ -21,6 +21,7 @@ use crate::{as_an_ordinary_user, as_run, login};
 pub(crate) const TESTS: &[Test] = &[
     ("plaintext_behind_starttls_to_authup", &[], behind_starttls),
     ("plaintext_behind_stls_to_authup", &[], behind_stls),
+    ("plaintext_behind_imap_starttls_to_authup", &[], behind_imap_starttls),
     ("plaintext_behind_starttls_to_fixsmtpio", &["smtpfront-echo"], behind_starttls_to_fixsmtpio),
     ("a_message_behind_starttls_to_fixsmtpio", &["exim4"], a_message_behind_starttls),
     ("a_handshake_behind_starttls_is_one", &[], a_handshake_behind_starttls_is_one),
@@ -37,6 +38,8 @@ struct Front<'a> {
     asks: (&'static str, &'static str),
     /// What the victim says once TLS is on, with the beginnings of the answers to it.
     victim: [(&'static str, &'static str); 2],
+    /// What still comes behind the last of them.
+    farewell: &'static str,
 }
 
 impl Front<'_> {
@@ -78,7 +81,8 @@ impl Front<'_> {
             peer.ask(says, answer)?;
         }
         let rest = peer.rest()?;
-        ensure!(rest.is_empty(), "answers to more than was said: {}", rest.escape_ascii());
+        let shown = rest.escape_ascii();
+        ensure!(rest == self.farewell.as_bytes(), "answers to more than was said: {shown}");
         Ok(())
     }
 
@@ -122,7 +126,7 @@ fn authup_smtp<'a>(chain: &'a Chain<'a>, door: Door) -> Result<Front<'a>> {
     let service = door.service(chain, "smtp", &command)?;
     let asks = ("STARTTLS", "220 Ready");
     let (hello, greeting, victim) = ("EHLO attacker", "220 ", SMTP_VICTIM);
-    Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim })
+    Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim, farewell: "" })
 }
 
 fn behind_starttls(programs: &Programs) -> Result<()> {
@@ -154,8 +158,9 @@ fn behind_stls(programs: &Programs) -> Result<()> {
         let asks = ("STLS", "+OK starting TLS");
         // A USER that was injected must not be there for the victim's PASS.
         let victim = [("PASS pass word", "-ERR authup USER first"), ("QUIT", "+OK")];
-        let (hello, greeting, trust) = ("", "+OK ", trust(&chain)?);
-        let front = Front { chain: &chain, service, trust, hello, greeting, asks, victim };
+        let (hello, greeting, farewell, trust) = ("", "+OK ", "", trust(&chain)?);
+        let chain = &chain;
+        let front = Front { chain, service, trust, hello, greeting, asks, victim, farewell };
         front.try_all(&[
             "NOOP\r\n",
             "QUIT\r\n",
@@ -170,12 +175,39 @@ fn behind_stls(programs: &Programs) -> Result<()> {
     Ok(())
 }
 
+fn behind_imap_starttls(programs: &Programs) -> Result<()> {
+    for door in DOORS {
+        let chain = as_run(programs)?;
+        let service = door.service(&chain, "imap", &login(&chain, "imap", &["false"]))?;
+        let asks = ("s STARTTLS", "s OK Begin TLS negotiation now\r\n");
+        // A literal that was announced in the clear must not swallow what the victim says.
+        let victim = [("v NOOP", "v OK NOOP"), ("w LOGOUT", "* BYE ")];
+        let (hello, greeting, trust) = ("", "* OK [CAPABILITY IMAP4rev1 ", trust(&chain)?);
+        let (chain, farewell) = (&chain, "w OK LOGOUT completed\r\n");
+        let front = Front { chain, service, trust, hello, greeting, asks, victim, farewell };
+        front.try_all(&[
+            "a NOOP\r\n",
+            "a LOGOUT\r\n",
+            "a CAPABILITY",
+            "a STARTTLS\r\n",
+            "+ \r\n",
+            "a LOG",
+            "a LOGIN bob {9+}\r\n",
+            "a LOGIN bob {99}\r\n",
+            "a LOGIN bob \"pass word\"\r\n",
+            "a AUTHENTICATE PLAIN\r\n",
+        ])?;
+        front.over()?;
+    }
+    Ok(())
+}
+
 fn incoming<'a>(chain: &'a Chain<'a>, server: &[&str]) -> Result<Front<'a>> {
     let command = [&["fixsmtpio"], server].concat();
     let service = Service::new(chain.tls_server("", &command)?);
     let asks = ("STARTTLS", "220 Ready");
     let (hello, greeting, victim) = ("EHLO attacker", "220 ", SMTP_VICTIM);
-    Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim })
+    Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim, farewell: "" })
 }
 
 fn behind_starttls_to_fixsmtpio(programs: &Programs) -> Result<()> {

@@ -30,24 +30,50 @@ struct Front {
     door: Door,
     protocol: &'static str,
     command: Vec<String>,
-    noop: &'static str,
-    quit: &'static str,
+    noop: (&'static str, &'static str),
+    quit: (&'static str, &'static str),
+    /// What still comes behind the answer to the latter.
+    farewell: &'static str,
 }
 
+const SMTP: Words = (("NOOP", "250 ok"), ("QUIT", "221"), "");
+const POP3: Words = (("NOOP", "+OK "), ("QUIT", "+OK "), "");
+const IMAP: Words = (("n NOOP", "n OK "), ("q LOGOUT", "* BYE "), "q OK LOGOUT completed\r\n");
+
+type Words = ((&'static str, &'static str), (&'static str, &'static str), &'static str);
+
 impl Front {
-    /// authup and who speaks its words, each in both protocols, and fixsmtpio.
+    /// authup and who speaks its words, each in all protocols, and fixsmtpio.
     fn all(chain: &Chain<'_>) -> Vec<Self> {
         let echo = ["fixsmtpio", "smtpfront-echo"];
         let mut all = Vec::new();
         for door in [Door::Alone].into_iter().chain(Door::OF_AN_ENGINE) {
-            let command = login(chain, "smtp", &echo);
-            all.push(Self { door, protocol: "smtp", command, noop: "250 ok", quit: "221" });
-            let command = login(chain, "pop3", &["false"]);
-            all.push(Self { door, protocol: "pop3", command, noop: "+OK ", quit: "+OK " });
+            let faces = [("smtp", &echo[..], SMTP), ("pop3", &["false"], POP3)];
+            for (protocol, server, words) in [&faces[..], &[("imap", &["false"], IMAP)]].concat() {
+                let command = login(chain, protocol, server);
+                all.push(Self::of(door, protocol, command, words));
+            }
         }
-        let (door, command) = (Door::Alone, echo.map(str::to_owned).into());
-        all.push(Self { door, protocol: "smtp", command, noop: "250 ", quit: "221" });
+        let relay = echo.map(str::to_owned).into();
+        all.push(Self::of(Door::Alone, "smtp", relay, (("NOOP", "250 "), SMTP.1, "")));
         all
+    }
+
+    fn of(door: Door, protocol: &'static str, command: Vec<String>, words: Words) -> Self {
+        let (noop, quit, farewell) = words;
+        Self { door, protocol, command, noop, quit, farewell }
+    }
+
+    fn is_imap(&self) -> bool {
+        self.protocol == "imap"
+    }
+
+    /// The session goes on, and is ended by its last word.
+    fn quits(&self, mut session: Session) -> Result<()> {
+        session.peer.ask(self.quit.0, self.quit.1)?;
+        let rest = session.peer.rest()?;
+        ensure!(rest == self.farewell.as_bytes(), "{}", rest.escape_ascii());
+        session.over().map(drop)
     }
 
     fn start(&self, chain: &Chain<'_>) -> Result<Session> {
@@ -67,13 +93,21 @@ fn lines_without_end(programs: &Programs) -> Result<()> {
             peer.say(vec![octet; size]);
             peer.say("\r\n");
             let answer = peer.reply()?;
+            FIGURES.add(Kind::Line, 1, 0);
+            if front.is_imap() {
+                // A literal could have been in it: nothing that follows can be trusted.
+                let rest = String::from_utf8_lossy(&peer.rest()?).into_owned();
+                let told = ["* BAD authup line too long\r\n", "* BYE authup line too long\r\n"];
+                ensure!([answer, rest] == told, "after {size} times {octet:#x}");
+                session.over()?;
+                session = front.start(&chain)?;
+                continue;
+            }
             let refused = answer.starts_with("500 ") || answer.starts_with("-ERR ");
             ensure!(refused, "{answer:?} after {size} times {octet:#x}");
-            peer.ask("NOOP", front.noop)?;
-            FIGURES.add(Kind::Line, 1, 0);
+            peer.ask(front.noop.0, front.noop.1)?;
         }
-        session.peer.ask("QUIT", front.quit)?;
-        session.over()?;
+        front.quits(session)?;
         // Without one: the client leaves in the middle of it.
         let mut session = front.start(&chain)?;
         session.peer.say(vec![b'A'; 1 << 20]);
@@ -102,13 +136,12 @@ fn nuls(programs: &Programs) -> Result<()> {
             let peer = &mut session.peer;
             peer.say(format!("{line}\r\n"));
             let answer = peer.reply()?;
-            let refused = answer.starts_with('5') || answer.starts_with("-ERR ");
+            let refused = ["5", "-ERR ", "* BAD "].iter().any(|no| answer.starts_with(no));
             ensure!(refused, "{answer:?} after {line:?}");
-            peer.ask("NOOP", front.noop).with_context(|| format!("{line:?}"))?;
+            peer.ask(front.noop.0, front.noop.1).with_context(|| format!("{line:?}"))?;
             FIGURES.add(Kind::Line, 1, 0);
         }
-        session.peer.ask("QUIT", front.quit)?;
-        session.over()?;
+        front.quits(session)?;
     }
     Ok(())
 }
@@ -117,7 +150,12 @@ fn nuls(programs: &Programs) -> Result<()> {
 fn octets(programs: &Programs) -> Result<()> {
     let chain = as_run(programs)?;
     for front in Front::all(&chain) {
-        let text = "NOOP\r\nRSET\r\nnoop\nVRFY x\r\n\r\nNOOP x\r\nQUIT\r\n";
+        let text = if front.is_imap() {
+            "a NOOP\r\nb CAPABILITY\r\nb noop\nc SELECT x\r\n\r\nd ID ({1+}\r\n\n {2}\r\n\r\n)\r\n\
+             d LOGIN {4}\r\n{9+} {0}\r\n\r\ne AUTHENTICATE LOGIN\r\n*\r\nf LOGOUT\r\n"
+        } else {
+            "NOOP\r\nRSET\r\nnoop\nVRFY x\r\n\r\nNOOP x\r\nQUIT\r\n"
+        };
         let mut answers = Vec::new();
         for size in [text.len(), 1, 2, 7] {
             let mut session = front.start(&chain)?;
@@ -142,7 +180,7 @@ fn pipelined(programs: &Programs) -> Result<()> {
     for front in Front::all(&chain) {
         let mut session = front.start(&chain)?;
         let peer = &mut session.peer;
-        let quit = "NOOP\r\n".repeat(MANY) + "QUIT\r\n";
+        let quit = format!("{}\r\n", front.noop.0).repeat(MANY) + front.quit.0 + "\r\n";
         let sending = match &mut peer.stream {
             Stream::Clear(socket) => {
                 let mut sender = socket.try_clone()?;
@@ -156,12 +194,12 @@ fn pipelined(programs: &Programs) -> Result<()> {
         };
         let mut got = 0;
         for _ in 0..MANY {
-            got += usize::from(peer.reply()?.starts_with(front.noop));
+            got += usize::from(peer.reply()?.starts_with(front.noop.1));
         }
         FIGURES.add(Kind::Unread, MANY, MANY - got);
         ensure!(got == MANY, "{got} replies of {MANY}");
-        peer.hear(front.quit)?;
-        ensure!(peer.rest()?.is_empty(), "a reply too many");
+        peer.hear(front.quit.1)?;
+        ensure!(peer.rest()? == front.farewell.as_bytes(), "a reply too many");
         sending.join().ok().context("the sender panicked")??;
         session.over()?;
     }
@@ -181,11 +219,12 @@ fn never_read(programs: &Programs) -> Result<()> {
         };
         socket.set_nonblocking(true)?;
         let mut sent = 0;
-        let flood = "NOOP\r\n".repeat(1000);
+        let noop = format!("{}\r\n", front.noop.0);
+        let flood = noop.repeat(1000);
         while is_writable(socket)? {
-            let mut at = sent % 6;
+            let mut at = sent % noop.len();
             while let Ok(count) = socket.write(&flood.as_bytes()[at..]) {
-                (sent, at) = (sent + count, (at + count) % 6);
+                (sent, at) = (sent + count, (at + count) % noop.len());
             }
             of_group(group).iter().for_each(|process| settles(process.pid));
             ensure!(sent < 64 << 20, "it takes without end");

@@ -16,6 +16,7 @@ mod cutting;
 mod door;
 mod figures;
 mod forging;
+mod imap;
 mod injection;
 mod killing;
 mod leaks;
@@ -40,6 +41,7 @@ fn main() -> Result<ExitCode> {
         injection::TESTS,
         smuggling::TESTS,
         sasl::TESTS,
+        imap::TESTS,
         lines::TESTS,
         cutting::TESTS,
         killing::TESTS,
@@ -50,6 +52,16 @@ fn main() -> Result<ExitCode> {
     ];
     suite::run(tests.concat(), &built, figures::write)
 }
+
+/// An IMAP server as Debian installs it.
+const DOVECOT: [&str; 6] = [
+    "/usr/lib/dovecot/imap",
+    "-k",
+    "-o",
+    "mail_location=maildir:~/Maildir",
+    "-o",
+    "log_path=/dev/stderr",
+];
 
 /// A service as it is run: by root where root runs the tests.
 fn as_run(programs: &Programs) -> Result<Chain<'_>> {

@@ -418,16 +418,28 @@ fn costs_nothing(chain: &Chain<'_>, group: u32, what: &str) -> Result<()> {
     Ok(())
 }
 
+/// By IMAP a client may stall within octets that it has counted.
+const IMAP_STALLS: [&str; 6] = [
+    "",
+    "a NO",
+    "a LOGIN {3}\r\n",
+    "a LOGIN {30+}\r\nbob",
+    "a LOGIN {3}\r\nbob {9}\r\npass",
+    "a AUTHENTICATE PLAIN\r\nAA",
+];
+
 /// What the client says before it stalls.
 fn stalled(programs: &Programs) -> Result<()> {
     let chain = as_run(programs)?;
     let smtp = login(&chain, "smtp", &["false"]);
     let pop3 = login(&chain, "pop3", &["false"]);
+    let imap = login(&chain, "imap", &["false"]);
     let relay = ["fixsmtpio", "smtpfront-echo"].map(str::to_owned).to_vec();
     let data = "MAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\nhalf a";
-    let stalls: [(&[String], &[&str]); 3] = [
+    let stalls: [(&[String], &[&str]); 4] = [
         (&smtp, &["", "NO", "EHLO x\r\n", "AUTH LOGIN\r\n", "AUTH PLAIN\r\nAA", "\0\0"]),
         (&pop3, &["", "US", "USER bob\r\n", "USER bob\r\nPA"]),
+        (&imap, &IMAP_STALLS),
         (&relay, &["", "NO", "EHLO x\r\n", data, "MAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\n\r\n."]),
     ];
     for (command, says) in stalls {
@@ -448,6 +460,7 @@ fn stalled_at_a_door(programs: &Programs) -> Result<()> {
         for (protocol, says) in [
             ("smtp", &["", "NO", "AU", "EHLO x\r\n", "AUTH LOGIN\r\n", "\0\0"][..]),
             ("pop3", &["", "US", "CAPA\r\n", "USER bob\r\nPA"]),
+            ("imap", &IMAP_STALLS),
         ] {
             for text in says {
                 let chain = as_run(programs)?;

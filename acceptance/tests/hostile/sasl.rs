@@ -25,7 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
 /// Lines that the client sends, one after another, and how the last answer begins.
 type Exchange = (Vec<Vec<u8>>, &'static str);
 
-fn b64(octets: &[u8]) -> Vec<u8> {
+pub(crate) fn b64(octets: &[u8]) -> Vec<u8> {
     Base64::encode_string(octets).into_bytes()
 }
 
@@ -35,7 +35,7 @@ fn line(parts: &[&[u8]]) -> Vec<u8> {
 
 /// What is decoded well and is no login: NULs missing, too many, or at the wrong place;
 /// nothing where something must be; more than checkpassword can read.
-fn contents() -> Vec<Vec<u8>> {
+pub(crate) fn contents() -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = [
         &b""[..],
         b"\0",
@@ -68,7 +68,7 @@ fn contents() -> Vec<Vec<u8>> {
 }
 
 /// What is no base64 at all, or only nearly.
-fn not_base64() -> Vec<Vec<u8>> {
+pub(crate) fn not_base64() -> Vec<Vec<u8>> {
     let good = b64(b"\0bob\0pass word");
     let unpadded: Vec<u8> = good.iter().copied().filter(|octet| *octet != b'=').collect();
     let mut all: Vec<Vec<u8>> = [
@@ -209,7 +209,7 @@ fn answered_once(peer: &mut Peer<Stream>, (lines, answer): &Exchange) -> Result<
     Ok(())
 }
 
-fn nobody_was_asked(session: Session) -> Result<()> {
+pub(crate) fn nobody_was_asked(session: Session) -> Result<()> {
     let ended = session.over()?;
     ensure!(ended.code == Some(0), "exit {:?}:\n{}", ended.code, ended.log);
     ensure!(!ended.log.contains(" attempt for "), "taken for a login:\n{}", ended.log);

@@ -384,9 +384,12 @@ impl Dialog {
 
     pub(super) fn attempt(&mut self, credential: &Credential) {
         let Credential { user, password, .. } = credential;
+        let parts = [&user[..], password.expose()];
+        let is_incomplete = parts.iter().any(|part| part.is_empty())
+            && parts.iter().all(|part| memchr::memchr(0, part).is_none());
         let record = Record::new(user, password.expose(), &self.settings.timestamp);
         let attempt = match record {
-            None if user.is_empty() || password.expose().is_empty() => return self.nobody(),
+            None if is_incomplete => return self.nobody(),
             None => return self.refuse(Refusal::Malformed),
             Some(_) if !credential.is_for_oneself() => Attempt::SomebodyElse(user.clone()),
             Some(record) => Attempt::Check(record, self.handoff().by(credential.mechanism)),

@@ -124,6 +124,7 @@ fn d58_logins() {
             ("a LOGIN \"\" x\r\n", FAILED),
             ("a LOGIN u {0}\r\n\r\n", &format!("+ OK/{FAILED}")),
             ("a AUTHENTICATE PLAIN AABi\r\n", FAILED),
+            ("a AUTHENTICATE PLAIN AAAA\r\n", MALFORMED),
             ("a AUTHENTICATE PLAIN AGEA\r\n", FAILED),
             ("a AUTHENTICATE LOGIN\r\n\r\n", &format!("+ VXNlcm5hbWU6/{FAILED}")),
         ],
