@@ -43,12 +43,11 @@ pub(crate) struct Commands {
 impl Commands {
     pub(crate) fn new(chain: &Chain<'_>) -> Self {
         let home = format!("QMAILHOME={}", chain.name("home"));
-        let check =
-            ["checkpassword-file", "-f", &chain.name("users"), "checknotroot", "env", &home];
+        let check = ["checkpassword-file", "-f", &chain.name("users"), "env", &home];
         Self { check: check.map(str::to_owned).to_vec() }
     }
 
-    /// `authup PROTOCOL CHECKPASSWORD checknotroot SERVER ...`
+    /// `authup PROTOCOL CHECKPASSWORD SERVER ...`
     pub(crate) fn login<'a>(&'a self, protocol: &'a str, server: &[&'a str]) -> Vec<&'a str> {
         let front = ["authup", protocol].into_iter();
         front.chain(self.check.iter().map(String::as_str)).chain(server.iter().copied()).collect()

@@ -45,7 +45,14 @@ pub(crate) enum Failure {
     /// The user's home folder could not be entered.
     Home(PathBuf, io::Error),
     /// The next program could not be run.
-    Exec(OsString, io::Error),
+    Exec {
+        /// Which.
+        program: OsString,
+        /// Why not.
+        error: io::Error,
+        /// Whoever waits knows that the login is good, and is there to tell the client.
+        told: bool,
+    },
 }
 
 /// Why a user is not let in.
@@ -83,7 +90,8 @@ impl Failure {
             | Self::UserDatabase(..)
             | Self::Identity(..)
             | Self::Home(..)
-            | Self::Exec(..) => exit_code::TEMPORARY,
+            | Self::Exec { told: false, .. } => exit_code::TEMPORARY,
+            Self::Exec { told: true, .. } => exit_code::NOT_STARTED,
         }
     }
 
@@ -130,7 +138,7 @@ impl fmt::Display for Failure {
                 let path = Escaped(path.as_os_str().as_bytes());
                 write!(f, "unable to enter home folder: {path}: {}", Reason(error))
             }
-            Self::Exec(program, error) => {
+            Self::Exec { program, error, .. } => {
                 write!(f, "unable to exec: {}: {}", Escaped(program.as_bytes()), Reason(error))
             }
         }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use unix::environment::Environment;
 use unix::identity::Identity;
 use unix::process::{Program, keep_out_of_core_files};
+use unix::ready::{self, READY};
 
 /// The octets of descriptor 3, wiped when dropped.
 pub(crate) struct Record(unix::password_fd::Octets);
@@ -45,8 +46,9 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Becomes `next` as this user; returns only if that fails. `None` for the
-    /// identity: stay who we are.
+    /// Becomes `next` as this user, once whoever waits has been told that the login is
+    /// good; returns only if that fails. `None` for the identity: stay who we are, which is
+    /// not root.
     pub(crate) fn enter(
         &self,
         identity: Option<Identity<'_>>,
@@ -66,7 +68,13 @@ impl Login {
         ] {
             environment.set(name.as_bytes(), Some(value.as_bytes()));
         }
+        // Nobody is root here, so there is nothing that is left to be refused.
+        let waiting = environment.take(READY);
+        if let Some(number) = &waiting {
+            ready::tell(number);
+        }
         let error = next.become_it(&environment);
-        Err(Failure::Exec(next.name().clone(), error))
+        let told = waiting.is_some();
+        Err(Failure::Exec { program: next.name().clone(), error, told })
     }
 }

@@ -1,5 +1,5 @@
 //! checknotroot: refuses to go on as root, so that whoever guesses root's password
-//! never learns it. It stands right behind checkpassword.
+//! never learns it. It stands right behind a checkpassword that is not ours.
 
 use crate::fail;
 use proto::exit_code;
@@ -7,12 +7,11 @@ use std::ffi::OsString;
 use unix::environment::Environment;
 use unix::log::Reason;
 use unix::process::{Program, is_root};
+use unix::ready::{self, READY};
 
 const NAME: &str = "checknotroot";
 /// How it is called.
 pub const USAGE: &str = "usage: checknotroot prog";
-/// Where authup waits to hear that the login was good.
-const READY: &str = "AUTHUPREADYFD";
 
 /// Runs the program; returns only if it cannot become the one behind it.
 #[must_use]
@@ -26,7 +25,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let mut environment = Environment::inherited();
     let waiting = environment.take(READY);
     if let Some(number) = &waiting {
-        unix::process::tell_ready(number);
+        ready::tell(number);
     }
     let reason = program.become_it(&environment);
     let name = program.name().display();

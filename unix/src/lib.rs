@@ -37,6 +37,7 @@ pub mod open_descriptors;
 pub mod password_fd;
 pub mod piped;
 pub mod process;
+pub mod ready;
 pub mod regular_file;
 pub mod root_folder;
 pub mod search_path;

@@ -20,8 +20,6 @@ pub const RECORD: RawFd = 3;
 /// Where the pipe for the good news is looked for: anywhere above.
 const READY: RawFd = 4;
 
-/// What the variable is called that names the pipe.
-const READY_VARIABLE: &str = "AUTHUPREADYFD";
 const USER_VARIABLE: &str = "AUTHUP_USER";
 
 /// Descriptor 3, kept for records by a process that starts one login program after
@@ -88,7 +86,7 @@ impl Place {
         drop((record, writer));
         let (ready, teller) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
         let tell = for_child(&teller, READY).map_err(failed(Outcome::CannotOpenPipe))?;
-        variables.insert(READY_VARIABLE.into(), tell.as_raw_fd().to_string().into());
+        variables.insert(crate::ready::READY.into(), tell.as_raw_fd().to_string().into());
         self.hold(&reader).map_err(failed(Outcome::CannotOpenPipe))?;
         let begun = begin(&variables);
         // Nothing is known to be wrong then that a login program would not notice.

@@ -9,7 +9,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 
 use crate::deadline::{Deadline, Event, wait, wait_for_any};
-use crate::descriptor::{inherit, number_in};
 use crate::environment::Environment;
 
 /// What to run: a program, looked up in `PATH`, and its arguments.
@@ -186,14 +185,6 @@ fn handle(child: &Child) -> io::Result<Option<OwnedFd>> {
     {
         let _ = child;
         Ok(None)
-    }
-}
-
-/// Writes one byte to the descriptor whose number a variable gave, and closes it.
-/// Nobody need be listening: what cannot be told is not told.
-pub fn tell_ready(number: &[u8]) {
-    if let [Ok(listener)] = inherit([number_in(number)]) {
-        let _ = rustix::io::retry_on_intr(|| rustix::io::write(&listener, &[1]));
     }
 }
 

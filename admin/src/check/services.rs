@@ -304,7 +304,8 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
         }
     }
     let at = |name: &str| links.iter().position(|link| link.name() == name);
-    if at("checknotroot").is_none() {
+    let refuses_root = ["checkpassword-file", "checkpassword-pam", "checknotroot"];
+    if !refuses_root.into_iter().any(|one| at(one).is_some()) {
         let text = format!("no checknotroot behind {name}: root may log in");
         findings.warning(Place::line(path, line), text);
     }

@@ -203,8 +203,8 @@ impl Service {
             Users::Pam => "checkpassword-pam".to_owned(),
         };
         let fixsmtpio = format!("env QMAILHOME={dir} fixsmtpio");
-        let login = self.chain.login().map(|_| [check, "checknotroot".into()]);
-        let login = login.into_iter().flatten();
+        // Which refuse root, and say that a login is good, so that nothing else need do so.
+        let login = self.chain.login().map(|_| check).into_iter();
         let program = self.program(plan).as_ref().ok()?.to_string();
         let behind = match self.chain {
             // tlsserver keeps QMAILHOME to itself.

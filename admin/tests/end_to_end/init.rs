@@ -358,7 +358,7 @@ fn users_can_be_the_systems() {
     assert_eq!(code, 0, "{said}");
     let dir = folder.path().join("service");
     let script = std::fs::read_to_string(dir.join("service/submission/run")).unwrap();
-    assert!(script.contains(" \\\n    checkpassword-pam \\\n    checknotroot \\\n"), "{script}");
+    assert!(script.contains(" \\\n    checkpassword-pam \\\n    env "), "{script}");
     assert!(dir.join("pam.d/checkpassword").exists() && !dir.join("users").exists());
     if !Path::new("/etc/pam.d/checkpassword").exists() {
         assert!(said.contains("pam.d/checkpassword /etc/pam.d/checkpassword\n"), "{said}");

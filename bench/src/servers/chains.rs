@@ -34,7 +34,8 @@ pub(crate) enum Chain {
     Fixsmtpio,
     /// authup, and a checkpassword that says yes and is the server itself.
     AuthupYes,
-    /// authup, checkpassword-file, checknotroot, fixsmtpio and the bare server.
+    /// authup, checkpassword-file, fixsmtpio and the bare server; checknotroot where authup
+    /// is the C one.
     Submission,
     /// mailfront's smtpfront-echo, a real server that delivers nothing.
     Mailfront,
@@ -44,7 +45,7 @@ pub(crate) enum Chain {
     Pop3,
     /// authup, and a checkpassword that says yes and is the server itself.
     AuthupYesPop3,
-    /// authup, checkpassword-file, checknotroot and the bare server.
+    /// authup, checkpassword-file and the bare server; checknotroot as above.
     AuthupPop3,
 }
 
@@ -96,7 +97,11 @@ impl Chain {
         }
         if matches!(self, Self::Submission | Self::AuthupPop3) {
             words.extend([ours("checkpassword-file")?.into(), "-f".into()]);
-            words.extend([workshop.path("users").into(), program("checknotroot")?]);
+            words.push(workshop.path("users").into());
+            // Ours has told by then that the login is good, and is not root.
+            if programs == Programs::C {
+                words.push(program("checknotroot")?);
+            }
         }
         if matches!(self, Self::Fixsmtpio | Self::Submission | Self::FixsmtpioMailfront) {
             words.push(program("fixsmtpio")?);

@@ -94,6 +94,39 @@ fn root_serves_no_entry_of_roots() {
     }
 }
 
+/// What the next program finds of it, too.
+pub(crate) const TOLD: &str = "echo ${AUTHUPREADYFD-gone}; [ ! -e /proc/$$/fd/5 ] && echo closed";
+
+#[test]
+fn who_waits_is_told_of_a_good_login_and_of_no_other() {
+    let folder = Folder::new();
+    let (uid, gid) = ids_to_serve();
+    let hash = hash();
+    let users = format!("al:{hash}:{uid}:{gid}\nroot:{hash}:0:0\ngone:{hash}:{uid}:{gid}::/no\n");
+    let users = folder.write("users", &users);
+    let heard = folder.path("heard");
+    let tells = |next: &[&str], user: &str, password: &str| {
+        let ran = caller(&folder, &users, next).telling(&heard).login(user, password);
+        (ran, std::fs::read(&heard).unwrap())
+    };
+    let (ran, told) = tells(&["sh", "-c", TOLD], "al", "secret");
+    assert_eq!((ran.code, &*ran.stdout, &*told), (Some(0), "gone\nclosed\n", &[1][..]), "{ran:?}");
+    for (user, password, code) in [
+        ("al", "wrong", 1),
+        ("nobody", "secret", 1),
+        ("root", "secret", 1),
+        ("gone", "secret", 111),
+    ] {
+        // Who is not root serves no entry of root's either.
+        let (ran, told) = tells(&["true"], user, password);
+        assert_eq!((ran.code, &*told), (Some(code), &[][..]), "{user}: {ran:?}");
+    }
+    // Who knows that the login is good tells the client what is wrong.
+    let (ran, told) = tells(&["no-such-program"], "al", "secret");
+    ran.fails(19, "unable to exec: no-such-program: ");
+    assert_eq!(told, [1]);
+}
+
 #[test]
 fn an_ordinary_user_serves_entries_without_a_uid_and_its_own() {
     let folder = Folder::new();

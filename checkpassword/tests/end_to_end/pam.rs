@@ -1,5 +1,6 @@
 //! `checkpassword-pam` with the system's own PAM and accounts made for the test.
 
+use crate::file::TOLD;
 use crate::support::{Account, Caller, Folder, Ran, installed_or_skip, root_or_skip, tool, unique};
 use std::path::PathBuf;
 
@@ -66,6 +67,31 @@ fn a_real_account_logs_in() {
     );
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), &*expected, ""));
     assert_eq!(account.id("-G").split(' ').count(), 3, "the groups were there to be taken on");
+}
+
+#[test]
+fn who_waits_is_told_of_a_good_login_and_of_no_other() {
+    if !root_or_skip("who_waits_is_told_of_a_good_login_and_of_no_other") {
+        return;
+    }
+    let folder = Folder::new();
+    let service = Service::shipped(&folder);
+    let account = Account::new(&[], "secret");
+    let (root, heard) = (Account::new(&["-o", "-u", "0"], "secret"), folder.path("heard"));
+    let tells = |next: &[&str], user: &str, password: &str| {
+        let arguments = [&["-s", service.name()], next].concat();
+        let caller = Caller::new(&folder, "checkpassword-pam", arguments).telling(&heard);
+        (caller.login(user, password), std::fs::read(&heard).unwrap())
+    };
+    let (ran, told) = tells(&["sh", "-c", TOLD], &account.name, "secret");
+    assert_eq!((ran.code, &*ran.stdout, &*told), (Some(0), "gone\nclosed\n", &[1][..]), "{ran:?}");
+    for (user, password) in [(&account.name, "wrong"), (&root.name, "secret")] {
+        let (ran, told) = tells(&["true"], user, password);
+        assert_eq!((ran.code, &*told), (Some(1), &[][..]), "{user}: {ran:?}");
+    }
+    let (ran, told) = tells(&["no-such-program"], &account.name, "secret");
+    ran.fails(19, "unable to exec: no-such-program: ");
+    assert_eq!(told, [1]);
 }
 
 #[test]

@@ -125,6 +125,18 @@ impl Caller {
         Self { command, record: self.record }
     }
 
+    /// Says that somebody waits to hear of a good login, who writes down what he hears.
+    pub(crate) fn telling(self, heard: &Path) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "file=$1; shift; exec \"$@\" 5>\"$file\"", "sh"]).arg(heard);
+        command.arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        command.env("AUTHUPREADYFD", "5");
+        Self { command, record: self.record }
+    }
+
     pub(crate) fn record(mut self, record: &[u8]) -> Self {
         self.record = record.to_vec();
         self

@@ -1,8 +1,8 @@
 //! Running checkpassword, and through it the programs behind.
 //!
 //! The child gets the client on 0 and 1, the log on 2, the record to check on 3,
-//! and, under a number that `AUTHUPREADYFD` names, a pipe on which checknotroot
-//! says that the login was good. What happens is told to whoever asks; saying it is the
+//! and, under a number that `AUTHUPREADYFD` names, a pipe on which it, or
+//! checknotroot behind it, says that the login was good. What happens is told to whoever asks; saying it is the
 //! monitor's.
 
 use proto::checkpassword::Record;
@@ -15,6 +15,7 @@ use unix::deadline::Deadline;
 use unix::descriptor::{for_child, pipe};
 use unix::environment::Environment;
 use unix::process::{News, Program, Watched, exit_code, is_root};
+use unix::ready::READY as READY_VARIABLE;
 
 /// The descriptor that checkpassword reads.
 pub(super) const RECORD: RawFd = 3;
@@ -65,7 +66,7 @@ impl Chain {
         let inherited = for_record(&reader).map_err(failed(Outcome::CannotOpenPipe))?;
         let (ready, teller) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
         let tell = for_child(&teller, READY).map_err(failed(Outcome::CannotOpenPipe))?;
-        environment.set(b"AUTHUPREADYFD", Some(tell.as_raw_fd().to_string().as_bytes()));
+        environment.set(READY_VARIABLE.as_bytes(), Some(tell.as_raw_fd().to_string().as_bytes()));
         let child = program.command(environment).spawn().map_err(failed(Outcome::CannotRun))?;
         drop((reader, inherited, teller, tell));
         let watched = Watched::new(child, ready).map_err(failed(Outcome::CannotWait))?;
