@@ -39,13 +39,13 @@ impl Pem {
         Self { certificate: wanted.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
     }
 
-    /// Writes both, the key for its owner alone.
+    /// Writes `NAME.cert` and `NAME.key`, the key for its owner alone.
     ///
     /// # Panics
     /// When they cannot be written.
     #[track_caller]
-    pub fn write(&self, certificate: &Path, key: &Path) {
-        fs::write(certificate, &self.certificate).unwrap();
-        write_secret(key, &self.key);
+    pub fn write(&self, folder: &Path, name: &str) {
+        fs::write(folder.join(format!("{name}.cert")), &self.certificate).unwrap();
+        write_secret(&folder.join(format!("{name}.key")), &self.key);
     }
 }

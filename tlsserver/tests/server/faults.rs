@@ -356,7 +356,7 @@ fn an_engine_that_dies_while_its_channels_live_on_keeps_nobody() {
     finish_sending(&mut tls);
     assert_eq!(rest(&mut tls), b"");
     server.signal(Signal::TERM);
-    assert!(server.wait_within_patience().success());
+    assert!(server.wait().success());
     drop(channels);
 }
 
@@ -437,7 +437,7 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     open.send(()).unwrap();
     server.log.wait_for(&["tlsserver: ", " lines lost: the log was full"]);
     server.signal(Signal::TERM);
-    assert!(server.wait_within_patience().success());
+    assert!(server.wait().success());
 }
 
 /// Writes as much as there is room for, by a description of its own: the server's blocks.
@@ -473,7 +473,7 @@ fn a_socket_that_is_none_any_more_ends_the_server() {
     let listening = descriptors.find(is_listening).unwrap();
     rustix::net::shutdown(&listening, rustix::net::Shutdown::Both).unwrap();
     server.log.wait_for(&["tlsserver: unable to accept: Invalid argument"]);
-    assert_eq!(server.wait_within_patience().code(), Some(111));
+    assert_eq!(server.wait().code(), Some(111));
     assert_eq!(server.log.count("unable to accept"), 1);
 }
 

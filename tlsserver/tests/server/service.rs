@@ -68,7 +68,7 @@ fn the_limit_for_an_address_refuses() {
     server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
     drop(first);
     server.log.wait_for(&["end"]);
-    server.log.wait_for_last("one less", |line| line.contains("status: 1/40"));
+    server.wait_for_status("one less", |line| line.contains("status: 1/40"));
     drop(connect(&server));
 }
 

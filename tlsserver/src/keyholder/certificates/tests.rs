@@ -1,12 +1,11 @@
 //! Certificates that are good and those that are not.
 
 use super::*;
-use rcgen::{CertificateParams, KeyPair};
 use std::ffi::OsString;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use tempfile::TempDir;
+use test_support::certificate::Pem;
+use test_support::folder::{set_mode, write_secret};
 
 struct Files {
     directory: TempDir,
@@ -19,8 +18,7 @@ impl Files {
 
     fn write(&self, name: &str, pem: &str) -> OsString {
         let path = self.directory.path().join(name);
-        fs::write(&path, pem).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        write_secret(&path, pem);
         path.into_os_string()
     }
 
@@ -31,11 +29,11 @@ impl Files {
 }
 
 fn pem_in(years: std::ops::Range<i32>) -> (String, String) {
-    let mut params = CertificateParams::new(["mail.example.org".to_owned()]).unwrap();
-    params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
-    params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
-    let key = KeyPair::generate().unwrap();
-    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    let pem = Pem::with(&["mail.example.org"], |wanted| {
+        wanted.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+        wanted.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    });
+    (pem.certificate, pem.key)
 }
 
 fn pem() -> (String, String) {
@@ -143,8 +141,8 @@ fn a_key_that_others_can_read_is_used_and_said() {
     let key = files.write("key", &key);
     let variables = vec![("CERTFILE".into(), certificate.clone()), ("KEYFILE".into(), key.clone())];
     for (mode, is_said) in [(0o644, true), (0o602, true), (0o640, false), (0o400, false)] {
-        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
-        fs::set_permissions(&certificate, fs::Permissions::from_mode(0o644)).unwrap();
+        set_mode(key.as_ref(), mode);
+        set_mode(certificate.as_ref(), 0o644);
         let warnings = load(&variables).unwrap().warnings;
         let said = format!("/key: mode {mode:o}: everybody can read or change the key");
         assert_eq!(warnings.len(), usize::from(is_said), "{warnings:?}");

@@ -1,25 +1,25 @@
 //! Runs the built server on an ephemeral loopback port, and clients against it.
 //!
 //! Nothing here waits by the clock: what is waited for is a log line, an end of
-//! file, a process's end. Where that never comes, the test runner's patience is
-//! bounded by [`PATIENCE`], and what was seen so far is printed.
+//! file, a process's end. Where that never comes, [`PATIENCE`] ends, and what was seen
+//! so far is printed.
 
 pub(crate) mod client;
 pub(crate) mod processes;
 
-use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::CertificateDer;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
 use tempfile::TempDir;
-
-/// When to give up on something that should have happened at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use test_support::certificate::Pem;
+pub(crate) use test_support::log::Log;
+pub(crate) use test_support::needs::is_root;
+use test_support::needs::{installed_or_skip, root_or_skip};
+use test_support::wait;
+pub(crate) use test_support::wait::PATIENCE;
 
 /// What the server will be started with.
 pub(crate) struct Setup {
@@ -163,25 +163,19 @@ impl Server {
 
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.child.wait().unwrap()
-    }
-
-    /// Waits for its end, and not for ever.
-    pub(crate) fn wait_within_patience(&mut self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let flags = rustix::process::PidfdFlags::empty();
-        let ended = rustix::process::pidfd_open(pid, flags).unwrap();
-        let mut waiting = [rustix::event::PollFd::new(&ended, rustix::event::PollFlags::IN)];
-        let patience = PATIENCE.try_into().unwrap();
-        let count = rustix::event::poll(&mut waiting, Some(&patience)).unwrap();
-        assert_eq!(count, 1, "the server does not end; log: {:?}", self.log.lines());
-        self.wait()
+        wait::for_end(&mut self.child)
     }
 
     /// Waits until nobody is connected any more.
     pub(crate) fn idle(&self) {
-        self.log.wait_for_last("a status line that says 0", |line| {
-            line.starts_with("tlsserver: status: 0/")
+        self.wait_for_status("nobody", |line| line.starts_with("tlsserver: status: 0/"));
+    }
+
+    /// Waits until the last status line fits.
+    pub(crate) fn wait_for_status(&self, what: &str, fits: impl Fn(&str) -> bool) {
+        self.log.wait(&format!("status of {what}"), |lines| {
+            let last = lines.iter().rev().find(|line| line.contains(": status: "));
+            last.filter(|line| fits(line)).map(drop)
         });
     }
 }
@@ -193,89 +187,6 @@ impl Drop for Server {
     }
 }
 
-/// What a process writes, line by line, while it runs.
-#[derive(Clone)]
-pub(crate) struct Log(Arc<(Mutex<Written>, Condvar)>);
-
-/// The lines, and whether there will be no more.
-type Written = (Vec<String>, bool);
-
-impl Log {
-    pub(crate) fn of(source: impl std::io::Read + Send + 'static) -> Self {
-        let log = Self(Arc::new((Mutex::new((Vec::new(), false)), Condvar::new())));
-        let writer = log.clone();
-        thread::spawn(move || {
-            for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).into_owned();
-                writer.0.0.lock().unwrap().0.push(line);
-                writer.0.1.notify_all();
-            }
-            writer.0.0.lock().unwrap().1 = true;
-            writer.0.1.notify_all();
-        });
-        log
-    }
-
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.0.lock().unwrap().0.clone()
-    }
-
-    pub(crate) fn count(&self, part: &str) -> usize {
-        self.lines().iter().filter(|line| line.contains(part)).count()
-    }
-
-    /// Waits for a line that contains all the parts, and returns it.
-    pub(crate) fn wait_for(&self, parts: &[&str]) -> String {
-        let fits = |line: &&String| parts.iter().all(|part| line.contains(part));
-        self.wait(&format!("{parts:?}"), |lines| lines.iter().find(fits).cloned())
-    }
-
-    /// Waits until as many lines contain the part.
-    pub(crate) fn wait_for_count(&self, part: &str, count: usize) {
-        self.wait(&format!("{count} x {part:?}"), |lines| {
-            (lines.iter().filter(|line| line.contains(part)).count() >= count).then_some(())
-        });
-    }
-
-    /// Waits until the last status line fits.
-    pub(crate) fn wait_for_last(&self, what: &str, fits: impl Fn(&str) -> bool) {
-        self.wait(what, |lines| {
-            let last = lines.iter().rev().find(|line| line.contains(": status: "));
-            last.filter(|line| fits(line)).map(drop)
-        });
-    }
-
-    fn wait<T>(&self, what: &str, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
-        let mut held = self.0.0.lock().unwrap();
-        loop {
-            if let Some(found) = find(&held.0) {
-                return found;
-            }
-            assert!(!held.1, "the log ended without {what}: {:#?}", held.0);
-            let (again, timeout) = self.0.1.wait_timeout(held, PATIENCE).unwrap();
-            held = again;
-            assert!(!timeout.timed_out(), "no {what} in {:#?}", held.0);
-        }
-    }
-}
-
-/// A certificate and its key.
-pub(crate) struct Pem {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
-}
-
-impl Pem {
-    /// Writes `NAME.cert` and `NAME.key`, the key for root alone.
-    pub(crate) fn write(&self, directory: &Path, name: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let key = directory.join(format!("{name}.key"));
-        fs::write(directory.join(format!("{name}.cert")), &self.certificate).unwrap();
-        fs::write(&key, &self.key).unwrap();
-        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
-    }
-}
-
 /// A self-signed certificate for a name and for 127.0.0.1.
 pub(crate) fn certificate(name: &str) -> Pem {
     certificate_until(name, 4000)
@@ -283,10 +194,7 @@ pub(crate) fn certificate(name: &str) -> Pem {
 
 /// The same, good until that year begins.
 pub(crate) fn certificate_until(name: &str, year: i32) -> Pem {
-    let mut params = CertificateParams::new(vec![name.to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    params.not_after = rcgen::date_time_ymd(year, 1, 1);
-    let key = KeyPair::generate().unwrap();
-    Pem { certificate: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+    Pem::with(&[name, "127.0.0.1"], |wanted| wanted.not_after = rcgen::date_time_ymd(year, 1, 1))
 }
 
 pub(crate) fn first_certificate(pem: &[u8]) -> CertificateDer<'static> {
@@ -294,33 +202,13 @@ pub(crate) fn first_certificate(pem: &[u8]) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem).unwrap()
 }
 
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// Whether the tests must not go on, because they need root; says so loudly.
+/// Whether the tests must not go on, because they need root.
 pub(crate) fn skipped_without_root(what: &str) -> bool {
-    if !is_root() {
-        say(format_args!("SKIPPED, NEEDS ROOT: {what}"));
-    }
-    !is_root()
+    !root_or_skip(what)
 }
 
-/// Whether a program is missing; says so loudly. Where `CI` is set that is a failure.
+/// Whether a program is missing that the test needs.
+#[track_caller]
 pub(crate) fn skipped_without(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    folders.extend(["/usr/sbin".into(), "/sbin".into()]);
-    let found = folders.iter().any(|folder| folder.join(program).exists());
-    assert!(found || std::env::var_os("CI").is_none(), "{program} is not installed");
-    if !found {
-        say(format_args!("SKIPPED, NEEDS THE PROGRAM {program}"));
-    }
-    !found
-}
-
-/// Past the test runner, which keeps what a test that passes prints to itself.
-fn say(line: std::fmt::Arguments<'_>) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{line}");
+    !installed_or_skip(thread::current().name().unwrap_or_default(), program)
 }

@@ -1,14 +1,13 @@
 //! The server's processes, as /proc shows them.
 
-use rustix::process::{
-    Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open,
-};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open};
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::thread;
-use std::time::Instant;
+use test_support::process;
+pub(crate) use test_support::process::signal;
+use test_support::wait::until;
 
-use super::{PATIENCE, Server, is_root};
+use super::{Server, is_root};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Process {
@@ -18,36 +17,13 @@ pub(crate) struct Process {
 
 /// The children of a process, with the name under which each was started.
 pub(crate) fn children(parent: u32) -> Vec<Process> {
-    let mut found: Vec<Process> = fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|&pid| parent_of(pid) == Some(parent))
-        .filter_map(|pid| Some(Process { pid, name: name_of(pid)? }))
-        .collect();
-    found.sort();
-    found
-}
-
-/// A zombie has none: it is a child that has ended already.
-fn parent_of(pid: u32) -> Option<u32> {
-    state_and_parent(pid).filter(|(state, _)| state != "Z").map(|(_, parent)| parent)
-}
-
-fn state_and_parent(pid: u32) -> Option<(String, u32)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit(") ").next()?.split(' ');
-    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
-}
-
-/// Whether there is such a process, and it has not ended.
-pub(crate) fn exists(pid: u32) -> bool {
-    parent_of(pid).is_some()
+    let children = process::children(parent).into_iter();
+    children.filter_map(|pid| Some(Process { pid, name: name_of(pid)? })).collect()
 }
 
 fn ended_children(parent: u32) -> usize {
-    let entries = fs::read_dir("/proc").unwrap();
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter_map(state_and_parent).filter(|it| *it == ("Z".to_owned(), parent)).count()
+    let all = process::Process::all().into_iter();
+    all.filter(|one| one.parent == parent && one.has_ended()).count()
 }
 
 fn name_of(pid: u32) -> Option<String> {
@@ -104,21 +80,13 @@ impl Server {
     /// Waits until so many children have ended of which it does not know yet, for it is
     /// stopped.
     pub(crate) fn wait_until_ended(&self, count: usize) {
-        let until = Instant::now() + PATIENCE;
-        while ended_children(self.pid()) < count {
-            assert!(Instant::now() < until, "{} of {count}", ended_children(self.pid()));
-            thread::yield_now();
-        }
+        until("end of all", || ended_children(self.pid()), |ended| *ended >= count);
     }
 
     /// Waits until it holds what it held before: what is retired or started anew is
     /// done a moment later, and no log line says when.
     pub(crate) fn wait_until_held(&self, before: &Held) {
-        let until = Instant::now() + PATIENCE;
-        while &self.held() != before {
-            assert!(Instant::now() < until, "{:?} != {before:?}", self.held());
-            thread::yield_now();
-        }
+        until(&format!("{before:?}"), || self.held(), |held| held == before);
     }
 }
 
@@ -126,23 +94,16 @@ impl Server {
 pub(crate) type Held = (Vec<(String, usize)>, usize);
 
 pub(crate) fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+    process::descriptors(pid).unwrap_or(0)
 }
 
 /// A value of /proc/PID/status.
 pub(crate) fn status(pid: u32, field: &str) -> String {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("no {field} in {text}")).trim().to_owned()
+    process::status(pid, field).unwrap()
 }
 
 pub(crate) fn kill(pid: u32) {
     signal(pid, Signal::KILL);
-}
-
-pub(crate) fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(pid.cast_signed()).unwrap();
-    kill_process(pid, signal).unwrap();
 }
 
 /// A descriptor of another process's, which stays open whatever becomes of that.

@@ -4,24 +4,20 @@
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::thread;
 use std::time::Instant;
 
 use super::faults::assert_unharmed;
 use super::{DOORS, Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
 use crate::harness::PATIENCE;
 use crate::harness::client::{Tls, clear_rest, finish_sending, plain, rest};
-use crate::harness::processes::{children, exists, kill, signal};
+use crate::harness::processes::{children, kill, signal};
+use test_support::wait::until_gone;
 
 /// Stands for a login program that has not answered before its input has ended.
 const UNDECIDED: &[&str] = &["sh", "-c", "exec 3<&-; cat >/dev/null; exit 1"];
 
 pub(super) fn wait_until_gone(pids: &[u32]) {
-    let until = Instant::now() + PATIENCE;
-    while pids.iter().any(|&pid| exists(pid)) {
-        assert!(Instant::now() < until, "still there");
-        thread::yield_now();
-    }
+    pids.iter().for_each(|&pid| until_gone(pid));
 }
 
 fn last_words(door: Door) -> String {

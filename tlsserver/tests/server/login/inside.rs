@@ -168,7 +168,7 @@ fn exhausted_descriptors_of_an_engine_are_said_to_both_sides() {
         assert_eq!(text(rest(&mut tls)), format!("{}{refused}", door.first()));
         drop(tls);
         let status = format!("status: {}/100", held.len() + 2);
-        server.log.wait_for_last(&status, |line| line.ends_with(&status));
+        server.wait_for_status(&status, |line| line.ends_with(&status));
         let mut tls = secured.pop().unwrap();
         door.logs_in(&mut tls);
         assert_eq!(alive(std::slice::from_mut(&mut tls)), 1);

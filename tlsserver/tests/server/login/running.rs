@@ -47,7 +47,7 @@ fn held_clients_count() {
         assert_eq!(clear_rest(plain(&server)), b"");
         server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
         drop(first);
-        server.log.wait_for_last("one less", |line| line.contains("status: 1/40"));
+        server.wait_for_status("one less", |line| line.contains("status: 1/40"));
         door.enter(&server);
     }
 }
