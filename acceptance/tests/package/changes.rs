@@ -1,0 +1,135 @@
+//! What is done to a service that runs: a renewed certificate, a restart, an upgrade, a stop.
+
+use crate::machine::Machine;
+use crate::{PASSWORD, commands, root};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout};
+use std::time::{Duration, Instant};
+
+const MAIN_PID: &str = "systemctl show --value --property MainPID acceptutils@submission";
+
+/// A test client that runs there.
+struct Client {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Client {
+    /// Starts it, and waits for its first line.
+    fn start(machine: &Machine, program: &str) -> Self {
+        let mut child = machine.start(&format!("exec python3 {program} al '{PASSWORD}'"));
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut client = Self { child, input, output: BufReader::new(output) };
+        assert_ne!(client.line(), "", "{program}");
+        client
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// What it says to a word of ours.
+    fn asked(&mut self, word: &str) -> String {
+        writeln!(self.input, "{word}").unwrap();
+        self.line()
+    }
+
+    /// Ends its input, and takes the rest of what it says.
+    fn end(self) -> String {
+        let Self { mut child, input, mut output } = self;
+        drop(input);
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).unwrap();
+        child.wait().unwrap();
+        rest
+    }
+}
+
+/// While a client sends one message after the other: none is lost or doubled, and no
+/// connection refused.
+pub(crate) fn lose_nothing(machine: &Machine, upgrade: &str) {
+    let sender = Client::start(machine, "sender.py");
+    a_renewed_certificate_is_shown(machine);
+    let mut pids = vec![machine.succeeds(MAIN_PID)];
+    let idlers = [(); 2].map(|()| Client::start(machine, "idler.py"));
+    let changes = ["systemctl restart acceptutils@submission", upgrade];
+    for (change, mut idler) in changes.into_iter().zip(idlers) {
+        assert_eq!(idler.asked("session"), "250");
+        machine.succeeds(change);
+        pids.push(machine.succeeds(MAIN_PID));
+        sessions_go_on(&mut idler);
+    }
+    let said = sender.end();
+    pids.dedup();
+    assert_eq!(pids.len(), 3, "each has the programs started anew: {pids:?}");
+    let sent = said.strip_prefix("sent ").unwrap_or_else(|| panic!("{said}"));
+    let sent: usize = sent.trim().parse().unwrap();
+    assert!(sent > 0);
+    let mailbox = machine.succeeds(&format!(
+        "until test $(grep -rhs '^Subject: Number' ~al/Maildir/new ~al/Maildir/cur | wc -l) -ge {sent} || \
+         grep -E ' (==|\\*\\*) ' /var/log/exim4/mainlog; do :; done 2>&-; \
+         grep -rhs '^Subject: Number' ~al/Maildir/new ~al/Maildir/cur"
+    ));
+    for number in 1..=sent {
+        let subject = format!("Subject: Number {number} of a row");
+        assert_eq!(mailbox.lines().filter(|line| *line == subject).count(), 1, "{subject}");
+    }
+    a_stop_leaves_sessions_until_they_are_killed(machine);
+}
+
+/// The deploy hook of docs/certificates.md, behind another certificate.
+fn a_renewed_certificate_is_shown(machine: &Machine) {
+    let page = std::fs::read_to_string(root().join("docs/certificates.md")).unwrap();
+    let (_, hook) = page.split_once("\ncat >/etc/letsencrypt").unwrap();
+    let (_, hook) = hook.split_once("#!/bin/sh\n").unwrap();
+    let (hook, _) = hook.split_once("\nEOF").unwrap();
+    let serial = "openssl s_client -starttls smtp -connect 127.0.0.1:587 </dev/null 2>&- | \
+                  openssl x509 -noout -serial";
+    let old = machine.succeeds(serial);
+    machine.succeeds(
+        "cd /etc/acceptutils/tls && openssl req -x509 -newkey ec \
+         -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mail.example.org \
+         -addext subjectAltName=DNS:mail.example.org -days 90 -keyout key.pem -out cert.pem",
+    );
+    let main = machine.succeeds(MAIN_PID);
+    machine.succeeds(hook);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while machine.succeeds(serial) == old {
+        assert!(Instant::now() < deadline, "the new certificate is not shown");
+    }
+    assert_eq!(machine.succeeds(MAIN_PID), main, "it was read again, and nothing started anew");
+}
+
+/// Behind a change that has new programs serve: who is logged in goes on, and who has said
+/// nothing has been told to come again, and has held nothing up.
+fn sessions_go_on(idler: &mut Client) {
+    assert_eq!(idler.asked("session"), "250");
+    let heard = idler.asked("stranger");
+    assert!(heard.starts_with("421 "), "{heard}");
+    assert_eq!(idler.asked("session"), "250");
+}
+
+/// The commands of acceptutils(8): the first leaves sessions, and who ends them after a
+/// while; the second leaves nothing.
+fn a_stop_leaves_sessions_until_they_are_killed(machine: &Machine) {
+    let mut idler = Client::start(machine, "idler.py");
+    let stop = commands("Stop");
+    let [stop, kill] = &stop[..] else { panic!("{stop:?}") };
+    machine.succeeds(stop);
+    let state = "systemctl is-active acceptutils@submission acceptutils@submission.socket || :";
+    assert_eq!(machine.succeeds(state), "inactive\ninactive\n");
+    assert_eq!(machine.succeeds("ss -Htln 'sport = :587'"), "");
+    sessions_go_on(&mut idler);
+    let left = "cat /sys/fs/cgroup/*/*/acceptutils@submission.service/cgroup.procs 2>&- | \
+                xargs --no-run-if-empty ps -o comm= -p";
+    let names = machine.succeeds(left);
+    assert!(names.contains("tlsserver-monit"), "{names}");
+    machine.succeeds(kill);
+    assert_eq!(idler.asked("session"), "over");
+    machine.succeeds(&format!("until test -z \"$({left})\"; do :; done"));
+    let start = "systemctl start acceptutils@submission.socket acceptutils@submission";
+    machine.succeeds(start);
+}

@@ -1,0 +1,76 @@
+//! The services of a machine, as users have them.
+
+use crate::PASSWORD;
+use crate::machine::Machine;
+use std::path::Path;
+
+/// Waits until services listen, or one of them is not up.
+fn listening(machine: &Machine, services: &[(&str, u16)]) {
+    for (name, port) in services {
+        machine.succeeds(&format!(
+            "until ss -Htln 'sport = :{port}' | grep -q :; do \
+             systemctl is-active --quiet acceptutils@{name} || exit; done"
+        ));
+    }
+}
+
+/// A message through the service as it runs; and nobody without the password.
+pub(crate) fn submission_works(machine: &Machine) {
+    listening(machine, &[("submission", 587)]);
+    let sends = |password: &str| {
+        machine.run(&format!(
+            "swaks --server 127.0.0.1:587 --tls --auth PLAIN --auth-user al \
+             --auth-password '{password}' --from al@localhost --to al@localhost \
+             --header 'Subject: Through the package'"
+        ))
+    };
+    let sent = sends(PASSWORD);
+    assert!(sent.status.success(), "{sent:?}");
+    let refused = sends("wrong horse");
+    let said = String::from_utf8(refused.stdout).unwrap();
+    assert!(!refused.status.success() && said.contains("<~* 535 "), "{said}");
+    let delivered = machine.succeeds(
+        "until grep -rhs '^Subject: Through' ~al/Maildir/new || \
+         grep -E ' (==|\\*\\*) ' /var/log/exim4/mainlog; do :; done 2>&-",
+    );
+    assert_eq!(delivered, "Subject: Through the package\n");
+}
+
+/// The other services, by the same unit; users fetch what [`submission_works`] has sent.
+pub(crate) fn other_services_work(machine: &Machine) {
+    // In place of a server for incoming mail that is set up.
+    machine.succeeds(
+        "rm -rf /etc/acceptutils/service/smtp && acceptutils init /etc/acceptutils \
+         --host mail.example.org --incoming smtpfront-echo",
+    );
+    let has_imap = Path::new("/usr/lib/dovecot/imap").exists();
+    let mut others = vec![("submissions", 465), ("smtp", 25), ("pop3", 110), ("pop3s", 995)];
+    others.extend([("imap", 143), ("imaps", 993)].iter().filter(|_| has_imap));
+    for (name, _) in &others {
+        machine.succeeds(&format!("systemctl enable --now acceptutils@{name}"));
+    }
+    listening(machine, &others);
+    let swaks =
+        format!("swaks --auth PLAIN --auth-user al --auth-password '{PASSWORD}' --quit-after AUTH");
+    machine.succeeds(&format!("{swaks} --server 127.0.0.1:465 --tls-on-connect"));
+    machine.succeeds(
+        "swaks --server 127.0.0.1:25 --tls --from al@localhost --to al@localhost --quit-after HELO",
+    );
+    let fetches = format!(
+        "printf 'USER al\\r\\nPASS {PASSWORD}\\r\\nRETR 1\\r\\nQUIT\\r\\n' | openssl s_client -quiet"
+    );
+    for connect in ["-starttls pop3 -connect 127.0.0.1:110", "-connect 127.0.0.1:995"] {
+        let said = machine.succeeds(&format!("{fetches} {connect}"));
+        assert!(said.contains("\r\nSubject: Through the package\r\n"), "{said}");
+    }
+    let reads = format!(
+        "printf 'a LOGIN al \"{PASSWORD}\"\\r\\nb SELECT INBOX\\r\\n\
+         c FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]\\r\\nd LOGOUT\\r\\n' | \
+         openssl s_client -quiet"
+    );
+    let imap = ["-starttls imap -connect 127.0.0.1:143", "-connect 127.0.0.1:993"];
+    for connect in imap.iter().filter(|_| has_imap) {
+        let said = machine.succeeds(&format!("{reads} {connect}"));
+        assert!(said.contains("\r\nSubject: Through the package\r\n"), "{said}");
+    }
+}
