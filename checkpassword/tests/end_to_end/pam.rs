@@ -75,7 +75,7 @@ fn who_waits_is_told_of_a_good_login_and_of_no_other() {
         return;
     }
     let folder = Folder::new();
-    let service = Service::shipped(&folder);
+    let service = Service::shipped();
     let account = Account::new(&[], "secret");
     let (root, heard) = (Account::new(&["-o", "-u", "0"], "secret"), folder.path("heard"));
     let tells = |next: &[&str], user: &str, password: &str| {
