@@ -72,3 +72,27 @@ fn a_broken_pipe_is_an_error_and_no_signal() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(said, "qmail-qfilter-addtlsheader: unable to copy message: Broken pipe\n");
 }
+
+/// By the real softlimit, from where nothing of it can be loaded to where it runs.
+#[test]
+fn too_little_memory_is_said() {
+    const SAYS: &str = "fixsmtpio: limit on memory too low\n";
+    let limited = |limit: u32| {
+        let mut command = Command::new("softlimit");
+        command.args(["-m", &limit.to_string(), env!("CARGO_BIN_EXE_fixsmtpio")]);
+        command.output()
+    };
+    if limited(100_000_000).is_err() {
+        let _ = writeln!(std::io::stderr(), "SKIPPED, NEEDS THE PROGRAM softlimit");
+        assert!(std::env::var_os("CI").is_none(), "softlimit is not installed");
+        return;
+    }
+    let mut ends = (3..200).map(|step| limited(step * 100_000).unwrap());
+    let first = ends.find(|end| end.stderr == SAYS.as_bytes()).unwrap();
+    assert_eq!(first.status.code(), Some(111));
+    let mut next = ends.skip_while(|end| end.stderr == SAYS.as_bytes());
+    let usage = "fixsmtpio: usage: fixsmtpio prog [ arg ... ]\n";
+    for runs in next.by_ref().take(20) {
+        assert_eq!(String::from_utf8_lossy(&runs.stderr), usage);
+    }
+}

@@ -31,6 +31,7 @@ pub mod log;
 pub mod login_controls;
 #[cfg(feature = "signals")]
 pub mod login_program;
+pub mod memory_limit;
 pub mod notify;
 #[cfg(feature = "jail")]
 pub mod open_descriptors;

@@ -7,7 +7,7 @@
 //! to what nobody reads is an error, not a signal.
 
 use crate::about;
-use crate::{disposition, state};
+use crate::{disposition, log, memory_limit, state};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
@@ -58,6 +58,11 @@ pub unsafe fn start(
         return 0;
     }
     open_standard_descriptors();
+    if !memory_limit::has_room() {
+        let name = usage.split(' ').nth(1).unwrap_or_default();
+        log::line(format_args!("{name}: "), format_args!("limit on memory too low"));
+        return c_int::from(proto::exit_code::TEMPORARY);
+    }
     state::begin();
     disposition::ignore_broken_pipes();
     c_int::from(main(&mut (1..count).map(word)))

@@ -10,6 +10,7 @@ mod connections;
 mod dialog;
 mod failures;
 mod logins;
+mod memory;
 mod monitor;
 pub(crate) mod program;
 mod proxy;
@@ -64,7 +65,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(exit_code::USAGE);
         }
     };
-    match start(options, arguments) {
+    match memory::check().and_then(|()| start(options, arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             fatal(why);

@@ -16,5 +16,6 @@ mod harness;
 mod jails;
 mod load_balancer;
 mod login;
+mod memory;
 mod relay;
 mod service;

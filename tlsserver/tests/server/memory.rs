@@ -1,0 +1,43 @@
+//! With how much memory it starts and serves, and what it says where there is less.
+
+use crate::harness::client::connect;
+use crate::harness::{Setup, skipped_without};
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+/// By the real softlimit. The figure is that of the program as it is shipped: its own pages
+/// count, too.
+#[cfg_attr(debug_assertions, ignore = "too large with what only tests need")]
+#[test]
+fn too_little_memory_is_said_and_the_least_serves_all_of_the_default() {
+    if skipped_without("softlimit") {
+        return;
+    }
+    let limited = |limit: &str| {
+        let setup = Setup::new(&["cat"]).option("-c 40 -C 40");
+        let server = setup.command();
+        let mut command = Command::new("softlimit");
+        command.args(["-m", limit]).arg(server.get_program()).args(server.get_args());
+        let variables = server.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.env_clear().envs(variables);
+        (setup, command)
+    };
+    let (_setup, mut command) = limited("11999999");
+    let done = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(done.status.code(), Some(111));
+    let said = String::from_utf8_lossy(&done.stderr);
+    let line = "tlsserver: limit on memory: 11999999 octets, and at least 12000000 are needed\n";
+    assert_eq!(said, line);
+
+    let (setup, command) = limited("12000000");
+    let server = setup.start_as(command);
+    let mut clients: Vec<_> = (0..40).map(|_| connect(&server)).collect();
+    let sent = vec![b'x'; 100_000];
+    for client in &mut clients {
+        client.write_all(&sent).unwrap();
+        let mut got = vec![0; sent.len()];
+        client.read_exact(&mut got).unwrap();
+        assert!(got == sent);
+    }
+    assert_eq!(server.log.count("engine"), 0);
+}
