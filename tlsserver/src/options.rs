@@ -17,6 +17,9 @@ pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOIsSmvqQUX ] [ -c 
 [ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3|imap ] \
 [ --tries number ] [ --checks number ] [ --linger seconds ] host port program [ argument ... ]";
 
+/// In octets.
+const LONGEST_BANNER: usize = 4096;
+
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -60,6 +63,8 @@ pub struct Options {
     pub backlog: i32,
     /// `-l`: the program's `TCPLOCALHOST`.
     pub local_name: Option<OsString>,
+    /// `-B`: what a client reads before anything that the program writes.
+    pub banner: Option<OsString>,
     /// `-1`: the port is printed once the server is ready.
     pub print_port: bool,
     /// `-v`, `-q`, `-Q`.
@@ -110,6 +115,7 @@ impl Options {
             identity_from_environment: false,
             backlog: 512,
             local_name: None,
+            banner: None,
             print_port: false,
             verbosity: Verbosity::Errors,
             handshake_timeout: Duration::from_secs(60),
@@ -188,7 +194,8 @@ impl Options {
             '4' => self.family = Some(Family::V4),
             '6' => self.family = Some(Family::V6),
             'h' | 'p' | 'r' | '3' | 's' | 'm' => self.without_effect.push(letter),
-            'B' | 'w' => {
+            'B' => self.banner = Some(short_enough(parser.value()?)?),
+            'w' => {
                 parser.value()?;
                 self.without_effect.push(letter);
             }
@@ -245,6 +252,14 @@ fn of_option(option: &str, error: lexopt::Error) -> lexopt::Error {
             format!("{option}: not a number: {value}").into()
         }
         error => error,
+    }
+}
+
+/// A banner that fits whatever it is written to, so that nobody has to wait for it.
+fn short_enough(banner: OsString) -> Result<OsString, lexopt::Error> {
+    match banner.len() {
+        0..=LONGEST_BANNER => Ok(banner),
+        _ => Err("-B: more than 4096 octets".into()),
     }
 }
 
@@ -316,7 +331,8 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_remembered() {
         let options = parse("-hpr -3s -m -w 5 -Bhello -S6 0 25 prog").unwrap();
-        assert_eq!(options.without_effect, ['h', 'p', 'r', '3', 's', 'm', 'w', 'B']);
+        assert_eq!(options.without_effect, ['h', 'p', 'r', '3', 's', 'm', 'w']);
+        assert_eq!(options.banner, Some("hello".into()));
         assert_eq!((options.family, options.port), (Some(Family::V6), "25".into()));
     }
 
@@ -330,6 +346,7 @@ mod tests {
             ("-c many 0 25 prog", "-c: not a number: many"),
             ("-i 0 25 prog", "-i: client certificates cannot be required"),
             ("-J 0 25 prog", "invalid option '-J'"),
+            (&format!("-B{} 0 25 prog", "x".repeat(4097)), "-B: more than 4096 octets"),
             ("--login nntp 0 25 prog", "--login: not smtp, pop3 or imap"),
             ("--ipv6-prefix 129 0 25 prog", "--ipv6-prefix: more than 128"),
             (

@@ -83,10 +83,12 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
             '3' => "no password of a key is read",
             's' | 'm' => "clients are asked for no certificate",
             'w' => "how long a session may wait is the program's to say",
-            'B' => "the program says its own greeting",
             _ => "names and users of peers are not looked up",
         };
         log.error(format_args!("-{letter}: {why}"));
+    }
+    if options.login.is_some() && options.banner.is_some() {
+        log.error("-B: the dialog says its own greeting");
     }
     if needs_no_certificate(&options, &variables) {
         log.error("DISABLETLS: no certificate, and no TLS for anybody");

@@ -7,7 +7,8 @@
 use proto::channel::listener::Client;
 use proto::ucspi_rules;
 use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::net::{SendFlags, send};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -32,6 +33,8 @@ pub(crate) struct Program {
     user: Option<u32>,
     group: Option<u32>,
     local_name: Option<OsString>,
+    /// What a client reads before anything that it writes.
+    banner: Option<OsString>,
 }
 
 /// A connection as its program sees it.
@@ -77,6 +80,7 @@ impl Program {
             user,
             group,
             local_name: options.local_name.clone(),
+            banner: options.banner.clone(),
         })
     }
 
@@ -89,6 +93,7 @@ impl Program {
             user: None,
             group: None,
             local_name: None,
+            banner: None,
         }
     }
 
@@ -101,6 +106,7 @@ impl Program {
     /// The ends are those of the control socket, of what it will read, and of what
     /// it will write.
     pub(super) fn start_delayed(&self, peer: &Peer, client: &OwnedFd) -> io::Result<Running<3>> {
+        self.greet(client)?;
         let mut variables = self.variables_for(peer.remote, peer.local, &peer.added);
         let control = engine_pair()?;
         let input = engine_pair()?;
@@ -119,10 +125,26 @@ impl Program {
     pub(super) fn start_secured(&self, peer: &Peer, facts: Variables) -> io::Result<Running<2>> {
         let (input, program_input) = engine_pair()?;
         let (output, program_output) = engine_pair()?;
+        self.greet(&program_output)?;
         let mut variables = self.variables_for(peer.remote, peer.local, &peer.added);
         variables.extend(facts);
         let pid = self.start(&variables, program_input, program_output, None)?;
         Ok(Running { pid, ends: [input, output] })
+    }
+
+    /// Writes the banner where the program will write, as sslserver does: nothing is in a
+    /// socket so new that would keep it waiting.
+    fn greet(&self, output: &OwnedFd) -> io::Result<()> {
+        let Some(banner) = self.banner.as_deref().map(OsStr::as_encoded_bytes) else {
+            return Ok(());
+        };
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match send(output, banner, flags) {
+            Ok(written) if written < banner.len() => Err(io::ErrorKind::WriteZero.into()),
+            // Who has gone already is the program's to notice.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(reason) => Err(reason.into()),
+        }
     }
 
     /// Starts it with these, and no other descriptors but what is open to all children.

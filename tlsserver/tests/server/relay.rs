@@ -267,3 +267,16 @@ fn what_follows_in_the_clear_goes_to_the_handshake() {
     server.log.wait_for(&["handshake failed: the peer does not speak TLS"]);
     server.idle();
 }
+
+/// As sslserver has it: where the program will write.
+#[test]
+fn a_banner_comes_before_what_the_program_writes() {
+    let server = Setup::new(&["echo", "program"]).option("-Bbanner,").start();
+    assert_eq!(rest(&mut connect(&server)), b"banner,program\n");
+    let server = Setup::new(&["cat"]).option("-n -B banner,").start();
+    let mut socket = plain(&server);
+    socket.write_all(b"hello").unwrap();
+    socket.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(clear_rest(socket), b"banner,hello");
+    assert_eq!(server.log.count("-B"), 0);
+}
