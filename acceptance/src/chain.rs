@@ -3,17 +3,21 @@
 //!
 //! Called by the tests `chains`.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+use test_support::certificate::Pem;
+use test_support::folder::{public, write_secret};
+pub use test_support::needs::is_root;
+use test_support::{needs, run};
 
-use crate::programs::{Programs, public_folder};
+use crate::programs::Programs;
 use crate::stage::NOBODY;
 
 /// Who runs the service.
@@ -55,7 +59,7 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// When one of them cannot be made.
     pub fn new(programs: &'a Programs, whose: As) -> Result<Self> {
-        let folder = public_folder()?;
+        let folder = public();
         let chain = Self { folder, programs, whose };
         let control = chain.path("home/control");
         fs::create_dir_all(&control)?;
@@ -122,13 +126,10 @@ impl<'a> Chain<'a> {
     }
 
     fn make_certificate(&self) -> Result<()> {
-        let names =
-            vec!["mail.example.org".to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned()];
-        let made = rcgen::generate_simple_self_signed(names)?;
-        fs::write(self.path("cert.pem"), made.cert.pem())?;
-        fs::write(self.path("key.pem"), made.signing_key.serialize_pem())?;
+        let pem = Pem::of(&["mail.example.org", "localhost", "127.0.0.1"]);
+        fs::write(self.path("cert.pem"), pem.certificate)?;
         // Whoever starts the server reads it, and nobody else.
-        fs::set_permissions(self.path("key.pem"), Permissions::from_mode(0o600))?;
+        write_secret(&self.path("key.pem"), &pem.key);
         if self.drops_root() {
             chown(self.path("key.pem"), Some(NOBODY), None)?;
         }
@@ -261,19 +262,8 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// When it cannot be run.
     pub fn client(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
-        let name = arguments.first().context("no client")?;
         // The watchdog: a client that hangs is a failure, with what it said so far.
-        let mut command = self.command("timeout");
-        command
-            .arg("60")
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| (*name).to_owned())?;
-        // A client may end without reading all of it.
-        let _ended = child.stdin.take().context("no input")?.write_all(input);
-        Ok(child.wait_with_output()?)
+        Ok(run::output(self.command("timeout").arg("60").args(arguments), input))
     }
 
     /// The same, and it must succeed; gives what it wrote.
@@ -362,21 +352,11 @@ impl Server {
     }
 }
 
-/// Whether root runs the tests.
-#[must_use]
-pub fn is_root() -> bool {
-    rustix::process::getuid().is_root()
-}
-
 /// The need for a test to be run by root, as [`is_installed`] is asked for it.
 pub const ROOT: &str = "root";
 
 /// Whether a program of the system's is there.
 #[must_use]
 pub fn is_installed(program: &str) -> bool {
-    if program == ROOT {
-        return is_root();
-    }
-    let places = ["/usr/bin", "/usr/sbin", "/usr/lib/dovecot"];
-    places.iter().any(|place| Path::new(place).join(program).exists())
+    if program == ROOT { is_root() } else { needs::is_installed(program) }
 }

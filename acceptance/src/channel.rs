@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 /// How long a whole case may take before it counts as hung.
-pub const WATCHDOG: Duration = Duration::from_secs(60);
+pub const WATCHDOG: Duration = test_support::wait::PATIENCE;
 
 /// The largest piece written at once: a pipe that polls writable takes it without blocking.
 const PIECE: usize = 4096;

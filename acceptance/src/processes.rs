@@ -14,70 +14,22 @@ use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, test_kill_process_group, waitpid};
 
+use test_support::process::status;
+pub use test_support::process::{Process, descriptors};
+use test_support::wait::until;
+
 use crate::channel::WATCHDOG;
-
-/// One process as `/proc/PID/stat` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    /// Its id.
-    pub pid: u32,
-    /// Its name, as the kernel keeps it: at most 15 octets.
-    pub name: String,
-    /// `S` while it sleeps, `Z` once it has ended and nobody waited for it.
-    pub state: char,
-    /// The process group that it belongs to.
-    pub group: u32,
-    /// Processor time that it used, its own and the kernel's for it, in ticks.
-    pub ticks: u64,
-}
-
-impl Process {
-    /// The process, unless it is gone.
-    #[must_use]
-    pub fn look(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (before, after) = stat.rsplit_once(") ")?;
-        let name = before.split_once('(')?.1.to_owned();
-        let fields: Vec<&str> = after.split(' ').collect();
-        let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        Some(Self {
-            pid,
-            name,
-            state: fields.first()?.chars().next()?,
-            group: u32::try_from(number(2)?).ok()?,
-            ticks: number(11)? + number(12)?,
-        })
-    }
-
-    /// Times that it gave up the processor or had it taken away.
-    #[must_use]
-    pub fn switches(&self) -> Option<u64> {
-        Some(
-            field(self.pid, "voluntary_ctxt_switches")?
-                + field(self.pid, "nonvoluntary_ctxt_switches")?,
-        )
-    }
-}
 
 /// The most memory that a process ever had, in KiB; none for one that has ended.
 #[must_use]
 pub fn peak(pid: u32) -> Option<u64> {
-    field(pid, "VmHWM")
+    number(pid, "VmHWM")
 }
 
 /// The memory that a process has now, in KiB; none for one that has ended.
 #[must_use]
 pub fn resident(pid: u32) -> Option<u64> {
-    field(pid, "VmRSS")
-}
-
-/// How many descriptors a process has open.
-///
-/// # Errors
-/// When that cannot be seen: root sees it of every process.
-pub fn descriptors(pid: u32) -> Result<usize> {
-    let folder = format!("/proc/{pid}/fd");
-    Ok(fs::read_dir(&folder).with_context(|| folder.clone())?.count())
+    number(pid, "VmRSS")
 }
 
 /// All that a process has written to its memory.
@@ -106,27 +58,20 @@ pub fn contains(memory: &[u8], wanted: &[u8]) -> bool {
     memory.windows(wanted.len()).any(|piece| piece == wanted)
 }
 
-fn field(pid: u32, name: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.trim_end_matches("kB").trim().parse().ok()
+fn number(pid: u32, field: &str) -> Option<u64> {
+    status(pid, field)?.trim_end_matches("kB").trim().parse().ok()
 }
 
 /// All processes of a group, those that ended and were not waited for among them.
 #[must_use]
 pub fn of_group(group: u32) -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .filter_map(|entry| Process::look(entry.ok()?.file_name().to_str()?.parse().ok()?))
-        .filter(|process| process.group == group)
-        .collect()
+    Process::all().into_iter().filter(|process| process.group == group).collect()
 }
 
 /// Waits until a process sleeps: it has done all that it can for now.
 pub fn settles(pid: u32) {
-    while Process::look(pid).is_some_and(|process| process.state != 'S') {
-        thread::yield_now();
-    }
+    let sleeps = |seen: &Option<Process>| seen.as_ref().is_none_or(|one| one.state == 'S');
+    until("process that sleeps", || Process::look(pid), sleeps);
 }
 
 /// Waits until nobody of a group is left but these. Where the caller is the one that

@@ -5,12 +5,13 @@
 //! the same names: an installed package's, or the C originals'. They are copied to a
 //! place that every user may read, since some tests become an ordinary user.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
+use test_support::folder::public;
 
 /// The programs under test.
 pub const UNDER_TEST: [&str; 5] =
@@ -35,7 +36,7 @@ impl Programs {
     /// When a program has not been built, or cannot be copied.
     pub fn gather(built_here: &[&Path]) -> Result<Self> {
         let built = built()?;
-        let folder = public_folder()?;
+        let folder = public();
         for name in UNDER_TEST {
             let program = built.join(name);
             fs::copy(&program, folder.path().join(name)).with_context(|| {
@@ -64,16 +65,6 @@ impl Programs {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
-}
-
-/// A new temporary folder that every user may enter.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn public_folder() -> Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("acceptance-").tempdir()?;
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-    Ok(folder)
 }
 
 fn built() -> Result<PathBuf> {

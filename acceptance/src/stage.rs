@@ -19,10 +19,11 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
+use test_support::folder::public;
 
 use crate::case::{Case, Control, Transport, User};
 use crate::channel::Channel;
-use crate::programs::{Programs, public_folder};
+use crate::programs::Programs;
 use crate::stand_in::SOCKET_VARIABLE;
 use crate::text::Names;
 
@@ -77,7 +78,7 @@ impl Stage {
     /// # Errors
     /// When any of it cannot be had, or the program cannot be started.
     pub fn set(case: &Case, transport: Transport, programs: &Programs) -> Result<Self> {
-        let folder = public_folder()?;
+        let folder = public();
         write_control_files(case, folder.path())?;
         let socket = folder.path().join("player");
         let listener = UnixListener::bind(&socket)?;

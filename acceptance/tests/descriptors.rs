@@ -14,9 +14,10 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use acceptance::channel::WATCHDOG;
-use acceptance::programs::{Programs, public_folder};
+use acceptance::programs::Programs;
 use command_fds::{CommandFdExt, FdMapping};
 use tempfile::TempDir;
+use test_support::folder::public;
 
 /// The variables, in this order.
 const NAMES: [&str; 3] = ["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
@@ -37,7 +38,7 @@ impl Stage {
     fn set() -> Self {
         let programs =
             Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
-        let home = public_folder().expect("a folder");
+        let home = public();
         let control = home.path().join("control");
         fs::create_dir(&control).expect("control");
         for (name, text) in [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\n")] {

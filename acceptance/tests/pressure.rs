@@ -10,9 +10,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
 use acceptance::processes;
-use acceptance::programs::{Programs, public_folder};
+use acceptance::programs::Programs;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
+use test_support::folder::public;
 
 /// A program under test between two pipes, with control files of its own.
 struct Running {
@@ -25,7 +26,7 @@ impl Running {
     fn start(control: &[(&str, &str)], command: &[&str]) -> Self {
         let programs =
             Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
-        let home = public_folder().expect("a folder");
+        let home = public();
         fs::create_dir(home.path().join("control")).expect("control");
         for (name, text) in [
             ("me", "mail.example.org\n"),

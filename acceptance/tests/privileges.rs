@@ -7,23 +7,29 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
-use std::thread;
+use std::process::{Child, Command, Stdio};
 
 use acceptance::processes::{contains, memory};
-use acceptance::programs::{Programs, public_folder};
-use rustix::process::{Pid, Signal, kill_process};
+use acceptance::programs::Programs;
+use rustix::process::Signal;
 use tempfile::TempDir;
+use test_support::folder::{public, set_mode};
+use test_support::log::Log;
+use test_support::needs::root_or_skip;
+use test_support::process::{self, Process, children, signal};
+use test_support::wait::{PATIENCE, for_end, until_gone};
 
 /// authup with a client, and control files of its own.
 struct Session {
     authup: Child,
     client: BufReader<UnixStream>,
-    log: BufReader<ChildStderr>,
+    log: Log,
+    /// How many lines of it have been read.
+    heard: usize,
     home: TempDir,
 }
 
@@ -37,7 +43,7 @@ impl Session {
 
     fn with(control: &[(&str, &str)], program: &[&str], also: impl Fn(&mut Command)) -> Self {
         let programs = Programs::gather(&[]).expect("the programs");
-        let home = public_folder().expect("a folder");
+        let home = public();
         fs::create_dir(home.path().join("control")).expect("control");
         let usual = [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\n")];
         for (name, text) in usual.iter().chain(control) {
@@ -50,10 +56,10 @@ impl Session {
         let server = OwnedFd::from(server);
         command.stdin(server.try_clone().expect("a copy")).stdout(server);
         let mut authup = command.stderr(Stdio::piped()).spawn().expect("starts");
-        let log = BufReader::new(authup.stderr.take().expect("a log"));
-        let mut session = Self { authup, client: BufReader::new(client), log, home };
+        let log = Log::of(authup.stderr.take().expect("a log"));
+        let mut session = Self { authup, client: patient(client), log, heard: 0, home };
         let logged = session.logged();
-        assert!(logged.ends_with(" protocol smtp\n"), "{logged}");
+        assert!(logged.ends_with(" protocol smtp"), "{logged}");
         session
     }
 
@@ -74,9 +80,8 @@ impl Session {
     }
 
     fn logged(&mut self) -> String {
-        let mut line = String::new();
-        self.log.read_line(&mut line).expect("a line");
-        line
+        self.heard += 1;
+        self.log.line(self.heard - 1)
     }
 
     fn monitor(&self) -> u32 {
@@ -94,7 +99,7 @@ impl Session {
     fn ends(&mut self) -> (String, Option<i32>) {
         let mut said = String::new();
         self.client.read_to_string(&mut said).expect("what it says");
-        (said, self.authup.wait().expect("ends").code())
+        (said, for_end(&mut self.authup).code())
     }
 }
 
@@ -104,6 +109,12 @@ impl Drop for Session {
         let _status = self.authup.wait();
         assert!(self.home.path().exists());
     }
+}
+
+/// A connection on which nothing is waited for without end.
+fn patient(stream: UnixStream) -> BufReader<UnixStream> {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a bound");
+    BufReader::new(stream)
 }
 
 /// The same command where /var/empty is what this mounts there, and nowhere else.
@@ -117,31 +128,12 @@ fn where_mounted(mounts: &str, command: &Command) -> Command {
     there
 }
 
-fn children(pid: u32) -> Vec<u32> {
-    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("children");
-    listed.split_whitespace().map(|child| child.parse().expect("a number")).collect()
-}
-
 fn name(pid: u32) -> String {
-    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+    Process::look(pid).map(|process| process.name).unwrap_or_default()
 }
 
 fn status(pid: u32, field: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.expect("the field").trim().to_owned()
-}
-
-fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).expect("a number")).expect("a process");
-    kill_process(pid, signal).expect("signalled");
-}
-
-/// Waits until there is no such process, or only what is left of it.
-fn is_gone(pid: u32) {
-    while Path::new(&format!("/proc/{pid}")).exists() && !status(pid, "State").starts_with('Z') {
-        thread::yield_now();
-    }
+    process::status(pid, field).expect("the field")
 }
 
 /// Whether the kernel refuses a process what jailed ones do without.
@@ -149,15 +141,6 @@ fn is_jailed(pid: u32) -> bool {
     let (privileges, filter) = (status(pid, "NoNewPrivs"), status(pid, "Seccomp"));
     assert_eq!(privileges == "1", filter == "2", "one of the two only");
     filter == "2"
-}
-
-fn skipped_without_root(what: &str) -> bool {
-    let skipped = !rustix::process::geteuid().is_root();
-    if skipped {
-        // Past the test harness, which keeps what is printed to itself.
-        let _ = std::io::stderr().write_all(format!("SKIPPED without root: {what}\n").as_bytes());
-    }
-    skipped
 }
 
 #[test]
@@ -174,7 +157,7 @@ fn the_parser_is_jailed_before_it_says_a_word() {
 
 #[test]
 fn as_root_the_parser_is_nobody_nowhere() {
-    if skipped_without_root("who the parser is") {
+    if !root_or_skip("who the parser is") {
         return;
     }
     let ids = |user: &str, group: &str| {
@@ -202,7 +185,7 @@ fn as_root_the_parser_is_nobody_nowhere() {
 
 #[test]
 fn the_parser_has_the_client_and_the_monitor_and_nothing_else() {
-    if skipped_without_root("the parser's descriptors") {
+    if !root_or_skip("the parser's descriptors") {
         return;
     }
     let session = Session::start(&[], NO).greeted();
@@ -231,7 +214,7 @@ fn no_number_for_the_jails_user_is_no_session() {
             command.env(variable, value);
         });
         let logged = session.logged();
-        assert!(logged.ends_with(&format!(" unable to read controls: {variable}: not a number\n")));
+        assert!(logged.ends_with(&format!(" unable to read controls: {variable}: not a number")));
         let refused = "421 authup unable to read controls (#4.3.0)\r\n";
         assert_eq!(session.ends(), (refused.into(), Some(1)));
     }
@@ -239,7 +222,7 @@ fn no_number_for_the_jails_user_is_no_session() {
 
 #[test]
 fn a_parser_without_a_root_folder_is_held_by_the_kernel() {
-    if skipped_without_root("a jail without a root folder") {
+    if !root_or_skip("a jail without a root folder") {
         return;
     }
     // No root folder can be made: /var/empty is anybody's, and there is no other place. Where
@@ -269,7 +252,7 @@ fn a_parser_that_crashes_is_said_and_told() {
     for how in [Signal::KILL, Signal::ABORT, Signal::SYS] {
         let mut session = Session::start(&[], NO).greeted();
         signal(session.parser(), how);
-        assert!(session.logged().ends_with(" aack, parser crashed\n"));
+        assert!(session.logged().ends_with(" aack, parser crashed"));
         let told = "454 authup aack, child crashed (#4.3.0)\r\n";
         assert_eq!(session.ends(), (told.into(), Some(1)));
     }
@@ -280,15 +263,15 @@ fn a_parser_does_not_outlive_its_monitor() {
     let mut session = Session::start(&[], NO).greeted();
     let parser = session.parser();
     signal(session.monitor(), Signal::KILL);
-    is_gone(parser);
+    until_gone(parser);
     let (said, _) = session.ends();
     assert_eq!(said, "", "the connection is over");
-    assert_eq!(session.authup.wait().expect("ended").signal(), Some(9));
+    assert_eq!(for_end(&mut session.authup).signal(), Some(9));
 }
 
 #[test]
 fn a_login_program_that_hangs_is_ended() {
-    if skipped_without_root("a login program that hangs") {
+    if !root_or_skip("a login program that hangs") {
         return;
     }
     // It has not become anybody when the time for a login is over.
@@ -298,12 +281,12 @@ fn a_login_program_that_hangs_is_ended() {
     assert!(session.logged().contains(" attempt for alice"));
     let (said, code) = session.ends();
     assert_eq!((said.as_str(), code), ("451 authup timeout (#4.4.2)\r\n", Some(1)));
-    assert!(session.logged().ends_with(" timed out\n"));
+    assert!(session.logged().ends_with(" timed out"));
 }
 
 #[test]
 fn a_session_is_not_ended_with_the_time_for_a_login() {
-    if skipped_without_root("a session that is longer than a login may be") {
+    if !root_or_skip("a session that is longer than a login may be") {
         return;
     }
     // It does not know of the ready pipe, and outlasts the time: its end is asked for.
@@ -336,7 +319,7 @@ fn no_process_is_left_behind() {
 
 #[test]
 fn neither_process_keeps_the_password() {
-    if skipped_without_root("looking into memory") {
+    if !root_or_skip("looking into memory") {
         return;
     }
     // The chain waits, so both processes are as they are during a session.
@@ -358,12 +341,12 @@ fn neither_process_keeps_the_password() {
 
 #[test]
 fn the_empty_folder_is_used_only_if_nobody_else_can_write_to_it() {
-    if skipped_without_root("the parser's root folder") {
+    if !root_or_skip("the parser's root folder") {
         return;
     }
     for (mode, used) in [(0o755, true), (0o777, false), (0o775, false)] {
-        let empty = public_folder().expect("a folder");
-        fs::set_permissions(empty.path(), fs::Permissions::from_mode(mode)).expect("permissions");
+        let empty = public();
+        set_mode(empty.path(), mode);
         let mounts = format!("mount --bind {} /var/empty", empty.path().display());
         let session = Session::with(&[], NO, |command| *command = where_mounted(&mounts, command));
         let session = session.greeted();
@@ -388,7 +371,7 @@ struct Relay {
 impl Relay {
     fn start(also: impl Fn(&mut Command)) -> Self {
         let programs = Programs::gather(&[]).expect("the programs");
-        let home = public_folder().expect("a folder");
+        let home = public();
         fs::create_dir(home.path().join("control")).expect("control");
         fs::write(home.path().join("control/me"), "mail.example.org\n").expect("me");
         let server = "printf '220 local\\r\\n'; while read -r line; do printf '250 ok\\r\\n'; done";
@@ -399,7 +382,7 @@ impl Relay {
         command.stdin(network.try_clone().expect("a copy")).stdout(network);
         also(&mut command);
         let fixsmtpio = command.spawn().expect("starts");
-        Self { fixsmtpio, client: BufReader::new(client), home }
+        Self { fixsmtpio, client: patient(client), home }
     }
 
     fn says(&mut self, request: &str) -> String {
@@ -432,7 +415,7 @@ fn fixsmtpio_goes_to_jail_and_its_server_does_not() {
     assert!(!is_jailed(relay.server()), "it may run setuid programs");
     assert_eq!(relay.says("NOOP\r\n"), "250 ok\r\n");
     drop(relay.client.get_mut().shutdown(std::net::Shutdown::Write));
-    assert_eq!(relay.fixsmtpio.wait().expect("ends").code(), Some(0));
+    assert_eq!(for_end(&mut relay.fixsmtpio).code(), Some(0));
 }
 
 #[test]
@@ -458,7 +441,7 @@ fn with_tls_to_start_fixsmtpio_goes_to_jail_behind_the_second_server() {
     control.read_exact(&mut request).expect("a request");
     assert_eq!(&request, b"Y");
     control.write_all(b"SSL_PROTOCOL=TLSv1.3\0\0").expect("facts");
-    relay.client = BufReader::new(inside);
+    relay.client = patient(inside);
     assert_eq!(relay.says("NOOP\r\n"), "250 ok\r\n");
     assert!(is_jailed(relay.fixsmtpio.id()) && !is_jailed(relay.server()));
     assert_ne!(relay.server(), first);

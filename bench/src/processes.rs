@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::time::Duration;
+use test_support::process::Process;
 
 /// The mail program in our chains, which is not ours.
 pub(crate) const STAND_IN: &str = "bench-stand-in";
@@ -16,21 +17,17 @@ const TICKS: f64 = 100.0;
 pub(crate) fn time_of_ended_children() -> io::Result<Duration> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     // cutime and cstime are the 16th and 17th of all fields.
-    let fields = behind_the_name(&stat).split(' ').skip(13).take(2);
+    let (_, behind_the_name) = stat.rsplit_once(") ").unwrap_or_default();
+    let fields = behind_the_name.split(' ').skip(13).take(2);
     let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
     Ok(Duration::from_secs_f64(ticks as f64 / TICKS))
-}
-
-/// From the third field on; the second is the name, which may hold anything.
-fn behind_the_name(stat: &str) -> &str {
-    stat.rsplit(") ").next().unwrap_or_default()
 }
 
 /// The proportional set size, in kB, of these processes and all below them, by the
 /// program's name.
 pub(crate) fn memory(roots: &[u32]) -> io::Result<BTreeMap<String, f64>> {
     let mut sizes = BTreeMap::new();
-    for pid in descendants(roots)? {
+    for pid in descendants(roots) {
         // One that has just ended holds nothing.
         let Ok(rollup) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else { continue };
         let Ok(program) = fs::read_link(format!("/proc/{pid}/exe")) else { continue };
@@ -43,14 +40,10 @@ pub(crate) fn memory(roots: &[u32]) -> io::Result<BTreeMap<String, f64>> {
 }
 
 /// These processes and all below them.
-pub(crate) fn descendants(roots: &[u32]) -> io::Result<Vec<u32>> {
+pub(crate) fn descendants(roots: &[u32]) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let parent = behind_the_name(&stat).split(' ').nth(1).and_then(|it| it.parse().ok());
-        children.entry(parent.unwrap_or(0)).or_default().push(pid);
+    for process in Process::all() {
+        children.entry(process.parent).or_default().push(process.pid);
     }
     let mut found = roots.to_vec();
     let mut at = 0;
@@ -58,5 +51,5 @@ pub(crate) fn descendants(roots: &[u32]) -> io::Result<Vec<u32>> {
         found.extend(children.remove(pid).unwrap_or_default());
         at += 1;
     }
-    Ok(found)
+    found
 }

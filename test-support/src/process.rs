@@ -52,6 +52,15 @@ impl Process {
         pids.filter_map(Self::look).collect()
     }
 
+    /// Times that it gave up the processor or had it taken away.
+    #[must_use]
+    pub fn switches(&self) -> Option<u64> {
+        let count = |kind: &str| -> Option<u64> {
+            status(self.pid, &format!("{kind}_ctxt_switches"))?.parse().ok()
+        };
+        Some(count("voluntary")? + count("nonvoluntary")?)
+    }
+
     /// Whether it runs no more: only its exit status is left.
     #[must_use]
     pub fn has_ended(&self) -> bool {

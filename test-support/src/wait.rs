@@ -38,7 +38,7 @@ pub fn until<T: Debug>(what: &str, mut look: impl FnMut() -> T, wanted: impl Fn(
 /// # Panics
 /// When it is not found: with `what` was waited for, and what the file holds.
 #[track_caller]
-pub fn in_file<T>(file: &Path, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+pub fn in_file<T>(file: &Path, what: impl Fn() -> String, find: impl Fn(&str) -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
     // The folder sees of each file in it what the file itself would.
@@ -51,7 +51,7 @@ pub fn in_file<T>(file: &Path, what: &str, find: impl Fn(&str) -> Option<T>) -> 
             return found;
         }
         let file = file.display();
-        assert!(is_readable(&changes, deadline), "no {what} in {file}: {text}");
+        assert!(is_readable(&changes, deadline), "no {} in {file}: {text}", what());
         while rustix::io::read(&changes, &mut [0; 4096]).is_ok() {}
     }
 }
@@ -107,15 +107,15 @@ mod tests {
             move || {
                 let mut log = OpenOptions::new().append(true).create(true).open(&file).unwrap();
                 log.write_all(b"one").unwrap();
-                in_file(&file, "two", found("two"));
+                in_file(&file, || "two".into(), found("two"));
                 log.write_all(b" three").unwrap();
-                in_file(&file, "four", found("four"));
+                in_file(&file, || "four".into(), found("four"));
             }
         });
-        in_file(&file, "one", found("one"));
+        in_file(&file, || "one".into(), found("one"));
         let mut log = OpenOptions::new().append(true).open(&file).unwrap();
         log.write_all(b" two").unwrap();
-        in_file(&file, "three", found("three"));
+        in_file(&file, || "three".into(), found("three"));
         fs::write(&other, "four").unwrap();
         rename(other, file).unwrap();
         writer.join().unwrap();

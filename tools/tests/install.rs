@@ -7,50 +7,50 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 use std::collections::BTreeMap;
-use std::fs::{create_dir, read, read_dir, remove_dir_all, write};
-use std::io::Write;
+use std::fs::{create_dir, read, read_dir, write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use tempfile::TempDir;
+use test_support::needs::{installed_or_skip, skipped};
 
 /// A folder of its own for each test, removed with it.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("install-{}-{test}", std::process::id()));
-        create_dir(&path).unwrap();
-        ["fast", "root"].iter().for_each(|inside| create_dir(path.join(inside)).unwrap());
-        Self(path)
+    fn new() -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        ["fast", "root"].iter().for_each(|inside| create_dir(folder.path(inside)).unwrap());
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     fn build(&self, program: &str) {
-        write(self.0.join("fast").join(program), program).unwrap();
+        write(self.path("fast").join(program), program).unwrap();
     }
 
-    /// Runs `make install`; `None` where there is no make.
-    fn install(&self, settings: &[&str]) -> Option<Output> {
+    /// Runs `make install`.
+    fn install(&self, settings: &[&str]) -> Output {
         let ran = Command::new("make")
             .arg("install")
             .args(settings)
             // Whatever would build fails.
             .args(["BUILD=fast", "CARGO=false"])
-            .arg(format!("DESTDIR={}", self.0.join("root").display()))
-            .env("CARGO_TARGET_DIR", &self.0)
+            .arg(format!("DESTDIR={}", self.path("root").display()))
+            .env("CARGO_TARGET_DIR", self.0.path())
             // What `make test` was told is not for this one.
             .env_remove("MAKEFLAGS")
             .current_dir(root())
             .output();
-        if ran.is_err() {
-            // Past the test harness, which keeps what is printed to itself.
-            std::io::stderr().write_all(b"SKIPPED: make is not installed\n").unwrap();
-        }
-        ran.ok()
+        ran.unwrap()
     }
 
     /// What was installed.
     fn installed(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
-        files(&self.0.join("root"))
+        files(&self.path("root"))
     }
 }
 
@@ -70,12 +70,6 @@ fn files(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     found
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        remove_dir_all(&self.0).unwrap();
-    }
-}
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
@@ -92,6 +86,9 @@ fn programs() -> Vec<String> {
 
 #[test]
 fn programs_pages_and_examples_go_where_they_are_looked_for() {
+    if !installed_or_skip("make install", "make") {
+        return;
+    }
     for (settings, prefix, bin, man, etc) in [
         (&[][..], "usr/local", "usr/local/bin", "usr/local/share/man", "etc"),
         (&["PREFIX=/opt/mail"], "opt/mail", "opt/mail/bin", "opt/mail/share/man", "etc"),
@@ -103,7 +100,7 @@ fn programs_pages_and_examples_go_where_they_are_looked_for() {
             "usr/etc",
         ),
     ] {
-        let folder = Folder::new(&prefix.replace('/', "-"));
+        let folder = Folder::new();
         let mut expected = BTreeMap::new();
         for program in programs() {
             folder.build(&program);
@@ -134,21 +131,20 @@ fn programs_pages_and_examples_go_where_they_are_looked_for() {
                 expected.insert(path, (mode, contents));
             }
         }
-        let Some(ran) = folder.install(settings) else { return };
+        let ran = folder.install(settings);
         assert!(ran.status.success(), "{ran:?}");
         assert_eq!(folder.installed(), expected);
         // The jails' root folder.
-        let empty = folder.0.join("root/var/empty").metadata().unwrap();
+        let empty = folder.path("root/var/empty").metadata().unwrap();
         assert!(empty.is_dir() && empty.permissions().mode() & 0o7777 == 0o755, "{empty:?}");
     }
 }
 
 #[test]
 fn a_package_without_dependencies_is_not_made() {
-    let path = std::env::var_os("PATH").unwrap();
-    let make = std::env::split_paths(&path).map(|folder| folder.join("make"));
-    let Some(make) = make.into_iter().find(|make| make.exists()) else {
-        return std::io::stderr().write_all(b"SKIPPED: make is not installed\n").unwrap();
+    let path = std::env::var_os("PATH");
+    let Some(make) = unix::search_path::find("make".as_ref(), path.as_deref()) else {
+        return skipped("make deb", "needs make");
     };
     let ran = Command::new(make)
         // Whatever would build fails, and dpkg-dev is not in this path.
@@ -165,12 +161,15 @@ fn a_package_without_dependencies_is_not_made() {
 
 #[test]
 fn what_is_not_built_is_named_and_nothing_is_installed() {
-    let folder = Folder::new("not-built");
+    if !installed_or_skip("make install of what is not built", "make") {
+        return;
+    }
+    let folder = Folder::new();
     programs()
         .iter()
         .filter(|program| *program != "authup")
         .for_each(|program| folder.build(program));
-    let Some(ran) = folder.install(&[]) else { return };
+    let ran = folder.install(&[]);
     let said = String::from_utf8(ran.stderr).unwrap();
     assert!(!ran.status.success());
     assert!(said.contains("fast/authup: not built: run make first\n"), "{said}");

@@ -7,11 +7,11 @@ use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread::{sleep, spawn};
-use std::time::{Duration, Instant};
+use std::thread::spawn;
 
 use acceptance::chain::{Chain, Server};
 use anyhow::{Context, Result, ensure};
+use test_support::wait::in_file;
 
 use crate::chains::bare_client::BareClient;
 use crate::{Commands, Test, holds, swaks};
@@ -310,18 +310,16 @@ impl Fail2ban {
     }
 
     /// Waits until somebody is banned; gives all who are.
-    fn wait_for(&self, address: &str) -> Result<Vec<String>> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let banned = fs::read_to_string(&self.banned).unwrap_or_default();
-            let banned: Vec<String> = banned.lines().map(str::to_owned).collect();
-            if banned.iter().any(|one| one == address) {
-                return Ok(banned);
-            }
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            ensure!(Instant::now() < deadline, "{address} is not banned, but {banned:?}\n{log}");
-            sleep(Duration::from_millis(50));
-        }
+    fn wait_for(&self, address: &str) -> Vec<String> {
+        let log = || fs::read_to_string(&self.log).unwrap_or_default();
+        in_file(
+            &self.banned,
+            || format!("{address}, by fail2ban's log {},", log()),
+            |banned| {
+                let banned: Vec<String> = banned.lines().map(str::to_owned).collect();
+                banned.iter().any(|one| one == address).then_some(banned)
+            },
+        )
     }
 }
 
@@ -351,10 +349,10 @@ fn bans(chain: &Chain<'_>) -> Result<()> {
     }
     fails([127, 0, 0, 9].into(), old.port, &vec![b"bob".to_vec(); 5])?;
     // Lines are read and bans are made in their order, so all others are on record.
-    let banned = fail2ban.wait_for("127.0.0.9")?;
+    let banned = fail2ban.wait_for("127.0.0.9");
     ensure!(banned == ["127.0.0.9"], "banned: {banned:?}");
     fails("::1".parse()?, new.port, &vec![b"bob".to_vec(); 5])?;
-    let banned = fail2ban.wait_for("::1")?;
+    let banned = fail2ban.wait_for("::1");
     ensure!(banned == ["127.0.0.9", "::1"], "banned: {banned:?}");
     Ok(())
 }

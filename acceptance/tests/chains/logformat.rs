@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use acceptance::chain::{Chain, Server};
 use anyhow::{Context, Result, ensure};
+use test_support::wait::in_file;
 
 use crate::chains::fetching::{Begin, poplib_fetches, put};
 use crate::chains::login::door;
@@ -45,14 +44,14 @@ fn says_all(chain: &Chain<'_>, start: Start) -> Result<()> {
     let commands = Commands::new(chain);
     let submission = start(chain, "smtp", &commands.login("smtp", ECHO))?;
     swaks_is_refused(chain, &submission)?;
-    let refused = lines(chain, 2)?;
+    let refused = lines(chain, 2);
     says(&refused, "login", &[("result", "refused"), ("user", "bob"), ("mech", "PLAIN")])?;
     let nobody = says(&refused, "session", &[("code", "0"), ("tries", "1")])?;
     ensure!(!nobody.contains_key("user"), "somebody was logged in: {nobody:?}");
 
     let login = ["--tls", "--auth", "LOGIN", "-au", "bob", "-ap", "pass word"];
     swaks_succeeds(chain, &submission, &[&login[..], &["--tls-sni", "mail.example.org"]].concat())?;
-    let good = lines(chain, 4)?;
+    let good = lines(chain, 4);
     let (port, good) = (submission.port.to_string(), &good[2..]);
     let all = [
         ("user", "bob"),
@@ -74,7 +73,7 @@ fn says_all(chain: &Chain<'_>, start: Start) -> Result<()> {
     let server = commands.login("pop3", &["pop3front-maildir", "Maildir"]);
     let fetching = start(chain, "pop3", &server)?;
     poplib_fetches(chain, fetching.port, Begin::WithStls)?;
-    let fetched = lines(chain, 6)?;
+    let fetched = lines(chain, 6);
     let begun = says(&fetched[4..], "login", &[("result", "good"), ("proto", "pop3")])?;
     ensure!(!begun.contains_key("mech"), "USER and PASS are no mechanism: {begun:?}");
     says(&fetched[4..], "session", &[("user", "bob"), ("code", "0")])?;
@@ -86,21 +85,19 @@ fn says_all(chain: &Chain<'_>, start: Start) -> Result<()> {
 }
 
 /// The log's first so many lines of either kind, without what they begin with.
-fn lines(chain: &Chain<'_>, count: usize) -> Result<Vec<String>> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let log = chain.log();
-        let said = log.lines().filter_map(|line| line.strip_prefix("authup ")?.split_once(' '));
-        let said = said.map(|(_, text)| text.to_owned());
-        let said: Vec<_> = said
-            .filter(|text| text.starts_with("login result=") || text.starts_with("session "))
-            .collect();
-        if said.len() >= count {
-            return Ok(said);
-        }
-        ensure!(Instant::now() < deadline, "{count} lines are wanted\n{log}");
-        sleep(Duration::from_millis(20));
-    }
+fn lines(chain: &Chain<'_>, count: usize) -> Vec<String> {
+    in_file(
+        &chain.path("server.log"),
+        || format!("{count} lines"),
+        |log| {
+            let said = log.lines().filter_map(|line| line.strip_prefix("authup ")?.split_once(' '));
+            let said = said.map(|(_, text)| text.to_owned());
+            let said: Vec<_> = said
+                .filter(|text| text.starts_with("login result=") || text.starts_with("session "))
+                .collect();
+            (said.len() >= count).then_some(said)
+        },
+    )
 }
 
 /// The pairs of the line that begins with this word, among which these are to be.

@@ -24,6 +24,7 @@ use acceptance::processes::{Process, await_end, await_no_more_than};
 use acceptance::programs::Programs;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
+use test_support::process::{children, status};
 
 /// "bob", "pass word" as any client sends it.
 const AUTH: &str = "AUTH PLAIN AGJvYgBwYXNzIHdvcmQ=";
@@ -267,13 +268,6 @@ fn is_end(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
-/// The children of a process.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
-    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let listed = listed.unwrap_or_default();
-    listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
-}
-
 /// authup's monitor: the session's first process, or a child of what runs it.
 pub(crate) fn monitor(first: u32) -> Option<u32> {
     let is_authup = |pid: &u32| Process::look(*pid).is_some_and(|one| one.name == "authup");
@@ -283,13 +277,6 @@ pub(crate) fn monitor(first: u32) -> Option<u32> {
 /// authup's parser, before there is a login: the monitor's only child, whatever its name.
 pub(crate) fn parser(first: u32) -> Option<u32> {
     children(monitor(first)?).first().copied()
-}
-
-/// A line of `/proc/PID/status`; none of a process that is gone.
-fn status(pid: u32, field: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-    Some(line.trim().to_owned())
 }
 
 /// `false` where there is no parser any more; an error for one that is there and is not

@@ -15,6 +15,7 @@ use acceptance::chain::{As, Chain};
 use acceptance::programs::Programs;
 use network::Network;
 use parts::{Held, Machine, balancer, fetches, sends};
+use test_support::needs::{is_installed, skipped};
 
 /// What the tests need beside the programs of this project.
 const NEEDED: [&str; 7] =
@@ -31,15 +32,13 @@ impl Drop for Stops<'_> {
 
 /// The network, unless this is no place for it, which is said.
 fn network() -> Option<Network> {
-    let places = ["/usr/bin", "/usr/sbin", "/sbin"];
-    let installed = |name: &&str| places.iter().any(|place| Path::new(place).join(name).exists());
-    let missing: Vec<&str> = NEEDED.into_iter().filter(|name| !installed(name)).collect();
+    let missing: Vec<&str> = NEEDED.into_iter().filter(|name| !is_installed(name)).collect();
     let made = if missing.is_empty() {
         Network::make()
     } else {
         Err(format!("not installed: {}", missing.join(" ")))
     };
-    made.inspect_err(|why| parts::say(&format!("SKIPPED: several machines: {why}"))).ok()
+    made.inspect_err(|why| skipped("several machines", why)).ok()
 }
 
 fn programs() -> Programs {

@@ -4,57 +4,16 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
-use std::time::Duration;
 
 use acceptance::chain::Chain;
 use rustix::process::{Pid, Signal, kill_process};
+use test_support::log::Log;
+use test_support::wait::for_end;
 
 use crate::network::{Network, SERVICE};
 
-/// When to give up on something that should have happened at once.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A message, as clients send it.
 const MESSAGE: &str = "From: bob@example.org\r\nTo: eve@example.org\r\n\r\nhello\r\n";
-
-/// Says something past the test runner, which keeps what a test that passes prints.
-pub(crate) fn say(line: &str) {
-    let _nobody_listens = writeln!(std::io::stderr(), "{line}");
-}
-
-/// What processes write, line by line, while they run.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<(Mutex<Vec<String>>, Condvar)>);
-
-impl Log {
-    fn follow(&self, source: impl std::io::Read + Send + 'static) {
-        let log = self.clone();
-        thread::spawn(move || {
-            for line in BufReader::new(source).lines().map_while(Result::ok) {
-                log.0.0.lock().expect("the lines").push(line);
-                log.0.1.notify_all();
-            }
-        });
-    }
-
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.0.0.lock().expect("the lines").clone()
-    }
-
-    /// How many lines contain the part.
-    pub(crate) fn count(&self, part: &str) -> usize {
-        self.lines().iter().filter(|line| line.contains(part)).count()
-    }
-
-    fn wait_for(&self, part: &str) {
-        let lines = self.0.0.lock().expect("the lines");
-        let none = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(part));
-        let waited = self.0.1.wait_timeout_while(lines, PATIENCE, none).expect("the lines");
-        assert!(!waited.1.timed_out(), "no {part} in {:#?}", waited.0);
-    }
-}
 
 /// A machine with the service on ports 587 and 995. All of them have the same users
 /// file, certificate and mailboxes, as if these were shared.
@@ -111,7 +70,7 @@ impl Machine {
     /// Waits until both have ended as they should.
     pub(crate) fn has_ended(&mut self) {
         for service in &mut self.services {
-            assert_eq!(service.wait().expect("a child").code(), Some(0));
+            assert_eq!(for_end(service).code(), Some(0));
         }
     }
 }
@@ -159,10 +118,9 @@ pub(crate) fn balancer(chain: &Chain<'_>, network: &Network) -> Balancer {
     command.args([&netns, &exec, &name, "haproxy", "-W", "-db", "-f"]).arg(shipped);
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("haproxy");
-    let log = Log::default();
-    log.follow(child.stderr.take().expect("a log"));
+    let log = Log::of(child.stderr.take().expect("a log"));
     let balancer = Balancer(child);
-    log.wait_for("Loading success");
+    log.wait_for(&["Loading success"]);
     balancer
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use test_support::needs::is_installed;
 
 /// What the machine needs of the one that it is made on.
 const NEEDED: [&str; 11] = [
@@ -79,10 +80,11 @@ impl Machine {
         self.run("systemctl is-active --quiet machine.target").status.success()
     }
 
-    /// A command of the shell there, as root.
+    /// A command of the shell there, as root; ended where it goes on for a quarter of an hour,
+    /// as some wait for what may never come.
     fn command(&self, command: &str) -> Vec<String> {
         const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        let enter = ["nsenter", "--all", "--target", &self.pid];
+        let enter = ["timeout", "--foreground", "900", "nsenter", "--all", "--target", &self.pid];
         let command = format!("cd && {command}");
         let shell = ["env", "-i", PATH, "HOME=/root", "sh", "-c", &command];
         enter.iter().chain(&shell).map(|&word| word.to_owned()).collect()
@@ -177,11 +179,6 @@ pub(crate) fn file(path: &Path) -> Option<File> {
         Vec::new()
     };
     Some((found.mode(), found.uid(), found.gid(), contents))
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
 
 impl Drop for Machine {

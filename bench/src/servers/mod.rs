@@ -122,7 +122,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let below = descendants(&[self.child.id()]).unwrap_or_default();
+        let below = descendants(&[self.child.id()]);
         // By TERM, so that what has workers ends them.
         if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
             let _ = kill_process(pid, Signal::TERM);

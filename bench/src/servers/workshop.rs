@@ -2,12 +2,12 @@
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
-use rcgen::{CertificateParams, KeyPair};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use tempfile::TempDir;
+use test_support::certificate::Pem;
 
 /// Who logs in everywhere.
 pub(crate) const USER: &str = "user";
@@ -40,11 +40,7 @@ impl Workshop {
     }
 
     fn write_certificate(&self) -> io::Result<()> {
-        let params = CertificateParams::new(vec!["localhost".to_owned()]);
-        let key = KeyPair::generate().map_err(io::Error::other)?;
-        let certificate = params.and_then(|params| params.self_signed(&key));
-        let certificate = certificate.map_err(io::Error::other)?.pem();
-        let key = key.serialize_pem();
+        let Pem { certificate, key } = Pem::of(&["localhost"]);
         self.write("cert.pem", &certificate)?;
         self.write_secret("key.pem", &key)?;
         self.write_secret("both.pem", &format!("{key}{certificate}"))

@@ -17,8 +17,8 @@ use proto::relay::rules::Rules;
 use proto::ucspi_tls::is_fact_name;
 use source::{Program, Source, is_name, root, texts};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::process::{Command, Stdio};
+use test_support::needs::skipped;
 
 /// The sections that each program's page has, in this order, with others between.
 const SECTIONS: [&str; 11] = [
@@ -230,8 +230,7 @@ fn mandoc_finds_nothing_to_complain_of() {
     let pages = Page::all();
     let paths = pages.iter().map(|page| &page.path);
     let Ok(ran) = Command::new("mandoc").args(["-T", "lint"]).args(paths).output() else {
-        // Past the test harness, which keeps what is printed to itself.
-        return std::io::stderr().write_all(b"SKIPPED: mandoc is not installed\n").unwrap();
+        return skipped("the manual pages by mandoc", "needs mandoc");
     };
     let said = String::from_utf8(ran.stdout).unwrap();
     assert!(ran.status.code().is_some_and(|level| level <= 1), "more than style: {said}");
