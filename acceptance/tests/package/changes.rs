@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const MAIN_PID: &str = "systemctl show --value --property MainPID acceptutils@submission";
 
 /// A test client that runs there.
-struct Client {
+pub(crate) struct Client {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -17,7 +17,7 @@ struct Client {
 
 impl Client {
     /// Starts it, and waits for its first line.
-    fn start(machine: &Machine, program: &str) -> Self {
+    pub(crate) fn start(machine: &Machine, program: &str) -> Self {
         let mut child = machine.start(&format!("exec python3 {program} al '{PASSWORD}'"));
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut client = Self { child, input, output: BufReader::new(output) };
@@ -32,7 +32,7 @@ impl Client {
     }
 
     /// What it says to a word of ours.
-    fn asked(&mut self, word: &str) -> String {
+    pub(crate) fn asked(&mut self, word: &str) -> String {
         writeln!(self.input, "{word}").unwrap();
         self.line()
     }
@@ -129,7 +129,7 @@ fn a_stop_leaves_sessions_until_they_are_killed(machine: &Machine) {
     assert!(names.contains("tlsserver-monit"), "{names}");
     machine.succeeds(kill);
     assert_eq!(idler.asked("session"), "over");
-    machine.succeeds(&format!("until test -z \"$({left})\"; do :; done"));
+    machine.awaits(&format!("test -z \"$({left})\""));
     let start = "systemctl start acceptutils@submission.socket acceptutils@submission";
     machine.succeeds(start);
 }

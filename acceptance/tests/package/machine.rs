@@ -111,6 +111,15 @@ impl Machine {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Waits until a command there succeeds, for a minute at most.
+    #[track_caller]
+    pub(crate) fn awaits(&self, command: &str) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !self.run(command).status.success() {
+            assert!(Instant::now() < patience, "in vain: {command}");
+        }
+    }
+
     /// Puts a file into root's home there.
     pub(crate) fn put(&self, file: &Path) {
         let name = file.file_name().unwrap().to_str().unwrap();

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
 
+mod certificates;
 mod changes;
 mod machine;
 mod services;
