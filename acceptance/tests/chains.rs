@@ -29,6 +29,7 @@ mod chains {
     pub(crate) mod round_trip;
     pub(crate) mod sending;
     pub(crate) mod switching;
+    pub(crate) mod unpacked;
     pub(crate) mod wrong_port;
 }
 
@@ -115,6 +116,7 @@ fn main() -> Result<ExitCode> {
         chains::fail2ban::TESTS,
         chains::failures::TESTS,
         chains::switching::TESTS,
+        chains::unpacked::TESTS,
         chains::login::TESTS,
         chains::wrong_port::TESTS,
         chains::logformat::TESTS,

@@ -208,7 +208,7 @@ impl Running {
 
     /// It answers the login that it is told of, and commands that came with it.
     fn imap(&mut self) -> Result<Vec<String>, String> {
-        self.say("a CAPABILITY\r\nb LOGOUT\r\n");
+        self.say("a CAPABILITY\r\nb SELECT INBOX\r\nc LOGOUT\r\n");
         // Untagged lines may come first; a greeting is one of them.
         let answer = self.imap_answer()?;
         if answer.starts_with("* PREAUTH") {
@@ -223,15 +223,24 @@ impl Running {
         if !answer.starts_with("login OK") {
             return Err(format!("it turns clients away: {answer}"));
         }
-        loop {
-            let line = self.hear()?;
-            if let Some(list) = line.strip_prefix("* CAPABILITY ") {
-                return Ok(list.split_whitespace().map(str::to_owned).collect());
-            }
-            if !line.starts_with("* ") {
-                return Err(format!("it does not say what it can do: {line}"));
+        let mut offers = Vec::new();
+        for command in ["a", "b"] {
+            loop {
+                let line = self.hear()?;
+                if let Some(list) = line.strip_prefix("* CAPABILITY ") {
+                    offers = list.split_whitespace().map(str::to_owned).collect();
+                }
+                let is_ok = line.strip_prefix(command).is_some_and(|rest| rest.starts_with(" OK"));
+                if is_ok {
+                    break;
+                }
+                if !line.starts_with("* ") || line.starts_with("* BYE") {
+                    let what = if command == "a" { "say what it can do" } else { "open INBOX" };
+                    return Err(format!("it does not {what}: {line}"));
+                }
             }
         }
+        Ok(offers)
     }
 
     /// The first line that is an answer, or ends a session.

@@ -1,7 +1,7 @@
 //! Which programs this machine has.
 
 use crate::command::CommandLine;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use unix::search_path;
 
 /// Where programs are besides their usual places.
@@ -22,20 +22,52 @@ pub(crate) struct MailPrograms {
     pub(crate) imap: Result<CommandLine, String>,
 }
 
-/// Of several, the first that works is taken.
-pub(crate) const SUBMISSION: [&str; 3] = ["ofmipd", "sendmail -bs", "smtpfront-qmail"];
-// Not sendmail: it takes who comes by a pipe for a user of this machine, and relays.
-pub(crate) const INCOMING: [&str; 2] = ["qmail-smtpd", "smtpfront-qmail"];
-pub(crate) const POP3: [&str; 2] = ["qmail-pop3d Maildir", "pop3front-maildir Maildir"];
-// With -k Dovecot's server keeps what it is told of the login. Debian's would look for mail in
-// /var/mail.
-pub(crate) const IMAP: [&str; 2] = [
-    "/usr/lib/dovecot/imap -k -o 'mail_location=maildir:~/Maildir' -o log_path=/dev/stderr",
-    "/usr/libexec/dovecot/imap -k -o 'mail_location=maildir:~/Maildir' -o log_path=/dev/stderr",
-];
+// Of several, the first that works is taken.
+
+/// The SMTP servers for users that are installed.
+pub(crate) fn submission_servers() -> Vec<CommandLine> {
+    installed(&["ofmipd", "sendmail -bs", "smtpfront-qmail"])
+}
+
+/// Those for incoming mail. Not sendmail: it takes who comes by a pipe for a user of this
+/// machine, and relays.
+pub(crate) fn incoming_servers() -> Vec<CommandLine> {
+    installed(&["qmail-smtpd", "smtpfront-qmail"])
+}
+
+/// The POP3 servers.
+pub(crate) fn pop3_servers() -> Vec<CommandLine> {
+    installed(&["qmail-pop3d Maildir", "pop3front-maildir Maildir"])
+}
+
+/// Where Dovecot's servers are: Debian's, Fedora's and Alpine's, FreeBSD's place for them.
+const DOVECOT: [&str; 3] =
+    ["/usr/lib/dovecot", "/usr/libexec/dovecot", "/usr/local/libexec/dovecot"];
+
+/// Dovecot's IMAP server in this folder, with Maildirs in the users' homes, as Debian would have
+/// it look into /var/mail. -k: it keeps what it is told of the login. What only 2.3 or only
+/// 2.4 knows the other passes over; 2.4 expands nothing that stands behind -o.
+pub(crate) fn dovecot_imap(folder: &str) -> String {
+    format!(
+        "sh -c 'exec {folder}/imap -k -o \"mail_location=maildir:~/Maildir\" \
+         -o mail_driver=maildir -o \"mail_home=$HOME\" -o \"mail_path=~/Maildir\" \
+         -o \"mail_inbox_path=~/Maildir\" -o log_path=/dev/stderr'"
+    )
+}
+
+/// The IMAP servers that are installed. From 2.4.2 on Dovecot's can only greet.
+pub(crate) fn imap_servers() -> Vec<CommandLine> {
+    let is_there = |folder: &&&str| search_path::is_program(&Path::new(folder).join("imap"));
+    let commands = DOVECOT.iter().filter(is_there).flat_map(|folder| {
+        let command = dovecot_imap(folder);
+        let relayed = format!("fiximapio {command}");
+        [command, relayed]
+    });
+    commands.filter_map(|command| CommandLine::parse(&command).ok()).collect()
+}
 
 /// Those of these commands that are installed, with their whole paths.
-pub(crate) fn installed(commands: &[&str]) -> Vec<CommandLine> {
+fn installed(commands: &[&str]) -> Vec<CommandLine> {
     let path = format!("{QMAIL}:{USUAL}");
     let commands = commands.iter().filter_map(|command| CommandLine::parse(command).ok());
     let installed = commands.filter_map(|command| {

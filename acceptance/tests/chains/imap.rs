@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use acceptance::chain::{Chain, Server, is_root};
+use acceptance::chain::{Chain, ROOT, Server, is_root};
 use anyhow::{Context, Result, ensure};
 
 use super::fetching::put;
@@ -21,8 +21,14 @@ pub(crate) const TESTS: &[Test] = &[
     ("mbsync over STARTTLS from Dovecot", &["mbsync", "imap"], mbsync),
     ("mbsync over TLS from Dovecot behind fiximapio", &["mbsync", "imap"], mbsync_preauth),
     ("mutt over STARTTLS from Dovecot", &["mutt", "imap"], mutt),
+    ("neomutt over STARTTLS from Dovecot", &["neomutt", "imap"], neomutt),
     ("offlineimap over TLS from Dovecot", &["offlineimap", "imap"], offlineimap),
     ("a server that is missing is said to be", &["python3"], missing),
+    (
+        "fiximapio behind mailfront's imapfront-auth",
+        &["python3", "imap", "imapfront-auth", "cvm-pwfile", "tcpserver", ROOT],
+        mailfront,
+    ),
 ];
 
 /// Dovecot's server as Debian installs it, outside of Dovecot.
@@ -36,7 +42,7 @@ const DOVECOT: [&str; 6] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Tls {
+pub(crate) enum Tls {
     ByCommand,
     AtOnce,
 }
@@ -57,7 +63,7 @@ fn behind_fiximapio() -> Vec<&'static str> {
 }
 
 /// Runs Python with `client` logged out and TLS on; gives what the program printed.
-fn python(chain: &Chain<'_>, port: u16, tls: Tls, program: &str) -> Result<String> {
+pub(crate) fn python(chain: &Chain<'_>, port: u16, tls: Tls, program: &str) -> Result<String> {
     let connect = match tls {
         Tls::ByCommand => {
             format!("IMAP4('localhost', {port})\nclient.starttls(trust)")
@@ -72,13 +78,13 @@ fn python(chain: &Chain<'_>, port: u16, tls: Tls, program: &str) -> Result<Strin
     Ok(String::from_utf8(chain.succeeds(&["python3", "-c", &program], b"")?)?)
 }
 
-const FETCH: &str = "client.login('bob', 'pass word')
+pub(crate) const FETCH: &str = "client.login('bob', 'pass word')
 assert client.select()[1] == [b'1'], 'no message'
 sys.stdout.buffer.write(client.fetch('1', '(BODY.PEEK[])')[1][0][1])
 client.logout()
 ";
 
-fn ensure_fetched(got: &[u8]) -> Result<()> {
+pub(crate) fn ensure_fetched(got: &[u8]) -> Result<()> {
     let wanted = as_stored(&message("stored"));
     let got: Vec<u8> = got.iter().copied().filter(|octet| *octet != b'\r').collect();
     ensure!(body(&got).starts_with(body(&wanted)), "got {}", got.escape_ascii());
@@ -174,7 +180,10 @@ fn curl(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn mbsync_fetches(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<()> {
-    let server = serve(chain, tls, server)?;
+    mbsync_from(chain, tls, &serve(chain, tls, server)?)
+}
+
+pub(crate) fn mbsync_from(chain: &Chain<'_>, tls: Tls, server: &Server) -> Result<()> {
     let kind = if tls == Tls::AtOnce { "IMAPS" } else { "STARTTLS" };
     let box_ = chain.name("client/box");
     let rules = format!(
@@ -200,6 +209,14 @@ fn mbsync_preauth(chain: &Chain<'_>) -> Result<()> {
 
 /// mutt logs in with its name as authorization id, too, and shows the list of messages.
 fn mutt(chain: &Chain<'_>) -> Result<()> {
+    shows_the_list(chain, "mutt")
+}
+
+fn neomutt(chain: &Chain<'_>) -> Result<()> {
+    shows_the_list(chain, "neomutt")
+}
+
+fn shows_the_list(chain: &Chain<'_>, client: &str) -> Result<()> {
     let server = serve(chain, Tls::ByCommand, &DOVECOT)?;
     let rules = format!(
         "set imap_user=bob imap_pass='pass word' ssl_starttls=yes ssl_force_tls=yes\n\
@@ -210,7 +227,7 @@ fn mutt(chain: &Chain<'_>) -> Result<()> {
     );
     let rules_file = client_file(chain, "client/muttrc", &rules)?;
     let command =
-        format!("TERM=xterm mutt -F {rules_file} -f imap://localhost:{}/INBOX", server.port);
+        format!("TERM=xterm {client} -F {rules_file} -f imap://localhost:{}/INBOX", server.port);
     let output = chain.client(&["script", "-qec", &command, "/dev/null"], b"")?;
     holds(&String::from_utf8_lossy(&output.stdout), "stored")
         .with_context(|| chain.told(&output))?;
@@ -244,6 +261,22 @@ except imaplib.IMAP4.error as refused:
     let seen = python(chain, server.port, Tls::AtOnce, program)?;
     ensure!(seen == "b'[UNAVAILABLE] server is not ready'\n", "{seen}");
     holds(&chain.log(), "fiximapio: unable to exec: no-such-server: No such file or directory")
+}
+
+/// Another program checks the login, by names of variables that are not only ours.
+fn mailfront(chain: &Chain<'_>) -> Result<()> {
+    put(chain)?;
+    let users = chain.path("cvm-users");
+    fs::write(&users, format!("bob:pass word:65534:65534:Bob:{}:/bin/sh\n", chain.name("bob")))?;
+    let users = format!("CVM_PWFILE_PATH={}", users.display());
+    let checks = ["env", &users, "CVM_SASL_PLAIN=cvm-command:/usr/bin/cvm-pwfile"];
+    let server = [&checks[..], &["imapfront-auth"], &behind_fiximapio()].concat();
+    let server = chain.plain_server(&server)?;
+    let program = format!(
+        "import imaplib, sys\nclient = imaplib.IMAP4('localhost', {})\n{FETCH}",
+        server.port
+    );
+    ensure_fetched(&chain.succeeds(&["python3", "-c", &program], b"")?)
 }
 
 /// A client's own file.

@@ -205,15 +205,15 @@ fn must_be_plain(path: &Path, what: &str) -> Result<(), Error> {
 struct Kind {
     option: &'static str,
     protocol: Protocol,
-    usual: &'static [&'static str],
+    usual: fn() -> Vec<CommandLine>,
 }
 
 const SUBMISSION: Kind =
-    Kind { option: "submission", protocol: Protocol::Smtp, usual: &programs::SUBMISSION };
+    Kind { option: "submission", protocol: Protocol::Smtp, usual: programs::submission_servers };
 const INCOMING: Kind =
-    Kind { option: "incoming", protocol: Protocol::Smtp, usual: &programs::INCOMING };
-const POP3: Kind = Kind { option: "pop3", protocol: Protocol::Pop3, usual: &programs::POP3 };
-const IMAP: Kind = Kind { option: "imap", protocol: Protocol::Imap, usual: &programs::IMAP };
+    Kind { option: "incoming", protocol: Protocol::Smtp, usual: programs::incoming_servers };
+const POP3: Kind = Kind { option: "pop3", protocol: Protocol::Pop3, usual: programs::pop3_servers };
+const IMAP: Kind = Kind { option: "imap", protocol: Protocol::Imap, usual: programs::imap_servers };
 
 /// The command that was named, or else one that is found.
 fn mail_program(
@@ -231,7 +231,7 @@ fn mail_program(
 /// `-bs`.
 fn installed(plan: &Plan, kind: &Kind) -> Result<CommandLine, String> {
     let mut reasons = Vec::new();
-    for command in programs::installed(kind.usual) {
+    for command in (kind.usual)() {
         match plan.try_out(&command, kind.protocol) {
             Ok(_) => return Ok(command),
             Err(why) => reasons.push(format!("{command} does not serve: {why}")),

@@ -258,7 +258,7 @@ mod tests {
                 submission: command("ofmipd"),
                 incoming: command("qmail-smtpd"),
                 pop3: command("qmail-pop3d Maildir"),
-                imap: command(crate::programs::IMAP[0]),
+                imap: command(&crate::programs::dovecot_imap("/usr/lib/dovecot")),
             },
             // Whose number nobody can know here; not that of the jails.
             incoming_ids: Some(("\"$(id -u qmaild)\"".into(), "\"$(id -g qmaild)\"".into())),

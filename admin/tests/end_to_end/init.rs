@@ -243,7 +243,8 @@ fn recipe(section: &str, beginning: &str) -> String {
     let (_, section) = page.split_once(&format!("\n## {section}\n")).unwrap();
     let (_, command) = section.split_once(&format!("    {beginning}")).unwrap();
     let (command, _) = command.split_once("\n```").unwrap();
-    format!("{beginning}{}", command.replace(" \\\n", " "))
+    let command = format!("{beginning}{}", command.replace(" \\\n", " "));
+    command.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -279,10 +280,8 @@ fn dovecots_imap_is_found_and_asked() {
     assert_eq!(code, 0, "{said}");
     let dir = folder.path().join("service");
     let found = std::fs::read_to_string(dir.join("service/imaps/run")).unwrap();
-    let (named, recipe) = (
-        folder.path().join("named"),
-        recipe("In front of Dovecot's IMAP", "/usr/lib/dovecot/imap "),
-    );
+    let (named, recipe) =
+        (folder.path().join("named"), recipe("In front of Dovecot's IMAP", "sh -c "));
     let (said, code) = init_with(&named, "--imap", &recipe, &pop3);
     assert_eq!(code, 0, "{said}");
     let script = std::fs::read_to_string(named.join("service/service/imaps/run")).unwrap();
@@ -317,7 +316,7 @@ fn an_imap_server_that_cannot_answer_a_login_is_found_out() {
     let folder = folder();
     let fiximapio = beside("fiximapio").display().to_string();
     let greets = "sh -c 'printf \"* PREAUTH hi\\r\\n\"; read l; printf \"* CAPABILITY IDLE\\r\\na \
-                  OK\\r\\n\"; read l; printf \"* BYE\\r\\nb OK\\r\\n\"'";
+                  OK\\r\\n\"; read l; printf \"b OK\\r\\n\"'";
     for (server, why) in [
         (greets, "it can only greet, so that nobody answers LOGIN: put fiximapio before it"),
         (
@@ -326,6 +325,10 @@ fn an_imap_server_that_cannot_answer_a_login_is_found_out() {
         ),
         ("sh -c 'printf \"* BYE no\\r\\n\"'", "it turns clients away: * BYE no"),
         ("sh -c 'echo no >&2'", "it ends without an answer: no"),
+        (
+            "sh -c 'printf \"login OK\\r\\na OK\\r\\nb NO such box\\r\\n\"'",
+            "it does not open INBOX: b NO such box",
+        ),
     ] {
         let (said, code) = init_with(folder.path(), "--imap", server, &[]);
         assert_eq!(code, 1, "{said}");
