@@ -19,6 +19,8 @@ mod explain;
 mod failures;
 mod init;
 mod mail_server;
+#[cfg(test)]
+mod manual;
 mod outcome;
 mod passwd;
 mod programs;

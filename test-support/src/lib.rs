@@ -1,7 +1,8 @@
 //! What the tests of several packages need: what the machine has, folders, programs that are
 //! run to their end, processes as `/proc` shows them, logs that are followed, certificates.
 //!
-//! Nothing here knows a program of ours. Whatever goes wrong is the test's failure, and so a
+//! Nothing here knows a program of ours, but how their source and pages are laid out
+//! (`manual`). Whatever goes wrong is the test's failure, and so a
 //! panic that says what was wanted; whatever waits gives up after [`wait::PATIENCE`].
 
 #![forbid(unsafe_code)]
@@ -11,6 +12,8 @@
 pub mod certificate;
 pub mod folder;
 pub mod log;
+#[cfg(feature = "manual")]
+pub mod manual;
 pub mod needs;
 pub mod process;
 pub mod run;

@@ -185,17 +185,6 @@ mod tests {
             ),
             ("checkpassword-file: login refused: al: wrong password", Event::Course),
             (
-                "program: checkpassword-file: login refused: al: unknown user",
-                Event::Unknown { user: "al" },
-            ),
-            (
-                "program: fixsmtpio: unable to relay: x",
-                Event::Trouble { text: "fixsmtpio: unable to relay: x" },
-            ),
-            ("program: fixsmtpio 7 ofmipd 8 3: 220 a", Event::Course),
-            ("program: authup 7 login succeeded (al from 192.0.2.7)", Event::Foreign),
-            ("program: tlsserver: engine 9 died: signal 11; starting another", Event::Foreign),
-            (
                 "tlsserver: monitor 9 died: signal 9; starting another",
                 Event::Restart { what: "monitor" },
             ),
@@ -212,6 +201,25 @@ mod tests {
                 Event::Trouble { text: "fixsmtpio: unable to relay: x" },
             ),
             ("2026-11-26 cwd=/ 3 args: exim", Event::Foreign),
+        ] {
+            assert_eq!(Event::of(line), event, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_programs_behind_logins_say_is_theirs() {
+        for (line, event) in [
+            (
+                "program: checkpassword-file: login refused: al: unknown user",
+                Event::Unknown { user: "al" },
+            ),
+            (
+                "program: fixsmtpio: unable to relay: x",
+                Event::Trouble { text: "fixsmtpio: unable to relay: x" },
+            ),
+            ("program: fixsmtpio 7 ofmipd 8 3: 220 a", Event::Course),
+            ("program: authup 7 login succeeded (al from 192.0.2.7)", Event::Foreign),
+            ("program: tlsserver: engine 9 died: signal 11; starting another", Event::Foreign),
         ] {
             assert_eq!(Event::of(line), event, "{line}");
         }

@@ -1,19 +1,21 @@
 //! acceptutils(8) against the code of `acceptutils`: options, variables, control files
 //! and exit codes. What it prints is for people, and not an interface.
 
-use crate::SECTIONS;
-use crate::page::Page;
-use crate::source::{Source, files_in, root};
+use crate::Cli;
+use clap::CommandFactory;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use test_support::manual::page::Page;
+use test_support::manual::source::{Source, files_in, root};
+use test_support::manual::{has_its_shape, holds_options};
 
 fn sources() -> Vec<Source> {
     let mut files = files_in(&root().join("admin/src"));
     // The demonstration's servers are other programs.
     files.retain(|file| !file.ends_with("demo-smtp-into-maildir.rs"));
     files.retain(|file| !file.ends_with("demo-pop3-from-maildir.rs"));
-    // A test.
-    files.retain(|file| !file.ends_with("completions.rs"));
+    // Tests.
+    files.retain(|file| !file.ends_with("completions.rs") && !file.ends_with("manual.rs"));
     files.retain(|file| file.extension() == Some(OsStr::new("rs")));
     files.into_iter().map(Source::read).collect()
 }
@@ -22,24 +24,16 @@ fn page() -> Page {
     Page::named("acceptutils.8")
 }
 
-/// Options as clap has them: `#[arg(long = "NAME" …)]`, or else the name of the field
-/// behind it, with hyphens.
-fn options(source: &Source) -> Vec<String> {
-    let attributes = source.text.split("#[arg(long").skip(1);
-    let names = attributes.map(|behind| match behind.strip_prefix(" = \"") {
-        Some(name) => name.split('"').next().unwrap(),
-        None => {
-            let (_, field) = behind.split_once(")]\n").unwrap();
-            field.split(':').next().unwrap().trim()
-        }
-    });
-    names.map(|name| format!("-{}", name.replace('_', "-"))).collect()
+/// The long options of a command and of those below it, as pages have them.
+fn options(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_arguments().filter_map(clap::Arg::get_long);
+    let own = own.map(|name| format!("-{name}"));
+    own.chain(command.get_subcommands().flat_map(options)).collect()
 }
 
 #[test]
 fn every_option_is_in_the_page_and_back() {
-    let options: BTreeSet<_> = sources().iter().flat_map(options).collect();
-    assert_eq!(page().options(), options);
+    holds_options("acceptutils.8", &options(&Cli::command()));
 }
 
 #[test]
@@ -74,8 +68,5 @@ fn every_exit_code_is_in_the_page_and_back() {
 
 #[test]
 fn the_page_has_the_shape_of_the_others() {
-    let page = page();
-    let sections = page.sections();
-    let known = sections.into_iter().filter(|title| SECTIONS.contains(title));
-    assert_eq!(known.collect::<Vec<_>>(), SECTIONS);
+    has_its_shape(&page());
 }

@@ -1,19 +1,24 @@
 //! A manual page in mdoc(7), read by its lines and macros.
 
-use crate::source::root;
+use super::source::root;
 use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};
 use std::path::PathBuf;
 
-pub(crate) struct Page {
+/// One page.
+#[derive(Debug)]
+pub struct Page {
     /// `NAME.SECTION`.
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
     lines: Vec<String>,
 }
 
 impl Page {
-    pub(crate) fn all() -> Vec<Self> {
+    /// All that there are, by name.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
         let mut pages: Vec<Self> = read_dir(root().join("man"))
             .unwrap()
             .map(|file| {
@@ -27,14 +32,16 @@ impl Page {
         pages
     }
 
+    /// The page of this name, with its section.
     #[track_caller]
-    pub(crate) fn named(name: &str) -> Self {
+    #[must_use]
+    pub fn named(name: &str) -> Self {
         let page = Self::all().into_iter().find(|page| page.name == name);
         page.unwrap_or_else(|| panic!("man/{name}: there is no such page"))
     }
 
     /// The sections' titles.
-    pub(crate) fn sections(&self) -> Vec<&str> {
+    pub fn sections(&self) -> Vec<&str> {
         self.lines.iter().filter_map(|line| line.strip_prefix(".Sh ")).collect()
     }
 
@@ -46,7 +53,7 @@ impl Page {
     }
 
     /// What a section's list items name by this macro, as in `.It Ev A , B`.
-    pub(crate) fn items(&self, title: &str, macro_name: &str) -> BTreeSet<String> {
+    pub fn items(&self, title: &str, macro_name: &str) -> BTreeSet<String> {
         let start = format!(".It {macro_name}");
         let items = self.section(title).filter_map(|line| line.strip_prefix(&start));
         let words = items.flat_map(|item| item.split([' ', ',']));
@@ -54,7 +61,7 @@ impl Page {
     }
 
     /// Options, as in `.It Fl u Ar uid , Fl v , V`.
-    pub(crate) fn options(&self) -> BTreeSet<String> {
+    pub fn options(&self) -> BTreeSet<String> {
         let mut options = BTreeSet::new();
         for item in self.section("OPTIONS").filter_map(|line| line.strip_prefix(".It ")) {
             let mut is_option = false;
@@ -71,13 +78,13 @@ impl Page {
     }
 
     /// Numbers that are items of EXIT STATUS.
-    pub(crate) fn exit_codes(&self) -> BTreeSet<u8> {
+    pub fn exit_codes(&self) -> BTreeSet<u8> {
         let items = self.section("EXIT STATUS").filter_map(|line| line.strip_prefix(".It "));
         items.flat_map(|item| item.split([' ', ','])).filter_map(|word| word.parse().ok()).collect()
     }
 
     /// Words that are marked as something to be typed or to be seen.
-    pub(crate) fn marked(&self) -> BTreeSet<String> {
+    pub fn marked(&self) -> BTreeSet<String> {
         let mut marked = BTreeSet::new();
         for line in self.lines.iter().filter(|line| line.starts_with('.')) {
             let mut is_marked = false;
@@ -95,7 +102,7 @@ impl Page {
 
     /// What LOGGING says is logged: items, as in `.It Li "deny from ADDRESS: WHY"`, and what
     /// stands for a part of them, as in `.Ql by the rules ,`, if it is more than a word.
-    pub(crate) fn logged(&self) -> BTreeSet<String> {
+    pub fn logged(&self) -> BTreeSet<String> {
         let marked = self
             .section("LOGGING")
             .filter_map(|line| line.strip_prefix(".It Li ").or_else(|| line.strip_prefix(".Ql ")));
@@ -111,14 +118,14 @@ impl Page {
     }
 
     /// What is referred to, as `NAME.SECTION`.
-    pub(crate) fn references(&self) -> BTreeSet<String> {
+    pub fn references(&self) -> BTreeSet<String> {
         let words: Vec<_> = self.lines.iter().flat_map(|line| line.split([' ', '.'])).collect();
         let found = words.windows(3).filter(|words| words[0] == "Xr");
         found.map(|words| format!("{}.{}", words[1], words[2])).collect()
     }
 
     /// All of the text as one line, without the macros that lines begin with.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let lines = self.lines.iter().map(|line| {
             let line = line.strip_prefix(".It ").unwrap_or(line);
             match line.strip_prefix('.') {
@@ -130,7 +137,7 @@ impl Page {
     }
 
     /// The displays of EXAMPLES, as they are shown.
-    pub(crate) fn displays(&self) -> Vec<String> {
+    pub fn displays(&self) -> Vec<String> {
         let examples = self.section("EXAMPLES").collect::<Vec<_>>().join("\n");
         let displays = examples.split(".Bd -literal").skip(1);
         let shown = displays.map(|display| {

@@ -5,11 +5,11 @@
 //! A text is a string literal of more than one word. What the code puts into it, and
 //! what the page writes in capitals, is taken for the same.
 
-use crate::page::Page;
-use crate::source::{Program, Source, is_name, root};
 use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};
 use std::path::PathBuf;
+use test_support::manual::page::Page;
+use test_support::manual::source::{Program, Source, is_name, root};
 
 /// Words that stand for what differs from line to line.
 const STAND_FOR_SOMETHING: [&str; 34] = [

@@ -33,25 +33,32 @@ const NOT_FOR_USERS: [&str; 9] = [
 const SAID_ELSEWHERE: [&str; 3] =
     ["unix/src/about.rs", "unix/src/journal.rs", "unix/src/notify.rs"];
 
-pub(crate) fn root() -> PathBuf {
+/// Where all packages are.
+#[must_use]
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// One file without its tests.
-pub(crate) struct Source {
-    pub(crate) path: PathBuf,
-    pub(crate) text: String,
+#[derive(Debug)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// What is in it.
+    pub text: String,
 }
 
 impl Source {
-    pub(crate) fn read(path: PathBuf) -> Self {
+    /// Reads it.
+    #[must_use]
+    pub fn read(path: PathBuf) -> Self {
         let text = read_to_string(&path).unwrap();
         let text = text.split("#[cfg(test)]").next().unwrap().to_owned();
         Self { path, text }
     }
 
     /// All string literals. Escapes are spaces: none stands within what is tested.
-    pub(crate) fn literals(&self) -> Vec<String> {
+    pub fn literals(&self) -> Vec<String> {
         let mut literals = Vec::new();
         let mut rest = self.text.as_str();
         while let Some(at) = rest.find(['"', '/', '\'']) {
@@ -79,19 +86,8 @@ impl Source {
         literals
     }
 
-    /// The letters of `match` in a file that reads options, as in `'n' | 'N' =>`.
-    fn letters(&self) -> Vec<String> {
-        let is_options = self.path.ends_with("options.rs");
-        let lines = self.text.lines().filter(|_| is_options).map(str::trim);
-        let arms = lines.filter(|line| line.starts_with('\'')).filter_map(|line| {
-            let (pattern, _) = line.split_once(" =>")?;
-            Some(pattern.replace(['\'', ' '], ""))
-        });
-        arms.flat_map(|pattern| pattern.split('|').map(str::to_owned).collect::<Vec<_>>()).collect()
-    }
-
     /// Whether an exit code stands in it as a number.
-    pub(crate) fn has_nameless_exit_code(&self) -> bool {
+    pub fn has_nameless_exit_code(&self) -> bool {
         let codes = self.text.split("ExitCode::from(").skip(1);
         codes.into_iter().any(|code| code.starts_with(|octet: char| octet.is_ascii_digit()))
     }
@@ -132,19 +128,26 @@ fn protocols(literal: &str) -> BTreeSet<String> {
 }
 
 /// A program with all its source.
-pub(crate) struct Program {
-    pub(crate) name: String,
-    pub(crate) sources: Vec<Source>,
+#[derive(Debug)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// The files that it is made of.
+    pub sources: Vec<Source>,
 }
 
 impl Program {
     /// Every program of the packages.
-    pub(crate) fn all() -> Vec<Self> {
+    pub fn all() -> Vec<Self> {
         PACKAGES.iter().flat_map(|package| Self::of_package(package)).collect()
     }
 
     /// The programs in `src/bin`, or the one that has the package's name.
-    fn of_package(package: &str) -> Vec<Self> {
+    ///
+    /// # Panics
+    /// When there is no such package.
+    #[must_use]
+    pub fn of_package(package: &str) -> Vec<Self> {
         let src = root().join(package).join("src");
         match read_dir(src.join("bin")) {
             Err(_) => vec![Self::of(package.into(), src.join("main.rs"))],
@@ -171,7 +174,7 @@ impl Program {
 
     /// String literals that are one word: names of variables and control files, and
     /// their values. `PATH` is one, where programs are looked up.
-    pub(crate) fn names(&self) -> BTreeSet<String> {
+    pub fn names(&self) -> BTreeSet<String> {
         let literals = self.sources.iter().flat_map(Source::literals);
         let mut names: BTreeSet<String> = literals.filter(|literal| is_name(literal)).collect();
         if self.mentions("process::Program") || self.mentions("process::{Program") {
@@ -180,27 +183,8 @@ impl Program {
         names
     }
 
-    /// Options in what the program says of its usage, and letters that it tells apart
-    /// where it reads them.
-    pub(crate) fn options(&self) -> BTreeSet<String> {
-        let literals = self.sources.iter().flat_map(Source::literals);
-        let usage = literals.filter(|literal| {
-            literal.trim_start_matches("usage: ").starts_with(&format!("{} ", self.name))
-        });
-        let words = usage
-            .flat_map(|usage| usage.split([' ', '[', ']']).map(str::to_owned).collect::<Vec<_>>());
-        let said = words.filter_map(|word| word.strip_prefix('-').map(str::to_owned));
-        let said = said.flat_map(|word| match word.starts_with('-') {
-            true => vec![word],
-            false => word.chars().map(String::from).collect(),
-        });
-        // Whatever the program: `unix::about`.
-        let of_all = ["-help", "-version"].map(str::to_owned);
-        said.chain(self.sources.iter().flat_map(Source::letters)).chain(of_all).collect()
-    }
-
     /// Exit codes that the program names.
-    pub(crate) fn exit_codes(&self) -> BTreeSet<u8> {
+    pub fn exit_codes(&self) -> BTreeSet<u8> {
         let table = read_to_string(root().join("proto/src/exit_code.rs")).unwrap();
         let value = |name: &str| {
             let line =
@@ -210,8 +194,14 @@ impl Program {
         self.sources.iter().flat_map(|source| source.after("exit_code").map(value)).collect()
     }
 
+    /// Whether this file is of it.
+    #[must_use]
+    pub fn has(&self, source: &Source) -> bool {
+        self.sources.iter().any(|one| one.path == source.path)
+    }
+
     /// Whether this stands anywhere in the code.
-    pub(crate) fn mentions(&self, word: &str) -> bool {
+    pub fn mentions(&self, word: &str) -> bool {
         self.sources.iter().any(|source| source.text.contains(word))
     }
 }
@@ -240,14 +230,14 @@ fn modules(source: &Source, package: &str) -> Vec<PathBuf> {
 }
 
 /// The source files of a folder, but those that are tests as a whole.
-pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
+pub fn files_in(folder: &Path) -> Vec<PathBuf> {
     let paths = read_dir(folder).unwrap().map(|file| file.unwrap().path());
     let paths = paths.filter(|path| !path.ends_with("tests.rs"));
     paths.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
 }
 
 /// Whether a literal is one word. A single octet is a protocol's, not a name.
-pub(crate) fn is_name(literal: &str) -> bool {
+pub fn is_name(literal: &str) -> bool {
     let is_number = literal.chars().all(|octet| octet.is_ascii_digit());
     literal.len() > 1
         && !is_number
@@ -255,7 +245,7 @@ pub(crate) fn is_name(literal: &str) -> bool {
 }
 
 /// What a literal that is more than a word says, without what is put into it.
-pub(crate) fn texts(literal: &str) -> Vec<String> {
+pub fn texts(literal: &str) -> Vec<String> {
     let pieces =
         literal.split('{').map(|piece| piece.split_once('}').map_or(piece, |piece| piece.1));
     let spaced = |piece: &str| piece.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,10 +1,10 @@
 //! `docs/switching.md`: each path says by which tests it was tried, and there are such
 //! tests; its commands are shell.
 
-use crate::source::root;
 use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use test_support::manual::source::root;
 
 fn page() -> String {
     read_to_string(root().join("docs/switching.md")).unwrap()

@@ -1,0 +1,165 @@
+//! Manual pages against the programs that they are of: what a program reads, writes and says
+//! stands in its page, its page names nothing else, and all have one shape.
+//!
+//! A package asks this of its own programs, in `tests/manual.rs`. What a program takes it
+//! says itself; the rest is read from its source ([`source`]), so that there is no list to
+//! keep.
+
+pub mod page;
+pub mod source;
+
+use page::Page;
+use proto::login::handoff::Name;
+use proto::ucspi_tls::is_fact_name;
+use source::{Program, is_name, texts};
+use std::collections::BTreeSet;
+
+/// The sections that each program's page has, in this order, with others between.
+const SECTIONS: [&str; 11] = [
+    "NAME",
+    "SYNOPSIS",
+    "DESCRIPTION",
+    "OPTIONS",
+    "ENVIRONMENT",
+    "CONTROL FILES",
+    "EXIT STATUS",
+    "LOGGING",
+    "EXAMPLES",
+    "SECURITY",
+    "SEE ALSO",
+];
+
+/// What the code looks for in the system's words and files, and does not say; and
+/// what a jail says of servers only.
+const NOT_SAID: [&str; 10] = [
+    // For who asks for help, with nothing to say about it.
+    "usage: qmail-qfilter-addtlsheader",
+    "/dev/null",
+    "os error",
+    "/proc/",
+    "/status",
+    "Uid",
+    "empty.XXXXXX",
+    "limit on descriptors",
+    "BEGIN ENCRYPTED PRIVATE KEY",
+    "Proc-Type: 4,ENCRYPTED",
+];
+
+/// The page of a program.
+///
+/// # Panics
+/// When it has none.
+#[must_use]
+pub fn page_of(program: &Program) -> Page {
+    Page::named(&format!("{}.8", program.name))
+}
+
+/// Names of variables and control files in the code of a package's programs are in their
+/// pages, and back.
+///
+/// # Panics
+/// When they are not.
+#[track_caller]
+pub fn holds_names(package: &str) {
+    for program in Program::of_package(package) {
+        let (page, names) = (page_of(&program), program.names());
+        let variables = page.items("ENVIRONMENT", "Ev");
+        let files: BTreeSet<_> = page
+            .items("CONTROL FILES", "Pa")
+            .iter()
+            .map(|file| file.strip_prefix("control/").unwrap().to_owned())
+            .collect();
+        let (marked, options) = (page.marked(), page.options());
+        let is_there = |name: &&String| {
+            let lists = [&variables, &files, &marked];
+            lists.iter().any(|list| list.contains(*name)) || options.contains(&format!("-{name}"))
+        };
+        let missing: Vec<_> = names.iter().filter(|name| !is_there(name)).collect();
+        assert!(missing.is_empty(), "man/{}: missing: {missing:?}", page.name);
+        for name in variables.iter().chain(&files) {
+            let reported = name == "SSL_*"
+                && is_fact_name(b"SSL_PROTOCOL")
+                && program.mentions("is_fact_name");
+            let handed_on = program.mentions("handoff::")
+                && Name::ALL.iter().any(|known| known.variable() == name);
+            // tlsserver takes some with a host's name behind a colon.
+            let is_there = name.split(':').next().is_some_and(|name| names.contains(name));
+            assert!(
+                is_there || reported || handed_on,
+                "man/{}: {name} is not in the code",
+                page.name
+            );
+        }
+    }
+}
+
+/// Texts in the code of a package's programs are in a page of a program that has them.
+///
+/// # Panics
+/// When they are not.
+#[track_caller]
+pub fn holds_texts(package: &str) {
+    let all: Vec<_> = Program::all().into_iter().map(|one| (page_of(&one).text(), one)).collect();
+    for program in Program::of_package(package) {
+        for source in &program.sources {
+            let literals = source.literals();
+            for text in literals.iter().filter(|text| !is_name(text)).flat_map(|text| texts(text)) {
+                let is_there = NOT_SAID.contains(&text.as_str())
+                    || all.iter().any(|(page, one)| one.has(source) && page.contains(&text));
+                assert!(is_there, "{}: in no page: {text:?}", source.path.display());
+            }
+        }
+    }
+}
+
+/// The options that a program takes are in its page, and back.
+///
+/// # Panics
+/// When they are not.
+#[track_caller]
+pub fn holds_options(page: &str, taken: &BTreeSet<String>) {
+    assert_eq!(&Page::named(page).options(), taken, "man/{page}");
+}
+
+/// The options in what a program says of its usage, without their first hyphen, and those
+/// that all programs take.
+#[must_use]
+pub fn options_in(usage: &str) -> BTreeSet<String> {
+    let words = usage.split([' ', '[', ']', '=', '\n']).filter_map(|word| word.strip_prefix('-'));
+    let said = words.flat_map(|word| match word.starts_with('-') {
+        true => vec![word.to_owned()],
+        false => word.chars().map(String::from).collect(),
+    });
+    said.chain(["-help", "-version"].map(str::to_owned)).collect()
+}
+
+/// Exit codes in the code of a package's programs, and others that they are known to have,
+/// are in their pages, and back.
+///
+/// # Panics
+/// When they are not.
+#[track_caller]
+pub fn holds_exit_codes(package: &str, others: impl Fn(&str) -> BTreeSet<u8>) {
+    for program in Program::of_package(package) {
+        let page = page_of(&program);
+        let codes: BTreeSet<u8> = &program.exit_codes() | &others(&program.name);
+        let mut listed = page.exit_codes();
+        // What went well needs no name in the code.
+        listed.remove(&0);
+        assert_eq!(listed, codes, "man/{}", page.name);
+        for source in &program.sources {
+            let path = source.path.display();
+            assert!(!source.has_nameless_exit_code(), "{path}: see proto::exit_code");
+        }
+    }
+}
+
+/// A program's page has the sections that all have.
+///
+/// # Panics
+/// When it has not.
+#[track_caller]
+pub fn has_its_shape(page: &Page) {
+    let known = page.sections().into_iter().filter(|title| SECTIONS.contains(title));
+    assert_eq!(known.collect::<Vec<_>>(), SECTIONS, "man/{}", page.name);
+}

@@ -1,0 +1,83 @@
+//! The manual pages of this package's programs.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
+use proto::login::outcome::{Exit, Outcome, Who};
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use test_support::manual::{self, page::Page};
+
+/// The programs, as built here.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("authup", env!("CARGO_BIN_EXE_authup")),
+    ("checknotroot", env!("CARGO_BIN_EXE_checknotroot")),
+    ("fiximapio", env!("CARGO_BIN_EXE_fiximapio")),
+    ("fixsmtpio", env!("CARGO_BIN_EXE_fixsmtpio")),
+    ("qmail-qfilter-addtlsheader", env!("CARGO_BIN_EXE_qmail-qfilter-addtlsheader")),
+];
+
+/// What a program says of its usage.
+fn usage(program: &str) -> String {
+    String::from_utf8(Command::new(program).arg("--help").output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn every_name_in_the_code_is_in_the_page_and_back() {
+    manual::holds_names("tools");
+}
+
+#[test]
+fn every_text_in_the_code_is_in_a_page() {
+    manual::holds_texts("tools");
+}
+
+#[test]
+fn every_option_is_in_the_page_and_back() {
+    for (name, program) in PROGRAMS {
+        manual::holds_options(&format!("{name}.8"), &manual::options_in(&usage(program)));
+    }
+}
+
+#[test]
+fn every_exit_code_is_in_the_page_and_back() {
+    manual::holds_exit_codes("tools", told);
+}
+
+#[test]
+fn pages_of_programs_have_one_shape() {
+    for (name, _) in PROGRAMS {
+        manual::has_its_shape(&Page::named(&format!("{name}.8")));
+    }
+}
+
+/// Exit codes of the programs behind that authup tells apart.
+fn told(program: &str) -> BTreeSet<u8> {
+    let of = |code, who| Outcome::of(Exit::Code(code), who);
+    let is_told = |code: &u8| {
+        of(*code, Who::Anybody) != Outcome::Completed(*code)
+            || of(*code, Who::Root) == Outcome::Refused
+    };
+    if program == "authup" { (0..=u8::MAX).filter(is_told).collect() } else { BTreeSet::new() }
+}
+
+/// The usage text may be wrong; what the parser takes is not.
+#[test]
+fn authup_takes_no_option_but_those_in_its_page() {
+    let letters = (b'0'..=b'z').map(char::from).filter(char::is_ascii_alphanumeric);
+    let taken: BTreeSet<_> = letters
+        .map(String::from)
+        .filter(|letter| {
+            let ran = Command::new(env!("CARGO_BIN_EXE_authup"))
+                .args([&format!("-{letter}"), "3", "smtp", "true"])
+                .env("QMAILHOME", "/nonexistent")
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            !String::from_utf8(ran.stderr).unwrap().contains("usage")
+        })
+        .collect();
+    let mut options = Page::named("authup.8").options();
+    // Long ones are for whoever asks about the program.
+    options.retain(|option| !option.starts_with('-'));
+    assert_eq!(taken, options);
+}
