@@ -29,13 +29,14 @@ use report::results::Results;
 use report::{docs, goals, plot, table};
 
 type Part = fn(&mut Bench) -> io::Result<()>;
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("sessions", parts::sessions::run),
     ("throughput", parts::throughput::run),
     ("idle", parts::idle::run),
     ("logged-in", parts::logged_in::run),
     ("startup", parts::startup::run),
     ("failures", parts::failures::run),
+    ("imap", parts::imap::run),
     ("growth", parts::growth::run),
 ];
 

@@ -1,4 +1,4 @@
-//! The load generator's client: SMTP and POP3 that wait for every answer, as real
+//! The load generator's client: SMTP, POP3 and IMAP that wait for every answer, as real
 //! clients do.
 
 pub(crate) mod load;
@@ -22,7 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) enum Protocol {
     Smtp,
     Pop3,
+    /// Each command's tag is [`TAG`].
+    Imap,
 }
+
+/// Commands wait for their answers, so that one tag is enough.
+const TAG: &str = "a ";
+const GOOD: &[u8] = b"a OK";
 
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +40,13 @@ pub(crate) enum Security {
     Immediate,
 }
 
-/// What a client says from the greeting to QUIT.
+/// What a client says from the greeting to QUIT, or LOGOUT.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conversation {
     pub(crate) protocol: Protocol,
     pub(crate) security: Security,
     pub(crate) login: bool,
-    /// Octets of one message, about; 0: none. POP3: whether STAT is asked.
+    /// Octets of one message, about; 0: none. POP3: whether STAT is asked. IMAP fetches it.
     pub(crate) message: usize,
 }
 
@@ -80,7 +86,7 @@ impl Conversation {
     pub(crate) fn run(&self, port: u16, config: &Arc<ClientConfig>) -> io::Result<()> {
         let mut open = self.open(port, config)?;
         self.transact(&mut open)?;
-        self.command(&mut open, "QUIT")?;
+        self.quit(&mut open)?;
         if let Open::Secure(tls) = &mut open {
             tls.conn.send_close_notify();
             tls.flush()?;
@@ -101,7 +107,7 @@ impl Conversation {
         self.answer(&mut open)?;
         if self.security == Security::Start {
             self.hello(&mut open)?;
-            let start = if self.protocol == Protocol::Smtp { "STARTTLS" } else { "STLS" };
+            let start = if self.protocol == Protocol::Pop3 { "STLS" } else { "STARTTLS" };
             self.command(&mut open, start)?;
             open = secure(open, config)?;
         }
@@ -117,8 +123,12 @@ impl Conversation {
     fn hello(&self, open: &mut Open) -> io::Result<()> {
         match self.protocol {
             Protocol::Smtp => self.command(open, "EHLO client.example.org"),
-            Protocol::Pop3 => Ok(()),
+            Protocol::Pop3 | Protocol::Imap => Ok(()),
         }
+    }
+
+    pub(crate) fn quit(&self, open: &mut Open) -> io::Result<()> {
+        self.command(open, if self.protocol == Protocol::Imap { "LOGOUT" } else { "QUIT" })
     }
 
     fn log_in(&self, open: &mut Open) -> io::Result<()> {
@@ -131,6 +141,7 @@ impl Conversation {
                 self.command(open, &format!("USER {USER}"))?;
                 self.command(open, &format!("PASS {PASSWORD}"))
             }
+            Protocol::Imap => self.command(open, &format!("LOGIN {USER} {PASSWORD}")),
         }
     }
 
@@ -141,6 +152,9 @@ impl Conversation {
         }
         if self.protocol == Protocol::Pop3 {
             return self.command(open, "STAT");
+        }
+        if self.protocol == Protocol::Imap {
+            return self.fetch(open);
         }
         for line in ["MAIL FROM:<a@example.org>", "RCPT TO:<b@example.org>", "DATA"] {
             self.command(open, line)?;
@@ -160,8 +174,32 @@ impl Conversation {
         self.answer(open)
     }
 
+    /// Fetches a message, of which only the end is kept, with the answer behind it.
+    fn fetch(&self, open: &mut Open) -> io::Result<()> {
+        write!(open, "{TAG}FETCH 1 BODY.PEEK[]<0.{}>\r\n", self.message)?;
+        open.flush()?;
+        let mut piece = vec![0; 64 * 1024];
+        let (mut count, mut end) = (0, Vec::new());
+        loop {
+            let read = open.read(&mut piece)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            count += read;
+            end.extend_from_slice(piece.get(..read).unwrap_or_default());
+            end.drain(..end.len().saturating_sub(128));
+            // Before all of it has come, its octets could look like an answer.
+            match self.judge(&end).filter(|_| count > self.message) {
+                None => {}
+                Some(true) => return Ok(()),
+                Some(false) => return Err(io::Error::other(String::from_utf8_lossy(&end))),
+            }
+        }
+    }
+
     pub(crate) fn command(&self, open: &mut Open, line: &str) -> io::Result<()> {
-        open.write_all(format!("{line}\r\n").as_bytes())?;
+        let tag = if self.protocol == Protocol::Imap { TAG } else { "" };
+        open.write_all(format!("{tag}{line}\r\n").as_bytes())?;
         open.flush()?;
         self.answer(open)
     }
@@ -191,6 +229,14 @@ impl Conversation {
             (Protocol::Smtp, [first, _, _, b' ', ..]) => Some(matches!(first, b'2' | b'3')),
             (Protocol::Smtp, _) => None,
             (Protocol::Pop3, line) => Some(line.first() == Some(&b'+')),
+            (Protocol::Imap, line) if line.starts_with(TAG.as_bytes()) => {
+                Some(line.starts_with(GOOD))
+            }
+            // The greeting comes alone.
+            (Protocol::Imap, line) if reply.starts_with(b"* OK") => {
+                (reply.len() == line.len() + 2).then_some(true)
+            }
+            (Protocol::Imap, _) => None,
         }
     }
 }

@@ -69,7 +69,7 @@ fn record(bench: &mut Bench, contestant: &str, stage: &str, programs: &BTreeMap<
 }
 
 /// Holds as many, and divides what all processes hold together; kB, by program.
-fn of_each(
+pub(super) fn of_each(
     bench: &Bench,
     contestant: Contestant,
     conversation: Conversation,

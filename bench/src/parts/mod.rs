@@ -3,6 +3,7 @@
 pub(crate) mod failures;
 pub(crate) mod growth;
 pub(crate) mod idle;
+pub(crate) mod imap;
 pub(crate) mod logged_in;
 pub(crate) mod sessions;
 pub(crate) mod startup;
@@ -27,6 +28,9 @@ pub(crate) const TLSSERVER_AUTHUP: &str = "tlsserver, authup";
 pub(crate) const LOGIN: &str = "tlsserver --login";
 pub(crate) const LOGIN_SUBMISSION: &str = "tlsserver --login, submission chain";
 pub(crate) const LOGIN_POP3: &str = "tlsserver --login, POP3 chain";
+pub(crate) const LOGIN_IMAP: &str = "tlsserver --login, IMAP chain";
+pub(crate) const LOGIN_FIXIMAPIO: &str = "tlsserver --login, IMAP chain with fiximapio";
+pub(crate) const DOVECOT_PROXY: &str = "Dovecot's imap-login as a proxy";
 pub(crate) const TLSSERVER_BARE: &str = "tlsserver, bare server";
 pub(crate) const NGINX: &str = "nginx mail proxy";
 pub(crate) const TLSWRAPPER: &str = "tlswrapper";
@@ -131,6 +135,12 @@ const fn dovecot(protocol: Protocol) -> Contestant {
 
 const fn pop3(security: Security) -> Conversation {
     Conversation { protocol: Protocol::Pop3, security, login: true, message: 1 }
+}
+
+/// By STARTTLS; fetches so many octets.
+const fn imap(octets: usize) -> Conversation {
+    let (protocol, security) = (Protocol::Imap, Security::Start);
+    Conversation { protocol, security, login: true, message: octets }
 }
 
 const fn smtp(security: Security, login: bool, message: usize) -> Conversation {

@@ -32,10 +32,11 @@ const CHAIN: &str = "submission chain";
 const MANY: usize = 64;
 const FEW: usize = 4;
 
-struct Table {
-    name: &'static str,
-    conversation: Conversation,
-    contestants: Vec<Contestant>,
+/// A conversation, and who is to have it.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) conversation: Conversation,
+    pub(super) contestants: Vec<Contestant>,
 }
 
 /// All tables.
@@ -167,7 +168,7 @@ impl Sums {
     }
 }
 
-fn measure(bench: &mut Bench, table: &Table) -> io::Result<()> {
+pub(super) fn measure(bench: &mut Bench, table: &Table) -> io::Result<()> {
     let effort = bench.effort;
     println!("{}", table.name);
     let started = bench.start(table.name, &table.contestants);

@@ -63,7 +63,12 @@ struct Measured {
     sent: usize,
 }
 
-fn measure(bench: &mut Bench, table: &'static str, rows: &[Row], streams: usize) -> io::Result<()> {
+pub(super) fn measure(
+    bench: &mut Bench,
+    table: &'static str,
+    rows: &[Row],
+    streams: usize,
+) -> io::Result<()> {
     let mut all = Vec::new();
     println!("{table}");
     for (contestant, conversation) in rows {
@@ -117,6 +122,6 @@ fn rate(
         all.into_iter().try_for_each(|one| one.join().map_err(|_| io::Error::other("sender"))?)
     })?;
     let rate = (conversation.message * streams) as f64 / begin.elapsed().as_secs_f64() / 1e6;
-    opened.iter_mut().try_for_each(|open| conversation.command(open, "QUIT"))?;
+    opened.iter_mut().try_for_each(|open| conversation.quit(open))?;
     Ok(rate)
 }

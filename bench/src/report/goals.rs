@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::results::{Results, median};
 use crate::parts::{
-    BARE, FIXSMTPIO, LOGIN, LOGIN_POP3, LOGIN_SUBMISSION, NGINX, SUBMISSION, TLSSERVER_BARE,
-    TLSWRAPPER, failures, growth, idle, logged_in, sessions, startup, throughput,
+    BARE, DOVECOT_PROXY, FIXSMTPIO, LOGIN, LOGIN_FIXIMAPIO, LOGIN_IMAP, LOGIN_POP3,
+    LOGIN_SUBMISSION, NGINX, SUBMISSION, TLSSERVER_BARE, TLSWRAPPER, failures, growth, idle, imap,
+    logged_in, sessions, startup, throughput,
 };
 
 /// One thing that is wanted, and what was measured.
@@ -69,6 +70,9 @@ pub(crate) fn of(results: &Results) -> Vec<Goal> {
     }
     if ran("logged-in") {
         goals.extend(of_logged_in(results));
+    }
+    if ran("imap") {
+        goals.extend(of_imap(results));
     }
     if ran("growth") {
         goals.extend(of_commands(results));
@@ -154,6 +158,20 @@ fn of_logged_in(results: &Results) -> Vec<Goal> {
         at_most("the same, POP3", 350.0, "MB", memory("POP3")),
         at_least("logins beside 10,000 to those beside 10: SMTP", 0.9, beside("SMTP")),
         at_least("the same, POP3", 0.9, beside("POP3")),
+    ]
+}
+
+fn of_imap(results: &Results) -> Vec<Goal> {
+    use imap::{FETCH, IDLE, OURS, SESSIONS};
+    let rates = |to| ratios(results, SESSIONS, LOGIN_IMAP, to, sessions::RATE);
+    let idle = |row| results.rounds(IDLE, row, OURS).to_vec();
+    let fetched = ratios(results, FETCH, LOGIN_IMAP, NGINX, throughput::RATE);
+    vec![
+        at_least("IMAP, STARTTLS, LOGIN: --login to nginx", 0.9, rates(NGINX)),
+        at_least("the same, to Dovecot's imap-login as a proxy", 2.0, rates(DOVECOT_PROXY)),
+        at_most("idle, logged in by IMAP, ours", 30.0, "kB", idle(LOGIN_IMAP)),
+        at_most("the same with fiximapio", 80.0, "kB", idle(LOGIN_FIXIMAPIO)),
+        at_least("octets by FETCH and TLS: --login to nginx", 1.0, fetched),
     ]
 }
 

@@ -47,6 +47,12 @@ pub(crate) enum Chain {
     AuthupYesPop3,
     /// authup, checkpassword-file and the bare server; checknotroot as above.
     AuthupPop3,
+    /// The bare IMAP server, which takes a login itself.
+    Imap,
+    /// authup, checkpassword-file and the bare server, which answers the login.
+    AuthupImap,
+    /// The same with fiximapio before one that can only greet.
+    AuthupFiximapio,
 }
 
 /// Whose authup, checknotroot and fixsmtpio.
@@ -75,6 +81,7 @@ impl Chain {
     const fn protocol(self) -> &'static str {
         match self {
             Self::Pop3 | Self::AuthupYesPop3 | Self::AuthupPop3 => "pop3",
+            Self::Imap | Self::AuthupImap | Self::AuthupFiximapio => "imap",
             _ => "smtp",
         }
     }
@@ -88,14 +95,15 @@ impl Chain {
         let mut words: Vec<OsString> = Vec::new();
         let program = |name: &str| programs.path(name).map(OsString::from);
         let server = OsString::from(ours("bench-stand-in")?);
-        let has_login = matches!(
+        let asks_file = matches!(
             self,
-            Self::AuthupYes | Self::AuthupYesPop3 | Self::Submission | Self::AuthupPop3
+            Self::Submission | Self::AuthupPop3 | Self::AuthupImap | Self::AuthupFiximapio
         );
+        let has_login = asks_file || matches!(self, Self::AuthupYes | Self::AuthupYesPop3);
         if has_login && !matches!(door, Door::TlsserverLogin) {
             words.extend([program("authup")?, self.protocol().into()]);
         }
-        if matches!(self, Self::Submission | Self::AuthupPop3) {
+        if asks_file {
             words.extend([ours("checkpassword-file")?.into(), "-f".into()]);
             words.push(workshop.path("users").into());
             // Ours has told by then that the login is good, and is not root.
@@ -106,12 +114,17 @@ impl Chain {
         if matches!(self, Self::Fixsmtpio | Self::Submission | Self::FixsmtpioMailfront) {
             words.push(program("fixsmtpio")?);
         }
+        if matches!(self, Self::AuthupFiximapio) {
+            words.push(program("fiximapio")?);
+        }
         words.extend(match self {
             Self::Mailfront | Self::FixsmtpioMailfront => vec!["smtpfront-echo".into()],
             Self::AuthupYes => vec![server, "yes-smtp".into()],
             Self::AuthupYesPop3 => vec![server, "yes-pop3".into()],
             Self::Pop3 | Self::AuthupPop3 => vec![server, "pop3".into()],
             Self::Smtp | Self::Fixsmtpio | Self::Submission => vec![server, "smtp".into()],
+            Self::Imap | Self::AuthupImap => vec![server, "imap".into()],
+            Self::AuthupFiximapio => vec![server, "preauth".into()],
         });
         Ok(words)
     }

@@ -1,5 +1,5 @@
-//! Dovecot: login, submission in front of the bare server, and POP3 from an empty
-//! maildir.
+//! Dovecot: login, submission in front of the bare server, POP3 and IMAP from an empty
+//! maildir, and IMAP's login as a proxy.
 
 use std::fs;
 use std::io;
@@ -25,8 +25,28 @@ pub(super) fn start(workshop: &Workshop, protocol: Protocol) -> io::Result<Runni
             (to + &service(workshop, "submission", port), vec![behind])
         }
         Protocol::Pop3 => (service(workshop, "pop3", port), vec![]),
+        Protocol::Imap => (service(workshop, "imap", port), vec![]),
     };
-    let configuration = workshop.write(&format!("dovecot-{port}.conf"), &configuration)?;
+    run(workshop, port, &configuration, behind)
+}
+
+/// Its login for IMAP, which logs in to the bare server for the client.
+pub(super) fn proxy(workshop: &Workshop) -> io::Result<Running> {
+    let port = free_port()?;
+    let behind = chains::bare(workshop, Chain::Imap)?;
+    let own = format!("args = password={PASSWORD}");
+    let to = format!("args = proxy=y host=127.0.0.1 port={} nopassword=y", behind.port);
+    let configuration = service(workshop, "imap", port).replace(&own, &to);
+    run(workshop, port, &configuration, vec![behind])
+}
+
+fn run(
+    workshop: &Workshop,
+    port: u16,
+    configuration: &str,
+    behind: Vec<Server>,
+) -> io::Result<Running> {
+    let configuration = workshop.write(&format!("dovecot-{port}.conf"), configuration)?;
     let mut command = Command::new("dovecot");
     command.arg("-F").arg("-c").arg(configuration);
     let mut servers = vec![Server::told_its_port(&mut command, port)?];

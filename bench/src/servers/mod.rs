@@ -35,8 +35,10 @@ pub(crate) enum Setup {
     Chain(Door, Chain, Programs),
     /// nginx's mail proxy in front of the bare server.
     Nginx(Offer),
-    /// Dovecot's login, and submission in front of the bare server, or POP3.
+    /// Dovecot's login, and submission in front of the bare server, or POP3 or IMAP.
     Dovecot(Protocol),
+    /// Dovecot's login for IMAP in front of the bare server.
+    DovecotProxy,
 }
 
 /// What a mail proxy offers.
@@ -61,6 +63,7 @@ impl Contestant {
             }
             Setup::Nginx(offer) => nginx::start(workshop, offer),
             Setup::Dovecot(protocol) => dovecot::start(workshop, protocol),
+            Setup::DovecotProxy => dovecot::proxy(workshop),
         }
     }
 }

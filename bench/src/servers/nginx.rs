@@ -10,7 +10,11 @@ use super::{BACKLOG, Chain, Offer, Running, Server, Workshop, chains, free_port}
 use crate::client::Protocol;
 
 pub(super) fn start(workshop: &Workshop, offer: Offer) -> io::Result<Running> {
-    let chain = if offer.protocol == Protocol::Pop3 { Chain::Pop3 } else { Chain::Smtp };
+    let chain = match offer.protocol {
+        Protocol::Smtp => Chain::Smtp,
+        Protocol::Pop3 => Chain::Pop3,
+        Protocol::Imap => Chain::Imap,
+    };
     let behind = chains::bare(workshop, chain)?;
     let auth = answer_everybody(behind.port)?;
     let port = free_port()?;
@@ -25,6 +29,7 @@ pub(super) fn start(workshop: &Workshop, offer: Offer) -> io::Result<Running> {
 fn configuration(workshop: &Workshop, offer: Offer, auth: u16, port: u16) -> String {
     let protocol = match (offer.protocol, offer.login) {
         (Protocol::Pop3, _) => "pop3; pop3_auth plain",
+        (Protocol::Imap, _) => "imap; imap_auth plain",
         (Protocol::Smtp, true) => "smtp; smtp_auth plain",
         (Protocol::Smtp, false) => "smtp; smtp_auth none",
     };

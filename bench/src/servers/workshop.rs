@@ -34,6 +34,7 @@ impl Workshop {
         workshop.write("control/me", "localhost\n")?;
         workshop.write("control/smtpcapabilities", "PIPELINING\n8BITMIME\n")?;
         workshop.write("control/pop3capabilities", "UIDL\n")?;
+        workshop.write("control/imapcapabilities", "IDLE\n")?;
         workshop.write("control/fixsmtpio", RULES)?;
         workshop.write_secret("users", &users()?)?;
         Ok(workshop)

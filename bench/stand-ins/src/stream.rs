@@ -60,6 +60,20 @@ impl Stream {
         }
     }
 
+    /// The next line with its ending; nothing at the end.
+    pub(crate) fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(at) = memchr::memchr(b'\n', self.arrived()) {
+                let line = self.arrived().get(..=at).unwrap_or_default().to_vec();
+                self.take(at + 1);
+                return Ok(Some(line));
+            }
+            if self.more()? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
     /// What has arrived and is not taken.
     pub(crate) fn arrived(&self) -> &[u8] {
         self.buffer.get(self.begin..self.end).unwrap_or_default()
