@@ -19,7 +19,7 @@ use super::program::{Peer, Program};
 use super::proxy::Pending;
 use super::repeated::Repeated;
 use super::sockets::{self, Accepted, Listening};
-use super::workers::{Reading, Worker, Workers};
+use super::workers::{Heard, Reading, Worker, Workers};
 use crate::log::Log;
 use crate::messages::{ConnectionId, FromEngine};
 use crate::options::Mode;
@@ -189,11 +189,12 @@ impl Server {
         let pending = pending.rev();
         sources.extend(pending.map(|(at, one)| (Ready::Pending(at), one.accepted.socket.as_fd())));
 
-        let out = if self.workers.is_behind() { PollFlags::OUT } else { PollFlags::empty() };
         let mut waiting: Vec<PollFd<'_>> = sources
             .iter()
             .map(|(which, source)| match which {
-                Ready::Worker(Worker::Monitor) => (source, PollFlags::IN | out),
+                Ready::Worker(worker) if self.workers.is_behind(*worker) => {
+                    (source, PollFlags::IN | PollFlags::OUT)
+                }
                 _ => (source, PollFlags::IN),
             })
             .map(|(source, interest)| PollFd::from_borrowed_fd(*source, interest))
@@ -235,15 +236,16 @@ impl Server {
             Ready::Signals => self.take_signals(starting)?,
             Ready::Listening(at) => self.accept_some(at),
             Ready::Pending(at) => self.advance_header(at),
-            Ready::Worker(Worker::Engine(id)) => {
-                if let Some(message) = self.workers.hear(id) {
-                    self.heard(id, message, starting)?;
-                } else if let Some(pid) = self.workers.pid_of(id) {
-                    // It has closed its channel, or talks nonsense: nothing sane.
-                    kill(pid);
-                    self.reap(pid, starting)?;
+            Ready::Worker(Worker::Engine(id)) => match self.workers.hear(id) {
+                Heard::Message(message) => self.heard(id, message, starting)?,
+                Heard::Nothing => {}
+                Heard::End => {
+                    if let Some(pid) = self.workers.pid_of(id) {
+                        kill(pid);
+                        self.reap(pid, starting)?;
+                    }
                 }
-            }
+            },
             Ready::Worker(Worker::Keyholder) => {
                 if let Some(pid) = self.workers.hear_keyholder() {
                     kill(pid);
@@ -330,7 +332,8 @@ impl Server {
             }
             let engine = self.workers.engine_of(pid);
             // What it still said comes first.
-            while let Some((id, message)) = engine.and_then(|id| Some((id, self.workers.hear(id)?)))
+            while let Some(id) = engine
+                && let Heard::Message(message) = self.workers.hear(id)
             {
                 self.heard(id, message, starting)?;
             }

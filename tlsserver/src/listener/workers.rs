@@ -60,6 +60,17 @@ pub(super) enum Reading {
     Failed(String),
 }
 
+/// What an engine says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Message(FromEngine),
+    /// Nothing, for now.
+    Nothing,
+    /// It has closed its channel, talks nonsense, or has said more for the log than an honest
+    /// one would.
+    End,
+}
+
 /// All of them.
 pub(super) struct Workers {
     settings: Settings,
@@ -153,7 +164,7 @@ impl Workers {
         reading
             .chain(keyholder)
             .chain(monitor)
-            .chain(engines.map(|one| (Worker::Engine(one.id), one.control.as_fd())))
+            .chain(engines.map(|one| (Worker::Engine(one.id), one.as_fd())))
     }
 
     /// Takes what a keyholder that reads the files says.
@@ -220,7 +231,8 @@ impl Workers {
         super::unblock(&keys)?;
         keyholder.serve(&keys)?;
         let keys = (keyholder.pid, keys_theirs);
-        let engine = Engine::start(self.last_engine + 1, &self.settings.engine_variables, keys)?;
+        let mut engine =
+            Engine::start(self.last_engine + 1, &self.settings.engine_variables, keys)?;
         self.last_engine += 1;
         for certificate in &keyholder.certificates {
             engine.say(&ToEngine::Certificate(certificate.clone()), &[])?;
@@ -230,7 +242,7 @@ impl Workers {
         }
         engine.say(&ToEngine::Begin, &[])?;
         if let Some(monitor) = &mut self.monitor {
-            logins::join(&engine, monitor)?;
+            logins::join(&mut engine, monitor)?;
         }
         self.engines.push(engine);
         Ok(())
@@ -246,8 +258,13 @@ impl Workers {
         }
         self.look_after_monitor();
         for engine in &mut self.engines {
+            engine.lately = 0;
             if !engine.ask() {
                 self.log.error(format_args!("engine {} is stuck", engine.pid));
+                super::kill(engine.pid);
+            } else if engine.holds_more_than_it_says() {
+                let line = format_args!("engine {} holds more than it says", engine.pid);
+                self.log.error(line);
                 super::kill(engine.pid);
             }
         }
@@ -277,13 +294,14 @@ impl Workers {
         monitor_is_ready && self.serving() && self.current().all(|engine| engine.ready)
     }
 
-    /// Gives a connection to the engine that has the fewest.
+    /// Gives a connection to the engine that was given the fewest lately, and of several to the
+    /// one that has the fewest: how many it has is its own word.
     pub(super) fn hand_over(
         &mut self,
         message: &ToEngine,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<EngineId> {
-        let engine = self.current().min_by_key(|engine| engine.connections);
+        let engine = self.current().min_by_key(|engine| (engine.lately, engine.connections));
         let engine = engine.ok_or_else(|| io::Error::other("there is no engine"))?;
         let id = engine.id;
         self.tell(id, message, descriptors)?;
@@ -293,15 +311,15 @@ impl Workers {
         Ok(id)
     }
 
-    /// Says something to one engine. One that does not take it in time is stuck,
-    /// and ended: that is seen as any other death.
+    /// Says something to one engine. One that does not take it is stuck, and ended: that is
+    /// seen as any other death.
     pub(super) fn tell(
-        &self,
+        &mut self,
         id: EngineId,
         message: &ToEngine,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let engine = self.engines.iter().find(|engine| engine.id == id);
+        let engine = self.engines.iter_mut().find(|engine| engine.id == id);
         let engine = engine.ok_or_else(|| io::Error::other("the engine is gone"))?;
         let told = engine.say(message, descriptors);
         if told.as_ref().is_err_and(|reason| reason.kind() == io::ErrorKind::WouldBlock) {
@@ -323,12 +341,18 @@ impl Workers {
         self.engines.iter_mut().find(|engine| engine.id == id)
     }
 
-    /// Takes one message of an engine; none at its end, when it makes no sense, or when the
-    /// engine has said more for the log than an honest one would.
-    pub(super) fn hear(&mut self, id: EngineId) -> Option<FromEngine> {
-        let engine = self.engines.iter_mut().find(|engine| engine.id == id)?;
-        let length = receive(&engine.control, &mut self.buffer).map_or(0, |got| got.length);
-        let message = self.buffer.get(..length).and_then(FromEngine::decode)?;
+    /// Takes one message of an engine, where there is one.
+    pub(super) fn hear(&mut self, id: EngineId) -> Heard {
+        let Some(engine) = self.engines.iter_mut().find(|engine| engine.id == id) else {
+            return Heard::Nothing;
+        };
+        let length = match engine.hear(&mut self.buffer) {
+            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Heard::Nothing,
+            heard => heard.map_or(0, |got| got.length),
+        };
+        let Some(message) = self.buffer.get(..length).and_then(FromEngine::decode) else {
+            return Heard::End;
+        };
         match message {
             FromEngine::Ready => {
                 engine.answered();
@@ -337,11 +361,11 @@ impl Workers {
             FromEngine::Failed(..) | FromEngine::Says(_) if !engine.may_say() => {
                 let pid = engine.pid;
                 self.log.error(format_args!("engine {pid} says more than there is to say"));
-                return None;
+                return Heard::End;
             }
             _ => {}
         }
-        Some(message)
+        Heard::Message(message)
     }
 
     /// Takes the keyholder's answer; whose process it is where it makes no sense, or has

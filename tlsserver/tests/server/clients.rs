@@ -18,12 +18,13 @@ fn smtp(program: &[&str]) -> Setup {
 /// With STARTTLS, by mailfront's own plugin.
 fn starttls() -> Server {
     let program = ["mailfront", "smtp", "echo", "starttls-ucspi", "mailrules"];
-    smtp(&program).option("-n").variable("UCSPITLS", "").start()
+    smtp(&program).option("-n --engines 1").variable("UCSPITLS", "").start()
 }
 
 /// With TLS from the first octet.
 fn smtps() -> Server {
-    smtp(&["mailfront", "smtp", "echo", "mailrules"]).start()
+    // A session is resumed by the engine that began it.
+    smtp(&["mailfront", "smtp", "echo", "mailrules"]).option("--engines 1").start()
 }
 
 /// Runs a client to its end with the input; what it wrote, both ways together.

@@ -190,7 +190,7 @@ fn a_session_is_resumed_by_the_engine_that_began_it() {
 fn no_session_is_resumed_by_another_engine() {
     let server = Setup::new(&["echo", "hello"]).option("--engines 6").start();
     for version in [&TLS13, &TLS12] {
-        // Each meets an engine of its own, as that has the fewest connections.
+        // Each meets an engine of its own, as each gets its share.
         assert_eq!(six_handshakes(&server, version), [HandshakeKind::Full; 6], "{version:?}");
         server.idle();
     }

@@ -3,25 +3,31 @@
 //! Which engines there are, and what is done about one that has died, is the
 //! caller's, [`super::Workers`].
 
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{Shutdown, shutdown};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
-use unix::descriptor_passing::{channel, send};
+use std::time::Instant;
+use unix::descriptor_passing::{Received, channel, receive};
 
 use super::super::connections::EngineId;
 use super::itself;
 use crate::engine::NAME;
 use crate::environment::Variables;
 use crate::messages::ToEngine;
+use crate::monitor::outbox::Outbox;
 
-/// How long its channel may be full before it is taken for stuck.
-const FULL: Duration = Duration::from_secs(5);
+/// How many messages may wait for its channel to take them before it is taken for stuck:
+/// more than it has clients while it does its work, and its questions are due before.
+const MOST_KEPT: usize = 16 * 1024;
 /// How many questions may be unanswered when the next one is due. It is counted in
 /// questions, not by the clock: a machine that stood still asks no more either.
 pub(super) const UNANSWERED: u32 = 2;
+
+/// How many descriptors an engine has at most, and how many more for each connection: no more
+/// than its jail would let it have if those were all.
+const FEW: usize = 64;
+const FOR_EACH: usize = 8;
 
 /// How many lines for the log each connection is worth, and each jailed process beside; an
 /// honest engine has two to say of one at most. Whoever has taken one over would fill the disk.
@@ -32,12 +38,15 @@ pub(super) struct Engine {
     pub(super) pid: u32,
     /// The process that signs for it.
     pub(super) keyholder: u32,
-    pub(super) control: OwnedFd,
+    outbox: Outbox,
     pub(super) started: Instant,
     pub(super) ready: bool,
     /// Of an older generation.
     pub(super) retired: bool,
     pub(super) connections: usize,
+    /// How many connections it was given since the last look: what nobody but the listener
+    /// has a say in.
+    pub(super) lately: usize,
     unanswered: u32,
     /// What it may still say for the log.
     words: usize,
@@ -51,30 +60,70 @@ impl Engine {
         (keyholder, keys): (u32, OwnedFd),
     ) -> io::Result<Self> {
         let (control, theirs) = channel()?;
+        super::super::unblock(&control)?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::from(keys));
-        set_socket_timeout(&control, Timeout::Send, Some(FULL))?;
         Ok(Self::of(id, (command.spawn()?.id(), keyholder), control))
     }
 
-    /// One that runs.
+    /// One that runs; its channel does not block.
     pub(super) fn of(id: EngineId, (pid, keyholder): (u32, u32), control: OwnedFd) -> Self {
         Self {
             id,
             pid,
             keyholder,
-            control,
+            outbox: Outbox::new(control),
             started: Instant::now(),
             ready: false,
             retired: false,
             connections: 0,
+            lately: 0,
             unanswered: 0,
             words: WORDS,
         }
     }
 
-    pub(super) fn say(&self, message: &ToEngine, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        send(&self.control, &message.encode(), descriptors)
+    /// Says something, now or as soon as its channel takes it. What becomes of one that is
+    /// gone is seen at its end.
+    ///
+    /// # Errors
+    /// `WouldBlock` where it has not taken so much that it must be stuck; the system's, where
+    /// there are no more descriptors.
+    pub(super) fn say(
+        &mut self,
+        message: &ToEngine,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let octets = message.encode();
+        if self.outbox.send_now(&octets, descriptors) {
+            return Ok(());
+        }
+        if self.outbox.len() >= MOST_KEPT {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let kept: io::Result<_> = descriptors.iter().map(BorrowedFd::try_clone_to_owned).collect();
+        self.outbox.send(octets.to_vec(), kept?);
+        Ok(())
+    }
+
+    /// Whether something is still to be said.
+    pub(super) fn is_behind(&self) -> bool {
+        self.outbox.is_behind()
+    }
+
+    /// Says what is still to be said, and takes a message that is there.
+    ///
+    /// # Errors
+    /// `WouldBlock` where there is none.
+    pub(super) fn hear(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        self.outbox.flush();
+        match receive(&self.outbox, buffer) {
+            // It has ended before it had heard all that it was told: what it said follows.
+            Err(why) if why.kind() == io::ErrorKind::ConnectionReset => {
+                receive(&self.outbox, buffer)
+            }
+            received => received,
+        }
     }
 
     /// Asks for an answer; false when those to the last questions are still owed.
@@ -92,6 +141,7 @@ impl Engine {
     /// It has one more connection.
     pub(super) const fn given(&mut self) {
         self.connections += 1;
+        self.lately += 1;
         self.words = self.words.saturating_add(WORDS);
     }
 
@@ -100,6 +150,14 @@ impl Engine {
         let Some(left) = self.words.checked_sub(1) else { return false };
         self.words = left;
         true
+    }
+
+    /// Whether it has more descriptors than the connections that it says it has could need: it
+    /// has kept some that it said were closed. Told by the system, where that lets us see it.
+    pub(super) fn holds_more_than_it_says(&self) -> bool {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid));
+        let most = FEW.saturating_add(self.connections.saturating_mul(FOR_EACH));
+        open.is_ok_and(|open| open.take(most + 1).count() > most)
     }
 
     /// It has answered, or has said by itself that it is ready.
@@ -113,7 +171,13 @@ impl Engine {
     pub(super) fn end_if_done(&self) {
         if self.retired && self.connections == 0 {
             // What it reports can still be heard.
-            let _ = shutdown(&self.control, Shutdown::Write);
+            let _ = shutdown(&self.outbox, Shutdown::Write);
         }
+    }
+}
+
+impl AsFd for Engine {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.outbox.as_fd()
     }
 }

@@ -10,13 +10,13 @@ use unix::descriptor::pipe;
 use unix::descriptor_passing::channel;
 
 use super::engine::Engine;
-use super::{LIVED, LONGEST_PAUSE, Workers};
+use super::{LIVED, LONGEST_PAUSE, Worker, Workers};
 use crate::listener::dialog::Source;
 use crate::listener::monitor::Monitor;
 use crate::messages::{Dialog, DialogId, ToEngine};
 
 /// Gives an engine and a monitor a channel to each other.
-pub(super) fn join(engine: &Engine, monitor: &mut Monitor) -> io::Result<()> {
+pub(super) fn join(engine: &mut Engine, monitor: &mut Monitor) -> io::Result<()> {
     let (ours, theirs) = channel()?;
     engine.say(&ToEngine::Monitor, &[ours.as_fd()])?;
     let pid = Pid::from_raw(engine.pid.cast_signed());
@@ -37,7 +37,7 @@ impl Workers {
             None => pipe()?,
         };
         let mut monitor = Monitor::start(settings, self.words.insert(words))?;
-        for engine in &self.engines {
+        for engine in &mut self.engines {
             join(engine, &mut monitor)?;
         }
         self.monitor = Some(monitor);
@@ -91,9 +91,15 @@ impl Workers {
         }
     }
 
-    /// Whether the monitor is still to be told something.
-    pub(in crate::listener) fn is_behind(&self) -> bool {
-        self.monitor.as_ref().is_some_and(Monitor::is_behind)
+    /// Whether one is still to be told something.
+    pub(in crate::listener) fn is_behind(&self, worker: Worker) -> bool {
+        match worker {
+            Worker::Monitor => self.monitor.as_ref().is_some_and(Monitor::is_behind),
+            Worker::Engine(id) => {
+                self.engines.iter().any(|engine| engine.id == id && engine.is_behind())
+            }
+            Worker::Reading | Worker::Keyholder => false,
+        }
     }
 
     /// How clients are talked to, where they are.
@@ -119,7 +125,7 @@ impl Workers {
         };
         let dialog = source.dialog(Some(home))?;
         let id = self.dialogs.as_mut().map_or(0, |dialogs| dialogs.add(home, dialog.clone()));
-        for engine in self.current() {
+        for engine in self.engines.iter_mut().filter(|engine| !engine.retired) {
             // One that cannot hear is about to be found dead or stuck.
             let _ = engine.say(&ToEngine::Dialog(id, dialog.clone()), &[]);
         }
@@ -127,8 +133,8 @@ impl Workers {
     }
 
     /// The server ends: engines end who has not begun to log in.
-    pub(in crate::listener) fn last_words(&self) {
-        for engine in &self.engines {
+    pub(in crate::listener) fn last_words(&mut self) {
+        for engine in &mut self.engines {
             let _ = engine.say(&ToEngine::LastWords, &[]);
         }
     }

@@ -29,6 +29,7 @@ impl Listening {
         };
         let mut workers = Workers::new(settings, Log::new(Verbosity::Quiet));
         let (control, engine) = channel().unwrap();
+        super::super::unblock(&control).unwrap();
         super::super::unblock(&engine).unwrap();
         let process = Command::new("sleep").arg("1000").spawn().unwrap();
         workers.engines.push(Engine::of(ID, (process.id(), 0), control));
@@ -48,7 +49,7 @@ impl Listening {
 
     fn answer(&mut self) {
         send(&self.engine, &FromEngine::Ready.encode(), &[]).unwrap();
-        assert_eq!(self.workers.hear(ID), Some(FromEngine::Ready));
+        assert_eq!(self.workers.hear(ID), Heard::Message(FromEngine::Ready));
     }
 }
 
@@ -109,9 +110,10 @@ fn talks_without_end(line: &FromEngine) {
     for _ in 0..100 {
         send(&listening.engine, &line.encode(), &[]).unwrap();
         match listening.workers.hear(ID) {
-            Some(said) => assert_eq!(said, *line),
+            Heard::Message(said) => assert_eq!(said, *line),
             // Which is what has it ended.
-            None => break,
+            Heard::End => break,
+            Heard::Nothing => panic!("it has said something"),
         }
         heard += 1;
     }
@@ -119,7 +121,8 @@ fn talks_without_end(line: &FromEngine) {
     // With each connection it has more to say.
     listening.workers.engine(ID).unwrap().given();
     send(&listening.engine, &line.encode(), &[]).unwrap();
-    assert_eq!(listening.workers.hear(ID).as_ref(), Some(line));
+    let Heard::Message(said) = listening.workers.hear(ID) else { panic!("not heard") };
+    assert_eq!(said, *line);
 }
 
 #[test]
@@ -130,4 +133,88 @@ fn an_engine_that_owes_two_answers_is_ended() {
     assert_eq!(listening.process.try_wait().unwrap(), None);
     assert_eq!(listening.next(), []);
     assert_eq!(listening.process.wait().unwrap().signal(), Some(9));
+}
+
+/// The test ends at all: before, each message waited for five seconds.
+#[test]
+fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
+    let mut listening = Listening::new();
+    assert_eq!(listening.workers.hear(ID), Heard::Nothing);
+    let mut told = 0;
+    while !listening.workers.is_behind(Worker::Engine(ID)) || told < 5_000 {
+        listening.workers.tell(ID, &ToEngine::MakeRoom(told), &[]).unwrap();
+        told += 1;
+    }
+    let mut heard = 0;
+    while heard < told {
+        let mut buffer = [0; 64];
+        while let Ok(message) = receive(&listening.engine, &mut buffer) {
+            let message = ToEngine::decode(&buffer[..message.length]);
+            assert_eq!(message, Some(ToEngine::MakeRoom(heard)));
+            heard += 1;
+        }
+        assert_eq!(listening.workers.hear(ID), Heard::Nothing);
+    }
+    assert!(!listening.workers.is_behind(Worker::Engine(ID)));
+}
+
+#[test]
+fn one_that_is_told_more_than_there_is_to_say_is_ended() {
+    let mut listening = Listening::new();
+    let told = (0..).find_map(|id| {
+        let told = listening.workers.tell(ID, &ToEngine::MakeRoom(id), &[]);
+        told.err().map(|why| (id, why))
+    });
+    let (count, why) = told.unwrap();
+    assert!(count >= 16 * 1024 && why.kind() == io::ErrorKind::WouldBlock, "{count} {why}");
+    assert_eq!(listening.process.wait().unwrap().signal(), Some(9));
+}
+
+/// Whatever one says of those that it has: each gets its share of what comes.
+#[test]
+fn an_engine_that_says_that_all_is_closed_draws_no_more_than_its_share() {
+    const LIES: EngineId = 8;
+    let mut listening = Listening::new();
+    let (control, liar) = channel().unwrap();
+    super::super::unblock(&control).unwrap();
+    let mut process = Command::new("sleep").arg("1000").spawn().unwrap();
+    listening.workers.engines.push(Engine::of(LIES, (process.id(), 0), control));
+    let mut drawn = 0;
+    for id in 0..20 {
+        let given = listening.workers.hand_over(&ToEngine::Immediate(id), &[]).unwrap();
+        if given == LIES {
+            drawn += 1;
+            listening.workers.released(LIES);
+        }
+    }
+    assert_eq!(drawn, 10);
+    drop(liar);
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+/// Stands for one that was taken over, and says of all that it has that it is closed.
+#[test]
+fn an_engine_that_keeps_what_it_says_is_closed_is_ended() {
+    const OPENS: &str = "for i in {10..109}; do eval \"exec $i</dev/null\"; done; echo; \
+                         exec sleep 1000 >/dev/null";
+    let mut listening = Listening::new();
+    let mut command = Command::new("bash");
+    command.args(["--norc", "-c", OPENS]).stdout(std::process::Stdio::piped());
+    let mut holds = command.spawn().unwrap();
+    let mut written = Vec::new();
+    io::Read::read_to_end(&mut holds.stdout.take().unwrap(), &mut written).unwrap();
+    let (control, _engine) = channel().unwrap();
+    let engine = Engine::of(8, (holds.id(), 0), control);
+    listening.workers.engines.push(engine);
+    // As many as these connections may take.
+    listening.workers.engine(8).unwrap().connections = 10;
+    listening.next();
+    listening.answer();
+    assert_eq!(holds.try_wait().unwrap(), None);
+    listening.workers.engine(8).unwrap().answered();
+    listening.workers.engine(8).unwrap().connections = 1;
+    listening.next();
+    assert_eq!(holds.wait().unwrap().signal(), Some(9));
+    assert_eq!(listening.process.try_wait().unwrap(), None);
 }
