@@ -31,6 +31,7 @@ pub mod session;
 pub mod smtp;
 
 mod auth;
+mod lines;
 mod login;
 mod pump;
 
