@@ -10,7 +10,7 @@
 # make portable   checks that what is not TLS compiles for other systems; part of make test
 # make source   an archive of the source with all crates, twice in two clones, compared
 # make picture   draws docs/chain.svg of docs/chain.dot (Debian's graphviz)
-# make        builds for use: target/release
+# make        builds release binaries: target/release
 # make install   installs what is built: programs, manual pages, completions, examples, and a
 #                PAM service where there is none; knows DESTDIR, PREFIX, BINDIR, SBINDIR,
 #                MANDIR, DATADIR and SYSCONFDIR; BUILD=fast, here and above, takes another

@@ -37,7 +37,7 @@ impl CommandLine {
                     quote = Some(letter);
                     word.get_or_insert_default();
                 }
-                ('$' | '`', Some('"')) => return Err(unusable("only a shell knows what $ is")),
+                ('$' | '`', Some('"')) => return Err(unusable("uses shell expansion ($)")),
                 (' ', None) => words.extend(word.take()),
                 (_, None) if SPECIAL.contains(letter) => {
                     return Err(unusable(&format!("{letter} must be quoted")));
@@ -117,7 +117,7 @@ mod tests {
             ("a 'b", "a quote has no end"),
             ("a\\", "it ends in a backslash"),
             ("a; b", "; must be quoted"),
-            ("a \"$b\"", "only a shell knows what $ is"),
+            ("a \"$b\"", "uses shell expansion ($)"),
             ("a\nb", "a control character in it"),
         ] {
             let error = CommandLine::parse(text).unwrap_err();

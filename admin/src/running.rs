@@ -42,7 +42,7 @@ impl Running {
         let computed = script.command.iter().chain(&script.variables).find(|word| word.is_computed);
         if let Some(word) = computed {
             let (line, text) = (word.line, &word.text);
-            return Err(Error::new(format!("{script_name}:{line}: {text}: only a shell knows it")));
+            return Err(Error::new(format!("{script_name}:{line}: {text}: uses shell expansion")));
         }
         let failed = |error| Error::file("unable to start", Path::new(&*text_of(&words)), &error);
         let no_file = |error| Error::file("unable to make", log, &error);

@@ -23,5 +23,5 @@ pub const CONTROLS: u8 = 18;
 pub const NOT_STARTED: u8 = 19;
 /// tlsserver was called wrongly, in the words of the servers whose place it takes.
 pub const USAGE: u8 = 100;
-/// Trouble that may pass.
+/// Temporary failure.
 pub const TEMPORARY: u8 = 111;

@@ -75,8 +75,8 @@ fn is_version(word: &[u8]) -> bool {
 impl fmt::Display for OtherProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Tls => "the client speaks TLS at once",
-            Self::Http => "the client speaks HTTP",
+            Self::Tls => "client speaks TLS at once",
+            Self::Http => "client speaks HTTP",
         })
     }
 }

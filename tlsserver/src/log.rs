@@ -74,8 +74,11 @@ mod tests {
     #[test]
     fn reasons_are_words() {
         let reason = std::io::Error::from_raw_os_error(2);
-        let line = format!("/etc/x: {reason}; the old ones stay");
-        assert_eq!(words_only(&line), "/etc/x: No such file or directory; the old ones stay");
+        let line = format!("/etc/x: {reason}; keeping the previous ones");
+        assert_eq!(
+            words_only(&line),
+            "/etc/x: No such file or directory; keeping the previous ones"
+        );
         assert_eq!(words_only("nothing to do"), "nothing to do");
     }
 }

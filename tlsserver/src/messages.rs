@@ -54,7 +54,7 @@ impl Validity {
             late if late > self.to => "the certificate has expired",
             _ => return None,
         };
-        Some(format!("certificate: {}: {fault}; it is used all the same", self.file))
+        Some(format!("certificate: {}: {fault}; using it anyway", self.file))
     }
 }
 

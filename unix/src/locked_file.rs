@@ -1,4 +1,4 @@
-//! Files that are changed while others read them: they appear whole or not at all.
+//! Files that are changed while others read them, atomically.
 
 use crate::trusted_file::read_trusted;
 use rustix::fs::{

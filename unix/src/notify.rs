@@ -59,7 +59,7 @@ fn connect(name: &[u8]) -> Option<(UnixDatagram, SocketAddr)> {
     Some((socket, address.ok()?))
 }
 
-/// On the clock that nobody sets.
+/// On the monotonic clock.
 fn microseconds() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();

@@ -50,7 +50,7 @@ fn each(
 }
 
 fn d60_http(chain: &Chain<'_>) -> Result<()> {
-    each(chain, "the client speaks HTTP", |port, last| {
+    each(chain, "client speaks HTTP", |port, last| {
         let url = format!("http://127.0.0.1:{port}/");
         // All that comes is a document to it.
         let got = chain.succeeds(&["curl", "--silent", "--http0.9", &url], b"")?;
@@ -61,7 +61,7 @@ fn d60_http(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn d60_tls(chain: &Chain<'_>) -> Result<()> {
-    each(chain, "the client speaks TLS at once", |port, _| {
+    each(chain, "client speaks TLS at once", |port, _| {
         let to = format!("127.0.0.1:{port}");
         let output = chain.client(&["openssl", "s_client", "-connect", &to], b"")?;
         ensure!(!output.status.success(), "a handshake in the clear");

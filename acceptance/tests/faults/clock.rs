@@ -1,5 +1,5 @@
 //! A clock that jumps by more than any deadline each time that it is looked at: deadlines
-//! are on the one that nobody sets.
+//! are on the monotonic one.
 //!
 //! libfaketime stands between the programs and the clock of day; it needs programs that
 //! are linked dynamically, as the builds that tests use are.

@@ -69,7 +69,7 @@ fn serve(machine: &Machine, certificate: &str, key: &str) -> String {
 fn renew(machine: &Machine, command: &str, old: &str) {
     let mut idler = Client::start(machine, "idler.py");
     machine.succeeds(&format!("{TRUST}{command}"));
-    machine.awaits("journalctl --unit=acceptutils@submission | grep -q 'certificates read again'");
+    machine.awaits("journalctl --unit=acceptutils@submission | grep -q 'certificates reloaded'");
     assert_ne!(machine.succeeds(SERIAL), old, "the new certificate is not shown");
     assert_eq!(idler.asked("session"), "250");
 }

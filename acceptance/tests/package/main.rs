@@ -155,7 +155,7 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     changes::lose_nothing(&machine, "dpkg -i acceptutils_*.deb");
     other_services_work(&machine);
 
-    follow(&machine, "Gone again", "");
+    follow(&machine, "Uninstalling", "");
     for trace in ["systemctl list-units --all --plain --no-legend 'acceptutils@*'", "ss -Htln"] {
         assert_eq!(machine.succeeds(trace), "", "{trace}");
     }

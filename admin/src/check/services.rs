@@ -166,7 +166,7 @@ fn check_one(service: &Service, home: &Path, findings: &mut Findings) {
     }
     let links = script.links();
     for word in script.command.iter().chain(&script.variables).filter(|word| word.is_computed) {
-        let text = format!("{}: only a shell knows what this is", word.text);
+        let text = format!("{}: uses shell expansion, not checked", word.text);
         findings.warning(Place::line(path, word.line), text);
     }
     check_programs(service, &links, findings);
@@ -187,8 +187,7 @@ fn check_incoming(service: &Service, links: &[Link<'_>], findings: &mut Findings
         let arguments = last.arguments.iter().map(|word| word.text.as_str());
         if programs::is_sendmail(last.name(), arguments) {
             let name = last.name();
-            let text =
-                format!("{name} takes strangers for this machine's users, and relays for them");
+            let text = format!("{name} treats remote clients as local users: open relay");
             findings.error(Place::line(path, last.program.line), text);
         }
     }

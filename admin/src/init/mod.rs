@@ -168,7 +168,7 @@ fn plan(options: &Options) -> Result<Plan, Error> {
         let arguments = said.words().iter().skip(1).map(String::as_str);
         if programs::is_sendmail(said.name(), arguments) {
             return Err(Error::new(format!(
-                "--incoming {said}: it takes strangers for this machine's users, and relays \
+                "--incoming {said}: it treats remote clients as local users, and relays \
                  for everybody (an open relay): --allow-open-relay if that is what you want"
             )));
         }

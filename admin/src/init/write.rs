@@ -1,4 +1,4 @@
-//! Writes files that appear whole or not at all, and never in place of another.
+//! Atomic file creation: a file is there whole or not at all, and never in place of another.
 
 use crate::outcome::Error;
 use std::fs::{DirBuilder, Permissions};

@@ -92,6 +92,7 @@ fn of_tlsserver(said: &str) -> Event<'_> {
         "pid" => number(rest).map_or(Event::Course, |(pid, _)| Event::Begins { pid }),
         "end" => number(rest).map_or(Event::Course, |(pid, _)| Event::Ends { pid }),
         "no" if rest.starts_with("login from ") => Event::NoLogin,
+        "evicted" => Event::NoLogin,
         "deny" => Event::Denied { why: behind_address(rest) },
         "tls" => Event::Tls { why: behind_address(rest) },
         "engine" | "keyholder" | "monitor" if rest.contains(" died: ") => {
@@ -154,10 +155,13 @@ mod tests {
         for (line, event) in [
             ("tlsserver: pid 7 from 192.0.2.7", Event::Begins { pid: "7" }),
             ("tlsserver: end 7 status 0", Event::Ends { pid: "7" }),
-            ("tlsserver: no login from 2001:db8::7, and others wait", Event::NoLogin),
             (
-                "tlsserver: deny from 2001:db8::7: by the rules",
-                Event::Denied { why: "by the rules" },
+                "tlsserver: evicted 2001:db8::7: not logged in, connection limit reached",
+                Event::NoLogin,
+            ),
+            (
+                "tlsserver: deny from 2001:db8::7: rejected by rules.cdb",
+                Event::Denied { why: "rejected by rules.cdb" },
             ),
             (
                 "tlsserver: tls 7 from ::1: handshake failed: x",

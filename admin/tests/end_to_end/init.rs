@@ -159,7 +159,7 @@ fn what_is_not_safe_is_not_made() {
     let folder = folder();
     let dir = folder.path().join("d");
     for (option, value, expected) in [
-        ("--incoming", "/usr/sbin/sendmail -bs", "it takes strangers for this machine's users"),
+        ("--incoming", "/usr/sbin/sendmail -bs", "it treats remote clients as local users"),
         ("--incoming-user", "daemon", "--incoming-user and --jail-user: both are uid 1"),
     ] {
         let init = ["init", dir.to_str().unwrap(), "--host", "h.example", "--jail-user", "daemon"];

@@ -138,7 +138,7 @@ fn a_renewal_by_certbots_links_reaches_new_clients_and_loses_no_connection() {
     // What the hook has the supervisor do.
     let pid = server.id().to_string();
     assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
-    until(&mut output, "tlsserver: certificates read again");
+    until(&mut output, "tlsserver: certificates reloaded");
     let new = Session::open(port);
     assert_eq!(new.serial, "serial=02");
     new.quit();

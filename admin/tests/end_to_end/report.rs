@@ -17,7 +17,7 @@ authup 9 checkpassword 11 failed, 3 remaining (al from 198.51.100.1)
 authup 12 checkpassword 13 failed, 4 remaining (al from 203.0.113.5)
 tlsserver: end 9 status 256
 tlsserver: no login from 198.51.100.1
-tlsserver: deny from 2001:db8::1: too many connections from there
+tlsserver: deny from 2001:db8::1: too many connections from this address
 tlsserver: tls from 192.0.2.9: handshake failed: the peer does not speak TLS
 tlsserver: engine 5 died: signal 11; starting another
 authup 12 unable to write pipe: Broken pipe
@@ -50,7 +50,7 @@ fn a_day_on_one_page() {
         "Networks refused most\n      2  198.51.100.0/24\n",
         "Same name refused from most networks\n      2  al, 2 refusals\n",
         "TLS that failed\n      1  handshake failed: the peer does not speak TLS\n",
-        "Denied\n      1  too many connections from there\n",
+        "Denied\n      1  too many connections from this address\n",
         "Trouble\n      1  authup N unable to write pipe: Broken pipe (26 Nov 2026 07:16:00",
         "Processes started anew\n      1  engine\n",
         "Longest sessions\n    300 s  nobody logged in, submission\n    300 s  al, submission\n",

@@ -37,7 +37,7 @@ pub enum Who {
 pub enum Outcome {
     /// User or password is wrong; or the program was called wrongly.
     Refused,
-    /// Trouble that may pass kept checkpassword from an answer.
+    /// A temporary failure kept checkpassword from an answer.
     Temporary,
     /// There have been too many failures, and the login was not tried.
     TooManyFailures,

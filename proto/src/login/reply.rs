@@ -43,7 +43,7 @@ pub enum Refusal {
     TlsUnavailable,
     /// User or password is wrong.
     Failed,
-    /// Trouble that may pass kept checkpassword from an answer.
+    /// A temporary failure kept checkpassword from an answer.
     Temporary,
     /// The same for the second time, with which the session ends.
     TemporaryAgain,

@@ -22,7 +22,7 @@ pub enum Event {
     NoTurn,
     /// The program refused the login; so many tries remain.
     Failed(u32, u32),
-    /// Trouble that may pass kept the program from an answer.
+    /// A temporary failure kept the program from an answer.
     Trouble(u32),
     /// The program has ended, and the session with it.
     Completed(u32),
@@ -85,7 +85,7 @@ impl fmt::Display for Line<'_> {
                 write!(f, "authorization id of somebody else failed, {remaining} remaining")
             }
             Event::TimedOut(child) => write!(f, "checkpassword {child} timed out"),
-            Event::NoTurn => f.write_str("no turn for a login in time"),
+            Event::NoTurn => f.write_str("too many logins being checked, no turn in time"),
             Event::Failed(child, remaining) => {
                 write!(f, "checkpassword {child} failed, {remaining} remaining")
             }
@@ -125,7 +125,7 @@ mod tests {
                 "authorization id of somebody else failed, 3 remaining (bob from 192.0.2.7)",
             ),
             (Event::TimedOut(12), "checkpassword 12 timed out (bob from 192.0.2.7)"),
-            (Event::NoTurn, "no turn for a login in time (bob from 192.0.2.7)"),
+            (Event::NoTurn, "too many logins being checked, no turn in time (bob from 192.0.2.7)"),
             (Event::Failed(12, 0), "checkpassword 12 failed, 0 remaining (bob from 192.0.2.7)"),
             (Event::Trouble(12), "checkpassword 12 temporary failure (bob from 192.0.2.7)"),
             (

@@ -397,8 +397,8 @@ fn d27_nothing_behind_a_line_that_ends_our_part_is_taken() {
 
 #[test]
 fn d60_other_protocols_end_with_the_line_or_octets_that_show_them() {
-    const HTTP: &str = "[end: the client speaks HTTP]";
-    const TLS: &str = "[end: the client speaks TLS at once]";
+    const HTTP: &str = "[end: client speaks HTTP]";
+    const TLS: &str = "[end: client speaks TLS at once]";
     let http = "GET / HTTP/1.1\r\nHost: mail.example.org\r\n\r\n";
     let hello = "\u{16}\u{3}\u{1}\u{2}\0\u{1}\n\0";
     let long = hello.replace('\n', &"x".repeat(2 * LONGEST_COMMAND));

@@ -101,7 +101,7 @@ impl Page {
     }
 
     /// What LOGGING says is logged: items, as in `.It Li "deny from ADDRESS: WHY"`, and what
-    /// stands for a part of them, as in `.Ql by the rules ,`, if it is more than a word.
+    /// stands for a part of them, as in `.Ql rejected by rules.cdb ,`, if it is more than a word.
     pub fn logged(&self) -> BTreeSet<String> {
         let marked = self
             .section("LOGGING")

@@ -243,7 +243,7 @@ impl Conversation {
             }
             (Some(Some(reason)), _) | (None, Some(Err(reason))) => Err(lost(&reason)),
             (None, None) if self.others_wait => {
-                Err("the peer took nothing while others waited".into())
+                Err("client accepted no data, connection limit reached".into())
             }
             (None, None) => Err(took_nothing(limit)),
         }

@@ -56,7 +56,9 @@ impl Handshakes {
         match timeout(self.limit, self.acceptor.accept(client)).await {
             Ok(Ok(tls)) => Ok(tls),
             Ok(Err(reason)) => Err(format!("handshake failed: {}", in_words(&reason))),
-            Err(_) => Err(format!("handshake failed: not done within {} s", self.limit.as_secs())),
+            Err(_) => {
+                Err(format!("handshake failed: not completed within {} s", self.limit.as_secs()))
+            }
         }
     }
 
@@ -67,7 +69,7 @@ impl Handshakes {
         client: WideReads,
     ) -> Result<Transport, String> {
         let tls = dialog.patiently(self.limit, self.accept(client)).await;
-        let tls = tls.ok_or("handshake failed: not done while others waited")??;
+        let tls = tls.ok_or("handshake failed: not completed, connection limit reached")??;
         dialog.tls_started();
         Ok(Transport::Secure(Box::new(tls)))
     }
@@ -177,14 +179,12 @@ fn in_words(reason: &io::Error) -> String {
         }
         Some(Error::PeerIncompatible(
             PeerIncompatible::Tls12NotOffered | PeerIncompatible::Tls12NotOfferedOrEnabled,
-        )) => "the client knows nothing newer than TLS 1.1".into(),
+        )) => "client supports nothing newer than TLS 1.1".into(),
         // What TLS 1.2 begins to say about signatures; a client that does not has SHA-1.
         Some(Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired)) => {
-            "the client knows nothing newer than TLS 1.1 or SHA-1".into()
+            "client supports nothing newer than TLS 1.1 or SHA-1".into()
         }
-        Some(Error::NoApplicationProtocol) => {
-            "the client names none of mail's protocols by ALPN".into()
-        }
+        Some(Error::NoApplicationProtocol) => "client offers no mail protocol by ALPN".into(),
         Some(error) => error.to_string(),
         None if reason.kind() == io::ErrorKind::UnexpectedEof => {
             "the peer closed the connection".into()
@@ -201,7 +201,7 @@ pub(super) fn lost(reason: &io::Error) -> String {
 }
 
 pub(super) fn took_nothing(limit: Duration) -> String {
-    format!("the peer took nothing for {} s", limit.as_secs())
+    format!("client accepted no data for {} s", limit.as_secs())
 }
 
 /// Resolves when the program has closed the stream that it reads, which is never

@@ -184,7 +184,7 @@ fn join(
     let own = ParsedCertificate::try_from(first).map_err(|why| wrong(file, why))?;
     if key.public_key().is_some_and(|key| key != own.subject_public_key_info()) {
         let key = source.key.display();
-        return Err(wrong(file, format_args!("the key in {key} is not its own")));
+        return Err(wrong(file, format_args!("the key in {key} does not match it")));
     }
     if FromKeyholder::Certificate(certificate.clone()).encode().len() > LIMIT {
         return Err(wrong(file, "too many certificates in it"));

@@ -63,7 +63,8 @@ impl Server {
         let Some((id, engine)) = self.connections.make_room() else { return };
         if let Some(connection) = self.connections.get(id) {
             let peer = connection.peer;
-            self.log.status(format_args!("no login from {peer}, and others wait"));
+            self.log
+                .status(format_args!("evicted {peer}: not logged in, connection limit reached"));
         }
         if let Err(reason) = self.workers.tell(engine, &ToEngine::MakeRoom(id), &[]) {
             self.fault(id, &format!("engine: {reason}"));
@@ -81,7 +82,7 @@ impl Server {
                 Some(balancers) => {
                     let peer = accepted.remote.ip();
                     if !balancers.is_empty() && !balancers.iter().any(|one| one.contains(peer)) {
-                        self.refuse(peer, "PROXY: not of a load balancer");
+                        self.refuse(peer, "PROXY: address not in --proxy-protocol");
                     } else {
                         self.pending.push(Pending::new(accepted, Instant::now()));
                     }
@@ -158,7 +159,7 @@ impl Server {
             Err(why) => return self.refuse(peer, &why),
         };
         let Ok(id) = self.connections.admit(peer, limit_in(&added)) else {
-            return self.refuse(peer, "too many connections from there");
+            return self.refuse(peer, "too many connections from this address");
         };
         let Accepted { socket, remote, local } = accepted;
         let mut talk = dialog.zip(self.workers.source()).map(|((name, dialog), source)| {
@@ -182,7 +183,7 @@ impl Server {
     fn rules_about(&self, peer: IpAddr) -> Result<ucspi_rules::Variables, String> {
         let Some(file) = &self.policy.rules else { return Ok(Vec::new()) };
         match rules::look_up(file, peer) {
-            Ok(found) if found.refuse => Err("by the rules".into()),
+            Ok(found) if found.refuse => Err("rejected by rules.cdb".into()),
             Ok(found) => Ok(found.environment),
             Err(reason)
                 if self.policy.missing_rules_allow

@@ -90,7 +90,7 @@ impl Source {
         let before_login = before_login.map_err(|why| why.to_string())?;
         let dialog = Dialog { tries, before_login };
         if ToEngine::Dialog(0, dialog.clone()).encode().len() > LIMIT {
-            let (protocol, why) = (protocol.name(), "more than an engine takes");
+            let (protocol, why) = (protocol.name(), "too large (limit 128 KiB)");
             return Err(format!("control/{protocol}capabilities: {why}"));
         }
         Ok(dialog)
@@ -228,7 +228,7 @@ mod tests {
         std::fs::write(control.join("me"), "mail.example.org\n").unwrap();
         assert_eq!(source.read(None).unwrap_err(), said(&format!("pop3capabilities: {missing}")));
         std::fs::write(control.join("pop3capabilities"), "TOP\n".repeat(LIMIT)).unwrap();
-        let long = "control/pop3capabilities: more than an engine takes";
+        let long = "control/pop3capabilities: too large (limit 128 KiB)";
         assert_eq!(source.read(None).unwrap_err(), long);
         std::fs::write(control.join("pop3capabilities"), "TOP\n").unwrap();
         let dialogs = source.read(None).unwrap();

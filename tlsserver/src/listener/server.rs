@@ -257,7 +257,7 @@ impl Server {
                 Reading::Unfinished => {}
                 Reading::TookOver => {
                     if !starting {
-                        self.log.status("certificates read again");
+                        self.log.status("certificates reloaded");
                         self.supervisor.tell(State::Ready);
                     }
                 }
@@ -301,7 +301,7 @@ impl Server {
     fn not_read_again(&self, why: &str) {
         self.supervisor.tell(State::Ready);
         if self.workers.serving() {
-            self.log.error(format_args!("{why}; the old ones stay"));
+            self.log.error(format_args!("{why}; keeping the previous ones"));
         } else {
             self.log.error(why);
         }

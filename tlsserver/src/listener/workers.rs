@@ -360,7 +360,7 @@ impl Workers {
             }
             FromEngine::Failed(..) | FromEngine::Says(_) if !engine.may_say() => {
                 let pid = engine.pid;
-                self.log.error(format_args!("engine {pid} says more than there is to say"));
+                self.log.error(format_args!("engine {pid} exceeded its log budget"));
                 return Heard::End;
             }
             _ => {}
@@ -452,7 +452,7 @@ impl Workers {
             return;
         }
         let dialogs = self.read_dialogs().unwrap_or_else(|why| {
-            self.log.error(format_args!("{why}; the old ones stay"));
+            self.log.error(format_args!("{why}; keeping the previous ones"));
             self.dialogs.clone()
         });
         if let Err(why) = self.start_keyholder(dialogs) {

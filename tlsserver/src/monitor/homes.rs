@@ -82,7 +82,7 @@ impl Homes {
         for (name, home) in &mut self.known {
             match LoginControls::read(&Folder::of(Some(name))) {
                 Ok(controls) => *home = self.memories.home(controls),
-                Err(why) => wrong.push(format!("{why}; the old ones stay")),
+                Err(why) => wrong.push(format!("{why}; keeping the previous ones")),
             }
         }
         self.forget_unused();

@@ -23,7 +23,7 @@ fn an_expired_certificate_is_said_and_keeps_nobody_out_who_does_not_look() {
     let setup = Setup::new(&["cat"]);
     certificate_until("localhost", 2002).write(setup.directory.path(), "server");
     let server = setup.start();
-    let line = "server.cert: the certificate has expired; it is used all the same";
+    let line = "server.cert: the certificate has expired; using it anyway";
     server.log.wait_for(&["certificate: ", line]);
     let said = s_client(&server, &[]);
     assert!(said.contains("certificate has expired"), "{said}");
@@ -100,7 +100,7 @@ fn where_tls_is_disabled_no_certificate_is_needed() {
     };
     in_the_clear();
     server.signal(rustix::process::Signal::HUP);
-    server.log.wait_for(&["certificates read again"]);
+    server.log.wait_for(&["certificates reloaded"]);
     in_the_clear();
     assert_eq!(server.log.count(SAID), 1);
 }

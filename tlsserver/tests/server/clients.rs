@@ -123,7 +123,7 @@ fn openssl_speaks_both_versions_and_resumes() {
             let (success, text) = client(&server, &line, "QUIT\n");
             assert!(!success && text.contains(" alert "), "{text}");
             server.log.wait_for(&[
-                "handshake failed: the client knows nothing newer than TLS 1.1 or SHA-1",
+                "handshake failed: client supports nothing newer than TLS 1.1 or SHA-1",
             ]);
         }
     }

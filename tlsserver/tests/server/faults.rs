@@ -57,7 +57,7 @@ fn what_is_no_hello_is_refused_in_words() {
             (b"EHLO client.example.org\r\n", "handshake failed: the peer does not speak TLS"),
             (b"GET / HTTP/1.1\r\n\r\n", "handshake failed: the peer does not speak TLS"),
             (&sslv2, "handshake failed: the peer does not speak TLS"),
-            (&tls10, "handshake failed: the client knows nothing newer than TLS 1.1 or SHA-1"),
+            (&tls10, "handshake failed: client supports nothing newer than TLS 1.1 or SHA-1"),
             (&[0x16, 3, 1, 0xff, 0xff], "handshake failed: "),
         ] {
             let failures = server.log.count("handshake failed");
@@ -84,7 +84,7 @@ fn half_a_hello_and_silence_end_in_time() {
             socket
         });
         silent.into_iter().for_each(|socket| assert_only_an_alert(&clear_rest(socket)));
-        server.log.wait_for_count("handshake failed: not done within 5 s", 5);
+        server.log.wait_for_count("handshake failed: not completed within 5 s", 5);
         server.idle();
         assert_unharmed(&server, &before);
     }
@@ -244,7 +244,7 @@ fn a_killed_keyholder_costs_no_running_session() {
     let victim = server.keyholder();
     kill(victim);
     server.log.wait_for(&[&format!("keyholder {victim} died: signal 9")]);
-    server.log.wait_for(&["certificates read again"]);
+    server.log.wait_for(&["certificates reloaded"]);
     // Handed to an engine whose keyholder is gone: this one handshake fails.
     let mut late = late;
     late.write_all(b"tls\n").unwrap();
@@ -327,7 +327,7 @@ fn a_keyholder_that_is_stuck_is_ended_and_replaced_and_no_engine_is() {
     server.log.wait_for(&["handshake failed: ", "keyholder: no answer"]);
     server.log.wait_for(&[&format!("keyholder {victim} is stuck")]);
     server.log.wait_for(&[&format!("keyholder {victim} died: signal 9")]);
-    server.log.wait_for(&["certificates read again"]);
+    server.log.wait_for(&["certificates reloaded"]);
     for tls in &mut sessions {
         tls.write_all(b"x").unwrap();
         tls.read_exact(&mut [0]).unwrap();
@@ -455,7 +455,7 @@ fn a_flood_that_is_refused_is_summed_up() {
     for _ in 0..200 {
         assert_eq!(clear_rest(plain(&server)), b"");
     }
-    let why = "deny from 127.0.0.1: too many connections from there";
+    let why = "deny from 127.0.0.1: too many connections from this address";
     server.log.wait_for(&[why, " more)"]);
     assert!(server.log.count(why) < 120, "{:#?}", server.log.lines());
 }

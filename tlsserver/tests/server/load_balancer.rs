@@ -112,7 +112,7 @@ fn one_of_two_servers_goes_and_no_session_fails() {
         fs::copy(one.file(part), other.file(part)).unwrap();
     }
     other.signal(Signal::HUP);
-    other.log.wait_for(&["certificates read again"]);
+    other.log.wait_for(&["certificates reloaded"]);
     let proxy = HaProxy::start(&[(&one, "send-proxy"), (&other, "send-proxy-v2")]);
     let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
     let config = Arc::new(config(&one));
@@ -202,7 +202,7 @@ fn only_a_load_balancer_is_heard() {
     let mut socket = plain(&stranger);
     let _ = socket.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\n");
     assert_eq!(clear_rest(socket), b"");
-    stranger.log.wait_for(&["deny from 127.0.0.1: PROXY: not of a load balancer"]);
+    stranger.log.wait_for(&["deny from 127.0.0.1: PROXY: address not in --proxy-protocol"]);
     assert_eq!(stranger.log.count("192.0.2.7"), 0);
     let known = Setup::delayed(&["cat"]).option("--proxy-protocol=127.0.0.0/8").start();
     let mut socket = plain(&known);

@@ -222,7 +222,7 @@ fn a_protocol_that_is_not_mails_is_refused() {
         let tls = secure(plain(&server), Arc::new(config), "localhost");
         assert_eq!(tls.is_ok(), accepted);
     }
-    let line = "handshake failed: the client names none of mail's protocols by ALPN";
+    let line = "handshake failed: client offers no mail protocol by ALPN";
     server.log.wait_for(&["tls from 127.0.0.1: ", line]);
 }
 

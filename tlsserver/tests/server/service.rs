@@ -65,7 +65,7 @@ fn the_limit_for_an_address_refuses() {
     let first = connect(&server);
     let _second = connect(&server);
     assert_eq!(clear_rest(plain(&server)), b"");
-    server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
+    server.log.wait_for(&["deny from 127.0.0.1: too many connections from this address"]);
     drop(first);
     server.log.wait_for(&["end"]);
     server.wait_for_status("one less", |line| line.contains("status: 1/40"));
@@ -82,7 +82,7 @@ fn one_address_has_a_quarter_unless_the_rules_say_more() {
     let server = setup().start();
     let _held = [connect(&server), connect(&server)];
     assert_eq!(clear_rest(plain(&server)), b"");
-    server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
+    server.log.wait_for(&["deny from 127.0.0.1: too many connections from this address"]);
     if skipped_without("tcprules") {
         return;
     }
@@ -91,7 +91,7 @@ fn one_address_has_a_quarter_unless_the_rules_say_more() {
     let server = setup.option(&format!("-x {compiled}")).start();
     let _held = [connect(&server), connect(&server), connect(&server)];
     assert_eq!(clear_rest(plain(&server)), b"");
-    server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
+    server.log.wait_for(&["deny from 127.0.0.1: too many connections from this address"]);
 }
 
 /// Compiles rules for the server that is set up; the file's name.
@@ -130,7 +130,7 @@ fn rules_that_are_written_in_place_refuse_and_harm_nobody() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    server.log.wait_for(&["deny from 127.0.0.1: by the rules"]);
+    server.log.wait_for(&["deny from 127.0.0.1: rejected by rules.cdb"]);
     server.log.wait_for(&["deny from 127.0.0.1: rules: ", "rules.cdb: not a file of tcprules"]);
     assert_eq!(server.log.count("tlsserver: pid "), 0, "{:#?}", server.log.lines());
     let maps = fs::read_to_string(format!("/proc/{}/maps", server.pid())).unwrap();
@@ -157,7 +157,7 @@ fn rules_of_tcprules_hold_from_one_connection_to_the_next() {
         .status();
     assert!(made.unwrap().success());
     assert!(secure(plain(&server), Arc::new(config(&server)), "localhost").is_err());
-    server.log.wait_for(&["deny from 127.0.0.1: by the rules"]);
+    server.log.wait_for(&["deny from 127.0.0.1: rejected by rules.cdb"]);
 
     fs::remove_file(server.file("rules.cdb")).unwrap();
     assert!(secure(plain(&server), Arc::new(config(&server)), "localhost").is_err());
@@ -284,7 +284,7 @@ fn new_certificates_are_for_new_connections() {
     let pem = certificate("localhost");
     pem.write(server.directory.path(), "server");
     server.signal(Signal::HUP);
-    server.log.wait_for(&["certificates read again"]);
+    server.log.wait_for(&["certificates reloaded"]);
     server.certificate = first_certificate(pem.certificate.as_bytes());
     // The first that trusts only the new one; and the old session goes on.
     drop(connect(&server));
@@ -306,7 +306,7 @@ fn a_handshake_that_has_begun_is_finished_with_the_old_certificates() {
         server.log.wait_for(&["status: 1/40"]);
         certificate("localhost").write(server.directory.path(), "server");
         server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates read again"]);
+        server.log.wait_for(&["certificates reloaded"]);
         let mut tls = secure(begun, Arc::new(config(&server)), "localhost").unwrap();
         tls.write_all(b"x").unwrap();
         tls.read_exact(&mut [0]).unwrap();
@@ -324,9 +324,13 @@ fn bad_certificates_change_nothing_but_the_log() {
     let before = server.held();
     let expected = fs::read(server.file("server.key")).unwrap();
     for (file, text, why) in [
-        ("server.key", certificate("localhost").key, "is not its own; the old ones stay"),
-        ("server.key", "nonsense".into(), "no private key in it; the old ones stay"),
-        ("server.cert", "nonsense".into(), "no certificate in it; the old ones stay"),
+        (
+            "server.key",
+            certificate("localhost").key,
+            "does not match it; keeping the previous ones",
+        ),
+        ("server.key", "nonsense".into(), "no private key in it; keeping the previous ones"),
+        ("server.cert", "nonsense".into(), "no certificate in it; keeping the previous ones"),
     ] {
         fs::write(server.file(file), text).unwrap();
         server.signal(Signal::HUP);

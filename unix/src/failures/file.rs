@@ -300,8 +300,7 @@ fn make(path: &Path, temporary: &Path) -> Result<(), Trouble> {
     Ok(ftruncate(&fd, FILE)?)
 }
 
-/// A file under `/run` goes with the machine's session, and with it the clock that
-/// nobody sets.
+/// A file under `/run` goes with the machine's session, and so does the clock since boot.
 fn clock_for(path: &Path, fd: &OwnedFd) -> Clock {
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     let is_of_boot = folder.is_some_and(|folder| folder.starts_with("/run"));

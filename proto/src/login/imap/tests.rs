@@ -76,12 +76,12 @@ fn d58_commands_before_a_login() {
 
 #[test]
 fn d60_other_protocols_end_with_the_line_or_octets_that_show_them() {
-    let http = "* BYE authup HTTP is not spoken here/[end: the client speaks HTTP]";
+    let http = "* BYE authup HTTP is not spoken here/[end: client speaks HTTP]";
     table(
         &[
             ("GET / HTTP/1.1\r\nHost: x\r\n", http),
             ("a NOOP\r\nPOST /{3} HTTP/1.0\r\n", &format!("a OK NOOP completed/{http}")),
-            ("\u{16}\u{3}\u{1}{9}\r\n", "[end: the client speaks TLS at once]"),
+            ("\u{16}\u{3}\u{1}{9}\r\n", "[end: client speaks TLS at once]"),
             // A tag like any other.
             ("GET NOOP\r\n", "GET OK NOOP completed/"),
             ("GET LOGIN bob HTTP/1.1\r\n", &tried_as("GET", "bob|HTTP/1.1")),

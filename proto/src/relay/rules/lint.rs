@@ -59,8 +59,8 @@ pub enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NeverSet => f.write_str("never holds: no rule sees such a variable"),
-            Self::NotAName => f.write_str("never holds: not the name of a variable"),
+            Self::NeverSet => f.write_str("never true: fixsmtpio removes this variable"),
+            Self::NotAName => f.write_str("never true: not the name of a variable"),
             Self::UnknownVerb => f.write_str("no event, and no SMTP command that is known"),
             Self::NoCode => f.write_str("clients would see a line without a reply code"),
             Self::ReadsAsRefusal => f.write_str(

@@ -205,7 +205,7 @@ async fn so_does_a_client_that_takes_nothing() {
     assert!(listener.send(Told::MakeRoom).is_ok());
     let begun = Instant::now();
     let Err(why) = begin(true, EACH, told).go_on(&mut server).await else { panic!("it went on") };
-    assert_eq!(why, "the peer took nothing while others waited");
+    assert_eq!(why, "client accepted no data, connection limit reached");
     assert_eq!(begun.elapsed(), Duration::ZERO);
     drop(client);
 }
@@ -296,14 +296,14 @@ async fn a_client_that_always_has_more_to_say_is_told_when_the_time_is_up() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_left_when_the_time_is_up() {
     let (turn, _, seconds) = held_with(1200, Duration::from_secs(10_000)).await;
-    assert_eq!(turn, Err(format!("the peer took nothing for {WHOLE} s")));
+    assert_eq!(turn, Err(format!("client accepted no data for {WHOLE} s")));
     assert_eq!(seconds, WHOLE);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_left_sooner_where_each_output_has_less_time() {
     let (turn, _, seconds) = held_with(7, Duration::from_secs(10_000)).await;
-    assert_eq!(turn, Err("the peer took nothing for 7 s".into()));
+    assert_eq!(turn, Err("client accepted no data for 7 s".into()));
     assert_eq!(seconds, 7);
 }
 

@@ -39,7 +39,7 @@ async fn a_client_that_takes_nothing_after_the_programs_end_is_left() {
     drop(ended);
     let begun = Instant::now();
     let why = relay(tls, Program::Pair { input, output }).await.unwrap_err();
-    assert_eq!(why, "the peer took nothing for 60 s");
+    assert_eq!(why, "client accepted no data for 60 s");
     assert_eq!(begun.elapsed().as_secs(), STALL.as_secs());
 }
 

@@ -76,7 +76,7 @@ fn what_is_wrong_is_said_with_the_files_name() {
         ),
         (&key, &key, "certificate: DIR/key: no certificate in it"),
         (&certificate, &certificate, "certificate: DIR/cert: no private key in it"),
-        (&certificate, &other, "certificate: DIR/cert: the key in DIR/other is not its own"),
+        (&certificate, &other, "certificate: DIR/cert: the key in DIR/other does not match it"),
     ] {
         let variables =
             vec![("CERTFILE".into(), certificate.clone()), ("KEYFILE".into(), key.clone())];

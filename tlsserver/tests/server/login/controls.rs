@@ -31,7 +31,7 @@ fn asked_about(server: &Server) -> String {
 fn read_again(server: &Server, file: &Path, contents: &str, times: usize) {
     fs::write(file, contents).unwrap();
     server.signal(Signal::HUP);
-    server.log.wait_for_count("certificates read again", times);
+    server.log.wait_for_count("certificates reloaded", times);
 }
 
 #[test]
@@ -42,12 +42,13 @@ fn names_are_changed_as_the_file_says_now() {
     read_again(&server, &file, "lower-case\n", 1);
     assert_eq!(asked_about(&server), "bob@home");
     read_again(&server, &file, "lower-case\nupper-case\n", 2);
-    let wrong = "control/loginnames:2: neither lower-case nor strip-domain; the old ones stay";
+    let wrong =
+        "control/loginnames:2: neither lower-case nor strip-domain; keeping the previous ones";
     server.log.wait_for(&["tlsserver: ", wrong]);
     assert_eq!(asked_about(&server), "bob@home");
     read_again(&server, &file, "strip-domain\n", 3);
     assert_eq!(asked_about(&server), "Bob");
-    assert_eq!(server.log.count("the old ones stay"), 1);
+    assert_eq!(server.log.count("keeping the previous ones"), 1);
     server.idle();
 }
 
@@ -86,7 +87,7 @@ fn a_home_that_a_rule_names_has_names_of_its_own() {
     read_again(&server, &file, "", 1);
     assert_eq!(enter(), "Bob@Home");
     read_again(&server, &file, "?\n", 2);
-    server.log.wait_for(&[home, "control/loginnames:1: neither", "; the old ones stay"]);
+    server.log.wait_for(&[home, "control/loginnames:1: neither", "; keeping the previous ones"]);
     assert_eq!(enter(), "Bob@Home");
     server.idle();
 }
@@ -113,7 +114,7 @@ fn refused_logins_are_remembered_as_the_file_says_now() {
     drop(tls);
     remember(server.directory.path(), "user 2 6h\n");
     server.signal(Signal::HUP);
-    server.log.wait_for(&["certificates read again"]);
+    server.log.wait_for(&["certificates reloaded"]);
     let (mut tls, _) = SUBMISSION.enter(&server);
     for name in &GUESSES[..2] {
         assert_eq!(guess(&mut tls, name), no);
@@ -124,8 +125,8 @@ fn refused_logins_are_remembered_as_the_file_says_now() {
     drop(tls);
     // What cannot be used is said once, by whichever of the two reads it.
     read_again(&server, &server.file("control/loginfailures"), "user many\n", 2);
-    server.log.wait_for(&["control/loginfailures: ", "; the old ones stay"]);
-    assert_eq!(server.log.count("the old ones stay"), 1, "{:#?}", server.log.lines());
+    server.log.wait_for(&["control/loginfailures: ", "; keeping the previous ones"]);
+    assert_eq!(server.log.count("keeping the previous ones"), 1, "{:#?}", server.log.lines());
     let (mut tls, _) = SUBMISSION.enter(&server);
     guess(&mut tls, GUESSES[3]);
     server.log.wait_for_count("checkpassword not run, too many failures of ", 2);

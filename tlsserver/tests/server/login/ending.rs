@@ -233,7 +233,7 @@ fn a_reload_leaves_sessions_and_logins_alone() {
     door.logs_in(&mut clients[0]);
     for round in 1..4 {
         server.signal(Signal::HUP);
-        server.log.wait_for_count("certificates read again", round);
+        server.log.wait_for_count("certificates reloaded", round);
         door.logs_in(&mut clients[round]);
         clients.iter_mut().take(round + 1).for_each(assert_repeats);
     }

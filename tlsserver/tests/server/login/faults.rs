@@ -104,7 +104,7 @@ fn a_client_that_takes_nothing_is_left_and_costs_little() {
             }
             assert!(!floods.into_iter().any(|flood| flood.join().unwrap()), "all was taken");
         });
-        server.log.wait_for_count("tls from 127.0.0.1: the peer took nothing for 3 s", CLIENTS);
+        server.log.wait_for_count("tls from 127.0.0.1: client accepted no data for 3 s", CLIENTS);
         let grown = peak() - peak_before;
         assert!(grown < 10_000, "{grown} kB for {CLIENTS} clients");
         drop(other);
@@ -248,13 +248,13 @@ fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
         tls.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let last = door.refusal("421", "HTTP is not spoken here", "4.5.0");
         assert_eq!(text(rest(&mut tls)), last);
-        server.log.wait_for(&["tls from 127.0.0.1: the client speaks HTTP"]);
+        server.log.wait_for(&["tls from 127.0.0.1: client speaks HTTP"]);
         if door.asked {
             let mut socket = plain(&server);
             line(&mut socket);
             socket.write_all(&hello(&server)).unwrap();
             assert_eq!(clear_rest(socket), b"");
-            server.log.wait_for(&["tls from 127.0.0.1: the client speaks TLS at once"]);
+            server.log.wait_for(&["tls from 127.0.0.1: client speaks TLS at once"]);
         }
         assert_unharmed(door, &server, &before);
     }
@@ -274,7 +274,7 @@ fn d60_nor_does_the_monitor_keep_anything_of_it() {
             answer + &text(rest(&mut tls)),
             format!("{}{}{last}", door.first(), door.failed())
         );
-        server.log.wait_for(&[": the client speaks HTTP"]);
+        server.log.wait_for(&[": client speaks HTTP"]);
         server.log.wait_for(&["tlsserver: end ", " status 256: exit 1"]);
         assert_unharmed(door, &server, &before);
     }

@@ -88,7 +88,7 @@ fn a_killed_keyholder_costs_those_in_the_clear_their_handshake_and_no_more() {
         let victim = server.keyholder();
         kill(victim);
         server.log.wait_for(&[&format!("keyholder {victim} died: signal 9")]);
-        server.log.wait_for(&["certificates read again"]);
+        server.log.wait_for(&["certificates reloaded"]);
         // The engine that has it goes on, and gets a program for it.
         assert_eq!(ask(&mut tls, "NOOP\r\n"), door.ok());
         door.logs_in(&mut tls);
@@ -110,8 +110,8 @@ fn a_keyholder_that_dies_while_a_control_file_is_bad_is_replaced() {
         let before = server.held();
         fs::remove_file(server.file("control/me")).unwrap();
         kill(server.keyholder());
-        server.log.wait_for(&["control/me: No such file or directory; the old ones stay"]);
-        server.log.wait_for(&["certificates read again"]);
+        server.log.wait_for(&["control/me: No such file or directory; keeping the previous ones"]);
+        server.log.wait_for(&["certificates reloaded"]);
         assert_unharmed(door, &server, &before);
     }
 }
@@ -139,7 +139,7 @@ fn without_an_engine_nobody_gets_a_program() {
         assert_eq!(server.log.count("tlsserver: pid "), 0, "{:#?}", server.log.lines());
         fs::rename(server.file("away"), server.file("server.cert")).unwrap();
         server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates read again"]);
+        server.log.wait_for(&["certificates reloaded"]);
         server.wait_until_held(&before);
     }
 }

@@ -177,7 +177,7 @@ fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
         assert_eq!(text(rest(tls)), door.timeout());
     }
     server.log.wait_for(&["checkpassword ", " timed out (bob from 127.0.0.1)"]);
-    server.log.wait_for(&[" no turn for a login in time (bob from 127.0.0.1)"]);
+    server.log.wait_for(&[" too many logins being checked, no turn in time (bob from 127.0.0.1)"]);
     drop(clients);
     server.idle();
     server.wait_until_held(&before);

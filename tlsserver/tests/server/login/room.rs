@@ -10,7 +10,7 @@ use std::thread;
 use super::{Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
 use crate::harness::client::{config, hello, plain, rest, secure};
 
-const MADE: &str = "no login from 127.0.0.1, and others wait";
+const MADE: &str = "evicted 127.0.0.1: not logged in, connection limit reached";
 
 #[test]
 fn who_has_been_there_longest_without_a_login_makes_room() {
@@ -82,7 +82,7 @@ fn whatever_a_client_does_it_makes_room() {
         scope.spawn(move || while talks.write_all("NOOP\r\n".repeat(1000).as_bytes()).is_ok() {});
         // They may all be of an engine that gets no new ones.
         server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates read again"]);
+        server.log.wait_for(&["certificates reloaded"]);
         let late: Vec<_> = (0..12).map(|_| scope.spawn(|| door.log_in(&server))).collect();
         late.into_iter().for_each(|one| one.join().unwrap());
         // Room enough for all who came: as long as anybody has to make it, one does.

@@ -45,7 +45,7 @@ fn held_clients_count() {
         let (first, _) = door.enter(&server);
         let _second = door.enter(&server);
         assert_eq!(clear_rest(plain(&server)), b"");
-        server.log.wait_for(&["deny from 127.0.0.1: too many connections from there"]);
+        server.log.wait_for(&["deny from 127.0.0.1: too many connections from this address"]);
         drop(first);
         server.wait_for_status("one less", |line| line.contains("status: 1/40"));
         door.enter(&server);
@@ -95,7 +95,7 @@ fn new_control_files_are_for_new_clients() {
         let (mut logs_in, _) = door.enter(&server);
         fs::write(server.file("control/me"), "new.example.org\n").unwrap();
         server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates read again"]);
+        server.log.wait_for(&["certificates reloaded"]);
 
         let greeting = {
             let mut new = plain(&server);
@@ -130,18 +130,18 @@ fn bad_control_files_change_nothing_but_the_log() {
         for (make, why) in [
             (
                 Box::new(|| fs::remove_file(&capabilities)) as Box<dyn Fn() -> std::io::Result<()>>,
-                "capabilities: No such file or directory; the old ones stay",
+                "capabilities: No such file or directory; keeping the previous ones",
             ),
             (
                 Box::new(|| fs::create_dir(&capabilities)),
-                "capabilities: Is a directory; the old ones stay",
+                "capabilities: Is a directory; keeping the previous ones",
             ),
             (
                 Box::new(|| {
                     fs::remove_dir(&capabilities)?;
                     fs::write(&capabilities, "CAPABILITY\n".repeat(20_000))
                 }),
-                "capabilities: more than an engine takes; the old ones stay",
+                "capabilities: too large (limit 128 KiB); keeping the previous ones",
             ),
         ] {
             make().unwrap();
@@ -150,10 +150,10 @@ fn bad_control_files_change_nothing_but_the_log() {
             assert_eq!(ask(&mut old, "NOOP\r\n"), door.ok());
             door.enter(&server);
         }
-        assert_eq!(server.log.count("read again"), 0);
+        assert_eq!(server.log.count("reloaded"), 0);
         fs::write(&capabilities, good).unwrap();
         server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates read again"]);
+        server.log.wait_for(&["certificates reloaded"]);
         assert_eq!(ask(&mut door.enter(&server).0, "NOOP\r\n"), door.ok());
         drop(old);
         server.idle();
