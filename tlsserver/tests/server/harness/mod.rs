@@ -182,6 +182,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the server's log: {:#?}", self.log.lines());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
