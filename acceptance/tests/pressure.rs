@@ -4,7 +4,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
@@ -24,6 +25,11 @@ struct Running {
 
 impl Running {
     fn start(control: &[(&str, &str)], command: &[&str]) -> Self {
+        Self::start_logging(control, command, Stdio::inherit())
+    }
+
+    /// The same with another log.
+    fn start_logging(control: &[(&str, &str)], command: &[&str], log: Stdio) -> Self {
         let programs =
             Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
         let home = public();
@@ -43,6 +49,7 @@ impl Running {
             .env("QMAILHOME", home.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .expect("starts");
         Self { child, programs, home }
@@ -234,4 +241,33 @@ fn d32_a_client_that_drips_is_bounded_too() {
     assert!(said.ends_with("-ERR authup timeout\r\n"), "{said:?}");
     assert_eq!(running.child.wait().expect("ends").code(), Some(1));
     dripping.join().expect("the writer");
+}
+
+/// Each line may wait, but only until one has waited in vain.
+#[test]
+fn d66_a_log_that_nobody_reads_keeps_no_client_waiting_for_good() {
+    let (log, writer) = std::io::pipe().expect("a pipe");
+    let own = format!("/proc/self/fd/{}", writer.as_raw_fd());
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let full = fs::File::options().write(true).custom_flags(nonblocking).open(own);
+    let mut full = full.expect("the pipe");
+    while full.write(&[b'\n'; 4096]).is_ok() {}
+    drop(full);
+    let mut running =
+        Running::start_logging(&[], &["authup", "-t", "2", "pop3", "false"], writer.into());
+    let (mut input, mut output) = running.ends();
+    assert!(line(&mut output).starts_with("+OK "));
+    input.write_all(b"USER bob\r\nPASS x\r\n").expect("a login");
+    assert_eq!(line(&mut output), "+OK \r\n");
+    assert_eq!(line(&mut output), "-ERR [AUTH] authup authorization failed\r\n");
+    // Once there is room again it is said.
+    let mut log = log;
+    assert!(log.read(&mut [0; 1 << 20]).expect("the log") > 4096);
+    input.write_all(b"QUIT\r\n").expect("the end");
+    assert_eq!(line(&mut output), "+OK \r\n");
+    running.child.wait().expect("its end");
+    drop(running);
+    let mut said = String::new();
+    log.read_to_string(&mut said).expect("the log");
+    assert_eq!(said.trim_start_matches('\n'), "authup: 3 lines lost: the log was full\n");
 }

@@ -6,6 +6,7 @@
 pub mod about;
 pub mod before_login;
 pub mod blocklist;
+pub mod capabilities;
 pub mod client;
 mod close_on_exec;
 pub mod control;

@@ -14,20 +14,24 @@ use rustix::net::{SendFlags, send};
 use rustix::stdio::stderr;
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// The longest line, in octets: short enough that a pipe takes it in one piece,
 /// so that lines of different processes do not mix.
 pub const LONGEST: usize = 4096;
 
-/// How a process that must wait for nobody writes; none, where it may.
-static UNWAITED: Mutex<Option<Unwaited>> = Mutex::new(None);
+/// How a process writes that must not wait for whoever reads, or not for long; none, where it
+/// may.
+static BOUNDED: Mutex<Option<Bounded>> = Mutex::new(None);
 
 /// The log of such a process.
-struct Unwaited {
+struct Bounded {
     program: &'static str,
     way: Way,
+    /// How long a line waits for room, unless one before it has waited in vain.
+    patience: Duration,
     /// Lines that found no room and have not been spoken of yet.
     lost: u64,
 }
@@ -47,6 +51,12 @@ enum Way {
 ///
 /// `program` is named then, as in its other lines.
 pub fn wait_for_nobody(program: &'static str) {
+    wait_at_most(program, Duration::ZERO);
+}
+
+/// The same of a process that may wait for so long: once, for behind a line that was lost none
+/// waits until there is room again.
+pub fn wait_at_most(program: &'static str, patience: Duration) {
     let kind = fstat(stderr()).map(|stat| FileType::from_raw_mode(stat.st_mode));
     let way = match kind {
         Ok(FileType::Socket) => Way::Socket,
@@ -58,20 +68,20 @@ pub fn wait_for_nobody(program: &'static str) {
         }
         _ => Way::Asked,
     };
-    let mut unwaited = UNWAITED.lock().unwrap_or_else(PoisonError::into_inner);
-    *unwaited = Some(Unwaited { program, way, lost: 0 });
+    let mut bounded = BOUNDED.lock().unwrap_or_else(PoisonError::into_inner);
+    *bounded = Some(Bounded { program, way, patience, lost: 0 });
 }
 
 /// Says how many lines were lost, if any were and there is room to say so. To be called
 /// from time to time after [`wait_for_nobody`].
 pub fn catch_up() {
-    let mut unwaited = UNWAITED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(unwaited) = &mut *unwaited {
-        unwaited.catch_up();
+    let mut bounded = BOUNDED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bounded) = &mut *bounded {
+        bounded.catch_up();
     }
 }
 
-impl Unwaited {
+impl Bounded {
     /// Whether nothing is left to be said.
     fn catch_up(&mut self) -> bool {
         if self.lost > 0 {
@@ -86,9 +96,21 @@ impl Unwaited {
     }
 
     fn write(&mut self, line: &[u8]) {
-        if !self.catch_up() || !self.takes(line) {
-            self.lost += 1;
+        if self.catch_up() && (self.takes(line) || self.has_room() && self.takes(line)) {
+            return;
         }
+        self.lost += 1;
+    }
+
+    /// Whether there is room, or comes to be in time.
+    fn has_room(&self) -> bool {
+        let log = match &self.way {
+            Way::Own(own) => own.as_fd(),
+            Way::Socket | Way::Asked => stderr(),
+        };
+        let patience = Timespec::try_from(self.patience).ok();
+        let mut asked = [PollFd::from_borrowed_fd(log, PollFlags::OUT)];
+        !self.patience.is_zero() && poll(&mut asked, patience.as_ref()).is_ok_and(|ready| ready > 0)
     }
 
     fn takes(&self, line: &[u8]) -> bool {
@@ -109,13 +131,13 @@ impl Unwaited {
 }
 
 /// Writes `PROGRAM TEXT` or `PROGRAM: TEXT`, as `prefix` has it, and a line feed.
-/// A log that is broken stops nothing; one that nobody reads stops who has not called
-/// [`wait_for_nobody`].
+/// A log that is broken stops nothing; one that nobody reads stops who has called neither
+/// [`wait_for_nobody`] nor [`wait_at_most`].
 pub fn line(prefix: fmt::Arguments<'_>, text: fmt::Arguments<'_>) {
     let line = one_line(&format!("{prefix}{text}"));
-    let mut unwaited = UNWAITED.lock().unwrap_or_else(PoisonError::into_inner);
-    match &mut *unwaited {
-        Some(unwaited) => unwaited.write(&line),
+    let mut bounded = BOUNDED.lock().unwrap_or_else(PoisonError::into_inner);
+    match &mut *bounded {
+        Some(bounded) => bounded.write(&line),
         None => drop(retry_on_intr(|| write(stderr(), &line))),
     }
 }
@@ -140,6 +162,8 @@ fn one_line(text: &str) -> Vec<u8> {
 /// # Errors
 /// The system's, most likely that descriptors are exhausted; the log is still there.
 pub fn let_go() -> io::Result<()> {
+    // It may have another way to it.
+    *BOUNDED.lock().unwrap_or_else(PoisonError::into_inner) = None;
     let (_, writer) = io::pipe()?;
     Ok(rustix::stdio::dup2_stderr(&writer)?)
 }
@@ -169,6 +193,33 @@ mod tests {
             (long.len(), long.iter().filter(|&&octet| octet == b'\n').count()),
             (LONGEST, 1)
         );
+    }
+
+    #[test]
+    fn a_line_waits_as_long_as_it_may_and_those_behind_a_lost_one_do_not() {
+        let (reader, writer) = crate::descriptor::pipe().unwrap();
+        for end in [&reader, &writer] {
+            rustix::fs::fcntl_setfl(end, OFlags::NONBLOCK).unwrap();
+        }
+        let short = Duration::from_millis(1);
+        let mut log = Bounded { program: "x", way: Way::Own(writer), patience: short, lost: 0 };
+        let line = [b'a'; LONGEST];
+        while log.takes(&line) {}
+        for lost in 1..10 {
+            log.write(&line);
+            assert_eq!(log.lost, lost);
+        }
+        while rustix::io::read(&reader, &mut [0; LONGEST]).is_ok() {}
+        log.write(&line);
+        assert_eq!(log.lost, 0);
+        while log.takes(&line) {}
+        // Somebody reads while it waits.
+        log.patience = Duration::from_secs(60);
+        std::thread::scope(|scope| {
+            scope.spawn(|| rustix::io::read(&reader, &mut [0; 2 * LONGEST]));
+            log.write(&line);
+        });
+        assert_eq!(log.lost, 0);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use unix::capabilities::{Capability, keep_only};
 use unix::signals::Signals;
 
 use crate::environment::{self, Variables};
@@ -52,6 +53,12 @@ pub fn address(host: &OsStr, port: &OsStr) -> Result<SocketAddr, String> {
 
 /// One address may have one in so many of all connections, where nobody says otherwise.
 const SHARE: usize = 4;
+
+/// What of root's powers the listener needs where the monitor runs programs: to read what
+/// is the administrator's, whoever that is; to end engines, which are somebody else; to pass on
+/// as many connections at once as clients make.
+const KEPT: [Capability; 3] =
+    [Capability::DacReadSearch, Capability::Kill, Capability::SysResource];
 
 /// Runs until it is told to end.
 #[must_use]
@@ -119,6 +126,10 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
     };
     let each = options.limit_per_address.unwrap_or_else(|| (options.limit / SHARE).max(1));
     let limits = (options.limit, each);
+    if options.login.is_some() {
+        // It starts no program of a connection, and opens no port any more.
+        keep_only(&KEPT).map_err(|reason| format!("capabilities: {reason}"))?;
+    }
     let server = Server::new(log, signals, listening, program, workers).with(policy, limits);
     server.remembering(failures).serve(announce)
 }

@@ -9,9 +9,10 @@ use std::io::Read;
 use std::process::Command;
 
 use crate::harness::client::connect;
-use crate::harness::processes::{children, status};
+use crate::harness::processes::{children, kill, signal, status};
 use crate::harness::{Server, Setup, skipped_without_root};
 use crate::login::server_with_clients;
+use test_support::wait::until;
 
 /// A server that leaves its clients to a program, and one that talks to them itself; with
 /// what keeps the sessions.
@@ -76,6 +77,40 @@ fn as_root_the_user_and_the_root_are_given_up_too() {
             assert_eq!(fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(), 0);
         }
     }
+}
+
+/// The monitor has them, as login programs need them; also one that was started later, and
+/// engines still become who they are.
+#[test]
+fn a_listener_that_starts_no_programs_keeps_few_of_roots_powers() {
+    if skipped_without_root("what root may do") {
+        return;
+    }
+    let all = status(std::process::id(), "CapPrm");
+    let [(program, _held), (login, _sessions)] = servers_with_sessions();
+    let powers = |pid| ["CapPrm", "CapEff"].map(|set| status(pid, set));
+    assert_eq!(powers(program.pid()), [&all, &all].map(Clone::clone));
+    // DAC_READ_SEARCH, KILL, SYS_RESOURCE.
+    let few = u64::from_str_radix(&all, 16).unwrap() & (1 << 2 | 1 << 5 | 1 << 24);
+    let few = format!("{few:016x}");
+    assert_eq!(powers(login.pid()), [&few, &few].map(Clone::clone));
+    assert_eq!(powers(login.monitor()), [&all, &all].map(Clone::clone));
+    let (engine, monitor) = (login.engines()[0], login.monitor());
+    for (what, pid) in [("engine", engine), ("monitor", monitor)] {
+        kill(pid);
+        login.log.wait_for(&[&format!("{what} {pid} died: signal 9; starting another")]);
+    }
+    let next = |name: &'static str, last: u32| {
+        let named = || login.named(name);
+        until(name, named, |pids| pids.iter().any(|pid| *pid != last)).pop().unwrap()
+    };
+    let monitor = next("tlsserver-monitor", monitor);
+    assert_eq!(powers(monitor), [&all, &all].map(Clone::clone));
+    let stuck = next("tlsserver-engine", engine);
+    until("somebody else", || status(stuck, "Uid"), |uid| uid.starts_with("4711\t4711"));
+    // One that is stuck is ended by the listener itself, whoever it has become.
+    signal(stuck, rustix::process::Signal::STOP);
+    login.log.wait_for(&[&format!("engine {stuck} died: signal 9; starting another")]);
 }
 
 #[test]

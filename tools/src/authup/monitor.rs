@@ -92,6 +92,7 @@ impl Monitor {
         if let Some(summary) = &self.summary {
             self.report.line(format_args!("{}", summary.session_ends(code)));
         }
+        unix::log::catch_up();
         code
     }
 
