@@ -37,32 +37,47 @@ pub(crate) fn incoming_servers() -> Vec<CommandLine> {
 
 /// The POP3 servers.
 pub(crate) fn pop3_servers() -> Vec<CommandLine> {
-    installed(&["qmail-pop3d Maildir", "pop3front-maildir Maildir"])
+    let mut servers = installed(&["qmail-pop3d Maildir", "pop3front-maildir Maildir"]);
+    servers.extend(with_dovecot("pop3", |folder| vec![dovecot_pop3(folder)]));
+    servers
 }
 
 /// Where Dovecot's servers are: Debian's, Fedora's and Alpine's, FreeBSD's place for them.
 const DOVECOT: [&str; 3] =
     ["/usr/lib/dovecot", "/usr/libexec/dovecot", "/usr/local/libexec/dovecot"];
 
-/// Dovecot's IMAP server in this folder, with Maildirs in the users' homes, as Debian would have
-/// it look into /var/mail. -k: it keeps what it is told of the login. What only 2.3 or only
-/// 2.4 knows the other passes over; 2.4 expands nothing that stands behind -o.
-pub(crate) fn dovecot_imap(folder: &str) -> String {
+/// Maildirs in the users' homes, as Debian would have Dovecot look into /var/mail. What only
+/// 2.3 or only 2.4 knows the other passes over; 2.4 expands nothing that stands behind -o.
+const MAILDIR: &str = "-o \"mail_location=maildir:~/Maildir\" -o mail_driver=maildir \
+     -o \"mail_home=$HOME\" -o \"mail_path=~/Maildir\" -o \"mail_inbox_path=~/Maildir\"";
+
+/// Dovecot's POP3 server in this folder. It says nothing by itself when it begins, and 2.4
+/// keeps only the variables that are named.
+fn dovecot_pop3(folder: &str) -> String {
     format!(
-        "sh -c 'exec {folder}/imap -k -o \"mail_location=maildir:~/Maildir\" \
-         -o mail_driver=maildir -o \"mail_home=$HOME\" -o \"mail_path=~/Maildir\" \
-         -o \"mail_inbox_path=~/Maildir\" -o log_path=/dev/stderr'"
+        "sh -c 'printf \"+OK\\r\\n\"; DOVECOT_PRESERVE_ENVS=\"USER HOME\" \
+         exec {folder}/pop3 {MAILDIR}'"
     )
+}
+
+/// Its IMAP server. -k: it keeps what it is told of the login.
+pub(crate) fn dovecot_imap(folder: &str) -> String {
+    format!("sh -c 'exec {folder}/imap -k {MAILDIR} -o log_path=/dev/stderr'")
 }
 
 /// The IMAP servers that are installed. From 2.4.2 on Dovecot's can only greet.
 pub(crate) fn imap_servers() -> Vec<CommandLine> {
-    let is_there = |folder: &&&str| search_path::is_program(&Path::new(folder).join("imap"));
-    let commands = DOVECOT.iter().filter(is_there).flat_map(|folder| {
+    with_dovecot("imap", |folder| {
         let command = dovecot_imap(folder);
         let relayed = format!("fiximapio {command}");
-        [command, relayed]
-    });
+        vec![command, relayed]
+    })
+}
+
+/// Commands for where Dovecot has this program.
+fn with_dovecot(program: &str, commands: impl Fn(&str) -> Vec<String>) -> Vec<CommandLine> {
+    let is_there = |folder: &&&str| search_path::is_program(&Path::new(folder).join(program));
+    let commands = DOVECOT.iter().filter(is_there).flat_map(|folder| commands(folder));
     commands.filter_map(|command| CommandLine::parse(&command).ok()).collect()
 }
 
@@ -92,4 +107,31 @@ pub(crate) fn find(name: &str, path: &str) -> Option<PathBuf> {
 pub(crate) fn own_folder() -> Option<PathBuf> {
     let folder = std::env::current_exe().ok()?.parent()?.to_owned();
     search_path::is_program(&folder.join("authup")).then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The command of a section of docs/switching.md.
+    fn recipe(section: &str) -> String {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/switching.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, section) = page.split_once(&format!("\n## {section}\n")).unwrap();
+        let (_, command) = section.split_once("    sh -c ").unwrap();
+        let (command, _) = command.split_once("\n```").unwrap();
+        let words = command.split_whitespace().filter(|word| *word != "\\");
+        format!("sh -c {}", words.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn what_is_found_is_what_the_page_says() {
+        let (pop3, imap) =
+            (recipe("In front of Dovecot's POP3"), recipe("In front of Dovecot's IMAP"));
+        assert_eq!(dovecot_pop3("/usr/lib/dovecot"), pop3);
+        assert_eq!(dovecot_imap("/usr/lib/dovecot"), imap);
+        for command in [pop3, imap] {
+            assert_eq!(CommandLine::parse(&command).unwrap().words().len(), 3);
+        }
+    }
 }
