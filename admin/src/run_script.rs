@@ -60,7 +60,7 @@ const OWN: [&str; 2] = ["authup", "fixsmtpio"];
 /// Servers whose command lines are read.
 pub(crate) const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
 /// Their options that take a value.
-const WITH_VALUE: &str = "cCxugbltTAawkVyYB";
+const WITH_VALUE: &str = "cCxugbltTAawkyYB";
 /// The same, long.
 const LONG_WITH_VALUE: [&str; 5] = ["--engines", LOGIN, "--tries", "--checks", "--linger"];
 /// tlsserver speaks authup's part.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::log::Verbosity;
 
 /// How the command is to be written.
-pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOIsSmvqQUX ] [ -c limit ] [ -C per-address ] \
+pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOIsSZVvqQUX ] [ -c limit ] [ -C per-address ] \
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] [ -w seconds ] [ -B banner ] \
 [ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3|imap ] \
 [ --tries number ] [ --checks number ] [ --linger seconds ] host port program [ argument ... ]";
@@ -190,10 +190,10 @@ impl Options {
             }
             // Done whatever the option says: facts on request, TCP_NODELAY, no
             // name lookups, no ident, no client certificates.
-            'e' | 'E' | 'R' | 'H' | 'P' | 'D' | 'd' | 'o' | 'O' | 'I' | 'S' => {}
+            'e' | 'E' | 'R' | 'H' | 'P' | 'D' | 'd' | 'o' | 'O' | 'I' | 'S' | 'Z' => {}
             '4' => self.family = Some(Family::V4),
             '6' => self.family = Some(Family::V6),
-            'h' | 'p' | 'r' | '3' | 's' | 'm' => self.without_effect.push(letter),
+            'h' | 'p' | 'r' | '3' | 's' | 'V' => self.without_effect.push(letter),
             'B' => self.banner = Some(short_enough(parser.value()?)?),
             'w' => {
                 parser.value()?;
@@ -201,6 +201,8 @@ impl Options {
             }
             // Not to be ignored: whoever says it relies on nobody getting in without.
             'i' => return Err("-i: client certificates cannot be required".into()),
+            'm' => return Err("-m: client certificates cannot be required".into()),
+            'z' => return Err("-z: client certificates cannot be required".into()),
             _ => return Err(Arg::Short(letter).unexpected()),
         }
         Ok(())
@@ -330,8 +332,8 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_remembered() {
-        let options = parse("-hpr -3s -m -w 5 -Bhello -S6 0 25 prog").unwrap();
-        assert_eq!(options.without_effect, ['h', 'p', 'r', '3', 's', 'm', 'w']);
+        let options = parse("-hpr -3s -V -w 5 -Bhello -S6Z 0 25 prog").unwrap();
+        assert_eq!(options.without_effect, ['h', 'p', 'r', '3', 's', 'V', 'w']);
         assert_eq!(options.banner, Some("hello".into()));
         assert_eq!((options.family, options.port), (Some(Family::V6), "25".into()));
     }
@@ -345,6 +347,8 @@ mod tests {
             ("-c 0 0 25 prog", "a limit must be at least 1"),
             ("-c many 0 25 prog", "-c: not a number: many"),
             ("-i 0 25 prog", "-i: client certificates cannot be required"),
+            ("-m 0 25 prog", "-m: client certificates cannot be required"),
+            ("-nz 0 25 prog", "-z: client certificates cannot be required"),
             ("-J 0 25 prog", "invalid option '-J'"),
             (&format!("-B{} 0 25 prog", "x".repeat(4097)), "-B: more than 4096 octets"),
             ("--login nntp 0 25 prog", "--login: not smtp, pop3 or imap"),

@@ -88,7 +88,8 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
     for letter in &options.without_effect {
         let why = match letter {
             '3' => "no password of a key is read",
-            's' | 'm' => "clients are asked for no certificate",
+            's' => "clients are asked for no certificate",
+            'V' => "protocol and cipher are not logged",
             'w' => "how long a session may wait is the program's to say",
             _ => "names and users of peers are not looked up",
         };
