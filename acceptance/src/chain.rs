@@ -4,7 +4,7 @@
 //! Called by the tests `chains`.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,9 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use test_support::certificate::Pem;
 use test_support::folder::{public, write_secret};
+use test_support::log::Log;
 pub use test_support::needs::is_root;
+use test_support::wait::for_end;
 use test_support::{needs, run};
 
 use crate::programs::Programs;
@@ -331,7 +333,7 @@ impl Server {
     pub fn stop(&mut self) -> Result<()> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        self.child.wait()?;
+        for_end(&mut self.child);
         Ok(())
     }
 
@@ -345,8 +347,7 @@ impl Server {
         // The command would keep the log open.
         command.stderr(Stdio::null());
         let mut child = child.with_context(|| format!("{:?}", command.get_program()))?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+        let line = Log::of(child.stdout.take().context("no output")?).line(0);
         let port = line.trim().parse().with_context(|| format!("no port but {line:?}"))?;
         Ok(Self { child, port })
     }

@@ -1,6 +1,7 @@
 //! What processes write, line by line, while they run.
 
 use crate::wait::PATIENCE;
+use std::fmt::{self, Display};
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -65,7 +66,7 @@ impl Log {
     #[track_caller]
     #[must_use]
     pub fn line(&self, number: usize) -> String {
-        self.wait(&format!("line {number}"), |lines| lines.get(number).cloned())
+        self.wait(format_args!("line {number}"), |lines| lines.get(number).cloned())
     }
 
     /// Waits for a line that contains all the parts, and returns it.
@@ -75,7 +76,7 @@ impl Log {
     #[track_caller]
     pub fn wait_for(&self, parts: &[&str]) -> String {
         let fits = |line: &&String| parts.iter().all(|part| line.contains(part));
-        self.wait(&format!("{parts:?}"), |lines| lines.iter().find(fits).cloned())
+        self.wait(format_args!("{parts:?}"), |lines| lines.iter().find(fits).cloned())
     }
 
     /// Waits until as many lines contain the part.
@@ -84,7 +85,7 @@ impl Log {
     /// When they do not.
     #[track_caller]
     pub fn wait_for_count(&self, part: &str, count: usize) {
-        self.wait(&format!("{count} x {part:?}"), |lines| {
+        self.wait(format_args!("{count} x {part:?}"), |lines| {
             (lines.iter().filter(|line| line.contains(part)).count() >= count).then_some(())
         });
     }
@@ -94,7 +95,7 @@ impl Log {
     /// # Panics
     /// When it is not: with `what` was waited for, and all lines.
     #[track_caller]
-    pub fn wait<T>(&self, what: &str, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
+    pub fn wait<T>(&self, what: impl Display, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
         let mut held = self.0.0.lock().unwrap();
         loop {
             if let Some(found) = find(&held.lines) {
@@ -105,6 +106,12 @@ impl Log {
             held = again;
             assert!(!timeout.timed_out(), "no {what} in {:#?}", held.lines);
         }
+    }
+}
+
+impl Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#?}", self.lines())
     }
 }
 

@@ -79,7 +79,7 @@ pub fn until_gone(pid: u32) {
 }
 
 /// Whether a descriptor is readable before the deadline.
-fn is_readable(descriptor: &OwnedFd, deadline: Instant) -> bool {
+pub(crate) fn is_readable(descriptor: &OwnedFd, deadline: Instant) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).unwrap();

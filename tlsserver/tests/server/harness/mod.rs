@@ -9,7 +9,6 @@ pub(crate) mod processes;
 
 use rustls::pki_types::CertificateDer;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -114,10 +113,9 @@ impl Setup {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap();
         let log = Log::of(child.stderr.take().unwrap());
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port =
-            line.trim().parse().unwrap_or_else(|_| panic!("no port; log: {:?}", log.lines()));
+        let said = Log::of(child.stdout.take().unwrap());
+        let port = |lines: &[String]| lines.first()?.trim().parse().ok();
+        let port = said.wait(format_args!("port, by the log {log},"), port);
         let pem = fs::read(self.file("server.cert")).unwrap();
         let certificate = first_certificate(&pem);
         let Self { delayed, directory, .. } = self;
@@ -173,7 +171,7 @@ impl Server {
 
     /// Waits until the last status line fits.
     pub(crate) fn wait_for_status(&self, what: &str, fits: impl Fn(&str) -> bool) {
-        self.log.wait(&format!("status of {what}"), |lines| {
+        self.log.wait(format_args!("status of {what}"), |lines| {
             let last = lines.iter().rev().find(|line| line.contains(": status: "));
             last.filter(|line| fits(line)).map(drop)
         });
