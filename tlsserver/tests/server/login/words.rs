@@ -89,7 +89,14 @@ fn d65_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk(
     server.idle();
     server.wait_until_held(&before);
     let burst = proto::program_words::BURST as usize;
-    assert!(server.log.count("program: y") >= burst);
+    // On a busy machine the test itself reads the log too slowly for some.
+    let lines = server.log.lines();
+    let lost = lines.iter().filter_map(|line| {
+        line.strip_prefix("tlsserver: ")?.strip_suffix(" lines lost: the log was full")
+    });
+    let lost: usize = lost.map(|count| count.parse::<usize>().unwrap()).sum();
+    let shown = server.log.count("program: y");
+    assert!(shown > 0 && shown + lost >= burst, "{shown} shown, {lost} lost");
 }
 
 /// A log that nobody reads, and that is full.
