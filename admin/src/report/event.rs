@@ -151,7 +151,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::too_many_lines, reason = "a table")]
     fn the_lines_that_are_counted() {
         for (line, event) in [
             ("tlsserver: pid 7 from 192.0.2.7", Event::Begins { pid: "7" }),
