@@ -1,8 +1,10 @@
-//! What tlsserver's listener, monitor and engines say to each other of logins
-//! (`proto::channel`), by one that a stranger has taken over: what is read says no more than
-//! its octets, and writes back as it was; memory is bounded by the message.
+//! What tlsserver's listener, monitor and engines say to each other of logins,
+//! and what engines say to the listener of their connections (`proto::channel`), by one that a
+//! stranger has taken over: what is read says no more than its octets, and writes back as it
+//! was; memory is bounded by the message.
 
 use crate::memory;
+use proto::channel::engine::{FromEngine, LONGEST_TEXT};
 use proto::channel::listener::{FromMonitor, ToMonitor};
 use proto::channel::session::{FromSession, ToSession};
 use proto::checkpassword::LIMIT;
@@ -13,7 +15,7 @@ use proto::login::monitor::Request;
 pub fn check(input: &[u8]) {
     let Some((&who, message)) = input.split_first() else { return };
     let most = 64 * message.len() + LIMIT + 256;
-    match who % 4 {
+    match who % 5 {
         0 => {
             if let Some(read) = memory::at_most(most, || ToMonitor::decode(message)) {
                 assert_eq!(read.encode(), message);
@@ -30,9 +32,17 @@ pub fn check(input: &[u8]) {
                 assert!(message.ends_with(&read.encode()[9..]));
             }
         }
-        _ => {
+        3 => {
             if let Some(read) = memory::at_most(most, || FromSession::decode(message)) {
                 from_an_engine(message, &read);
+            }
+        }
+        _ => {
+            if let Some(read) = memory::at_most(most, || FromEngine::decode(message)) {
+                assert_eq!(read.encode(), message);
+                if let FromEngine::Failed(_, text) | FromEngine::Says(text) = &read {
+                    assert!(text.len() <= LONGEST_TEXT);
+                }
             }
         }
     }

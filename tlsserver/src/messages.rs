@@ -15,9 +15,8 @@ use zeroize::Zeroizing;
 pub const LIMIT: usize = 128 * 1024;
 
 pub use proto::channel::ConnectionId;
-
-/// The longest text that an engine may have for the log, in octets.
-const LONGEST_TEXT: usize = 512;
+pub use proto::channel::engine::FromEngine;
+use proto::channel::engine::{LONGEST_TEXT, cut};
 
 /// A certificate chain and what its key, elsewhere, can sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,26 +117,6 @@ pub enum ToEngine {
     Program(ConnectionId),
 }
 
-/// From an engine to the listener.
-#[derive(Debug, PartialEq, Eq)]
-pub enum FromEngine {
-    /// Jailed and ready; and the answer to [`ToEngine::Answer`].
-    Ready,
-    /// The keyholder does not sign for it any more: it is of no use for new connections.
-    CannotSign,
-    /// An immediate connection's handshake is done; the facts, as they are written to a
-    /// program.
-    Secured(ConnectionId, Vec<u8>),
-    /// A client begins to log in.
-    LogsIn(ConnectionId),
-    /// Something about a connection that belongs in the log, up to 512 octets of it.
-    Failed(ConnectionId, String),
-    /// The same about no connection: as a rule why it cannot go on.
-    Says(String),
-    /// The engine has let go of the connection.
-    Closed(ConnectionId),
-}
-
 /// From the keyholder to the listener.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FromKeyholder {
@@ -210,45 +189,6 @@ impl ToEngine {
         };
         reader.end(message)
     }
-}
-
-impl FromEngine {
-    /// As octets.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Ready => Writer::new(b'r').0,
-            Self::CannotSign => Writer::new(b'k').0,
-            Self::Secured(id, facts) => Writer(Writer::new(b's').id(*id)).octets(facts),
-            Self::LogsIn(id) => Writer::new(b'l').id(*id),
-            Self::Failed(id, why) => Writer(Writer::new(b'f').id(*id)).octets(cut(why)),
-            Self::Says(what) => Writer::new(b'w').octets(cut(what)),
-            Self::Closed(id) => Writer::new(b'x').id(*id),
-        }
-    }
-
-    /// From octets; `None` when they are no message.
-    #[must_use]
-    pub fn decode(octets: &[u8]) -> Option<Self> {
-        let mut reader = Reader(octets);
-        let message = match reader.octet()? {
-            b'r' => Self::Ready,
-            b'k' => Self::CannotSign,
-            b's' => Self::Secured(reader.id()?, reader.rest().to_vec()),
-            b'l' => Self::LogsIn(reader.id()?),
-            b'f' => Self::Failed(reader.id()?, log_text(&mut reader)?),
-            b'w' => Self::Says(log_text(&mut reader)?),
-            b'x' => Self::Closed(reader.id()?),
-            _ => return None,
-        };
-        reader.end(message)
-    }
-}
-
-/// As much of it as the log takes, up to the end of a letter.
-fn cut(text: &str) -> &[u8] {
-    let short = (0..=LONGEST_TEXT.min(text.len())).rev().find_map(|end| text.get(..end));
-    short.unwrap_or_default().as_bytes()
 }
 
 fn log_text(reader: &mut Reader<'_>) -> Option<String> {
@@ -369,34 +309,6 @@ mod tests {
     }
 
     #[test]
-    fn every_message_from_an_engine_reads_back() {
-        for message in [
-            FromEngine::Ready,
-            FromEngine::CannotSign,
-            FromEngine::Secured(5, b"SSL_PROTOCOL=TLSv1.3\0\0".to_vec()),
-            FromEngine::LogsIn(5),
-            FromEngine::Failed(6, "why".into()),
-            FromEngine::Says("what".into()),
-            FromEngine::Closed(7),
-        ] {
-            assert_eq!(FromEngine::decode(&message.encode()), Some(message));
-        }
-    }
-
-    #[test]
-    fn a_text_for_the_log_is_cut_by_an_honest_engine_and_no_other_is_heard() {
-        let said = |why: String| FromEngine::decode(&FromEngine::Failed(1, why).encode());
-        let whole = "x".repeat(LONGEST_TEXT);
-        assert_eq!(said(whole.clone()), Some(FromEngine::Failed(1, whole.clone())));
-        assert_eq!(said(format!("{whole}x")), Some(FromEngine::Failed(1, whole.clone())));
-        // Not within a letter.
-        let letters = "ö".repeat(LONGEST_TEXT);
-        assert_eq!(said(format!("x{letters}")).map(|said| said.encode().len()), Some(9 + 511));
-        let long = [b"f\0\0\0\0\0\0\0\x01", whole.as_bytes(), b"x"].concat();
-        assert_eq!(FromEngine::decode(&long), None);
-    }
-
-    #[test]
     fn every_message_about_keys_reads_back() {
         for message in [
             FromKeyholder::Certificate(certificate()),
@@ -414,8 +326,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_none() {
-        for octets in [&b""[..], b"?", b"r ", b"f\0\0\0\0\0\0\0\x01\xff", b"x\0", b"s"] {
-            assert_eq!(FromEngine::decode(octets), None, "{octets:?}");
+        for octets in [&b""[..], b"?", b"r ", b"x\0", b"s"] {
             assert_eq!(ToEngine::decode(octets), None, "{octets:?}");
         }
         assert_eq!(FromKeyholder::decode(b"c\xff\xff\xff\xff"), None);

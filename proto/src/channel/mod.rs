@@ -1,9 +1,11 @@
 //! What the processes of tlsserver say to each other about logins, one message to a
-//! packet: [`listener`] and monitor, [`session`] between monitor and engines.
+//! packet: [`listener`] and monitor, [`session`] between monitor and engines; and what
+//! an [`engine`] says to the listener.
 //!
 //! Knows the octets and nothing else. Any of them may have been taken over by whom it
 //! talks to, so decoding trusts nothing: what does not read exactly is no message.
 
+pub mod engine;
 pub mod listener;
 pub mod session;
 mod wire;

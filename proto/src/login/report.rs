@@ -3,6 +3,7 @@
 
 use crate::blocklist::Action;
 use crate::escape::Escaped;
+use crate::exit_code;
 use crate::failures::{About, Named};
 use crate::login::outcome::Outcome;
 use core::fmt;
@@ -26,6 +27,9 @@ pub enum Event {
     Trouble(u32),
     /// The program has ended, and the session with it.
     Completed(u32),
+    /// The same where the program behind has told the client that there is no mail server,
+    /// and has logged which.
+    NoServer(u32),
     /// A program crashed.
     Crashed(u32),
     /// The program behind could not start the mail server.
@@ -42,6 +46,7 @@ impl Event {
             Outcome::Refused => Some(Self::Failed(child, remaining)),
             // Not like a refusal: who counts those must not count the machine's trouble.
             Outcome::Temporary => Some(Self::Trouble(child)),
+            Outcome::Completed(exit_code::TOLD) => Some(Self::NoServer(child)),
             Outcome::Completed(_) => Some(Self::Completed(child)),
             Outcome::Crashed => Some(Self::Crashed(child)),
             Outcome::NotStarted => Some(Self::NotStarted(child)),
@@ -52,7 +57,7 @@ impl Event {
     /// The line, without what tells whose it is.
     #[must_use]
     pub const fn about<'a>(self, user: &'a [u8], address: Option<&'a [u8]>) -> Line<'a> {
-        Line { event: self, user, address }
+        Line { event: self, user, address, given: user }
     }
 }
 
@@ -73,13 +78,44 @@ pub struct Line<'a> {
     event: Event,
     user: &'a [u8],
     address: Option<&'a [u8]>,
+    given: &'a [u8],
+}
+
+impl<'a> Line<'a> {
+    /// The user by the name that the client gave; an attempt shows it, where it was changed.
+    #[must_use]
+    pub const fn given_as(self, given: &'a [u8]) -> Self {
+        Self { given, ..self }
+    }
 }
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = Escaped(self.user);
-        match self.event {
-            Event::Attempt(child) => write!(f, "checkpassword {child} attempt for {user}"),
+        let text = Text(self);
+        match self.address {
+            Some(address) => {
+                write!(f, "{text} ({} from {})", Escaped(self.user), Escaped(address))
+            }
+            None => write!(f, "{text}"),
+        }
+    }
+}
+
+/// The same without whose it is.
+struct Text<'a>(&'a Line<'a>);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { event, user: name, given, .. } = self.0;
+        let user = Escaped(name);
+        match *event {
+            Event::Attempt(child) if given == name => {
+                write!(f, "checkpassword {child} attempt for {user}")
+            }
+            Event::Attempt(child) => {
+                let given = Escaped(given);
+                write!(f, "checkpassword {child} attempt for {user}, given as {given}")
+            }
             Event::LoggedIn => f.write_str("login succeeded"),
             Event::SomebodyElse(remaining) => {
                 write!(f, "authorization id of somebody else failed, {remaining} remaining")
@@ -93,18 +129,17 @@ impl fmt::Display for Line<'_> {
             Event::Completed(child) => {
                 write!(f, "checkpassword {child} succeeded, child completed")
             }
+            Event::NoServer(child) => {
+                write!(f, "checkpassword {child} succeeded, no mail program")
+            }
             Event::NotStarted(child) => {
                 write!(f, "checkpassword {child} unable to start the mail server")
             }
             Event::TooMany(about) => {
-                let of = Named(about, self.user);
+                let of = Named(about, name);
                 write!(f, "checkpassword not run, too many failures of {of}")
             }
             Event::Crashed(child) => write!(f, "checkpassword {child} aack, child crashed"),
-        }?;
-        match self.address {
-            Some(address) => write!(f, " ({user} from {})", Escaped(address)),
-            None => Ok(()),
         }
     }
 }
@@ -121,6 +156,10 @@ mod tests {
             (Event::Attempt(12), "checkpassword 12 attempt for bob (bob from 192.0.2.7)"),
             (Event::LoggedIn, "login succeeded (bob from 192.0.2.7)"),
             (
+                Event::NoServer(12),
+                "checkpassword 12 succeeded, no mail program (bob from 192.0.2.7)",
+            ),
+            (
                 Event::SomebodyElse(3),
                 "authorization id of somebody else failed, 3 remaining (bob from 192.0.2.7)",
             ),
@@ -136,6 +175,13 @@ mod tests {
         ] {
             assert_eq!(said(event), line);
         }
+    }
+
+    #[test]
+    fn d49_a_name_that_was_changed_is_shown_in_both_forms() {
+        let said = |given| Event::Attempt(12).about(b"bob", None).given_as(given).to_string();
+        assert_eq!(said(b"bob"), "checkpassword 12 attempt for bob");
+        assert_eq!(said(b"Bob@H\x1b"), "checkpassword 12 attempt for bob, given as Bob@H\\x1b");
     }
 
     #[test]

@@ -33,6 +33,7 @@ impl Monitor {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let address = session.client.remote.ip();
         let user = home.names.apply(&given);
+        session.given = given;
         session.begins_login(&user, handoff.mechanism());
         // It is no longer than the one given, so there is room for it.
         let record = record.with_user(&user).unwrap_or(record);
@@ -134,7 +135,7 @@ impl Monitor {
             Ok((started, stream)) => {
                 let Started { pid, ready } = started;
                 if let Some(session) = self.sessions.get(id) {
-                    report::about(id, session, &user, Event::Attempt(pid));
+                    report::attempt(id, session, &user, pid);
                 }
                 let phase = Phase::Checking(Some(ready));
                 self.sessions.runs(id, Running { pid, user, phase });

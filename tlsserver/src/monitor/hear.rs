@@ -152,6 +152,7 @@ impl Monitor {
             facts: Variables::new(),
             deadline: Instant::now() + Duration::from_millis(client.left),
             login: Login::None,
+            given: Vec::new(),
             code: proto::exit_code::FAILED,
             charge: None,
             summary,

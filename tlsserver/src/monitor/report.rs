@@ -23,6 +23,13 @@ pub(super) fn about(id: ConnectionId, session: &Session, user: &[u8], event: Eve
     line(id, format_args!("{}", event.about(user, Some(address.as_bytes()))));
 }
 
+/// A password is being checked, by this process.
+pub(super) fn attempt(id: ConnectionId, session: &Session, user: &[u8], child: u32) {
+    let address = session.client.remote.ip().to_string();
+    let said = Event::Attempt(child).about(user, Some(address.as_bytes()));
+    line(id, format_args!("{}", said.given_as(&session.given)));
+}
+
 /// A login has ended so, or nobody waits for it any more; where lines that say all are
 /// asked for, this is its.
 pub(super) fn login_ended(id: ConnectionId, session: &mut Session, outcome: Option<Outcome>) {

@@ -27,6 +27,8 @@ pub(super) struct Session {
     /// When the client must have logged in.
     pub(super) deadline: Instant,
     pub(super) login: Login,
+    /// Who tries to log in, by the name that the client gave.
+    pub(super) given: Vec<u8>,
     /// The exit code that authup would have.
     pub(super) code: u8,
     pub(super) blocklist: Option<Reporter>,

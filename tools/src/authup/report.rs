@@ -3,10 +3,10 @@
 use super::chain::{Chain, Failed};
 use proto::blocklist::Action;
 use proto::escape::Escaped;
-use proto::exit_code;
-use proto::failures::{About, Named};
+use proto::failures::About;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
+use proto::login::report::{Event, verdict};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -66,14 +66,8 @@ impl Report {
     }
 
     /// One line about a user's login.
-    fn line_about(&self, user: &[u8], text: fmt::Arguments<'_>) {
-        match &self.address {
-            Some(address) => {
-                let (user, address) = (Escaped(user), Escaped(address));
-                self.line(format_args!("{text} ({user} from {address})"));
-            }
-            None => self.line(text),
-        }
+    fn about(&self, user: &[u8], event: Event) {
+        self.line(format_args!("{}", event.about(user, self.address())));
     }
 
     /// One line about the client, who has not said who it is.
@@ -86,34 +80,25 @@ impl Report {
 
     /// A password is being checked; of a name that was changed, both forms are shown.
     pub(super) fn attempt(&self, child: u32, user: &[u8], given: &[u8]) {
-        let (shown, said) = (Escaped(user), Escaped(given));
-        if user == given {
-            self.line_about(user, format_args!("checkpassword {child} attempt for {shown}"));
-        } else {
-            let text = format_args!("checkpassword {child} attempt for {shown}, given as {said}");
-            self.line_about(user, text);
-        }
+        let line = Event::Attempt(child).about(user, self.address()).given_as(given);
+        self.line(format_args!("{line}"));
     }
 
     /// The login is good, and the session goes on.
     pub(super) fn logged_in(&self, user: &[u8]) {
-        self.line_about(user, format_args!("login succeeded"));
-        self.tell_blocklist(Action::Delete);
+        self.about(user, Event::LoggedIn);
+        self.tell_blocklist(Some(Action::Delete));
     }
 
     /// The user asked to be somebody else; no child was asked.
     pub(super) fn not_oneself(&self, user: &[u8], remaining: u32) {
-        self.line_about(
-            user,
-            format_args!("authorization id of somebody else failed, {remaining} remaining"),
-        );
-        self.tell_blocklist(Action::Add);
+        self.about(user, Event::SomebodyElse(remaining));
+        self.tell_blocklist(Some(Action::Add));
     }
 
     /// No child was asked, as there have been too many failures of this.
     pub(super) fn too_many(&self, about: About, user: &[u8]) {
-        let of = Named(about, user);
-        self.line_about(user, format_args!("checkpassword not run, too many failures of {of}"));
+        self.about(user, Event::TooMany(about));
     }
 
     /// The file that refused logins are remembered in cannot be used, and logins go on.
@@ -123,40 +108,15 @@ impl Report {
 
     /// The chain was still root when the time for a login was over, and was killed.
     pub(super) fn hung(&self, child: u32, user: &[u8]) {
-        self.line_about(user, format_args!("checkpassword {child} timed out"));
+        self.about(user, Event::TimedOut(child));
     }
 
     /// The chain has ended.
     pub(super) fn ended(&self, chain: &Chain, outcome: Outcome, user: &[u8], remaining: u32) {
-        let child = chain.id();
-        match outcome {
-            Outcome::Refused => self.line_about(
-                user,
-                format_args!("checkpassword {child} failed, {remaining} remaining"),
-            ),
-            // Not like a refusal: who counts those must not count the machine's trouble.
-            Outcome::Temporary => {
-                self.line_about(user, format_args!("checkpassword {child} temporary failure"));
-            }
-            // Whoever is behind has logged which program it was.
-            Outcome::Completed(exit_code::TOLD) => self
-                .line_about(user, format_args!("checkpassword {child} succeeded, no mail program")),
-            Outcome::Completed(_) => self
-                .line_about(user, format_args!("checkpassword {child} succeeded, child completed")),
-            Outcome::NotStarted => self.line_about(
-                user,
-                format_args!("checkpassword {child} unable to start the mail server"),
-            ),
-            Outcome::Crashed => {
-                self.line_about(user, format_args!("checkpassword {child} aack, child crashed"));
-            }
-            _ => {}
+        if let Some(event) = Event::ended(chain.id(), outcome, remaining) {
+            self.about(user, event);
         }
-        match outcome {
-            Outcome::Refused => self.tell_blocklist(Action::Add),
-            Outcome::Completed(_) if !chain.logged_in() => self.tell_blocklist(Action::Delete),
-            _ => {}
-        }
+        self.tell_blocklist(verdict(outcome, chain.logged_in()));
     }
 
     /// A step of ours failed.
@@ -179,8 +139,8 @@ impl Report {
         }
     }
 
-    fn tell_blocklist(&self, action: Action) {
-        if let Some(blocklist) = &self.blocklist {
+    fn tell_blocklist(&self, action: Option<Action>) {
+        if let (Some(blocklist), Some(action)) = (&self.blocklist, action) {
             blocklist.report(action);
         }
     }

@@ -41,6 +41,7 @@ fn names_are_changed_as_the_file_says_now() {
     assert_eq!(asked_about(&server), "Bob@Home");
     read_again(&server, &file, "lower-case\n", 1);
     assert_eq!(asked_about(&server), "bob@home");
+    server.log.wait_for(&[" attempt for bob@home, given as Bob@Home (bob@home from 127.0.0.1)"]);
     read_again(&server, &file, "lower-case\nupper-case\n", 2);
     let wrong =
         "control/loginnames:2: neither lower-case nor strip-domain; keeping the previous ones";
