@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -23,18 +23,19 @@ pub fn named(name: &str) -> BTreeSet<u32> {
     name.split(['-', '_']).map_while(|word| word.strip_prefix('d')?.parse().ok()).collect()
 }
 
-/// The rows that no case in `cases` (a folder of folders) and no test function in `tests` names.
+/// The rows that no case in `cases` (a folder of folders) and no test function in one of the
+/// folders `tests` names.
 ///
 /// # Errors
 /// When the folders cannot be read.
-pub fn untested(cases: &Path, tests: &Path) -> Result<BTreeSet<u32>> {
+pub fn untested(cases: &Path, tests: &[PathBuf]) -> Result<BTreeSet<u32>> {
     let mut tested = BTreeSet::new();
     for program in fs::read_dir(cases)? {
         for case in fs::read_dir(program?.path())? {
             tested.extend(named(&case?.file_name().to_string_lossy()));
         }
     }
-    let mut waiting = vec![tests.to_path_buf()];
+    let mut waiting = tests.to_vec();
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
             for entry in fs::read_dir(path)? {

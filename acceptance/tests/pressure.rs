@@ -245,7 +245,7 @@ fn d32_a_client_that_drips_is_bounded_too() {
 
 /// Each line may wait, but only until one has waited in vain.
 #[test]
-fn d66_a_log_that_nobody_reads_keeps_no_client_waiting_for_good() {
+fn d62_a_log_that_nobody_reads_keeps_no_client_waiting_for_good() {
     let (log, writer) = std::io::pipe().expect("a pipe");
     let own = format!("/proc/self/fd/{}", writer.as_raw_fd());
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

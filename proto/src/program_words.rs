@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn d65_however_it_is_read_the_lines_are_the_same() {
+    fn d61_however_it_is_read_the_lines_are_the_same() {
         let written = b"one\n\ntwo\r\n\xc3\xa9t\xc3\xa9 \x1b[2J \xff\\x\nno end";
         let expected = ["one", "two", "\u{e9}t\u{e9} \\x1b[2J \\xff\\x", "no end"];
         for cut in 0..=written.len() {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn d65_a_line_without_end_is_cut() {
+    fn d61_a_line_without_end_is_cut() {
         let long = vec![b'x'; 2 * LONGEST + 1];
         let lines = said(&[(&long, 0), (b"\nbehind\n", 0)]);
         let lengths: Vec<usize> = lines.iter().map(String::len).collect();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn d65_what_is_too_much_is_counted() {
+    fn d61_what_is_too_much_is_counted() {
         let much = b"a\n".repeat(BURST as usize + 7);
         let lines = said(&[(&much, 0), (b"b\n", 1)]);
         assert_eq!(lines.len(), BURST as usize + 2);

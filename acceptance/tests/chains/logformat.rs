@@ -16,16 +16,16 @@ use crate::{Commands, Test, holds};
 
 pub(crate) const TESTS: &[Test] = &[
     (
-        "d75 logfmt behind tlsserver: authup",
+        "d63 logfmt behind tlsserver: authup",
         &["swaks", "smtpfront-echo", "pop3front-maildir", "python3"],
         by_authup,
     ),
     (
-        "d75 logfmt by tlsserver --login",
+        "d63 logfmt by tlsserver --login",
         &["swaks", "smtpfront-echo", "pop3front-maildir", "python3"],
         by_tlsserver,
     ),
-    ("d75 tlsserver --login: a format that is none", &["swaks"], none),
+    ("d63 tlsserver --login: a format that is none", &["swaks"], none),
 ];
 
 /// How a server for a protocol is started.

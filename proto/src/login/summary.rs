@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn d75_a_login_s_line_says_all_of_it_and_comes_once() {
+    fn d63_a_login_s_line_says_all_of_it_and_comes_once() {
         let mut summary = summary();
         summary.negotiated(|name| match name {
             "SSL_PROTOCOL" => Some(b"TLSv1.3"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn d75_what_is_not_known_is_left_out() {
+    fn d63_what_is_not_known_is_left_out() {
         let (address, port, local_port) = (None, None, Some(&b"2525"[..]));
         let client = Client { protocol: Protocol::Pop3, address, port, local_port, start: 7 };
         let mut summary = Summary::new(client);

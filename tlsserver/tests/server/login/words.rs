@@ -35,7 +35,7 @@ fn says(tls: &mut Tls, words: &str) {
 }
 
 #[test]
-fn d65_nothing_that_a_program_writes_begins_as_our_lines_do() {
+fn d61_nothing_that_a_program_writes_begins_as_our_lines_do() {
     for door in DOORS {
         let server = door.with(REPEATS).start();
         let before = server.held();
@@ -62,7 +62,7 @@ fn d65_nothing_that_a_program_writes_begins_as_our_lines_do() {
 }
 
 #[test]
-fn d65_a_login_programs_words_come_out_with_it() {
+fn d61_a_login_programs_words_come_out_with_it() {
     let program = &["sh", "-c", "exec 3<&-; printf 'checkpassword-x: no end' >&2; exit 1"];
     let server = SUBMISSION.with(program).start();
     let (mut tls, _) = SUBMISSION.enter(&server);
@@ -72,7 +72,7 @@ fn d65_a_login_programs_words_come_out_with_it() {
 }
 
 #[test]
-fn d65_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk() {
+fn d61_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk() {
     let script = r#"exec 3<&-; printf x >&"$AUTHUPREADYFD"; eval "exec $AUTHUPREADYFD>&-"
                     echo "bob floods"; exec yes >&2"#;
     let server = SUBMISSION.with(&["bash", "--norc", "-c", script]).start();
@@ -147,7 +147,7 @@ fn start_with_log(door: Door, log: Stdio) -> Server {
 }
 
 #[test]
-fn d65_who_stays_behind_reads_on() {
+fn d61_who_stays_behind_reads_on() {
     for door in [SUBMISSION, POP3S] {
         let mut server = door.with(REPEATS).start();
         let (mut tls, _) = door.enter(&server);
@@ -169,7 +169,7 @@ fn d65_who_stays_behind_reads_on() {
 }
 
 #[test]
-fn d65_what_is_written_while_there_is_no_monitor_waits_for_the_next() {
+fn d61_what_is_written_while_there_is_no_monitor_waits_for_the_next() {
     let door = SUBMISSION;
     let server = door.with(REPEATS).start();
     let before = server.held();
