@@ -49,35 +49,24 @@ fn verdict(short: f64) -> String {
     }
 }
 
+/// What a part of the bench says of its goals.
+type OfPart = fn(&Results) -> Vec<Goal>;
+
+const PARTS: [(&str, OfPart); 8] = [
+    ("sessions", of_sessions),
+    ("throughput", of_throughput),
+    ("idle", of_memory),
+    ("startup", of_starts),
+    ("failures", of_failures),
+    ("logged-in", of_logged_in),
+    ("imap", of_imap),
+    ("growth", of_commands),
+];
+
 /// All of which one of the parts that have run says something.
 pub(crate) fn of(results: &Results) -> Vec<Goal> {
     let ran = |part: &str| results.parts.iter().any(|it| it == part);
-    let mut goals = Vec::new();
-    if ran("sessions") {
-        goals.extend(of_sessions(results));
-    }
-    if ran("throughput") {
-        goals.extend(of_throughput(results));
-    }
-    if ran("idle") {
-        goals.extend(of_memory(results));
-    }
-    if ran("startup") {
-        goals.extend(of_starts(results));
-    }
-    if ran("failures") {
-        goals.extend(of_failures(results));
-    }
-    if ran("logged-in") {
-        goals.extend(of_logged_in(results));
-    }
-    if ran("imap") {
-        goals.extend(of_imap(results));
-    }
-    if ran("growth") {
-        goals.extend(of_commands(results));
-    }
-    goals
+    PARTS.iter().filter(|part| ran(part.0)).flat_map(|part| (part.1)(results)).collect()
 }
 
 fn at_least(what: &str, bound: f64, rounds: Vec<f64>) -> Goal {
