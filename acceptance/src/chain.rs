@@ -347,7 +347,8 @@ impl Server {
         // The command would keep the log open.
         command.stderr(Stdio::null());
         let mut child = child.with_context(|| format!("{:?}", command.get_program()))?;
-        let line = Log::of(child.stdout.take().context("no output")?).line(0);
+        let said = Log::of(child.stdout.take().context("no output")?);
+        let line = said.first().unwrap_or_default();
         let port = line.trim().parse().with_context(|| format!("no port but {line:?}"))?;
         Ok(Self { child, port })
     }

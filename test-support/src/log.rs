@@ -69,6 +69,21 @@ impl Log {
         self.wait(format_args!("line {number}"), |lines| lines.get(number).cloned())
     }
 
+    /// Waits for the first line; `None` where all ends without one.
+    ///
+    /// # Panics
+    /// When neither comes.
+    #[must_use]
+    pub fn first(&self) -> Option<String> {
+        let mut held = self.0.0.lock().unwrap();
+        while held.lines.is_empty() && held.open > 0 {
+            let (again, timeout) = self.0.1.wait_timeout(held, PATIENCE).unwrap();
+            held = again;
+            assert!(!timeout.timed_out(), "neither a line nor an end");
+        }
+        held.lines.first().cloned()
+    }
+
     /// Waits for a line that contains all the parts, and returns it.
     ///
     /// # Panics
