@@ -354,6 +354,16 @@ impl Server {
     }
 }
 
+/// Dovecot's IMAP server as Debian installs it, outside of Dovecot.
+pub const DOVECOT: [&str; 6] = [
+    "/usr/lib/dovecot/imap",
+    "-k",
+    "-o",
+    "mail_location=maildir:~/Maildir",
+    "-o",
+    "log_path=/dev/stderr",
+];
+
 /// The need for a test to be run by root, as [`is_installed`] is asked for it.
 pub const ROOT: &str = "root";
 

@@ -1,20 +1,12 @@
 //! The manual pages of this package's programs.
 
-#![expect(clippy::unwrap_used, reason = "all of this is a test")]
-
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::process::Command;
 use test_support::manual::{self, page::Page};
 use tlsserver::options::Options;
 
 /// The programs, as built here.
 const PROGRAMS: [(&str, &str); 1] = [("tlsserver", env!("CARGO_BIN_EXE_tlsserver"))];
-
-/// What a program says of its usage.
-fn usage(program: &str) -> String {
-    String::from_utf8(Command::new(program).arg("--help").output().unwrap().stdout).unwrap()
-}
 
 #[test]
 fn every_name_in_the_code_is_in_the_page_and_back() {
@@ -33,7 +25,7 @@ fn every_option_is_in_the_page_and_back() {
         let line = [&format!("-{option}"), "1", "0", "25", "prog"].map(OsString::from);
         !matches!(Options::parse(line.into_iter()), Err(lexopt::Error::UnexpectedOption(_)))
     };
-    let mut taken = manual::options_in(&usage(PROGRAMS[0].1));
+    let mut taken = manual::options_of(PROGRAMS[0].1);
     for long in taken.iter().filter(|option| option.starts_with('-')) {
         assert!(takes(long) || ["-help", "-version"].contains(&long.as_str()), "-{long}");
     }

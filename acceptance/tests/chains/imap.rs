@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use acceptance::chain::{Chain, ROOT, Server, is_root};
+use acceptance::chain::{Chain, DOVECOT, ROOT, Server, is_root};
 use anyhow::{Context, Result, ensure};
 
 use super::fetching::put;
@@ -29,16 +29,6 @@ pub(crate) const TESTS: &[Test] = &[
         &["python3", "imap", "imapfront-auth", "cvm-pwfile", "tcpserver", ROOT],
         mailfront,
     ),
-];
-
-/// Dovecot's server as Debian installs it, outside of Dovecot.
-const DOVECOT: [&str; 6] = [
-    "/usr/lib/dovecot/imap",
-    "-k",
-    "-o",
-    "mail_location=maildir:~/Maildir",
-    "-o",
-    "log_path=/dev/stderr",
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

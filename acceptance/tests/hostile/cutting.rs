@@ -4,7 +4,7 @@
 
 use std::io::{Read, Write};
 
-use acceptance::chain::Chain;
+use acceptance::chain::{Chain, DOVECOT};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
@@ -14,7 +14,7 @@ use crate::door::{Door, Stream};
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, connect, half_close, trust};
 use crate::session::Service;
-use crate::{DOVECOT, as_an_ordinary_user, as_run, login};
+use crate::{as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_message_cut_off_is_not_delivered", &["exim4"], incoming_in_the_clear),

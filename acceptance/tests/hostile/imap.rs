@@ -2,7 +2,7 @@
 //! gets one answer by its tag, octets that were counted are no command, and checkpassword is
 //! not asked. Other modules have what IMAP has in common with the rest.
 
-use acceptance::chain::Chain;
+use acceptance::chain::{Chain, DOVECOT};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
@@ -12,7 +12,7 @@ use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, trust};
 use crate::sasl::{b64, contents, nobody_was_asked, not_base64};
 use crate::session::Service;
-use crate::{DOVECOT, as_run, login};
+use crate::{as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("malformed_imap_sasl_is_answered_once", &[], malformed_sasl),

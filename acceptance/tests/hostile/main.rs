@@ -53,16 +53,6 @@ fn main() -> Result<ExitCode> {
     suite::run(tests.concat(), &built, figures::write)
 }
 
-/// An IMAP server as Debian installs it.
-const DOVECOT: [&str; 6] = [
-    "/usr/lib/dovecot/imap",
-    "-k",
-    "-o",
-    "mail_location=maildir:~/Maildir",
-    "-o",
-    "log_path=/dev/stderr",
-];
-
 /// A service as it is run: by root where root runs the tests.
 fn as_run(programs: &Programs) -> Result<Chain<'_>> {
     Chain::new(programs, if is_root() { As::Root } else { As::Ordinary })

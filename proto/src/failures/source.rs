@@ -32,9 +32,14 @@ impl Prefix {
         }
     }
 
-    /// The network that it counts for: a /24 of IPv4, or a /48 of IPv6.
+    /// The network that an address counts for: a /24 of IPv4, or a /48 of IPv6.
+    fn network_of(address: IpAddr) -> Self {
+        Self::of(address, 24, 48)
+    }
+
+    /// That of its addresses.
     pub(super) fn network(self) -> Self {
-        Self::of(self.address(), 24, 48)
+        Self::network_of(self.address())
     }
 
     /// How many bits count.
@@ -274,7 +279,7 @@ impl Source {
     /// By the network, since phones and home lines get a new /64, or a neighbour's IPv4
     /// address, every other day.
     fn neighbours(self) -> Prefix {
-        Prefix::of(self.0, 24, 48)
+        Prefix::network_of(self.0)
     }
 }
 

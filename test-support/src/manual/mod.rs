@@ -13,6 +13,7 @@ use proto::login::handoff::Name;
 use proto::ucspi_tls::is_fact_name;
 use source::{Program, is_name, texts};
 use std::collections::BTreeSet;
+use std::process::Command;
 
 /// The sections that each program's page has, in this order, with others between.
 const SECTIONS: [&str; 11] = [
@@ -121,10 +122,15 @@ pub fn holds_options(page: &str, taken: &BTreeSet<String>) {
     assert_eq!(&Page::named(page).options(), taken, "man/{page}");
 }
 
-/// The options in what a program says of its usage, without their first hyphen, and those
-/// that all programs take.
+/// The options in what a program, a file, says of its usage, without their first hyphen, and
+/// those that all programs take.
+///
+/// # Panics
+/// When it cannot be run.
 #[must_use]
-pub fn options_in(usage: &str) -> BTreeSet<String> {
+pub fn options_of(program: &str) -> BTreeSet<String> {
+    let ran = Command::new(program).arg("--help").output().unwrap();
+    let usage = String::from_utf8(ran.stdout).unwrap();
     let words = usage.split([' ', '[', ']', '=', '\n']).filter_map(|word| word.strip_prefix('-'));
     let said = words.flat_map(|word| match word.starts_with('-') {
         true => vec![word.to_owned()],
