@@ -8,7 +8,7 @@
 //! - [`monitor`]: runs login programs, where engines talk to clients until they have logged
 //!   in (`--login`); never hears a client.
 //!
-//! [`messages`] is what they say to each other.
+//! [`proto::channel`] is what they say to each other.
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,6 @@ pub mod keyholder;
 mod last_words;
 pub mod listener;
 pub mod log;
-pub mod messages;
 pub mod monitor;
 pub mod options;
 

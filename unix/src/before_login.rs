@@ -7,9 +7,8 @@ use crate::ucspi_tls;
 use proto::control::{TIMEOUT, TIMEOUT_IMAP, TIMEOUT_LOGIN, lines, words};
 use proto::escape::Escaped;
 use proto::imap::capability::{self, Unlisted};
-use proto::login::Settings;
+use proto::login::before_login::BeforeLogin;
 use proto::login::protocol::Protocol;
-use proto::ucspi_tls::Tls;
 use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -49,60 +48,38 @@ impl Variable {
     }
 }
 
-/// All of it, for one protocol, but for TLS, which is not the same for everybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BeforeLogin {
-    /// The protocol.
-    pub protocol: Protocol,
-    /// Whether the mechanisms are listed as `AUTH=`, too.
-    pub auth_equals: bool,
-    /// The greeting; its first word is the host's name.
-    pub greeting: Vec<u8>,
-    /// The lines to list for EHLO or CAPA.
-    pub capabilities: Vec<Vec<u8>>,
-    /// Seconds to wait for the client's next input.
-    pub each: u64,
-    /// Seconds for all that comes before a good login.
-    pub whole: u64,
+/// Reads the files. `auth_equals`: whether [`Variable::AuthEquals`] is set.
+///
+/// # Errors
+/// The first that must be there and is not, or cannot be read.
+pub fn read(
+    control: &Folder,
+    spoken: Protocol,
+    auth_equals: bool,
+) -> Result<BeforeLogin, Unreadable> {
+    let protocol = spoken.name();
+    let greeting = control.greeting(&format!("{protocol}greeting"))?;
+    let listed = control.require(&format!("{protocol}capabilities"))?;
+    let (capabilities, each) = match spoken {
+        Protocol::Smtp | Protocol::Pop3 => (lines(&listed), TIMEOUT),
+        Protocol::Imap => (imap_words(control, &greeting, &listed)?, TIMEOUT_IMAP),
+    };
+    Ok(BeforeLogin {
+        protocol: spoken,
+        auth_equals,
+        greeting,
+        capabilities,
+        each: control.timeout(&format!("timeout{protocol}d"), each)?,
+        whole: control.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
+    })
 }
 
-impl BeforeLogin {
-    /// Reads the files. `auth_equals`: whether [`Variable::AuthEquals`] is set.
-    ///
-    /// # Errors
-    /// The first that must be there and is not, or cannot be read.
-    pub fn read(control: &Folder, spoken: Protocol, auth_equals: bool) -> Result<Self, Unreadable> {
-        let protocol = spoken.name();
-        let greeting = control.greeting(&format!("{protocol}greeting"))?;
-        let listed = control.require(&format!("{protocol}capabilities"))?;
-        let (capabilities, each) = match spoken {
-            Protocol::Smtp | Protocol::Pop3 => (lines(&listed), TIMEOUT),
-            Protocol::Imap => (imap_words(control, &greeting, &listed)?, TIMEOUT_IMAP),
-        };
-        Ok(Self {
-            protocol: spoken,
-            auth_equals,
-            greeting,
-            capabilities,
-            each: control.timeout(&format!("timeout{protocol}d"), each)?,
-            whole: control.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
-        })
-    }
-
-    /// The timestamp of a session that begins now; `session` tells it from others of
-    /// the same second.
-    #[must_use]
-    pub fn timestamp(&self, session: impl Display) -> Vec<u8> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.protocol.timestamp(session, now.as_secs(), &self.greeting)
-    }
-
-    /// What the dialog is told.
-    #[must_use]
-    pub fn settings(self, tls: Tls, tries: u32, timestamp: Vec<u8>) -> Settings {
-        let Self { protocol, auth_equals, greeting, capabilities, .. } = self;
-        Settings { protocol, greeting, capabilities, tls, tries, auth_equals, timestamp }
-    }
+/// The timestamp of a session that begins now; `session` tells it from others of the same
+/// second.
+#[must_use]
+pub fn timestamp(said: &BeforeLogin, session: impl Display) -> Vec<u8> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    said.protocol.timestamp(session, now.as_secs(), &said.greeting)
 }
 
 /// What an IMAP client is told, where all of it can stand in a greeting.

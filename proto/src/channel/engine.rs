@@ -1,15 +1,77 @@
-//! An engine and the listener: what the engine says, which root reads.
+//! An engine and the listener: which connections there are, and what is to be said to them.
 //!
 //! An engine that was taken over can say what it likes here, of connections that it has, and
-//! the listener bounds how much.
+//! the listener, which is root, bounds how much.
 
 use super::ConnectionId;
-use super::wire::{Reader, Writer};
+use super::keyholder::Certificate;
+use super::log_text::{self, cut};
+use super::wire::{self, Reader, Writer};
+use crate::login::before_login::BeforeLogin;
+use crate::login::protocol::Protocol;
+use crate::ucspi_tls::Tls;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The longest text that a jailed process may have for the log, in octets.
-pub const LONGEST_TEXT: usize = 512;
+/// Names a dialog that an engine was told.
+pub type DialogId = u64;
+
+/// What is said to clients until they have logged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialog {
+    /// Refused logins after which a session ends.
+    pub tries: u32,
+    /// What the administrator says.
+    pub before_login: BeforeLogin,
+}
+
+/// How one client is talked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Talk {
+    /// Which of the dialogs.
+    pub dialog: DialogId,
+    /// TLS at the start; [`Tls::On`]: with the first octet.
+    pub tls: Tls,
+    /// Whether the mechanisms are listed as `AUTH=`, too.
+    pub auth_equals: bool,
+    /// What the greeting has of this session (`crate::login::protocol`).
+    pub timestamp: Vec<u8>,
+}
+
+/// From the listener to an engine.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ToEngine {
+    /// One more certificate; its key's number is the count of those before it.
+    Certificate(Certificate),
+    /// What to say to connections that are given with [`Self::Talk`]; in place of what
+    /// had this name before.
+    Dialog(DialogId, Dialog),
+    /// With a channel to it: the monitor, in place of any other.
+    Monitor,
+    /// All certificates have been sent.
+    Begin,
+    /// Whether it still does its work; the answer is [`FromEngine::Ready`].
+    Answer,
+    /// With the client's socket, the program's control socket, and the two ends of
+    /// the decrypted stream: TLS once the program asks.
+    Delayed(ConnectionId),
+    /// With the client's socket: TLS at once.
+    Immediate(ConnectionId),
+    /// With the client's socket: the dialog, and TLS as it says.
+    Talk(ConnectionId, Talk),
+    /// A connection given with [`Self::Talk`] is to end, as others wait.
+    MakeRoom(ConnectionId),
+    /// The monitor knows of the client that begins to log in.
+    GoOn(ConnectionId),
+    /// It does not: there can be no login now.
+    NoLogin(ConnectionId),
+    /// The server ends: so are all that were given with [`Self::Talk`] and have not begun
+    /// to log in.
+    LastWords,
+    /// With the two ends of the decrypted stream: the program of a connection that
+    /// was reported as [`FromEngine::Secured`].
+    Program(ConnectionId),
+}
 
 /// From an engine to the listener.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +85,8 @@ pub enum FromEngine {
     Secured(ConnectionId, Vec<u8>),
     /// A client begins to log in.
     LogsIn(ConnectionId),
-    /// Something about a connection that belongs in the log, up to [`LONGEST_TEXT`] of it.
+    /// Something about a connection that belongs in the log, up to
+    /// [`super::LONGEST_TEXT`] of it.
     Failed(ConnectionId, String),
     /// The same about no connection: as a rule why it cannot go on.
     Says(String),
@@ -31,58 +94,175 @@ pub enum FromEngine {
     Closed(ConnectionId),
 }
 
-impl FromEngine {
+impl Dialog {
+    fn write(&self, writer: Writer) -> Writer {
+        let BeforeLogin { protocol, auth_equals, greeting, capabilities, each, whole } =
+            &self.before_login;
+        writer
+            .octet(protocol.octet())
+            .octet((*auth_equals).into())
+            .number(self.tries)
+            .long(*each)
+            .long(*whole)
+            .counted(greeting)
+            .each_counted(capabilities)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (protocol, auth_equals) = (Protocol::from_octet(reader.octet()?)?, reader.flag()?);
+        let tries = reader.number()?;
+        let (each, whole) = (reader.long()?, reader.long()?);
+        let (greeting, capabilities) = (reader.counted()?.to_vec(), reader.each_counted()?);
+        let before_login =
+            BeforeLogin { protocol, auth_equals, greeting, capabilities, each, whole };
+        Some(Self { tries, before_login })
+    }
+}
+
+impl Talk {
+    fn write(&self, writer: Writer) -> Writer {
+        let Self { dialog, tls, auth_equals, timestamp } = self;
+        writer.long(*dialog).octet((*auth_equals).into()).octet(tls.octet()).octets(timestamp)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (dialog, auth_equals, tls) = (reader.long()?, reader.flag()?, reader.tls()?);
+        Some(Self { dialog, tls, auth_equals, timestamp: reader.rest().to_vec() })
+    }
+}
+
+impl ToEngine {
     /// As octets.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let written = match self {
-            Self::Ready => Writer::new(b'r', 0),
-            Self::CannotSign => Writer::new(b'k', 0),
-            Self::Secured(id, facts) => Writer::new(b's', 8 + facts.len()).long(*id).octets(facts),
-            Self::LogsIn(id) => Writer::new(b'l', 8).long(*id),
-            Self::Failed(id, why) => Writer::new(b'f', 8 + LONGEST_TEXT).long(*id).octets(cut(why)),
-            Self::Says(what) => Writer::new(b'w', LONGEST_TEXT).octets(cut(what)),
-            Self::Closed(id) => Writer::new(b'x', 8).long(*id),
-        };
-        written.done().to_vec()
+        match self {
+            Self::Certificate(certificate) => certificate.write(Writer::new(b'c')),
+            Self::Dialog(id, dialog) => dialog.write(Writer::new(b'g').long(*id)),
+            Self::Monitor => Writer::new(b'o'),
+            Self::Begin => Writer::new(b'b'),
+            Self::Answer => Writer::new(b'a'),
+            Self::Delayed(id) => Writer::new(b'd').long(*id),
+            Self::Immediate(id) => Writer::new(b'i').long(*id),
+            Self::Talk(id, talk) => talk.write(Writer::new(b'u').long(*id)),
+            Self::MakeRoom(id) => Writer::new(b'm').long(*id),
+            Self::GoOn(id) => Writer::new(b'y').long(*id),
+            Self::NoLogin(id) => Writer::new(b'n').long(*id),
+            Self::LastWords => Writer::new(b'l'),
+            Self::Program(id) => Writer::new(b'p').long(*id),
+        }
+        .done()
     }
 
     /// From octets; `None` when they are no message.
     #[must_use]
     pub fn decode(octets: &[u8]) -> Option<Self> {
-        let mut reader = Reader(octets);
-        let message = match reader.octet()? {
-            b'r' => Self::Ready,
-            b'k' => Self::CannotSign,
-            b's' => Self::Secured(reader.long()?, reader.rest().to_vec()),
-            b'l' => Self::LogsIn(reader.long()?),
-            b'f' => Self::Failed(reader.long()?, log_text(&mut reader)?),
-            b'w' => Self::Says(log_text(&mut reader)?),
-            b'x' => Self::Closed(reader.long()?),
-            _ => return None,
-        };
-        reader.end(message)
+        wire::message(octets, |kind, reader| {
+            Some(match kind {
+                b'c' => Self::Certificate(Certificate::read(reader)?),
+                b'g' => Self::Dialog(reader.long()?, Dialog::read(reader)?),
+                b'o' => Self::Monitor,
+                b'b' => Self::Begin,
+                b'a' => Self::Answer,
+                b'd' => Self::Delayed(reader.long()?),
+                b'i' => Self::Immediate(reader.long()?),
+                b'u' => Self::Talk(reader.long()?, Talk::read(reader)?),
+                b'm' => Self::MakeRoom(reader.long()?),
+                b'y' => Self::GoOn(reader.long()?),
+                b'n' => Self::NoLogin(reader.long()?),
+                b'l' => Self::LastWords,
+                b'p' => Self::Program(reader.long()?),
+                _ => return None,
+            })
+        })
     }
 }
 
-/// As much of it as the log takes, up to the end of a letter.
-#[must_use]
-pub fn cut(text: &str) -> &[u8] {
-    let short = (0..=LONGEST_TEXT.min(text.len())).rev().find_map(|end| text.get(..end));
-    short.unwrap_or_default().as_bytes()
-}
+impl FromEngine {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Ready => Writer::new(b'r'),
+            Self::CannotSign => Writer::new(b'k'),
+            Self::Secured(id, facts) => Writer::new(b's').long(*id).octets(facts),
+            Self::LogsIn(id) => Writer::new(b'l').long(*id),
+            Self::Failed(id, why) => Writer::new(b'f').long(*id).octets(cut(why)),
+            Self::Says(what) => Writer::new(b'w').octets(cut(what)),
+            Self::Closed(id) => Writer::new(b'x').long(*id),
+        }
+        .done()
+    }
 
-fn log_text(reader: &mut Reader<'_>) -> Option<String> {
-    reader.text().filter(|text| text.len() <= LONGEST_TEXT)
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        wire::message(octets, |kind, reader| {
+            Some(match kind {
+                b'r' => Self::Ready,
+                b'k' => Self::CannotSign,
+                b's' => Self::Secured(reader.long()?, reader.rest().to_vec()),
+                b'l' => Self::LogsIn(reader.long()?),
+                b'f' => Self::Failed(reader.long()?, log_text::read(reader)?),
+                b'w' => Self::Says(log_text::read(reader)?),
+                b'x' => Self::Closed(reader.long()?),
+                _ => return None,
+            })
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::LONGEST_TEXT;
     use super::*;
-    use std::format;
+    use alloc::{format, vec};
 
     #[test]
-    fn every_message_reads_back() {
+    fn every_message_to_an_engine_reads_back_and_no_part_of_it_does() {
+        let certificate = Certificate {
+            name: Some("mail.example.org".into()),
+            chain: vec![vec![1, 2, 3], vec![], vec![4]],
+            schemes: vec![0x0403, 0x0804],
+            algorithm: 3,
+        };
+        let before_login = BeforeLogin {
+            protocol: Protocol::Pop3,
+            auth_equals: true,
+            greeting: b"mail.example.org".to_vec(),
+            capabilities: vec![b"8BITMIME".to_vec(), b"SIZE 1".to_vec()],
+            each: 1200,
+            whole: u64::MAX,
+        };
+        let timestamp = b"<7.9@mail.example.org>".to_vec();
+        let talk = Talk { dialog: 2, tls: Tls::Required, auth_equals: true, timestamp };
+        for message in [
+            ToEngine::Certificate(certificate),
+            ToEngine::Dialog(1, Dialog { tries: 3, before_login }),
+            ToEngine::Monitor,
+            ToEngine::Begin,
+            ToEngine::Answer,
+            ToEngine::Delayed(1),
+            ToEngine::Immediate(u64::MAX),
+            ToEngine::Talk(3, talk.clone()),
+            ToEngine::Talk(3, Talk { tls: Tls::On, ..talk }),
+            ToEngine::MakeRoom(4),
+            ToEngine::GoOn(5),
+            ToEngine::NoLogin(6),
+            ToEngine::LastWords,
+            ToEngine::Program(0),
+        ] {
+            let octets = message.encode();
+            assert_eq!(ToEngine::decode(&octets).as_ref(), Some(&message));
+            for cut in 0..octets.len() {
+                assert_ne!(ToEngine::decode(&octets[..cut]).as_ref(), Some(&message), "{cut}");
+            }
+            let longer = [&octets[..], b"\0"].concat();
+            assert_ne!(ToEngine::decode(&longer), Some(message));
+        }
+    }
+
+    #[test]
+    fn every_message_of_an_engine_reads_back() {
         for message in [
             FromEngine::Ready,
             FromEngine::CannotSign,
@@ -113,6 +293,9 @@ mod tests {
     fn what_is_no_message_is_none() {
         for octets in [&b""[..], b"?", b"r ", b"f\0\0\0\0\0\0\0\x01\xff", b"x\0", b"s"] {
             assert_eq!(FromEngine::decode(octets), None, "{octets:?}");
+        }
+        for octets in [&b""[..], b"?", b"b ", b"p\0", b"u\0\0\0\0\0\0\0\x01"] {
+            assert_eq!(ToEngine::decode(octets), None, "{octets:?}");
         }
     }
 }

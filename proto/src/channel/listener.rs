@@ -1,6 +1,6 @@
 //! The listener and the monitor: who is connected, and what became of it.
 
-use super::wire::{Reader, Writer};
+use super::wire::{self, Reader, Writer};
 use super::{ConnectionId, EngineId};
 use crate::ucspi_rules;
 use crate::ucspi_tls::Tls;
@@ -69,30 +69,19 @@ pub enum FromMonitor {
 impl Client {
     fn write(&self, mut writer: Writer) -> Writer {
         writer = writer.address(self.remote).address(self.local);
-        writer = writer.octet(number(self.tls)).long(self.left).counted(&self.timestamp);
+        writer = writer.octet(self.tls.octet()).long(self.left).counted(&self.timestamp);
         self.added.iter().fold(writer, |writer, (name, value)| writer.counted(name).counted(value))
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (remote, local) = (reader.address()?, reader.address()?);
-        let tls = LEVELS.get(usize::from(reader.octet()?)).copied()?;
-        let (left, timestamp) = (reader.long()?, reader.counted()?.to_vec());
+        let (tls, left) = (reader.tls()?, reader.long()?);
+        let timestamp = reader.counted()?.to_vec();
         let mut added = ucspi_rules::Variables::new();
-        while !reader.0.is_empty() {
+        while !reader.is_at_end() {
             added.push((reader.counted()?.to_vec(), reader.counted()?.to_vec()));
         }
         Some(Self { remote, local, added, timestamp, tls, left })
-    }
-}
-
-const LEVELS: [Tls; 4] = [Tls::Absent, Tls::Available, Tls::Required, Tls::On];
-
-const fn number(tls: Tls) -> u8 {
-    match tls {
-        Tls::Absent => 0,
-        Tls::Available => 1,
-        Tls::Required => 2,
-        Tls::On => 3,
     }
 }
 
@@ -100,37 +89,37 @@ impl ToMonitor {
     /// As octets.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let written = match self {
-            Self::Words => Writer::new(b'w', 0),
-            Self::Engine(engine) => Writer::new(b'e', 8).long(*engine),
-            Self::EngineEnded(engine) => Writer::new(b'd', 8).long(*engine),
+        match self {
+            Self::Words => Writer::new(b'w'),
+            Self::Engine(engine) => Writer::new(b'e').long(*engine),
+            Self::EngineEnded(engine) => Writer::new(b'd').long(*engine),
             Self::LogsIn(id, engine, client) => {
-                client.write(Writer::new(b'l', 256).long(*id).long(*engine))
+                client.write(Writer::new(b'l').long(*id).long(*engine))
             }
-            Self::Closed(id) => Writer::new(b'x', 8).long(*id),
-            Self::Reload => Writer::new(b'h', 0),
-            Self::Answer => Writer::new(b'a', 0),
-            Self::StayBehind => Writer::new(b's', 0),
-        };
-        written.done().to_vec()
+            Self::Closed(id) => Writer::new(b'x').long(*id),
+            Self::Reload => Writer::new(b'h'),
+            Self::Answer => Writer::new(b'a'),
+            Self::StayBehind => Writer::new(b's'),
+        }
+        .done()
     }
 
     /// From octets; `None` when they are no message.
     #[must_use]
     pub fn decode(octets: &[u8]) -> Option<Self> {
-        let mut reader = Reader(octets);
-        let message = match reader.octet()? {
-            b'w' => Self::Words,
-            b'e' => Self::Engine(reader.long()?),
-            b'd' => Self::EngineEnded(reader.long()?),
-            b'l' => Self::LogsIn(reader.long()?, reader.long()?, Client::read(&mut reader)?),
-            b'x' => Self::Closed(reader.long()?),
-            b'h' => Self::Reload,
-            b'a' => Self::Answer,
-            b's' => Self::StayBehind,
-            _ => return None,
-        };
-        reader.end(message)
+        wire::message(octets, |kind, reader| {
+            Some(match kind {
+                b'w' => Self::Words,
+                b'e' => Self::Engine(reader.long()?),
+                b'd' => Self::EngineEnded(reader.long()?),
+                b'l' => Self::LogsIn(reader.long()?, reader.long()?, Client::read(reader)?),
+                b'x' => Self::Closed(reader.long()?),
+                b'h' => Self::Reload,
+                b'a' => Self::Answer,
+                b's' => Self::StayBehind,
+                _ => return None,
+            })
+        })
     }
 }
 
@@ -138,33 +127,33 @@ impl FromMonitor {
     /// As octets.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let written = match self {
-            Self::Ready => Writer::new(b'r', 0),
-            Self::Broken(why) => Writer::new(b'!', why.len()).octets(why.as_bytes()),
-            Self::Checking(id) => Writer::new(b'c', 8).long(*id),
-            Self::Refused(id) => Writer::new(b'n', 8).long(*id),
-            Self::LoggedIn(id) => Writer::new(b'y', 8).long(*id),
-            Self::Over(id) => Writer::new(b'o', 8).long(*id),
-            Self::Dishonest(engine) => Writer::new(b'h', 8).long(*engine),
-        };
-        written.done().to_vec()
+        match self {
+            Self::Ready => Writer::new(b'r'),
+            Self::Broken(why) => Writer::new(b'!').octets(why.as_bytes()),
+            Self::Checking(id) => Writer::new(b'c').long(*id),
+            Self::Refused(id) => Writer::new(b'n').long(*id),
+            Self::LoggedIn(id) => Writer::new(b'y').long(*id),
+            Self::Over(id) => Writer::new(b'o').long(*id),
+            Self::Dishonest(engine) => Writer::new(b'h').long(*engine),
+        }
+        .done()
     }
 
     /// From octets; `None` when they are no message.
     #[must_use]
     pub fn decode(octets: &[u8]) -> Option<Self> {
-        let mut reader = Reader(octets);
-        let message = match reader.octet()? {
-            b'r' => Self::Ready,
-            b'!' => Self::Broken(reader.text()?),
-            b'c' => Self::Checking(reader.long()?),
-            b'n' => Self::Refused(reader.long()?),
-            b'y' => Self::LoggedIn(reader.long()?),
-            b'o' => Self::Over(reader.long()?),
-            b'h' => Self::Dishonest(reader.long()?),
-            _ => return None,
-        };
-        reader.end(message)
+        wire::message(octets, |kind, reader| {
+            Some(match kind {
+                b'r' => Self::Ready,
+                b'!' => Self::Broken(reader.text()?),
+                b'c' => Self::Checking(reader.long()?),
+                b'n' => Self::Refused(reader.long()?),
+                b'y' => Self::LoggedIn(reader.long()?),
+                b'o' => Self::Over(reader.long()?),
+                b'h' => Self::Dishonest(reader.long()?),
+                _ => return None,
+            })
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! of connections that the listener has said are its own, and for nothing else.
 
 use super::ConnectionId;
-use super::wire::{Reader, Writer};
+use super::wire::{self, Writer};
 use crate::login::monitor::Request;
 use crate::login::outcome::Outcome;
 use alloc::vec::Vec;
@@ -35,26 +35,26 @@ impl FromSession {
     /// As octets, wiped when they go: a password may be among them.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        match self {
+        let written = match self {
             Self::Request(id, request) => {
                 let request = request.encode();
-                Writer::new(b'q', 8 + request.len()).long(*id).octets(&request)
+                Writer::with_room(b'q', 8 + request.len()).long(*id).octets(&request)
             }
-            Self::StreamEnded(id) => Writer::new(b'z', 8).long(*id),
-        }
-        .done()
+            Self::StreamEnded(id) => Writer::new(b'z').long(*id),
+        };
+        Zeroizing::new(written.done())
     }
 
     /// From octets; `None` when they are no message.
     #[must_use]
     pub fn decode(octets: &[u8]) -> Option<Self> {
-        let mut reader = Reader(octets);
-        let message = match reader.octet()? {
-            b'q' => Self::Request(reader.long()?, Request::decode(reader.rest())?),
-            b'z' => Self::StreamEnded(reader.long()?),
-            _ => return None,
-        };
-        reader.end(message)
+        wire::message(octets, |kind, reader| {
+            Some(match kind {
+                b'q' => Self::Request(reader.long()?, Request::decode(reader.rest())?),
+                b'z' => Self::StreamEnded(reader.long()?),
+                _ => return None,
+            })
+        })
     }
 }
 
@@ -70,25 +70,25 @@ impl ToSession {
     /// As octets.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let written = match self {
-            Self::Stream(id) => Writer::new(b's', 8).long(*id),
-            Self::LoggedIn(id) => Writer::new(b'y', 8).long(*id),
-            Self::Outcome(id, outcome) => Writer::new(b'o', 10).long(*id).octets(&outcome.encode()),
-        };
-        written.done().to_vec()
+        match self {
+            Self::Stream(id) => Writer::new(b's').long(*id),
+            Self::LoggedIn(id) => Writer::new(b'y').long(*id),
+            Self::Outcome(id, outcome) => Writer::new(b'o').long(*id).octets(&outcome.encode()),
+        }
+        .done()
     }
 
     /// From octets; `None` when they are no message.
     #[must_use]
     pub fn decode(octets: &[u8]) -> Option<Self> {
-        let mut reader = Reader(octets);
-        let message = match reader.octet()? {
-            b's' => Self::Stream(reader.long()?),
-            b'y' => Self::LoggedIn(reader.long()?),
-            b'o' => Self::Outcome(reader.long()?, Outcome::decode(reader.rest())?),
-            _ => return None,
-        };
-        reader.end(message)
+        wire::message(octets, |kind, reader| {
+            Some(match kind {
+                b's' => Self::Stream(reader.long()?),
+                b'y' => Self::LoggedIn(reader.long()?),
+                b'o' => Self::Outcome(reader.long()?, Outcome::decode(reader.rest())?),
+                _ => return None,
+            })
+        })
     }
 }
 

@@ -1,25 +1,27 @@
-//! How messages are written: numbers with their first octet first, and what has
+//! How messages are written: a kind, numbers with their first octet first, and what has
 //! something behind it with its length before it.
 
+use crate::ucspi_tls::Tls;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use zeroize::Zeroizing;
 
 /// Writes a message.
-pub(super) struct Writer(Zeroizing<Vec<u8>>);
+#[derive(Default)]
+pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    /// One of this kind, with room for so much: growing would leave copies behind.
-    pub(super) fn new(kind: u8, room: usize) -> Self {
-        let mut octets = Vec::with_capacity(1 + room);
-        octets.push(kind);
-        Self(Zeroizing::new(octets))
+    /// One of this kind.
+    pub(super) fn new(kind: u8) -> Self {
+        Self::with_room(kind, 15)
     }
 
-    pub(super) fn long(mut self, number: u64) -> Self {
-        self.0.extend_from_slice(&number.to_be_bytes());
-        self
+    /// One of this kind that holds a secret, with room for so much behind it: growing would
+    /// leave copies behind.
+    pub(super) fn with_room(kind: u8, room: usize) -> Self {
+        let mut octets = Vec::with_capacity(1 + room);
+        octets.push(kind);
+        Self(octets)
     }
 
     pub(super) fn octet(mut self, octet: u8) -> Self {
@@ -27,16 +29,30 @@ impl Writer {
         self
     }
 
+    pub(super) fn short(self, number: u16) -> Self {
+        self.octets(&number.to_be_bytes())
+    }
+
+    pub(super) fn number(self, number: u32) -> Self {
+        self.octets(&number.to_be_bytes())
+    }
+
+    pub(super) fn long(self, number: u64) -> Self {
+        self.octets(&number.to_be_bytes())
+    }
+
     pub(super) fn octets(mut self, octets: &[u8]) -> Self {
         self.0.extend_from_slice(octets);
         self
     }
 
-    pub(super) fn counted(mut self, octets: &[u8]) -> Self {
+    pub(super) fn counted(self, octets: &[u8]) -> Self {
         // No count here comes near the limit of a message, let alone of 32 bits.
-        let count = u32::try_from(octets.len()).unwrap_or(u32::MAX);
-        self.0.extend_from_slice(&count.to_be_bytes());
-        self.octets(octets)
+        self.number(u32::try_from(octets.len()).unwrap_or(u32::MAX)).octets(octets)
+    }
+
+    pub(super) fn each_counted(self, all: &[Vec<u8>]) -> Self {
+        all.iter().fold(self, |writer, one| writer.counted(one))
     }
 
     pub(super) fn address(self, address: SocketAddr) -> Self {
@@ -44,15 +60,26 @@ impl Writer {
             IpAddr::V4(ip) => self.octet(4).octets(&ip.octets()),
             IpAddr::V6(ip) => self.octet(6).octets(&ip.octets()),
         };
-        written.octets(&address.port().to_be_bytes())
+        written.short(address.port())
     }
 
-    pub(super) fn done(self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn done(self) -> Vec<u8> {
         self.0
     }
 }
 
-/// Reads a message; what is not there is `None`.
+/// Reads a whole message by its kind; what does not read to its last octet is `None`.
+pub(super) fn message<T>(
+    octets: &[u8],
+    read: impl FnOnce(u8, &mut Reader<'_>) -> Option<T>,
+) -> Option<T> {
+    let mut reader = Reader(octets);
+    let kind = reader.octet()?;
+    let message = read(kind, &mut reader)?;
+    reader.is_at_end().then_some(message)
+}
+
+/// Reads what is in a message; what is not there is `None`.
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -66,6 +93,10 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    pub(super) const fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.0)
     }
@@ -74,8 +105,28 @@ impl<'a> Reader<'a> {
         self.take::<1>().map(|[octet]| octet)
     }
 
+    pub(super) fn flag(&mut self) -> Option<bool> {
+        match self.octet()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    pub(super) fn short(&mut self) -> Option<u16> {
+        self.take().map(u16::from_be_bytes)
+    }
+
+    pub(super) fn number(&mut self) -> Option<u32> {
+        self.take().map(u32::from_be_bytes)
+    }
+
     pub(super) fn long(&mut self) -> Option<u64> {
         self.take().map(u64::from_be_bytes)
+    }
+
+    pub(super) fn tls(&mut self) -> Option<Tls> {
+        Tls::from_octet(self.octet()?)
     }
 
     pub(super) fn text(&mut self) -> Option<String> {
@@ -83,8 +134,16 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn counted(&mut self) -> Option<&'a [u8]> {
-        let count = self.take().map(u32::from_be_bytes)?;
+        let count = self.number()?;
         self.slice(usize::try_from(count).ok()?)
+    }
+
+    pub(super) fn each_counted(&mut self) -> Option<Vec<Vec<u8>>> {
+        let mut all = Vec::new();
+        while !self.is_at_end() {
+            all.push(self.counted()?.to_vec());
+        }
+        Some(all)
     }
 
     pub(super) fn address(&mut self) -> Option<SocketAddr> {
@@ -93,10 +152,6 @@ impl<'a> Reader<'a> {
             6 => IpAddr::V6(Ipv6Addr::from(self.take::<16>()?)),
             _ => return None,
         };
-        Some(SocketAddr::new(ip, self.take().map(u16::from_be_bytes)?))
-    }
-
-    pub(super) fn end<T>(&self, message: T) -> Option<T> {
-        self.0.is_empty().then_some(message)
+        Some(SocketAddr::new(ip, self.short()?))
     }
 }

@@ -7,6 +7,7 @@
 //! driver asks for the [`Step`] to take, takes it, and tells what came of it. The two
 //! exchange values only, so they may be different processes ([`monitor`]).
 
+pub mod before_login;
 pub mod dialog;
 pub mod handoff;
 mod imap;

@@ -37,6 +37,24 @@ impl Tls {
         }
     }
 
+    /// How processes name it to each other.
+    #[must_use]
+    pub const fn octet(self) -> u8 {
+        match self {
+            Self::Absent => 0,
+            Self::Available => 1,
+            Self::Required => 2,
+            Self::On => 3,
+        }
+    }
+
+    /// Reads [`Self::octet`].
+    #[must_use]
+    pub fn from_octet(octet: u8) -> Option<Self> {
+        let all = [Self::Absent, Self::Available, Self::Required, Self::On];
+        all.into_iter().find(|one| one.octet() == octet)
+    }
+
     /// Whether a client that asks for TLS can have it.
     #[must_use]
     pub const fn is_offered(self) -> bool {

@@ -1,6 +1,7 @@
 //! What is said to a client until it has logged in. The words are authup's, and
 //! `proto::login` has them; here they are sent and received, in the clear or through TLS.
 
+use proto::channel::engine::{Dialog, Talk};
 use proto::login::outcome::Outcome;
 use proto::login::reply::Refusal;
 use proto::login::{Attempt, Login, Step};
@@ -21,7 +22,6 @@ use zeroize::Zeroize;
 use super::relay::LINGER;
 use super::session::{Ended, TRUNCATED, Told, lost, took_nothing};
 use super::unread::Unread;
-use crate::messages::{Dialog, Talk};
 
 /// What is read at once: more than any ordinary command, or many.
 const PIECE: usize = 4 * 1024;

@@ -3,6 +3,8 @@
 //! One channel for all sessions. When it ends, the monitor is gone, and so is whatever it
 //! was asked; the listener brings another.
 
+use proto::channel::ConnectionId;
+use proto::channel::engine::FromEngine;
 use proto::channel::session::{FromSession, ToSession};
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
@@ -17,7 +19,6 @@ use unix::descriptor_passing::{Received, receive, send};
 use zeroize::Zeroizing;
 
 use super::{Reports, session};
-use crate::messages::{ConnectionId, FromEngine};
 
 /// What the monitor says of one login.
 #[derive(Debug)]

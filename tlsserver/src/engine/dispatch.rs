@@ -1,5 +1,7 @@
 //! What the listener says, turned into sessions.
 
+use proto::channel::ConnectionId;
+use proto::channel::engine::{Dialog, DialogId, FromEngine, Talk, ToEngine};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -11,7 +13,6 @@ use super::conversation::Conversation;
 use super::desk::Desk;
 use super::session::{self, Ended, Handshakes, Told};
 use super::signatures::{Keyholder, Probe};
-use crate::messages::{ConnectionId, Dialog, DialogId, FromEngine, Talk, ToEngine};
 
 /// Starts sessions, and tells those that have no program yet what becomes of them.
 pub(super) struct Dispatcher {

@@ -20,6 +20,9 @@ mod wide_reads;
 
 pub use facts::NAMES as FACT_NAMES;
 
+use proto::channel::LONGEST;
+use proto::channel::engine::{FromEngine, ToEngine};
+use proto::channel::keyholder::Certificate;
 use proto::exit_code;
 use rustls::server::ProducesTickets;
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,7 +39,6 @@ use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
 use crate::last_words;
-use crate::messages::{Certificate, FromEngine, LIMIT, ToEngine};
 use dispatch::{Dialogs, Dispatcher};
 use session::Handshakes;
 use signatures::{Keyholder, Probe};
@@ -116,7 +118,7 @@ fn start() -> Result<(), String> {
 /// Takes what is said before the beginning.
 fn told_first(control: &OwnedFd) -> io::Result<(Vec<Certificate>, Dialogs)> {
     let (mut certificates, mut dialogs) = (Vec::new(), Dialogs::new());
-    let mut buffer = vec![0; LIMIT];
+    let mut buffer = vec![0; LONGEST];
     loop {
         let length = await_message(control, &mut buffer)?.length;
         match buffer.get(..length).and_then(ToEngine::decode) {
@@ -137,7 +139,7 @@ async fn serve(
     // Not a stream, but a socket that is waited on in the same way.
     let control = Arc::new(UnixStream::from_std(control.into())?);
     let reporter = tokio::spawn(report(control.clone(), outgoing));
-    let mut buffer = vec![0; LIMIT];
+    let mut buffer = vec![0; LONGEST];
     loop {
         control.readable().await?;
         match control.try_io(Interest::READABLE, || receive(&*control, &mut buffer)) {

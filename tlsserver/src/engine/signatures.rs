@@ -7,6 +7,8 @@
 //! The wait is bounded: a keyholder that is stuck makes no engine so. An engine without
 //! signatures is of no use for new connections, and says so once.
 
+use proto::channel::engine::FromEngine;
+use proto::channel::keyholder::{Certificate, REFUSED, SignRequest};
 use proto::handshake_text::HandshakeText;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustls::sign::{Signer, SigningKey};
@@ -18,8 +20,6 @@ use std::time::Duration;
 use unix::descriptor_passing::{await_message, send};
 
 use super::Reports;
-use crate::keyholder::REFUSED;
-use crate::messages::{Certificate, FromEngine, SignRequest};
 
 /// The longest signature: RSA of 8,192 bits.
 const SIGNATURE: usize = 1024;

@@ -1,5 +1,6 @@
 //! What is negotiated: versions, suites, protocols, and which certificate is shown.
 
+use proto::channel::keyholder::Certificate;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{
@@ -12,7 +13,6 @@ use std::sync::Arc;
 
 use super::signatures::{Keyholder, RemoteKey};
 use super::tickets::Tickets;
-use crate::messages::Certificate;
 
 /// Mail's names for the protocol inside (RFC 7301). A client that names only others
 /// was sent here by somebody who plays one protocol against another, and is refused.

@@ -1,6 +1,8 @@
 //! Reading certificates and keys, and finding at the start what would only show in
 //! the first handshake.
 
+use proto::channel::LONGEST;
+use proto::channel::keyholder::{Certificate, FromKeyholder, Validity};
 use rustls::SignatureScheme;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -19,7 +21,6 @@ use zeroize::Zeroizing;
 
 use super::signing::Keys;
 use crate::environment::{NO_CERTIFICATE, Variables, value};
-use crate::messages::{Certificate, FromKeyholder, LIMIT, Validity};
 
 /// What is wrong with which file.
 #[derive(Debug, PartialEq, Eq)]
@@ -186,7 +187,7 @@ fn join(
         let key = source.key.display();
         return Err(wrong(file, format_args!("the key in {key} does not match it")));
     }
-    if FromKeyholder::Certificate(certificate.clone()).encode().len() > LIMIT {
+    if FromKeyholder::Certificate(certificate.clone()).encode().len() > LONGEST {
         return Err(wrong(file, "too many certificates in it"));
     }
     Ok(certificate)

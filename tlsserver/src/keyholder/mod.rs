@@ -8,8 +8,8 @@
 mod certificates;
 mod signing;
 
-pub use signing::REFUSED;
-
+use proto::channel::LONGEST;
+use proto::channel::keyholder::{ANSWER, FromKeyholder};
 use proto::exit_code;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,20 +20,11 @@ use unix::jail::{self, Inmate};
 
 use crate::environment::{self, Variables};
 use crate::last_words;
-use crate::messages::{FromKeyholder, LIMIT};
 use certificates::Loaded;
 use signing::Keys;
 
 /// The name under which the program is this process.
 pub const NAME: &str = "tlsserver-keyholder";
-
-/// What the keyholder is told by an empty message's worth of text: the descriptor
-/// that comes along is an engine's channel.
-pub const NEW_ENGINE: &[u8] = b"engine";
-
-/// What the keyholder is asked to see whether it still does its work; the answer is
-/// [`FromKeyholder::Ready`].
-pub const ANSWER: &[u8] = b"answer";
 
 /// Runs until nobody is left who could ask.
 #[must_use]
@@ -82,7 +73,7 @@ fn prepare() -> Result<Loaded, String> {
 
 /// Answers until the listener and all engines are gone.
 fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
-    let mut buffer = vec![0; LIMIT];
+    let mut buffer = vec![0; LONGEST];
     let mut engines: Vec<OwnedFd> = Vec::new();
     let mut listener_is_there = true;
     while listener_is_there || !engines.is_empty() {

@@ -1,5 +1,6 @@
 //! What the keys may be used for: the signature of a TLS handshake, and no other.
 
+use proto::channel::keyholder::{REFUSED, SignRequest};
 use proto::handshake_text::HandshakeText;
 use rustls::SignatureScheme;
 use rustls::sign::SigningKey;
@@ -7,11 +8,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use unix::descriptor_passing::{receive, send};
-
-use crate::messages::SignRequest;
-
-/// What is answered to a request that is not granted; no signature is as short.
-pub const REFUSED: &[u8] = b"-";
 
 /// The private keys.
 pub(super) struct Keys {

@@ -1,6 +1,8 @@
 //! How a connection begins: accepted, its PROXY header read, found to be allowed,
 //! and handed to a program and an engine.
 
+use proto::channel::ConnectionId;
+use proto::channel::engine::ToEngine;
 use proto::ucspi_rules;
 use proto::ucspi_tls::{Decoder, Progress as Report};
 use std::ffi::OsString;
@@ -18,7 +20,6 @@ use super::server::Server;
 use super::sockets::{Accepted, Refusal, accept};
 use crate::engine::FACT_NAMES;
 use crate::environment::Variables;
-use crate::messages::{ConnectionId, ToEngine};
 use crate::options::Mode;
 
 /// How long nothing is accepted after descriptors ran out.

@@ -4,12 +4,11 @@
 //! A connection counts until its program has ended *and* its engine has let go of
 //! it, for both cost something.
 
+use proto::channel::ConnectionId;
 use proto::network::{IPV6_CUSTOMER, customer};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Instant;
-
-use crate::messages::ConnectionId;
 
 pub(super) use proto::channel::EngineId;
 

@@ -1,6 +1,8 @@
 //! What engines are to say to clients until they have logged in (`--login`): what authup
 //! would, so it is put together from where authup has it.
 
+use proto::channel::engine::{Dialog, DialogId, Talk as ToTalk, ToEngine};
+use proto::channel::{ConnectionId, LONGEST};
 use proto::login::protocol::Protocol;
 use proto::ucspi_rules;
 use proto::ucspi_tls::Tls;
@@ -9,11 +11,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
-use unix::before_login::{BeforeLogin, Variable};
+use unix::before_login::{self, Variable};
 use unix::control::Folder;
 
 use crate::environment::{Variables, value};
-use crate::messages::{ConnectionId, Dialog, DialogId, LIMIT, Talk as ToTalk, ToEngine};
 use crate::options::Mode;
 
 /// The dialog where no rule names another home.
@@ -86,10 +87,10 @@ impl Source {
     /// The first file that authup could not use either.
     pub(super) fn dialog(&self, home: Option<&OsStr>) -> Result<Dialog, String> {
         let Self { protocol, tries, auth_equals, .. } = *self;
-        let before_login = BeforeLogin::read(&Folder::of(home), protocol, auth_equals);
+        let before_login = before_login::read(&Folder::of(home), protocol, auth_equals);
         let before_login = before_login.map_err(|why| why.to_string())?;
         let dialog = Dialog { tries, before_login };
-        if ToEngine::Dialog(0, dialog.clone()).encode().len() > LIMIT {
+        if ToEngine::Dialog(0, dialog.clone()).encode().len() > LONGEST {
             let (protocol, why) = (protocol.name(), "too large (limit 128 KiB)");
             return Err(format!("control/{protocol}capabilities: {why}"));
         }
@@ -164,7 +165,7 @@ fn added_value(added: &ucspi_rules::Variables, variable: Variable) -> Option<&[u
 
 /// The session's timestamp, which both its greeting and checkpassword have.
 fn session(dialog: &Dialog, id: ConnectionId) -> Vec<u8> {
-    dialog.before_login.timestamp(format_args!("{}.{id}", std::process::id()))
+    before_login::timestamp(&dialog.before_login, format_args!("{}.{id}", std::process::id()))
 }
 
 #[cfg(test)]
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!(source.read(None).unwrap_err(), said(&format!("me: {missing}")));
         std::fs::write(control.join("me"), "mail.example.org\n").unwrap();
         assert_eq!(source.read(None).unwrap_err(), said(&format!("pop3capabilities: {missing}")));
-        std::fs::write(control.join("pop3capabilities"), "TOP\n".repeat(LIMIT)).unwrap();
+        std::fs::write(control.join("pop3capabilities"), "TOP\n".repeat(LONGEST)).unwrap();
         let long = "control/pop3capabilities: too large (limit 128 KiB)";
         assert_eq!(source.read(None).unwrap_err(), long);
         std::fs::write(control.join("pop3capabilities"), "TOP\n").unwrap();

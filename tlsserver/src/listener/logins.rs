@@ -1,5 +1,7 @@
 //! Clients that log in: the monitor is told who they are, and says what becomes of them.
 
+use proto::channel::ConnectionId;
+use proto::channel::engine::{Dialog, DialogId, ToEngine};
 use proto::channel::listener::{Client, FromMonitor, ToMonitor};
 use proto::ucspi_rules;
 use std::time::{Duration, Instant};
@@ -10,7 +12,6 @@ use super::dialog::Talk;
 use super::kill;
 use super::program::Peer;
 use super::server::Server;
-use crate::messages::{ConnectionId, Dialog, DialogId, ToEngine};
 
 /// How long engines have to end those who have not begun to log in, when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -1,6 +1,8 @@
 //! The listener's loop: what has happened, and what is done about it. How a
 //! connection begins is in `begin`.
 
+use proto::channel::ConnectionId;
+use proto::channel::engine::FromEngine;
 use proto::channel::listener::ToMonitor;
 use proto::network::{IPV6_CUSTOMER, Network};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,7 +23,6 @@ use super::repeated::Repeated;
 use super::sockets::{self, Accepted, Listening};
 use super::workers::{Heard, Reading, Worker, Workers};
 use crate::log::Log;
-use crate::messages::{ConnectionId, FromEngine};
 use crate::options::Mode;
 
 /// Who may connect, and how it begins.

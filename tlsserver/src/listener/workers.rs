@@ -10,6 +10,9 @@ mod engine;
 mod keyholder;
 mod logins;
 
+use proto::channel::LONGEST;
+use proto::channel::engine::{FromEngine, ToEngine};
+use proto::channel::keyholder::FromKeyholder;
 use proto::channel::listener::ToMonitor;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,7 +28,6 @@ use super::dialog::{Dialogs, Source};
 use super::monitor::{self, Monitor};
 use crate::environment::Variables;
 use crate::log::Log;
-use crate::messages::{FromEngine, FromKeyholder, LIMIT, ToEngine};
 
 /// How often engines are asked whether they still do their work.
 const LOOK: Duration = Duration::from_secs(5);
@@ -111,7 +113,7 @@ impl Workers {
         Self {
             settings,
             log,
-            buffer: vec![0; LIMIT],
+            buffer: vec![0; LONGEST],
             last_engine: 0,
             reading: None,
             keyholder: None,

@@ -11,7 +11,7 @@ use proto::login::protocol::Protocol;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use unix::before_login::{BeforeLogin, Variable};
+use unix::before_login::{self, Variable};
 use unix::control::Unreadable;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
@@ -104,10 +104,10 @@ impl Controls {
             Identity { user: number("AUTHUP_UID", user)?, group: number("AUTHUP_GID", group)? };
         let control = qmail::enter_home(environment)?;
         let auth_equals = environment.has(Variable::AuthEquals.name().as_bytes());
-        let said = BeforeLogin::read(&control, usage.protocol, auth_equals)?;
+        let said = before_login::read(&control, usage.protocol, auth_equals)?;
         let limits = Limits { each: said.each, whole: Deadline::after_seconds(said.whole) };
         let LoginControls { names, failures, format } = LoginControls::read(&control)?;
-        let timestamp = said.timestamp(std::process::id());
+        let timestamp = before_login::timestamp(&said, std::process::id());
         let settings = said.settings(offer.level, usage.tries, timestamp);
         Ok(Self { settings, limits, failures, jail, names, format })
     }

@@ -3,10 +3,10 @@
 //! and that it keeps no other client waiting.
 
 use super::*;
+use proto::login::before_login::BeforeLogin;
 use proto::login::protocol::Protocol;
 use tokio::io::{AsyncReadExt, DuplexStream, ReadHalf, WriteHalf, duplex, repeat, sink};
 use tokio::spawn;
-use unix::before_login::BeforeLogin;
 
 /// What the connection holds unread, each way: many commands.
 const ROOM: usize = 64 * 1024;

@@ -3,6 +3,7 @@
 //! Which engines there are, and what is done about one that has died, is the
 //! caller's, [`super::Workers`].
 
+use proto::channel::engine::ToEngine;
 use rustix::net::{Shutdown, shutdown};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,7 +15,6 @@ use super::super::connections::EngineId;
 use super::itself;
 use crate::engine::NAME;
 use crate::environment::Variables;
-use crate::messages::ToEngine;
 use crate::monitor::outbox::Outbox;
 
 /// How many messages may wait for its channel to take them before it is taken for stuck:

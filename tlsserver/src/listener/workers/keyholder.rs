@@ -1,6 +1,7 @@
 //! One keyholder as the listener knows it: a process, a channel to it, what it has read, and
 //! what it owes.
 
+use proto::channel::keyholder::{ANSWER, Certificate, NEW_ENGINE, Validity};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
@@ -9,9 +10,8 @@ use unix::descriptor_passing::{channel, send};
 use super::engine::{UNANSWERED, WORDS};
 use super::itself;
 use crate::environment::Variables;
-use crate::keyholder::{ANSWER, NAME, NEW_ENGINE};
+use crate::keyholder::NAME;
 use crate::listener::dialog::Dialogs;
-use crate::messages::{Certificate, Validity};
 
 pub(super) struct Keyholder {
     pub(super) pid: u32,

@@ -1,5 +1,6 @@
 //! The monitor among the workers, and what engines are told of logins.
 
+use proto::channel::engine::{Dialog, DialogId, ToEngine};
 use proto::channel::listener::{FromMonitor, ToMonitor};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::ffi::OsStr;
@@ -13,7 +14,6 @@ use super::engine::Engine;
 use super::{LIVED, LONGEST_PAUSE, Worker, Workers};
 use crate::listener::dialog::Source;
 use crate::listener::monitor::Monitor;
-use crate::messages::{Dialog, DialogId, ToEngine};
 
 /// Gives an engine and a monitor a channel to each other.
 pub(super) fn join(engine: &mut Engine, monitor: &mut Monitor) -> io::Result<()> {

@@ -2,8 +2,8 @@
 //! an engine at the other end of the channel; its process is one that only waits.
 
 use super::*;
-use crate::keyholder::ANSWER;
 use crate::log::Verbosity;
+use proto::channel::keyholder::ANSWER;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;

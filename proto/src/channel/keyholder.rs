@@ -1,0 +1,215 @@
+//! The keyholder, the listener, which is root, and the engines: certificates, and signatures.
+//!
+//! A keyholder that was taken over has the keys; to the listener it can say what is here, and
+//! the listener bounds how much.
+
+use super::log_text::{self, cut};
+use super::wire::{self, Reader, Writer};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// What the listener says to the keyholder with an engine's channel.
+pub const NEW_ENGINE: &[u8] = b"engine";
+
+/// What the listener asks the keyholder to see whether it still does its work; the answer is
+/// [`FromKeyholder::Ready`].
+pub const ANSWER: &[u8] = b"answer";
+
+/// What the keyholder says to a [`SignRequest`] that it does not grant; no signature is as
+/// short.
+pub const REFUSED: &[u8] = b"-";
+
+/// A certificate chain and what its key, elsewhere, can sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The server name it is for; none: whatever has no other.
+    pub name: Option<String>,
+    /// The chain, DER, the server's own certificate first.
+    pub chain: Vec<Vec<u8>>,
+    /// TLS `SignatureScheme` numbers that the key can do, best first.
+    pub schemes: Vec<u16>,
+    /// TLS `SignatureAlgorithm` number of the key.
+    pub algorithm: u8,
+}
+
+/// When a certificate may be used, for the log. Seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validity {
+    /// The file that it was read from.
+    pub file: String,
+    /// Its first second.
+    pub from: u64,
+    /// Its last second.
+    pub to: u64,
+}
+
+/// From the keyholder to the listener.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FromKeyholder {
+    /// One more certificate.
+    Certificate(Certificate),
+    /// When one of them may be used.
+    Validity(Validity),
+    /// What belongs in the log, and is no reason not to serve.
+    Warning(String),
+    /// Once it is jailed, what belongs in the log: as a rule why it cannot go on.
+    Says(String),
+    /// Jailed and ready; all certificates have been sent. And the answer to [`ANSWER`].
+    Ready,
+    /// It cannot start; why, with the file's name.
+    Broken(String),
+}
+
+/// From an engine to the keyholder; the answer is the signature, or [`REFUSED`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct SignRequest {
+    /// Which key.
+    pub key: u16,
+    /// TLS `SignatureScheme` number.
+    pub scheme: u16,
+    /// What is to be signed.
+    pub message: Vec<u8>,
+}
+
+impl Validity {
+    /// What there is to say about the certificate at a moment. It is used all the same:
+    /// what the server does without TLS is not to end with it, and there are clients that
+    /// do not look, as most that send mail to port 25.
+    #[must_use]
+    pub fn fault(&self, now: u64) -> Option<String> {
+        let fault = match now {
+            early if early < self.from => "the certificate is not valid yet",
+            late if late > self.to => "the certificate has expired",
+            _ => return None,
+        };
+        Some(format!("certificate: {}: {fault}; using it anyway", self.file))
+    }
+}
+
+impl Certificate {
+    pub(super) fn write(&self, writer: Writer) -> Writer {
+        let schemes: Vec<u8> =
+            self.schemes.iter().flat_map(|scheme| scheme.to_be_bytes()).collect();
+        // An empty name stands for none: no server has it.
+        writer
+            .counted(self.name.as_deref().unwrap_or_default().as_bytes())
+            .octet(self.algorithm)
+            .counted(&schemes)
+            .each_counted(&self.chain)
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let name = String::from_utf8(reader.counted()?.to_vec()).ok()?;
+        let algorithm = reader.octet()?;
+        let mut numbers = Reader(reader.counted()?);
+        let mut schemes = Vec::new();
+        while !numbers.is_at_end() {
+            schemes.push(numbers.short()?);
+        }
+        let name = Some(name).filter(|name| !name.is_empty());
+        Some(Self { name, chain: reader.each_counted()?, schemes, algorithm })
+    }
+}
+
+impl FromKeyholder {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Certificate(certificate) => certificate.write(Writer::new(b'c')),
+            Self::Validity(Validity { file, from, to }) => {
+                Writer::new(b'v').long(*from).long(*to).octets(file.as_bytes())
+            }
+            Self::Warning(what) => Writer::new(b'w').octets(what.as_bytes()),
+            Self::Says(what) => Writer::new(b's').octets(cut(what)),
+            Self::Ready => Writer::new(b'r'),
+            Self::Broken(why) => Writer::new(b'!').octets(why.as_bytes()),
+        }
+        .done()
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        wire::message(octets, |kind, reader| {
+            Some(match kind {
+                b'c' => Self::Certificate(Certificate::read(reader)?),
+                b'v' => {
+                    let (from, to) = (reader.long()?, reader.long()?);
+                    Self::Validity(Validity { file: reader.text()?, from, to })
+                }
+                b'w' => Self::Warning(reader.text()?),
+                b's' => Self::Says(log_text::read(reader)?),
+                b'r' => Self::Ready,
+                b'!' => Self::Broken(reader.text()?),
+                _ => return None,
+            })
+        })
+    }
+}
+
+impl SignRequest {
+    /// As octets.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        Writer::default().short(self.key).short(self.scheme).octets(&self.message).done()
+    }
+
+    /// From octets; `None` when they are no message.
+    #[must_use]
+    pub fn decode(octets: &[u8]) -> Option<Self> {
+        let mut reader = Reader(octets);
+        let (key, scheme) = (reader.short()?, reader.short()?);
+        Some(Self { key, scheme, message: reader.rest().to_vec() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn every_message_reads_back() {
+        let certificate = Certificate {
+            name: Some("mail.example.org".into()),
+            chain: vec![vec![1, 2, 3], vec![], vec![4]],
+            schemes: vec![0x0403, 0x0804],
+            algorithm: 3,
+        };
+        for message in [
+            FromKeyholder::Certificate(Certificate { name: None, ..certificate.clone() }),
+            FromKeyholder::Certificate(certificate),
+            FromKeyholder::Validity(Validity { file: "/etc/cert.pem".into(), from: 1, to: 2 }),
+            FromKeyholder::Warning("mode 644".into()),
+            FromKeyholder::Says("what".into()),
+            FromKeyholder::Ready,
+            FromKeyholder::Broken("no such file".into()),
+        ] {
+            assert_eq!(FromKeyholder::decode(&message.encode()), Some(message));
+        }
+        let request = SignRequest { key: 1, scheme: 0x0403, message: b"sign this".to_vec() };
+        assert_eq!(request.encode(), b"\0\x01\x04\x03sign this");
+        assert_eq!(SignRequest::decode(&request.encode()), Some(request));
+    }
+
+    #[test]
+    fn what_is_no_message_is_none() {
+        let half_a_scheme = b"c\0\0\0\0\x03\0\0\0\x01\x04";
+        for octets in [&b""[..], b"?", b"r ", b"w\xff", b"v\0", b"c\xff\xff\xff\xff", half_a_scheme]
+        {
+            assert_eq!(FromKeyholder::decode(octets), None, "{octets:?}");
+        }
+        assert_eq!(SignRequest::decode(b"\0\0\0"), None);
+    }
+
+    #[test]
+    fn a_certificate_has_a_fault_before_its_time_and_after() {
+        let validity = Validity { file: "/x".into(), from: 10, to: 20 };
+        let at = |now| validity.fault(now);
+        assert!(at(9).unwrap().contains("/x: the certificate is not valid yet"));
+        assert_eq!([at(10), at(20)], [None, None]);
+        assert!(at(21).unwrap().contains("/x: the certificate has expired"));
+    }
+}
