@@ -8,6 +8,7 @@
 #             (C_ACCEPTUTILS=DIR); make bench-docs puts it into docs/performance.md
 # make completions   writes completions/ anew, after a change of acceptutils' options
 # make portable   checks that what is not TLS compiles for other systems; part of make test
+# make aarch64  builds for Linux on aarch64, and runs unit tests by qemu-user; part of make test
 # make source   an archive of the source with all crates, twice in two clones, compared
 # make picture   draws docs/chain.svg of docs/chain.dot (Debian's graphviz)
 # make        builds release binaries: target/release
@@ -121,7 +122,11 @@ changelog:
 portable:
 	@CARGO="$(CARGO)" CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tools/portable.sh
 
-test: packages lint portable
+# Another processor, as far as qemu-user can tell.
+aarch64:
+	@CARGO="$(CARGO)" CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)" tools/aarch64.sh
+
+test: packages lint portable aarch64
 	$(CARGO) build --locked --profile $(PROFILE) --workspace --all-targets
 	$(CARGO) test --locked --profile $(PROFILE) --workspace
 	$(CARGO) test --quiet $(FUZZ)
@@ -221,4 +226,4 @@ sanitize:
 	RUSTFLAGS=-Zsanitizer=address $(CARGO) $(NIGHTLY) test -p unix --all-features --lib \
 		--target $(shell rustc -vV | sed -n "s,^host: ,,p") --target-dir $(CARGO_TARGET_DIR)/sanitize
 
-.PHONY: changelog portable source completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize
+.PHONY: aarch64 changelog portable source completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize
