@@ -1,9 +1,8 @@
 //! The system call filter: a list of calls that are allowed, as a program for the
 //! kernel (seccomp(2), BPF); any other call ends the process.
 //!
-//! One instruction for most calls: the kernel tries the program for every call there
-//! is when it takes it, which is most of what a filter costs a process that lives for
-//! one session.
+//! A search tree: the kernel tries the program for every call there is when it takes it,
+//! which is most of what a filter costs a process that lives for one session.
 
 use libc::{c_long, c_ulong, sock_filter, sock_fprog};
 use std::io;
@@ -18,6 +17,14 @@ pub(super) enum If {
     /// Both: the argument of this number has this value, and that of the other number none
     /// of these bits.
     WithAndWithout(c_long, (u8, u32), (u8, u32)),
+}
+
+impl If {
+    const fn call(self) -> c_long {
+        match self {
+            Self::Without(call, ..) | Self::With(call, ..) | Self::WithAndWithout(call, ..) => call,
+        }
+    }
 }
 
 /// What the kernel calls this processor; a call made for another one is not allowed.
@@ -35,13 +42,14 @@ const PROCESSOR: Option<u32> = if cfg!(target_arch = "x86_64") {
 /// the same, or pass arguments in other ways, and no list of theirs has been tried.
 const UNKNOWN: &str = "made for x86_64, aarch64 and riscv64 only, not for this processor";
 
-/// Puts the process under the filter, for good. `always` may hold 250 calls.
+/// Puts the process under the filter, for good. No call may stand in both.
 ///
 /// # Errors
-/// [`UNKNOWN`] on a processor that this file does not know; else the system's.
+/// [`UNKNOWN`] on a processor that this file does not know; more calls than a jump can
+/// skip, some 200; else the system's.
 pub(super) fn apply(always: &[c_long], conditions: &[If]) -> io::Result<()> {
     let processor = PROCESSOR.ok_or_else(|| io::Error::other(UNKNOWN))?;
-    install(&mut program(processor, always, conditions))
+    install(&mut program(processor, always, conditions)?)
 }
 
 /// Where the kernel shows the call's number, its processor, and its arguments, of
@@ -56,42 +64,105 @@ const ALLOW: sock_filter = instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::
 const KILL: sock_filter =
     instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_KILL_PROCESS);
 
-fn program(processor: u32, always: &[c_long], conditions: &[If]) -> Vec<sock_filter> {
+/// What is to be done about a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Allow,
+    Kill,
+    /// What the tests say that begin at this place among all tests.
+    Ask(usize),
+}
+
+/// What comes first: the processor's check, and the call's number.
+const HEAD: usize = 4;
+
+fn program(processor: u32, always: &[c_long], conditions: &[If]) -> io::Result<Vec<sock_filter>> {
+    let (tests, places) = tests(conditions);
+    let allowed = always.iter().map(|&call| (number(call), Verdict::Allow));
+    let ranges = ranges(allowed.chain(places).collect());
     let mut program = vec![load(MADE_FOR), if_equal(processor, 1, 0), KILL, load(NUMBER)];
-    // Each jumps over those that follow, and over the jump behind them.
-    let over = (1..=always.len()).rev().map(|calls| u8::try_from(calls).unwrap_or(u8::MAX));
-    program.extend(always.iter().zip(over).map(|(&call, over)| if_equal(number(call), over, 0)));
-    program.extend([skip(1), ALLOW]);
-    for one in conditions {
-        match *one {
-            If::Without(call, at, bits) => program.extend([
-                if_equal(number(call), 0, 4),
-                load(argument(at)),
-                if_any_bit(bits, 1, 0),
-                ALLOW,
-                KILL,
-            ]),
-            If::With(call, at, value) => program.extend([
-                if_equal(number(call), 0, 4),
-                load(argument(at)),
-                if_equal(value, 0, 1),
-                ALLOW,
-                // For the same call with another value.
-                load(NUMBER),
-            ]),
-            If::WithAndWithout(call, (at, value), (other, bits)) => program.extend([
-                if_equal(number(call), 0, 6),
-                load(argument(at)),
-                if_equal(value, 0, 3),
-                load(argument(other)),
-                if_any_bit(bits, 1, 0),
-                ALLOW,
-                load(NUMBER),
-            ]),
+    let verdicts = HEAD + ranges.len() - 1;
+    search(&ranges, &mut program, &|verdict| match verdict {
+        Verdict::Ask(place) => verdicts + place,
+        Verdict::Kill => verdicts + tests.len(),
+        Verdict::Allow => verdicts + tests.len() + 1,
+    })?;
+    program.extend(tests);
+    program.extend([KILL, ALLOW]);
+    Ok(program)
+}
+
+/// The tests of each call that is allowed on conditions, and at which of them each call's
+/// begin. Who passes none is at the end.
+fn tests(conditions: &[If]) -> (Vec<sock_filter>, Vec<(u32, Verdict)>) {
+    let (mut tests, mut places) = (Vec::new(), Vec::<(u32, Verdict)>::new());
+    for (at, first) in conditions.iter().enumerate() {
+        let call = number(first.call());
+        if places.iter().any(|(known, _)| *known == call) {
+            continue;
         }
+        places.push((call, Verdict::Ask(tests.len())));
+        for one in conditions.iter().skip(at).filter(|one| number(one.call()) == call) {
+            match *one {
+                If::Without(_, at, bits) => {
+                    tests.extend([load(argument(at)), if_any_bit(bits, 1, 0), ALLOW]);
+                }
+                If::With(_, at, value) => {
+                    tests.extend([load(argument(at)), if_equal(value, 0, 1), ALLOW]);
+                }
+                If::WithAndWithout(_, (at, value), (other, bits)) => tests.extend([
+                    load(argument(at)),
+                    if_equal(value, 0, 3),
+                    load(argument(other)),
+                    if_any_bit(bits, 1, 0),
+                    ALLOW,
+                ]),
+            }
+        }
+        tests.push(KILL);
     }
-    program.push(KILL);
-    program
+    (tests, places)
+}
+
+/// From which number on there is which verdict, the smallest first; up to the first of
+/// them, and from behind the last call on, calls are forbidden.
+fn ranges(mut calls: Vec<(u32, Verdict)>) -> Vec<(u32, Verdict)> {
+    calls.sort_unstable_by_key(|(call, _)| *call);
+    let mut ranges = vec![(0, Verdict::Kill)];
+    let mut begin = |from: u32, verdict: Verdict| match ranges.last_mut() {
+        Some(last) if last.0 == from => last.1 = verdict,
+        Some(last) if last.1 == verdict => {}
+        _ => ranges.push((from, verdict)),
+    };
+    for (call, verdict) in calls {
+        begin(call, verdict);
+        begin(call + 1, Verdict::Kill);
+    }
+    ranges
+}
+
+/// Halves the ranges until one is left, and goes where `place` has its verdict. Each
+/// question skips the half that it rules out.
+fn search(
+    ranges: &[(u32, Verdict)],
+    program: &mut Vec<sock_filter>,
+    place: &impl Fn(Verdict) -> usize,
+) -> io::Result<()> {
+    let (lower, upper) = ranges.split_at(ranges.len() / 2);
+    let (Some(&(from, _)), false) = (upper.first(), lower.is_empty()) else { return Ok(()) };
+    let next = program.len() + 1;
+    let skipped = |to: usize| u8::try_from(to - next).map_err(io::Error::other);
+    let to = |half: &[(u32, Verdict)], begins: usize| match half {
+        [(_, verdict)] => skipped(place(*verdict)),
+        _ => skipped(begins),
+    };
+    // A half of so many ranges asks one question less.
+    let (otherwise, then) = (to(lower, next)?, to(upper, next + lower.len() - 1)?);
+    program.push(if_at_least(from, then, otherwise));
+    for half in [lower, upper].into_iter().filter(|half| half.len() > 1) {
+        search(half, program, place)?;
+    }
+    Ok(())
 }
 
 /// Call numbers are small, and none is negative.
@@ -108,8 +179,8 @@ const fn if_equal(value: u32, then: u8, otherwise: u8) -> sock_filter {
     instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, then, otherwise, value)
 }
 
-const fn skip(instructions: u32) -> sock_filter {
-    instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, instructions)
+const fn if_at_least(value: u32, then: u8, otherwise: u8) -> sock_filter {
+    instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, then, otherwise, value)
 }
 
 const fn if_any_bit(bits: u32, then: u8, otherwise: u8) -> sock_filter {
@@ -130,4 +201,80 @@ fn install(program: &mut [sock_filter]) -> io::Result<()> {
     // returns.
     let done = unsafe { libc::syscall(libc::SYS_seccomp, mode, NO_FLAGS, &raw const program) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the program says of a call, and after how many instructions.
+    fn run(program: &[sock_filter], call: u32, arguments: [u32; 2]) -> (u32, usize) {
+        let (mut at, mut value, mut steps) = (0, 0, 0);
+        loop {
+            let one = program[at];
+            steps += 1;
+            at += 1;
+            let holds = match u32::from(one.code) {
+                code if code == libc::BPF_RET | libc::BPF_K => return (one.k, steps),
+                code if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS => {
+                    value = match one.k {
+                        MADE_FOR => 7,
+                        NUMBER => call,
+                        from => *arguments.iter().enumerate().find_map(|(number, value)| {
+                            (argument(u8::try_from(number).unwrap()) == from).then_some(value)
+                        }).unwrap(),
+                    };
+                    continue;
+                }
+                code if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K => value == one.k,
+                code if code == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K => value >= one.k,
+                code if code == libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K => value & one.k != 0,
+                code => panic!("{code}"),
+            };
+            at += usize::from(if holds { one.jt } else { one.jf });
+        }
+    }
+
+    #[test]
+    fn each_call_finds_its_verdict_within_a_few_questions() {
+        let conditions = [
+            If::Without(9, 1, 4),
+            If::With(72, 1, 3),
+            If::WithAndWithout(72, (0, 5), (1, 1)),
+            If::With(72, 1, 8),
+        ];
+        let lists: [&[c_long]; 5] = [
+            &[],
+            &[0],
+            &[500],
+            &[1, 2, 3, 8, 10, 71, 73, 200],
+            &[0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100],
+        ];
+        for always in lists {
+            let program = program(7, always, &conditions).unwrap();
+            for call in (0..600).chain([0x4000_0000, u32::MAX]) {
+                for arguments in [[0, 0], [5, 3], [5, 2], [6, 2], [0, 8], [0, 4], [5, 5]] {
+                    let holds = match (call, arguments) {
+                        (9, [_, other]) => other & 4 == 0,
+                        (72, [one, other]) => {
+                            [3, 8].contains(&other) || one == 5 && other & 1 == 0
+                        }
+                        _ => always.contains(&c_long::from(call)),
+                    };
+                    let expected = if holds { ALLOW.k } else { KILL.k };
+                    let (found, steps) = run(&program, call, arguments);
+                    assert_eq!(found, expected, "{call} {arguments:?} of {always:?}");
+                    assert!([9, 72].contains(&call) || steps <= 3 + 6 + 1, "{call}: {steps}");
+                }
+            }
+        }
+        assert_eq!(run(&program(8, &[1], &[]).unwrap(), 1, [0; 2]).0, KILL.k, "another processor");
+        assert_eq!(run(&program(7, &[], &[]).unwrap(), 1, [0; 2]).0, KILL.k, "nothing is allowed");
+    }
+
+    #[test]
+    fn more_than_a_jump_can_skip_is_an_error() {
+        let every_other: Vec<_> = (0..400).step_by(2).collect();
+        assert!(program(7, &every_other, &[]).is_err());
+    }
 }
