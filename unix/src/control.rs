@@ -2,6 +2,9 @@
 
 use proto::control::{one_line, seconds};
 use std::ffi::{OsStr, OsString};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, read, retry_on_intr};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -55,10 +58,10 @@ impl Folder {
     /// # Errors
     /// The file's name and the system's reason, where it is there and cannot be read.
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, Unreadable> {
-        match std::fs::read(self.0.join(file)) {
+        match contents(&self.0.join(file)) {
             Ok(contents) => Ok(Some(contents)),
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(reason) => Err(self.unreadable(file, reason)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(reason) => Err(self.unreadable(file, reason.into())),
         }
     }
 
@@ -67,7 +70,7 @@ impl Folder {
     /// # Errors
     /// As [`Self::read`], and where there is no such file.
     pub fn require(&self, file: &str) -> Result<Vec<u8>, Unreadable> {
-        let missing = || io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error());
+        let missing = || io::Error::from_raw_os_error(Errno::NOENT.raw_os_error());
         self.read(file)?.ok_or_else(|| self.unreadable(file, missing()))
     }
 
@@ -112,4 +115,20 @@ impl Folder {
     fn unreadable(&self, file: &str, reason: io::Error) -> Unreadable {
         Unreadable { name: self.0.join(file).into(), reason }
     }
+}
+
+/// All that is in a file, with as few questions to the system as there can be: a connection
+/// begins with some of them for each of the files.
+fn contents(path: &Path) -> Result<Vec<u8>, Errno> {
+    /// More than most files hold.
+    const ROOM: usize = 4096;
+    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut contents = Vec::with_capacity(ROOM);
+    // The end is where nothing comes any more; less than there was room for can be a pipe's.
+    while retry_on_intr(|| read(&file, spare_capacity(&mut contents)))? > 0 {
+        if contents.len() == contents.capacity() {
+            contents.reserve(ROOM);
+        }
+    }
+    Ok(contents)
 }

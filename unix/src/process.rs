@@ -1,7 +1,7 @@
 //! This process and its children.
 
+use nix::errno::Errno;
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -71,8 +71,7 @@ pub struct Watched {
 pub enum News {
     /// There was a byte on the pipe; there will be no other.
     Byte,
-    /// The child has ended, and whether it was root when it did; not so where the
-    /// system does not tell.
+    /// The child has ended, and whether it was root when it did.
     Ended(ExitStatus, bool),
     /// Neither, up to the deadline.
     Late,
@@ -121,19 +120,10 @@ impl Watched {
                 return Ok(News::Byte);
             }
             if end {
-                self.leave_unreaped()?;
-                let was_root = self.is_root();
+                let was_root = ended_as_root(self.id(), true)?.unwrap_or(false);
                 return Ok(News::Ended(self.child.wait()?, was_root));
             }
         }
-    }
-
-    /// Waits for the child's end, and leaves what there is to know of it with the system.
-    fn leave_unreaped(&self) -> io::Result<()> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), options))?;
-        Ok(())
     }
 
     /// Reads the one byte, or the end that comes instead, and closes the pipe.
@@ -196,6 +186,32 @@ pub fn keep_out_of_core_files() {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
+}
+
+/// Whether a child that has ended was root, by its real user; `None` where it has not and
+/// this does not wait for it. It is still to be waited for.
+///
+/// # Errors
+/// What the system says of the wait.
+#[expect(unsafe_code, reason = "no safe wrapper tells whose process it was")]
+pub fn ended_as_root(pid: u32, waits: bool) -> io::Result<Option<bool>> {
+    use nix::libc::{P_PID, WEXITED, WNOHANG, WNOWAIT, siginfo_t, waitid};
+    let options = WEXITED | WNOWAIT | if waits { 0 } else { WNOHANG };
+    // SAFETY: the system's own type, of numbers, for which nothing is a value.
+    let mut ended = unsafe { std::mem::zeroed::<siginfo_t>() };
+    loop {
+        // SAFETY: the pointer is to what the system fills in, here and nowhere else.
+        if unsafe { waitid(P_PID, pid, &raw mut ended, options) } == 0 {
+            break;
+        }
+        match Errno::last() {
+            Errno::EINTR => {}
+            reason => return Err(reason.into()),
+        }
+    }
+    // SAFETY: what waitid says of a child, or nothing, has both.
+    let (child, user) = unsafe { (ended.si_pid(), ended.si_uid()) };
+    Ok((child != 0).then_some(user == 0))
 }
 
 /// Whether a process's real user is root. `false` where the system does not tell.

@@ -8,7 +8,7 @@ use proto::failures::Answer;
 use proto::login::handoff::Handoff;
 use proto::login::outcome::{Exit, Outcome, Who};
 use proto::login::report::{Event, verdict};
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, waitid, waitpid};
+use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -18,7 +18,7 @@ use std::time::Instant;
 use unix::control::HOME_VARIABLE;
 use unix::descriptor_passing::stream_pair;
 use unix::login_program::{Failed, Started};
-use unix::process::{is_of_root, is_root};
+use unix::process::{ended_as_root, is_of_root, is_root};
 
 use super::homes::Home;
 use super::sessions::{Login, Phase, Running};
@@ -253,14 +253,11 @@ impl Monitor {
     fn reap_one(&mut self, pid: u32) {
         let Some(id) = self.sessions.of_program(pid) else { return };
         let Some(raw) = Pid::from_raw(pid.cast_signed()) else { return };
-        let looks = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        if !matches!(waitid(WaitId::Pid(raw), looks), Ok(Some(_))) {
-            return;
-        }
+        // Who it was is known until it has been waited for.
+        let Ok(Some(was_root)) = ended_as_root(pid, false) else { return };
+        let was_root = was_root && is_root();
         // Its octet may be there, and its end have come before that was looked at.
         self.hear_program_at_its_end(id);
-        // Who it was is known until it has been waited for.
-        let was_root = is_root() && is_of_root(pid);
         if let Ok(Some((_, status))) = waitpid(Some(raw), WaitOptions::NOHANG) {
             self.ended(id, status, was_root);
         }
