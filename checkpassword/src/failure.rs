@@ -15,7 +15,6 @@ use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use unix::log::Reason;
 
 /// Everything that keeps a login from happening.
@@ -97,9 +96,9 @@ impl Failure {
 
     /// Tells the administrator and gives the exit code. Standard error may be gone;
     /// the answer to the caller stays the same.
-    pub(crate) fn report(&self, program: &str) -> ExitCode {
+    pub(crate) fn report(&self, program: &str) -> u8 {
         unix::log::line(format_args!("{program}: "), format_args!("{self}"));
-        ExitCode::from(self.exit_code())
+        self.exit_code()
     }
 }
 
@@ -108,7 +107,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(usage, error) => {
                 let error = error.to_string();
-                write!(f, "usage: {usage}: {}", Escaped(error.as_bytes()))
+                write!(f, "{usage}: {}", Escaped(error.as_bytes()))
             }
             Self::NoRecord(error) => {
                 write!(f, "unable to read user and password: fd 3: {}", Reason(error))

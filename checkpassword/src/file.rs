@@ -15,26 +15,23 @@ use std::ffi::OsString;
 use std::hint::black_box;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use unix::environment::Environment;
 use unix::identity::{Groups, Identity, own_uid, runs_as_root};
 use unix::trusted_file::read_trusted;
 
-const USAGE: &str = "checkpassword-file -f FILE prog [arg ...]";
+/// How it is called.
+pub const USAGE: &str = "usage: checkpassword-file -f FILE prog [arg ...]";
 
 /// The whole program. Returns only if the login did not happen.
 #[must_use]
-pub fn main() -> ExitCode {
-    if options::is_about_us(USAGE) {
-        return ExitCode::SUCCESS;
-    }
-    let Err(failure) = run();
+pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
+    let Err(failure) = run(words);
     failure.report("checkpassword-file")
 }
 
-fn run() -> Result<Infallible, Failure> {
+fn run(words: &mut dyn Iterator<Item = OsString>) -> Result<Infallible, Failure> {
     let usage = |error| Failure::Usage(USAGE, error);
-    let (path, next) = options::parse(Parser::from_env(), 'f').map_err(usage)?;
+    let (path, next) = options::parse(Parser::from_args(words), 'f').map_err(usage)?;
     let path = path.map(PathBuf::from).ok_or_else(|| usage("no -f FILE".into()))?;
     let record = Record::read()?;
     let credentials = record.credentials()?;

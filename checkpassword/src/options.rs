@@ -7,10 +7,10 @@ use std::iter::once;
 use unix::process::Program;
 
 /// Whether help or the version was asked for, and so answered.
+#[cfg(feature = "pam")]
 pub(crate) fn is_about_us(usage: &str) -> bool {
     let first = std::env::args_os().nth(1);
-    let usage = format!("usage: {usage}");
-    unix::about::answers(first.as_deref(), &usage, env!("CARGO_PKG_VERSION"))
+    unix::about::answers(first.as_deref(), usage, env!("CARGO_PKG_VERSION"))
 }
 
 /// Reads `[-X VALUE] prog [arg ...]`; the last `-X` counts.

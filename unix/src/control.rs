@@ -1,10 +1,10 @@
 //! Reading control files under the qmail home.
 
 use proto::control::{one_line, seconds};
-use std::ffi::{OsStr, OsString};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, retry_on_intr};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 

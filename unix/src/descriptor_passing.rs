@@ -6,6 +6,7 @@
 
 use crate::close_on_exec::{NO_SIGNAL, RECEIVED, mark, pair};
 use crate::descriptor::out_of_the_way;
+use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -90,6 +91,24 @@ pub fn receive(channel: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
 /// As [`receive`].
 pub fn await_message(channel: impl AsFd, buffer: &mut [u8]) -> io::Result<Received> {
     receive_with(channel, buffer, RecvFlags::empty())
+}
+
+/// [`receive`] of a message that carries no descriptors, of at most `longest` octets: room is
+/// made for it, and memory used for what has come only. Nothing is the end.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_octets(channel: impl AsFd, longest: usize) -> io::Result<Vec<u8>> {
+    // What is too long has one octet too many.
+    let mut message = Vec::with_capacity(longest.saturating_add(1));
+    loop {
+        match rustix::net::recv(&channel, spare_capacity(&mut message), RecvFlags::DONTWAIT) {
+            Err(Errno::INTR) => {}
+            Err(reason) => return Err(reason.into()),
+            Ok(_) => break,
+        }
+    }
+    if message.len() > longest { Err(io::ErrorKind::InvalidData.into()) } else { Ok(message) }
 }
 
 fn receive_with(channel: impl AsFd, buffer: &mut [u8], waiting: RecvFlags) -> io::Result<Received> {

@@ -47,6 +47,7 @@ pub mod search_path;
 pub mod signals;
 #[cfg(feature = "signals")]
 pub mod spawn;
+#[cfg(feature = "start")]
 pub mod start;
 pub mod state;
 pub mod summary;

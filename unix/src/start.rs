@@ -20,6 +20,10 @@ use std::os::unix::ffi::OsStrExt;
 #[macro_export]
 macro_rules! program {
     ($main:path, $usage:expr) => {
+        #[cfg(target_os = "linux")]
+        #[global_allocator]
+        static HEAP: $crate::start::Heap = $crate::start::Heap;
+
         /// C's beginning.
         #[unsafe(no_mangle)]
         extern "C" fn main(
@@ -33,6 +37,14 @@ macro_rules! program {
         }
     };
 }
+
+/// What programs allocate from, as long as they live: one piece of the system's memory, for
+/// nearly all of them, of which as much is used as is needed. musl's `malloc` asks the
+/// system for each page, and gives it back, which takes longer than all else that such a
+/// program does by itself.
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub use dlmalloc::GlobalDlmalloc as Heap;
 
 /// What [`program!`] makes `main` do.
 ///

@@ -1,15 +1,17 @@
 //! Input that is at hand: read in large pieces, taken from the front.
 
+use rustix::buffer::spare_capacity;
 use std::io;
 use std::os::fd::AsFd;
 
 /// A buffer of fixed size. Its memory is used as far as input fills it.
 pub struct Window {
-    octets: Box<[u8]>,
+    /// Up to the last octet that was read; never more than there is room for from the
+    /// beginning.
+    octets: Vec<u8>,
     /// Room that is worth moving what is held, and a read.
     least: usize,
     start: usize,
-    end: usize,
 }
 
 impl Window {
@@ -18,32 +20,33 @@ impl Window {
     /// What it takes to go on, a whole line say, must fit beside them.
     #[must_use]
     pub fn new(size: usize, least: usize) -> Self {
-        Self { octets: vec![0; size].into_boxed_slice(), least, start: 0, end: 0 }
+        Self { octets: Vec::with_capacity(size), least, start: 0 }
     }
 
     /// What is at hand.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
-        &self.octets[self.start..self.end]
+        &self.octets[self.start..]
     }
 
     /// Whether no more can be read before some is taken.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.end == self.octets.len() && self.start < self.least
+        self.octets.len() == self.octets.capacity() && self.start < self.least
     }
 
     /// So many octets have been dealt with.
     pub fn take(&mut self, count: usize) {
-        self.start += count.min(self.end - self.start);
-        if self.start == self.end {
+        self.start += count.min(self.octets.len() - self.start);
+        if self.start == self.octets.len() {
             self.clear();
         }
     }
 
     /// All has been dealt with, or is not wanted.
     pub fn clear(&mut self) {
-        (self.start, self.end) = (0, 0);
+        self.octets.clear();
+        self.start = 0;
     }
 
     /// Reads once, as much as there is room for. Returns how much: 0 is the end.
@@ -51,13 +54,11 @@ impl Window {
     /// # Errors
     /// What the system says; `WouldBlock` and `Interrupted` among it.
     pub fn read(&mut self, descriptor: impl AsFd) -> io::Result<usize> {
-        if self.end == self.octets.len() {
-            self.octets.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        if self.octets.len() == self.octets.capacity() {
+            self.octets.drain(..self.start);
+            self.start = 0;
         }
-        let count = rustix::io::read(descriptor, &mut self.octets[self.end..])?;
-        self.end += count;
-        Ok(count)
+        Ok(rustix::io::read(descriptor, spare_capacity(&mut self.octets))?)
     }
 }
 

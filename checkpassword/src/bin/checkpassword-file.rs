@@ -1,6 +1,5 @@
-//! Checks a password against a users file and becomes the next program.
+//! See [`checkpassword::file`].
 
-fn main() -> std::process::ExitCode {
-    unix::state::begin();
-    checkpassword::file::main()
-}
+#![no_main]
+
+unix::program!(checkpassword::file::main, checkpassword::file::USAGE);

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use unix::environment::Environment;
 use unix::identity::{Groups, Identity, SystemUser};
 
-const USAGE: &str = "checkpassword-pam [-s service] prog [arg ...]";
+const USAGE: &str = "usage: checkpassword-pam [-s service] prog [arg ...]";
 const DEFAULT_SERVICE: &str = "checkpassword";
 
 /// The whole program. Returns only if the login did not happen.
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Err(failure) = run();
-    failure.report("checkpassword-pam")
+    failure.report("checkpassword-pam").into()
 }
 
 fn run() -> Result<Infallible, Failure> {

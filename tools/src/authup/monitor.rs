@@ -24,7 +24,7 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use unix::client;
 use unix::deadline::{Deadline, Event, wait_for};
-use unix::descriptor_passing::{receive, send};
+use unix::descriptor_passing::{receive_octets, send};
 use unix::environment::Environment;
 use unix::failures::Memory;
 use unix::fork::Companion;
@@ -107,14 +107,14 @@ impl Monitor {
     fn next(&self) -> Result<Request, Broken> {
         let waited = wait_for(self.channel.as_fd(), Event::IN, self.patience());
         waited.map_err(|_| Broken::Silent)?;
-        let mut buffer = vec![0; LONGEST];
-        let received = receive(&self.channel, &mut buffer).map_err(|_| Broken::OutOfTurn)?;
-        let message = &mut buffer[..received.length];
+        let received = receive_octets(&self.channel, LONGEST);
+        let mut message = received.map_err(|_| Broken::OutOfTurn)?;
         if message.is_empty() {
             return Err(Broken::Crashed);
         }
-        let request = Request::decode(message);
-        message.zeroize();
+        let request = Request::decode(&message);
+        // All that was written to, not all that there was room for.
+        message.as_mut_slice().zeroize();
         request.filter(|request| self.guard.admits(request)).ok_or(Broken::OutOfTurn)
     }
 

@@ -220,9 +220,13 @@ mod tests {
                     value = match one.k {
                         MADE_FOR => 7,
                         NUMBER => call,
-                        from => *arguments.iter().enumerate().find_map(|(number, value)| {
-                            (argument(u8::try_from(number).unwrap()) == from).then_some(value)
-                        }).unwrap(),
+                        from => *arguments
+                            .iter()
+                            .enumerate()
+                            .find_map(|(number, value)| {
+                                (argument(u8::try_from(number).unwrap()) == from).then_some(value)
+                            })
+                            .unwrap(),
                     };
                     continue;
                 }
@@ -256,9 +260,7 @@ mod tests {
                 for arguments in [[0, 0], [5, 3], [5, 2], [6, 2], [0, 8], [0, 4], [5, 5]] {
                     let holds = match (call, arguments) {
                         (9, [_, other]) => other & 4 == 0,
-                        (72, [one, other]) => {
-                            [3, 8].contains(&other) || one == 5 && other & 1 == 0
-                        }
+                        (72, [one, other]) => [3, 8].contains(&other) || one == 5 && other & 1 == 0,
                         _ => always.contains(&c_long::from(call)),
                     };
                     let expected = if holds { ALLOW.k } else { KILL.k };
