@@ -6,15 +6,16 @@ use lexopt::{Arg, Parser, ValueExt};
 use proto::login::protocol::Protocol;
 use proto::network::{IPV6_CUSTOMER, Network};
 use std::ffi::{OsStr, OsString};
+use std::net::{Ipv6Addr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::log::Verbosity;
 
 /// How the command is to be written.
-pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOIsSZVvqQUX ] [ -c limit ] [ -C per-address ] \
+pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOsSZVvqQUX ] [ -c limit ] [ -C per-address ] \
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] [ -w seconds ] [ -B banner ] \
-[ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3|imap ] \
+[ -I interface ] [ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3|imap ] \
 [ --tries number ] [ --checks number ] [ --linger seconds ] host port program [ argument ... ]";
 
 /// In octets.
@@ -91,7 +92,7 @@ pub struct Options {
     pub linger: Duration,
     /// What was asked for by an option that has no effect here, for the log.
     pub without_effect: Vec<char>,
-    /// Where to listen.
+    /// Where to listen; what `-I` says, where it applies, is in it.
     pub host: OsString,
     /// The port's number or service name.
     pub port: OsString,
@@ -141,10 +142,11 @@ impl Options {
     pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, lexopt::Error> {
         let mut options = Self::new();
         let mut parser = Parser::from_args(arguments);
+        let mut interface = None;
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Value(host) => {
-                    options.host = host;
+                    options.host = on_interface(host, interface.as_deref());
                     let mut rest = parser.raw_args()?;
                     options.port = rest.next().ok_or("no port")?;
                     options.program = rest.collect();
@@ -153,6 +155,7 @@ impl Options {
                     }
                     return Ok(options);
                 }
+                Arg::Short('I') => interface = interface_of(&mut parser)?.or(interface),
                 Arg::Short(letter) => {
                     let read = options.short(letter, &mut parser);
                     read.map_err(|error| of_option(&format!("-{letter}"), error))?;
@@ -190,7 +193,7 @@ impl Options {
             }
             // Done whatever the option says: facts on request, TCP_NODELAY, no
             // name lookups, no ident, no client certificates.
-            'e' | 'E' | 'R' | 'H' | 'P' | 'D' | 'd' | 'o' | 'O' | 'I' | 'S' | 'Z' => {}
+            'e' | 'E' | 'R' | 'H' | 'P' | 'D' | 'd' | 'o' | 'O' | 'S' | 'Z' => {}
             '4' => self.family = Some(Family::V4),
             '6' => self.family = Some(Family::V6),
             'h' | 'p' | 'r' | '3' | 's' | 'V' => self.without_effect.push(letter),
@@ -235,6 +238,40 @@ impl Options {
             _ => return Err(Arg::Long(name).unexpected()),
         }
         Ok(())
+    }
+}
+
+/// What `-I` names. tcpservers with IPv6 and newer sslservers take an interface there; to older
+/// ones it is a letter without a value, and asks for what is always so. What stands behind it in
+/// the same word could be either, and is refused where it is no interface.
+fn interface_of(parser: &mut Parser) -> Result<Option<String>, lexopt::Error> {
+    let here = |word: &OsStr| word.to_str().filter(|name| is_interface(name)).map(str::to_owned);
+    if let Some(word) = parser.optional_value() {
+        let none = || format!("-I: {}: no such interface", word.display()).into();
+        return here(&word).ok_or_else(none).map(Some);
+    }
+    let mut rest = parser.raw_args()?;
+    let interface = rest.peek().and_then(here);
+    if interface.is_some() {
+        rest.next();
+    }
+    Ok(interface)
+}
+
+/// As far as the resolver knows, who takes a number for one, too.
+fn is_interface(name: &str) -> bool {
+    let in_words = name.contains(|letter: char| letter.is_ascii_alphabetic());
+    in_words && (format!("fe80::1%{name}"), 0).to_socket_addrs().is_ok()
+}
+
+/// A link-local address means something on an interface only; others need none.
+fn on_interface(host: OsString, interface: Option<&str>) -> OsString {
+    let is_local = |text: &str| text.parse().is_ok_and(|ip: Ipv6Addr| ip.is_unicast_link_local());
+    match interface {
+        Some(interface) if host.to_str().is_some_and(is_local) => {
+            format!("{}%{interface}", host.display()).into()
+        }
+        _ => host,
     }
 }
 
@@ -319,6 +356,20 @@ mod tests {
         assert_eq!(options.linger, Duration::from_secs(7));
         assert_eq!((options.limit_per_address, options.ipv6_prefix), (Some(3), 64));
         assert_eq!(options.handshake_timeout, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn an_interface_is_one_of_this_machine() {
+        for line in ["-Ilo fe80::1 25 prog", "-I lo fe80::1 25 prog", "-RI lo fe80::1 25 prog"] {
+            assert_eq!(parse(line).unwrap().host, "fe80::1%lo", "{line}");
+        }
+        assert_eq!(parse("-I lo ::1 25 prog").unwrap().host, "::1");
+        // The letter of older sslservers.
+        let options = parse("-vI 0 25 prog").unwrap();
+        assert_eq!((options.host, options.verbosity), ("0".into(), Verbosity::Status));
+        assert_eq!(parse("-I 1 25 prog").unwrap().host, "1");
+        assert_eq!(parse("-Iens 0 465 prog").unwrap_err(), "-I: ens: no such interface");
+        assert_eq!(parse("-Ivn 0 25 prog").unwrap_err(), "-I: vn: no such interface");
     }
 
     #[test]

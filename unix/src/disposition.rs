@@ -19,6 +19,7 @@ pub(crate) fn all_as_by_default() {
 }
 
 /// Writing to what nobody reads is an error.
+#[cfg(feature = "start")]
 pub(crate) fn ignore_broken_pipes() {
     set(Signal::SIGPIPE, SigHandler::SigIgn);
 }

@@ -9,7 +9,7 @@ use rustix::net::{
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::environment::{Variables, value};
@@ -55,8 +55,8 @@ pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Liste
         let listening = |descriptor| Listening { descriptor, passed: true };
         return Ok(passed.into_iter().map(listening).collect());
     }
-    let host = host_of(&options.host, options.family)?;
-    let address = SocketAddr::new(host, port(&options.port)?);
+    let mut address = host_of(&options.host, options.family)?;
+    address.set_port(port(&options.port)?);
     let v6_only = options.family == Some(Family::V6);
     let bound =
         bound(address, v6_only, options.backlog).map_err(|reason| Failure::new(address, reason))?;
@@ -65,7 +65,9 @@ pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Liste
 
 /// What a host and a port on the command line mean.
 pub(super) fn address(said: &OsStr, number: &OsStr) -> Result<SocketAddr, Failure> {
-    Ok(SocketAddr::new(host(said)?, port(number)?))
+    let mut address = host(said)?;
+    address.set_port(port(number)?);
+    Ok(address)
 }
 
 fn bound(address: SocketAddr, v6_only: bool, backlog: i32) -> rustix::io::Result<OwnedFd> {
@@ -83,33 +85,30 @@ fn bound(address: SocketAddr, v6_only: bool, backlog: i32) -> rustix::io::Result
 }
 
 /// The same, of one kind only: 0 is every address of that.
-fn host_of(said: &OsStr, family: Option<Family>) -> Result<IpAddr, Failure> {
+fn host_of(said: &OsStr, family: Option<Family>) -> Result<SocketAddr, Failure> {
     let Some(family) = family else { return host(said) };
     let text = said.to_str().unwrap_or_default();
     match (family, text) {
-        (Family::V4, "0" | "" | "::") => return Ok(Ipv4Addr::UNSPECIFIED.into()),
-        (Family::V6, "0" | "" | "::") => return Ok(Ipv6Addr::UNSPECIFIED.into()),
+        (Family::V4, "0" | "" | "::") => return Ok((Ipv4Addr::UNSPECIFIED, 0).into()),
+        (Family::V6, "0" | "" | "::") => return Ok((Ipv6Addr::UNSPECIFIED, 0).into()),
         _ => {}
     }
     let failure = |reason: &dyn fmt::Display| Failure::new(said.display(), reason);
-    let is_one = |address: &IpAddr| address.is_ipv4() == (family == Family::V4);
+    let is_one = |address: &SocketAddr| address.is_ipv4() == (family == Family::V4);
     let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(&reason))?;
-    let found = found.find_map(|address| Some(address.ip()).filter(is_one));
-    found.ok_or_else(|| failure(&"has no address of that kind"))
+    found.find(is_one).ok_or_else(|| failure(&"has no address of that kind"))
 }
 
-/// `0` is every IPv4 address; otherwise an address, or a name and its first address.
-fn host(host: &OsStr) -> Result<IpAddr, Failure> {
+/// `0` is every IPv4 address; otherwise an address, as `fe80::1%eth0` with its interface, or a
+/// name and its first address. Without a port.
+fn host(host: &OsStr) -> Result<SocketAddr, Failure> {
     let failure = |reason: &dyn fmt::Display| Failure::new(host.display(), reason);
     let text = host.to_str().ok_or_else(|| failure(&"not a name"))?;
     if text == "0" || text.is_empty() {
-        return Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    }
-    if let Ok(address) = text.parse() {
-        return Ok(address);
+        return Ok((Ipv4Addr::UNSPECIFIED, 0).into());
     }
     let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(&reason))?;
-    found.next().map(|address| address.ip()).ok_or_else(|| failure(&"has no address"))
+    found.next().ok_or_else(|| failure(&"has no address"))
 }
 
 /// A number or a service's name.
@@ -237,6 +236,7 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
 
     #[test]
     fn services_by_name_and_alias() {
@@ -250,10 +250,13 @@ mod tests {
 
     #[test]
     fn hosts() {
-        assert_eq!(host(OsStr::new("0")).unwrap(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        assert_eq!(host(OsStr::new("::")).unwrap(), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        assert!(host(OsStr::new("localhost")).unwrap().is_loopback());
-        let of = |text, family| host_of(OsStr::new(text), Some(family)).ok();
+        let any = |text| host(OsStr::new(text)).unwrap();
+        assert_eq!(any("0").ip(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        assert_eq!(any("::").ip(), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        assert!(any("localhost").ip().is_loopback());
+        assert!(matches!(any("fe80::1%lo"), SocketAddr::V6(local) if local.scope_id() == 1));
+        let of =
+            |text, family| host_of(OsStr::new(text), Some(family)).ok().map(|address| address.ip());
         assert_eq!(of("0", Family::V6), Some(Ipv6Addr::UNSPECIFIED.into()));
         assert_eq!(of("::", Family::V4), Some(Ipv4Addr::UNSPECIFIED.into()));
         assert_eq!(of("localhost", Family::V4), Some(Ipv4Addr::LOCALHOST.into()));
