@@ -9,7 +9,9 @@
 # make completions   writes completions/ anew, after a change of acceptutils' options
 # make portable   checks that what is not TLS compiles for other systems; part of make test
 # make aarch64  builds for Linux on aarch64, and runs unit tests by qemu-user; part of make test
-# make source   an archive of the source with all crates, twice in two clones, compared
+# make release   all that is published of a release, made twice in two clones and compared;
+#             make source only the archive of the source with all crates
+# make version VERSION=1.2.3   sets the version everywhere; make changelog closes its section
 # make picture   draws docs/chain.svg of docs/chain.dot (Debian's graphviz)
 # make        builds release binaries: target/release
 # make install   installs what is built: programs, manual pages, completions, examples, and a
@@ -103,15 +105,30 @@ dpkg-dev:
 	@command -v dpkg-shlibdeps >/dev/null || \
 		{ echo "make: dpkg-shlibdeps not found: install dpkg-dev" >&2; exit 1; }
 
-deb: dpkg-dev all
+cargo-deb:
 	@command -v cargo-deb >/dev/null || test -x $(CARGO_DEB)/bin/cargo-deb || \
 		$(CARGO) install cargo-deb --version ^3.8 --locked --debug --root $(CARGO_DEB)
+
+deb: dpkg-dev cargo-deb all
 	PATH="$$PATH:$(abspath $(CARGO_DEB))/bin" $(CARGO) deb -p admin --profile $(BUILD) --no-build \
 		$(if $(filter release,$(BUILD)),,--fast) --output $(CARGO_TARGET_DIR)/debian/
 
-# The source of a release, in target/dist; CONTRIBUTING.md says what comes first.
+# The same of what lists the crates in a program.
+CARGO_CYCLONEDX = $(CARGO_TARGET_DIR)/cargo-cyclonedx
+
+cargo-cyclonedx:
+	@command -v cargo-cyclonedx >/dev/null || test -x $(CARGO_CYCLONEDX)/bin/cargo-cyclonedx || \
+		$(CARGO) install cargo-cyclonedx --version ^0.5 --locked --debug --root $(CARGO_CYCLONEDX)
+
+# A release, in target/dist; CONTRIBUTING.md says what comes first.
+release: dpkg-dev cargo-deb cargo-cyclonedx
+	PATH="$$PATH:$(abspath $(CARGO_DEB))/bin:$(abspath $(CARGO_CYCLONEDX))/bin" release/release.sh release
+
 source:
-	release/release.sh
+	release/release.sh source
+
+version:
+	release/version.sh set $(VERSION)
 
 # What is unreleased becomes the version's that Cargo.toml has.
 changelog:
@@ -226,4 +243,4 @@ sanitize:
 	RUSTFLAGS=-Zsanitizer=address $(CARGO) $(NIGHTLY) test -p unix --all-features --lib \
 		--target $(shell rustc -vV | sed -n "s,^host: ,,p") --target-dir $(CARGO_TARGET_DIR)/sanitize
 
-.PHONY: aarch64 changelog portable source completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize
+.PHONY: aarch64 cargo-cyclonedx cargo-deb changelog portable release source version completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize

@@ -1,11 +1,9 @@
 //! How sessions end: clients close as they like once they have the answer to QUIT, and the
 //! log calls cut off what was.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
+use test_support::wait::in_file;
 
 use crate::chains::login::submission;
 use crate::chains::sending::{ECHO, python, swaks_succeeds};
@@ -36,7 +34,7 @@ fn well(chain: &Chain<'_>) -> Result<()> {
         }
         server.stop()?;
     }
-    wait_for(chain, " login succeeded", 40)?;
+    said(chain, " login succeeded", 40);
     let log = chain.log();
     ensure!(log.matches(" login succeeded").count() == 40, "{log}");
     ensure!(!log.contains("truncated") && !log.contains("connection lost"), "{log}");
@@ -51,17 +49,16 @@ fn cut_off(chain: &Chain<'_>) -> Result<()> {
                     client.sock.close()\n\
                     sys.exit()";
         holds(&python(chain, &server, half)?, "(354,")?;
-        wait_for(chain, TRUNCATED, count)?;
+        said(chain, TRUNCATED, count);
     }
     Ok(())
 }
 
 /// Waits until the log says so, so often.
-fn wait_for(chain: &Chain<'_>, said: &str, count: usize) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while chain.log().matches(said).count() < count {
-        ensure!(Instant::now() < deadline, "not {count} times {said:?}:\n{}", chain.log());
-        sleep(Duration::from_millis(20));
-    }
-    Ok(())
+fn said(chain: &Chain<'_>, line: &str, count: usize) {
+    in_file(
+        &chain.path("server.log"),
+        || format!("{count} times {line:?}"),
+        |log| (log.matches(line).count() >= count).then_some(()),
+    );
 }

@@ -11,7 +11,7 @@ mod machine;
 mod services;
 
 use machine::{Machine, file};
-use services::{other_services_work, submission_works};
+use services::{fetching_works, other_services_work, submission_works};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -92,6 +92,7 @@ fn fresh(what: &str) -> Option<Machine> {
     machine.succeeds("useradd --create-home al");
     // One who is to fetch mail, too.
     machine.succeeds("cd ~al && mkdir -p Maildir/tmp Maildir/new Maildir/cur && chown -R al: .");
+    // All that is changed of Exim as Debian installs it.
     machine.succeeds(
         "sed -i \"s/^dc_localdelivery=.*/dc_localdelivery='maildir_home'/\" \
          /etc/exim4/update-exim4.conf.conf && update-exim4.conf",
@@ -100,6 +101,30 @@ fn fresh(what: &str) -> Option<Machine> {
         machine.put(&root().join("acceptance/tests/package").join(client));
     }
     Some(machine)
+}
+
+/// Puts Postfix, as Debian installs it, in Exim's place; false where its package cannot be
+/// had, which is said.
+fn has_postfix(machine: &Machine) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let got = Command::new("apt-get")
+        .args(["--quiet", "--option", "APT::Sandbox::User=root", "download", "postfix"])
+        .current_dir(folder.path())
+        .output();
+    let package = std::fs::read_dir(folder.path()).unwrap().next();
+    let Some(package) = package.filter(|_| got.is_ok_and(|got| got.status.success())) else {
+        let line = "SKIPPED: Postfix was not tried: its package cannot be had\n";
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return false;
+    };
+    machine.put(&package.unwrap().path());
+    machine.succeeds(
+        "DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes --option APT::Sandbox::User=root \
+         install ./postfix_*.deb && ! dpkg-query --status exim4-daemon-light | grep 'ok installed'",
+    );
+    // All that is changed of it.
+    machine.succeeds("postconf -e home_mailbox=Maildir/ && systemctl restart postfix");
+    true
 }
 
 /// Types the commands of a subsection of the manual page there; what was shown.
@@ -167,6 +192,22 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     });
     let left: Vec<_> = left.map(|(path, _)| path).collect();
     assert!(left.is_empty(), "left behind: {left:#?}");
+}
+
+#[test]
+fn the_manuals_first_example_works_before_postfix_too() {
+    let Some(machine) = fresh("Postfix") else { return };
+    let package = package();
+    if !has_postfix(&machine) {
+        return;
+    }
+    machine.put(package);
+    logged_in(&follow(&machine, "A fresh Debian machine", ""));
+    submission_works(&machine);
+    let received = machine.succeeds("cat ~al/Maildir/new/*");
+    assert!(received.contains("(Postfix, from userid "), "{received}");
+    // Port 25 is Postfix's own.
+    fetching_works(&machine);
 }
 
 /// Where lintian is installed.

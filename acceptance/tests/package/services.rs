@@ -30,10 +30,30 @@ pub(crate) fn submission_works(machine: &Machine) {
     let said = String::from_utf8(refused.stdout).unwrap();
     assert!(!refused.status.success() && said.contains("<~* 535 "), "{said}");
     let delivered = machine.succeeds(
-        "until grep -rhs '^Subject: Through' ~al/Maildir/new || \
-         grep -E ' (==|\\*\\*) ' /var/log/exim4/mainlog; do :; done 2>&-",
+        "timeout 60 sh -c \"until grep -rhs '^Subject: Through' ~al/Maildir/new || \
+         grep -Es ' (==|\\*\\*) ' /var/log/exim4/mainlog; do sleep 0.1; done\" 2>&-",
     );
     assert_eq!(delivered, "Subject: Through the package\n");
+}
+
+/// The services that users fetch by what [`submission_works`] has sent.
+pub(crate) fn fetching_works(machine: &Machine) {
+    let services = [("pop3", 110), ("pop3s", 995)];
+    for (name, _) in services {
+        machine.succeeds(&format!("systemctl enable --now acceptutils@{name}"));
+    }
+    listening(machine, &services);
+    is_fetched(machine);
+}
+
+fn is_fetched(machine: &Machine) {
+    let fetches = format!(
+        "printf 'USER al\\r\\nPASS {PASSWORD}\\r\\nRETR 1\\r\\nQUIT\\r\\n' | openssl s_client -quiet"
+    );
+    for connect in ["-starttls pop3 -connect 127.0.0.1:110", "-connect 127.0.0.1:995"] {
+        let said = machine.succeeds(&format!("{fetches} {connect}"));
+        assert!(said.contains("\r\nSubject: Through the package\r\n"), "{said}");
+    }
 }
 
 /// The other services, by the same unit; users fetch what [`submission_works`] has sent.
@@ -56,13 +76,7 @@ pub(crate) fn other_services_work(machine: &Machine) {
     machine.succeeds(
         "swaks --server 127.0.0.1:25 --tls --from al@localhost --to al@localhost --quit-after HELO",
     );
-    let fetches = format!(
-        "printf 'USER al\\r\\nPASS {PASSWORD}\\r\\nRETR 1\\r\\nQUIT\\r\\n' | openssl s_client -quiet"
-    );
-    for connect in ["-starttls pop3 -connect 127.0.0.1:110", "-connect 127.0.0.1:995"] {
-        let said = machine.succeeds(&format!("{fetches} {connect}"));
-        assert!(said.contains("\r\nSubject: Through the package\r\n"), "{said}");
-    }
+    is_fetched(machine);
     let reads = format!(
         "printf 'a LOGIN al \"{PASSWORD}\"\\r\\nb SELECT INBOX\\r\\n\
          c FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]\\r\\nd LOGOUT\\r\\n' | \
