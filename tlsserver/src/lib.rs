@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod child;
 pub mod engine;
 pub mod environment;
 pub mod keyholder;
@@ -20,12 +21,21 @@ pub mod listener;
 pub mod log;
 pub mod monitor;
 pub mod options;
+mod outbox;
+mod program;
+
+/// The cryptographic library cannot work.
+#[derive(Debug)]
+struct NoRandomOctets;
+
+impl std::fmt::Display for NoRandomOctets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no random octets")
+    }
+}
 
 /// Has the cryptographic library open what it looks for when it is first asked for
 /// random octets: in the jail it would look in vain, and die of it.
-///
-/// # Errors
-/// When there are no random octets.
-fn warm_up() -> Result<(), String> {
-    aws_lc_rs::rand::fill(&mut [0; 32]).map_err(|_| "no random octets".into())
+fn warm_up() -> Result<(), NoRandomOctets> {
+    aws_lc_rs::rand::fill(&mut [0; 32]).map_err(|_| NoRandomOctets)
 }

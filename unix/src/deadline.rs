@@ -94,6 +94,40 @@ pub fn wait_for_any<const COUNT: usize>(
     })))
 }
 
+/// For a loop that looks at the clock at each turn: waits until one of the sources is ready or
+/// the moment has come, and says which are, in their order. None are, too, where a signal came.
+///
+/// # Errors
+/// What poll says.
+pub fn ready_sources<S>(
+    sources: Vec<(S, BorrowedFd<'_>, Event)>,
+    until: Option<Instant>,
+) -> io::Result<Vec<S>> {
+    let mut waiting: Vec<_> = sources
+        .iter()
+        .map(|(_, descriptor, event)| PollFd::from_borrowed_fd(*descriptor, *event))
+        .collect();
+    match rustix::event::poll(&mut waiting, Deadline(until).remaining().as_ref()) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+        Err(errno) => return Err(errno.into()),
+    }
+    let ready: Vec<_> = waiting.iter().map(|one| !one.revents().is_empty()).collect();
+    let sources = sources.into_iter().zip(ready);
+    Ok(sources.filter_map(|((source, ..), is_ready)| is_ready.then_some(source)).collect())
+}
+
+/// What of `wanted` is so now, without waiting; `ERR`, `HUP` and `NVAL` are said unasked.
+#[must_use]
+pub fn ready_now(descriptor: BorrowedFd<'_>, wanted: Event) -> Event {
+    let mut polled = [PollFd::from_borrowed_fd(descriptor, wanted)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    match rustix::event::poll(&mut polled, Some(&now)) {
+        Ok(_) => polled[0].revents(),
+        Err(_) => Event::empty(),
+    }
+}
+
 /// Waits for one descriptor.
 ///
 /// # Errors
@@ -117,6 +151,21 @@ mod tests {
         let (silent, _kept) = std::os::unix::net::UnixStream::pair().unwrap();
         let waited = wait_for(silent.as_fd(), PollFlags::IN, Deadline::after_seconds(0));
         assert_eq!(waited.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_loop_is_told_which_of_its_sources_are_ready_until_its_moment() {
+        let (speaks, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (silent, _kept) = std::os::unix::net::UnixStream::pair().unwrap();
+        let sources =
+            || vec![("silent", silent.as_fd(), Event::IN), ("speaks", speaks.as_fd(), Event::IN)];
+        assert_eq!(ready_sources(sources(), Some(Instant::now())).unwrap(), [""; 0]);
+        assert!(ready_now(speaks.as_fd(), Event::IN).is_empty());
+        io::Write::write_all(&mut other, b"x").unwrap();
+        assert_eq!(ready_sources(sources(), None).unwrap(), ["speaks"]);
+        assert_eq!(ready_now(speaks.as_fd(), Event::IN), Event::IN);
+        drop(other);
+        assert!(ready_now(speaks.as_fd(), Event::empty()).contains(Event::HUP));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Everything of our own is moved to [`OURS`] and above and closed on exec, so no
 //! child inherits it by accident and 3 is free when it is needed.
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
 use std::io;
 use std::ops::Range;
@@ -90,6 +90,19 @@ pub fn for_child(descriptor: &impl AsFd, number: RawFd) -> io::Result<OwnedFd> {
 fn duplicate(descriptor: &impl AsFd, number: RawFd) -> io::Result<OwnedFd> {
     let duplicate = fcntl_dupfd_cloexec(descriptor, number);
     Ok(duplicate.map_err(|errno| if errno == Errno::INVAL { Errno::MFILE } else { errno })?)
+}
+
+/// Makes operations on the descriptor, and on every copy of it, not block. For what is shared
+/// with another process, that is only right once that has given it up.
+///
+/// # Errors
+/// The system's.
+pub fn unblock(descriptor: impl AsFd) -> io::Result<()> {
+    let flags = fcntl_getfl(&descriptor)?;
+    if !flags.contains(OFlags::NONBLOCK) {
+        fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?;
+    }
+    Ok(())
 }
 
 /// Whether a descriptor is a socket, so that its input can be looked at before it

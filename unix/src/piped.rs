@@ -1,9 +1,9 @@
 //! A child that we speak with over two pipes.
 
 use crate::deadline::Deadline;
+use crate::descriptor::unblock;
 use crate::environment::Environment;
 use crate::process::{Program, exit_code, has_ended};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -114,12 +114,6 @@ impl Piped {
         }
         child.wait().map(drop)
     }
-}
-
-/// Each of our ends is ours alone, so that this concerns nobody else.
-fn unblock(pipe: BorrowedFd<'_>) -> io::Result<()> {
-    let flags = fcntl_getfl(pipe)?;
-    Ok(fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?)
 }
 
 #[cfg(test)]

@@ -19,8 +19,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroize;
 
-use super::relay::LINGER;
-use super::session::{Ended, TRUNCATED, Told, lost, took_nothing};
+use super::ending::{ClientEnd, Ended, Fault, LINGER, Notice, Stay};
 use super::unread::Unread;
 
 /// What is read at once: more than any ordinary command, or many.
@@ -58,19 +57,14 @@ pub(super) struct Conversation {
     whole: Instant,
     /// How many octets were read and written since others had their turn.
     done: usize,
-    /// The client will say no more; by an error, or not.
-    end: Option<Option<io::Error>>,
-    /// Where the listener says something, until it has.
-    told: Option<oneshot::Receiver<Told>>,
-    /// There is no time for anything but a last word.
-    others_wait: bool,
-    /// Nor for anything later.
-    server_ends: bool,
+    /// How the client's side has ended, until that is answered.
+    end: Option<ClientEnd>,
+    stay: Stay,
 }
 
 impl Conversation {
     /// One that begins.
-    pub(super) fn new(dialog: Dialog, talk: Talk, told: oneshot::Receiver<Told>) -> Self {
+    pub(super) fn new(dialog: Dialog, talk: Talk, notice: oneshot::Receiver<Notice>) -> Self {
         let mut said = dialog.before_login;
         said.auth_equals = talk.auth_equals;
         let (each, whole) = (seconds(said.each), Instant::now() + seconds(said.whole));
@@ -83,9 +77,7 @@ impl Conversation {
             whole,
             done: 0,
             end: None,
-            told: Some(told),
-            others_wait: false,
-            server_ends: false,
+            stay: Stay::Granted(notice),
         }
     }
 
@@ -127,7 +119,10 @@ impl Conversation {
     }
 
     const fn why_it_ends(&self) -> Refusal {
-        if self.server_ends { Refusal::ShuttingDown } else { Refusal::TimedOut }
+        match self.stay {
+            Stay::ServerEnds => Refusal::ShuttingDown,
+            Stay::Granted(_) | Stay::Evicted => Refusal::TimedOut,
+        }
     }
 
     /// What is awaited, unless it takes longer, or others wait meanwhile.
@@ -139,11 +134,7 @@ impl Conversation {
         tokio::select! {
             biased;
             // First, for what is awaited of a client that talks on and on is always there.
-            what = told(&mut self.told) => {
-                self.others_wait = true;
-                self.server_ends = matches!(what, Told::LastWords);
-                None
-            }
+            () = self.stay.ends() => None,
             awaited = awaited => Some(awaited),
             () = sleep(limit) => None,
         }
@@ -151,7 +142,7 @@ impl Conversation {
 
     /// Goes on until something else is to be done. An error is of the network, and what
     /// the log should say.
-    pub(super) async fn go_on<S>(&mut self, client: &mut S) -> Result<Turn, String>
+    pub(super) async fn go_on<S>(&mut self, client: &mut S) -> Result<Turn, Fault>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -206,11 +197,11 @@ impl Conversation {
         self.dialog.abandon(match read {
             Some(Ok(true)) => return,
             Some(end) => {
-                // In the clear, a reset is how those end who only look for open ports.
-                let reason = end.err().filter(|reason| {
-                    self.tls_is_on || reason.kind() != io::ErrorKind::ConnectionReset
+                self.end = Some(match end {
+                    // In the clear, a reset is how those end who only look for open ports.
+                    Err(reason) if self.tls_is_on || !is_reset(&reason) => reason.into(),
+                    _ => ClientEnd::Closed,
                 });
-                self.end = Some(reason);
                 Refusal::InputEnded
             }
             None => self.why_it_ends(),
@@ -218,7 +209,7 @@ impl Conversation {
     }
 
     /// Writes all of it, in the time that one output has.
-    async fn write<S>(&mut self, client: &mut S, replies: &mut Vec<u8>) -> Result<(), String>
+    async fn write<S>(&mut self, client: &mut S, replies: &mut Vec<u8>) -> Ended
     where
         S: AsyncWrite + Unpin,
     {
@@ -237,15 +228,13 @@ impl Conversation {
         replies.clear();
         match (self.end.take(), written) {
             // The client's end explains all that comes of it.
-            (Some(None), _) | (None, Some(Ok(()))) => Ok(()),
-            (Some(Some(reason)), _) if reason.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(TRUNCATED.into())
+            (Some(ClientEnd::Closed), _) | (None, Some(Ok(()))) => Ok(()),
+            (Some(ClientEnd::Truncated), _) => Err(Fault::Truncated),
+            (Some(ClientEnd::Broken(reason)), _) | (None, Some(Err(reason))) => {
+                Err(Fault::Lost(reason))
             }
-            (Some(Some(reason)), _) | (None, Some(Err(reason))) => Err(lost(&reason)),
-            (None, None) if self.others_wait => {
-                Err("client accepted no data, connection limit reached".into())
-            }
-            (None, None) => Err(took_nothing(limit)),
+            (None, None) if self.stay.is_granted() => Err(Fault::Stalled(limit)),
+            (None, None) => Err(Fault::Evicted),
         }
     }
 
@@ -262,7 +251,7 @@ impl Conversation {
 
     /// No longer than all of it may take, but that the client can be told so.
     fn time_for_output(&self) -> Duration {
-        if self.others_wait {
+        if !self.stay.is_granted() {
             return Duration::ZERO;
         }
         let left = self.whole.saturating_duration_since(Instant::now());
@@ -279,20 +268,15 @@ impl Conversation {
             }
             io::Result::Ok(())
         };
-        let limit = if self.others_wait { Duration::ZERO } else { LINGER };
+        let limit = if self.stay.is_granted() { LINGER } else { Duration::ZERO };
         // What comes of it changes nothing.
         let _ = timeout(limit, closed).await;
         Ok(())
     }
 }
 
-/// What the listener says, once; then it is never waited for again. Whoever is not told
-/// any more has no server.
-async fn told(told: &mut Option<oneshot::Receiver<Told>>) -> Told {
-    let Some(waiting) = told else { return pending().await };
-    let what = waiting.await.unwrap_or(Told::LastWords);
-    *told = None;
-    what
+fn is_reset(reason: &io::Error) -> bool {
+    reason.kind() == io::ErrorKind::ConnectionReset
 }
 
 /// As long as the clock can tell.

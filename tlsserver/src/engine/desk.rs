@@ -15,10 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
+use unix::descriptor::unblock;
 use unix::descriptor_passing::{Received, receive, send};
 use zeroize::Zeroizing;
 
-use super::{Reports, session};
+use super::ending::{Fault, Reports};
 
 /// What the monitor says of one login.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Desk {
 
     /// There is another monitor.
     pub(super) fn connect(&self, channel: OwnedFd) -> io::Result<()> {
-        session::unblock(&channel)?;
+        unblock(&channel)?;
         let channel = Arc::new(UnixStream::from_std(channel.into())?);
         let (sender, outgoing) = mpsc::unbounded_channel();
         let turn = {
@@ -167,8 +168,8 @@ impl Place {
     }
 
     /// Has the log say something about this connection.
-    pub(super) fn report(&self, why: &str) {
-        let _ = self.reports.send(FromEngine::Failed(self.id, why.into()));
+    pub(super) fn report(&self, fault: &Fault) {
+        let _ = self.reports.send(FromEngine::Failed(self.id, fault.to_string()));
     }
 
     fn say(&self, message: &FromSession) -> bool {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use unix::descriptor_passing::Received;
 
-use super::Reports;
 use super::conversation::Conversation;
 use super::desk::Desk;
-use super::session::{self, Ended, Handshakes, Told};
+use super::ending::{Ended, Fault, Notice, Reports};
+use super::session::{self, Handshakes};
 use super::signatures::{Keyholder, Probe};
 
 /// Starts sessions, and tells those that have no program yet what becomes of them.
@@ -22,7 +22,7 @@ pub(super) struct Dispatcher {
     dialogs: Dialogs,
     desk: Desk,
     reports: Reports,
-    waiting: HashMap<ConnectionId, oneshot::Sender<Told>>,
+    waiting: HashMap<ConnectionId, oneshot::Sender<Notice>>,
     /// How many may be in `waiting` before those that have ended are taken out: so that
     /// each of thousands does not cost a look at all.
     look_over_at: usize,
@@ -31,8 +31,8 @@ pub(super) struct Dispatcher {
 /// What is said, by name.
 pub(super) type Dialogs = HashMap<DialogId, Dialog>;
 
-/// So many are not worth a look.
-const FEW: usize = 64;
+/// So many that wait are not worth a look.
+const FEWEST_LOOKED_OVER: usize = 64;
 
 impl Dispatcher {
     pub(super) fn new(
@@ -41,7 +41,7 @@ impl Dispatcher {
         dialogs: Dialogs,
         reports: Reports,
     ) -> Self {
-        let (waiting, look_over_at) = (HashMap::new(), FEW);
+        let (waiting, look_over_at) = (HashMap::new(), FEWEST_LOOKED_OVER);
         let desk = Desk::default();
         Self { handshakes, signatures, dialogs, desk, reports, waiting, look_over_at }
     }
@@ -55,12 +55,12 @@ impl Dispatcher {
             ToEngine::Dialog(id, dialog) => drop(self.dialogs.insert(id, dialog)),
             ToEngine::Monitor => self.monitor(received.descriptors),
             ToEngine::Talk(id, talk) => self.talk(id, talk, received.descriptors),
-            ToEngine::MakeRoom(id) => self.tell(id, Told::MakeRoom),
+            ToEngine::MakeRoom(id) => self.notify(id, Notice::Evict),
             ToEngine::GoOn(id) => self.desk.answered(id, true),
             ToEngine::NoLogin(id) => self.desk.answered(id, false),
             ToEngine::LastWords => {
                 for (_, session) in self.waiting.drain() {
-                    let _ = session.send(Told::LastWords);
+                    let _ = session.send(Notice::ServerEnds);
                 }
             }
             ToEngine::Program(id) => self.program(id, received),
@@ -90,8 +90,8 @@ impl Dispatcher {
         let Ok([client]) = <[OwnedFd; 1]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
-        let (secured, told) = self.expects_word(id);
-        let session = session::immediate(self.handshakes.clone(), client, secured, told);
+        let (secured, notice) = self.awaits_notice(id);
+        let session = session::immediate(self.handshakes.clone(), client, secured, notice);
         tokio::spawn(reported(id, self.reports.clone(), session));
     }
 
@@ -101,8 +101,8 @@ impl Dispatcher {
         else {
             return self.exhausted(id);
         };
-        let (_, told) = self.expects_word(id);
-        let dialog = Conversation::new(dialog, talk, told);
+        let (_, notice) = self.awaits_notice(id);
+        let dialog = Conversation::new(dialog, talk, notice);
         let place = self.desk.place(id, self.reports.clone());
         let session = session::talk(self.handshakes.clone(), client, dialog, place);
         tokio::spawn(reported(id, self.reports.clone(), session));
@@ -116,18 +116,18 @@ impl Dispatcher {
     }
 
     /// How a session asks for its program, and how it is told of it.
-    fn expects_word(
+    fn awaits_notice(
         &mut self,
         id: ConnectionId,
-    ) -> (impl FnOnce(Vec<u8>) + use<>, oneshot::Receiver<Told>) {
-        let (sender, told) = oneshot::channel();
+    ) -> (impl FnOnce(Vec<u8>) + use<>, oneshot::Receiver<Notice>) {
+        let (sender, notice) = oneshot::channel();
         if self.waiting.len() >= self.look_over_at {
             self.waiting.retain(|_, waiting| !waiting.is_closed());
-            self.look_over_at = FEW.max(2 * self.waiting.len());
+            self.look_over_at = FEWEST_LOOKED_OVER.max(2 * self.waiting.len());
         }
         self.waiting.insert(id, sender);
         let reports = self.reports.clone();
-        (move |facts| drop(reports.send(FromEngine::Secured(id, facts))), told)
+        (move |facts| drop(reports.send(FromEngine::Secured(id, facts))), notice)
     }
 
     fn program(&mut self, id: ConnectionId, received: Received) {
@@ -135,12 +135,12 @@ impl Dispatcher {
             let _ = self.reports.send(exhausted(id));
         }
         let program = <[OwnedFd; 2]>::try_from(received.descriptors);
-        self.tell(id, program.map_or(Told::NoProgram, Told::Program));
+        self.notify(id, program.map_or(Notice::NoProgram, Notice::Program));
     }
 
-    fn tell(&mut self, id: ConnectionId, what: Told) {
+    fn notify(&mut self, id: ConnectionId, notice: Notice) {
         // A session that has ended meanwhile wants nothing any more.
-        let _ = self.waiting.remove(&id).map(|waiting| waiting.send(what));
+        let _ = self.waiting.remove(&id).map(|waiting| waiting.send(notice));
     }
 
     /// The connection's descriptors did not all arrive: there is no room for them.
@@ -152,12 +152,12 @@ impl Dispatcher {
 }
 
 fn exhausted(id: ConnectionId) -> FromEngine {
-    FromEngine::Failed(id, "the engine has no descriptors left".into())
+    FromEngine::Failed(id, Fault::NoDescriptors.to_string())
 }
 
 async fn reported(id: ConnectionId, reports: Reports, session: impl Future<Output = Ended>) {
-    if let Err(why) = session.await {
-        let _ = reports.send(FromEngine::Failed(id, why));
+    if let Err(fault) = session.await {
+        let _ = reports.send(FromEngine::Failed(id, fault.to_string()));
     }
     let _ = reports.send(FromEngine::Closed(id));
 }

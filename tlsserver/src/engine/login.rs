@@ -9,8 +9,9 @@ use tokio::time::timeout;
 
 use super::conversation::Conversation;
 use super::desk::{Place, Word};
+use super::ending::{Ended, Fault};
 use super::relay::{self, Finished};
-use super::session::unix_stream;
+use super::sockets;
 use super::transport::Transport;
 
 /// How long the listener may take to make a client known.
@@ -25,7 +26,7 @@ pub(super) async fn log_in(
     dialog: &mut Conversation,
     place: &mut Place,
     attempt: Attempt,
-) -> Result<(), String> {
+) -> Ended {
     let facts = client.facts();
     match dialog.patiently(ANNOUNCED, place.begin(facts)).await {
         Some(true) if place.ask(Request::Login(attempt)) => {}
@@ -40,10 +41,10 @@ pub(super) async fn log_in(
     }
     let stream = loop {
         match place.word().await {
-            Some(Word::Stream(Some(stream))) => break unix_stream(stream)?,
+            Some(Word::Stream(Some(stream))) => break sockets::stream(stream)?,
             // The program reads an end, and has one.
             Some(Word::Stream(None)) => {
-                place.report("the engine has no descriptors left");
+                place.report(&Fault::NoDescriptors);
                 dialog.outcome(Outcome::CannotOpenPipe);
                 return Ok(());
             }

@@ -7,11 +7,13 @@
 mod conversation;
 mod desk;
 mod dispatch;
+mod ending;
 mod facts;
 mod login;
 mod relay;
 mod session;
 mod signatures;
+mod sockets;
 mod tickets;
 mod tls;
 mod transport;
@@ -29,14 +31,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, io};
+use std::{env, fmt, io};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
+use unix::descriptor::unblock;
 use unix::descriptor_passing::{Received, await_message, receive, send};
-use unix::jail::{self, Inmate};
+use unix::jail::{self, Inmate, NoIdentity};
 
+use crate::NoRandomOctets;
 use crate::environment::{self, Variables};
 use crate::last_words;
 use dispatch::{Dialogs, Dispatcher};
@@ -56,55 +60,79 @@ pub const CLIENTS: &str = "CLIENTS";
 /// The variable that is set where sessions are not to be resumed.
 pub const NO_TICKETS: &str = "NO_TICKETS";
 
-/// Reports to the listener. Their order is kept; the last sender gone is the end.
-type Reports = mpsc::UnboundedSender<FromEngine>;
-
 /// Runs until the listener has no more connections for it and its own have ended.
 #[must_use]
 pub fn run() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            last_words::say(&FromEngine::Says(why).encode());
+            last_words::say(&FromEngine::Says(why.to_string()).encode());
             ExitCode::from(exit_code::TEMPORARY)
         }
     }
 }
 
-fn start() -> Result<(), String> {
-    let said = |reason: io::Error| reason.to_string();
+/// Why it cannot go on.
+enum Fatal {
+    System(io::Error),
+    Identity(NoIdentity),
+    NoRandomOctets(NoRandomOctets),
+    Jail(jail::Failure),
+    NoSignatures,
+    Tls(rustls::Error),
+}
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(reason) => reason.fmt(f),
+            Self::Identity(why) => why.fmt(f),
+            Self::NoRandomOctets(why) => why.fmt(f),
+            Self::Jail(why) => why.fmt(f),
+            Self::NoSignatures => f.write_str("the keyholder does not sign"),
+            Self::Tls(why) => why.fmt(f),
+        }
+    }
+}
+
+impl From<io::Error> for Fatal {
+    fn from(reason: io::Error) -> Self {
+        Self::System(reason)
+    }
+}
+
+fn start() -> Result<(), Fatal> {
     unix::open_descriptors::close_others(&[]);
     // A process that was started as /proc/self/exe would be called "exe".
     jail::set_name(c"tlsserver-engin");
     let variables: Variables = env::vars_os().collect();
-    let identity = environment::jail_identity(&variables).map_err(|why| why.to_string())?;
+    let identity = environment::jail_identity(&variables).map_err(Fatal::Identity)?;
     let seconds = environment::value(&variables, HANDSHAKE_SECONDS);
     let seconds = seconds.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(60);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(said)?;
-    let control = io::stdin().as_fd().try_clone_to_owned().map_err(said)?;
-    let keyholder = io::stdout().as_fd().try_clone_to_owned().map_err(said)?;
-    signatures::bound(&keyholder).map_err(said)?;
-    crate::warm_up()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let control = io::stdin().as_fd().try_clone_to_owned()?;
+    let keyholder = io::stdout().as_fd().try_clone_to_owned()?;
+    signatures::bound(&keyholder)?;
+    crate::warm_up().map_err(Fatal::NoRandomOctets)?;
     let clients = environment::value(&variables, CLIENTS);
     let clients = clients.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(u64::MAX);
-    last_words::leave_the_log(|words| FromEngine::Says(words).encode()).map_err(said)?;
+    last_words::leave_the_log(|words| FromEngine::Says(words).encode())?;
     let inmate = Inmate::Server { clients };
-    jail::enter(inmate, Some(identity)).map_err(|why| why.to_string())?;
+    jail::enter(inmate, Some(identity)).map_err(Fatal::Jail)?;
 
     let tickets = Arc::new(Tickets::default());
     if environment::value(&variables, NO_TICKETS).is_none() {
         tickets.turn();
     }
-    let (certificates, dialogs) = told_first(&control).map_err(said)?;
+    let (certificates, dialogs) = told_first(&control)?;
     let (reports, outgoing) = mpsc::unbounded_channel();
     let keyholder = Arc::new(Keyholder::new(keyholder, reports.clone()));
     let probe = Probe::by_first(&certificates);
     if !probe.is_none_or(|probe| keyholder.works(probe)) {
-        return Err("the keyholder does not sign".into());
+        return Err(Fatal::NoSignatures);
     }
     let config = tls::server_config(certificates, &keyholder, tickets.clone());
-    let acceptor = TlsAcceptor::from(Arc::new(config.map_err(|why| why.to_string())?));
+    let acceptor = TlsAcceptor::from(Arc::new(config.map_err(Fatal::Tls)?));
     let handshakes = Handshakes { acceptor, limit: Duration::from_secs(seconds) };
     let _ = reports.send(FromEngine::Ready);
     let signatures = (keyholder, probe);
@@ -112,7 +140,7 @@ fn start() -> Result<(), String> {
     if tickets.enabled() {
         runtime.spawn(async move { tickets.take_turns().await });
     }
-    runtime.block_on(serve(control, dispatcher, outgoing)).map_err(said)
+    Ok(runtime.block_on(serve(control, dispatcher, outgoing))?)
 }
 
 /// Takes what is said before the beginning.
@@ -135,7 +163,7 @@ async fn serve(
     mut dispatcher: Dispatcher,
     outgoing: mpsc::UnboundedReceiver<FromEngine>,
 ) -> io::Result<()> {
-    session::unblock(&control)?;
+    unblock(&control)?;
     // Not a stream, but a socket that is waited on in the same way.
     let control = Arc::new(UnixStream::from_std(control.into())?);
     let reporter = tokio::spawn(report(control.clone(), outgoing));

@@ -3,45 +3,21 @@
 use proto::login::monitor::Request;
 use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::server::Request as Asked;
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustls::{Error, InvalidMessage, PeerIncompatible};
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::conversation::{Conversation, Turn};
 use super::desk::Place;
+use super::ending::{Ended, Fault, Notice, ProgramEnds};
 use super::relay::Program as Inside;
-use super::transport::Transport;
+use super::transport::{Tls, Transport};
 use super::wide_reads::WideReads;
-use super::{facts, login, relay};
-
-/// How a session ended; an error is what the log should say.
-pub(super) type Ended = Result<(), String>;
-
-/// The two ends of the decrypted stream: what the program reads is written to the
-/// first, what it writes is read from the second.
-pub(super) type Program = [OwnedFd; 2];
-
-/// What a session is told by the listener; nothing more comes then.
-pub(super) enum Told {
-    Program(Program),
-    /// There is none to be had; why, the log has.
-    NoProgram,
-    /// Others wait.
-    MakeRoom,
-    /// The server ends.
-    LastWords,
-}
-
-/// A connection whose handshake is done.
-pub(super) type Tls = TlsStream<WideReads>;
+use super::{facts, login, relay, sockets};
 
 /// How handshakes are done.
 #[derive(Clone)]
@@ -52,13 +28,10 @@ pub(super) struct Handshakes {
 }
 
 impl Handshakes {
-    async fn accept(&self, client: WideReads) -> Result<Tls, String> {
+    async fn accept(&self, client: WideReads) -> Result<Tls, Fault> {
         match timeout(self.limit, self.acceptor.accept(client)).await {
-            Ok(Ok(tls)) => Ok(tls),
-            Ok(Err(reason)) => Err(format!("handshake failed: {}", in_words(&reason))),
-            Err(_) => {
-                Err(format!("handshake failed: not completed within {} s", self.limit.as_secs()))
-            }
+            Ok(accepted) => accepted.map_err(Fault::Handshake),
+            Err(_) => Err(Fault::HandshakeTooLong(self.limit)),
         }
     }
 
@@ -67,9 +40,9 @@ impl Handshakes {
         &self,
         dialog: &mut Conversation,
         client: WideReads,
-    ) -> Result<Transport, String> {
+    ) -> Result<Transport, Fault> {
         let tls = dialog.patiently(self.limit, self.accept(client)).await;
-        let tls = tls.ok_or("handshake failed: not completed, connection limit reached")??;
+        let tls = tls.ok_or(Fault::HandshakeEvicted)??;
         dialog.tls_started();
         Ok(Transport::Secure(Box::new(tls)))
     }
@@ -81,22 +54,21 @@ pub(super) async fn delayed(
     handshakes: Handshakes,
     client: OwnedFd,
     control: OwnedFd,
-    program: Program,
+    program: ProgramEnds,
 ) -> Ended {
-    let mut control = unix_stream(control)?;
+    let mut control = sockets::stream(control)?;
     let mut octet = [0];
     match control.read(&mut octet).await {
         // The program went without TLS; that is its right.
         Ok(0) | Err(_) => return Ok(()),
         Ok(_) => {}
     }
-    let request = Asked::from_octet(octet[0])
-        .ok_or_else(|| format!("the program asked for {:#04x}, not for TLS", octet[0]))?;
-    let [mut input, output] = connect(program)?;
-    let client = socket(client)?;
+    let request = Asked::from_octet(octet[0]).ok_or(Fault::NotTls(octet[0]))?;
+    let mut program = connect(program)?;
+    let client = sockets::client(client)?;
     let tls = tokio::select! {
         tls = handshakes.accept(client) => tls?,
-        () = closed(&mut input) => return Err("the program ended in the handshake".into()),
+        () = closed(program.input()) => return Err(Fault::ProgramEnded),
     };
     if request == Asked::StartAndReport {
         let report = facts::report(tls.get_ref().1);
@@ -104,7 +76,7 @@ pub(super) async fn delayed(
         let _ = timeout(handshakes.limit, control.write_all(&report)).await;
     }
     drop(control);
-    relay::relay(tls, Inside::Pair { input, output }).await
+    relay::relay(tls, program).await
 }
 
 /// TLS with the first octet; the program is started by the listener when `secured`
@@ -113,14 +85,13 @@ pub(super) async fn immediate(
     handshakes: Handshakes,
     client: OwnedFd,
     secured: impl FnOnce(Vec<u8>),
-    told: oneshot::Receiver<Told>,
+    notice: oneshot::Receiver<Notice>,
 ) -> Ended {
-    let tls = handshakes.accept(socket(client)?).await?;
+    let tls = handshakes.accept(sockets::client(client)?).await?;
     secured(facts::report(tls.get_ref().1));
     // Without a program there is nothing to do.
-    let Ok(Told::Program(program)) = told.await else { return Ok(()) };
-    let [input, output] = connect(program)?;
-    relay::relay(tls, Inside::Pair { input, output }).await
+    let Ok(Notice::Program(program)) = notice.await else { return Ok(()) };
+    relay::relay(tls, connect(program)?).await
 }
 
 /// The dialog, until the client has logged in, and then the session.
@@ -130,7 +101,7 @@ pub(super) async fn talk(
     mut dialog: Conversation,
     mut place: Place,
 ) -> Ended {
-    let mut socket = socket(client)?;
+    let mut socket = sockets::client(client)?;
     socket.read_narrowly(true);
     let mut client = if dialog.begins_with_tls() {
         handshakes.secure(&mut dialog, socket).await?
@@ -154,7 +125,7 @@ pub(super) async fn talk(
                 return dialog.close(client).await;
             }
             (Turn::OtherProtocol(spoken), client) => {
-                place.report(&spoken.to_string());
+                place.report(&Fault::OtherProtocol(spoken));
                 if place.has_begun() {
                     place.ask(Request::Over(OtherProtocol::EXIT_CODE));
                 }
@@ -166,44 +137,6 @@ pub(super) async fn talk(
     }
 }
 
-fn socket(client: OwnedFd) -> Result<WideReads, String> {
-    let client = unblock(&client).and_then(|()| TcpStream::from_std(client.into()));
-    client.map(WideReads::new).map_err(|reason| format!("engine: {reason}"))
-}
-
-fn in_words(reason: &io::Error) -> String {
-    let error = reason.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    match error {
-        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
-            "the peer does not speak TLS".into()
-        }
-        Some(Error::PeerIncompatible(
-            PeerIncompatible::Tls12NotOffered | PeerIncompatible::Tls12NotOfferedOrEnabled,
-        )) => "client supports nothing newer than TLS 1.1".into(),
-        // What TLS 1.2 begins to say about signatures; a client that does not has SHA-1.
-        Some(Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired)) => {
-            "client supports nothing newer than TLS 1.1 or SHA-1".into()
-        }
-        Some(Error::NoApplicationProtocol) => "client offers no mail protocol by ALPN".into(),
-        Some(error) => error.to_string(),
-        None if reason.kind() == io::ErrorKind::UnexpectedEof => {
-            "the peer closed the connection".into()
-        }
-        None => reason.to_string(),
-    }
-}
-
-/// Without `close_notify`: anybody on the way could have cut the connection here.
-pub(super) const TRUNCATED: &str = "truncated: the peer closed without close_notify";
-
-pub(super) fn lost(reason: &io::Error) -> String {
-    format!("connection lost: {reason}")
-}
-
-pub(super) fn took_nothing(limit: Duration) -> String {
-    format!("client accepted no data for {} s", limit.as_secs())
-}
-
 /// Resolves when the program has closed the stream that it reads, which is never
 /// written to by it.
 async fn closed(input: &mut UnixStream) {
@@ -211,22 +144,6 @@ async fn closed(input: &mut UnixStream) {
     while !matches!(input.read(&mut ignored).await, Ok(0) | Err(_)) {}
 }
 
-fn connect([input, output]: Program) -> Result<[UnixStream; 2], String> {
-    Ok([unix_stream(input)?, unix_stream(output)?])
-}
-
-pub(super) fn unix_stream(descriptor: OwnedFd) -> Result<UnixStream, String> {
-    unblock(&descriptor)
-        .and_then(|()| UnixStream::from_std(descriptor.into()))
-        .map_err(|reason| format!("engine: {reason}"))
-}
-
-/// Makes operations on the descriptor, and on every copy of it, not block. For the
-/// client's socket that is only right once the program has given it up.
-pub(super) fn unblock(descriptor: impl AsFd) -> io::Result<()> {
-    let flags = fcntl_getfl(&descriptor)?;
-    if !flags.contains(OFlags::NONBLOCK) {
-        fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?;
-    }
-    Ok(())
+fn connect([input, output]: ProgramEnds) -> Result<Inside, Fault> {
+    Ok(Inside::Pair { input: sockets::stream(input)?, output: sockets::stream(output)? })
 }

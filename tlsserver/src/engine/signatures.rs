@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use unix::descriptor_passing::{await_message, send};
 
-use super::Reports;
+use super::ending::Reports;
 
 /// The longest signature: RSA of 8,192 bits.
 const SIGNATURE: usize = 1024;

@@ -4,10 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::server::TlsStream;
 
 use super::facts;
-use super::session::Tls;
 use super::wide_reads::WideReads;
+
+/// A connection whose handshake is done.
+pub(super) type Tls = TlsStream<WideReads>;
 
 /// The connection.
 pub(super) enum Transport {

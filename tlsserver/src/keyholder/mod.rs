@@ -11,13 +11,15 @@ mod signing;
 use proto::channel::LONGEST;
 use proto::channel::keyholder::{ANSWER, FromKeyholder};
 use proto::exit_code;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::PollFlags;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
-use std::{env, io};
+use std::{env, fmt, io};
+use unix::deadline::ready_sources;
 use unix::descriptor_passing::{receive, send};
-use unix::jail::{self, Inmate};
+use unix::jail::{self, Inmate, NoIdentity};
 
+use crate::NoRandomOctets;
 use crate::environment::{self, Variables};
 use crate::last_words;
 use certificates::Loaded;
@@ -45,7 +47,7 @@ pub fn run() -> ExitCode {
         }
         Err(why) => {
             // That the listener is gone is no news to anybody.
-            let _ = say(&FromKeyholder::Broken(why));
+            let _ = say(&FromKeyholder::Broken(why.to_string()));
             return ExitCode::from(exit_code::TEMPORARY);
         }
     };
@@ -58,16 +60,37 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn prepare() -> Result<Loaded, String> {
+/// Why it cannot start.
+enum CannotStart {
+    Identity(NoIdentity),
+    Files(certificates::Failure),
+    NoRandomOctets(NoRandomOctets),
+    Log(io::Error),
+    Jail(jail::Failure),
+}
+
+impl fmt::Display for CannotStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity(why) => why.fmt(f),
+            Self::Files(why) => why.fmt(f),
+            Self::NoRandomOctets(why) => why.fmt(f),
+            Self::Log(reason) => write!(f, "keyholder: {reason}"),
+            Self::Jail(why) => write!(f, "keyholder: {why}"),
+        }
+    }
+}
+
+fn prepare() -> Result<Loaded, CannotStart> {
     unix::open_descriptors::close_others(&[]);
     jail::set_name(c"tlsserver-keyho");
     let variables: Variables = env::vars_os().collect();
-    let identity = environment::jail_identity(&variables).map_err(|why| why.to_string())?;
-    let loaded = certificates::load(&variables).map_err(|why| why.to_string())?;
-    crate::warm_up()?;
+    let identity = environment::jail_identity(&variables).map_err(CannotStart::Identity)?;
+    let loaded = certificates::load(&variables).map_err(CannotStart::Files)?;
+    crate::warm_up().map_err(CannotStart::NoRandomOctets)?;
     last_words::leave_the_log(|words| FromKeyholder::Says(words).encode())
-        .map_err(|why| format!("keyholder: {why}"))?;
-    jail::enter(Inmate::Signer, Some(identity)).map_err(|why| format!("keyholder: {why}"))?;
+        .map_err(CannotStart::Log)?;
+    jail::enter(Inmate::Signer, Some(identity)).map_err(CannotStart::Jail)?;
     Ok(loaded)
 }
 
@@ -102,21 +125,12 @@ fn wait(
     listener_is_there: bool,
     engines: &[OwnedFd],
 ) -> io::Result<(bool, Vec<usize>)> {
-    let mut waiting: Vec<PollFd<'_>> =
-        engines.iter().map(|engine| PollFd::new(engine, PollFlags::IN)).collect();
+    let engines = engines.iter().enumerate();
+    let mut sources: Vec<_> =
+        engines.map(|(index, engine)| (Some(index), engine.as_fd(), PollFlags::IN)).collect();
     if listener_is_there {
-        waiting.push(PollFd::new(control, PollFlags::IN));
+        sources.push((None, control.as_fd(), PollFlags::IN));
     }
-    match poll(&mut waiting, None) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => {}
-        Err(reason) => return Err(reason.into()),
-    }
-    let mut ready: Vec<usize> = waiting
-        .iter()
-        .enumerate()
-        .filter(|(_, entry)| !entry.revents().is_empty())
-        .map(|(index, _)| index)
-        .collect();
-    let control_ready = ready.pop_if(|index| *index == engines.len()).is_some();
-    Ok((control_ready, ready))
+    let ready = ready_sources(sources, None)?;
+    Ok((ready.contains(&None), ready.into_iter().flatten().collect()))
 }

@@ -12,8 +12,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
 use super::connections::EngineId;
-use super::logins::{is_talked_to, keep_socket};
-use super::program::Peer;
+use super::dialog::Arrival;
+use super::logins::keep_socket;
 use super::proxy::{Pending, Progress};
 use super::rules;
 use super::server::Server;
@@ -21,6 +21,7 @@ use super::sockets::{Accepted, Refusal, accept};
 use crate::engine::FACT_NAMES;
 use crate::environment::Variables;
 use crate::options::Mode;
+use crate::program::Peer;
 
 /// How long nothing is accepted after descriptors ran out.
 const EXHAUSTED: Duration = Duration::from_millis(200);
@@ -169,10 +170,12 @@ impl Server {
         if let Some(talk) = &mut talk {
             keep_socket(talk, &socket);
         }
-        let peer = Peer { remote, local, added, talk };
+        let peer = Peer { remote, local, added };
         let begun = match self.policy.mode {
-            Mode::Delayed if !is_talked_to(&peer) => self.begin_delayed(id, &peer, &socket),
-            Mode::Delayed | Mode::Immediate => self.begin_with_engine(id, peer, &socket),
+            Mode::Delayed if talk.is_none() => self.begin_delayed(id, &peer, &socket),
+            Mode::Delayed | Mode::Immediate => {
+                self.begin_with_engine(id, Arrival { peer, talk }, &socket)
+            }
         };
         if let Err(why) = begun {
             self.fault(id, &why);
@@ -217,19 +220,20 @@ impl Server {
     fn begin_with_engine(
         &mut self,
         id: ConnectionId,
-        peer: Peer,
+        arrival: Arrival,
         socket: &OwnedFd,
     ) -> Result<(), String> {
-        let message = match &peer.talk {
+        let message = match &arrival.talk {
             Some(talk) => ToEngine::Talk(id, talk.how.clone()),
             None => ToEngine::Immediate(id),
         };
         let engine = self.workers.hand_over(&message, &[socket.as_fd()]);
         let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
-        if is_talked_to(&peer) {
-            self.connections.is_before_login(id, Instant::now());
+        let is_talked_to = arrival.talk.is_some();
+        self.connections.handed_over(id, engine, Some(arrival));
+        if is_talked_to {
+            self.connections.awaits_login(id, Instant::now());
         }
-        self.connections.handed_over(id, engine, Some(peer));
         Ok(())
     }
 

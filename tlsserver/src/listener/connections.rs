@@ -156,7 +156,7 @@ impl<W> Connections<W> {
     }
 
     /// Its client is to log in, from now on.
-    pub(super) fn is_before_login(&mut self, id: ConnectionId, now: Instant) {
+    pub(super) fn awaits_login(&mut self, id: ConnectionId, now: Instant) {
         self.before_login.insert(id, now);
         if let Some(connection) = self.by_id.get_mut(&id) {
             connection.since = Some(now);
@@ -403,7 +403,7 @@ mod tests {
         let [one, other] = [table.admit(PEER, None).unwrap(), table.admit(PEER, None).unwrap()];
         for (id, since) in [(one, now), (other, now + Duration::from_secs(1))] {
             table.handed_over(id, 1, Some("program"));
-            table.is_before_login(id, since);
+            table.awaits_login(id, since);
         }
         assert_eq!(table.longest_before_login(), Some(now));
         assert_eq!(table.make_room(), Some((one, 1)));

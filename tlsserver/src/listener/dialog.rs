@@ -16,6 +16,7 @@ use unix::control::Folder;
 
 use crate::environment::{Variables, value};
 use crate::options::Mode;
+use crate::program::Peer;
 
 /// The dialog where no rule names another home.
 const ORDINARY: DialogId = 0;
@@ -38,6 +39,14 @@ pub(super) struct Source {
 pub(super) struct Dialogs {
     by_id: BTreeMap<DialogId, Dialog>,
     homes: BTreeMap<OsString, DialogId>,
+}
+
+/// What is kept of a connection until its program is started, or its client has logged in.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) peer: Peer,
+    /// How an engine talks to it, where one does.
+    pub(super) talk: Option<Talk>,
 }
 
 /// How one client is talked to.

@@ -9,9 +9,8 @@ use unix::blocklist::Reporter;
 
 use super::connections::EngineId;
 use super::dialog::Talk;
-use super::kill;
-use super::program::Peer;
 use super::server::Server;
+use crate::child::kill;
 
 /// How long engines have to end those who have not begun to log in, when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -42,10 +41,11 @@ impl Server {
     }
 
     fn introduce(&mut self, engine: EngineId, id: ConnectionId) -> bool {
-        let Some(peer) = self.connections.begins(id, engine) else { return false };
-        let (Some(talk), Some(monitor)) = (&mut peer.talk, self.workers.monitor()) else {
+        let Some(arrival) = self.connections.begins(id, engine) else { return false };
+        let (Some(talk), Some(monitor)) = (&mut arrival.talk, self.workers.monitor()) else {
             return false;
         };
+        let peer = &arrival.peer;
         let client = Client {
             remote: peer.remote,
             local: peer.local,
@@ -146,9 +146,4 @@ pub(super) fn keep_socket(talk: &mut Talk, socket: &std::os::fd::OwnedFd) {
     if Reporter::is_wanted() {
         talk.socket = socket.try_clone().ok();
     }
-}
-
-/// What is kept of a client is there for its program.
-pub(super) const fn is_talked_to(peer: &Peer) -> bool {
-    peer.talk.is_some()
 }

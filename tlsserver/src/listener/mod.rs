@@ -11,8 +11,6 @@ mod dialog;
 mod failures;
 mod logins;
 mod memory;
-mod monitor;
-pub(crate) mod program;
 mod proxy;
 mod repeated;
 mod rules;
@@ -25,7 +23,6 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 use unix::capabilities::{Capability, keep_only};
 use unix::signals::Signals;
@@ -33,11 +30,11 @@ use unix::signals::Signals;
 use crate::environment::{self, Variables};
 use crate::log::{Log, fatal};
 use crate::options::{Mode, Options, USAGE};
+use crate::program::Program;
 use dialog::Source;
 use failures::Failures;
-use program::Program;
 use server::{Policy, Server};
-use workers::{Settings, Workers};
+use workers::{MonitorSettings, Settings, Workers};
 
 /// More engines than this gain nothing: the programs need the rest.
 const MOST_ENGINES: usize = 4;
@@ -108,7 +105,7 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
         // It is the monitor's to find, and to start.
         Program::elsewhere(&options)
     } else {
-        Program::find(&options, &variables)?
+        Program::find(&options, &variables).map_err(|why| why.to_string())?
     };
     let workers = Workers::new(settings(&options, &variables, arguments), log);
     let failures = Failures::new(&options, &variables)?;
@@ -148,7 +145,7 @@ fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) 
         let tries = options.tries.unwrap_or(protocol.default_tries());
         Source::new(protocol, tries, options.mode, variables)
     });
-    let monitor = options.login.map(|_| monitor::Settings {
+    let monitor = options.login.map(|_| MonitorSettings {
         arguments,
         variables: environment::only(variables, environment::is_for_program),
     });
@@ -170,17 +167,5 @@ fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) 
         engine_variables,
         dialogs,
         monitor,
-    }
-}
-
-pub(crate) fn unblock(descriptor: impl AsFd) -> std::io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(&descriptor)?;
-    Ok(rustix::fs::fcntl_setfl(&descriptor, flags | rustix::fs::OFlags::NONBLOCK)?)
-}
-
-/// Ends a child of ours that has not been waited for, so its number is still its.
-pub(crate) fn kill(pid: u32) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }

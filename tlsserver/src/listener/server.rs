@@ -5,25 +5,27 @@ use proto::channel::ConnectionId;
 use proto::channel::engine::FromEngine;
 use proto::channel::listener::ToMonitor;
 use proto::network::{IPV6_CUSTOMER, Network};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::event::PollFlags;
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use unix::deadline::ready_sources;
 use unix::notify::{State, Supervisor};
 use unix::signals::{Event, Signals};
 
 use super::connections::{Connections, EngineId};
+use super::dialog::Arrival;
 use super::failures::Failures;
-use super::kill;
-use super::program::{Peer, Program};
 use super::proxy::Pending;
 use super::repeated::Repeated;
 use super::sockets::{self, Accepted, Listening};
 use super::workers::{Heard, Reading, Worker, Workers};
+use crate::child::{How, how_it_ended, kill};
 use crate::log::Log;
 use crate::options::Mode;
+use crate::program::Program;
 
 /// Who may connect, and how it begins.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ pub(super) struct Server {
     pub(super) workers: Workers,
     pub(super) policy: Policy,
     pub(super) failures: Failures,
-    pub(super) connections: Connections<Peer>,
+    pub(super) connections: Connections<Arrival>,
     /// Connections whose PROXY header has not all arrived.
     pub(super) pending: Vec<Pending>,
     /// Those whose header has, and for which there is no room.
@@ -59,7 +61,7 @@ pub(super) struct Server {
     /// That descriptors have run out has been said, and is still so.
     pub(super) exhausted: bool,
     /// Why nothing can be accepted any more.
-    pub(super) broken: Option<std::io::Error>,
+    pub(super) broken: Option<io::Error>,
     pub(super) ending: bool,
     /// When it ends although there are clients.
     pub(super) ends_at: Option<Instant>,
@@ -172,46 +174,37 @@ impl Server {
         }
     }
 
-    fn wait(&mut self, starting: bool) -> rustix::io::Result<Vec<Ready>> {
+    fn wait(&mut self, starting: bool) -> io::Result<Vec<Ready>> {
         let now = Instant::now();
         self.accept_again.take_if(|again| now >= *again);
-        let mut sources = vec![(Ready::Signals, self.signals.as_fd())];
+        let mut sources = vec![(Ready::Signals, self.signals.as_fd(), PollFlags::IN)];
         let room = self.room_is_made_at();
         let behind_balancer = self.policy.proxy_protocol.is_some();
         let makes_room = !behind_balancer && room.is_some_and(|at| at <= now);
         if !starting && (self.may_accept() || makes_room) {
             let listening = self.listening.iter().enumerate();
-            sources.extend(listening.map(|(at, one)| (Ready::Listening(at), one.as_fd())));
+            sources.extend(
+                listening.map(|(at, one)| (Ready::Listening(at), one.as_fd(), PollFlags::IN)),
+            );
         }
         let channels = self.workers.channels();
-        sources.extend(channels.map(|(worker, channel)| (Ready::Worker(worker), channel)));
+        sources.extend(channels.map(|(worker, channel)| {
+            let out =
+                if self.workers.is_behind(worker) { PollFlags::OUT } else { PollFlags::empty() };
+            (Ready::Worker(worker), channel, PollFlags::IN | out)
+        }));
         let pending = self.pending.iter().enumerate();
         // From the last, for removing one moves those behind it.
         let pending = pending.rev();
-        sources.extend(pending.map(|(at, one)| (Ready::Pending(at), one.accepted.socket.as_fd())));
+        sources.extend(
+            pending
+                .map(|(at, one)| (Ready::Pending(at), one.accepted.socket.as_fd(), PollFlags::IN)),
+        );
 
-        let mut waiting: Vec<PollFd<'_>> = sources
-            .iter()
-            .map(|(which, source)| match which {
-                Ready::Worker(worker) if self.workers.is_behind(*worker) => {
-                    (source, PollFlags::IN | PollFlags::OUT)
-                }
-                _ => (source, PollFlags::IN),
-            })
-            .map(|(source, interest)| PollFd::from_borrowed_fd(*source, interest))
-            .collect();
         let pending = self.pending.iter().map(|one| one.deadline).min();
         let until = [self.accept_again, pending, room.filter(|at| *at > now), self.ends_at];
         let until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
-        let timeout = Timespec::try_from(until.saturating_duration_since(now)).ok();
-        match poll(&mut waiting, timeout.as_ref()) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
-            Err(reason) => return Err(reason),
-        }
-        let happened: Vec<bool> = waiting.iter().map(|one| !one.revents().is_empty()).collect();
-        let sources = sources.into_iter().zip(happened);
-        Ok(sources.filter_map(|((source, _), happened)| happened.then_some(source)).collect())
+        ready_sources(sources, Some(until))
     }
 
     pub(super) fn may_accept(&self) -> bool {
@@ -327,8 +320,8 @@ impl Server {
         let mut may_have_ended = vec![told];
         may_have_ended.extend(self.connections.ending().chain(self.workers.pids()));
         for pid in may_have_ended {
-            let Some(status) = how_it_ended(pid) else { continue };
-            if self.program_ended(pid, status) {
+            let Some(how) = how_it_ended(pid) else { continue };
+            if self.program_ended(pid, how) {
                 continue;
             }
             let engine = self.workers.engine_of(pid);
@@ -339,12 +332,12 @@ impl Server {
                 self.heard(id, message, starting)?;
             }
             if engine.is_some() && starting {
-                return Err(format!("engine: {}", in_words(status)));
+                return Err(format!("engine: {how}"));
             }
             if self.workers.monitor().is_some_and(|monitor| monitor.pid == pid) {
                 self.monitor_has_ended(starting)?;
             }
-            self.workers.ended(pid, &in_words(status));
+            self.workers.ended(pid, how);
             if let Some(id) = engine {
                 self.lose(id);
             }
@@ -353,13 +346,12 @@ impl Server {
     }
 
     /// Whether it was a connection's.
-    fn program_ended(&mut self, pid: u32, status: WaitStatus) -> bool {
+    fn program_ended(&mut self, pid: u32, how: How) -> bool {
         let ended = self.connections.program_ended(pid);
         if ended {
-            let (number, how) = (status.as_raw(), in_words(status));
-            match number {
+            match how.0.as_raw() {
                 0 => self.log.status(format_args!("end {pid} status 0")),
-                _ => self.log.status(format_args!("end {pid} status {number}: {how}")),
+                number => self.log.status(format_args!("end {pid} status {number}: {how}")),
             }
             self.status();
         }
@@ -372,8 +364,8 @@ impl Server {
             self.workers.tell_monitor(&ToMonitor::Closed(id));
         }
         let program = self.connections.closed(id);
-        if let Some((pid, status)) = program.and_then(|pid| Some((pid, how_it_ended(pid)?))) {
-            self.program_ended(pid, status);
+        if let Some((pid, how)) = program.and_then(|pid| Some((pid, how_it_ended(pid)?))) {
+            self.program_ended(pid, how);
         }
     }
 
@@ -404,8 +396,8 @@ impl Server {
             FromEngine::Ready => {}
             FromEngine::CannotSign => self.workers.cannot_sign(engine),
             FromEngine::Secured(id, facts) => {
-                if let Some(peer) = self.connections.secured(id, engine) {
-                    self.start_secured(engine, id, &peer, &facts);
+                if let Some(arrival) = self.connections.secured(id, engine) {
+                    self.start_secured(engine, id, &arrival.peer, &facts);
                 }
             }
             FromEngine::LogsIn(id) => self.logs_in(engine, id),
@@ -441,10 +433,10 @@ impl Server {
     /// A connection with a program is said when that begins and ends.
     fn say_if_no_login(&self, id: ConnectionId) {
         let begun = self.connections.get(id).is_none_or(|connection| connection.has_begun);
-        if let Some(Peer { remote, talk: Some(_), .. }) = self.connections.waiting(id)
+        if let Some(Arrival { peer, talk: Some(_) }) = self.connections.waiting(id)
             && !begun
         {
-            self.log.status(format_args!("no login from {}", remote.ip()));
+            self.log.status(format_args!("no login from {}", peer.remote.ip()));
         }
     }
 
@@ -454,19 +446,5 @@ impl Server {
         if self.said.replace(count) != Some(count) {
             self.log.status(format_args!("status: {count}/{limit}"));
         }
-    }
-}
-
-/// Waits for the child if it has ended.
-fn how_it_ended(pid: u32) -> Option<WaitStatus> {
-    let pid = Pid::from_raw(pid.cast_signed())?;
-    waitpid(Some(pid), WaitOptions::NOHANG).ok()?.map(|(_, status)| status)
-}
-
-fn in_words(status: WaitStatus) -> String {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => format!("exit {code}"),
-        (_, Some(signal)) => format!("signal {signal}"),
-        _ => format!("status {}", status.as_raw()),
     }
 }

@@ -11,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use unix::descriptor::unblock;
 
 use crate::environment::{Variables, value};
 use crate::options::{Family, Options};
@@ -155,11 +156,6 @@ fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
         unblock(socket).map_err(|reason| Failure::new("LISTEN_FDS", reason))?;
     }
     Ok(sockets)
-}
-
-fn unblock(socket: &OwnedFd) -> rustix::io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(socket)?;
-    rustix::fs::fcntl_setfl(socket, flags | rustix::fs::OFlags::NONBLOCK)
 }
 
 /// Has the system take no more connections for the socket than are waiting now.

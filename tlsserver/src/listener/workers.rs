@@ -9,6 +9,7 @@
 mod engine;
 mod keyholder;
 mod logins;
+mod monitor;
 
 use proto::channel::LONGEST;
 use proto::channel::engine::{FromEngine, ToEngine};
@@ -16,16 +17,16 @@ use proto::channel::keyholder::FromKeyholder;
 use proto::channel::listener::ToMonitor;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, receive};
 
 use self::engine::Engine;
 use self::keyholder::Keyholder;
+use self::monitor::Monitor;
 use super::connections::EngineId;
 use super::dialog::{Dialogs, Source};
-use super::monitor::{self, Monitor};
+use crate::child::{How, kill};
 use crate::environment::Variables;
 use crate::log::Log;
 
@@ -39,6 +40,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 /// Who lived for longer did not die of how it was started.
 const LIVED: Duration = Duration::from_secs(5);
 
+pub(super) use self::monitor::Settings as MonitorSettings;
+
 /// What the workers are started with.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -48,7 +51,7 @@ pub(super) struct Settings {
     /// What engines say to clients until they have logged in; none: nothing.
     pub(super) dialogs: Option<Source>,
     /// What a monitor is started with; none: there is none.
-    pub(super) monitor: Option<monitor::Settings>,
+    pub(super) monitor: Option<MonitorSettings>,
 }
 
 /// What a keyholder that reads the files came to.
@@ -230,7 +233,7 @@ impl Workers {
         let Some(keyholder) = &self.keyholder else { return Ok(()) };
         let (keys, keys_theirs) = channel()?;
         // The keyholder must not be held up by an engine that does not listen.
-        super::unblock(&keys)?;
+        unblock(&keys)?;
         keyholder.serve(&keys)?;
         let keys = (keyholder.pid, keys_theirs);
         let mut engine =
@@ -256,18 +259,18 @@ impl Workers {
         self.next_look = now + LOOK;
         if let Some(stuck) = self.keyholder.as_mut().and_then(|one| (!one.ask()).then_some(&*one)) {
             self.log.error(format_args!("keyholder {} is stuck", stuck.pid));
-            super::kill(stuck.pid);
+            kill(stuck.pid);
         }
         self.look_after_monitor();
         for engine in &mut self.engines {
             engine.lately = 0;
             if !engine.ask() {
                 self.log.error(format_args!("engine {} is stuck", engine.pid));
-                super::kill(engine.pid);
+                kill(engine.pid);
             } else if engine.holds_more_than_it_says() {
                 let line = format_args!("engine {} holds more than it says", engine.pid);
                 self.log.error(line);
-                super::kill(engine.pid);
+                kill(engine.pid);
             }
         }
     }
@@ -326,7 +329,7 @@ impl Workers {
         let told = engine.say(message, descriptors);
         if told.as_ref().is_err_and(|reason| reason.kind() == io::ErrorKind::WouldBlock) {
             self.log.error(format_args!("engine {} is stuck", engine.pid));
-            super::kill(engine.pid);
+            kill(engine.pid);
         }
         told
     }
@@ -422,7 +425,7 @@ impl Workers {
     /// A process has ended, of which all messages have been heard. Says whether it
     /// was one of these, starts it anew where it is needed, and logs what nobody
     /// wanted.
-    pub(super) fn ended(&mut self, pid: u32, how: &str) -> bool {
+    pub(super) fn ended(&mut self, pid: u32, how: How) -> bool {
         if let Some(at) = self.retired.iter().position(|retired| *retired == pid) {
             self.retired.swap_remove(at);
         } else if let Some(at) = self.engines.iter().position(|engine| engine.pid == pid) {
@@ -467,7 +470,7 @@ impl Workers {
     /// an engine left its channel with somebody, who is none of ours to wait for.
     fn end_unused_keyholders(&self) {
         let unused = |pid: &u32| self.engines.iter().all(|engine| engine.keyholder != *pid);
-        self.retired.iter().copied().filter(unused).for_each(super::kill);
+        self.retired.iter().copied().filter(unused).for_each(kill);
     }
 
     fn retry_later(&mut self) {
@@ -523,14 +526,6 @@ impl Workers {
         let none = self.keyholder.is_none() && self.reading.is_none();
         none && self.engines.is_empty() && self.retired.is_empty()
     }
-}
-
-/// This very program, also when its file was replaced meanwhile, under another name
-/// and with no variables but these.
-pub(super) fn itself(name: &str, variables: &Variables) -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0(name).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
-    command
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Instant;
 use unix::control::HOME_VARIABLE;
+use unix::deadline::{self, ready_now};
 use unix::descriptor_passing::stream_pair;
 use unix::login_program::{Failed, Started};
 use unix::process::{ended_as_root, is_of_root, is_root};
@@ -24,6 +25,7 @@ use super::homes::Home;
 use super::sessions::{Login, Phase, Running};
 use super::words::Words;
 use super::{Monitor, report};
+use crate::child::kill;
 
 impl Monitor {
     /// A login has been asked for, as one may be.
@@ -270,9 +272,7 @@ impl Monitor {
         else {
             return;
         };
-        let mut polled = [rustix::event::PollFd::new(pipe, rustix::event::PollFlags::IN)];
-        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-        if rustix::event::poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0) {
+        if !ready_now(pipe.as_fd(), deadline::Event::IN).is_empty() {
             self.hear_program(id);
         }
     }
@@ -370,7 +370,7 @@ impl Monitor {
                 report::about(id, session, &running.user, Event::TimedOut(running.pid));
                 let pid = running.pid;
                 self.sessions.becomes(id, Phase::Killed);
-                crate::listener::kill(pid);
+                kill(pid);
             }
             Login::Running(_) => self.is_untold_session(id),
         }

@@ -11,7 +11,7 @@ use proto::login::outcome::Outcome;
 use proto::login::report::Event;
 use proto::sasl::Mechanism;
 use proto::ucspi_tls::{Fact, Tls};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -19,18 +19,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 use unix::blocklist::Reporter;
+use unix::deadline::ready_now;
+use unix::descriptor::unblock;
 use unix::descriptor_passing::receive;
 use unix::summary::Timed;
 use zeroize::Zeroize;
 
 use super::attempt::home_of;
-use super::outbox::Outbox;
 use super::report;
 use super::sessions::{Login, Session};
 use super::words::Words;
 use super::{Engine, FORGOTTEN, Monitor};
 use crate::engine::FACT_NAMES;
 use crate::environment::{Variables, value};
+use crate::outbox::Outbox;
 
 /// An engine that has more to say than so many messages waits for its turn, too.
 const MOST_AT_ONCE: usize = 1000;
@@ -96,9 +98,7 @@ impl Monitor {
     fn engine_that_speaks(&self, id: ConnectionId) -> Option<EngineId> {
         let engine = self.sessions.get(id)?.engine?;
         let channel = self.engines.get(&engine)?.outbox.as_fd();
-        let mut polled = [PollFd::from_borrowed_fd(channel, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0).then_some(engine)
+        (!ready_now(channel, PollFlags::IN).is_empty()).then_some(engine)
     }
 
     fn obey(&mut self, message: ToMonitor, descriptors: Vec<OwnedFd>) {
@@ -112,7 +112,7 @@ impl Monitor {
             ToMonitor::Engine(id) => {
                 let mut descriptors = descriptors.into_iter();
                 if let Some(channel) = descriptors.next()
-                    && crate::listener::unblock(&channel).is_ok()
+                    && unblock(&channel).is_ok()
                 {
                     let outbox = Outbox::new(channel);
                     self.engines.insert(id, Engine { outbox, process: descriptors.next() });

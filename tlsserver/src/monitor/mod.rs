@@ -13,7 +13,6 @@
 mod attempt;
 mod hear;
 mod homes;
-pub(crate) mod outbox;
 mod report;
 mod sessions;
 mod words;
@@ -23,26 +22,28 @@ use proto::channel::{ConnectionId, EngineId};
 use proto::exit_code;
 use proto::login::protocol::Protocol;
 use proto::login::turns::Turns;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use unix::control::{Folder, HOME_VARIABLE};
-use unix::descriptor::out_of_the_way;
+use unix::control::{Folder, HOME_VARIABLE, Unreadable};
+use unix::deadline::ready_sources;
+use unix::descriptor::{out_of_the_way, unblock};
 use unix::login_program::Place;
 use unix::signals::{Event, Signals};
 
 use crate::environment::{self, Variables};
-use crate::listener::program::Program;
 use crate::log::{Log, fatal};
 use crate::options::Options;
+use crate::outbox::Outbox;
+use crate::program::{self, Program};
 use homes::Homes;
-use outbox::Outbox;
 use sessions::Sessions;
 use words::Words;
 
@@ -86,6 +87,35 @@ struct Monitor {
     buffer: Vec<u8>,
 }
 
+/// Why it cannot start.
+enum CannotStart {
+    System(io::Error),
+    Options(lexopt::Error),
+    NoProtocol,
+    Control(Unreadable),
+    Program(program::Unusable),
+    Signals(io::Error),
+}
+
+impl fmt::Display for CannotStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(reason) => write!(f, "monitor: {reason}"),
+            Self::Options(why) => why.fmt(f),
+            Self::NoProtocol => f.write_str("monitor: no protocol"),
+            Self::Control(why) => why.fmt(f),
+            Self::Program(why) => why.fmt(f),
+            Self::Signals(reason) => write!(f, "signals: {reason}"),
+        }
+    }
+}
+
+impl<E: Into<io::Error>> From<E> for CannotStart {
+    fn from(reason: E) -> Self {
+        Self::System(reason.into())
+    }
+}
+
 /// What is ready.
 enum Ready {
     Signals,
@@ -109,7 +139,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             }
         },
         Err(why) => {
-            let broken = FromMonitor::Broken(why).encode();
+            let broken = FromMonitor::Broken(why.to_string()).encode();
             // That the listener is gone is no news to anybody.
             let _ = unix::descriptor_passing::send(&listener, &broken, &[]);
             ExitCode::from(exit_code::TEMPORARY)
@@ -117,33 +147,31 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, String> {
-    let said = |reason: io::Error| format!("monitor: {reason}");
+fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotStart> {
     unix::open_descriptors::close_others(&[]);
     unix::jail::set_name(c"tlsserver-monit");
     unix::process::keep_out_of_core_files();
     unix::log::wait_for_nobody("tlsserver");
-    let place = Place::reserve().map_err(said)?;
-    let options = Options::parse(arguments).map_err(|why| why.to_string())?;
-    let protocol = options.login.ok_or("monitor: no protocol")?;
+    let place = Place::reserve()?;
+    let options = Options::parse(arguments).map_err(CannotStart::Options)?;
+    let protocol = options.login.ok_or(CannotStart::NoProtocol)?;
     let variables: Variables = env::vars_os().collect();
     // Where authup would be, and its programs.
     let home = environment::value(&variables, HOME_VARIABLE);
     let home = home.unwrap_or_else(|| unix::control::HOME.as_ref());
     // By its whole name, for it is read again from inside.
-    let home = std::path::absolute(home).map_err(said)?.into_os_string();
-    let control = Folder::enter(Some(&home)).map_err(|why| why.to_string())?;
-    let homes = Homes::read(home, &control).map_err(|why| why.to_string())?;
-    let ordinary_home = folder_of_this_process().map_err(|reason| said(reason.into()))?;
+    let home = std::path::absolute(home)?.into_os_string();
+    let control = Folder::enter(Some(&home)).map_err(CannotStart::Control)?;
+    let homes = Homes::read(home, &control).map_err(CannotStart::Control)?;
+    let ordinary_home = folder_of_this_process()?;
     let variables = environment::only(&variables, environment::is_for_login_program);
-    let program = Program::find(&options, &variables)?;
-    let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
-    let channel = out_of_the_way(&io::stdin()).map_err(said)?;
-    crate::listener::unblock(&channel).map_err(said)?;
+    let program = Program::find(&options, &variables).map_err(CannotStart::Program)?;
+    let signals = Signals::watch().map_err(CannotStart::Signals)?;
+    let channel = out_of_the_way(&io::stdin())?;
+    unblock(&channel)?;
     let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     // The one copy of the channel is what its end is seen by.
-    rustix::stdio::dup2_stdin(null.map_err(|reason| said(reason.into()))?)
-        .map_err(|reason| said(reason.into()))?;
+    rustix::stdio::dup2_stdin(null?)?;
     Ok(Monitor {
         protocol,
         tries: options.tries.unwrap_or(protocol.default_tries()),
@@ -165,10 +193,10 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, String> {
 }
 
 /// So that it can be gone back to.
-fn folder_of_this_process() -> rustix::io::Result<OwnedFd> {
+fn folder_of_this_process() -> io::Result<OwnedFd> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let here = rustix::fs::open(".", folder, Mode::empty())?;
-    rustix::io::fcntl_dupfd_cloexec(&here, 4)
+    Ok(rustix::io::fcntl_dupfd_cloexec(&here, 4)?)
 }
 
 /// Four for each core: a check is the machine's work, and one with argon2id is 19 MiB.
@@ -178,7 +206,7 @@ fn checks() -> usize {
 
 impl Monitor {
     /// Does what is asked until nobody is left who could ask.
-    fn serve(mut self) -> rustix::io::Result<()> {
+    fn serve(mut self) -> io::Result<()> {
         self.tell_listener(&FromMonitor::Ready);
         loop {
             if self.listener.is_none() && self.sessions.is_empty() {
@@ -206,7 +234,7 @@ impl Monitor {
         }
     }
 
-    fn wait(&mut self) -> rustix::io::Result<Vec<Ready>> {
+    fn wait(&mut self) -> io::Result<Vec<Ready>> {
         let now = Instant::now();
         let interest = |outbox: &Outbox| {
             if outbox.is_behind() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
@@ -221,26 +249,10 @@ impl Monitor {
         sources.extend(words.map(|words| (Ready::Words, words.as_fd(), PollFlags::IN)));
         let checking = self.sessions.ready_pipes();
         sources.extend(checking.map(|(id, pipe)| (Ready::Program(id), pipe, PollFlags::IN)));
-        let mut waiting: Vec<PollFd<'_>> = sources
-            .iter()
-            .map(|(_, source, interest)| PollFd::from_borrowed_fd(*source, *interest))
-            .collect();
         let look = self.turns.is_short().then(|| now + LOOK);
         let until = [look, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
         let until = until.into_iter().chain([self.words.as_ref().and_then(Words::next_turn)]);
-        let until = until.flatten().min();
-        let timeout = until.map(|until| until.saturating_duration_since(now));
-        // Rounded up, so that what is due then is.
-        let timeout = timeout.map(|left| left + Duration::from_millis(1));
-        let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut waiting, timeout.as_ref()) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
-            Err(reason) => return Err(reason),
-        }
-        let happened: Vec<bool> = waiting.iter().map(|one| !one.revents().is_empty()).collect();
-        let sources = sources.into_iter().zip(happened);
-        Ok(sources.filter_map(|((source, ..), happened)| happened.then_some(source)).collect())
+        ready_sources(sources, until.flatten().min())
     }
 
     fn take_signals(&mut self) {

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
+use unix::descriptor::unblock;
 use unix::journal::{Level, mark};
 
 /// How long the end of a line is waited for.
@@ -26,7 +27,7 @@ pub(super) struct Words {
 impl Words {
     /// Reads from the one end; the other is for programs.
     pub(super) fn new(reader: OwnedFd, writer: OwnedFd) -> io::Result<Self> {
-        crate::listener::unblock(&reader)?;
+        unblock(&reader)?;
         let (lines, begun) = (ProgramWords::new(0), Instant::now());
         Ok(Self { reader, writer, lines, begun, until: None })
     }

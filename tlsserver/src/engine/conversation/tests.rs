@@ -27,7 +27,7 @@ fn conversation(each: u64) -> Conversation {
     begin(true, each, told)
 }
 
-fn begin(tls_at_once: bool, each: u64, told: oneshot::Receiver<Told>) -> Conversation {
+fn begin(tls_at_once: bool, each: u64, told: oneshot::Receiver<Notice>) -> Conversation {
     let before_login = BeforeLogin {
         protocol: Protocol::Smtp,
         auth_equals: false,
@@ -100,7 +100,7 @@ async fn who_has_not_begun_to_log_in_hears_that_the_server_ends() {
         let (client, mut server) = duplex(ROOM);
         let (listener, told) = oneshot::channel();
         if told_so {
-            assert!(listener.send(Told::LastWords).is_ok());
+            assert!(listener.send(Notice::ServerEnds).is_ok());
         } else {
             drop(listener);
         }
@@ -191,7 +191,7 @@ async fn a_silent_client_makes_room_and_is_told_so() {
         conversation.close(server).await
     });
     sleep(Duration::from_secs(1)).await;
-    assert!(listener.send(Told::MakeRoom).is_ok());
+    assert!(listener.send(Notice::Evict).is_ok());
     assert_eq!(held.await.unwrap(), Ok(()));
     // Nor is the client's end waited for.
     assert_eq!(begun.elapsed().as_secs(), 1);
@@ -202,10 +202,10 @@ async fn a_silent_client_makes_room_and_is_told_so() {
 async fn so_does_a_client_that_takes_nothing() {
     let (client, mut server) = duplex(GREETING.len() - 1);
     let (listener, told) = oneshot::channel();
-    assert!(listener.send(Told::MakeRoom).is_ok());
+    assert!(listener.send(Notice::Evict).is_ok());
     let begun = Instant::now();
     let Err(why) = begin(true, EACH, told).go_on(&mut server).await else { panic!("it went on") };
-    assert_eq!(why, "client accepted no data, connection limit reached");
+    assert_eq!(why.to_string(), "client accepted no data, connection limit reached");
     assert_eq!(begun.elapsed(), Duration::ZERO);
     drop(client);
 }
@@ -221,7 +221,7 @@ async fn and_one_that_never_has_to_be_waited_for() {
         yield_now().await;
     }
     assert!(!held.is_finished());
-    assert!(listener.send(Told::MakeRoom).is_ok());
+    assert!(listener.send(Notice::Evict).is_ok());
     for _ in 0..10 {
         yield_now().await;
     }
@@ -235,7 +235,7 @@ async fn and_one_that_wants_to_log_in_too_late() {
     let mut conversation = begin(true, EACH, told);
     say(&mut client, LOGIN.as_bytes()).await;
     assert!(matches!(conversation.go_on(&mut server).await, Ok(Turn::LogIn(_))));
-    assert!(listener.send(Told::MakeRoom).is_ok());
+    assert!(listener.send(Notice::Evict).is_ok());
     assert_eq!(conversation.patiently(Duration::from_secs(60), pending::<()>()).await, None);
     conversation.give_up();
     assert!(matches!(conversation.go_on(&mut server).await, Ok(Turn::Over(1))));
@@ -277,7 +277,8 @@ async fn held_with(each: u64, pause: Duration) -> (Result<(), String>, String, u
     let begun = Instant::now();
     let conversation = async move {
         let turn = conversation(each).go_on(&mut server).await;
-        (turn.map(|turn| assert!(matches!(turn, Turn::Over(_)))), begun.elapsed().as_secs())
+        let turn = turn.map(|turn| assert!(matches!(turn, Turn::Over(_))));
+        (turn.map_err(|why| why.to_string()), begun.elapsed().as_secs())
     };
     let ((turn, seconds), heard, ()) =
         tokio::join!(conversation, reads_slowly(hears, pause), says(talks, "NOOP\r\n", MANY));

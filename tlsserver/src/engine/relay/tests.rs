@@ -1,8 +1,11 @@
 //! What goes on after a program's end is bounded: with a clock that stands still while
 //! anything can be done, and then goes on to what is due next.
 
+use super::up::{BY_ITSELF, HELD};
 use super::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use std::io;
+use std::pin::Pin;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::spawn;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -39,7 +42,7 @@ async fn a_client_that_takes_nothing_after_the_programs_end_is_left() {
     drop(ended);
     let begun = Instant::now();
     let why = relay(tls, Program::Pair { input, output }).await.unwrap_err();
-    assert_eq!(why, "client accepted no data for 60 s");
+    assert_eq!(why.to_string(), "client accepted no data for 60 s");
     assert_eq!(begun.elapsed().as_secs(), STALL.as_secs());
 }
 
@@ -327,7 +330,7 @@ async fn a_program_that_wants_more_hears_of_the_end_and_the_log_does() {
     assert_eq!(input.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(begun.elapsed(), BY_ITSELF);
     drop((input, output));
-    assert_eq!(served.await.unwrap(), Err(TRUNCATED.into()));
+    assert_eq!(served.await.unwrap(), Err(Fault::Truncated));
 }
 
 #[tokio::test(start_paused = true)]
@@ -348,7 +351,7 @@ async fn the_same_of_a_session() {
             assert_eq!(program.read(&mut [0]).await.unwrap(), 0);
         }
         drop(program);
-        let expected = (!ends_by_itself).then(|| TRUNCATED.to_owned());
+        let expected = (!ends_by_itself).then_some(Fault::Truncated);
         assert_eq!(served.await.unwrap(), expected);
     }
 }

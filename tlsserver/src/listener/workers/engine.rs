@@ -9,13 +9,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::time::Instant;
+use unix::descriptor::unblock;
 use unix::descriptor_passing::{Received, channel, receive};
 
 use super::super::connections::EngineId;
-use super::itself;
+use crate::child::itself;
 use crate::engine::NAME;
 use crate::environment::Variables;
-use crate::monitor::outbox::Outbox;
+use crate::outbox::Outbox;
 
 /// How many messages may wait for its channel to take them before it is taken for stuck:
 /// more than it has clients while it does its work, and its questions are due before.
@@ -60,7 +61,7 @@ impl Engine {
         (keyholder, keys): (u32, OwnedFd),
     ) -> io::Result<Self> {
         let (control, theirs) = channel()?;
-        super::super::unblock(&control)?;
+        unblock(&control)?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::from(keys));
         Ok(Self::of(id, (command.spawn()?.id(), keyholder), control))

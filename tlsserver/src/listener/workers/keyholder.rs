@@ -5,10 +5,11 @@ use proto::channel::keyholder::{ANSWER, Certificate, NEW_ENGINE, Validity};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
+use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, send};
 
 use super::engine::{UNANSWERED, WORDS};
-use super::itself;
+use crate::child::itself;
 use crate::environment::Variables;
 use crate::keyholder::NAME;
 use crate::listener::dialog::Dialogs;
@@ -30,7 +31,7 @@ impl Keyholder {
     pub(super) fn start(variables: &Variables, dialogs: Option<Dialogs>) -> io::Result<Self> {
         let (control, theirs) = channel()?;
         // One that is stuck must not hold the listener up.
-        super::super::unblock(&control)?;
+        unblock(&control)?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::null());
         Ok(Self::of(command.spawn()?.id(), control, dialogs))

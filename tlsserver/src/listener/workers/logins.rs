@@ -11,9 +11,10 @@ use unix::descriptor::pipe;
 use unix::descriptor_passing::channel;
 
 use super::engine::Engine;
+use super::monitor::Monitor;
 use super::{LIVED, LONGEST_PAUSE, Worker, Workers};
+use crate::child::{How, kill};
 use crate::listener::dialog::Source;
-use crate::listener::monitor::Monitor;
 
 /// Gives an engine and a monitor a channel to each other.
 pub(super) fn join(engine: &mut Engine, monitor: &mut Monitor) -> io::Result<()> {
@@ -50,7 +51,7 @@ impl Workers {
     }
 
     /// Starts another in the place of one that has ended; later, if that did not live.
-    pub(super) fn monitor_ended(&mut self, how: &str) {
+    pub(super) fn monitor_ended(&mut self, how: How) {
         let Some(monitor) = self.monitor.take() else { return };
         self.log.error(format_args!("monitor {} died: {how}; starting another", monitor.pid));
         if monitor.started.elapsed() < LIVED {
@@ -75,7 +76,7 @@ impl Workers {
             && !monitor.ask()
         {
             self.log.error(format_args!("monitor {} is stuck", monitor.pid));
-            crate::listener::kill(monitor.pid);
+            kill(monitor.pid);
         }
     }
 

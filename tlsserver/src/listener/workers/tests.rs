@@ -6,7 +6,7 @@ use crate::log::Verbosity;
 use proto::channel::keyholder::ANSWER;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Child;
+use std::process::{Child, Command};
 use unix::descriptor_passing::send;
 
 struct Listening {
@@ -29,8 +29,8 @@ impl Listening {
         };
         let mut workers = Workers::new(settings, Log::new(Verbosity::Quiet));
         let (control, engine) = channel().unwrap();
-        super::super::unblock(&control).unwrap();
-        super::super::unblock(&engine).unwrap();
+        unblock(&control).unwrap();
+        unblock(&engine).unwrap();
         let process = Command::new("sleep").arg("1000").spawn().unwrap();
         workers.engines.push(Engine::of(ID, (process.id(), 0), control));
         Self { workers, engine, process }
@@ -176,7 +176,7 @@ fn an_engine_that_says_that_all_is_closed_draws_no_more_than_its_share() {
     const LIES: EngineId = 8;
     let mut listening = Listening::new();
     let (control, liar) = channel().unwrap();
-    super::super::unblock(&control).unwrap();
+    unblock(&control).unwrap();
     let mut process = Command::new("sleep").arg("1000").spawn().unwrap();
     listening.workers.engines.push(Engine::of(LIES, (process.id(), 0), control));
     let mut drawn = 0;

@@ -64,13 +64,14 @@ impl AsFd for Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use unix::descriptor::unblock;
     use unix::descriptor_passing::{channel, receive};
 
     #[test]
     fn a_full_channel_keeps_nobody_waiting_and_loses_nothing() {
         let (ours, theirs) = channel().unwrap();
-        crate::listener::unblock(&ours).unwrap();
-        crate::listener::unblock(&theirs).unwrap();
+        unblock(&ours).unwrap();
+        unblock(&theirs).unwrap();
         let mut outbox = Outbox::new(ours);
         for number in 0_u32..5_000 {
             outbox.send(number.to_be_bytes(), vec![]);

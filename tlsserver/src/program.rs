@@ -6,21 +6,21 @@
 
 use proto::channel::listener::Client;
 use proto::ucspi_rules;
-use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{SendFlags, send};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use unix::descriptor::unblock;
 use unix::descriptor_passing::stream_pair;
 use unix::search_path;
 use unix::spawn::Start;
 
-use super::dialog::Talk;
 use crate::environment::{Variables, is_for_login_program, is_for_program, only, value};
 use crate::options::Options;
 
@@ -37,42 +37,59 @@ pub(crate) struct Program {
     banner: Option<OsString>,
 }
 
+/// Why a program cannot be run, found at the start.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// A variable that is to say whom it runs as.
+    NotANumber(&'static str),
+    NoProgram,
+    NotFound(OsString),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotANumber(name) => write!(f, "-U: {name} is not a number in the environment"),
+            Self::NoProgram => f.write_str("no program"),
+            Self::NotFound(name) => write!(f, "unable to find {}", name.display()),
+        }
+    }
+}
+
 /// A connection as its program sees it.
 #[derive(Debug)]
-pub(super) struct Peer {
-    pub(super) remote: SocketAddr,
-    pub(super) local: SocketAddr,
+pub(crate) struct Peer {
+    pub(crate) remote: SocketAddr,
+    pub(crate) local: SocketAddr,
     /// What the rules add to the environment.
-    pub(super) added: ucspi_rules::Variables,
-    /// How an engine talks to it, where one does.
-    pub(super) talk: Option<Talk>,
+    pub(crate) added: ucspi_rules::Variables,
 }
 
 /// A program that runs, and the engine's ends of what it was given.
 #[derive(Debug)]
-pub(super) struct Running<const N: usize> {
-    pub(super) pid: u32,
-    pub(super) ends: [OwnedFd; N],
+pub(crate) struct Running<const N: usize> {
+    pub(crate) pid: u32,
+    pub(crate) ends: [OwnedFd; N],
 }
 
 impl Program {
     /// Finds the program, so that what is not there is said at the start.
     ///
     /// # Errors
-    /// A sentence that says what is missing.
-    pub(crate) fn find(options: &Options, variables: &Variables) -> Result<Self, String> {
+    /// What is missing.
+    pub(crate) fn find(options: &Options, variables: &Variables) -> Result<Self, Unusable> {
         let number = |name| {
             let found = value(variables, name).and_then(|text| text.to_str()?.parse().ok());
-            found.ok_or_else(|| format!("-U: {name} is not a number in the environment"))
+            found.ok_or(Unusable::NotANumber(name))
         };
         let (user, group) = if options.identity_from_environment {
             (Some(number("UID")?), Some(number("GID")?))
         } else {
             (options.user, options.group)
         };
-        let name = options.program.first().ok_or("no program")?;
+        let name = options.program.first().ok_or(Unusable::NoProgram)?;
         let path = search_path::find(name, value(variables, "PATH"))
-            .ok_or_else(|| format!("unable to find {}", name.display()))?;
+            .ok_or_else(|| Unusable::NotFound(name.clone()))?;
         Ok(Self {
             path,
             arguments: options.program.clone(),
@@ -85,7 +102,7 @@ impl Program {
     }
 
     /// One that is not started here, and need not be there.
-    pub(super) fn elsewhere(options: &Options) -> Self {
+    pub(crate) fn elsewhere(options: &Options) -> Self {
         Self {
             path: options.program.first().map(PathBuf::from).unwrap_or_default(),
             arguments: options.program.clone(),
@@ -105,7 +122,7 @@ impl Program {
     /// Starts it with the client's socket as 0 and 1 and the UCSPI-TLS descriptors.
     /// The ends are those of the control socket, of what it will read, and of what
     /// it will write.
-    pub(super) fn start_delayed(&self, peer: &Peer, client: &OwnedFd) -> io::Result<Running<3>> {
+    pub(crate) fn start_delayed(&self, peer: &Peer, client: &OwnedFd) -> io::Result<Running<3>> {
         self.greet(client)?;
         let mut variables = self.variables_for(peer.remote, peer.local, &peer.added);
         let control = engine_pair()?;
@@ -122,7 +139,7 @@ impl Program {
 
     /// Starts it with the decrypted stream as 0 and 1, and what is known of the
     /// handshake in its environment.
-    pub(super) fn start_secured(&self, peer: &Peer, facts: Variables) -> io::Result<Running<2>> {
+    pub(crate) fn start_secured(&self, peer: &Peer, facts: Variables) -> io::Result<Running<2>> {
         let (input, program_input) = engine_pair()?;
         let (output, program_output) = engine_pair()?;
         self.greet(&program_output)?;
@@ -202,13 +219,14 @@ impl Program {
 /// A pair of which the first end, the engine's, does not block.
 fn engine_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (engine, program) = stream_pair()?;
-    fcntl_setfl(&engine, OFlags::RDWR | OFlags::NONBLOCK)?;
+    unblock(&engine)?;
     Ok((engine, program))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{OFlags, fcntl_setfl};
     use std::fs::File;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
@@ -228,7 +246,6 @@ mod tests {
             remote: "192.0.2.7:4321".parse().unwrap(),
             local: "[2001:db8::1]:587".parse().unwrap(),
             added: vec![(b"RELAYCLIENT".to_vec(), b"".to_vec())],
-            talk: None,
         }
     }
 
@@ -302,6 +319,6 @@ mod tests {
     fn what_is_not_there_is_said_at_the_start() {
         let options = Options::parse(["0", "0", "no-such"].map(OsString::from).into_iter());
         let missing = Program::find(&options.unwrap(), &vec![]).unwrap_err();
-        assert_eq!(missing, "unable to find no-such");
+        assert_eq!(missing.to_string(), "unable to find no-such");
     }
 }

@@ -7,28 +7,29 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::time::Instant;
+use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, receive};
 
-use super::workers::itself;
+use crate::child::itself;
 use crate::environment::Variables;
 use crate::monitor::NAME;
-use crate::monitor::outbox::Outbox;
+use crate::outbox::Outbox;
 
 /// How many questions may be unanswered when the next one is due.
 const UNANSWERED: u32 = 2;
 
 /// What it is started with.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(in crate::listener) struct Settings {
     /// The listener's own.
-    pub(super) arguments: Vec<OsString>,
-    pub(super) variables: Variables,
+    pub(in crate::listener) arguments: Vec<OsString>,
+    pub(in crate::listener) variables: Variables,
 }
 
-pub(super) struct Monitor {
-    pub(super) pid: u32,
-    pub(super) started: Instant,
-    pub(super) ready: bool,
+pub(in crate::listener) struct Monitor {
+    pub(in crate::listener) pid: u32,
+    pub(in crate::listener) started: Instant,
+    pub(in crate::listener) ready: bool,
     outbox: Outbox,
     unanswered: u32,
 }
@@ -36,9 +37,12 @@ pub(super) struct Monitor {
 impl Monitor {
     /// Starts one; `words` are the two ends of the pipe that programs behind logins have
     /// for a log.
-    pub(super) fn start(settings: &Settings, words: &(OwnedFd, OwnedFd)) -> io::Result<Self> {
+    pub(in crate::listener) fn start(
+        settings: &Settings,
+        words: &(OwnedFd, OwnedFd),
+    ) -> io::Result<Self> {
         let (control, theirs) = channel()?;
-        super::unblock(&control)?;
+        unblock(&control)?;
         let mut command = itself(NAME, &settings.variables);
         command.args(&settings.arguments).stdin(Stdio::from(theirs)).stdout(Stdio::null());
         let words = vec![words.0.try_clone()?, words.1.try_clone()?];
@@ -47,25 +51,34 @@ impl Monitor {
         Ok(Self { pid, started: Instant::now(), ready: false, outbox, unanswered: 0 })
     }
 
-    pub(super) fn tell(&mut self, message: &ToMonitor) {
+    pub(in crate::listener) fn tell(&mut self, message: &ToMonitor) {
         self.outbox.send(message.encode(), Vec::new());
     }
 
     /// Says who begins to log in, if it can hear that now: whoever says so to an engine
     /// relies on it. `socket`: the client's, for blocklistd.
-    pub(super) fn introduce(&mut self, message: &ToMonitor, socket: Option<&OwnedFd>) -> bool {
+    pub(in crate::listener) fn introduce(
+        &mut self,
+        message: &ToMonitor,
+        socket: Option<&OwnedFd>,
+    ) -> bool {
         let descriptors: Vec<BorrowedFd<'_>> = socket.map(AsFd::as_fd).into_iter().collect();
         self.ready && self.outbox.send_now(&message.encode(), &descriptors)
     }
 
     /// Gives it a channel to an engine, and a handle to the engine's process.
-    pub(super) fn engine(&mut self, id: EngineId, channel: OwnedFd, process: Option<OwnedFd>) {
+    pub(in crate::listener) fn engine(
+        &mut self,
+        id: EngineId,
+        channel: OwnedFd,
+        process: Option<OwnedFd>,
+    ) {
         let descriptors = [channel].into_iter().chain(process).collect();
         self.outbox.send(ToMonitor::Engine(id).encode(), descriptors);
     }
 
     /// Asks for an answer; false when those to the last questions are still owed.
-    pub(super) fn ask(&mut self) -> bool {
+    pub(in crate::listener) fn ask(&mut self) -> bool {
         if self.unanswered >= UNANSWERED {
             return false;
         }
@@ -75,13 +88,13 @@ impl Monitor {
     }
 
     /// Whether something is still to be said.
-    pub(super) fn is_behind(&self) -> bool {
+    pub(in crate::listener) fn is_behind(&self) -> bool {
         self.outbox.is_behind()
     }
 
     /// Says what is still to be said, and takes one message: none where there is none for
     /// now, an error at its end or when it makes no sense.
-    pub(super) fn hear(&mut self) -> io::Result<Option<FromMonitor>> {
+    pub(in crate::listener) fn hear(&mut self) -> io::Result<Option<FromMonitor>> {
         self.outbox.flush();
         let mut buffer = [0; 4096];
         let mut received = receive(&self.outbox, &mut buffer);

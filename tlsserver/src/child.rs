@@ -1,0 +1,43 @@
+//! The processes of this program: how another is started, ended and waited for.
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
+use std::fmt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::environment::Variables;
+
+/// This very program, also when its file was replaced meanwhile, under another name
+/// and with no variables but these.
+pub(crate) fn itself(name: &str, variables: &Variables) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(name).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Ends a child of ours that has not been waited for, so its number is still its.
+pub(crate) fn kill(pid: u32) {
+    if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Waits for the child if it has ended.
+pub(crate) fn how_it_ended(pid: u32) -> Option<How> {
+    let pid = Pid::from_raw(pid.cast_signed())?;
+    waitpid(Some(pid), WaitOptions::NOHANG).ok()?.map(|(_, status)| How(status))
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How(pub(crate) WaitStatus);
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.exit_status(), self.0.terminating_signal()) {
+            (Some(code), _) => write!(f, "exit {code}"),
+            (_, Some(signal)) => write!(f, "signal {signal}"),
+            _ => write!(f, "status {}", self.0.as_raw()),
+        }
+    }
+}
