@@ -30,7 +30,14 @@ pub(crate) fn how_it_ended(pid: u32) -> Option<How> {
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct How(pub(crate) WaitStatus);
+pub(crate) struct How(WaitStatus);
+
+impl How {
+    /// What wait(2) says; 0 where it went well.
+    pub(crate) const fn number(self) -> i32 {
+        self.0.as_raw()
+    }
+}
 
 impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -39,7 +39,8 @@ impl Log {
         self.write(Verbosity::Status, line);
     }
 
-    fn write(self, level: Verbosity, line: impl Display) {
+    /// Says a line, if so much is said.
+    pub fn write(self, level: Verbosity, line: impl Display) {
         if level <= self.verbosity {
             write(if level == Verbosity::Status { Level::Info } else { Level::Warning }, line);
         }

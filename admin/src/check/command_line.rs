@@ -45,7 +45,8 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
 /// Where a server listens; none where it is not said.
 pub(super) fn address(server: &Link<'_>) -> Option<Result<SocketAddr, String>> {
     let [.., host, port] = server.arguments else { return None };
-    let address = tlsserver::listener::address(OsStr::new(&host.text), OsStr::new(&port.text));
+    let address = tlsserver::listener::address(OsStr::new(&host.text), OsStr::new(&port.text))
+        .map_err(|why| why.to_string());
     // A port of its own, since another may be taken, by this very service.
     Some(address.and_then(|address| match TcpListener::bind((address.ip(), 0)) {
         Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {

@@ -75,13 +75,6 @@ impl fmt::Display for Fault {
     }
 }
 
-#[cfg(test)]
-impl PartialEq for Fault {
-    fn eq(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string()
-    }
-}
-
 /// Why a handshake failed, in words for those who read logs where the library has none.
 struct HandshakeReason<'a>(&'a io::Error);
 
@@ -165,5 +158,12 @@ impl Stay {
 
     pub(super) const fn is_granted(&self) -> bool {
         matches!(self, Self::Granted(_))
+    }
+}
+
+#[cfg(test)]
+impl PartialEq for Fault {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
     }
 }

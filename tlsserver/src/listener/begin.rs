@@ -2,29 +2,30 @@
 //! and handed to a program and an engine.
 
 use proto::channel::ConnectionId;
-use proto::channel::engine::ToEngine;
+use proto::channel::engine::{Dialog, DialogId, ToEngine};
 use proto::ucspi_rules;
 use proto::ucspi_tls::{Decoder, Progress as Report};
 use std::ffi::OsString;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
-use super::connections::EngineId;
+use super::connections::{EngineId, TooMany};
+use super::course::Accepting;
 use super::dialog::Arrival;
 use super::logins::keep_socket;
 use super::proxy::{Pending, Progress};
+use super::report::{Denial, Event, Fault};
 use super::rules;
 use super::server::Server;
 use super::sockets::{Accepted, Refusal, accept};
+use super::unable::Unable;
 use crate::engine::FACT_NAMES;
 use crate::environment::Variables;
 use crate::options::Mode;
 use crate::program::Peer;
-
-/// How long nothing is accepted after descriptors ran out.
-const EXHAUSTED: Duration = Duration::from_millis(200);
 
 /// How long a client that has not logged in keeps its place while others wait.
 const TIME_TO_LOG_IN: Duration = Duration::from_secs(10);
@@ -35,78 +36,81 @@ const LIMIT_OF_ONE: &[u8] = b"MAXCONNIP";
 /// Connections accepted before anything else is looked at again.
 const AT_ONCE: usize = 16;
 
+/// A client that may connect: its number, what the rules add for it, and what it is told.
+type Admitted = (ConnectionId, ucspi_rules::Variables, Option<(DialogId, Dialog)>);
+
 impl Server {
     /// Takes some of the connections that wait, but not so many at once that a flood
     /// of them would keep all else waiting.
-    pub(super) fn accept_some(&mut self, at: usize) {
+    pub(super) fn on_listening(&mut self, at: usize) -> Result<(), Unable> {
         // Somebody waits there now, which is not known any more once one was taken.
         if self.policy.proxy_protocol.is_none() {
-            self.make_room();
+            self.evict();
         }
         for _ in 0..AT_ONCE {
-            if !self.accept_one(at) {
-                return;
+            if !self.accept_one(at)? {
+                break;
             }
         }
+        Ok(())
     }
 
-    /// When a client that has not logged in must make room, if others should wait by then:
-    /// once it has had its time, where there is no room otherwise.
-    pub(super) fn room_is_made_at(&self) -> Option<Instant> {
+    /// When a client that has not logged in is to go, if others should wait by then: once it
+    /// has had its time, where there is no room otherwise.
+    pub(super) fn evicts_at(&self) -> Option<Instant> {
         let nobody_else_can = self.workers.serving() && !self.has_room();
         let since = self.connections.longest_before_login().filter(|_| nobody_else_can);
         since.map(|since| since + TIME_TO_LOG_IN)
     }
 
-    fn make_room(&mut self) {
-        if self.room_is_made_at().is_none_or(|at| at > Instant::now()) {
+    fn evict(&mut self) {
+        if self.evicts_at().is_none_or(|at| at > Instant::now()) {
             return;
         }
-        let Some((id, engine)) = self.connections.make_room() else { return };
+        let Some((id, engine)) = self.connections.evict() else { return };
         if let Some(connection) = self.connections.get(id) {
-            let peer = connection.peer;
-            self.log
-                .status(format_args!("evicted {peer}: not logged in, connection limit reached"));
+            Event::Evicted(connection.peer).log(self.log);
         }
-        if let Err(reason) = self.workers.tell(engine, &ToEngine::MakeRoom(id), &[]) {
-            self.fault(id, &format!("engine: {reason}"));
+        if let Err(reason) = self.workers.send(engine, &ToEngine::MakeRoom(id), &[]) {
+            self.fault(id, &Fault::Engine(reason));
         }
     }
 
     /// Takes one, if there is one and it may be taken; says whether it did.
-    pub(super) fn accept_one(&mut self, at: usize) -> bool {
+    ///
+    /// # Errors
+    /// That nothing can be accepted any more.
+    pub(super) fn accept_one(&mut self, at: usize) -> Result<bool, Unable> {
         let listening = self.listening.get(at).filter(|_| self.may_accept());
-        let Some(listening) = listening else { return false };
+        let Some(listening) = listening else { return Ok(false) };
         match accept(listening) {
-            Ok(None) => return false,
-            Ok(Some(accepted)) => match &self.policy.proxy_protocol {
-                None => self.begin(accepted),
-                Some(balancers) => {
-                    let peer = accepted.remote.ip();
-                    if !balancers.is_empty() && !balancers.iter().any(|one| one.contains(peer)) {
-                        self.refuse(peer, "PROXY: address not in --proxy-protocol");
-                    } else {
-                        self.pending.push(Pending::new(accepted, Instant::now()));
-                    }
-                }
-            },
-            Err(Refusal::Broken(reason)) => {
-                self.broken = Some(reason);
-                return false;
+            Ok(None) => Ok(false),
+            Ok(Some(accepted)) => {
+                self.on_accepted(accepted);
+                self.accepting = Accepting::Freely;
+                Ok(true)
             }
+            Err(Refusal::Broken(reason)) => Err(Unable::Accept(reason)),
             Err(Refusal::Exhausted(reason)) => {
-                if !std::mem::replace(&mut self.exhausted, true) {
-                    self.log.error(format_args!("unable to accept: {reason}"));
+                if self.accepting.pause(Instant::now()) {
+                    Event::NotAccepted(&reason).log(self.log);
                 }
-                self.accept_again = Some(Instant::now() + EXHAUSTED);
-                return false;
+                Ok(false)
             }
         }
-        self.exhausted = false;
-        true
     }
 
-    pub(super) fn advance_header(&mut self, at: usize) {
+    fn on_accepted(&mut self, accepted: Accepted) {
+        let Some(balancers) = &self.policy.proxy_protocol else { return self.begin(accepted) };
+        let peer = accepted.remote.ip();
+        if balancers.is_empty() || balancers.iter().any(|one| one.contains(peer)) {
+            self.pending.push(Pending::new(accepted, Instant::now()));
+        } else {
+            self.deny(peer, &Denial::NotABalancer);
+        }
+    }
+
+    pub(super) fn on_header(&mut self, at: usize) {
         let Some(pending) = self.pending.get_mut(at) else { return };
         let progress = pending.advance(Instant::now());
         if progress != Progress::NeedInput {
@@ -129,7 +133,7 @@ impl Server {
             Progress::Done(remote, local) => {
                 self.queued.push_back(Accepted { remote, local, ..accepted });
             }
-            Progress::Refused(why) => self.refuse(accepted.remote.ip(), &format!("PROXY: {why}")),
+            Progress::Refused(why) => self.deny(accepted.remote.ip(), &Denial::Header(why)),
             Progress::Nothing | Progress::NeedInput => {}
         }
     }
@@ -142,27 +146,35 @@ impl Server {
             self.begin(accepted);
         }
         if !self.queued.is_empty() {
-            self.make_room();
+            self.evict();
         }
     }
 
     /// Begins a connection whose addresses are known.
     fn begin(&mut self, accepted: Accepted) {
         let peer = accepted.remote.ip();
-        let added = match self.rules_about(peer) {
-            Ok(added) => added,
-            Err(why) => return self.refuse(peer, &why),
-        };
-        if self.failures.shuts_out(peer, self.log) {
-            return self.refuse(peer, "too many failures");
+        match self.admit(peer) {
+            Ok(admitted) => {
+                self.begin_admitted(accepted, admitted);
+                self.log_status();
+            }
+            Err(why) => self.deny(peer, &why),
         }
-        let dialog = match self.dialog_for(&added) {
-            Ok(dialog) => dialog,
-            Err(why) => return self.refuse(peer, &why),
-        };
-        let Ok(id) = self.connections.admit(peer, limit_in(&added)) else {
-            return self.refuse(peer, "too many connections from this address");
-        };
+    }
+
+    /// Whether a client may connect: its number, then, and what the rules add for it and have
+    /// it told.
+    fn admit(&mut self, peer: IpAddr) -> Result<Admitted, Denial> {
+        let added = self.rules_about(peer)?;
+        if self.failures.shut_out(peer, self.log) {
+            return Err(Denial::TooManyFailures);
+        }
+        let dialog = self.dialog_for(&added).map_err(Denial::NoDialog)?;
+        let id = self.connections.admit(peer, limit_in(&added));
+        Ok((id.map_err(|TooMany| Denial::TooManyConnections)?, added, dialog))
+    }
+
+    fn begin_admitted(&mut self, accepted: Accepted, (id, added, dialog): Admitted) {
         let Accepted { socket, remote, local } = accepted;
         let mut talk = dialog.zip(self.workers.source()).map(|((name, dialog), source)| {
             source.talk((name, &dialog), &added, id, Instant::now())
@@ -181,37 +193,36 @@ impl Server {
             self.fault(id, &why);
             self.let_go(id);
         }
-        self.status();
     }
 
-    fn rules_about(&self, peer: IpAddr) -> Result<ucspi_rules::Variables, String> {
+    fn rules_about(&self, peer: IpAddr) -> Result<ucspi_rules::Variables, Denial> {
         let Some(file) = &self.policy.rules else { return Ok(Vec::new()) };
         match rules::look_up(file, peer) {
-            Ok(found) if found.refuse => Err("rejected by rules.cdb".into()),
+            Ok(found) if found.refuse => Err(Denial::ByRules),
             Ok(found) => Ok(found.environment),
             Err(reason)
-                if self.policy.missing_rules_allow
-                    && reason.kind() == std::io::ErrorKind::NotFound =>
+                if self.policy.missing_rules_allow && reason.kind() == io::ErrorKind::NotFound =>
             {
                 Ok(Vec::new())
             }
-            Err(reason) => Err(format!("rules: {}: {reason}", file.display())),
+            Err(reason) => Err(Denial::NoRules(file.clone(), reason)),
         }
     }
 
+    /// The program is first, and says when there is to be TLS.
     fn begin_delayed(
         &mut self,
         id: ConnectionId,
         peer: &Peer,
         socket: &OwnedFd,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         let started = self.program.start_delayed(peer, socket);
-        let running = started.map_err(|reason| self.cannot_run(&reason))?;
+        let running = started.map_err(|reason| self.cannot_run(reason))?;
         self.started(id, peer.remote, running.pid);
         let [control, input, output] = &running.ends;
         let descriptors = [socket.as_fd(), control.as_fd(), input.as_fd(), output.as_fd()];
         let engine = self.workers.hand_over(&ToEngine::Delayed(id), &descriptors);
-        let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
+        let engine = engine.map_err(Fault::Engine)?;
         self.connections.handed_over(id, engine, None);
         Ok(())
     }
@@ -222,13 +233,13 @@ impl Server {
         id: ConnectionId,
         arrival: Arrival,
         socket: &OwnedFd,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         let message = match &arrival.talk {
             Some(talk) => ToEngine::Talk(id, talk.how.clone()),
             None => ToEngine::Immediate(id),
         };
         let engine = self.workers.hand_over(&message, &[socket.as_fd()]);
-        let engine = engine.map_err(|reason| format!("engine: {reason}"))?;
+        let engine = engine.map_err(Fault::Engine)?;
         let is_talked_to = arrival.talk.is_some();
         self.connections.handed_over(id, engine, Some(arrival));
         if is_talked_to {
@@ -239,44 +250,38 @@ impl Server {
 
     /// The handshake of an immediate connection is done: now it gets its program.
     /// If it cannot have one, the engine's ends that are dropped here tell it so.
-    pub(super) fn start_secured(
-        &mut self,
-        engine: EngineId,
-        id: ConnectionId,
-        peer: &Peer,
-        facts: &[u8],
-    ) {
-        let told = match self.program.start_secured(peer, variables(facts)) {
+    pub(super) fn on_secured(&mut self, engine: EngineId, id: ConnectionId, facts: &[u8]) {
+        let Some(Arrival { peer, .. }) = self.connections.secured(id, engine) else { return };
+        let sent = match self.program.start_secured(&peer, variables(facts)) {
             Ok(running) => {
                 self.started(id, peer.remote, running.pid);
                 let [input, output] = &running.ends;
                 let descriptors = [input.as_fd(), output.as_fd()];
-                self.workers.tell(engine, &ToEngine::Program(id), &descriptors)
+                self.workers.send(engine, &ToEngine::Program(id), &descriptors)
             }
             Err(reason) => {
-                let why = self.cannot_run(&reason);
-                self.fault(id, &why);
-                self.workers.tell(engine, &ToEngine::Program(id), &[])
+                self.fault(id, &self.cannot_run(reason));
+                self.workers.send(engine, &ToEngine::Program(id), &[])
             }
         };
-        if let Err(reason) = told {
-            self.fault(id, &format!("engine: {reason}"));
+        if let Err(reason) = sent {
+            self.fault(id, &Fault::Engine(reason));
         }
     }
 
     fn started(&mut self, id: ConnectionId, remote: SocketAddr, pid: u32) {
         self.connections.started(id, pid);
-        self.log.status(format_args!("pid {pid} from {}", remote.ip()));
+        Event::ProgramStarted(pid, remote.ip()).log(self.log);
     }
 
-    fn cannot_run(&self, reason: &std::io::Error) -> String {
-        format!("unable to exec: {}: {reason}", self.program.path().display())
+    fn cannot_run(&self, reason: io::Error) -> Fault {
+        Fault::CannotRun(self.program.path().to_owned(), reason)
     }
 
-    fn refuse(&self, peer: IpAddr, why: &str) {
-        let line = format!("deny from {peer}: {why}");
-        if self.repeated.is_to_be_said(&line) {
-            self.log.error(line);
+    fn deny(&self, peer: IpAddr, why: &Denial) {
+        let event = Event::Denied(peer, why);
+        if self.repeated.count(&event.to_string()) {
+            event.log(self.log);
         }
     }
 }

@@ -8,11 +8,12 @@ use proto::ucspi_rules;
 use proto::ucspi_tls::Tls;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 use unix::before_login::{self, Variable};
-use unix::control::Folder;
+use unix::control::{Folder, Unreadable};
 
 use crate::environment::{Variables, value};
 use crate::options::Mode;
@@ -39,6 +40,29 @@ pub(super) struct Source {
 pub(super) struct Dialogs {
     by_id: BTreeMap<DialogId, Dialog>,
     homes: BTreeMap<OsString, DialogId>,
+}
+
+/// Why nothing can be said to a client.
+#[derive(Debug)]
+pub(super) enum NoDialog {
+    /// A control file that authup could not use either.
+    Control(Unreadable),
+    /// What is to be listed does not fit into a message to an engine.
+    TooLarge(Protocol),
+    NoEngine,
+}
+
+impl fmt::Display for NoDialog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Control(why) => why.fmt(f),
+            Self::TooLarge(protocol) => {
+                let (protocol, why) = (protocol.name(), "too large (limit 128 KiB)");
+                write!(f, "control/{protocol}capabilities: {why}")
+            }
+            Self::NoEngine => f.write_str("there is no engine"),
+        }
+    }
 }
 
 /// What is kept of a connection until its program is started, or its client has logged in.
@@ -79,7 +103,7 @@ impl Source {
     /// # Errors
     /// The first file of the ordinary home that authup could not use either. Another home
     /// is then not known any more.
-    pub(super) fn read(&self, known: Option<&Dialogs>) -> Result<Dialogs, String> {
+    pub(super) fn read(&self, known: Option<&Dialogs>) -> Result<Dialogs, NoDialog> {
         let by_id = BTreeMap::from([(ORDINARY, self.dialog(self.home.as_deref())?)]);
         let mut dialogs = Dialogs { by_id, homes: BTreeMap::new() };
         for home in known.iter().flat_map(|known| known.homes.keys()) {
@@ -94,14 +118,12 @@ impl Source {
     ///
     /// # Errors
     /// The first file that authup could not use either.
-    pub(super) fn dialog(&self, home: Option<&OsStr>) -> Result<Dialog, String> {
+    pub(super) fn dialog(&self, home: Option<&OsStr>) -> Result<Dialog, NoDialog> {
         let Self { protocol, tries, auth_equals, .. } = *self;
         let before_login = before_login::read(&Folder::of(home), protocol, auth_equals);
-        let before_login = before_login.map_err(|why| why.to_string())?;
-        let dialog = Dialog { tries, before_login };
+        let dialog = Dialog { tries, before_login: before_login.map_err(NoDialog::Control)? };
         if ToEngine::Dialog(0, dialog.clone()).encode().len() > LONGEST {
-            let (protocol, why) = (protocol.name(), "too large (limit 128 KiB)");
-            return Err(format!("control/{protocol}capabilities: {why}"));
+            return Err(NoDialog::TooLarge(protocol));
         }
         Ok(dialog)
     }
@@ -234,12 +256,15 @@ mod tests {
         let source = source(Mode::Immediate, &[("QMAILHOME", path)]);
         let said = |why: &str| format!("{path}/control/{why}");
         let missing = "No such file or directory";
-        assert_eq!(source.read(None).unwrap_err(), said(&format!("me: {missing}")));
+        assert_eq!(source.read(None).unwrap_err().to_string(), said(&format!("me: {missing}")));
         std::fs::write(control.join("me"), "mail.example.org\n").unwrap();
-        assert_eq!(source.read(None).unwrap_err(), said(&format!("pop3capabilities: {missing}")));
+        assert_eq!(
+            source.read(None).unwrap_err().to_string(),
+            said(&format!("pop3capabilities: {missing}"))
+        );
         std::fs::write(control.join("pop3capabilities"), "TOP\n".repeat(LONGEST)).unwrap();
         let long = "control/pop3capabilities: too large (limit 128 KiB)";
-        assert_eq!(source.read(None).unwrap_err(), long);
+        assert_eq!(source.read(None).unwrap_err().to_string(), long);
         std::fs::write(control.join("pop3capabilities"), "TOP\n").unwrap();
         let dialogs = source.read(None).unwrap();
         let (_, dialog) = dialogs.find(None).unwrap();

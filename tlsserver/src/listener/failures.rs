@@ -7,9 +7,10 @@
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::path::Path;
-use unix::control::Folder;
+use unix::control::{Folder, Unreadable};
 use unix::failures::{Memory, settings};
 
+use super::report::Event;
 use crate::environment::{Variables, value};
 use crate::log::Log;
 use crate::options::Options;
@@ -38,7 +39,7 @@ impl Failures {
     ///
     /// # Errors
     /// Why the control file cannot be used.
-    pub(super) fn new(options: &Options, variables: &Variables) -> Result<Self, String> {
+    pub(super) fn new(options: &Options, variables: &Variables) -> Result<Self, Unreadable> {
         let has_login = options.login.is_some() || options.program.iter().any(is_login);
         let control = has_login.then(|| Folder::of(value(variables, HOME)));
         let mut failures = Self { control, memory: None };
@@ -50,19 +51,18 @@ impl Failures {
     ///
     /// # Errors
     /// As [`Self::new`]; then all stays as it was.
-    pub(super) fn read(&mut self) -> Result<(), String> {
+    pub(super) fn read(&mut self) -> Result<(), Unreadable> {
         let Some(control) = &self.control else { return Ok(()) };
-        let said = settings(control).map_err(|why| why.to_string())?;
-        self.memory = said.map(Memory::new);
+        self.memory = settings(control)?.map(Memory::new);
         Ok(())
     }
 
-    /// Whether a client at this address is not to be heard.
-    pub(super) fn shuts_out(&mut self, address: IpAddr, log: Log) -> bool {
+    /// Looks whether a client at this address is not to be heard.
+    pub(super) fn shut_out(&mut self, address: IpAddr, log: Log) -> bool {
         let Some(memory) = &mut self.memory else { return false };
         let is_shut_out = memory.shuts_out(address);
         if let Some(why) = memory.trouble() {
-            log.error(format_args!("failures not remembered: {why}"));
+            Event::FailuresNotRemembered(&why).log(log);
         }
         is_shut_out
     }

@@ -4,16 +4,15 @@ use proto::channel::ConnectionId;
 use proto::channel::engine::{Dialog, DialogId, ToEngine};
 use proto::channel::listener::{Client, FromMonitor, ToMonitor};
 use proto::ucspi_rules;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use unix::blocklist::Reporter;
 
 use super::connections::EngineId;
-use super::dialog::Talk;
+use super::dialog::{NoDialog, Talk};
+use super::report::{Event, Fault};
 use super::server::Server;
+use super::unable::Unable;
 use crate::child::kill;
-
-/// How long engines have to end those who have not begun to log in, when the server ends.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Server {
     /// What is said to a client about whom the rules say this; none where it is not the
@@ -21,7 +20,7 @@ impl Server {
     pub(super) fn dialog_for(
         &mut self,
         added: &ucspi_rules::Variables,
-    ) -> Result<Option<(DialogId, Dialog)>, String> {
+    ) -> Result<Option<(DialogId, Dialog)>, NoDialog> {
         let Some(source) = self.workers.source() else { return Ok(None) };
         let other = source.other_home(added);
         self.workers.dialog(other.as_deref()).map(Some)
@@ -29,14 +28,14 @@ impl Server {
 
     /// A client of the engine's begins to log in. The engine is let go on once the monitor
     /// is sure to hear of it first.
-    pub(super) fn logs_in(&mut self, engine: EngineId, id: ConnectionId) {
+    pub(super) fn on_logs_in(&mut self, engine: EngineId, id: ConnectionId) {
         let knows = self.introduce(engine, id);
         let answer = if knows { ToEngine::GoOn(id) } else { ToEngine::NoLogin(id) };
         if knows {
             self.connections.begun(id);
         }
-        if let Err(reason) = self.workers.tell(engine, &answer, &[]) {
-            self.fault(id, &format!("engine: {reason}"));
+        if let Err(reason) = self.workers.send(engine, &answer, &[]) {
+            self.fault(id, &Fault::Engine(reason));
         }
     }
 
@@ -63,34 +62,33 @@ impl Server {
     }
 
     /// Takes all that the monitor has said.
-    pub(super) fn hear_monitor(&mut self, starting: bool) -> Result<(), String> {
+    pub(super) fn on_monitor(&mut self) -> Result<(), Unable> {
         loop {
-            match self.workers.hear_monitor() {
-                Ok(Some(FromMonitor::Broken(why))) if starting => return Err(why),
-                Ok(Some(message)) => self.heard_of_login(message),
+            match self.workers.receive_from_monitor() {
+                Ok(Some(message)) => self.on_monitor_message(message)?,
                 Ok(None) => return Ok(()),
+                // It has closed its channel, or talks nonsense: nothing sane.
                 Err(_) => {
-                    if let Some(pid) = self.workers.monitor().map(|monitor| monitor.pid) {
-                        // It has closed its channel, or talks nonsense: nothing sane.
-                        kill(pid);
-                        return self.reap(pid, starting);
-                    }
-                    return Ok(());
+                    let pid = self.workers.monitor().map(|monitor| monitor.pid);
+                    return pid.map_or(Ok(()), |pid| self.end(pid));
                 }
             }
         }
     }
 
-    fn heard_of_login(&mut self, message: FromMonitor) {
+    fn on_monitor_message(&mut self, message: FromMonitor) -> Result<(), Unable> {
         match message {
             FromMonitor::Ready => {}
-            FromMonitor::Broken(why) => self.log.error(why),
+            FromMonitor::Broken(why) if self.course.is_starting() => {
+                return Err(Unable::MonitorSays(why));
+            }
+            FromMonitor::Broken(why) => Event::MonitorSays(&why).log(self.log),
             FromMonitor::Checking(id) => self.connections.checking(id),
             FromMonitor::Refused(id) => self.connections.refused(id),
             FromMonitor::LoggedIn(id) => self.connections.logged_in(id),
             FromMonitor::Over(id) => {
                 self.connections.over(id);
-                self.status();
+                self.log_status();
             }
             FromMonitor::Dishonest(engine) => {
                 if let Some(pid) = self.workers.pid_of(engine) {
@@ -98,46 +96,17 @@ impl Server {
                 }
             }
         }
+        Ok(())
     }
 
     /// What the monitor still said comes first, and then that it is gone.
-    pub(super) fn monitor_has_ended(&mut self, starting: bool) -> Result<(), String> {
-        while let Ok(Some(message)) = self.workers.hear_monitor() {
-            match message {
-                FromMonitor::Broken(why) if starting => return Err(why),
-                message => self.heard_of_login(message),
-            }
+    pub(super) fn on_monitor_ended(&mut self) -> Result<(), Unable> {
+        while let Ok(Some(message)) = self.workers.receive_from_monitor() {
+            self.on_monitor_message(message)?;
         }
         self.connections.monitor_lost();
-        self.status();
-        if starting { Err("monitor: ended at its start".into()) } else { Ok(()) }
-    }
-
-    /// Where the monitor stays behind, the server need not wait for sessions: when it ends.
-    pub(super) fn begin_to_end(&mut self) {
-        if self.workers.source().is_some() {
-            self.workers.last_words();
-            self.ends_at = Some(Instant::now() + LAST_WORDS);
-        }
-    }
-
-    /// Whether that is now: everybody who has not begun to log in has been ended, or would
-    /// hold it up.
-    pub(super) fn may_leave(&mut self, now: Instant) -> bool {
-        let Some(ends_at) = self.ends_at else { return false };
-        let nobody = self.without_place() == 0 && !self.connections.some_have_not_begun();
-        if !nobody && now < ends_at {
-            return false;
-        }
-        match self.workers.monitor() {
-            Some(monitor) if !monitor.is_behind() => {
-                monitor.tell(&ToMonitor::StayBehind);
-                true
-            }
-            // Where it does not hear, its channel's end says the same.
-            Some(_) => now >= ends_at,
-            None => true,
-        }
+        self.log_status();
+        if self.course.is_starting() { Err(Unable::MonitorEnded) } else { Ok(()) }
     }
 }
 

@@ -6,16 +6,23 @@
 //! connections there are: of a connection it keeps only a row in a table.
 
 mod begin;
+mod children;
+mod connection;
 mod connections;
+mod course;
 mod dialog;
+mod engines;
 mod failures;
 mod logins;
 mod memory;
 mod proxy;
 mod repeated;
+mod report;
 mod rules;
 mod server;
+mod signals;
 mod sockets;
+mod unable;
 mod workers;
 
 use proto::exit_code;
@@ -31,9 +38,13 @@ use crate::environment::{self, Variables};
 use crate::log::{Log, fatal};
 use crate::options::{Mode, Options, USAGE};
 use crate::program::Program;
+
 use dialog::Source;
 use failures::Failures;
+use report::Event;
 use server::{Policy, Server};
+pub use sockets::Failure;
+use unable::Unable;
 use workers::{MonitorSettings, Settings, Workers};
 
 /// More engines than this gain nothing: the programs need the rest.
@@ -43,9 +54,9 @@ const MOST_ENGINES: usize = 4;
 /// line over.
 ///
 /// # Errors
-/// What cannot be understood or found, in the words of the log.
-pub fn address(host: &OsStr, port: &OsStr) -> Result<SocketAddr, String> {
-    sockets::address(host, port).map_err(|why| why.to_string())
+/// What cannot be understood or found.
+pub fn address(host: &OsStr, port: &OsStr) -> Result<SocketAddr, Failure> {
+    sockets::address(host, port)
 }
 
 /// One address may have one in so many of all connections, where nobody says otherwise.
@@ -69,7 +80,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(exit_code::USAGE);
         }
     };
-    match memory::check().and_then(|()| start(options, arguments)) {
+    match memory::check().map_err(Unable::Memory).and_then(|()| start(options, arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             fatal(why);
@@ -78,38 +89,31 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
+fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     let variables: Variables = env::vars_os().collect();
     let log = Log::new(options.verbosity);
     unix::log::wait_for_nobody("tlsserver");
     for letter in &options.without_effect {
-        let why = match letter {
-            '3' => "no password of a key is read",
-            's' => "clients are asked for no certificate",
-            'V' => "protocol and cipher are not logged",
-            'w' => "how long a session may wait is the program's to say",
-            _ => "names and users of peers are not looked up",
-        };
-        log.error(format_args!("-{letter}: {why}"));
+        Event::Ignored(*letter).log(log);
     }
     if options.login.is_some() && options.banner.is_some() {
-        log.error("-B: the dialog says its own greeting");
+        Event::BannerIgnored.log(log);
     }
     if needs_no_certificate(&options, &variables) {
-        log.error("DISABLETLS: no certificate, and no TLS for anybody");
+        Event::NoCertificate.log(log);
     }
-    environment::jail_identity(&variables).map_err(|why| why.to_string())?;
-    let listening = sockets::open(&options, &variables).map_err(|why| why.to_string())?;
-    let signals = Signals::watch().map_err(|reason| format!("signals: {reason}"))?;
+    environment::jail_identity(&variables).map_err(Unable::Identity)?;
+    let listening = sockets::open(&options, &variables).map_err(Unable::Listen)?;
+    let signals = Signals::watch().map_err(Unable::Signals)?;
     let program = if options.login.is_some() {
         // It is the monitor's to find, and to start.
         Program::elsewhere(&options)
     } else {
-        Program::find(&options, &variables).map_err(|why| why.to_string())?
+        Program::find(&options, &variables).map_err(Unable::Program)?
     };
     let workers = Workers::new(settings(&options, &variables, arguments), log);
-    let failures = Failures::new(&options, &variables)?;
-    let port = sockets::local_port(listening.first().ok_or("no socket to listen on")?);
+    let failures = Failures::new(&options, &variables).map_err(Unable::Control)?;
+    let port = sockets::local_port(listening.first().ok_or(Unable::NoSocket)?);
     let announce = move || {
         if options.print_port {
             let _ = writeln!(std::io::stdout(), "{}", port.unwrap_or(0));
@@ -126,7 +130,7 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), String> {
     let limits = (options.limit, each);
     if options.login.is_some() {
         // It starts no program of a connection, and opens no port any more.
-        keep_only(&KEPT).map_err(|reason| format!("capabilities: {reason}"))?;
+        keep_only(&KEPT).map_err(Unable::Capabilities)?;
     }
     let server = Server::new(log, signals, listening, program, workers).with(policy, limits);
     server.remembering(failures).serve(announce)

@@ -5,8 +5,10 @@
 //! counted and said together. Called by [`super::server`], which has the clock.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
+
+use super::report::Event;
 
 /// For how long lines are counted together.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -41,8 +43,9 @@ impl Repeated {
         Self(RefCell::new(Window::from(now)))
     }
 
-    /// Counts a line; whether it is to be said. `line` is what makes it the same as others.
-    pub(super) fn is_to_be_said(&self, line: &str) -> bool {
+    /// Counts a line, and says whether it is to be logged. `line` is what makes it the same as
+    /// others.
+    pub(super) fn count(&self, line: &str) -> bool {
         let mut window = self.0.borrow_mut();
         let room = window.said < OF_ALL;
         let known = window.by_line.len();
@@ -62,21 +65,31 @@ impl Repeated {
         room
     }
 
-    /// What is to be said of those that were not, once that is due.
-    pub(super) fn sums(&self, now: Instant) -> Vec<String> {
+    /// Those that were not, once that is due.
+    pub(super) fn sums(&self, now: Instant) -> Sums {
         let mut window = self.0.borrow_mut();
         if now < window.ends {
-            return Vec::new();
+            return Sums::default();
         }
         let Window { by_line, others, .. } = std::mem::replace(&mut *window, Window::from(now));
-        let unsaid = by_line.into_iter().filter(|(_, count)| count.unsaid > 0);
-        let mut sums: Vec<_> =
-            unsaid.map(|(line, Count { unsaid, .. })| format!("{line} ({unsaid} more)")).collect();
-        sums.sort_unstable();
-        if others > 0 {
-            sums.push(format!("{others} more lines about other clients"));
-        }
-        sums
+        let by_line = by_line.into_iter().map(|(line, Count { unsaid, .. })| (line, unsaid));
+        Sums { by_line: by_line.filter(|(_, unsaid)| *unsaid > 0).collect(), others }
+    }
+}
+
+/// How often which lines were not logged.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    by_line: BTreeMap<String, u64>,
+    others: u64,
+}
+
+impl Sums {
+    /// What is to be logged instead.
+    pub(super) fn events(&self) -> impl Iterator<Item = Event<'_>> {
+        let by_line = self.by_line.iter().map(|(line, count)| Event::Repeated(line, *count));
+        let others = Some(self.others).filter(|count| *count > 0);
+        by_line.chain(others.map(Event::RepeatedByOthers))
     }
 }
 
@@ -90,17 +103,21 @@ impl Window {
 mod tests {
     use super::*;
 
+    fn sums(repeated: &Repeated, now: Instant) -> Vec<String> {
+        repeated.sums(now).events().map(|event| event.to_string()).collect()
+    }
+
     #[test]
     fn the_same_line_is_summed_up_and_begins_anew() {
         let mut now = Instant::now();
         let repeated = Repeated::new(now);
         for _ in 0..2 {
-            let said = (0..1000).filter(|_| repeated.is_to_be_said("deny from ::1: x")).count();
+            let said = (0..1000).filter(|_| repeated.count("deny from ::1: x")).count();
             assert_eq!(said, 50);
-            assert!(repeated.is_to_be_said("deny from ::2: x"));
-            assert_eq!(repeated.sums(now), [""; 0]);
+            assert!(repeated.count("deny from ::2: x"));
+            assert_eq!(sums(&repeated, now), [""; 0]);
             now += WINDOW;
-            assert_eq!(repeated.sums(now), ["deny from ::1: x (950 more)"]);
+            assert_eq!(sums(&repeated, now), ["deny from ::1: x (950 more)"]);
         }
     }
 
@@ -109,17 +126,17 @@ mod tests {
         let now = Instant::now();
         let repeated = Repeated::new(now);
         let line = |number: u32| format!("deny from 10.0.0.{number}: x");
-        let said = (0..100_000).filter(|&number| repeated.is_to_be_said(&line(number))).count();
+        let said = (0..100_000).filter(|&number| repeated.count(&line(number))).count();
         assert_eq!(said, 500);
         let (known, said) = (repeated.0.borrow().by_line.len(), repeated.0.borrow().said);
         assert_eq!((known, said), (DIFFERENT, OF_ALL));
-        assert_eq!(repeated.sums(now + WINDOW), ["99500 more lines about other clients"]);
+        assert_eq!(sums(&repeated, now + WINDOW), ["99500 more lines about other clients"]);
         // One that is known by then has a count of its own.
         for number in 0..OF_ALL + 1 {
-            repeated.is_to_be_said(&line(number));
+            repeated.count(&line(number));
         }
-        repeated.is_to_be_said(&line(0));
-        let sums = repeated.sums(now + 2 * WINDOW);
+        repeated.count(&line(0));
+        let sums = sums(&repeated, now + 2 * WINDOW);
         assert_eq!(
             sums,
             [&line(0)[..], "1 more lines about other clients"].map(|line| match line {

@@ -1,9 +1,8 @@
-//! The listener's loop: what has happened, and what is done about it. How a
-//! connection begins is in `begin`.
+//! The listener's loop: what it waits for, and who sees to what has happened. That is: `begin`
+//! to a connection that begins, `engines`, `logins` and `children` to the other processes,
+//! `signals` to the administrator.
 
 use proto::channel::ConnectionId;
-use proto::channel::engine::FromEngine;
-use proto::channel::listener::ToMonitor;
 use proto::network::{IPV6_CUSTOMER, Network};
 use rustix::event::PollFlags;
 use std::collections::VecDeque;
@@ -13,16 +12,18 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use unix::deadline::ready_sources;
 use unix::notify::{State, Supervisor};
-use unix::signals::{Event, Signals};
+use unix::signals::Signals;
 
-use super::connections::{Connections, EngineId};
+use super::connections::Connections;
+use super::course::{Accepting, Course};
 use super::dialog::Arrival;
 use super::failures::Failures;
 use super::proxy::Pending;
 use super::repeated::Repeated;
-use super::sockets::{self, Accepted, Listening};
-use super::workers::{Heard, Reading, Worker, Workers};
-use crate::child::{How, how_it_ended, kill};
+use super::report::Event;
+use super::sockets::{Accepted, Listening};
+use super::unable::Unable;
+use super::workers::{Worker, Workers};
 use crate::log::Log;
 use crate::options::Mode;
 use crate::program::Program;
@@ -44,8 +45,8 @@ pub(super) struct Policy {
 pub(super) struct Server {
     pub(super) log: Log,
     pub(super) signals: Signals,
-    /// Hears how far this is.
-    supervisor: Supervisor,
+    /// Is told how far this is.
+    pub(super) supervisor: Supervisor,
     /// Empty once nothing new is taken.
     pub(super) listening: Vec<Listening>,
     pub(super) program: Program,
@@ -57,17 +58,11 @@ pub(super) struct Server {
     pub(super) pending: Vec<Pending>,
     /// Those whose header has, and for which there is no room.
     pub(super) queued: VecDeque<Accepted>,
-    pub(super) accept_again: Option<Instant>,
-    /// That descriptors have run out has been said, and is still so.
-    pub(super) exhausted: bool,
-    /// Why nothing can be accepted any more.
-    pub(super) broken: Option<io::Error>,
-    pub(super) ending: bool,
-    /// When it ends although there are clients.
-    pub(super) ends_at: Option<Instant>,
+    pub(super) accepting: Accepting,
+    pub(super) course: Course,
     /// The count in the last status line.
-    pub(super) said: Option<usize>,
-    /// Of what strangers caused.
+    last_count: Option<usize>,
+    /// Lines that strangers cause.
     pub(super) repeated: Repeated,
 }
 
@@ -106,12 +101,9 @@ impl Server {
             connections: Connections::new(usize::MAX, usize::MAX),
             pending: Vec::new(),
             queued: VecDeque::new(),
-            accept_again: None,
-            exhausted: false,
-            broken: None,
-            ending: false,
-            ends_at: None,
-            said: None,
+            accepting: Accepting::Freely,
+            course: Course::Starting,
+            last_count: None,
             repeated: Repeated::new(Instant::now()),
         }
     }
@@ -137,51 +129,51 @@ impl Server {
     /// # Errors
     /// Why there is nothing to serve with, before `ready`; later, only that it
     /// cannot wait any more, or accept.
-    pub(super) fn serve(mut self, ready: impl FnOnce()) -> Result<(), String> {
-        self.workers.start_monitor().map_err(|reason| format!("monitor: {reason}"))?;
-        self.workers.read_files()?;
+    pub(super) fn serve(mut self, ready: impl FnOnce()) -> Result<(), Unable> {
+        self.workers.start_monitor().map_err(Unable::Monitor)?;
+        self.workers.read_files().map_err(Unable::Files)?;
         let mut announce = Some(ready);
-        loop {
-            if self.may_leave(Instant::now()) {
-                return Ok(());
-            }
-            if self.ending && self.connections.count() + self.without_place() == 0 {
+        while !self.leave(Instant::now()) {
+            if self.course.is_ending() && self.connections.count() + self.without_place() == 0 {
                 self.workers.retire_all();
                 if self.workers.all_gone() {
-                    return Ok(());
+                    break;
                 }
             }
-            if self.workers.all_ready()
+            if self.course.is_starting()
+                && self.workers.all_ready()
                 && let Some(ready) = announce.take()
             {
+                self.course = Course::Serving;
                 ready();
                 self.supervisor.tell(State::Ready);
-                self.status();
+                self.log_status();
             }
-            let starting = announce.is_some();
-            for happened in self.wait(starting).map_err(|reason| format!("poll: {reason}"))? {
-                self.handle(happened, starting)?;
+            for happened in self.wait().map_err(Unable::Poll)? {
+                self.on_ready(happened)?;
             }
-            if let Some(reason) = self.broken.take() {
-                return Err(format!("unable to accept: {reason}"));
-            }
-            let now = Instant::now();
-            self.workers.tick(now);
-            self.end_late_headers(now);
-            self.begin_queued();
-            self.repeated.sums(now).iter().for_each(|line| self.log.error(line));
-            unix::log::catch_up();
+            self.on_turn(Instant::now());
         }
+        Ok(())
     }
 
-    fn wait(&mut self, starting: bool) -> io::Result<Vec<Ready>> {
+    /// What is due by the clock, once what has happened has been seen to.
+    fn on_turn(&mut self, now: Instant) {
+        self.workers.tick(now);
+        self.end_late_headers(now);
+        self.begin_queued();
+        self.repeated.sums(now).events().for_each(|event| event.log(self.log));
+        unix::log::catch_up();
+    }
+
+    fn wait(&mut self) -> io::Result<Vec<Ready>> {
         let now = Instant::now();
-        self.accept_again.take_if(|again| now >= *again);
+        self.accepting.resume(now);
         let mut sources = vec![(Ready::Signals, self.signals.as_fd(), PollFlags::IN)];
-        let room = self.room_is_made_at();
+        let eviction = self.evicts_at();
         let behind_balancer = self.policy.proxy_protocol.is_some();
-        let makes_room = !behind_balancer && room.is_some_and(|at| at <= now);
-        if !starting && (self.may_accept() || makes_room) {
+        let evicts = !behind_balancer && eviction.is_some_and(|at| at <= now);
+        if !self.course.is_starting() && (self.may_accept() || evicts) {
             let listening = self.listening.iter().enumerate();
             sources.extend(
                 listening.map(|(at, one)| (Ready::Listening(at), one.as_fd(), PollFlags::IN)),
@@ -202,7 +194,9 @@ impl Server {
         );
 
         let pending = self.pending.iter().map(|one| one.deadline).min();
-        let until = [self.accept_again, pending, room.filter(|at| *at > now), self.ends_at];
+        let paused = self.accepting.paused_until();
+        let eviction = eviction.filter(|at| *at > now);
+        let until = [paused, pending, eviction, self.course.ends_at()];
         let until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
         ready_sources(sources, Some(until))
     }
@@ -213,7 +207,7 @@ impl Server {
             Some(_) => self.without_place() < self.connections.limit(),
             None => self.has_room(),
         };
-        room && self.accept_again.is_none() && self.workers.serving()
+        room && self.accepting.paused_until().is_none() && self.workers.serving()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -225,226 +219,29 @@ impl Server {
         self.pending.len() + self.queued.len()
     }
 
-    fn handle(&mut self, happened: Ready, starting: bool) -> Result<(), String> {
+    fn on_ready(&mut self, happened: Ready) -> Result<(), Unable> {
         match happened {
-            Ready::Signals => self.take_signals(starting)?,
-            Ready::Listening(at) => self.accept_some(at),
-            Ready::Pending(at) => self.advance_header(at),
-            Ready::Worker(Worker::Engine(id)) => match self.workers.hear(id) {
-                Heard::Message(message) => self.heard(id, message, starting)?,
-                Heard::Nothing => {}
-                Heard::End => {
-                    if let Some(pid) = self.workers.pid_of(id) {
-                        kill(pid);
-                        self.reap(pid, starting)?;
-                    }
-                }
+            Ready::Signals => self.on_signals(),
+            Ready::Listening(at) => self.on_listening(at),
+            Ready::Pending(at) => {
+                self.on_header(at);
+                Ok(())
+            }
+            Ready::Worker(Worker::Engine(id)) => self.on_engine(id),
+            Ready::Worker(Worker::Keyholder) => match self.workers.on_keyholder() {
+                Some(pid) => self.end(pid),
+                None => Ok(()),
             },
-            Ready::Worker(Worker::Keyholder) => {
-                if let Some(pid) = self.workers.hear_keyholder() {
-                    kill(pid);
-                    self.reap(pid, starting)?;
-                }
-            }
-            Ready::Worker(Worker::Monitor) => self.hear_monitor(starting)?,
-            Ready::Worker(Worker::Reading) => match self.workers.hear_reading() {
-                Reading::Unfinished => {}
-                Reading::TookOver => {
-                    if !starting {
-                        self.log.status("certificates reloaded");
-                        self.supervisor.tell(State::Ready);
-                    }
-                }
-                Reading::Failed(why) if starting => return Err(why),
-                Reading::Failed(why) => self.not_read_again(&why),
-            },
-        }
-        Ok(())
-    }
-
-    fn take_signals(&mut self, starting: bool) -> Result<(), String> {
-        while let Ok(Some(event)) = self.signals.next() {
-            match event {
-                Event::ChildEnded(pid) => self.reap(pid, starting)?,
-                Event::Reload if self.ending => {}
-                Event::Reload => {
-                    self.supervisor.tell(State::Reloading);
-                    let failures = self.failures.read();
-                    // It reads that file, too, and would say the same.
-                    if failures.is_ok() {
-                        self.workers.tell_monitor(&ToMonitor::Reload);
-                    }
-                    let read = [failures, self.workers.read_files()];
-                    read.into_iter()
-                        .filter_map(Result::err)
-                        .for_each(|why| self.not_read_again(&why));
-                }
-                Event::Terminate => {
-                    if !self.ending {
-                        self.ending = true;
-                        self.supervisor.tell(State::Stopping);
-                        self.stop_listening();
-                        self.begin_to_end();
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn not_read_again(&self, why: &str) {
-        self.supervisor.tell(State::Ready);
-        if self.workers.serving() {
-            self.log.error(format_args!("{why}; keeping the previous ones"));
-        } else {
-            self.log.error(why);
+            Ready::Worker(Worker::Monitor) => self.on_monitor(),
+            Ready::Worker(Worker::Reading) => self.on_reading(),
         }
     }
 
-    /// Takes nothing new, but what the system has taken in our name already: those
-    /// clients are connected, and a load balancer could not send them elsewhere.
-    fn stop_listening(&mut self) {
-        for at in 0..self.listening.len() {
-            if self.listening.get(at).is_some_and(sockets::close_queue) {
-                while self.accept_one(at) {}
-            }
-        }
-        self.listening.clear();
-    }
-
-    /// Waits for this child, and for those that may have ended with it unsaid. To wait
-    /// for any child has the system look at each, and there are thousands. None is
-    /// missed: a program that ends has its engine let go of the connection, and is
-    /// looked at then or, should the engine be first, when the next child is told.
-    pub(super) fn reap(&mut self, told: u32, starting: bool) -> Result<(), String> {
-        let mut may_have_ended = vec![told];
-        may_have_ended.extend(self.connections.ending().chain(self.workers.pids()));
-        for pid in may_have_ended {
-            let Some(how) = how_it_ended(pid) else { continue };
-            if self.program_ended(pid, how) {
-                continue;
-            }
-            let engine = self.workers.engine_of(pid);
-            // What it still said comes first.
-            while let Some(id) = engine
-                && let Heard::Message(message) = self.workers.hear(id)
-            {
-                self.heard(id, message, starting)?;
-            }
-            if engine.is_some() && starting {
-                return Err(format!("engine: {how}"));
-            }
-            if self.workers.monitor().is_some_and(|monitor| monitor.pid == pid) {
-                self.monitor_has_ended(starting)?;
-            }
-            self.workers.ended(pid, how);
-            if let Some(id) = engine {
-                self.lose(id);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether it was a connection's.
-    fn program_ended(&mut self, pid: u32, how: How) -> bool {
-        let ended = self.connections.program_ended(pid);
-        if ended {
-            match how.0.as_raw() {
-                0 => self.log.status(format_args!("end {pid} status 0")),
-                number => self.log.status(format_args!("end {pid} status {number}: {how}")),
-            }
-            self.status();
-        }
-        ended
-    }
-
-    /// No engine has the connection any more.
-    pub(super) fn let_go(&mut self, id: ConnectionId) {
-        if self.connections.is_with_monitor(id) {
-            self.workers.tell_monitor(&ToMonitor::Closed(id));
-        }
-        let program = self.connections.closed(id);
-        if let Some((pid, how)) = program.and_then(|pid| Some((pid, how_it_ended(pid)?))) {
-            self.program_ended(pid, how);
-        }
-    }
-
-    fn lose(&mut self, engine: EngineId) {
-        for id in self.connections.engine_lost(engine) {
-            self.fault(id, "its engine died");
-            self.let_go(id);
-        }
-        self.status();
-    }
-
-    /// Acts on an engine's message.
-    ///
-    /// # Errors
-    /// Why it cannot serve, at the start.
-    fn heard(
-        &mut self,
-        engine: EngineId,
-        message: FromEngine,
-        starting: bool,
-    ) -> Result<(), String> {
-        match message {
-            FromEngine::Says(why) if starting => return Err(format!("engine: {why}")),
-            FromEngine::Says(what) => {
-                let pid = self.workers.pid_of(engine).unwrap_or_default();
-                self.log.error(format_args!("engine {pid}: {what}"));
-            }
-            FromEngine::Ready => {}
-            FromEngine::CannotSign => self.workers.cannot_sign(engine),
-            FromEngine::Secured(id, facts) => {
-                if let Some(arrival) = self.connections.secured(id, engine) {
-                    self.start_secured(engine, id, &arrival.peer, &facts);
-                }
-            }
-            FromEngine::LogsIn(id) => self.logs_in(engine, id),
-            FromEngine::Failed(id, why) if self.connections.is_with(id, engine) => {
-                self.fault(id, &why);
-            }
-            FromEngine::Closed(id) if self.connections.is_with(id, engine) => {
-                self.workers.released(engine);
-                self.say_if_no_login(id);
-                self.let_go(id);
-                self.status();
-            }
-            FromEngine::Failed(..) | FromEngine::Closed(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Says what went wrong with one connection.
-    pub(super) fn fault(&self, id: ConnectionId, why: &str) {
-        let Some(connection) = self.connections.get(id) else { return };
-        let peer = connection.peer;
-        let line = format!("tls from {peer}: {why}");
-        if !self.repeated.is_to_be_said(&line) {
-            return;
-        }
-        let number = if connection.has_begun { Some(id) } else { connection.pid.map(u64::from) };
-        match number {
-            Some(pid) => self.log.error(format_args!("tls {pid} from {peer}: {why}")),
-            None => self.log.error(line),
-        }
-    }
-
-    /// A connection with a program is said when that begins and ends.
-    fn say_if_no_login(&self, id: ConnectionId) {
-        let begun = self.connections.get(id).is_none_or(|connection| connection.has_begun);
-        if let Some(Arrival { peer, talk: Some(_) }) = self.connections.waiting(id)
-            && !begun
-        {
-            self.log.status(format_args!("no login from {}", peer.remote.ip()));
-        }
-    }
-
-    /// Says how many there are, when that has changed.
-    pub(super) fn status(&mut self) {
+    /// Logs how many there are, when that has changed.
+    pub(super) fn log_status(&mut self) {
         let (count, limit) = (self.connections.count(), self.connections.limit());
-        if self.said.replace(count) != Some(count) {
-            self.log.status(format_args!("status: {count}/{limit}"));
+        if self.last_count.replace(count) != Some(count) {
+            Event::Status(count, limit).log(self.log);
         }
     }
 }

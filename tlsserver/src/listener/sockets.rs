@@ -30,9 +30,9 @@ impl AsFd for Listening {
     }
 }
 
-/// Why there is no socket.
+/// Why there is no socket, or no address; shown as the log has it.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub struct Failure {
     what: String,
     reason: String,
 }

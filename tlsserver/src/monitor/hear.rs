@@ -125,7 +125,8 @@ impl Monitor {
             // See `listen`.
             ToMonitor::Closed(_) => {}
             ToMonitor::Reload => {
-                self.homes.read_again().iter().for_each(|wrong| self.log.error(wrong));
+                let wrong = self.homes.read_again();
+                wrong.iter().for_each(|why| report::keeps_previous(self.log, why));
             }
             ToMonitor::Answer => self.tell_listener(&FromMonitor::Ready),
             ToMonitor::StayBehind => self.stay_behind(),
@@ -140,8 +141,7 @@ impl Monitor {
         client: Client,
         socket: Option<OwnedFd>,
     ) {
-        self.log.status(format_args!("pid {id} from {}", client.remote.ip()));
-        report::line(id, format_args!("protocol {}", self.protocol.name()));
+        report::begins(self.log, id, client.remote.ip(), self.protocol);
         // What an engine is to say before a login, it says of TLS from the first octet, too.
         let tls = if client.tls == Tls::On { Tls::Required } else { client.tls };
         let peer = std::net::SocketAddr::new(client.remote.ip(), client.local.port());
@@ -239,7 +239,7 @@ impl Monitor {
 
     /// Says so, and hears nothing more of it.
     fn dishonest(&mut self, id: EngineId) {
-        self.log.error(format_args!("an engine spoke out of turn"));
+        report::spoke_out_of_turn(self.log);
         self.engine_is_silent(id);
     }
 
@@ -284,14 +284,7 @@ impl Monitor {
     pub(super) fn over(&mut self, id: ConnectionId) {
         if let Some(mut session) = self.sessions.remove(id) {
             report::session_ended(id, &mut session);
-            match session.code {
-                0 => self.log.status(format_args!("end {id} status 0")),
-                code => {
-                    let status = i32::from(code) << 8;
-                    let how = format!("exit {code}");
-                    self.log.status(format_args!("end {id} status {status}: {how}"));
-                }
-            }
+            report::ends(self.log, id, session.code);
             self.tell_listener(&FromMonitor::Over(id));
         }
     }

@@ -77,12 +77,12 @@ impl Homes {
     }
 
     /// Reads all again; what cannot be used stays as it was, and is said.
-    pub(super) fn read_again(&mut self) -> Vec<String> {
+    pub(super) fn read_again(&mut self) -> Vec<Unreadable> {
         let mut wrong = Vec::new();
         for (name, home) in &mut self.known {
             match LoginControls::read(&Folder::of(Some(name))) {
                 Ok(controls) => *home = self.memories.home(controls),
-                Err(why) => wrong.push(format!("{why}; keeping the previous ones")),
+                Err(why) => wrong.push(why),
             }
         }
         self.forget_unused();

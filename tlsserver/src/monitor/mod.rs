@@ -288,7 +288,7 @@ impl Monitor {
     /// login.
     fn say_trouble(&mut self) {
         while let Some(why) = self.homes.trouble() {
-            self.log.error(format_args!("failures not remembered: {why}"));
+            report::not_remembered(self.log, &why);
         }
     }
 

@@ -4,13 +4,49 @@
 use proto::blocklist::Action;
 use proto::channel::ConnectionId;
 use proto::login::outcome::Outcome;
+use proto::login::protocol::Protocol;
 use proto::login::report::Event;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
+use unix::control::Unreadable;
 use unix::log::Reason;
 use unix::login_program::Failed;
 
 use super::sessions::Session;
+use crate::log::Log;
+
+/// A client begins to log in.
+pub(super) fn begins(log: Log, id: ConnectionId, peer: IpAddr, protocol: Protocol) {
+    log.status(format_args!("pid {id} from {peer}"));
+    line(id, format_args!("protocol {}", protocol.name()));
+}
+
+/// Nothing of its connection is left; the exit code is as authup would have it.
+pub(super) fn ends(log: Log, id: ConnectionId, code: u8) {
+    match code {
+        0 => log.status(format_args!("end {id} status 0")),
+        code => {
+            let (status, how) = (i32::from(code) << 8, format_args!("exit {code}"));
+            log.status(format_args!("end {id} status {status}: {how}"));
+        }
+    }
+}
+
+/// An engine has said what no honest one says.
+pub(super) fn spoke_out_of_turn(log: Log) {
+    log.error("an engine spoke out of turn");
+}
+
+/// A memory of refused logins cannot be used.
+pub(super) fn not_remembered(log: Log, why: &str) {
+    log.error(format_args!("failures not remembered: {why}"));
+}
+
+/// Control files could not be read again.
+pub(super) fn keeps_previous(log: Log, why: &Unreadable) {
+    log.error(format_args!("{why}; keeping the previous ones"));
+}
 
 /// One line.
 pub(super) fn line(id: ConnectionId, text: fmt::Arguments<'_>) {

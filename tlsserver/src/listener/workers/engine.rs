@@ -27,12 +27,12 @@ pub(super) const UNANSWERED: u32 = 2;
 
 /// How many descriptors an engine has at most, and how many more for each connection: no more
 /// than its jail would let it have if those were all.
-const FEW: usize = 64;
-const FOR_EACH: usize = 8;
+const MOST_DESCRIPTORS: usize = 64;
+const MOST_FOR_EACH: usize = 8;
 
 /// How many lines for the log each connection is worth, and each jailed process beside; an
 /// honest engine has two to say of one at most. Whoever has taken one over would fill the disk.
-pub(super) const WORDS: usize = 4;
+pub(super) const LINES: usize = 4;
 
 pub(super) struct Engine {
     pub(super) id: EngineId,
@@ -50,7 +50,7 @@ pub(super) struct Engine {
     pub(super) lately: usize,
     unanswered: u32,
     /// What it may still say for the log.
-    words: usize,
+    lines: usize,
 }
 
 impl Engine {
@@ -80,17 +80,17 @@ impl Engine {
             connections: 0,
             lately: 0,
             unanswered: 0,
-            words: WORDS,
+            lines: LINES,
         }
     }
 
-    /// Says something, now or as soon as its channel takes it. What becomes of one that is
+    /// Sends something, now or as soon as its channel takes it. What becomes of one that is
     /// gone is seen at its end.
     ///
     /// # Errors
     /// `WouldBlock` where it has not taken so much that it must be stuck; the system's, where
     /// there are no more descriptors.
-    pub(super) fn say(
+    pub(super) fn send(
         &mut self,
         message: &ToEngine,
         descriptors: &[BorrowedFd<'_>],
@@ -107,16 +107,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether something is still to be said.
+    /// Whether something is still to be sent.
     pub(super) fn is_behind(&self) -> bool {
         self.outbox.is_behind()
     }
 
-    /// Says what is still to be said, and takes a message that is there.
+    /// Sends what is still to be sent, and takes a message that is there.
     ///
     /// # Errors
     /// `WouldBlock` where there is none.
-    pub(super) fn hear(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         self.outbox.flush();
         match receive(&self.outbox, buffer) {
             // It has ended before it had heard all that it was told: what it said follows.
@@ -133,7 +133,7 @@ impl Engine {
             return false;
         }
         // One that was told to end cannot be asked any more.
-        if self.say(&ToEngine::Answer, &[]).is_ok() {
+        if self.send(&ToEngine::Answer, &[]).is_ok() {
             self.unanswered += 1;
         }
         true
@@ -143,13 +143,13 @@ impl Engine {
     pub(super) const fn given(&mut self) {
         self.connections += 1;
         self.lately += 1;
-        self.words = self.words.saturating_add(WORDS);
+        self.lines = self.lines.saturating_add(LINES);
     }
 
-    /// It says something for the log; whether an honest one might.
-    pub(super) const fn may_say(&mut self) -> bool {
-        let Some(left) = self.words.checked_sub(1) else { return false };
-        self.words = left;
+    /// Takes a line of its for the log from what it may still have; false where none is left.
+    pub(super) const fn takes_line(&mut self) -> bool {
+        let Some(left) = self.lines.checked_sub(1) else { return false };
+        self.lines = left;
         true
     }
 
@@ -157,7 +157,7 @@ impl Engine {
     /// has kept some that it said were closed. Told by the system, where that lets us see it.
     pub(super) fn holds_more_than_it_says(&self) -> bool {
         let open = std::fs::read_dir(format!("/proc/{}/fd", self.pid));
-        let most = FEW.saturating_add(self.connections.saturating_mul(FOR_EACH));
+        let most = MOST_DESCRIPTORS.saturating_add(self.connections.saturating_mul(MOST_FOR_EACH));
         open.is_ok_and(|open| open.take(most + 1).count() > most)
     }
 

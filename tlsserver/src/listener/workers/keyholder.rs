@@ -8,7 +8,7 @@ use std::process::Stdio;
 use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, send};
 
-use super::engine::{UNANSWERED, WORDS};
+use super::engine::{LINES, UNANSWERED};
 use crate::child::itself;
 use crate::environment::Variables;
 use crate::keyholder::NAME;
@@ -23,7 +23,7 @@ pub(super) struct Keyholder {
     pub(super) dialogs: Option<Dialogs>,
     unanswered: u32,
     /// What it may still say for the log.
-    words: usize,
+    lines: usize,
 }
 
 impl Keyholder {
@@ -46,7 +46,7 @@ impl Keyholder {
             validities: Vec::new(),
             dialogs,
             unanswered: 0,
-            words: WORDS,
+            lines: LINES,
         }
     }
 
@@ -66,10 +66,10 @@ impl Keyholder {
         true
     }
 
-    /// It says something for the log; whether an honest one might.
-    pub(super) const fn may_say(&mut self) -> bool {
-        let Some(left) = self.words.checked_sub(1) else { return false };
-        self.words = left;
+    /// Takes a line of its for the log from what it may still have; false where none is left.
+    pub(super) const fn takes_line(&mut self) -> bool {
+        let Some(left) = self.lines.checked_sub(1) else { return false };
+        self.lines = left;
         true
     }
 

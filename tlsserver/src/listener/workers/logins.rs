@@ -14,12 +14,13 @@ use super::engine::Engine;
 use super::monitor::Monitor;
 use super::{LIVED, LONGEST_PAUSE, Worker, Workers};
 use crate::child::{How, kill};
-use crate::listener::dialog::Source;
+use crate::listener::dialog::{NoDialog, Source};
+use crate::listener::report::Event;
 
 /// Gives an engine and a monitor a channel to each other.
 pub(super) fn join(engine: &mut Engine, monitor: &mut Monitor) -> io::Result<()> {
     let (ours, theirs) = channel()?;
-    engine.say(&ToEngine::Monitor, &[ours.as_fd()])?;
+    engine.send(&ToEngine::Monitor, &[ours.as_fd()])?;
     let pid = Pid::from_raw(engine.pid.cast_signed());
     let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     monitor.engine(engine.id, theirs, process);
@@ -51,9 +52,9 @@ impl Workers {
     }
 
     /// Starts another in the place of one that has ended; later, if that did not live.
-    pub(super) fn monitor_ended(&mut self, how: How) {
+    pub(super) fn on_monitor_ended(&mut self, how: How) {
         let Some(monitor) = self.monitor.take() else { return };
-        self.log.error(format_args!("monitor {} died: {how}; starting another", monitor.pid));
+        Event::MonitorDied(monitor.pid, how).log(self.log);
         if monitor.started.elapsed() < LIVED {
             self.monitor_again = Some(Instant::now() + self.pause);
             self.pause = LONGEST_PAUSE.min(self.pause * 2);
@@ -64,26 +65,26 @@ impl Workers {
 
     pub(super) fn start_monitor_again(&mut self) {
         if let Err(reason) = self.start_monitor() {
-            self.log.error(format_args!("unable to start a monitor: {reason}"));
+            Event::NoMonitor(&reason).log(self.log);
             self.monitor_again = Some(Instant::now() + self.pause);
             self.pause = LONGEST_PAUSE.min(self.pause * 2);
         }
     }
 
     /// Asks it whether it still does its work, and ends it where it owes the last answers.
-    pub(super) fn look_after_monitor(&mut self) {
+    pub(super) fn check_monitor(&mut self) {
         if let Some(monitor) = &mut self.monitor
             && !monitor.ask()
         {
-            self.log.error(format_args!("monitor {} is stuck", monitor.pid));
+            Event::MonitorStuck(monitor.pid).log(self.log);
             kill(monitor.pid);
         }
     }
 
     /// Takes one message of the monitor: none where there is none for now, an error at its
     /// end or when it makes no sense.
-    pub(in crate::listener) fn hear_monitor(&mut self) -> io::Result<Option<FromMonitor>> {
-        self.monitor.as_mut().map_or(Ok(None), Monitor::hear)
+    pub(in crate::listener) fn receive_from_monitor(&mut self) -> io::Result<Option<FromMonitor>> {
+        self.monitor.as_mut().map_or(Ok(None), Monitor::receive)
     }
 
     pub(in crate::listener) fn tell_monitor(&mut self, message: &ToMonitor) {
@@ -116,19 +117,19 @@ impl Workers {
     pub(in crate::listener) fn dialog(
         &mut self,
         other: Option<&OsStr>,
-    ) -> Result<(DialogId, Dialog), String> {
+    ) -> Result<(DialogId, Dialog), NoDialog> {
         let known = self.dialogs.as_ref().and_then(|dialogs| dialogs.find(other));
         if let Some((id, dialog)) = known {
             return Ok((id, dialog.clone()));
         }
         let (Some(home), Some(source)) = (other, &self.settings.dialogs) else {
-            return Err("there is no engine".into());
+            return Err(NoDialog::NoEngine);
         };
         let dialog = source.dialog(Some(home))?;
         let id = self.dialogs.as_mut().map_or(0, |dialogs| dialogs.add(home, dialog.clone()));
         for engine in self.engines.iter_mut().filter(|engine| !engine.retired) {
             // One that cannot hear is about to be found dead or stuck.
-            let _ = engine.say(&ToEngine::Dialog(id, dialog.clone()), &[]);
+            let _ = engine.send(&ToEngine::Dialog(id, dialog.clone()), &[]);
         }
         Ok((id, dialog))
     }
@@ -136,7 +137,7 @@ impl Workers {
     /// The server ends: engines end who has not begun to log in.
     pub(in crate::listener) fn last_words(&mut self) {
         for engine in &mut self.engines {
-            let _ = engine.say(&ToEngine::LastWords, &[]);
+            let _ = engine.send(&ToEngine::LastWords, &[]);
         }
     }
 }

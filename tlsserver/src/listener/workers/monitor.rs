@@ -87,14 +87,14 @@ impl Monitor {
         true
     }
 
-    /// Whether something is still to be said.
+    /// Whether something is still to be sent.
     pub(in crate::listener) fn is_behind(&self) -> bool {
         self.outbox.is_behind()
     }
 
-    /// Says what is still to be said, and takes one message: none where there is none for
+    /// Sends what is still to be sent, and takes one message: none where there is none for
     /// now, an error at its end or when it makes no sense.
-    pub(in crate::listener) fn hear(&mut self) -> io::Result<Option<FromMonitor>> {
+    pub(in crate::listener) fn receive(&mut self) -> io::Result<Option<FromMonitor>> {
         self.outbox.flush();
         let mut buffer = [0; 4096];
         let mut received = receive(&self.outbox, &mut buffer);

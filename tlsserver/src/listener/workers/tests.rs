@@ -49,7 +49,7 @@ impl Listening {
 
     fn answer(&mut self) {
         send(&self.engine, &FromEngine::Ready.encode(), &[]).unwrap();
-        assert_eq!(self.workers.hear(ID), Heard::Message(FromEngine::Ready));
+        assert_eq!(self.workers.receive(ID), Received::Message(FromEngine::Ready));
     }
 }
 
@@ -82,7 +82,7 @@ fn a_keyholder_that_owes_two_answers_is_ended_and_no_engine_is() {
         listening.answer();
         assert_eq!(receive(&keyholder, &mut [0; 64]).unwrap().length, ANSWER.len());
         send(&keyholder, &FromKeyholder::Ready.encode(), &[]).unwrap();
-        assert_eq!(listening.workers.hear_keyholder(), None);
+        assert_eq!(listening.workers.on_keyholder(), None);
     }
     for _ in 0..2 {
         listening.next();
@@ -109,11 +109,11 @@ fn talks_without_end(line: &FromEngine) {
     let mut heard = 0;
     for _ in 0..100 {
         send(&listening.engine, &line.encode(), &[]).unwrap();
-        match listening.workers.hear(ID) {
-            Heard::Message(said) => assert_eq!(said, *line),
+        match listening.workers.receive(ID) {
+            Received::Message(said) => assert_eq!(said, *line),
             // Which is what has it ended.
-            Heard::End => break,
-            Heard::Nothing => panic!("it has said something"),
+            Received::End => break,
+            Received::Nothing => panic!("it has said something"),
         }
         heard += 1;
     }
@@ -121,7 +121,7 @@ fn talks_without_end(line: &FromEngine) {
     // With each connection it has more to say.
     listening.workers.engine(ID).unwrap().given();
     send(&listening.engine, &line.encode(), &[]).unwrap();
-    let Heard::Message(said) = listening.workers.hear(ID) else { panic!("not heard") };
+    let Received::Message(said) = listening.workers.receive(ID) else { panic!("not heard") };
     assert_eq!(said, *line);
 }
 
@@ -139,10 +139,10 @@ fn an_engine_that_owes_two_answers_is_ended() {
 #[test]
 fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
     let mut listening = Listening::new();
-    assert_eq!(listening.workers.hear(ID), Heard::Nothing);
+    assert_eq!(listening.workers.receive(ID), Received::Nothing);
     let mut told = 0;
     while !listening.workers.is_behind(Worker::Engine(ID)) || told < 5_000 {
-        listening.workers.tell(ID, &ToEngine::MakeRoom(told), &[]).unwrap();
+        listening.workers.send(ID, &ToEngine::MakeRoom(told), &[]).unwrap();
         told += 1;
     }
     let mut heard = 0;
@@ -153,7 +153,7 @@ fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
             assert_eq!(message, Some(ToEngine::MakeRoom(heard)));
             heard += 1;
         }
-        assert_eq!(listening.workers.hear(ID), Heard::Nothing);
+        assert_eq!(listening.workers.receive(ID), Received::Nothing);
     }
     assert!(!listening.workers.is_behind(Worker::Engine(ID)));
 }
@@ -162,7 +162,7 @@ fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
 fn one_that_is_told_more_than_there_is_to_say_is_ended() {
     let mut listening = Listening::new();
     let told = (0..).find_map(|id| {
-        let told = listening.workers.tell(ID, &ToEngine::MakeRoom(id), &[]);
+        let told = listening.workers.send(ID, &ToEngine::MakeRoom(id), &[]);
         told.err().map(|why| (id, why))
     });
     let (count, why) = told.unwrap();

@@ -1,0 +1,76 @@
+//! What engines say of the connections that they have, and what is done about it.
+
+use proto::channel::ConnectionId;
+use proto::channel::engine::FromEngine;
+use std::fmt::Display;
+
+use super::connections::EngineId;
+use super::report::Event;
+use super::server::Server;
+use super::unable::Unable;
+use super::workers::Received;
+
+impl Server {
+    /// Takes a message of an engine, where there is one.
+    pub(super) fn on_engine(&mut self, engine: EngineId) -> Result<(), Unable> {
+        match self.workers.receive(engine) {
+            Received::Message(message) => self.on_engine_message(engine, message),
+            Received::Nothing => Ok(()),
+            Received::End => match self.workers.pid_of(engine) {
+                Some(pid) => self.end(pid),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Acts on an engine's message.
+    ///
+    /// # Errors
+    /// Why it cannot serve, at the start.
+    pub(super) fn on_engine_message(
+        &mut self,
+        engine: EngineId,
+        message: FromEngine,
+    ) -> Result<(), Unable> {
+        match message {
+            FromEngine::Says(why) if self.course.is_starting() => {
+                return Err(Unable::EngineSays(why));
+            }
+            FromEngine::Says(what) => {
+                let pid = self.workers.pid_of(engine).unwrap_or_default();
+                Event::EngineSays(pid, &what).log(self.log);
+            }
+            FromEngine::Ready => {}
+            FromEngine::CannotSign => self.workers.on_cannot_sign(engine),
+            FromEngine::Secured(id, facts) => self.on_secured(engine, id, &facts),
+            FromEngine::LogsIn(id) => self.on_logs_in(engine, id),
+            FromEngine::Failed(id, why) if self.connections.is_with(id, engine) => {
+                self.fault(id, &why);
+            }
+            FromEngine::Closed(id) if self.connections.is_with(id, engine) => {
+                self.workers.released(engine);
+                self.log_if_no_login(id);
+                self.let_go(id);
+                self.log_status();
+            }
+            FromEngine::Failed(..) | FromEngine::Closed(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Logs what went wrong with one connection.
+    pub(super) fn fault(&self, id: ConnectionId, why: &dyn Display) {
+        let Some(connection) = self.connections.get(id) else { return };
+        let peer = connection.peer;
+        if self.repeated.count(&Event::Failed(None, peer, why).to_string()) {
+            Event::Failed(connection.number(id), peer, why).log(self.log);
+        }
+    }
+
+    /// A connection with a program or a login is in the log when that begins and ends.
+    fn log_if_no_login(&self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get(id).filter(|one| one.is_in_dialog()) {
+            Event::NoLogin(connection.peer).log(self.log);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What the listener logs: each line, whether it is status or an error, and nothing else.
+//! When there is one, the other rooms know; `docs/logging.md` lists the same for people.
+//!
+//! WHY of a line is its room's to say, but for a client that is turned away and for a
+//! connection that cannot go on: many rooms have one of those, so they are here.
+
+use std::fmt::{self, Display, Formatter};
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::dialog::NoDialog;
+use crate::child::How;
+use crate::log::{Log, Verbosity};
+
+/// Something that the log says.
+pub(super) enum Event<'a> {
+    /// Connections, and the most that there may be.
+    Status(usize, usize),
+    ProgramStarted(u32, IpAddr),
+    ProgramEnded(u32, How),
+    NoLogin(IpAddr),
+    Evicted(IpAddr),
+    Reloaded,
+
+    /// An option without effect.
+    Ignored(char),
+    BannerIgnored,
+    NoCertificate,
+
+    Denied(IpAddr, &'a Denial),
+    /// Something went wrong with a connection; its number, once it has one for the log.
+    Failed(Option<u64>, IpAddr, &'a dyn Display),
+    /// A line that was not said so many times more.
+    Repeated(&'a str, u64),
+    /// So many that were not, and were all different.
+    RepeatedByOthers(u64),
+    NotAccepted(&'a io::Error),
+    FailuresNotRemembered(&'a str),
+
+    /// What could not be read again, and why.
+    KeepsPrevious(&'a dyn Display),
+    NotRead(&'a dyn Display),
+    /// Of a certificate that is used all the same.
+    NotValid(&'a str),
+    KeyholderWarns(&'a str),
+
+    EngineSays(u32, &'a str),
+    EngineDied(u32, How),
+    EngineStuck(u32),
+    EngineHoldsMore(u32),
+    EngineExceedsLogBudget(u32),
+    EngineCannotSign(u32),
+    NoEngine(&'a io::Error),
+
+    KeyholderSays(u32, &'a str),
+    KeyholderDied(u32, How),
+    KeyholderStuck(u32),
+
+    MonitorSays(&'a str),
+    MonitorDied(u32, How),
+    MonitorStuck(u32),
+    NoMonitor(&'a io::Error),
+}
+
+impl Event<'_> {
+    /// Logs it, if as much is to be said.
+    pub(super) fn log(&self, log: Log) {
+        log.write(self.level(), self);
+    }
+
+    const fn level(&self) -> Verbosity {
+        match self {
+            Self::Status(..)
+            | Self::ProgramStarted(..)
+            | Self::ProgramEnded(..)
+            | Self::NoLogin(_)
+            | Self::Evicted(_)
+            | Self::Reloaded => Verbosity::Status,
+            _ => Verbosity::Errors,
+        }
+    }
+}
+
+impl Display for Event<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(count, limit) => write!(f, "status: {count}/{limit}"),
+            Self::ProgramStarted(pid, peer) => write!(f, "pid {pid} from {peer}"),
+            Self::ProgramEnded(pid, how) => match how.number() {
+                0 => write!(f, "end {pid} status 0"),
+                number => write!(f, "end {pid} status {number}: {how}"),
+            },
+            Self::NoLogin(peer) => write!(f, "no login from {peer}"),
+            Self::Evicted(peer) => {
+                write!(f, "evicted {peer}: not logged in, connection limit reached")
+            }
+            Self::Reloaded => f.write_str("certificates reloaded"),
+            Self::Ignored(letter) => write!(f, "-{letter}: {}", why_ignored(*letter)),
+            Self::BannerIgnored => f.write_str("-B: the dialog says its own greeting"),
+            Self::NoCertificate => {
+                f.write_str("DISABLETLS: no certificate, and no TLS for anybody")
+            }
+            Self::Denied(peer, why) => write!(f, "deny from {peer}: {why}"),
+            Self::Failed(None, peer, why) => write!(f, "tls from {peer}: {why}"),
+            Self::Failed(Some(number), peer, why) => write!(f, "tls {number} from {peer}: {why}"),
+            Self::Repeated(line, count) => write!(f, "{line} ({count} more)"),
+            Self::RepeatedByOthers(count) => write!(f, "{count} more lines about other clients"),
+            Self::NotAccepted(reason) => write!(f, "unable to accept: {reason}"),
+            Self::FailuresNotRemembered(why) => write!(f, "failures not remembered: {why}"),
+            Self::KeepsPrevious(why) => write!(f, "{why}; keeping the previous ones"),
+            Self::NotRead(why) => why.fmt(f),
+            Self::NotValid(line) | Self::KeyholderWarns(line) | Self::MonitorSays(line) => {
+                f.write_str(line)
+            }
+            _ => self.fmt_worker(f),
+        }
+    }
+}
+
+impl Event<'_> {
+    /// Those about the other processes.
+    fn fmt_worker(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EngineSays(pid, what) => write!(f, "engine {pid}: {what}"),
+            Self::EngineDied(pid, how) => write!(f, "engine {pid} died: {how}; starting another"),
+            Self::EngineStuck(pid) => write!(f, "engine {pid} is stuck"),
+            Self::EngineHoldsMore(pid) => write!(f, "engine {pid} holds more than it says"),
+            Self::EngineExceedsLogBudget(pid) => write!(f, "engine {pid} exceeded its log budget"),
+            Self::EngineCannotSign(pid) => {
+                write!(f, "engine {pid} cannot have handshakes signed; starting another")
+            }
+            Self::NoEngine(reason) => write!(f, "unable to start an engine: {reason}"),
+            Self::KeyholderSays(pid, what) => write!(f, "keyholder {pid}: {what}"),
+            Self::KeyholderDied(pid, how) => {
+                write!(f, "keyholder {pid} died: {how}; starting another")
+            }
+            Self::KeyholderStuck(pid) => write!(f, "keyholder {pid} is stuck"),
+            Self::MonitorDied(pid, how) => write!(f, "monitor {pid} died: {how}; starting another"),
+            Self::MonitorStuck(pid) => write!(f, "monitor {pid} is stuck"),
+            Self::NoMonitor(reason) => write!(f, "unable to start a monitor: {reason}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+const fn why_ignored(letter: char) -> &'static str {
+    match letter {
+        '3' => "no password of a key is read",
+        's' => "clients are asked for no certificate",
+        'V' => "protocol and cipher are not logged",
+        'w' => "how long a session may wait is the program's to say",
+        _ => "names and users of peers are not looked up",
+    }
+}
+
+/// Why a client is turned away.
+pub(super) enum Denial {
+    ByRules,
+    /// The rules cannot be read.
+    NoRules(PathBuf, io::Error),
+    TooManyFailures,
+    TooManyConnections,
+    /// What it is to be told cannot be read.
+    NoDialog(NoDialog),
+    NotABalancer,
+    Header(&'static str),
+}
+
+impl Display for Denial {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByRules => f.write_str("rejected by rules.cdb"),
+            Self::NoRules(file, reason) => write!(f, "rules: {}: {reason}", file.display()),
+            Self::TooManyFailures => f.write_str("too many failures"),
+            Self::TooManyConnections => f.write_str("too many connections from this address"),
+            Self::NoDialog(why) => why.fmt(f),
+            Self::NotABalancer => f.write_str("PROXY: address not in --proxy-protocol"),
+            Self::Header(why) => write!(f, "PROXY: {why}"),
+        }
+    }
+}
+
+/// Why a connection cannot go on, as far as it is the listener's to know.
+pub(super) enum Fault {
+    CannotRun(PathBuf, io::Error),
+    /// Its engine was not told.
+    Engine(io::Error),
+    EngineDied,
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CannotRun(program, reason) => {
+                write!(f, "unable to exec: {}: {reason}", program.display())
+            }
+            Self::Engine(reason) => write!(f, "engine: {reason}"),
+            Self::EngineDied => f.write_str("its engine died"),
+        }
+    }
+}

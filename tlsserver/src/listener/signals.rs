@@ -1,0 +1,115 @@
+//! What the administrator wants: that files are read again, or that it ends.
+
+use proto::channel::listener::ToMonitor;
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+use unix::notify::State;
+use unix::signals::Event as Signal;
+
+use super::course::Course;
+use super::report::Event;
+use super::server::Server;
+use super::sockets;
+use super::unable::Unable;
+use super::workers::files::Reading;
+
+/// How long engines have to end those who have not begun to log in, when the server ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+impl Server {
+    pub(super) fn on_signals(&mut self) -> Result<(), Unable> {
+        while let Ok(Some(event)) = self.signals.next() {
+            match event {
+                Signal::ChildEnded(pid) => self.on_child_ended(pid)?,
+                Signal::Reload => self.on_reload(),
+                Signal::Terminate => self.on_terminate()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn on_reload(&mut self) {
+        if self.course.is_ending() {
+            return;
+        }
+        self.supervisor.tell(State::Reloading);
+        match self.failures.read() {
+            // The monitor reads that file, too, and would say the same.
+            Err(why) => self.on_not_read_again(&why),
+            Ok(()) => self.workers.tell_monitor(&ToMonitor::Reload),
+        }
+        if let Err(why) = self.workers.read_files() {
+            self.on_not_read_again(&why);
+        }
+    }
+
+    /// What a keyholder that reads the files came to.
+    pub(super) fn on_reading(&mut self) -> Result<(), Unable> {
+        match self.workers.on_reading() {
+            Reading::Unfinished => {}
+            Reading::TookOver if self.course.is_starting() => {}
+            Reading::TookOver => {
+                Event::Reloaded.log(self.log);
+                self.supervisor.tell(State::Ready);
+            }
+            Reading::Failed(why) if self.course.is_starting() => return Err(Unable::Files(why)),
+            Reading::Failed(why) => self.on_not_read_again(&why),
+        }
+        Ok(())
+    }
+
+    fn on_not_read_again(&self, why: &dyn Display) {
+        self.supervisor.tell(State::Ready);
+        if self.workers.serving() {
+            Event::KeepsPrevious(why).log(self.log);
+        } else {
+            Event::NotRead(why).log(self.log);
+        }
+    }
+
+    fn on_terminate(&mut self) -> Result<(), Unable> {
+        if self.course.is_ending() {
+            return Ok(());
+        }
+        self.course = Course::Ending;
+        self.supervisor.tell(State::Stopping);
+        self.stop_listening()?;
+        // The monitor stays behind: the server need not wait for sessions.
+        if self.workers.source().is_some() {
+            self.workers.last_words();
+            self.course = Course::Leaving(Instant::now() + LAST_WORDS);
+        }
+        Ok(())
+    }
+
+    /// Takes nothing new, but what the system has taken in our name already: those
+    /// clients are connected, and a load balancer could not send them elsewhere.
+    fn stop_listening(&mut self) -> Result<(), Unable> {
+        for at in 0..self.listening.len() {
+            if self.listening.get(at).is_some_and(sockets::close_queue) {
+                while self.accept_one(at)? {}
+            }
+        }
+        self.listening.clear();
+        Ok(())
+    }
+
+    /// Leaves the sessions to the monitor, once everybody who has not begun to log in has been
+    /// ended, or would hold it up; says whether it has.
+    pub(super) fn leave(&mut self, now: Instant) -> bool {
+        let Some(ends_at) = self.course.ends_at() else { return false };
+        let nobody = self.without_place() == 0 && !self.connections.some_have_not_begun();
+        if !nobody && now < ends_at {
+            return false;
+        }
+        match self.workers.monitor() {
+            Some(monitor) if !monitor.is_behind() => {
+                monitor.tell(&ToMonitor::StayBehind);
+                true
+            }
+            // Where it does not hear, its channel's end says the same.
+            Some(_) => now >= ends_at,
+            None => true,
+        }
+    }
+}

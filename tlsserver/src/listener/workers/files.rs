@@ -1,0 +1,134 @@
+//! A generation: the files are read, and when its keyholder has them its engines take over.
+
+use proto::channel::keyholder::FromKeyholder;
+use std::fmt;
+use std::io;
+use std::time::Instant;
+use unix::descriptor_passing::receive;
+
+use super::Workers;
+use super::keyholder::Keyholder;
+use crate::listener::dialog::{Dialogs, NoDialog, Source};
+use crate::listener::report::Event;
+
+/// Why files could not be read.
+#[derive(Debug)]
+pub(in crate::listener) enum Unread {
+    Dialogs(NoDialog),
+    /// It could not be started.
+    Keyholder(io::Error),
+    /// What the keyholder found wrong, in its words.
+    Broken(String),
+    Ended,
+    NoEngine,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dialogs(why) => why.fmt(f),
+            Self::Keyholder(reason) => write!(f, "keyholder: {reason}"),
+            Self::Broken(why) => f.write_str(why),
+            Self::Ended => f.write_str("the keyholder ended while it read"),
+            Self::NoEngine => f.write_str("no engine could be started"),
+        }
+    }
+}
+
+/// What a keyholder that reads the files came to.
+#[derive(Debug)]
+pub(in crate::listener) enum Reading {
+    /// It still reads.
+    Unfinished,
+    /// Its generation has taken over.
+    TookOver,
+    /// It cannot; why.
+    Failed(Unread),
+}
+
+impl Workers {
+    /// Starts a keyholder that reads the files; one that still does is forgotten,
+    /// for the files may have changed behind it. Those that are no secret are read here.
+    ///
+    /// # Errors
+    /// What is wrong with which of those, or why there is no keyholder.
+    pub(in crate::listener) fn read_files(&mut self) -> Result<(), Unread> {
+        let dialogs = self.read_dialogs()?;
+        self.start_keyholder(dialogs)
+    }
+
+    fn read_dialogs(&self) -> Result<Option<Dialogs>, Unread> {
+        let read = |source: &Source| source.read(self.dialogs.as_ref());
+        self.settings.dialogs.as_ref().map(read).transpose().map_err(Unread::Dialogs)
+    }
+
+    fn start_keyholder(&mut self, dialogs: Option<Dialogs>) -> Result<(), Unread> {
+        self.spawn_keyholder(dialogs).map_err(Unread::Keyholder)
+    }
+
+    fn spawn_keyholder(&mut self, dialogs: Option<Dialogs>) -> io::Result<()> {
+        if let Some(superseded) = self.reading.take() {
+            self.retired.push(superseded.pid);
+        }
+        self.reading = Some(Keyholder::start(&self.settings.keyholder_variables, dialogs)?);
+        Ok(())
+    }
+
+    /// Takes what a keyholder that reads the files says.
+    pub(in crate::listener) fn on_reading(&mut self) -> Reading {
+        let Some(reading) = &mut self.reading else { return Reading::Unfinished };
+        let length = receive(&reading.control, &mut self.buffer).map_or(0, |got| got.length);
+        match self.buffer.get(..length).and_then(FromKeyholder::decode) {
+            Some(FromKeyholder::Certificate(certificate)) => {
+                reading.certificates.push(certificate);
+                Reading::Unfinished
+            }
+            Some(FromKeyholder::Validity(validity)) => {
+                reading.validities.push(validity);
+                Reading::Unfinished
+            }
+            Some(FromKeyholder::Warning(what) | FromKeyholder::Says(what)) => {
+                Event::KeyholderWarns(&what).log(self.log);
+                Reading::Unfinished
+            }
+            Some(FromKeyholder::Ready) => self.take_over(),
+            Some(FromKeyholder::Broken(why)) => self.reading_failed(Unread::Broken(why)),
+            None => self.reading_failed(Unread::Ended),
+        }
+    }
+
+    fn reading_failed(&mut self, why: Unread) -> Reading {
+        self.retired.extend(self.reading.take().map(|one| one.pid));
+        if self.keyholder.is_none() {
+            self.retry_later();
+        }
+        Reading::Failed(why)
+    }
+
+    fn take_over(&mut self) -> Reading {
+        self.dialogs = self.reading.as_mut().and_then(|reading| reading.dialogs.take());
+        let previous = std::mem::replace(&mut self.keyholder, self.reading.take());
+        self.retired.extend(previous.map(|one| one.pid));
+        self.retire_engines();
+        self.retry = None;
+        self.log_what_is_not_valid(Instant::now());
+        self.fill_up();
+        if self.serving() { Reading::TookOver } else { Reading::Failed(Unread::NoEngine) }
+    }
+
+    /// Replaces a keyholder that has died. What engines say is known already, so a control
+    /// file that has become bad since keeps nobody out.
+    pub(super) fn read_files_again(&mut self) {
+        if self.reading.is_some() {
+            return;
+        }
+        let dialogs = self.read_dialogs().unwrap_or_else(|why| {
+            Event::KeepsPrevious(&why).log(self.log);
+            self.dialogs.clone()
+        });
+        if let Err(why) = self.start_keyholder(dialogs) {
+            Event::NotRead(&why).log(self.log);
+            self.retry_later();
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What is due by the clock: whether the others still do their work, what is to be tried again,
+//! and what is to be said once more.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::{CHECKS, LONGEST_PAUSE, REMINDER, Workers};
+use crate::child::kill;
+use crate::listener::report::Event;
+
+impl Workers {
+    /// Asks the keyholder and all engines for an answer, and ends those that still owe the
+    /// last ones: that is seen as any other death.
+    fn check_all(&mut self, now: Instant) {
+        self.next_check = now + CHECKS;
+        if let Some(stuck) = self.keyholder.as_mut().and_then(|one| (!one.ask()).then_some(&*one)) {
+            Event::KeyholderStuck(stuck.pid).log(self.log);
+            kill(stuck.pid);
+        }
+        self.check_monitor();
+        for engine in &mut self.engines {
+            engine.lately = 0;
+            if !engine.ask() {
+                Event::EngineStuck(engine.pid).log(self.log);
+                kill(engine.pid);
+            } else if engine.holds_more_than_it_says() {
+                Event::EngineHoldsMore(engine.pid).log(self.log);
+                kill(engine.pid);
+            }
+        }
+    }
+
+    /// Logs which certificates are used although their time is over, or has not come.
+    pub(super) fn log_what_is_not_valid(&mut self, now: Instant) {
+        self.next_reminder = now + REMINDER;
+        // A clock from before 1970 makes every certificate one that is not valid yet.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let validities = self.keyholder.iter().flat_map(|keyholder| &keyholder.validities);
+        let faults = validities.filter_map(|one| one.fault(time));
+        faults.for_each(|fault| Event::NotValid(&fault).log(self.log));
+    }
+
+    /// Ends retired keyholders that no engine is left for. They do so by themselves, unless
+    /// an engine left its channel with somebody, who is none of ours to wait for.
+    pub(super) fn end_unused_keyholders(&self) {
+        let unused = |pid: &u32| self.engines.iter().all(|engine| engine.keyholder != *pid);
+        self.retired.iter().copied().filter(unused).for_each(kill);
+    }
+
+    pub(super) fn retry_later(&mut self) {
+        self.retry = Some(Instant::now() + self.pause);
+        self.pause = LONGEST_PAUSE.min(self.pause * 2);
+    }
+
+    /// When [`Self::tick`] next has something to do.
+    pub(in crate::listener) fn next_tick(&self) -> Instant {
+        let turns = [self.next_check, self.next_reminder];
+        let again = [self.retry, self.monitor_again].into_iter().flatten();
+        again.chain(turns).fold(self.next_check, Instant::min)
+    }
+
+    /// Does what is due.
+    pub(in crate::listener) fn tick(&mut self, now: Instant) {
+        if now >= self.next_check {
+            self.check_all(now);
+            self.end_unused_keyholders();
+        }
+        if now >= self.next_reminder {
+            self.log_what_is_not_valid(now);
+        }
+        if self.monitor_again.take_if(|again| now >= *again).is_some() {
+            self.start_monitor_again();
+        }
+        if self.retry.take_if(|retry| now >= *retry).is_some() {
+            if self.keyholder.is_some() {
+                self.fill_up();
+            } else {
+                self.read_files_again();
+            }
+        }
+    }
+}
