@@ -14,12 +14,12 @@ use unix::descriptor_passing::send;
 /// The system's, most likely that descriptors are exhausted.
 pub(crate) fn leave_the_log(encode: fn(String) -> Vec<u8>) -> io::Result<()> {
     std::panic::set_hook(Box::new(move |panic| {
-        say(&encode(panic.to_string().replace('\n', " ")));
+        report(&encode(panic.to_string().replace('\n', " ")));
     }));
     unix::log::let_go()
 }
 
 /// Says it, if it can be heard: that the listener is gone is no news to anybody.
-pub(crate) fn say(message: &[u8]) {
+pub(crate) fn report(message: &[u8]) {
     let _ = send(io::stdin(), message, &[]);
 }

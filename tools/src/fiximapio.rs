@@ -14,7 +14,7 @@ use unix::client;
 use unix::deadline::{Deadline, Event, wait_for, wait_for_any};
 use unix::descriptor::is_socket;
 use unix::environment::Environment;
-use unix::jail::{self, Inmate};
+use unix::jail::{self, Profile};
 use unix::log::Reason;
 use unix::piped::Piped;
 use unix::process::Program;
@@ -64,7 +64,7 @@ fn run(server: Piped, tag: &[u8]) -> u8 {
     }
     // Only now, for a server without a session is ended by a signal; up to here nothing
     // of the client's has been read.
-    if let Err(failure) = jail::enter(Inmate::Relay, None) {
+    if let Err(failure) = jail::enter(Profile::Relay, None) {
         return fail(NAME, format_args!("unable to jail: {failure}"));
     }
     match relay.run() {

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use zeroize::Zeroizing;
 
 /// The most that is looked at in one go: more than any ordinary command.
-const LOOK: usize = 1024;
+const PEEKED: usize = 1024;
 
 /// The most that can be written to a pipe that poll calls writable without
 /// waiting: POSIX's PIPE_BUF on Linux, and no less than its minimum elsewhere.
@@ -41,13 +41,13 @@ pub const fn output() -> BorrowedFd<'static> {
 /// # Errors
 /// `TimedOut` at the deadline; else what the system says.
 pub fn read(deadline: Deadline, consume: &mut dyn FnMut(&[u8]) -> usize) -> io::Result<bool> {
-    let mut buffer = Zeroizing::new([0; LOOK]);
+    let mut buffer = Zeroizing::new([0; PEEKED]);
     wait_for(stdin(), PollFlags::IN, deadline)?;
     if is_socket(stdin()) {
         let (_, there) = retry(|| rustix::net::recv(stdin(), &mut buffer[..], RecvFlags::PEEK))?;
-        let mut left = consume(&buffer[..there.min(LOOK)]);
+        let mut left = consume(&buffer[..there.min(PEEKED)]);
         while left > 0 {
-            let piece = left.min(LOOK);
+            let piece = left.min(PEEKED);
             let (_, taken) =
                 retry(|| rustix::net::recv(stdin(), &mut buffer[..piece], RecvFlags::empty()))?;
             left = if taken == 0 { 0 } else { left.saturating_sub(taken) };
@@ -66,7 +66,7 @@ pub fn read(deadline: Deadline, consume: &mut dyn FnMut(&[u8]) -> usize) -> io::
 /// nothing: a connection that is closed with something unread may lose what was written to
 /// it last.
 pub fn discard() {
-    let mut buffer = Zeroizing::new([0; LOOK]);
+    let mut buffer = Zeroizing::new([0; PEEKED]);
     for _ in 0..16 {
         let read = rustix::net::recv(stdin(), &mut buffer[..], RecvFlags::DONTWAIT);
         if !read.is_ok_and(|(_, count)| count > 0) {

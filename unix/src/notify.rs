@@ -34,7 +34,7 @@ impl Supervisor {
     }
 
     /// Tells it.
-    pub fn tell(&self, state: State) {
+    pub fn notify(&self, state: State) {
         let Some((socket, address)) = &self.0 else { return };
         let text = match state {
             State::Ready => "READY=1\n".to_owned(),
@@ -70,7 +70,7 @@ fn microseconds() -> u64 {
 mod tests {
     use super::*;
 
-    fn hear(socket: &UnixDatagram) -> String {
+    fn receive(socket: &UnixDatagram) -> String {
         let mut octets = [0; 100];
         let count = socket.recv(&mut octets).unwrap();
         String::from_utf8_lossy(&octets[..count]).into_owned()
@@ -88,18 +88,18 @@ mod tests {
             (format!("@{name}").into(), abstractly),
         ] {
             let supervisor = Supervisor(connect(&name));
-            supervisor.tell(State::Ready);
-            assert_eq!(hear(&socket), "READY=1\n");
-            supervisor.tell(State::Stopping);
-            assert_eq!(hear(&socket), "STOPPING=1\n");
-            supervisor.tell(State::Reloading);
-            let text = hear(&socket);
+            supervisor.notify(State::Ready);
+            assert_eq!(receive(&socket), "READY=1\n");
+            supervisor.notify(State::Stopping);
+            assert_eq!(receive(&socket), "STOPPING=1\n");
+            supervisor.notify(State::Reloading);
+            let text = receive(&socket);
             assert!(text.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{text}");
         }
         std::fs::remove_file(path).unwrap();
         // Nobody is there.
-        Supervisor(connect(b"/nonexistent/socket")).tell(State::Ready);
-        Supervisor(None).tell(State::Ready);
+        Supervisor(connect(b"/nonexistent/socket")).notify(State::Ready);
+        Supervisor(None).notify(State::Ready);
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
         let _unread = UnixDatagram::bind(&path).unwrap();
         let supervisor = Supervisor(connect(path.as_os_str().as_bytes()));
         for _ in 0..10_000 {
-            supervisor.tell(State::Ready);
+            supervisor.notify(State::Ready);
         }
         std::fs::remove_file(path).unwrap();
     }

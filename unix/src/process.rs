@@ -116,7 +116,7 @@ impl Watched {
                 },
                 None => [self.pipe.is_none(), self.pipe.is_some()],
             };
-            if byte && self.hear()? {
+            if byte && self.read_octet()? {
                 return Ok(News::Byte);
             }
             if end {
@@ -127,7 +127,7 @@ impl Watched {
     }
 
     /// Reads the one byte, or the end that comes instead, and closes the pipe.
-    fn hear(&mut self) -> io::Result<bool> {
+    fn read_octet(&mut self) -> io::Result<bool> {
         let Some(pipe) = self.pipe.take() else { return Ok(false) };
         Ok(rustix::io::retry_on_intr(|| rustix::io::read(&pipe, &mut [0; 1]))? > 0)
     }

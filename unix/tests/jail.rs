@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
-use unix::jail::{self, Identity, Inmate};
+use unix::jail::{self, Identity, Profile};
 
 /// An attempt; it says whether it came through.
 type Attempt = (&'static str, fn() -> bool);
@@ -125,21 +125,21 @@ fn name_memory() -> bool {
     done == 0 || std::io::Error::last_os_error().kind() == std::io::ErrorKind::InvalidInput
 }
 
-const INMATES: [(&str, Inmate); 2] =
-    [("server", Inmate::Server { clients: 4 }), ("signer", Inmate::Signer)];
+const PROFILES: [(&str, Profile); 2] =
+    [("server", Profile::Server { clients: 4 }), ("signer", Profile::Signer)];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
-        (Some("inside"), Some(inmate), Some(name)) => inside(&inmate, &name),
+        (Some("inside"), Some(profile), Some(name)) => inside(&profile, &name),
         _ => outside(),
     }
 }
 
-fn inside(inmate: &str, name: &str) {
+fn inside(profile: &str, name: &str) {
     unix::open_descriptors::close_others(&[]);
-    let (_, inmate) = INMATES.into_iter().find(|(found, _)| *found == inmate).unwrap();
-    if let Err(why) = jail::enter(inmate, Some(Identity { user: 4711, group: 4712 })) {
+    let (_, profile) = PROFILES.into_iter().find(|(found, _)| *found == profile).unwrap();
+    if let Err(why) = jail::enter(profile, Some(Identity { user: 4711, group: 4712 })) {
         eprintln!("{why}");
         std::process::exit(2);
     }
@@ -150,21 +150,25 @@ fn inside(inmate: &str, name: &str) {
 
 fn outside() {
     let mut count = 0;
-    for (inmate, _) in INMATES {
+    for (profile, _) in PROFILES {
         for (name, _) in ALLOWED.iter().chain(BOUNDED) {
             // Who only computes has no reason to sleep.
-            if (inmate, *name) != ("signer", "sleep") {
-                let output = tried(itself(), inmate, name);
-                assert_eq!(output.status.code(), Some(0), "{inmate}: {name}: {output:?}");
+            if (profile, *name) != ("signer", "sleep") {
+                let output = tried(itself(), profile, name);
+                assert_eq!(output.status.code(), Some(0), "{profile}: {name}: {output:?}");
             }
         }
         for (name, _) in ABORTS {
-            let output = tried(itself(), inmate, name);
-            assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{inmate}: {name}: {output:?}");
+            let output = tried(itself(), profile, name);
+            assert_eq!(
+                output.status.signal(),
+                Some(libc::SIGABRT),
+                "{profile}: {name}: {output:?}"
+            );
         }
         for (name, _) in FORBIDDEN {
-            let output = tried(itself(), inmate, name);
-            assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{inmate}: {name}: {output:?}");
+            let output = tried(itself(), profile, name);
+            assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{profile}: {name}: {output:?}");
             assert!(!output.status.core_dumped(), "{name}");
             count += 1;
         }
@@ -200,6 +204,6 @@ fn itself() -> Command {
     Command::new(std::env::current_exe().unwrap())
 }
 
-fn tried(mut command: Command, inmate: &str, name: &str) -> Output {
-    command.args(["inside", inmate, name]).stdin(Stdio::null()).output().unwrap()
+fn tried(mut command: Command, profile: &str, name: &str) -> Output {
+    command.args(["inside", profile, name]).stdin(Stdio::null()).output().unwrap()
 }

@@ -71,7 +71,7 @@ impl Desk {
         tokio::spawn(carry(channel.clone(), outgoing));
         let desk = self.clone();
         tokio::spawn(async move {
-            desk.hear(channel).await;
+            desk.receive_all(channel).await;
             let mut state = desk.state();
             if state.turn == turn {
                 state.disconnect();
@@ -80,13 +80,13 @@ impl Desk {
         Ok(())
     }
 
-    async fn hear(&self, channel: Arc<UnixStream>) {
+    async fn receive_all(&self, channel: Arc<UnixStream>) {
         let mut buffer = [0; 64];
         loop {
-            let heard =
+            let received =
                 channel.async_io(Interest::READABLE, || receive(&*channel, &mut buffer)).await;
-            let Ok(Received { length: 1.., .. }) = heard else { return };
-            let Ok(Received { length, descriptors, .. }) = heard else { return };
+            let Ok(Received { length: 1.., .. }) = received else { return };
+            let Ok(Received { length, descriptors, .. }) = received else { return };
             let Some(message) = buffer.get(..length).and_then(ToSession::decode) else { return };
             let word = match message {
                 ToSession::Stream(_) => Word::Stream(descriptors.into_iter().next()),
@@ -159,12 +159,12 @@ impl Place {
 
     /// Says something about this session; false where nobody is left to hear it.
     pub(super) fn ask(&self, request: Request) -> bool {
-        self.say(&FromSession::Request(self.id, request))
+        self.send(&FromSession::Request(self.id, request))
     }
 
     /// The program's stream has ended, or nobody reads from it any more.
     pub(super) fn stream_ended(&self) {
-        self.say(&FromSession::StreamEnded(self.id));
+        self.send(&FromSession::StreamEnded(self.id));
     }
 
     /// Has the log say something about this connection.
@@ -172,7 +172,7 @@ impl Place {
         let _ = self.reports.send(FromEngine::Failed(self.id, fault.to_string()));
     }
 
-    fn say(&self, message: &FromSession) -> bool {
+    fn send(&self, message: &FromSession) -> bool {
         let outgoing = self.desk.state().outgoing.clone();
         outgoing.is_some_and(|outgoing| outgoing.send(message.encode()).is_ok())
     }

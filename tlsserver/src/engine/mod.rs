@@ -38,7 +38,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use unix::descriptor::unblock;
 use unix::descriptor_passing::{Received, await_message, receive, send};
-use unix::jail::{self, Inmate, NoIdentity};
+use unix::jail::{self, NoIdentity, Profile};
 
 use crate::NoRandomOctets;
 use crate::environment::{self, Variables};
@@ -66,7 +66,7 @@ pub fn run() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            last_words::say(&FromEngine::Says(why.to_string()).encode());
+            last_words::report(&FromEngine::Says(why.to_string()).encode());
             ExitCode::from(exit_code::TEMPORARY)
         }
     }
@@ -117,14 +117,14 @@ fn start() -> Result<(), Fatal> {
     let clients = environment::value(&variables, CLIENTS);
     let clients = clients.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(u64::MAX);
     last_words::leave_the_log(|words| FromEngine::Says(words).encode())?;
-    let inmate = Inmate::Server { clients };
-    jail::enter(inmate, Some(identity)).map_err(Fatal::Jail)?;
+    let profile = Profile::Server { clients };
+    jail::enter(profile, Some(identity)).map_err(Fatal::Jail)?;
 
     let tickets = Arc::new(Tickets::default());
     if environment::value(&variables, NO_TICKETS).is_none() {
         tickets.turn();
     }
-    let (certificates, dialogs) = told_first(&control)?;
+    let (certificates, dialogs) = receive_setup(&control)?;
     let (reports, outgoing) = mpsc::unbounded_channel();
     let keyholder = Arc::new(Keyholder::new(keyholder, reports.clone()));
     let probe = Probe::by_first(&certificates);
@@ -144,7 +144,7 @@ fn start() -> Result<(), Fatal> {
 }
 
 /// Takes what is said before the beginning.
-fn told_first(control: &OwnedFd) -> io::Result<(Vec<Certificate>, Dialogs)> {
+fn receive_setup(control: &OwnedFd) -> io::Result<(Vec<Certificate>, Dialogs)> {
     let (mut certificates, mut dialogs) = (Vec::new(), Dialogs::new());
     let mut buffer = vec![0; LONGEST];
     loop {

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::{env, fmt, io};
 use unix::deadline::ready_sources;
 use unix::descriptor_passing::{receive, send};
-use unix::jail::{self, Inmate, NoIdentity};
+use unix::jail::{self, NoIdentity, Profile};
 
 use crate::NoRandomOctets;
 use crate::environment::{self, Variables};
@@ -32,29 +32,29 @@ pub const NAME: &str = "tlsserver-keyholder";
 #[must_use]
 pub fn run() -> ExitCode {
     let control = io::stdin();
-    let say = |message: &FromKeyholder| send(&control, &message.encode(), &[]);
+    let report = |message: &FromKeyholder| send(&control, &message.encode(), &[]);
     let keys = match prepare() {
         Ok(Loaded { keys, certificates, validities, warnings }) => {
             let certificates = certificates.into_iter().map(FromKeyholder::Certificate);
             let validities = validities.into_iter().map(FromKeyholder::Validity);
             let warnings = warnings.into_iter().map(FromKeyholder::Warning);
             let mut messages = certificates.chain(validities).chain(warnings);
-            let said = messages.try_for_each(|message| say(&message));
-            if said.and_then(|()| say(&FromKeyholder::Ready)).is_err() {
+            let reported = messages.try_for_each(|message| report(&message));
+            if reported.and_then(|()| report(&FromKeyholder::Ready)).is_err() {
                 return ExitCode::from(exit_code::TEMPORARY);
             }
             keys
         }
         Err(why) => {
             // That the listener is gone is no news to anybody.
-            let _ = say(&FromKeyholder::Broken(why.to_string()));
+            let _ = report(&FromKeyholder::Broken(why.to_string()));
             return ExitCode::from(exit_code::TEMPORARY);
         }
     };
     match serve(&control, &keys) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            last_words::say(&FromKeyholder::Says(reason.to_string()).encode());
+            last_words::report(&FromKeyholder::Says(reason.to_string()).encode());
             ExitCode::from(exit_code::TEMPORARY)
         }
     }
@@ -90,7 +90,7 @@ fn prepare() -> Result<Loaded, CannotStart> {
     crate::warm_up().map_err(CannotStart::NoRandomOctets)?;
     last_words::leave_the_log(|words| FromKeyholder::Says(words).encode())
         .map_err(CannotStart::Log)?;
-    jail::enter(Inmate::Signer, Some(identity)).map_err(CannotStart::Jail)?;
+    jail::enter(Profile::Signer, Some(identity)).map_err(CannotStart::Jail)?;
     Ok(loaded)
 }
 

@@ -34,7 +34,7 @@ const TIME_TO_LOG_IN: Duration = Duration::from_secs(10);
 const LIMIT_OF_ONE: &[u8] = b"MAXCONNIP";
 
 /// Connections accepted before anything else is looked at again.
-const AT_ONCE: usize = 16;
+const MOST_ACCEPTED_AT_ONCE: usize = 16;
 
 /// A client that may connect: its number, what the rules add for it, and what it is told.
 type Admitted = (ConnectionId, ucspi_rules::Variables, Option<(DialogId, Dialog)>);
@@ -47,7 +47,7 @@ impl Server {
         if self.policy.proxy_protocol.is_none() {
             self.evict();
         }
-        for _ in 0..AT_ONCE {
+        for _ in 0..MOST_ACCEPTED_AT_ONCE {
             if !self.accept_one(at)? {
                 break;
             }

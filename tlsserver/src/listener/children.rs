@@ -21,8 +21,8 @@ impl Server {
     /// for any child has the system look at each, and there are thousands. None is
     /// missed: a program that ends has its engine let go of the connection, and is
     /// looked at then or, should the engine be first, when the next child is told.
-    pub(super) fn on_child_ended(&mut self, told: u32) -> Result<(), Unable> {
-        let mut may_have_ended = vec![told];
+    pub(super) fn on_child_ended(&mut self, pid: u32) -> Result<(), Unable> {
+        let mut may_have_ended = vec![pid];
         may_have_ended.extend(self.connections.ending().chain(self.workers.pids()));
         for pid in may_have_ended {
             let Some(how) = how_it_ended(pid) else { continue };
@@ -63,7 +63,7 @@ impl Server {
     /// No engine has the connection any more.
     pub(super) fn let_go(&mut self, id: ConnectionId) {
         if self.connections.is_with_monitor(id) {
-            self.workers.tell_monitor(&ToMonitor::Closed(id));
+            self.workers.send_to_monitor(&ToMonitor::Closed(id));
         }
         let program = self.connections.closed(id);
         if let Some((pid, how)) = program.and_then(|pid| Some((pid, how_it_ended(pid)?))) {

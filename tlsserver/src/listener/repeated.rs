@@ -13,11 +13,11 @@ use super::report::Event;
 /// For how long lines are counted together.
 const WINDOW: Duration = Duration::from_secs(10);
 /// So many of the same are said one by one.
-const OF_ONE: u32 = 50;
+const MOST_OF_ONE: u32 = 50;
 /// So many of all.
-const OF_ALL: u32 = 500;
+const MOST_OF_ALL: u32 = 500;
 /// So many different ones are counted by themselves.
-const DIFFERENT: usize = 64;
+const MOST_DIFFERENT: usize = 64;
 
 /// What has been said lately.
 #[derive(Debug)]
@@ -47,15 +47,15 @@ impl Repeated {
     /// others.
     pub(super) fn count(&self, line: &str) -> bool {
         let mut window = self.0.borrow_mut();
-        let room = window.said < OF_ALL;
+        let room = window.said < MOST_OF_ALL;
         let known = window.by_line.len();
         if let Some(count) = window.by_line.get_mut(line) {
-            if !room || count.said >= OF_ONE {
+            if !room || count.said >= MOST_OF_ONE {
                 count.unsaid += 1;
                 return false;
             }
             count.said += 1;
-        } else if known < DIFFERENT {
+        } else if known < MOST_DIFFERENT {
             let count = Count { said: u32::from(room), unsaid: u64::from(!room) };
             window.by_line.insert(line.to_owned(), count);
         } else if !room {
@@ -129,10 +129,10 @@ mod tests {
         let said = (0..100_000).filter(|&number| repeated.count(&line(number))).count();
         assert_eq!(said, 500);
         let (known, said) = (repeated.0.borrow().by_line.len(), repeated.0.borrow().said);
-        assert_eq!((known, said), (DIFFERENT, OF_ALL));
+        assert_eq!((known, said), (MOST_DIFFERENT, MOST_OF_ALL));
         assert_eq!(sums(&repeated, now + WINDOW), ["99500 more lines about other clients"]);
         // One that is known by then has a count of its own.
-        for number in 0..OF_ALL + 1 {
+        for number in 0..MOST_OF_ALL + 1 {
             repeated.count(&line(number));
         }
         repeated.count(&line(0));

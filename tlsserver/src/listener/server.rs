@@ -146,7 +146,7 @@ impl Server {
             {
                 self.course = Course::Serving;
                 ready();
-                self.supervisor.tell(State::Ready);
+                self.supervisor.notify(State::Ready);
                 self.log_status();
             }
             for happened in self.wait().map_err(Unable::Poll)? {

@@ -32,11 +32,11 @@ impl Server {
         if self.course.is_ending() {
             return;
         }
-        self.supervisor.tell(State::Reloading);
+        self.supervisor.notify(State::Reloading);
         match self.failures.read() {
             // The monitor reads that file, too, and would say the same.
             Err(why) => self.on_not_read_again(&why),
-            Ok(()) => self.workers.tell_monitor(&ToMonitor::Reload),
+            Ok(()) => self.workers.send_to_monitor(&ToMonitor::Reload),
         }
         if let Err(why) = self.workers.read_files() {
             self.on_not_read_again(&why);
@@ -50,7 +50,7 @@ impl Server {
             Reading::TookOver if self.course.is_starting() => {}
             Reading::TookOver => {
                 Event::Reloaded.log(self.log);
-                self.supervisor.tell(State::Ready);
+                self.supervisor.notify(State::Ready);
             }
             Reading::Failed(why) if self.course.is_starting() => return Err(Unable::Files(why)),
             Reading::Failed(why) => self.on_not_read_again(&why),
@@ -59,7 +59,7 @@ impl Server {
     }
 
     fn on_not_read_again(&self, why: &dyn Display) {
-        self.supervisor.tell(State::Ready);
+        self.supervisor.notify(State::Ready);
         if self.workers.serving() {
             Event::KeepsPrevious(why).log(self.log);
         } else {
@@ -72,7 +72,7 @@ impl Server {
             return Ok(());
         }
         self.course = Course::Ending;
-        self.supervisor.tell(State::Stopping);
+        self.supervisor.notify(State::Stopping);
         self.stop_listening()?;
         // The monitor stays behind: the server need not wait for sessions.
         if self.workers.source().is_some() {
@@ -104,7 +104,7 @@ impl Server {
         }
         match self.workers.monitor() {
             Some(monitor) if !monitor.is_behind() => {
-                monitor.tell(&ToMonitor::StayBehind);
+                monitor.send(&ToMonitor::StayBehind);
                 true
             }
             // Where it does not hear, its channel's end says the same.

@@ -11,6 +11,7 @@ pub(super) mod files;
 mod keyholder;
 mod logins;
 mod monitor;
+mod trust;
 mod watch;
 
 use proto::channel::LONGEST;
@@ -34,7 +35,7 @@ use crate::environment::Variables;
 use crate::log::Log;
 
 /// How often engines are asked whether they still do their work.
-const CHECKS: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is said that a certificate is not valid.
 const REMINDER: Duration = Duration::from_secs(60 * 60);
 /// The first pause before something that failed is tried again; it doubles.
@@ -120,7 +121,7 @@ impl Workers {
             retired: Vec::new(),
             pause: PAUSE,
             retry: None,
-            next_check: Instant::now() + CHECKS,
+            next_check: Instant::now() + CHECK_INTERVAL,
             next_reminder: Instant::now() + REMINDER,
         }
     }
@@ -173,7 +174,7 @@ impl Workers {
     }
 
     fn current(&self) -> impl Iterator<Item = &Engine> {
-        self.engines.iter().filter(|engine| !engine.retired)
+        self.engines.iter().filter(|engine| !engine.is_retired())
     }
 
     /// Whether there is an engine for a new connection.
@@ -184,7 +185,7 @@ impl Workers {
     /// Whether all engines there should be are jailed and ready.
     pub(super) fn all_ready(&self) -> bool {
         let monitor_is_ready = self.monitor.as_ref().is_none_or(|monitor| monitor.ready);
-        monitor_is_ready && self.serving() && self.current().all(|engine| engine.ready)
+        monitor_is_ready && self.serving() && self.current().all(Engine::is_ready)
     }
 
     /// Gives a connection to the engine that was given the fewest lately, and of several to the
@@ -241,7 +242,7 @@ impl Workers {
         };
         let length = match engine.receive(&mut self.buffer) {
             Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
-            heard => heard.map_or(0, |got| got.length),
+            received => received.map_or(0, |got| got.length),
         };
         let Some(message) = self.buffer.get(..length).and_then(FromEngine::decode) else {
             return Received::End;
@@ -251,7 +252,7 @@ impl Workers {
                 engine.answered();
                 self.pause = PAUSE;
             }
-            FromEngine::Failed(..) | FromEngine::Says(_) if !engine.takes_line() => {
+            FromEngine::Failed(..) | FromEngine::Says(_) if !engine.take_line() => {
                 Event::EngineExceedsLogBudget(engine.pid).log(self.log);
                 return Received::End;
             }
@@ -270,7 +271,7 @@ impl Workers {
         };
         match self.buffer.get(..length).and_then(FromKeyholder::decode) {
             Some(FromKeyholder::Ready) => keyholder.answered(),
-            Some(FromKeyholder::Says(what)) if keyholder.takes_line() => {
+            Some(FromKeyholder::Says(what)) if keyholder.take_line() => {
                 Event::KeyholderSays(keyholder.pid, &what).log(self.log);
             }
             _ => return Some(keyholder.pid),
@@ -281,9 +282,8 @@ impl Workers {
     /// The engine has no signatures any more: it keeps the connections that it has, and
     /// another takes its place.
     pub(super) fn on_cannot_sign(&mut self, id: EngineId) {
-        let Some(engine) = self.engine(id).filter(|engine| !engine.retired) else { return };
-        engine.retired = true;
-        engine.end_if_done();
+        let Some(engine) = self.engine(id).filter(|engine| !engine.is_retired()) else { return };
+        engine.retire();
         let (pid, lived) = (engine.pid, engine.started.elapsed() >= LIVED);
         Event::EngineCannotSign(pid).log(self.log);
         if lived { self.fill_up() } else { self.retry_later() }
@@ -307,17 +307,16 @@ impl Workers {
         self.engines.iter().find(|engine| engine.id == id).map(|engine| engine.pid)
     }
 
-    /// A process has ended, of which all messages have been heard. Says whether it
-    /// was one of these, starts it anew where it is needed, and logs what nobody
-    /// wanted.
-    pub(super) fn on_ended(&mut self, pid: u32, how: How) -> bool {
+    /// A process has ended, of which all messages have been received: starts it anew where it
+    /// is needed, and logs what nobody wanted.
+    pub(super) fn on_ended(&mut self, pid: u32, how: How) {
         if let Some(at) = self.retired.iter().position(|retired| *retired == pid) {
             self.retired.swap_remove(at);
         } else if let Some(at) = self.engines.iter().position(|engine| engine.pid == pid) {
             let engine = self.engines.swap_remove(at);
-            self.tell_monitor(&ToMonitor::EngineEnded(engine.id));
+            self.send_to_monitor(&ToMonitor::EngineEnded(engine.id));
             self.end_unused_keyholders();
-            if !engine.retired {
+            if !engine.is_retired() {
                 Event::EngineDied(pid, how).log(self.log);
                 if engine.started.elapsed() < LIVED { self.retry_later() } else { self.fill_up() }
             }
@@ -329,17 +328,12 @@ impl Workers {
             // Without it they can do no handshake; what they have may go on.
             self.retire_engines();
             self.read_files_again();
-        } else {
-            return self.reading.as_ref().is_some_and(|one| one.pid == pid);
         }
-        true
     }
 
     fn retire_engines(&mut self) {
-        for engine in self.engines.iter_mut().filter(|engine| !engine.retired) {
-            engine.retired = true;
-            engine.end_if_done();
-        }
+        let current = self.engines.iter_mut().filter(|engine| !engine.is_retired());
+        current.for_each(Engine::retire);
     }
 
     /// No connection will come any more.

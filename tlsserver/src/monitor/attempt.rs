@@ -29,7 +29,7 @@ use crate::child::kill;
 
 impl Monitor {
     /// A login has been asked for, as one may be.
-    pub(super) fn asks_for_login(&mut self, id: ConnectionId, record: Record, handoff: Handoff) {
+    pub(super) fn on_login(&mut self, id: ConnectionId, record: Record, handoff: Handoff) {
         let given = record.user().to_vec();
         let Some(home) = self.home(id) else { return self.decided(id, Outcome::Temporary) };
         let Some(session) = self.sessions.get_mut(id) else { return };
@@ -39,22 +39,17 @@ impl Monitor {
         session.begins_login(&user, handoff.mechanism());
         // It is no longer than the one given, so there is room for it.
         let record = record.with_user(&user).unwrap_or(record);
-        if !self.may_be_tried(id, &home, (&user, record.password())) {
+        if !self.charge(id, &home, (&user, record.password())) {
             return self.decided(id, Outcome::TooManyFailures);
         }
-        self.tell_listener(&FromMonitor::Checking(id));
+        self.send_to_listener(&FromMonitor::Checking(id));
         self.sessions.waits(id, record, handoff);
         self.turns.wait(address, id);
     }
 
     /// Whether the memory of refused logins lets this be tried; if not, the log says so.
     /// What comes of it is to be [remembered](Self::remember).
-    pub(super) fn may_be_tried(
-        &mut self,
-        id: ConnectionId,
-        home: &Home,
-        wanted: (&[u8], &[u8]),
-    ) -> bool {
+    pub(super) fn charge(&mut self, id: ConnectionId, home: &Home, wanted: (&[u8], &[u8])) -> bool {
         let (Some(memory), Some(session)) = (home.memory, self.sessions.get_mut(id)) else {
             return true;
         };
@@ -125,7 +120,7 @@ impl Monitor {
         };
         let sessions: Vec<_> = self.sessions.checking().filter_map(became).collect();
         for id in sessions {
-            self.is_untold_session(id);
+            self.on_untold_session(id);
         }
     }
 
@@ -141,7 +136,7 @@ impl Monitor {
                 }
                 let phase = Phase::Checking(Some(ready));
                 self.sessions.runs(id, Running { pid, user, phase });
-                self.say(id, &ToSession::Stream(id), Some(stream));
+                self.send(id, &ToSession::Stream(id), Some(stream));
                 true
             }
             Err(failed) => {
@@ -191,54 +186,54 @@ impl Monitor {
     }
 
     /// A program says that the login is good, or that it never will.
-    pub(super) fn hear_program(&mut self, id: ConnectionId) {
+    pub(super) fn on_program_ready(&mut self, id: ConnectionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Login::Running(running) = &mut session.login else { return };
         let Phase::Checking(pipe) = &mut running.phase else { return };
         let Some(pipe) = pipe.take() else { return };
         let mut octet = [0];
         if matches!(rustix::io::retry_on_intr(|| rustix::io::read(&pipe, &mut octet)), Ok(1)) {
-            self.has_logged_in(id);
+            self.on_logged_in(id);
         }
     }
 
-    fn has_logged_in(&mut self, id: ConnectionId) {
-        self.is_session(id, Phase::LoggedIn);
+    fn on_logged_in(&mut self, id: ConnectionId) {
+        self.becomes_session(id, Phase::LoggedIn);
         if let Some(session) = self.sessions.get_mut(id)
             && let Login::Running(running) = &session.login
         {
             report::about(id, session, &running.user, Event::LoggedIn);
-            report::tell_blocklist(session, Some(proto::blocklist::Action::Delete));
+            report::notify_blocklist(session, Some(proto::blocklist::Action::Delete));
             session.blocklist = None;
         }
-        self.is_good(id);
+        self.announce_session(id);
     }
 
     /// The same of a program that does not tell: what the client says is for it.
-    fn is_untold_session(&mut self, id: ConnectionId) {
-        self.is_session(id, Phase::Unsaid);
-        self.is_good(id);
+    fn on_untold_session(&mut self, id: ConnectionId) {
+        self.becomes_session(id, Phase::Unsaid);
+        self.announce_session(id);
     }
 
     /// Says so to whom it concerns.
-    fn is_good(&mut self, id: ConnectionId) {
+    fn announce_session(&mut self, id: ConnectionId) {
         if let Some(session) = self.sessions.get_mut(id) {
             report::login_ended(id, session, Some(Outcome::Completed(0)));
         }
-        self.say(id, &ToSession::LoggedIn(id), None);
+        self.send(id, &ToSession::LoggedIn(id), None);
     }
 
     /// A program is not checking any more, but a session.
-    fn is_session(&mut self, id: ConnectionId, phase: Phase) {
+    fn becomes_session(&mut self, id: ConnectionId, phase: Phase) {
         if matches!(self.sessions.becomes(id, phase), Some(Phase::Checking(_) | Phase::Killed)) {
             self.turns.give_back();
             self.remember(id, Answer::Good);
-            self.tell_listener(&FromMonitor::LoggedIn(id));
+            self.send_to_listener(&FromMonitor::LoggedIn(id));
         }
     }
 
     /// The program of a session whose stream has ended is about to end, or has.
-    pub(super) fn stream_ended(&mut self, id: ConnectionId) {
+    pub(super) fn on_stream_ended(&mut self, id: ConnectionId) {
         if let Some(pid) = self.sessions.stream_ended(id) {
             self.reap_one(pid);
         }
@@ -246,8 +241,8 @@ impl Monitor {
 
     /// Waits for this child, and for those that may have ended with it unsaid. To wait for
     /// any child has the system look at each, and there are thousands.
-    pub(super) fn reap(&mut self, told: Option<u32>) {
-        for pid in told.into_iter().chain(self.sessions.may_have_ended()) {
+    pub(super) fn on_child_ended(&mut self, reported: Option<u32>) {
+        for pid in reported.into_iter().chain(self.sessions.may_have_ended()) {
             self.reap_one(pid);
         }
     }
@@ -259,25 +254,25 @@ impl Monitor {
         let Ok(Some(was_root)) = ended_as_root(pid, false) else { return };
         let was_root = was_root && is_root();
         // Its octet may be there, and its end have come before that was looked at.
-        self.hear_program_at_its_end(id);
+        self.take_last_octet(id);
         if let Ok(Some((_, status))) = waitpid(Some(raw), WaitOptions::NOHANG) {
-            self.ended(id, status, was_root);
+            self.on_program_ended(id, status, was_root);
         }
     }
 
     /// Hears what is there, and waits for nothing.
-    fn hear_program_at_its_end(&mut self, id: ConnectionId) {
+    fn take_last_octet(&mut self, id: ConnectionId) {
         let Some(session) = self.sessions.get(id) else { return };
         let Login::Running(Running { phase: Phase::Checking(Some(pipe)), .. }) = &session.login
         else {
             return;
         };
         if !ready_now(pipe.as_fd(), deadline::Event::IN).is_empty() {
-            self.hear_program(id);
+            self.on_program_ready(id);
         }
     }
 
-    fn ended(&mut self, id: ConnectionId, status: WaitStatus, was_root: bool) {
+    fn on_program_ended(&mut self, id: ConnectionId, status: WaitStatus, was_root: bool) {
         let Some(Login::Running(running)) = self.sessions.login_ended(id) else { return };
         if running.has_turn() {
             self.turns.give_back();
@@ -302,14 +297,14 @@ impl Monitor {
             if let Some(event) = event.filter(|_| !matches!(running.phase, Phase::Killed)) {
                 report::about(id, session, &running.user, event);
             }
-            report::tell_blocklist(session, verdict(outcome, logged_in));
+            report::notify_blocklist(session, verdict(outcome, logged_in));
             report::login_ended(id, session, Some(outcome));
             session.code = match outcome {
                 Outcome::Completed(code) => code,
                 _ => proto::exit_code::FAILED,
             };
         }
-        self.tell(id, outcome);
+        self.notify(id, outcome);
     }
 
     /// A login was not tried, or could not be.
@@ -319,22 +314,22 @@ impl Monitor {
             session.guard.tried(outcome);
             report::login_ended(id, session, Some(outcome));
         }
-        self.tell(id, outcome);
+        self.notify(id, outcome);
     }
 
     /// Tells whom it concerns what became of the login.
-    pub(super) fn tell(&mut self, id: ConnectionId, outcome: Outcome) {
-        self.say(id, &ToSession::Outcome(id, outcome), None);
+    pub(super) fn notify(&mut self, id: ConnectionId, outcome: Outcome) {
+        self.send(id, &ToSession::Outcome(id, outcome), None);
         let Some(session) = self.sessions.get(id) else { return };
         let goes_on = session.engine.is_some() && session.guard.remaining() > 0;
         if goes_on {
-            self.tell_listener(&FromMonitor::Refused(id));
+            self.send_to_listener(&FromMonitor::Refused(id));
         } else if session.engine.is_none() || self.listener.is_none() {
             self.over(id);
         }
     }
 
-    fn say(&mut self, id: ConnectionId, message: &ToSession, stream: Option<OwnedFd>) {
+    fn send(&mut self, id: ConnectionId, message: &ToSession, stream: Option<OwnedFd>) {
         let engine = self.sessions.get(id).and_then(|session| session.engine);
         if let Some(engine) = engine.and_then(|engine| self.engines.get_mut(&engine)) {
             engine.outbox.send(message.encode(), stream.into_iter().collect());
@@ -344,7 +339,7 @@ impl Monitor {
     /// Ends what takes too long.
     pub(super) fn end_late(&mut self, now: Instant) {
         for id in self.sessions.late_at(now) {
-            self.is_late(id);
+            self.on_late(id);
         }
         if self.until.is_some_and(|until| until <= now) {
             self.until = None;
@@ -355,7 +350,7 @@ impl Monitor {
         }
     }
 
-    fn is_late(&mut self, id: ConnectionId) {
+    fn on_late(&mut self, id: ConnectionId) {
         let Some(session) = self.sessions.get(id) else { return };
         match &session.login {
             Login::None => {}
@@ -372,7 +367,7 @@ impl Monitor {
                 self.sessions.becomes(id, Phase::Killed);
                 kill(pid);
             }
-            Login::Running(_) => self.is_untold_session(id),
+            Login::Running(_) => self.on_untold_session(id),
         }
     }
 }

@@ -11,8 +11,8 @@
 //! row in a table and no descriptor.
 
 mod attempt;
-mod hear;
 mod homes;
+mod messages;
 mod report;
 mod sessions;
 mod words;
@@ -51,10 +51,10 @@ use words::Words;
 pub const NAME: &str = "tlsserver-monitor";
 
 /// How often it is looked who has become a user, where others wait for their turn.
-const LOOK: Duration = Duration::from_millis(100);
+const USER_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// An engine that lets so many messages lie is none that works.
-const FORGOTTEN: usize = 100_000;
+const MOST_KEPT: usize = 100_000;
 
 /// An engine as the monitor knows it.
 struct Engine {
@@ -207,7 +207,7 @@ fn checks() -> usize {
 impl Monitor {
     /// Does what is asked until nobody is left who could ask.
     fn serve(mut self) -> io::Result<()> {
-        self.tell_listener(&FromMonitor::Ready);
+        self.send_to_listener(&FromMonitor::Ready);
         loop {
             if self.listener.is_none() && self.sessions.is_empty() {
                 self.finish();
@@ -215,17 +215,17 @@ impl Monitor {
             }
             for happened in self.wait()? {
                 match happened {
-                    Ready::Signals => self.take_signals(),
-                    Ready::Listener => self.hear_listener(),
-                    Ready::Engine(id) => self.hear_engine(id),
-                    Ready::Words => self.hear_words(),
-                    Ready::Program(id) => self.hear_program(id),
+                    Ready::Signals => self.on_signals(),
+                    Ready::Listener => self.on_listener(),
+                    Ready::Engine(id) => self.on_engine(id),
+                    Ready::Words => self.on_words(),
+                    Ready::Program(id) => self.on_program_ready(id),
                 }
             }
             let now = Instant::now();
             self.end_late(now);
             self.homes.settle(now);
-            self.say_trouble();
+            self.log_trouble();
             if let Some(words) = &mut self.words {
                 words.settle(now);
             }
@@ -249,16 +249,16 @@ impl Monitor {
         sources.extend(words.map(|words| (Ready::Words, words.as_fd(), PollFlags::IN)));
         let checking = self.sessions.ready_pipes();
         sources.extend(checking.map(|(id, pipe)| (Ready::Program(id), pipe, PollFlags::IN)));
-        let look = self.turns.is_short().then(|| now + LOOK);
+        let look = self.turns.is_short().then(|| now + USER_CHECK_INTERVAL);
         let until = [look, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
         let until = until.into_iter().chain([self.words.as_ref().and_then(Words::next_turn)]);
         ready_sources(sources, until.flatten().min())
     }
 
-    fn take_signals(&mut self) {
+    fn on_signals(&mut self) {
         while let Ok(Some(event)) = self.signals.next() {
             match event {
-                Event::ChildEnded(pid) => self.reap(Some(pid)),
+                Event::ChildEnded(pid) => self.on_child_ended(Some(pid)),
                 // When that is, the listener says.
                 Event::Reload => {}
                 // What it does is the listener's to say, while there is one.
@@ -268,16 +268,16 @@ impl Monitor {
         }
     }
 
-    fn hear_words(&mut self) {
+    fn on_words(&mut self) {
         if let Some(words) = &mut self.words {
-            words.hear(&mut self.buffer);
+            words.read_some(&mut self.buffer);
         }
     }
 
     /// Says and writes what it still owes.
     fn finish(&mut self) {
         self.homes.finish();
-        self.say_trouble();
+        self.log_trouble();
         if let Some(words) = &mut self.words {
             words.finish(&mut self.buffer);
         }
@@ -286,13 +286,13 @@ impl Monitor {
 
     /// Says what is wrong with a memory of refused logins, where that is found of no
     /// login.
-    fn say_trouble(&mut self) {
+    fn log_trouble(&mut self) {
         while let Some(why) = self.homes.trouble() {
             report::not_remembered(self.log, &why);
         }
     }
 
-    fn tell_listener(&mut self, message: &FromMonitor) {
+    fn send_to_listener(&mut self, message: &FromMonitor) {
         if let Some(listener) = &mut self.listener {
             listener.send(message.encode(), Vec::new());
         }

@@ -93,7 +93,7 @@ pub(super) fn failed(id: ConnectionId, failed: &Failed, program: &Path) {
     }
 }
 
-pub(super) fn tell_blocklist(session: &Session, action: Option<Action>) {
+pub(super) fn notify_blocklist(session: &Session, action: Option<Action>) {
     if let (Some(blocklist), Some(action)) = (&session.blocklist, action) {
         blocklist.report(action);
     }

@@ -42,13 +42,13 @@ impl Words {
 
     /// Takes some of what there is, so that nobody who writes much keeps all else waiting;
     /// whether there was something.
-    pub(super) fn hear(&mut self, buffer: &mut [u8]) -> bool {
+    pub(super) fn read_some(&mut self, buffer: &mut [u8]) -> bool {
         let now = Instant::now();
-        let heard = rustix::io::read(&self.reader, &mut *buffer).unwrap_or(0);
-        let octets = buffer.get(..heard).unwrap_or_default();
-        self.lines.push(octets, self.clock(now), &mut say);
+        let read = rustix::io::read(&self.reader, &mut *buffer).unwrap_or(0);
+        let octets = buffer.get(..read).unwrap_or_default();
+        self.lines.push(octets, self.clock(now), &mut log);
         self.until = self.lines.is_pending().then_some(now + UNFINISHED);
-        heard > 0
+        read > 0
     }
 
     /// When [`Self::settle`] has something to do.
@@ -59,7 +59,7 @@ impl Words {
     /// Writes what has had its time to be ended.
     pub(super) fn settle(&mut self, now: Instant) {
         if self.until.take_if(|until| *until <= now).is_some() {
-            self.lines.flush(self.clock(now), &mut say);
+            self.lines.flush(self.clock(now), &mut log);
             self.until = self.lines.is_pending().then_some(now + UNFINISHED);
         }
     }
@@ -68,11 +68,11 @@ impl Words {
     pub(super) fn finish(&mut self, buffer: &mut [u8]) {
         // Who writes without end does not keep it.
         for _ in 0..64 {
-            if !self.hear(buffer) {
+            if !self.read_some(buffer) {
                 break;
             }
         }
-        self.lines.flush(self.clock(Instant::now()), &mut say);
+        self.lines.flush(self.clock(Instant::now()), &mut log);
     }
 
     fn clock(&self, now: Instant) -> u64 {
@@ -86,7 +86,7 @@ impl AsFd for Words {
     }
 }
 
-fn say(said: Said<'_>) {
+fn log(said: Said<'_>) {
     match said {
         Said::Line(text) => {
             let mark = mark(Level::Info);

@@ -9,10 +9,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use test_support::wait::{for_end, until};
 
 use crate::harness::client::{
     after_line, begin, clear_rest, config, connect, finish_sending, plain, rest, secure,
 };
+use crate::harness::processes::{Process, children, signal};
 use crate::harness::{Server, Setup, certificate, first_certificate, is_root, skipped_without};
 
 fn lines_about_connections(server: &Server) -> Vec<String> {
@@ -371,6 +373,20 @@ fn told_to_end_it_finishes_what_runs() {
         }
         assert_eq!(server.wait().code(), Some(0));
     }
+}
+
+/// Engines that end are what it told them to do: it said `engine: exit 0`, and exited 111.
+#[test]
+fn told_to_end_while_it_starts_it_ends_well() {
+    // So many that not all are ready when the first is there.
+    let setup = Setup::new(&["cat"]).option("--engines 40");
+    let mut command = setup.command();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let server = child.id();
+    let is_engine = |one: &Process| one.name == "tlsserver-engine";
+    until("an engine", || children(server), |children| children.iter().any(is_engine));
+    signal(server, Signal::TERM);
+    assert_eq!(for_end(&mut child).code(), Some(0));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use unix::client;
 use unix::deadline::Deadline;
 use unix::descriptor_passing::{await_message, send};
-use unix::jail::{self, Failure, Identity, Inmate};
+use unix::jail::{self, Failure, Identity, Profile};
 use unix::log::Reason;
 use unix::open_descriptors::close_others;
 
@@ -53,7 +53,7 @@ impl Parser {
         let mut kept = self.offer.descriptors();
         kept.push(self.monitor.as_fd());
         close_others(&kept);
-        jail::enter(Inmate::Dialog, Some(identity))
+        jail::enter(Profile::Dialog, Some(identity))
     }
 
     /// Takes one step after another; returns the last that is to be told.

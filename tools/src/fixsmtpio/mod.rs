@@ -20,7 +20,7 @@ use std::ffi::OsString;
 use std::io;
 use transcript::Transcript;
 use unix::environment::Environment;
-use unix::jail::{self, Inmate};
+use unix::jail::{self, Profile};
 use unix::log::Reason;
 use unix::piped::Piped;
 use unix::process::Program;
@@ -158,7 +158,7 @@ impl Session {
 
 /// Goes to jail with the client and the server; without a jail there is no session.
 fn give_up_what_is_not_needed() -> Result<(), u8> {
-    jail::enter(Inmate::Relay, None).map_err(|failure| {
+    jail::enter(Profile::Relay, None).map_err(|failure| {
         say(NAME, format_args!("unable to jail: {failure}"));
         tell(NOT_STARTED)
     })

@@ -3,7 +3,7 @@
 //! Linux only.
 
 use super::filter::{self, If};
-use super::{Failure, Inmate, step};
+use super::{Failure, Profile, step};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
     Scope,
@@ -13,8 +13,8 @@ use std::io;
 
 /// `has_left` is whether the file system's root has been left; if not, files must be
 /// forbidden in another way.
-pub(super) fn restrict(inmate: Inmate, has_left: Result<(), Failure>) -> Result<(), Failure> {
-    if inmate == Inmate::Dialog {
+pub(super) fn restrict(profile: Profile, has_left: Result<(), Failure>) -> Result<(), Failure> {
+    if profile == Profile::Dialog {
         end_with_parent()?;
     }
     step("no tracing", nix::sys::prctl::set_dumpable(false))?;
@@ -23,7 +23,7 @@ pub(super) fn restrict(inmate: Inmate, has_left: Result<(), Failure>) -> Result<
     if !files_are_forbidden {
         has_left?;
     }
-    allow_system_calls(inmate)
+    allow_system_calls(profile)
 }
 
 /// A parent that is gone already cannot be missed: the channel to it has ended.
@@ -82,7 +82,7 @@ const EVERYBODY: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// [`Inmate::Server`]: an event loop, and locks that threads could contend for.
+/// [`Profile::Server`]: an event loop, and locks that threads could contend for.
 const SERVER: &[libc::c_long] = &[
     libc::SYS_epoll_ctl,
     libc::SYS_epoll_pwait,
@@ -95,10 +95,10 @@ const SERVER: &[libc::c_long] = &[
     libc::SYS_sched_yield,
 ];
 
-/// [`Inmate::Signer`]: locks of the cryptographic library.
+/// [`Profile::Signer`]: locks of the cryptographic library.
 const SIGNER: &[libc::c_long] = &[libc::SYS_futex];
 
-/// [`Inmate::Dialog`]: whether a descriptor is a socket, and one in another's place.
+/// [`Profile::Dialog`]: whether a descriptor is a socket, and one in another's place.
 const DIALOG: &[libc::c_long] = &[
     libc::SYS_fstat,
     #[cfg(target_arch = "x86_64")]
@@ -106,22 +106,22 @@ const DIALOG: &[libc::c_long] = &[
     libc::SYS_dup3,
 ];
 
-/// [`Inmate::Relay`]: besides, a pipe of its own, and the child's end.
+/// [`Profile::Relay`]: besides, a pipe of its own, and the child's end.
 const RELAY: &[libc::c_long] =
     &[libc::SYS_pipe2, libc::SYS_splice, libc::SYS_tee, libc::SYS_wait4, libc::SYS_waitid];
 
-const fn always(inmate: Inmate) -> &'static [&'static [libc::c_long]] {
-    match inmate {
-        Inmate::Server { .. } => &[EVERYBODY, SERVER],
-        Inmate::Signer => &[EVERYBODY, SIGNER],
-        Inmate::Dialog => &[EVERYBODY, DIALOG],
-        Inmate::Relay => &[EVERYBODY, DIALOG, RELAY],
+const fn always(profile: Profile) -> &'static [&'static [libc::c_long]] {
+    match profile {
+        Profile::Server { .. } => &[EVERYBODY, SERVER],
+        Profile::Signer => &[EVERYBODY, SIGNER],
+        Profile::Dialog => &[EVERYBODY, DIALOG],
+        Profile::Relay => &[EVERYBODY, DIALOG, RELAY],
     }
 }
 
-fn allow_system_calls(inmate: Inmate) -> Result<(), Failure> {
-    let always = always(inmate).concat();
-    step("system call filter", filter::apply(&always, &conditions(inmate)))
+fn allow_system_calls(profile: Profile) -> Result<(), Failure> {
+    let always = always(profile).concat();
+    step("system call filter", filter::apply(&always, &conditions(profile)))
 }
 
 /// What F_SETFL may be asked for: besides, all that F_GETFL says of a socket or a pipe and
@@ -132,7 +132,7 @@ const BLOCKING_OR_NOT: libc::c_int =
 /// `O_LARGEFILE` as the kernel has it, which C libraries hide on 64 bits.
 const LARGE_FILE: libc::c_int = if cfg!(target_arch = "aarch64") { 0o400_000 } else { 0o100_000 };
 
-fn conditions(inmate: Inmate) -> Vec<If> {
+fn conditions(profile: Profile) -> Vec<If> {
     const EXECUTABLE: u32 = libc::PROT_EXEC.cast_unsigned();
     let mut conditions = vec![
         If::Without(libc::SYS_mmap, 2, EXECUTABLE),
@@ -150,7 +150,7 @@ fn conditions(inmate: Inmate) -> Vec<If> {
         If::With(libc::SYS_tgkill, 0, std::process::id()),
         If::With(libc::SYS_tkill, 0, std::process::id()),
     ];
-    if inmate == Inmate::Relay {
+    if profile == Profile::Relay {
         let (another_number, more_room) = (libc::F_DUPFD_CLOEXEC, libc::F_SETPIPE_SZ);
         for command in [another_number, more_room] {
             conditions.push(If::With(libc::SYS_fcntl, 1, command.cast_unsigned()));

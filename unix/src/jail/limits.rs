@@ -3,37 +3,37 @@
 //! Limits are the kernel's (getrlimit(2)), and for good: the system calls that would raise
 //! them are in no list. What a process has already, it keeps.
 
-use super::{Failure, Inmate, step};
+use super::{Failure, Profile, step};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{SFlag, fstat};
 use std::io;
 
 const MIB: u64 = 1 << 20;
 /// For the program itself and its libraries.
-const PROGRAM: u64 = 256 * MIB;
+const PROGRAM_MEMORY: u64 = 256 * MIB;
 /// For a dialog: some lines, and a record.
-const DIALOG: u64 = 64 * MIB;
+const DIALOG_MEMORY: u64 = 64 * MIB;
 /// More than a client's buffers and its handshake take.
-const EACH_CLIENT: u64 = MIB;
+const MEMORY_PER_CLIENT: u64 = MIB;
 /// Descriptors, and how many more for each client, which has a socket and its program's.
-const FEW: u64 = 64;
-const SOME: u64 = 1024;
-const FOR_EACH_CLIENT: u64 = 8;
+const DESCRIPTORS: u64 = 64;
+const SIGNER_DESCRIPTORS: u64 = 1024;
+const DESCRIPTORS_PER_CLIENT: u64 = 8;
 
-pub(super) fn set(inmate: Inmate) -> Result<(), Failure> {
-    let (descriptors, memory) = match inmate {
-        Inmate::Server { clients } => (
-            FEW.saturating_add(clients.saturating_mul(FOR_EACH_CLIENT)),
-            PROGRAM.saturating_add(clients.saturating_mul(EACH_CLIENT)),
+pub(super) fn set(profile: Profile) -> Result<(), Failure> {
+    let (descriptors, memory) = match profile {
+        Profile::Server { clients } => (
+            DESCRIPTORS.saturating_add(clients.saturating_mul(DESCRIPTORS_PER_CLIENT)),
+            PROGRAM_MEMORY.saturating_add(clients.saturating_mul(MEMORY_PER_CLIENT)),
         ),
-        Inmate::Signer => (SOME, PROGRAM),
-        Inmate::Dialog => (FEW, DIALOG),
-        Inmate::Relay => (FEW, PROGRAM),
+        Profile::Signer => (SIGNER_DESCRIPTORS, PROGRAM_MEMORY),
+        Profile::Dialog => (DESCRIPTORS, DIALOG_MEMORY),
+        Profile::Relay => (DESCRIPTORS, PROGRAM_MEMORY),
     };
     // Who serves many is given as many descriptors as there may be at all; nobody else more
     // than there were.
     let (soft, hard) = step("limit on descriptors", getrlimit(Resource::RLIMIT_NOFILE))?;
-    let most = if matches!(inmate, Inmate::Server { .. }) { hard } else { soft };
+    let most = if matches!(profile, Profile::Server { .. }) { hard } else { soft };
     at_most("limit on descriptors", Resource::RLIMIT_NOFILE, descriptors.min(most))?;
     let (soft, _) = step("limit on memory", getrlimit(Resource::RLIMIT_DATA))?;
     at_most("limit on memory", Resource::RLIMIT_DATA, memory.min(soft))?;

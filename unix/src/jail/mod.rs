@@ -27,9 +27,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Who goes to jail, and so what is needed there.
+/// A jail profile: what a process in it still needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inmate {
+pub enum Profile {
     /// A server with an event loop, on sockets that it is given.
     Server {
         /// How many it may have to serve at the same time.
@@ -123,7 +123,7 @@ fn step<T, E: Into<io::Error>>(step: &'static str, done: Result<T, E>) -> Result
 /// # Errors
 /// The first step that failed, which is what the kernel is asked for on a system that is
 /// not Linux; the process should then end.
-pub fn enter(inmate: Inmate, identity: Option<Identity>) -> Result<(), Failure> {
+pub fn enter(profile: Profile, identity: Option<Identity>) -> Result<(), Failure> {
     let mut has_left = Ok(());
     if let Some(identity) = identity.filter(|_| Uid::effective().is_root()) {
         has_left = leave_file_system();
@@ -132,13 +132,13 @@ pub fn enter(inmate: Inmate, identity: Option<Identity>) -> Result<(), Failure> 
     // After the change of user, which would undo part of it.
     #[cfg(target_os = "linux")]
     {
-        limits::set(inmate)?;
-        kernel::restrict(inmate, has_left)
+        limits::set(profile)?;
+        kernel::restrict(profile, has_left)
     }
     #[cfg(not(target_os = "linux"))]
     {
         has_left?;
-        no_kernel::restrict(inmate)
+        no_kernel::restrict(profile)
     }
 }
 
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_system_without_a_jail_is_no_reason_to_go_on() {
-        let failure = no_kernel::restrict(Inmate::Dialog).unwrap_err();
+        let failure = no_kernel::restrict(Profile::Dialog).unwrap_err();
         assert_eq!(failure.step, "system call filter");
         assert_eq!(failure.reason.kind(), io::ErrorKind::Unsupported);
     }

@@ -13,6 +13,7 @@ use unix::descriptor::unblock;
 use unix::descriptor_passing::{Received, channel, receive};
 
 use super::super::connections::EngineId;
+use super::trust::{LogBudget, Questions};
 use crate::child::itself;
 use crate::engine::NAME;
 use crate::environment::Variables;
@@ -21,18 +22,22 @@ use crate::outbox::Outbox;
 /// How many messages may wait for its channel to take them before it is taken for stuck:
 /// more than it has clients while it does its work, and its questions are due before.
 const MOST_KEPT: usize = 16 * 1024;
-/// How many questions may be unanswered when the next one is due. It is counted in
-/// questions, not by the clock: a machine that stood still asks no more either.
-pub(super) const UNANSWERED: u32 = 2;
 
 /// How many descriptors an engine has at most, and how many more for each connection: no more
 /// than its jail would let it have if those were all.
 const MOST_DESCRIPTORS: usize = 64;
 const MOST_FOR_EACH: usize = 8;
 
-/// How many lines for the log each connection is worth, and each jailed process beside; an
-/// honest engine has two to say of one at most. Whoever has taken one over would fill the disk.
-pub(super) const LINES: usize = 4;
+/// Where it is between its start and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is not jailed yet, or has not said so.
+    Starting,
+    Ready,
+    /// It gets no more connections: it is of an older generation, or cannot have handshakes
+    /// signed.
+    Retired,
+}
 
 pub(super) struct Engine {
     pub(super) id: EngineId,
@@ -41,16 +46,13 @@ pub(super) struct Engine {
     pub(super) keyholder: u32,
     outbox: Outbox,
     pub(super) started: Instant,
-    pub(super) ready: bool,
-    /// Of an older generation.
-    pub(super) retired: bool,
+    stage: Stage,
     pub(super) connections: usize,
     /// How many connections it was given since the last look: what nobody but the listener
     /// has a say in.
     pub(super) lately: usize,
-    unanswered: u32,
-    /// What it may still say for the log.
-    lines: usize,
+    questions: Questions,
+    log_budget: LogBudget,
 }
 
 impl Engine {
@@ -75,12 +77,11 @@ impl Engine {
             keyholder,
             outbox: Outbox::new(control),
             started: Instant::now(),
-            ready: false,
-            retired: false,
+            stage: Stage::Starting,
             connections: 0,
             lately: 0,
-            unanswered: 0,
-            lines: LINES,
+            questions: Questions::default(),
+            log_budget: LogBudget::new(),
         }
     }
 
@@ -129,12 +130,12 @@ impl Engine {
 
     /// Asks for an answer; false when those to the last questions are still owed.
     pub(super) fn ask(&mut self) -> bool {
-        if self.unanswered >= UNANSWERED {
+        if self.questions.are_too_many() {
             return false;
         }
         // One that was told to end cannot be asked any more.
         if self.send(&ToEngine::Answer, &[]).is_ok() {
-            self.unanswered += 1;
+            self.questions.asked();
         }
         true
     }
@@ -143,14 +144,12 @@ impl Engine {
     pub(super) const fn given(&mut self) {
         self.connections += 1;
         self.lately += 1;
-        self.lines = self.lines.saturating_add(LINES);
+        self.log_budget.grow();
     }
 
-    /// Takes a line of its for the log from what it may still have; false where none is left.
-    pub(super) const fn takes_line(&mut self) -> bool {
-        let Some(left) = self.lines.checked_sub(1) else { return false };
-        self.lines = left;
-        true
+    /// Takes a line of its for the log; false where it may have no more.
+    pub(super) const fn take_line(&mut self) -> bool {
+        self.log_budget.take()
     }
 
     /// Whether it has more descriptors than the connections that it says it has could need: it
@@ -163,14 +162,31 @@ impl Engine {
 
     /// It has answered, or has said by itself that it is ready.
     pub(super) const fn answered(&mut self) {
-        self.ready = true;
-        self.unanswered = 0;
+        if matches!(self.stage, Stage::Starting) {
+            self.stage = Stage::Ready;
+        }
+        self.questions.answered();
+    }
+
+    /// Whether it is jailed and may get connections.
+    pub(super) const fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready)
+    }
+
+    pub(super) const fn is_retired(&self) -> bool {
+        matches!(self.stage, Stage::Retired)
+    }
+
+    /// It gets no more connections, and ends with its last.
+    pub(super) fn retire(&mut self) {
+        self.stage = Stage::Retired;
+        self.end_if_done();
     }
 
     /// A retired engine ends when it reads an end. Not before its last connection
     /// has ended: one in its handshake still waits for its program.
     pub(super) fn end_if_done(&self) {
-        if self.retired && self.connections == 0 {
+        if self.is_retired() && self.connections == 0 {
             // What it reports can still be heard.
             let _ = shutdown(&self.outbox, Shutdown::Write);
         }

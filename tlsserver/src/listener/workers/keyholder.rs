@@ -8,7 +8,7 @@ use std::process::Stdio;
 use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, send};
 
-use super::engine::{LINES, UNANSWERED};
+use super::trust::{LogBudget, Questions};
 use crate::child::itself;
 use crate::environment::Variables;
 use crate::keyholder::NAME;
@@ -21,9 +21,8 @@ pub(super) struct Keyholder {
     pub(super) validities: Vec<Validity>,
     /// What its generation's engines are to say; taken when that takes over.
     pub(super) dialogs: Option<Dialogs>,
-    unanswered: u32,
-    /// What it may still say for the log.
-    lines: usize,
+    questions: Questions,
+    log_budget: LogBudget,
 }
 
 impl Keyholder {
@@ -38,15 +37,15 @@ impl Keyholder {
     }
 
     /// One that runs.
-    pub(super) const fn of(pid: u32, control: OwnedFd, dialogs: Option<Dialogs>) -> Self {
+    pub(super) fn of(pid: u32, control: OwnedFd, dialogs: Option<Dialogs>) -> Self {
         Self {
             pid,
             control,
             certificates: Vec::new(),
             validities: Vec::new(),
             dialogs,
-            unanswered: 0,
-            lines: LINES,
+            questions: Questions::default(),
+            log_budget: LogBudget::new(),
         }
     }
 
@@ -57,24 +56,22 @@ impl Keyholder {
 
     /// Asks for an answer; false when those to the last questions are still owed.
     pub(super) fn ask(&mut self) -> bool {
-        if self.unanswered >= UNANSWERED {
+        if self.questions.are_too_many() {
             return false;
         }
         // Not to be told is an answer owed, too.
         let _ = send(&self.control, ANSWER, &[]);
-        self.unanswered += 1;
+        self.questions.asked();
         true
     }
 
-    /// Takes a line of its for the log from what it may still have; false where none is left.
-    pub(super) const fn takes_line(&mut self) -> bool {
-        let Some(left) = self.lines.checked_sub(1) else { return false };
-        self.lines = left;
-        true
+    /// Takes a line of its for the log; false where it may have no more.
+    pub(super) const fn take_line(&mut self) -> bool {
+        self.log_budget.take()
     }
 
     /// It has answered.
     pub(super) const fn answered(&mut self) {
-        self.unanswered = 0;
+        self.questions.answered();
     }
 }

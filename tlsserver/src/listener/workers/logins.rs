@@ -87,9 +87,9 @@ impl Workers {
         self.monitor.as_mut().map_or(Ok(None), Monitor::receive)
     }
 
-    pub(in crate::listener) fn tell_monitor(&mut self, message: &ToMonitor) {
+    pub(in crate::listener) fn send_to_monitor(&mut self, message: &ToMonitor) {
         if let Some(monitor) = &mut self.monitor {
-            monitor.tell(message);
+            monitor.send(message);
         }
     }
 
@@ -127,7 +127,7 @@ impl Workers {
         };
         let dialog = source.dialog(Some(home))?;
         let id = self.dialogs.as_mut().map_or(0, |dialogs| dialogs.add(home, dialog.clone()));
-        for engine in self.engines.iter_mut().filter(|engine| !engine.retired) {
+        for engine in self.engines.iter_mut().filter(|engine| !engine.is_retired()) {
             // One that cannot hear is about to be found dead or stuck.
             let _ = engine.send(&ToEngine::Dialog(id, dialog.clone()), &[]);
         }

@@ -10,13 +10,11 @@ use std::time::Instant;
 use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, receive};
 
+use super::trust::Questions;
 use crate::child::itself;
 use crate::environment::Variables;
 use crate::monitor::NAME;
 use crate::outbox::Outbox;
-
-/// How many questions may be unanswered when the next one is due.
-const UNANSWERED: u32 = 2;
 
 /// What it is started with.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub(in crate::listener) struct Monitor {
     pub(in crate::listener) started: Instant,
     pub(in crate::listener) ready: bool,
     outbox: Outbox,
-    unanswered: u32,
+    questions: Questions,
 }
 
 impl Monitor {
@@ -48,10 +46,16 @@ impl Monitor {
         let words = vec![words.0.try_clone()?, words.1.try_clone()?];
         let (pid, mut outbox) = (command.spawn()?.id(), Outbox::new(control));
         outbox.send(ToMonitor::Words.encode(), words);
-        Ok(Self { pid, started: Instant::now(), ready: false, outbox, unanswered: 0 })
+        Ok(Self {
+            pid,
+            started: Instant::now(),
+            ready: false,
+            outbox,
+            questions: Questions::default(),
+        })
     }
 
-    pub(in crate::listener) fn tell(&mut self, message: &ToMonitor) {
+    pub(in crate::listener) fn send(&mut self, message: &ToMonitor) {
         self.outbox.send(message.encode(), Vec::new());
     }
 
@@ -79,11 +83,11 @@ impl Monitor {
 
     /// Asks for an answer; false when those to the last questions are still owed.
     pub(in crate::listener) fn ask(&mut self) -> bool {
-        if self.unanswered >= UNANSWERED {
+        if self.questions.are_too_many() {
             return false;
         }
-        self.unanswered += 1;
-        self.tell(&ToMonitor::Answer);
+        self.questions.asked();
+        self.send(&ToMonitor::Answer);
         true
     }
 
@@ -109,7 +113,7 @@ impl Monitor {
         let message = buffer.get(..length).and_then(FromMonitor::decode);
         if message == Some(FromMonitor::Ready) {
             self.ready = true;
-            self.unanswered = 0;
+            self.questions.answered();
         }
         message.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::{CHECKS, LONGEST_PAUSE, REMINDER, Workers};
+use super::{CHECK_INTERVAL, LONGEST_PAUSE, REMINDER, Workers};
 use crate::child::kill;
 use crate::listener::report::Event;
 
@@ -11,7 +11,7 @@ impl Workers {
     /// Asks the keyholder and all engines for an answer, and ends those that still owe the
     /// last ones: that is seen as any other death.
     fn check_all(&mut self, now: Instant) {
-        self.next_check = now + CHECKS;
+        self.next_check = now + CHECK_INTERVAL;
         if let Some(stuck) = self.keyholder.as_mut().and_then(|one| (!one.ask()).then_some(&*one)) {
             Event::KeyholderStuck(stuck.pid).log(self.log);
             kill(stuck.pid);

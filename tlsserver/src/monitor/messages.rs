@@ -29,7 +29,7 @@ use super::attempt::home_of;
 use super::report;
 use super::sessions::{Login, Session};
 use super::words::Words;
-use super::{Engine, FORGOTTEN, Monitor};
+use super::{Engine, MOST_KEPT, Monitor};
 use crate::engine::FACT_NAMES;
 use crate::environment::{Variables, value};
 use crate::outbox::Outbox;
@@ -38,57 +38,59 @@ use crate::outbox::Outbox;
 const MOST_AT_ONCE: usize = 1000;
 
 /// What a channel has.
-enum Heard<T> {
+enum Received<T> {
     Message(T, Vec<OwnedFd>),
     Nothing,
     /// Its end, or what is no message.
     End,
 }
 
-fn hear<T>(
+fn receive_message<T>(
     channel: &Outbox,
     buffer: &mut [u8],
     decode: impl FnOnce(&[u8]) -> Option<T>,
-) -> Heard<T> {
+) -> Received<T> {
     let received = match receive(channel, buffer) {
         Ok(received) => received,
-        Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Heard::Nothing,
-        Err(_) => return Heard::End,
+        Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
+        Err(_) => return Received::End,
     };
     let message = buffer.get_mut(..received.length).unwrap_or_default();
     let decoded = decode(message);
     // A password may have been among it.
     message.zeroize();
-    decoded.map_or(Heard::End, |decoded| Heard::Message(decoded, received.descriptors))
+    decoded.map_or(Received::End, |decoded| Received::Message(decoded, received.descriptors))
 }
 
 impl Monitor {
     /// Takes all that the listener has said. How a dialog ended, its engine may have said
     /// before it closed the connection: that is heard first.
-    pub(super) fn hear_listener(&mut self) {
-        let mut closed = self.listen();
+    pub(super) fn on_listener(&mut self) {
+        let mut closed = self.drain_listener();
         while let Some(id) = closed.pop_front() {
             for _ in 0..MOST_AT_ONCE {
                 let Some(engine) = self.engine_that_speaks(id) else { break };
-                closed.extend(self.listen());
-                if !self.hear_of_engine(engine) {
+                closed.extend(self.drain_listener());
+                if !self.take_from_engine(engine) {
                     break;
                 }
             }
-            self.closed(id);
+            self.on_closed(id);
         }
     }
 
     /// The same, but for connections that no engine has any more, which are returned.
-    fn listen(&mut self) -> VecDeque<ConnectionId> {
+    fn drain_listener(&mut self) -> VecDeque<ConnectionId> {
         let mut closed = VecDeque::new();
         while let Some(listener) = &mut self.listener {
             listener.flush();
-            match hear(listener, &mut self.buffer, ToMonitor::decode) {
-                Heard::Message(ToMonitor::Closed(id), _) => closed.push_back(id),
-                Heard::Message(message, descriptors) => self.obey(message, descriptors),
-                Heard::Nothing => break,
-                Heard::End => self.stay_behind(),
+            match receive_message(listener, &mut self.buffer, ToMonitor::decode) {
+                Received::Message(ToMonitor::Closed(id), _) => closed.push_back(id),
+                Received::Message(message, descriptors) => {
+                    self.on_listener_message(message, descriptors)
+                }
+                Received::Nothing => break,
+                Received::End => self.stay_behind(),
             }
         }
         closed
@@ -101,7 +103,7 @@ impl Monitor {
         (!ready_now(channel, PollFlags::IN).is_empty()).then_some(engine)
     }
 
-    fn obey(&mut self, message: ToMonitor, descriptors: Vec<OwnedFd>) {
+    fn on_listener_message(&mut self, message: ToMonitor, descriptors: Vec<OwnedFd>) {
         match message {
             ToMonitor::Words => {
                 let mut descriptors = descriptors.into_iter();
@@ -118,23 +120,23 @@ impl Monitor {
                     self.engines.insert(id, Engine { outbox, process: descriptors.next() });
                 }
             }
-            ToMonitor::EngineEnded(id) => self.lose_engine(id),
+            ToMonitor::EngineEnded(id) => self.on_engine_lost(id),
             ToMonitor::LogsIn(id, engine, client) => {
-                self.begins(id, engine, client, descriptors.into_iter().next());
+                self.on_logs_in(id, engine, client, descriptors.into_iter().next());
             }
-            // See `listen`.
+            // See `drain_listener`.
             ToMonitor::Closed(_) => {}
             ToMonitor::Reload => {
                 let wrong = self.homes.read_again();
                 wrong.iter().for_each(|why| report::keeps_previous(self.log, why));
             }
-            ToMonitor::Answer => self.tell_listener(&FromMonitor::Ready),
+            ToMonitor::Answer => self.send_to_listener(&FromMonitor::Ready),
             ToMonitor::StayBehind => self.stay_behind(),
         }
     }
 
     /// A client begins to log in. `socket`: its own, for blocklistd.
-    fn begins(
+    fn on_logs_in(
         &mut self,
         id: ConnectionId,
         engine: EngineId,
@@ -174,7 +176,7 @@ impl Monitor {
     }
 
     /// No engine has the connection any more.
-    fn closed(&mut self, id: ConnectionId) {
+    fn on_closed(&mut self, id: ConnectionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.engine = None;
         match &session.login {
@@ -187,44 +189,44 @@ impl Monitor {
                 self.over(id);
             }
             // What it is given to read has ended.
-            Login::Running(_) => self.stream_ended(id),
+            Login::Running(_) => self.on_stream_ended(id),
         }
     }
 
-    fn lose_engine(&mut self, id: EngineId) {
+    fn on_engine_lost(&mut self, id: EngineId) {
         self.engines.remove(&id);
         for session in self.sessions.of_engine(id) {
-            self.closed(session);
+            self.on_closed(session);
         }
     }
 
     /// Takes some of what an engine has said, but nothing before all that the listener has:
     /// who a client is comes first.
-    pub(super) fn hear_engine(&mut self, id: EngineId) {
-        self.hear_listener();
-        let _more = self.hear_of_engine(id);
+    pub(super) fn on_engine(&mut self, id: EngineId) {
+        self.on_listener();
+        let _more = self.take_from_engine(id);
     }
 
     /// The same, where that has been heard; whether there was anything.
-    fn hear_of_engine(&mut self, id: EngineId) -> bool {
+    fn take_from_engine(&mut self, id: EngineId) -> bool {
         let Some(engine) = self.engines.get_mut(&id) else { return false };
         engine.outbox.flush();
-        if engine.outbox.len() > FORGOTTEN {
-            self.dishonest(id);
+        if engine.outbox.len() > MOST_KEPT {
+            self.on_dishonest(id);
             return false;
         }
-        match hear(&engine.outbox, &mut self.buffer, FromSession::decode) {
-            Heard::Message(FromSession::Request(session, request), _) => {
-                self.asked(id, session, request);
+        match receive_message(&engine.outbox, &mut self.buffer, FromSession::decode) {
+            Received::Message(FromSession::Request(session, request), _) => {
+                self.on_request(id, session, request);
             }
-            Heard::Message(FromSession::StreamEnded(session), _) => {
+            Received::Message(FromSession::StreamEnded(session), _) => {
                 if self.sessions.with(session, id).is_some() {
-                    self.stream_ended(session);
+                    self.on_stream_ended(session);
                 }
             }
-            Heard::Nothing => return false,
-            Heard::End => {
-                self.engine_is_silent(id);
+            Received::Nothing => return false,
+            Received::End => {
+                self.on_engine_silent(id);
                 return false;
             }
         }
@@ -232,18 +234,18 @@ impl Monitor {
     }
 
     /// An engine that has closed its channel has ended, or talks nonsense.
-    fn engine_is_silent(&mut self, id: EngineId) {
-        self.tell_listener(&FromMonitor::Dishonest(id));
-        self.lose_engine(id);
+    fn on_engine_silent(&mut self, id: EngineId) {
+        self.send_to_listener(&FromMonitor::Dishonest(id));
+        self.on_engine_lost(id);
     }
 
     /// Says so, and hears nothing more of it.
-    fn dishonest(&mut self, id: EngineId) {
+    fn on_dishonest(&mut self, id: EngineId) {
         report::spoke_out_of_turn(self.log);
-        self.engine_is_silent(id);
+        self.on_engine_silent(id);
     }
 
-    fn asked(&mut self, engine: EngineId, id: ConnectionId, request: Request) {
+    fn on_request(&mut self, engine: EngineId, id: ConnectionId, request: Request) {
         // A connection that the listener has taken from it is none it could know of yet.
         let Some(session) = self.sessions.with(id, engine) else { return };
         let may = session.guard.admits(&request) && matches!(session.login, Login::None);
@@ -259,12 +261,12 @@ impl Monitor {
                     report::line(id, format_args!("negotiated TLS"));
                 }
             }
-            Request::Login(Attempt::SomebodyElse(user)) if may => self.somebody_else(id, &user),
+            Request::Login(Attempt::SomebodyElse(user)) if may => self.on_somebody_else(id, &user),
             Request::Login(Attempt::Check(record, handoff)) if may => {
                 if record.timestamp() == session.client.timestamp {
-                    self.asks_for_login(id, record, handoff);
+                    self.on_login(id, record, handoff);
                 } else {
-                    self.dishonest(engine);
+                    self.on_dishonest(engine);
                 }
             }
             Request::Over(code) => {
@@ -276,7 +278,7 @@ impl Monitor {
                     self.over(id);
                 }
             }
-            _ => self.dishonest(engine),
+            _ => self.on_dishonest(engine),
         }
     }
 
@@ -285,7 +287,7 @@ impl Monitor {
         if let Some(mut session) = self.sessions.remove(id) {
             report::session_ended(id, &mut session);
             report::ends(self.log, id, session.code);
-            self.tell_listener(&FromMonitor::Over(id));
+            self.send_to_listener(&FromMonitor::Over(id));
         }
     }
 
@@ -302,14 +304,14 @@ impl Monitor {
     }
 
     /// The user asked to be somebody else.
-    fn somebody_else(&mut self, id: ConnectionId, user: &[u8]) {
+    fn on_somebody_else(&mut self, id: ConnectionId, user: &[u8]) {
         // Nobody is asked, and it counts: once for each user, however often it is tried.
         let Some(home) = self.home(id) else { return self.decided(id, Outcome::Temporary) };
         let counted = home.names.apply(user);
         if let Some(session) = self.sessions.get_mut(id) {
             session.begins_login(&counted, Some(Mechanism::Plain));
         }
-        if !self.may_be_tried(id, &home, (&counted, b"")) {
+        if !self.charge(id, &home, (&counted, b"")) {
             return self.decided(id, Outcome::TooManyFailures);
         }
         self.remember(id, Answer::Refused);
@@ -317,9 +319,9 @@ impl Monitor {
         session.guard.tried(Outcome::Refused);
         let event = Event::SomebodyElse(session.guard.remaining());
         report::about(id, session, user, event);
-        report::tell_blocklist(session, Some(proto::blocklist::Action::Add));
+        report::notify_blocklist(session, Some(proto::blocklist::Action::Add));
         report::login_ended(id, session, Some(Outcome::Refused));
-        self.tell(id, Outcome::Refused);
+        self.notify(id, Outcome::Refused);
     }
 }
 
