@@ -1,5 +1,5 @@
 //! What the tests of several packages need: what the machine has, folders, programs that are
-//! run to their end, processes as `/proc` shows them, logs that are followed, certificates.
+//! run to their end, processes as `/proc` shows them, a file system that hangs, logs that are followed, certificates.
 //!
 //! Nothing here knows a program of ours, but how their source and pages are laid out
 //! (`manual`). Whatever goes wrong is the test's failure, and so a
@@ -11,6 +11,7 @@
 #[cfg(feature = "certificates")]
 pub mod certificate;
 pub mod folder;
+pub mod hanging;
 pub mod log;
 #[cfg(feature = "manual")]
 pub mod manual;

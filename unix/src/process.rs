@@ -11,6 +11,9 @@ use std::process::{Child, Command, ExitStatus};
 use crate::deadline::{Deadline, Event, wait, wait_for_any};
 use crate::environment::Environment;
 
+/// How long a child that is killed is waited for, in seconds.
+const DEATH: u64 = 1;
+
 /// What to run: a program, looked up in `PATH`, and its arguments.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -139,12 +142,18 @@ impl Watched {
         is_of_root(self.id())
     }
 
-    /// Ends the child, whatever it is doing, and waits until it is gone.
+    /// Ends the child, whatever it is doing, and waits until it is gone. One that waits for
+    /// a file system that hangs dies only when that answers: it is not waited for for long.
     ///
     /// # Errors
     /// The system's.
     pub fn end(&mut self) -> io::Result<()> {
         self.child.kill()?;
+        if let Some(ended) = &self.ended
+            && !wait(&mut [PollFd::new(ended, PollFlags::IN)], Deadline::after_seconds(DEATH))?
+        {
+            return Ok(());
+        }
         self.child.wait().map(drop)
     }
 }
@@ -221,6 +230,21 @@ pub fn is_of_root(pid: u32) -> bool {
         let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
         user.and_then(|ids| ids.split_whitespace().next()) == Some("0")
     })
+}
+
+/// The children of a process, where the system lists them.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    list.unwrap_or_default().split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
+/// The name of a process as the kernel keeps it: at most 15 octets of its program's, or of
+/// what it has called itself. Empty where the system does not tell.
+#[must_use]
+pub fn name(pid: u32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end_matches('\n').to_owned()
 }
 
 /// Whether the real user is root.

@@ -23,13 +23,14 @@ pub(crate) enum Kind {
     Server,
     Inherited,
     Stopped,
+    Hanging,
     Terminated,
     Files,
     Clock,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Interrupted,
         Self::Failing,
         Self::Unjailed,
@@ -38,6 +39,7 @@ impl Kind {
         Self::Server,
         Self::Inherited,
         Self::Stopped,
+        Self::Hanging,
         Self::Terminated,
         Self::Files,
         Self::Clock,
@@ -52,7 +54,8 @@ impl Kind {
             Self::Processes => "limits on processes",
             Self::Server => "servers that die behind fixsmtpio, at each reply",
             Self::Inherited => "signals ignored or blocked by whoever starts us",
-            Self::Stopped => "processes stopped and continued",
+            Self::Stopped => "processes stopped and continued, programs that hang",
+            Self::Hanging => "login programs that hang, thousands at once",
             Self::Terminated => "processes told to end, at each step",
             Self::Files => "file systems that take nothing",
             Self::Clock => "clocks of day that jump each time they are looked at",

@@ -19,6 +19,7 @@ mod limits;
 mod server;
 mod session;
 mod signals;
+mod thousands;
 mod verdict;
 
 const PAGES: &[Test] =
@@ -31,6 +32,7 @@ fn main() -> Result<ExitCode> {
         limits::TESTS,
         server::TESTS,
         signals::TESTS,
+        thousands::TESTS,
         files::TESTS,
         clock::TESTS,
         PAGES,

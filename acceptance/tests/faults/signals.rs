@@ -15,6 +15,7 @@ use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use test_support::hanging::Hanging;
 
 use crate::figures::{Kind, count};
 use crate::session::{First, Place, monitor, parser};
@@ -27,6 +28,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("processes_that_are_stopped_and_go_on", &[], stopped),
     ("authup_is_told_to_end_at_each_step", &[], terminated),
     ("a_login_program_that_hangs_and_has_descendants", &[ROOT], hangs_with_descendants),
+    ("a_login_program_that_cannot_be_killed", &[ROOT], hangs_unkillable),
     ("a_login_program_that_hangs_and_cannot_be_watched", &["strace"], hangs_unwatched),
 ];
 
@@ -177,6 +179,33 @@ fn hangs_with_descendants(programs: &Programs) -> Result<()> {
     signal(left[0].pid, Signal::KILL)?;
     let outcome = session.over()?;
     ensure!(outcome.status.code() == Some(1), "{outcome:?}");
+    ensure!(outcome.log.ends_with(" timed out\n"), "{outcome:?}");
+    count(Kind::Stopped, Verdict::Refused);
+    Ok(())
+}
+
+/// It waits for a file system that hangs: whoever logs in is told in time all the same.
+fn hangs_unkillable(programs: &Programs) -> Result<()> {
+    let place = Place::new(programs)?;
+    fs::write(place.chain.path("home/control/timeoutlogin"), "1\n")?;
+    let folder = tempfile::tempdir()?;
+    let what = "a login program that cannot be killed";
+    let Some(hanging) = Hanging::mount(what, folder.path(), b"") else { return Ok(()) };
+    hanging.hang();
+    let file = hanging.file();
+    let file = file.to_str().context("no name")?;
+    let mut session = place.start_words(&["authup", "smtp", "cat", file])?;
+    ensure!(session.hear()? && session.ask("EHLO client")?, "no session");
+    session.ask(First::Authup.lines()[1])?;
+    ensure!(
+        session.last_reply() == "451 authup timeout (#4.4.2)\r\n",
+        "{:?}",
+        session.last_reply()
+    );
+    ensure!(hanging.waiting() == 1, "it does not wait");
+    await_end(session.pid(), Instant::now() + WATCHDOG)?;
+    hanging.answer();
+    let outcome = session.over()?;
     ensure!(outcome.log.ends_with(" timed out\n"), "{outcome:?}");
     count(Kind::Stopped, Verdict::Refused);
     Ok(())

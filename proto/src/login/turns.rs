@@ -64,6 +64,12 @@ impl<T: PartialEq> Turns<T> {
         self.taken = self.taken.saturating_sub(1);
     }
 
+    /// Whether somebody waits who can have his turn.
+    #[must_use]
+    pub fn are_free(&self) -> bool {
+        self.taken < self.most && !self.networks.is_empty()
+    }
+
     /// Whether somebody waits who cannot have his turn.
     #[must_use]
     pub fn is_short(&self) -> bool {
@@ -139,8 +145,9 @@ mod tests {
         let at = address("192.0.2.1");
         turns.wait(at, 1);
         turns.wait(at, 2);
+        assert!(turns.are_free());
         assert_eq!(turns.take(), Some(1));
-        assert!(turns.is_short());
+        assert!(turns.is_short() && !turns.are_free());
         turns.leave(at, &2);
         assert!(!turns.is_short());
         turns.give_back();

@@ -32,13 +32,16 @@ const SECTIONS: [&str; 11] = [
 
 /// What the code looks for in the system's words and files, and does not say; and
 /// what a jail says of servers only.
-const NOT_SAID: [&str; 10] = [
+const NOT_SAID: [&str; 13] = [
     // For who asks for help, with nothing to say about it.
     "usage: qmail-qfilter-addtlsheader",
     "/dev/null",
     "os error",
     "/proc/",
     "/status",
+    "/task/",
+    "/children",
+    "/comm",
     "Uid",
     "empty.XXXXXX",
     "limit on descriptors",

@@ -15,6 +15,9 @@ pub(super) enum Course {
     Ending,
     /// The same, until then: the monitor stays behind with sessions.
     Leaving(Instant),
+    /// Until then it is waited for a monitor that works: nobody else replaces one that is
+    /// stuck, and who logs in would never hear.
+    Replacing(Instant),
 }
 
 impl Course {
@@ -23,12 +26,12 @@ impl Course {
     }
 
     pub(super) const fn is_ending(self) -> bool {
-        matches!(self, Self::Ending | Self::Leaving(_))
+        matches!(self, Self::Ending | Self::Leaving(_) | Self::Replacing(_))
     }
 
     /// When it ends although there are clients.
     pub(super) const fn ends_at(self) -> Option<Instant> {
-        if let Self::Leaving(at) = self { Some(at) } else { None }
+        if let Self::Leaving(at) | Self::Replacing(at) = self { Some(at) } else { None }
     }
 }
 

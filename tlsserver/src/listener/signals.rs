@@ -16,6 +16,10 @@ use super::workers::files::Reading;
 /// How long engines have to end those who have not begun to log in, when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long the server waits for a monitor that works, to leave sessions to: longer than it
+/// takes to find that it is stuck, and to start another.
+const REPLACED: Duration = Duration::from_secs(30);
+
 impl Server {
     pub(super) fn on_signals(&mut self) -> Result<(), Unable> {
         while let Ok(Some(event)) = self.signals.next() {
@@ -77,6 +81,9 @@ impl Server {
         // The monitor stays behind: the server need not wait for sessions.
         if self.workers.source().is_some() {
             self.workers.last_words();
+            if let Some(monitor) = self.workers.monitor() {
+                monitor.ask();
+            }
             self.course = Course::Leaving(Instant::now() + LAST_WORDS);
         }
         Ok(())
@@ -99,16 +106,22 @@ impl Server {
     pub(super) fn leave(&mut self, now: Instant) -> bool {
         let Some(ends_at) = self.course.ends_at() else { return false };
         let nobody = self.without_place() == 0 && !self.connections.some_have_not_begun();
-        if !nobody && now < ends_at {
-            return false;
+        if matches!(self.course, Course::Leaving(_)) {
+            if !nobody && now < ends_at {
+                return false;
+            }
+            self.course = Course::Replacing(now + REPLACED);
         }
         match self.workers.monitor() {
-            Some(monitor) if !monitor.is_behind() => {
+            Some(monitor) if monitor.has_answered() => {
                 monitor.send(&ToMonitor::StayBehind);
                 true
             }
-            // Where it does not hear, its channel's end says the same.
-            Some(_) => now >= ends_at,
+            Some(monitor) if self.course.ends_at().is_some_and(|at| at <= now) => {
+                monitor.end();
+                true
+            }
+            Some(_) => false,
             None => true,
         }
     }

@@ -24,7 +24,7 @@ use unix::process::{ended_as_root, is_of_root, is_root};
 use super::homes::Home;
 use super::sessions::{Login, Phase, Running};
 use super::words::Words;
-use super::{Monitor, report};
+use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
 use crate::child::kill;
 
 impl Monitor {
@@ -96,12 +96,16 @@ impl Monitor {
         }
     }
 
-    /// Starts login programs, as many as may run.
-    pub(super) fn give_turns(&mut self) {
-        if self.turns.is_short() {
+    /// Starts login programs, as many as may run, and a few at a time: what others say is
+    /// heard in between.
+    pub(super) fn give_turns(&mut self, now: Instant) {
+        if self.turns.is_short() && now >= self.next_look {
             self.look_for_sessions();
+            // Where there are thousands it takes its time, and is not all that is done.
+            self.next_look = Instant::now() + USER_CHECK_INTERVAL + now.elapsed() * 4;
         }
-        while let Some(id) = self.turns.take() {
+        for _ in 0..STARTED_AT_ONCE {
+            let Some(id) = self.turns.take() else { break };
             if !self.start(id) {
                 self.turns.give_back();
             }
@@ -225,7 +229,7 @@ impl Monitor {
 
     /// A program is not checking any more, but a session.
     fn becomes_session(&mut self, id: ConnectionId, phase: Phase) {
-        if matches!(self.sessions.becomes(id, phase), Some(Phase::Checking(_) | Phase::Killed)) {
+        if matches!(self.sessions.becomes(id, phase), Some(Phase::Checking(_))) {
             self.turns.give_back();
             self.remember(id, Answer::Good);
             self.send_to_listener(&FromMonitor::LoggedIn(id));
@@ -248,8 +252,14 @@ impl Monitor {
     }
 
     fn reap_one(&mut self, pid: u32) {
-        let Some(id) = self.sessions.of_program(pid) else { return };
         let Some(raw) = Pid::from_raw(pid.cast_signed()) else { return };
+        let Some(id) = self.sessions.of_program(pid) else {
+            let dead = matches!(waitpid(Some(raw), WaitOptions::NOHANG), Ok(Some(_)));
+            if dead && self.sessions.has_died(pid) {
+                self.turns.give_back();
+            }
+            return;
+        };
         // Who it was is known until it has been waited for.
         let Ok(Some(was_root)) = ended_as_root(pid, false) else { return };
         let was_root = was_root && is_root();
@@ -285,16 +295,13 @@ impl Monitor {
             _ if was_root => Who::Root,
             _ => Who::Anybody,
         };
-        let (outcome, answer) = match running.phase {
-            Phase::Killed => (Outcome::TimedOut, Answer::Trouble),
-            _ => (Outcome::of(exit, who), exit.answer(who)),
-        };
-        self.remember(id, answer);
+        let outcome = Outcome::of(exit, who);
+        self.remember(id, exit.answer(who));
         if let Some(session) = self.sessions.get_mut(id) {
             session.guard.tried(outcome);
             let remaining = session.guard.remaining();
             let event = Event::ended(running.pid, outcome, remaining);
-            if let Some(event) = event.filter(|_| !matches!(running.phase, Phase::Killed)) {
+            if let Some(event) = event {
                 report::about(id, session, &running.user, event);
             }
             report::notify_blocklist(session, verdict(outcome, logged_in));
@@ -344,6 +351,7 @@ impl Monitor {
         if self.until.is_some_and(|until| until <= now) {
             self.until = None;
             self.end_engines();
+            self.kill_undecided();
             for id in self.sessions.all() {
                 self.over(id);
             }
@@ -363,12 +371,18 @@ impl Monitor {
             }
             Login::Running(running) if is_of_root(running.pid) => {
                 report::about(id, session, &running.user, Event::TimedOut(running.pid));
-                let pid = running.pid;
-                self.sessions.becomes(id, Phase::Killed);
-                kill(pid);
+                kill(running.pid);
+                self.sessions.kills(id);
+                self.decided(id, Outcome::TimedOut);
             }
             Login::Running(_) => self.on_untold_session(id),
         }
+    }
+
+    /// Ends login programs that have become nobody's yet, and so might outlive all others.
+    fn kill_undecided(&self) {
+        let pids = self.sessions.checking().map(|(_, running)| running.pid);
+        pids.filter(|&pid| !is_root() || is_of_root(pid)).for_each(kill);
     }
 }
 

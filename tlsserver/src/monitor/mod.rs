@@ -53,6 +53,9 @@ pub const NAME: &str = "tlsserver-monitor";
 /// How often it is looked who has become a user, where others wait for their turn.
 const USER_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How many login programs are started before others are heard again.
+const STARTED_AT_ONCE: usize = 8;
+
 /// An engine that lets so many messages lie is none that works.
 const MOST_KEPT: usize = 100_000;
 
@@ -84,6 +87,8 @@ struct Monitor {
     sessions: Sessions,
     homes: Homes,
     turns: Turns<ConnectionId>,
+    /// When it is looked next who has become a user.
+    next_look: Instant,
     buffer: Vec<u8>,
 }
 
@@ -188,6 +193,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
         sessions: Sessions::default(),
         homes,
         turns: Turns::new(options.checks.unwrap_or_else(checks)),
+        next_look: Instant::now(),
         buffer: vec![0; proto::channel::LONGEST],
     })
 }
@@ -229,7 +235,7 @@ impl Monitor {
             if let Some(words) = &mut self.words {
                 words.settle(now);
             }
-            self.give_turns();
+            self.give_turns(now);
             unix::log::catch_up();
         }
     }
@@ -249,7 +255,8 @@ impl Monitor {
         sources.extend(words.map(|words| (Ready::Words, words.as_fd(), PollFlags::IN)));
         let checking = self.sessions.ready_pipes();
         sources.extend(checking.map(|(id, pipe)| (Ready::Program(id), pipe, PollFlags::IN)));
-        let look = self.turns.is_short().then(|| now + USER_CHECK_INTERVAL);
+        let turn = self.turns.are_free().then_some(now);
+        let look = turn.or_else(|| self.turns.is_short().then_some(self.next_look));
         let until = [look, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
         let until = until.into_iter().chain([self.words.as_ref().and_then(Words::next_turn)]);
         ready_sources(sources, until.flatten().min())

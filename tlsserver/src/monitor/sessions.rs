@@ -64,8 +64,6 @@ pub(super) enum Phase {
     Unsaid,
     /// The login is good.
     LoggedIn,
-    /// It took too long and was ended. It has somebody's turn.
-    Killed,
 }
 
 /// All of them.
@@ -77,6 +75,9 @@ pub(super) struct Sessions {
     undecided: BTreeSet<ConnectionId>,
     /// Programs whose streams have ended: they are about to end, or have.
     ending: HashSet<u32>,
+    /// Programs that took too long and were killed, each with a turn, and nobody's any more.
+    /// One that waits for a file system that hangs dies when that answers.
+    killed: HashSet<u32>,
 }
 
 impl Session {
@@ -90,7 +91,7 @@ impl Session {
 
 impl Running {
     pub(super) const fn has_turn(&self) -> bool {
-        matches!(self.phase, Phase::Checking(_) | Phase::Killed)
+        matches!(self.phase, Phase::Checking(_))
     }
 }
 
@@ -153,7 +154,7 @@ impl Sessions {
     /// The program is judged otherwise; what was known of it. None where none runs.
     pub(super) fn becomes(&mut self, id: ConnectionId, phase: Phase) -> Option<Phase> {
         let Login::Running(running) = &mut self.by_id.get_mut(&id)?.login else { return None };
-        if !matches!(phase, Phase::Checking(_) | Phase::Killed) {
+        if !matches!(phase, Phase::Checking(_)) {
             self.undecided.remove(&id);
         }
         Some(std::mem::replace(&mut running.phase, phase))
@@ -177,15 +178,28 @@ impl Sessions {
         Some(login)
     }
 
+    /// Its program is killed, and keeps the turn until it has died.
+    pub(super) fn kills(&mut self, id: ConnectionId) {
+        if let Some(Login::Running(Running { pid, .. })) = self.login_ended(id) {
+            self.killed.insert(pid);
+        }
+    }
+
+    /// Whether it was one that was killed; it has died.
+    pub(super) fn has_died(&mut self, pid: u32) -> bool {
+        self.killed.remove(&pid)
+    }
+
     /// Whose program it is.
     pub(super) fn of_program(&self, pid: u32) -> Option<ConnectionId> {
         self.by_pid.get(&pid).copied()
     }
 
-    /// Programs that may have ended unsaid: those whose streams have, and the few that
-    /// are checking.
+    /// Programs that may have ended unsaid: those whose streams have or that were killed, and
+    /// the few that are checking.
     pub(super) fn may_have_ended(&self) -> Vec<u32> {
-        self.ending.iter().copied().chain(self.checking().map(|(_, running)| running.pid)).collect()
+        let told = self.ending.iter().chain(&self.killed).copied();
+        told.chain(self.checking().map(|(_, running)| running.pid)).collect()
     }
 
     /// Those that have their turn.
@@ -215,12 +229,7 @@ impl Sessions {
     }
 
     fn late(&self) -> impl Iterator<Item = (ConnectionId, Instant)> {
-        self.undecided.iter().filter_map(|&id| {
-            let session = self.by_id.get(&id)?;
-            let killed =
-                matches!(&session.login, Login::Running(Running { phase: Phase::Killed, .. }));
-            (!killed).then_some((id, session.deadline))
-        })
+        self.undecided.iter().filter_map(|&id| Some((id, self.by_id.get(&id)?.deadline)))
     }
 
     /// Those of an engine.

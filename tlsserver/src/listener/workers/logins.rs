@@ -13,7 +13,7 @@ use unix::descriptor_passing::channel;
 use super::engine::Engine;
 use super::monitor::Monitor;
 use super::{LIVED, LONGEST_PAUSE, Worker, Workers};
-use crate::child::{How, kill};
+use crate::child::How;
 use crate::listener::dialog::{NoDialog, Source};
 use crate::listener::report::Event;
 
@@ -77,7 +77,7 @@ impl Workers {
             && !monitor.ask()
         {
             Event::MonitorStuck(monitor.pid).log(self.log);
-            kill(monitor.pid);
+            monitor.end();
         }
     }
 

@@ -9,9 +9,10 @@ use std::process::Stdio;
 use std::time::Instant;
 use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, receive};
+use unix::process::{children, name};
 
 use super::trust::Questions;
-use crate::child::itself;
+use crate::child::{itself, kill};
 use crate::environment::Variables;
 use crate::monitor::NAME;
 use crate::outbox::Outbox;
@@ -89,6 +90,19 @@ impl Monitor {
         self.questions.asked();
         self.send(&ToMonitor::Answer);
         true
+    }
+
+    /// Whether it has been told all, and has answered.
+    pub(in crate::listener) fn has_answered(&self) -> bool {
+        self.ready && !self.outbox.is_behind() && self.questions.are_answered()
+    }
+
+    /// Ends it, and the login program that it was about to start: its file may be on a file
+    /// system that hangs, and once that answers the program would check a password for nobody.
+    pub(in crate::listener) fn end(&self) {
+        let itself = name(self.pid);
+        children(self.pid).into_iter().filter(|&pid| name(pid) == itself).for_each(kill);
+        kill(self.pid);
     }
 
     /// Whether something is still to be sent.

@@ -21,6 +21,10 @@ impl Questions {
         self.unanswered >= MOST_UNANSWERED
     }
 
+    pub(super) const fn are_answered(&self) -> bool {
+        self.unanswered == 0
+    }
+
     pub(super) const fn asked(&mut self) {
         self.unanswered += 1;
     }
