@@ -120,8 +120,8 @@ impl Folder {
 /// All that is in a file, with as few questions to the system as there can be: a connection
 /// begins with some of them for each of the files.
 fn contents(path: &Path) -> Result<Vec<u8>, Errno> {
-    /// More than most files hold.
-    const ROOM: usize = 4096;
+    /// More than most files hold, and little enough that few pages are used.
+    const ROOM: usize = 2048;
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut contents = Vec::with_capacity(ROOM);
     // The end is where nothing comes any more; less than there was room for can be a pipe's.

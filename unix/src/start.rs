@@ -65,15 +65,16 @@ pub unsafe fn start(
         let word = unsafe { CStr::from_ptr(*words.add(index)) };
         OsStr::from_bytes(word.to_bytes()).to_owned()
     };
-    let first = (count > 1).then(|| word(1));
-    if about::answers(first.as_deref(), usage, version) {
-        return 0;
-    }
     open_standard_descriptors();
+    // Before anything else takes memory, so that all of it can come to lie in this piece.
     if !memory_limit::has_room() {
         let name = usage.split(' ').nth(1).unwrap_or_default();
         log::line(format_args!("{name}: "), format_args!("limit on memory too low"));
         return c_int::from(proto::exit_code::TEMPORARY);
+    }
+    let first = (count > 1).then(|| word(1));
+    if about::answers(first.as_deref(), usage, version) {
+        return 0;
     }
     state::begin();
     disposition::ignore_broken_pipes();
