@@ -37,9 +37,19 @@ impl Outbox {
         self.flush();
     }
 
-    /// Sends it now or not at all; says whether it did.
-    pub(crate) fn send_now(&mut self, octets: &[u8], descriptors: &[BorrowedFd<'_>]) -> bool {
-        !self.is_behind() && send(&self.channel, octets, descriptors).is_ok()
+    /// Sends it now or not at all.
+    ///
+    /// # Errors
+    /// `WouldBlock` where there is no room for it now; else the system's.
+    pub(crate) fn send_now(
+        &mut self,
+        octets: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        if self.is_behind() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        send(&self.channel, octets, descriptors)
     }
 
     /// Goes on where the channel was full.
@@ -76,7 +86,7 @@ mod tests {
         for number in 0_u32..5_000 {
             outbox.send(number.to_be_bytes(), vec![]);
         }
-        assert!(outbox.is_behind() && !outbox.send_now(b"x", &[]));
+        assert!(outbox.is_behind() && outbox.send_now(b"x", &[]).is_err());
         let (mut heard, mut buffer) = (0_u32, [0; 16]);
         while heard < 5_000 {
             while let Ok(message) = receive(&theirs, &mut buffer) {

@@ -32,7 +32,7 @@ const WITHOUT_TURN: usize = 20;
 /// Logins that are begun before it is waited for their programs.
 const AT_ONCE: usize = 100;
 /// Seconds that a client has to log in. The programs must all have begun by then.
-const SECONDS: u64 = 60;
+const SECONDS: u64 = 90;
 
 const LOGIN: &[u8] = b"AUTH PLAIN AGJvYgBw\r\n";
 const TIMEOUT: &str = "451 authup timeout (#4.4.2)\r\n";

@@ -12,6 +12,7 @@ use super::dialog::{NoDialog, Talk};
 use super::report::{Event, Fault};
 use super::server::Server;
 use super::unable::Unable;
+use super::workers::Introduced;
 use crate::child::kill;
 
 impl Server {
@@ -27,9 +28,29 @@ impl Server {
     }
 
     /// A client of the engine's begins to log in. The engine is let go on once the monitor
-    /// is sure to hear of it first.
+    /// is sure to hear of it first: where thousands begin at once, that takes a moment.
     pub(super) fn on_logs_in(&mut self, engine: EngineId, id: ConnectionId) {
-        let knows = self.introduce(engine, id);
+        if self.connections.is_with(id, engine) {
+            self.begin_to_log_in.insert(id, engine);
+            self.introduce_waiting();
+        } else {
+            self.answer_login(engine, id, false);
+        }
+    }
+
+    /// Tells the monitor of those who begin to log in, as many as it has room for now.
+    pub(super) fn introduce_waiting(&mut self) {
+        while let Some((&id, &engine)) = self.begin_to_log_in.first_key_value() {
+            let introduced = self.introduce(engine, id);
+            if introduced == Introduced::NotYet {
+                return;
+            }
+            self.begin_to_log_in.remove(&id);
+            self.answer_login(engine, id, introduced == Introduced::Yes);
+        }
+    }
+
+    fn answer_login(&mut self, engine: EngineId, id: ConnectionId, knows: bool) {
         let answer = if knows { ToEngine::GoOn(id) } else { ToEngine::NoLogin(id) };
         if knows {
             self.connections.begun(id);
@@ -39,10 +60,10 @@ impl Server {
         }
     }
 
-    fn introduce(&mut self, engine: EngineId, id: ConnectionId) -> bool {
-        let Some(arrival) = self.connections.begins(id, engine) else { return false };
+    fn introduce(&mut self, engine: EngineId, id: ConnectionId) -> Introduced {
+        let Some(arrival) = self.connections.begins(id, engine) else { return Introduced::No };
         let (Some(talk), Some(monitor)) = (&mut arrival.talk, self.workers.monitor()) else {
-            return false;
+            return Introduced::No;
         };
         let peer = &arrival.peer;
         let client = Client {
@@ -53,12 +74,13 @@ impl Server {
             tls: talk.how.tls,
             left: talk.left(Instant::now()),
         };
-        let knows = monitor.introduce(&ToMonitor::LogsIn(id, engine, client), talk.socket.as_ref());
-        if knows {
+        let message = ToMonitor::LogsIn(id, engine, client);
+        let introduced = monitor.introduce(&message, talk.socket.as_ref());
+        if introduced == Introduced::Yes {
             // There is but one copy to keep, and the monitor has it.
             talk.socket = None;
         }
-        knows
+        introduced
     }
 
     /// Takes all that the monitor has said.

@@ -5,7 +5,7 @@
 use proto::channel::ConnectionId;
 use proto::network::{IPV6_CUSTOMER, Network};
 use rustix::event::PollFlags;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use unix::deadline::ready_sources;
 use unix::notify::{State, Supervisor};
 use unix::signals::Signals;
 
-use super::connections::Connections;
+use super::connections::{Connections, EngineId};
 use super::course::{Accepting, Course};
 use super::dialog::Arrival;
 use super::failures::Failures;
@@ -58,6 +58,8 @@ pub(super) struct Server {
     pub(super) pending: Vec<Pending>,
     /// Those whose header has, and for which there is no room.
     pub(super) queued: VecDeque<Accepted>,
+    /// Those whose clients begin to log in, of whom the monitor is still to hear.
+    pub(super) begin_to_log_in: BTreeMap<ConnectionId, EngineId>,
     pub(super) accepting: Accepting,
     pub(super) course: Course,
     /// The count in the last status line.
@@ -101,6 +103,7 @@ impl Server {
             connections: Connections::new(usize::MAX, usize::MAX),
             pending: Vec::new(),
             queued: VecDeque::new(),
+            begin_to_log_in: BTreeMap::new(),
             accepting: Accepting::Freely,
             course: Course::Starting,
             last_count: None,
@@ -162,6 +165,7 @@ impl Server {
         self.workers.tick(now);
         self.end_late_headers(now);
         self.begin_queued();
+        self.introduce_waiting();
         self.repeated.sums(now).events().for_each(|event| event.log(self.log));
         unix::log::catch_up();
     }
@@ -181,8 +185,9 @@ impl Server {
         }
         let channels = self.workers.channels();
         sources.extend(channels.map(|(worker, channel)| {
-            let out =
-                if self.workers.is_behind(worker) { PollFlags::OUT } else { PollFlags::empty() };
+            let introduces = worker == Worker::Monitor && !self.begin_to_log_in.is_empty();
+            let sends = introduces || self.workers.is_behind(worker);
+            let out = if sends { PollFlags::OUT } else { PollFlags::empty() };
             (Ready::Worker(worker), channel, PollFlags::IN | out)
         }));
         let pending = self.pending.iter().enumerate();

@@ -44,7 +44,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 /// Who lived for longer did not die of how it was started.
 const LIVED: Duration = Duration::from_secs(5);
 
-pub(super) use self::monitor::Settings as MonitorSettings;
+pub(super) use self::monitor::{Introduced, Settings as MonitorSettings};
 
 /// What the workers are started with.
 #[derive(Debug)]

@@ -97,7 +97,7 @@ impl Engine {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
         let octets = message.encode();
-        if self.outbox.send_now(&octets, descriptors) {
+        if self.outbox.send_now(&octets, descriptors).is_ok() {
             return Ok(());
         }
         if self.outbox.len() >= MOST_KEPT {

@@ -25,6 +25,15 @@ pub(in crate::listener) struct Settings {
     pub(in crate::listener) variables: Variables,
 }
 
+/// Whether the monitor will hear of a client before its engine speaks of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::listener) enum Introduced {
+    Yes,
+    /// There is no room for it now.
+    NotYet,
+    No,
+}
+
 pub(in crate::listener) struct Monitor {
     pub(in crate::listener) pid: u32,
     pub(in crate::listener) started: Instant,
@@ -66,9 +75,16 @@ impl Monitor {
         &mut self,
         message: &ToMonitor,
         socket: Option<&OwnedFd>,
-    ) -> bool {
+    ) -> Introduced {
+        if !self.ready {
+            return Introduced::No;
+        }
         let descriptors: Vec<BorrowedFd<'_>> = socket.map(AsFd::as_fd).into_iter().collect();
-        self.ready && self.outbox.send_now(&message.encode(), &descriptors)
+        match self.outbox.send_now(&message.encode(), &descriptors) {
+            Ok(()) => Introduced::Yes,
+            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => Introduced::NotYet,
+            Err(_) => Introduced::No,
+        }
     }
 
     /// Gives it a channel to an engine, and a handle to the engine's process.

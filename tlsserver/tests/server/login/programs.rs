@@ -3,13 +3,15 @@
 
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
+use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
 use std::thread;
 
 use super::faults::{assert_unharmed, with_seconds};
 use super::{DOORS, Door, POP3S, SUBMISSION, line, text};
-use crate::harness::client::{Tls, finish_sending, rest};
+use crate::harness::client::{Tls, finish_sending, plain, rest};
+use crate::harness::processes::signal;
 use crate::harness::{Server, skipped_without_root};
 
 /// A login program in a word.
@@ -236,6 +238,34 @@ fn a_program_inherits_what_it_is_to_have_and_nothing_else() {
     let own = fs::read_to_string("/proc/self/limits").unwrap();
     let own = own.lines().find(|line| line.starts_with("Max open files")).unwrap();
     assert!(own.split_whitespace().any(|word| word == limit), "{limit} of {own}");
+}
+
+/// More at once than the monitor's channel has room for, and while it hears nothing.
+#[test]
+fn whoever_begins_to_log_in_with_hundreds_of_others_waits_and_is_not_sent_away() {
+    const MANY: usize = 500;
+    let door = SUBMISSION;
+    let setup = door.setup().variable("UCSPITLS", "-").option("-c 1000 --checks 8");
+    let server = setup.start();
+    let before = server.held();
+    let monitor = server.monitor();
+    signal(monitor, Signal::STOP);
+    let mut clients: Vec<_> = (0..MANY)
+        .map(|_| {
+            let mut socket = plain(&server);
+            assert_eq!(line(&mut socket), "220 mail.example.org ESMTP\r\n");
+            socket.write_all(format!("NOOP\r\n{}", door.login()).as_bytes()).unwrap();
+            assert_eq!(line(&mut socket), door.ok());
+            socket
+        })
+        .collect();
+    signal(monitor, Signal::CONT);
+    for socket in &mut clients {
+        door.is_logged_in(socket);
+    }
+    drop(clients);
+    server.idle();
+    server.wait_until_held(&before);
 }
 
 /// Login after login, good and bad, from many at once.
