@@ -9,6 +9,7 @@ mod desk;
 mod dispatch;
 mod ending;
 mod facts;
+mod local_socket;
 mod login;
 mod relay;
 mod session;

@@ -15,11 +15,11 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
 use tokio::time::sleep;
 
 use super::desk::{Word, Words};
 use super::ending::{Ended, Fault, LINGER};
+use super::local_socket::LocalSocket;
 use super::unread::Unread;
 use state::{Down, Relay, Up};
 
@@ -48,7 +48,7 @@ where
 pub(super) async fn session<T>(
     client: &mut T,
     unread: Unread,
-    stream: UnixStream,
+    stream: LocalSocket,
     words: Option<&mut Words>,
 ) -> Finished
 where

@@ -6,7 +6,6 @@ use proto::ucspi_tls::server::Request as Asked;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -14,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::conversation::{Conversation, Turn};
 use super::desk::Place;
 use super::ending::{Ended, Fault, Notice, ProgramEnds};
+use super::local_socket::LocalSocket;
 use super::relay::Program as Inside;
 use super::transport::{Tls, Transport};
 use super::wide_reads::WideReads;
@@ -139,7 +139,7 @@ pub(super) async fn talk(
 
 /// Resolves when the program has closed the stream that it reads, which is never
 /// written to by it.
-async fn closed(input: &mut UnixStream) {
+async fn closed(input: &mut LocalSocket) {
     let mut ignored = [0; 64];
     while !matches!(input.read(&mut ignored).await, Ok(0) | Err(_)) {}
 }

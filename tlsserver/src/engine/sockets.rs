@@ -1,10 +1,11 @@
 //! Descriptors that the listener and the monitor hand over, as the runtime has them.
 
 use std::os::fd::OwnedFd;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use unix::descriptor::unblock;
 
 use super::ending::Fault;
+use super::local_socket::LocalSocket;
 use super::wide_reads::WideReads;
 
 /// A client's.
@@ -14,6 +15,6 @@ pub(super) fn client(socket: OwnedFd) -> Result<WideReads, Fault> {
 }
 
 /// A program's.
-pub(super) fn stream(socket: OwnedFd) -> Result<UnixStream, Fault> {
-    unblock(&socket).and_then(|()| UnixStream::from_std(socket.into())).map_err(Fault::Descriptor)
+pub(super) fn stream(socket: OwnedFd) -> Result<LocalSocket, Fault> {
+    LocalSocket::new(socket).map_err(Fault::Descriptor)
 }

@@ -1,7 +1,5 @@
 //! From the program to the client.
 
-use rustix::io::Errno;
-use rustix::net::RecvFlags;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -80,14 +78,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
         if polled.is_ready() || !self.has_no_more_to_say() {
             return polled;
         }
-        let space = read.initialize_unfilled();
-        match rustix::net::recv(self.program.output(), space, RecvFlags::DONTWAIT) {
-            Ok((_, count)) => {
-                read.advance(count);
-                Poll::Ready(Ok(()))
-            }
-            Err(Errno::AGAIN | Errno::INTR) => Poll::Pending,
-            Err(reason) => Poll::Ready(Err(reason.into())),
-        }
+        self.program.output().read_now(read)
     }
 }

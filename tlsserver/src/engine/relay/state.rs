@@ -3,14 +3,12 @@
 
 use proto::login::outcome::Outcome;
 use std::cell::RefCell;
-use std::os::fd::AsFd;
 use std::pin::Pin;
-use tokio::net::UnixStream;
 use tokio::time::Sleep;
-use unix::deadline::{Event, ready_now};
 
 use crate::engine::desk::Words;
 use crate::engine::ending::Fault;
+use crate::engine::local_socket::LocalSocket;
 use crate::engine::unread::Unread;
 
 /// What is read at once: four TLS records of the greatest size, so that their
@@ -25,19 +23,19 @@ thread_local! {
 /// The inner side of the connection.
 pub(in crate::engine) enum Program {
     /// One stream each way.
-    Pair { input: UnixStream, output: UnixStream },
+    Pair { input: LocalSocket, output: LocalSocket },
     /// One stream for both ways.
-    Stream(UnixStream),
+    Stream(LocalSocket),
 }
 
 impl Program {
-    pub(in crate::engine) const fn input(&mut self) -> &mut UnixStream {
+    pub(in crate::engine) const fn input(&mut self) -> &mut LocalSocket {
         match self {
             Self::Pair { input, .. } | Self::Stream(input) => input,
         }
     }
 
-    pub(super) const fn output(&mut self) -> &mut UnixStream {
+    pub(super) const fn output(&mut self) -> &mut LocalSocket {
         match self {
             Self::Pair { output, .. } | Self::Stream(output) => output,
         }
@@ -45,8 +43,7 @@ impl Program {
 
     /// Whether the program has closed the one stream, and not only its own direction.
     pub(super) fn has_closed_all(&self) -> bool {
-        let Self::Stream(stream) = self else { return false };
-        ready_now(stream.as_fd(), Event::empty()).contains(Event::HUP)
+        matches!(self, Self::Stream(stream) if stream.is_hung_up())
     }
 }
 

@@ -6,6 +6,7 @@ use super::*;
 use std::io;
 use std::pin::Pin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::net::UnixStream;
 use tokio::spawn;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,11 +17,15 @@ const ROOM: usize = 1000;
 const ANSWER: usize = 10 * ROOM;
 
 /// A program that has written an answer; it runs while its ends are held.
-async fn answering() -> ([UnixStream; 2], [UnixStream; 2]) {
+async fn answering() -> ([LocalSocket; 2], [UnixStream; 2]) {
     let (input, its_input) = UnixStream::pair().unwrap();
     let (output, mut its_output) = UnixStream::pair().unwrap();
     its_output.write_all(&[b'x'; ANSWER]).await.unwrap();
-    ([input, output], [its_input, its_output])
+    ([local(input), local(output)], [its_input, its_output])
+}
+
+fn local(stream: UnixStream) -> LocalSocket {
+    LocalSocket::new(stream.into_std().unwrap().into()).unwrap()
 }
 
 /// Takes as much at a time, with pauses before; how much it got.
@@ -95,7 +100,7 @@ impl Session {
         let (monitor, mut words) = mpsc::unbounded_channel();
         let unread = Unread::from(unread);
         let served = spawn(async move {
-            let finished = session(&mut tls, unread, stream, Some(&mut words)).await;
+            let finished = session(&mut tls, unread, local(stream), Some(&mut words)).await;
             (finished, words)
         });
         Self { client, program, monitor, served }
@@ -296,6 +301,7 @@ async fn cut_off(says: &[u8]) -> ([UnixStream; 2], JoinHandle<Ended>) {
     let (output, its_output) = UnixStream::pair().unwrap();
     client.write_all(says).await.unwrap();
     client.shutdown().await.unwrap();
+    let (input, output) = (local(input), local(output));
     let served = spawn(relay(Impolite(tls), Program::Pair { input, output }));
     let mut heard = vec![0; says.len()];
     its_input.read_exact(&mut heard).await.unwrap();
@@ -342,7 +348,7 @@ async fn the_same_of_a_session() {
         monitor.send(Word::LoggedIn).unwrap();
         let served = spawn(async move {
             let mut tls = Impolite(tls);
-            session(&mut tls, Unread::default(), stream, Some(&mut words)).await.failure
+            session(&mut tls, Unread::default(), local(stream), Some(&mut words)).await.failure
         });
         client.write_all(b"x").await.unwrap();
         program.read_exact(&mut [0]).await.unwrap();

@@ -1,0 +1,211 @@
+//! A socket to a program, that wakes who reads when there is something to read, and who writes only where there was no room.
+//!
+//! The system says of such a socket that there is room each time the other side has taken
+//! something. tokio's own streams wait for that, too, all the time, so that whoever has
+//! said something is woken once more for nothing as soon as it is heard.
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use unix::deadline::{Event, ready_now};
+use unix::descriptor::unblock;
+
+/// The socket. Both of its ways are one task's.
+#[derive(Debug)]
+pub(super) struct LocalSocket {
+    /// None only between two registrations, or where the second failed.
+    socket: Option<AsyncFd<OwnedFd>>,
+    /// There was no room once, so that it is waited for, too, from then on.
+    waits_for_room: bool,
+}
+
+impl LocalSocket {
+    /// To be called where tokio runs.
+    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
+        unblock(&socket)?;
+        let socket = waits_for(socket, Interest::READABLE)?;
+        Ok(Self { socket: Some(socket), waits_for_room: false })
+    }
+
+    fn socket(&self) -> io::Result<&AsyncFd<OwnedFd>> {
+        self.socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// `None`: there is no room.
+    fn send(&self, octets: &[u8]) -> Option<io::Result<usize>> {
+        let socket = match self.socket() {
+            Ok(socket) => socket,
+            Err(reason) => return Some(Err(reason)),
+        };
+        loop {
+            match rustix::net::send(socket, octets, SendFlags::NOSIGNAL) {
+                Err(Errno::AGAIN) => return None,
+                Err(Errno::INTR) => {}
+                done => return Some(done.map_err(io::Error::from)),
+            }
+        }
+    }
+
+    /// Whoever waits to read is forgotten by that.
+    fn wait_for_room(&mut self) -> io::Result<()> {
+        if let Some(socket) = self.socket.take() {
+            let both = Interest::READABLE | Interest::WRITABLE;
+            self.socket = Some(waits_for(socket.into_inner(), both)?);
+        }
+        self.waits_for_room = true;
+        Ok(())
+    }
+}
+
+#[expect(deprecated, reason = "what replaces it is unsafe, for what does not own its descriptor")]
+fn waits_for(socket: OwnedFd, what: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(socket, what)
+}
+
+impl LocalSocket {
+    /// Reads what is there, whether or not that is known; pending where there is nothing.
+    pub(super) fn read_now(&self, read: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let space = read.initialize_unfilled();
+        match rustix::net::recv(self.socket()?, space, RecvFlags::DONTWAIT) {
+            Ok((_, count)) => {
+                read.advance(count);
+                Poll::Ready(Ok(()))
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Poll::Pending,
+            Err(reason) => Poll::Ready(Err(reason.into())),
+        }
+    }
+
+    /// Whether the other side has closed all of it, and not only its own direction.
+    pub(super) fn is_hung_up(&self) -> bool {
+        let Ok(socket) = self.socket() else { return true };
+        ready_now(socket.as_fd(), Event::empty()).contains(Event::HUP)
+    }
+}
+
+impl AsyncRead for LocalSocket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let socket = self.socket()?;
+        loop {
+            let mut is_ready = ready!(socket.poll_read_ready(context))?;
+            let room = buffer.initialize_unfilled();
+            let most = room.len();
+            match rustix::net::recv(socket, room, RecvFlags::empty()) {
+                Err(Errno::AGAIN) => is_ready.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(reason) => return Poll::Ready(Err(reason.into())),
+                Ok((_, count)) => {
+                    // That was all: what comes later is said anew.
+                    if (1..most).contains(&count) {
+                        is_ready.clear_ready();
+                    }
+                    buffer.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for LocalSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(sent) = self.send(octets) {
+                return Poll::Ready(sent);
+            }
+            if !self.waits_for_room {
+                self.wait_for_room()?;
+                // It looks at what there is to read once more.
+                context.waker().wake_by_ref();
+            }
+            let mut is_ready = ready!(self.socket()?.poll_write_ready(context))?;
+            // Room may have been there when it began to be waited for, or have come since.
+            if let Some(sent) = self.send(octets) {
+                return Poll::Ready(sent);
+            }
+            is_ready.clear_ready();
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = rustix::net::shutdown(self.socket()?, Shutdown::Write);
+        Poll::Ready(shut.map_err(io::Error::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
+    use tokio::sync::mpsc;
+
+    fn pair() -> (LocalSocket, UnixStream) {
+        let (here, there) = UnixStream::pair().unwrap();
+        (LocalSocket::new(here.into_std().unwrap().into()).unwrap(), there)
+    }
+
+    #[tokio::test]
+    async fn much_goes_both_ways_and_ends_arrive() {
+        let (here, mut there) = pair();
+        let much: Vec<u8> = (0..1_000_000_u32).map(|number| number.to_be_bytes()[3]).collect();
+        let (mut reads, mut writes) = tokio::io::split(here);
+        let says = async {
+            writes.write_all(&much).await.unwrap();
+            writes.shutdown().await.unwrap();
+        };
+        let echoes = async {
+            let mut got = Vec::new();
+            there.read_to_end(&mut got).await.unwrap();
+            there.write_all(&got).await.unwrap();
+            there.shutdown().await.unwrap();
+        };
+        let mut got = Vec::new();
+        let hears = async { reads.read_to_end(&mut got).await.unwrap() };
+        tokio::join!(says, echoes, hears);
+        assert!(got == much, "{} octets", got.len());
+    }
+
+    #[tokio::test]
+    async fn whoever_was_heard_is_not_woken_for_it() {
+        let (mut here, mut there) = pair();
+        let (tell, mut woken) = mpsc::unbounded_channel();
+        let session = tokio::spawn(async move {
+            here.write_all(b"x").await.unwrap();
+            let mut space = [0; 8];
+            poll_fn(|context| {
+                let _ = tell.send(());
+                let mut buffer = ReadBuf::new(&mut space);
+                Pin::new(&mut here).poll_read(context, &mut buffer)
+            })
+            .await
+            .unwrap();
+        });
+        woken.recv().await.unwrap();
+        there.read_exact(&mut [0]).await.unwrap();
+        // What is due would be by then: a whole turn of the loop.
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        assert!(woken.try_recv().is_err());
+        there.write_all(b"y").await.unwrap();
+        session.await.unwrap();
+        assert!(woken.try_recv().is_ok());
+    }
+}
