@@ -31,6 +31,13 @@ pub fn keys(address: &str, host: Option<&str>) -> Vec<String> {
 /// Variables for an environment: name and value.
 pub type Variables = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// The value of a variable; of several, the last, as in the environment.
+#[must_use]
+pub fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a [u8]> {
+    let found = variables.iter().rev().find(|(found, _)| found == name.as_bytes());
+    found.map(|(_, value)| value.as_slice())
+}
+
 /// What a rule says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instructions {
@@ -117,6 +124,13 @@ mod tests {
                 ],
             })
         );
+    }
+
+    #[test]
+    fn of_several_values_the_last_counts() {
+        let added = instructions(b"+A=1\0+B=2\0+A=3\0").unwrap().environment;
+        assert_eq!(value(&added, "A"), Some(&b"3"[..]));
+        assert_eq!([value(&added, "B"), value(&added, "C")], [Some(&b"2"[..]), None]);
     }
 
     #[test]

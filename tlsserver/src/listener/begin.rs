@@ -31,7 +31,7 @@ use crate::program::Peer;
 const TIME_TO_LOG_IN: Duration = Duration::from_secs(10);
 
 /// What tcprules may add for a client, as ucspi-tcp6's tcpserver reads it.
-const LIMIT_OF_ONE: &[u8] = b"MAXCONNIP";
+const LIMIT_OF_ONE: &str = "MAXCONNIP";
 
 /// Connections accepted before anything else is looked at again.
 const MOST_ACCEPTED_AT_ONCE: usize = 16;
@@ -288,8 +288,7 @@ impl Server {
 
 /// The limit on connections of one client that the rules set for it.
 fn limit_in(added: &ucspi_rules::Variables) -> Option<usize> {
-    let (_, value) = added.iter().rev().find(|(name, _)| name == LIMIT_OF_ONE)?;
-    str::from_utf8(value).ok()?.parse().ok()
+    str::from_utf8(ucspi_rules::value(added, LIMIT_OF_ONE)?).ok()?.parse().ok()
 }
 
 /// An engine's report as variables. One that was taken over can name nothing but

@@ -189,9 +189,7 @@ impl Dialogs {
 }
 
 fn added_value(added: &ucspi_rules::Variables, variable: Variable) -> Option<&[u8]> {
-    let named = |name: &[u8]| Variable::named(name) == Some(variable);
-    let found = added.iter().rev().find(|(name, _)| named(name));
-    found.map(|(_, value)| value.as_slice())
+    ucspi_rules::value(added, variable.name())
 }
 
 /// The session's timestamp, which both its greeting and checkpassword have.

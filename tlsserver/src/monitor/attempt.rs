@@ -8,6 +8,7 @@ use proto::failures::Answer;
 use proto::login::handoff::Handoff;
 use proto::login::outcome::{Exit, Outcome, Who};
 use proto::login::report::{Event, verdict};
+use proto::ucspi_rules;
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -388,7 +389,5 @@ impl Monitor {
 
 /// The home that a rule names.
 pub(super) fn home_of(client: &Client) -> Option<&OsStr> {
-    let added = client.added.iter().rev();
-    let mut homes = added.filter(|(name, _)| name == HOME_VARIABLE.as_bytes());
-    homes.next().map(|(_, home)| OsStr::from_bytes(home))
+    ucspi_rules::value(&client.added, HOME_VARIABLE).map(OsStr::from_bytes)
 }
