@@ -1,9 +1,12 @@
 //! Run scripts: which variables they set and which programs they become.
 //!
 //! Reads as much of the shell as run scripts have: `export`, quotes, lines that go
-//! on after a backslash, and one `exec` at the end. What the shell would have to
-//! compute (`$`, backquotes) is marked, not guessed.
+//! on after a backslash, variables that the script itself has set, and one `exec` at the
+//! end. What only the shell can compute is marked, not guessed.
 
+mod shell;
+
+use shell::{Values, Written};
 use std::ffi::OsString;
 use std::path::Path;
 use tlsserver::options::Options;
@@ -17,6 +20,8 @@ pub(crate) struct Word {
     pub(crate) line: usize,
     /// Only the shell knows what it comes to.
     pub(crate) is_computed: bool,
+    /// And how many words that is: it stands there without quotes.
+    pub(crate) may_be_many: bool,
 }
 
 /// What a script says.
@@ -63,46 +68,22 @@ pub(crate) const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
 const WITH_VALUE: &str = "cCxugbltTAawkyYB";
 /// The same, long.
 const LONG_WITH_VALUE: [&str; 5] = ["--engines", LOGIN, "--tries", "--checks", "--linger"];
+/// Words that commands stand behind, and that open and close what may not come to pass.
+const FRAME: [&str; 14] = [
+    "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{",
+    "}",
+];
 /// tlsserver speaks authup's part.
 const LOGIN: &str = "--login";
 
 impl RunScript {
     /// Reads a script.
     pub(crate) fn parse(text: &str) -> Self {
-        let mut script = Self::default();
-        // Set, and not yet for programs.
-        let mut own: Vec<Word> = Vec::new();
-        for line in logical_lines(text) {
-            let mut words = words(line.0, &line.1);
-            let set = words.iter().take_while(|word| is_assignment(&word.text)).count();
-            let assigned: Vec<_> = words.drain(..set).collect();
-            match words.first().map(|word| word.text.as_str()) {
-                Some("export") => {
-                    for word in words.into_iter().skip(1) {
-                        match own.iter().rev().find(|own| name(&own.text) == word.text) {
-                            Some(own) => script.variables.push(own.clone()),
-                            None => script.variables.push(word),
-                        }
-                    }
-                }
-                Some("exec") if words.len() > 1 => {
-                    script.variables.extend(assigned);
-                    script.command = words.into_iter().skip(1).collect();
-                }
-                None => {
-                    // What programs see already, they see changed.
-                    let is_seen = |word: &Word| {
-                        let known = script.variables.iter().map(|word| name(&word.text));
-                        known.into_iter().any(|known| known == name(&word.text))
-                    };
-                    let (seen, unseen): (Vec<_>, Vec<_>) = assigned.into_iter().partition(is_seen);
-                    script.variables.extend(seen);
-                    own.extend(unseen);
-                }
-                Some(_) => {}
-            }
+        let mut reading = Reading::default();
+        for words in shell::commands(text) {
+            reading.command(&words);
         }
-        script
+        reading.script
     }
 
     /// The value of a variable, and where it is set.
@@ -149,6 +130,91 @@ impl RunScript {
         *command.get_mut(host + 1)? = "0";
         command.insert(at + 1, "-1");
         Some(command)
+    }
+}
+
+/// A script as far as it is read.
+#[derive(Debug, Default)]
+struct Reading {
+    script: RunScript,
+    /// Set, and not yet for programs.
+    own: Vec<Word>,
+    values: Values,
+    /// How many `if`s, loops and the like are open: what they set may not come to pass.
+    depth: usize,
+}
+
+impl Reading {
+    fn command(&mut self, mut written: &[Written]) {
+        let first =
+            |written: &[Written]| written.first().map(|word| word.expand(&Values::default()));
+        while let Some(word) = first(written).filter(|word| FRAME.contains(&word.text.as_str())) {
+            match word.text.as_str() {
+                "fi" | "done" | "esac" | "}" => self.depth = self.depth.saturating_sub(1),
+                "if" | "for" | "while" | "until" | "case" | "{" => self.depth += 1,
+                _ => {}
+            }
+            written = written.get(1..).unwrap_or_default();
+        }
+        let words: Vec<_> = written.iter().map(|word| word.expand(&self.values)).collect();
+        let set = words.iter().take_while(|word| is_assignment(&word.text)).count();
+        let (assigned, words) = words.split_at(set);
+        match words.first().map(|word| word.text.as_str()) {
+            None => self.assign(written),
+            Some("export") => self.export(words),
+            Some("exec") if words.len() > 1 => {
+                self.script.variables.extend_from_slice(assigned);
+                self.script.command = words.iter().skip(1).cloned().collect();
+            }
+            Some("unset") => self.unset(words),
+            Some("." | "source" | "eval") => self.values.forget_all(),
+            // `read`, `readonly`, `test … && NAME=value`: whatever they name.
+            Some(_) => assigned.iter().chain(words).for_each(|word| {
+                self.values.forget(name(&word.text));
+            }),
+        }
+    }
+
+    /// `NAME=value`, once or more, each with what those before it have set.
+    fn assign(&mut self, written: &[Written]) {
+        for word in written {
+            let word = word.expand(&self.values);
+            self.note(&word);
+            // What programs see already, they see changed.
+            let mut seen = self.script.variables.iter().map(|word| name(&word.text));
+            if seen.any(|seen| seen == name(&word.text)) {
+                self.script.variables.push(word);
+            } else {
+                self.own.push(word);
+            }
+        }
+    }
+
+    fn export(&mut self, words: &[Word]) {
+        for word in words.iter().skip(1) {
+            if is_assignment(&word.text) {
+                self.note(word);
+            }
+            let own = self.own.iter().rev().find(|own| name(&own.text) == word.text);
+            self.script.variables.push(own.unwrap_or(word).clone());
+        }
+    }
+
+    fn unset(&mut self, words: &[Word]) {
+        for word in words.iter().skip(1) {
+            self.values.forget(&word.text);
+            self.own.retain(|own| name(&own.text) != word.text);
+            self.script.variables.retain(|seen| name(&seen.text) != word.text);
+        }
+    }
+
+    /// Takes note of a value that words behind it may stand for.
+    fn note(&mut self, assignment: &Word) {
+        if self.depth == 0 {
+            self.values.set(assignment);
+        } else {
+            self.values.forget(name(&assignment.text));
+        }
     }
 }
 
@@ -212,60 +278,6 @@ fn options(words: &[Word], with_value: &str) -> usize {
     count
 }
 
-/// Lines with those that they go on in, and the number of the first.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
-    let mut lines: Vec<(usize, String)> = Vec::new();
-    let mut goes_on = false;
-    for (number, line) in (1..).zip(text.lines()) {
-        match lines.last_mut().filter(|_| goes_on) {
-            Some((_, last)) => {
-                last.push('\n');
-                last.push_str(line);
-            }
-            None => lines.push((number, line.to_owned())),
-        }
-        goes_on = line.ends_with('\\') && !line.trim_start().starts_with('#');
-    }
-    lines
-}
-
-/// The words of a command, without comments and redirections.
-fn words(first_line: usize, text: &str) -> Vec<Word> {
-    let mut line = first_line;
-    let mut words = Vec::new();
-    let mut word: Option<Word> = None;
-    let mut quote = None;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let fresh = || Word { text: String::new(), line, is_computed: false };
-        match (letter, quote) {
-            ('\\', None | Some('"')) => match letters.next() {
-                Some('\n') | None => line += 1,
-                Some(quoted) => word.get_or_insert_with(fresh).text.push(quoted),
-            },
-            ('\'' | '"', None) => {
-                quote = Some(letter);
-                word.get_or_insert_with(fresh);
-            }
-            (_, Some(open)) if letter == open => quote = None,
-            ('#', None) if word.is_none() => break,
-            (' ' | '\t' | '\n', None) => words.extend(word.take()),
-            (_, open) => {
-                let word = word.get_or_insert_with(fresh);
-                word.is_computed |= matches!(letter, '$' | '`') && open != Some('\'');
-                word.text.push(letter);
-            }
-        }
-    }
-    words.extend(word);
-    words.retain(|word| !is_redirection(&word.text));
-    words
-}
-
-fn is_redirection(word: &str) -> bool {
-    word.trim_start_matches(|letter: char| letter.is_ascii_digit()).starts_with(['<', '>'])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,8 +321,63 @@ mod tests {
 
     #[test]
     fn what_the_shell_computes_is_marked() {
-        let script = RunScript::parse("exec a \"$b\" '$c' `d`");
-        let marks: Vec<_> = script.command.iter().map(|word| word.is_computed).collect();
-        assert_eq!(marks, [false, true, false, true]);
+        let script =
+            RunScript::parse("exec a \"$b\" '$c' `d e` $(f g) -u\"$(h \"i\" j)\" ${k:-l m} $1");
+        let said: Vec<_> =
+            script.command.iter().map(|word| (word.text.as_str(), word.is_computed)).collect();
+        let expected = [
+            ("a", false),
+            ("$b", true),
+            ("$c", false),
+            ("`d e`", true),
+            ("$(f g)", true),
+            ("-u$(h \"i\" j)", true),
+            ("${k:-l m}", true),
+            ("$1", true),
+        ];
+        assert_eq!(said, expected);
+    }
+
+    /// What the last word of a script comes to; none where only the shell knows.
+    fn last(script: &str) -> Option<String> {
+        let script = RunScript::parse(script);
+        script.command.last().filter(|word| !word.is_computed).map(|word| word.text.clone())
+    }
+
+    #[test]
+    fn variables_that_the_script_has_set_are_known() {
+        for (script, value) in [
+            ("export A=/x\nexec env B=\"$A\"", "B=/x"),
+            ("A=/x\nexec env B=$A/${A}y", "B=/x//xy"),
+            ("export A='/x y'\nexec env \"B=${A}\"", "B=/x y"),
+            ("export A=\nexec env B=\"$A\"", "B="),
+            ("A=1 B=2$A\nexport C=3$B; exec \"$C\"", "321"),
+            ("A=1\nA=2\nexec x $A", "2"),
+            ("if test -f /x; then C=1; fi\nA=1\nexec x $A", "1"),
+            ("A=1\nexec x \"\\$A\\n\"", "$A\\n"),
+        ] {
+            assert_eq!(last(script).as_deref(), Some(value), "{script}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_not_asserted() {
+        for script in [
+            "exec x $A",
+            "A=$(b)\nexec x $A",
+            "A=\"b c\"\nexec x $A",
+            "A=\nexec x $A",
+            "A=*\nexec x $A",
+            "A=1\n. /etc/default/mail\nexec x $A",
+            "A=1\nunset A\nexec x $A",
+            "A=1\nread A\nexec x $A",
+            "A=1\ntest -f /x && A=2\nexec x $A",
+            "A=1\nif test -f /x; then A=2; fi\nexec x $A",
+            "A=1\nif test -f /x\nthen\n  export A=2\nfi\nexec x $A",
+            "A=1\nfor B in 1 2; do A=$B; done\nexec x $A",
+            "A=1 exec x $A",
+        ] {
+            assert_eq!(last(script), None, "{script}");
+        }
     }
 }

@@ -32,9 +32,11 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
     let smtp = greeting(&control.join("smtpgreeting"), findings);
     let pop3 = greeting(&control.join("pop3greeting"), findings);
     let imap = greeting(&control.join("imapgreeting"), findings);
-    if imap.as_ref().is_some_and(|greeting| greeting.starts_with('[')) {
+    let read = if imap.is_some() { (&imap, "imapgreeting") } else { (&me, "me") };
+    let is_used = imap.is_some() || wanted.imap_login;
+    if is_used && read.0.as_ref().is_some_and(|greeting| greeting.starts_with('[')) {
         let text = "begins with [, as a response code does: authup cannot start with it";
-        findings.error(&control.join("imapgreeting"), text);
+        findings.error(&control.join(read.1), text);
     }
     let lacks = |wanted: bool, found: &Option<String>| wanted && found.is_none();
     if me.is_none()

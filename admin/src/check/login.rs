@@ -69,7 +69,7 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
     let certificate = match service.certificate() {
         _ if begin == Begin::Never => None,
         Some((file, _)) => Some(certificate::first(&file).map_err(out)?),
-        None => return Err(out(Error::new("no CERTFILE"))),
+        None => return Err(out(Error::new("no CERTFILE, or one that only a shell knows"))),
     };
     let address = if login.running {
         listens_at(service).map_err(out)?

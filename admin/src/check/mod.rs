@@ -54,7 +54,8 @@ pub(crate) struct Options {
 
 /// A qmail home, and the services that read its control files.
 struct Group {
-    home: PathBuf,
+    /// None where only a shell knows it.
+    home: Option<PathBuf>,
     services: Vec<Service>,
     /// The server's name.
     host: Option<String>,
@@ -105,12 +106,15 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
         if found.is_dir() {
             let scripts = services::in_folder(&path, findings);
             let services = services::read_all(scripts, findings);
-            groups.push(Group { home: path, services, host: None, is_whole: true });
+            groups.push(Group { home: Some(path), services, host: None, is_whole: true });
             continue;
         }
         for service in services::read_all(vec![path], findings) {
-            let said = service.script.variable("QMAILHOME").map(|(home, _)| PathBuf::from(home));
-            let home = said.unwrap_or_else(|| unix::control::HOME.into());
+            let home = match service.script.variable("QMAILHOME") {
+                Some((_, word)) if word.is_computed => None,
+                Some((home, _)) => Some(home.into()),
+                None => Some(unix::control::HOME.into()),
+            };
             match groups.iter_mut().find(|group| group.home == home) {
                 Some(group) => group.services.push(service),
                 None => {
@@ -135,20 +139,14 @@ pub(crate) fn usual_home() -> PathBuf {
 impl Group {
     fn look(&mut self, findings: &mut Findings) {
         let Self { home, services, host, is_whole } = self;
-        services::check(services, home, findings);
-        if *is_whole {
-            services::check_units(&home.join("systemd"), services, findings);
+        services::check(services, home.as_deref(), findings);
+        if let Some(home) = home.as_deref() {
+            if *is_whole {
+                services::check_units(&home.join("systemd"), services, findings);
+            }
+            *host = controls::check(home, Self::wanted(services), findings);
+            failures::check(home, findings);
         }
-        let logs_in =
-            |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
-        // Without scripts nobody knows; a qmail home commonly has just one of the two.
-        let wanted = Wanted {
-            smtp_login: logs_in("smtp"),
-            pop3_login: logs_in("pop3"),
-            imap_login: logs_in("imap"),
-        };
-        *host = controls::check(home, wanted, findings);
-        failures::check(home, findings);
         let mut certificates: Vec<_> = services.iter().filter_map(Service::certificate).collect();
         certificates.sort();
         certificates.dedup();
@@ -163,6 +161,18 @@ impl Group {
         for file in users {
             users::check(&file, maildir.as_deref(), &jails, findings);
         }
-        offered::check(services, home, findings);
+        offered::check(services, home.as_deref(), findings);
+    }
+
+    /// The control files that must be there. Without scripts nobody knows; a qmail home
+    /// commonly has just one of them.
+    fn wanted(services: &[Service]) -> Wanted {
+        let logs_in =
+            |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
+        Wanted {
+            smtp_login: logs_in("smtp"),
+            pop3_login: logs_in("pop3"),
+            imap_login: logs_in("imap"),
+        }
     }
 }

@@ -9,7 +9,7 @@ use proto::control::list;
 use std::path::Path;
 
 /// Runs them all, the same one once.
-pub(super) fn check(services: &[Service], home: &Path, findings: &mut Findings) {
+pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Findings) {
     let mut seen = Vec::new();
     for service in services {
         let words: Vec<_> = service.mail_program().iter().map(|word| word.text.as_str()).collect();
@@ -22,7 +22,7 @@ pub(super) fn check(services: &[Service], home: &Path, findings: &mut Findings) 
     }
 }
 
-fn check_one(service: &Service, words: Vec<&str>, home: &Path, findings: &mut Findings) {
+fn check_one(service: &Service, words: Vec<&str>, home: Option<&Path>, findings: &mut Findings) {
     let last =
         service.script.links().last().map(|link| (link.program.line, link.program.text.clone()));
     let Some((line, program)) = last else { return };
@@ -37,7 +37,7 @@ fn check_one(service: &Service, words: Vec<&str>, home: &Path, findings: &mut Fi
         Some(_) => return,
     };
     let used = service.script.variables.iter().chain(service.mail_program());
-    if used.into_iter().any(|word| word.is_computed) {
+    if !service.row_is_known() || used.into_iter().any(|word| word.is_computed) {
         return findings.note(place, format!("{program}: not tried, as only a shell can run it"));
     }
     let is_login = service.login().is_some();
@@ -48,7 +48,11 @@ fn check_one(service: &Service, words: Vec<&str>, home: &Path, findings: &mut Fi
         Ok(None) => {
             findings.note(place, format!("{program}: it knows no CAPA to compare with"));
         }
-        Ok(Some(offers)) => compare(&offers, protocol, home, findings),
+        Ok(Some(offers)) => {
+            if let Some(home) = home {
+                compare(&offers, protocol, home, findings);
+            }
+        }
     }
 }
 
@@ -74,6 +78,7 @@ fn server<'a>(
 /// Whether a variable ends with the TLS server or, where it runs, authup.
 fn is_the_servers_own(name: &str, is_login: bool) -> bool {
     name.starts_with("CERTFILE")
+        || name == "CERTCHAINFILE"
         || name.starts_with("KEYFILE")
         || name.starts_with("SSL_")
         || name.starts_with("TLS_")

@@ -25,6 +25,18 @@ pub(super) struct Service {
 }
 
 impl Service {
+    /// Whether each word of the row is a known one: of `$OPTIONS` nobody knows how many
+    /// words it is, and so not which word behind it is a program. The last program's own
+    /// words may be any number.
+    pub(super) fn row_is_known(&self) -> bool {
+        let links = self.script.links();
+        let (last, before) =
+            links.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
+        let is_one = |word: &Word| !word.may_be_many;
+        last.is_none_or(|last| is_one(last.program))
+            && before.iter().all(|link| is_one(link.program) && link.arguments.iter().all(is_one))
+    }
+
     /// What is spoken here before a login, if there is one.
     pub(super) fn login(&self) -> Option<String> {
         let links = self.script.links();
@@ -36,12 +48,22 @@ impl Service {
         Some(spoken?.to_ascii_lowercase())
     }
 
-    /// The certificate's and the key's file.
+    /// The certificate's and the key's file, where they are known.
     pub(super) fn certificate(&self) -> Option<(PathBuf, PathBuf)> {
-        let file = |name| self.script.variable(name).map(|(path, _)| PathBuf::from(path));
-        let certificate = file("CERTFILE")?;
-        let key = file("KEYFILE").unwrap_or_else(|| certificate.clone());
+        let known = |(path, word): (&str, &Word)| (!word.is_computed).then(|| PathBuf::from(path));
+        let certificate = known(self.certificate_variable()?)?;
+        let key = self.file("KEYFILE").map_or_else(|| Some(certificate.clone()), known)?;
         Some((certificate, key))
+    }
+
+    /// What names the certificate's file, as tlsserver has it.
+    fn certificate_variable(&self) -> Option<(&str, &Word)> {
+        self.file("CERTCHAINFILE").or(self.file("CERTFILE"))
+    }
+
+    /// A variable that names a file, which an empty one does not.
+    fn file(&self, variable: &str) -> Option<(&str, &Word)> {
+        self.script.variable(variable).filter(|(path, _)| !path.is_empty())
     }
 
     /// Whether TLS begins when the client asks for it.
@@ -114,7 +136,8 @@ impl Service {
     pub(super) fn users_files(&self) -> Vec<PathBuf> {
         let links = self.script.links();
         let asking = links.iter().filter(|link| link.name() == "checkpassword-file");
-        asking.filter_map(|link| Some(PathBuf::from(&link.arguments.last()?.text))).collect()
+        let files = asking.filter_map(|link| link.arguments.last());
+        files.filter(|file| !file.is_computed).map(|file| PathBuf::from(&file.text)).collect()
     }
 }
 
@@ -136,8 +159,8 @@ pub(super) fn read_all(scripts: Vec<PathBuf>, findings: &mut Findings) -> Vec<Se
     scripts.into_iter().filter_map(|path| read(path, findings)).collect()
 }
 
-/// Looks at each.
-pub(super) fn check(services: &[Service], home: &Path, findings: &mut Findings) {
+/// Looks at each; the home is none where only a shell knows it.
+pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Findings) {
     for service in services {
         check_one(service, home, findings);
     }
@@ -159,7 +182,7 @@ fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
     }
 }
 
-fn check_one(service: &Service, home: &Path, findings: &mut Findings) {
+fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
     let Service { path, script } = service;
     if script.command.is_empty() {
         return findings.error(path, "runs nothing: no exec in it");
@@ -169,12 +192,19 @@ fn check_one(service: &Service, home: &Path, findings: &mut Findings) {
         let text = format!("{}: uses shell expansion, not checked", word.text);
         findings.warning(Place::line(path, word.line), text);
     }
+    if !service.row_is_known() {
+        return;
+    }
     check_programs(service, &links, findings);
     command_line::check(service, &links, findings);
     check_variables(service, &links, findings);
     let has_dialog = |link: &Link<'_>| link.name() == "authup" || link.login().is_some();
     if let Some(at) = links.iter().rposition(has_dialog) {
-        check_login(service, links.get(at..).unwrap_or_default(), home, findings);
+        let behind = links.get(at..).unwrap_or_default();
+        check_login(service, behind, findings);
+        if let Some(home) = home {
+            check_home(service, behind, home, findings);
+        }
     } else {
         check_incoming(service, &links, findings);
     }
@@ -225,10 +255,12 @@ fn mail_user(service: &Service, links: &[Link<'_>]) -> Option<(u32, String)> {
 }
 
 fn check_programs(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
-    let path = service.script.variable("PATH").map_or(programs::USUAL, |(path, _)| path);
+    let said = service.script.variable("PATH");
+    let path = said.map_or(programs::USUAL, |(path, _)| path);
+    let is_known = said.is_none_or(|(_, word)| !word.is_computed);
     for link in links.iter().filter(|link| !link.program.is_computed) {
         let name = &link.program.text;
-        if programs::find(name, path).is_none() {
+        if (is_known || name.contains('/')) && programs::find(name, path).is_none() {
             let text = if name.contains('/') {
                 format!("{name}: not a program, or not there")
             } else {
@@ -254,7 +286,7 @@ fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Finding
     let Some(server) = links.iter().find(|link| link.name() == "tlsserver") else { return };
     let disabled = script.variable("DISABLETLS");
     let needs_none = disabled.is_some() && service.starts_tls() && server.login().is_none();
-    if script.variable("CERTFILE").is_none() && !needs_none {
+    if service.certificate_variable().is_none() && !needs_none {
         let place = Place::line(path, server.program.line);
         findings.error(place, "tlsserver has no certificate: CERTFILE is not set");
     }
@@ -268,7 +300,7 @@ fn check_variables(service: &Service, links: &[Link<'_>], findings: &mut Finding
             if is_login { findings.error(path, text) } else { findings.warning(path, text) }
         }
         Some(("!", _)) => {}
-        Some((_, word)) if is_login => {
+        Some((_, word)) if is_login && !word.is_computed => {
             let text = "UCSPITLS is not '!': passwords may come in the clear";
             findings.warning(Place::line(path, word.line), text);
         }
@@ -290,14 +322,16 @@ fn check_dialog(service: &Service, server: &Link<'_>, findings: &mut Findings) {
 }
 
 /// From what holds the dialog on: authup, or tlsserver.
-fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut Findings) {
-    let Service { path, script } = service;
+fn check_login(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let path = &service.path;
     let Some(front) = links.first() else { return };
     let (line, name) = (front.program.line, front.name());
     if let Some(pam) = links.iter().find(|link| link.name() == "checkpassword-pam") {
-        let service = pam.arguments.last().map_or("checkpassword", |word| &word.text);
+        let service = pam.arguments.last();
+        let is_known = service.is_none_or(|word| !word.is_computed);
+        let service = service.map_or("checkpassword", |word| &word.text);
         let file = Path::new("/etc/pam.d").join(service.trim_start_matches("-s"));
-        if !file.exists() {
+        if is_known && !file.exists() {
             let text = format!("{}: not there, and PAM lets nobody in without it", file.display());
             findings.error(Place::line(path, pam.program.line), text);
         }
@@ -316,16 +350,28 @@ fn check_login(service: &Service, links: &[Link<'_>], home: &Path, findings: &mu
                     passwords: put env TCPLOCALPORT=110 before it";
         findings.error(Place::line(path, vchkpw.program.line), text);
     }
-    let said = script.variable("QMAILHOME").map(|(home, _)| home);
-    let said = said.unwrap_or(unix::control::HOME);
-    if !is_same(said, home) {
+}
+
+/// Whether the dialog and fixsmtpio read this home's control files.
+fn check_home(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut Findings) {
+    let Service { path, script } = service;
+    let Some(front) = links.first() else { return };
+    let (line, name) = (front.program.line, front.name());
+    let said = script.variable("QMAILHOME");
+    let is_known = said.is_none_or(|(_, word)| !word.is_computed);
+    let said = said.map_or(unix::control::HOME, |(home, _)| home);
+    if is_known && !is_same(said, home) {
         findings.warning(path, format!("QMAILHOME is {said}: {name} reads other control files"));
     }
     // It keeps the variable to itself.
-    let Some(fixsmtpio) = at("fixsmtpio") else { return };
+    let Some(fixsmtpio) = links.iter().position(|link| link.name() == "fixsmtpio") else { return };
     let setting = links.iter().take(fixsmtpio).filter(|link| link.name() == "env");
-    let words = setting.flat_map(|link| link.arguments);
-    let passed_on = words.filter_map(|word| word.text.strip_prefix("QMAILHOME=")).next_back();
+    let mut words = setting.flat_map(|link| link.arguments);
+    let passed_on = words.rfind(|word| word.text.starts_with("QMAILHOME="));
+    if passed_on.is_some_and(|word| word.is_computed) {
+        return;
+    }
+    let passed_on = passed_on.and_then(|word| word.text.strip_prefix("QMAILHOME="));
     if !is_same(passed_on.unwrap_or(unix::control::HOME), home) {
         let line = links.get(fixsmtpio).map_or(line, |link| link.program.line);
         let text = format!(

@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod failures;
 mod init;
+mod recipes;
 mod renewal;
 mod report;
 mod supervisors;
