@@ -18,7 +18,12 @@ impl<'a> Line<'a> {
         let bare = Self { time: None, service: None, text: line };
         let Some((first, rest)) = line.split_once(' ') else { return bare };
         if let Some(time) = tai64n(first).or_else(|| svlogd(first)) {
-            return Self { time: Some(time), service: None, text: rest };
+            // s6-log can be told to write both of its own.
+            let text = date_and_time(rest).map_or(rest, |(_, text)| text);
+            return Self { time: Some(time), service: None, text };
+        }
+        if let Some((time, text)) = date_and_time(line) {
+            return Self { time: Some(time), service: None, text };
         }
         let Some(time) = iso(first) else { return bare };
         // HOST IDENTIFIER[PID]: TEXT
@@ -43,8 +48,16 @@ fn svlogd(word: &str) -> Option<i64> {
     Some(days(date)? * DAY + seconds(time.split('.').next()?)?)
 }
 
-/// `2026-11-26T07:00:00+0100`, as `journalctl -o short-iso` has it; a space for the T is
-/// s6-log's, and two words.
+/// `2026-11-26 07:00:00.123456789`, by s6-log, and what stands behind it and two spaces. It
+/// says no zone; this takes it for UTC.
+fn date_and_time(line: &str) -> Option<(i64, &str)> {
+    let (date, rest) = line.split_once(' ')?;
+    let (time, text) = rest.split_once(' ')?;
+    let time = days(date)? * DAY + seconds(time.split('.').next()?)?;
+    Some((time, text.strip_prefix(' ').unwrap_or(text)))
+}
+
+/// `2026-11-26T07:00:00+0100`, as `journalctl -o short-iso` has it.
 fn iso(word: &str) -> Option<i64> {
     let (date, rest) = word.split_once('T')?;
     let time = seconds(rest.get(..8)?)?;
@@ -95,6 +108,8 @@ mod tests {
         for (line, service) in [
             ("@400000006b07d8fa00000000 x y", None),
             ("2026-11-26_07:00:00.00000 x y", None),
+            ("2026-11-26 07:00:00.833450660  x y", None),
+            ("@400000006b07d8fa00000000 2026-11-26 08:00:00.118967140  x y", None),
             ("2026-11-26T07:00:00+0000 host acceptutils-pop3[12]: x y", Some("pop3")),
             ("2026-11-26T08:00:00+01:00 host acceptutils-pop3[12]: x y", Some("pop3")),
             ("2026-11-26T07:00:00.5Z host other[12]: x y", None),
@@ -102,7 +117,7 @@ mod tests {
             let expected = Line { time: Some(time), service, text: "x y" };
             assert_eq!(Line::parse(line), expected, "{line}");
         }
-        for line in ["authup 12 x", "x", "", "@zz y", "2026-13-01_00:00:00 x"] {
+        for line in ["authup 12 x", "x", "", "@zz y", "2026-13-01_00:00:00 x", "2026-11-26 x y"] {
             assert_eq!(Line::parse(line), Line { time: None, service: None, text: line });
         }
         assert_eq!((days("1970-01-01"), days("2000-03-01")), (Some(0), Some(11_017)));

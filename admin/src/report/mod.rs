@@ -56,6 +56,11 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     } else {
         say(page::page(&tally).trim_end());
     }
+    if tally.is_all_foreign() {
+        let what = "nothing of these programs in it";
+        unix::log::line(format_args!("acceptutils: "), format_args!("{what}"));
+        return Ok(Outcome::Warnings);
+    }
     Ok(Outcome::Clean)
 }
 

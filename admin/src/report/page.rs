@@ -17,6 +17,9 @@ pub(super) fn page(tally: &Tally) -> String {
         _ => String::new(),
     };
     let _ = writeln!(page, "{} lines{span}", tally.lines);
+    if tally.foreign > 0 {
+        let _ = writeln!(page, "{} of other programs", tally.foreign);
+    }
     sessions(&mut page, tally);
     let total = |logins: &BTreeMap<String, Logins>| logins.values().map(|of| of.count).sum::<u64>();
     let results = [

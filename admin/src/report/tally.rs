@@ -92,6 +92,11 @@ impl Tally {
         self.event(&Event::of(line.text), line.text, service, line.time);
     }
 
+    /// There are lines, and none is of these programs.
+    pub(super) fn is_all_foreign(&self) -> bool {
+        self.lines > 0 && self.foreign == self.lines
+    }
+
     fn event(&mut self, event: &Event<'_>, text: &str, service: String, time: Option<i64>) {
         match *event {
             Event::Begins { pid } => {

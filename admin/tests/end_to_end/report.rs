@@ -1,6 +1,8 @@
 //! `acceptutils report`, as built, on logs as loggers write them.
 
-use crate::support::{ends_with, folder, run, run_with, stderr, stdout};
+use crate::support::{ends_with, folder, installed_or_skip, run, run_with, stderr, stdout};
+use std::process::Command;
+use test_support::run::output;
 
 /// A day at port 587, without times.
 const DAY: &str = "\
@@ -41,7 +43,7 @@ fn a_day_on_one_page() {
     ends_with(&output, 0);
     let page = stdout(&output);
     for expected in [
-        "18 lines, 26 Nov 2026 07:00:00 -0000 to 26 Nov 2026 07:17:00 -0000\n",
+        "18 lines, 26 Nov 2026 07:00:00 -0000 to 26 Nov 2026 07:17:00 -0000\n1 of other programs\n",
         "Sessions by service\n      2  submission, most from 07:00 to 07:59 UTC: 2\n",
         "Logins\n      3  refused\n      1  connections that never tried\n      1  good\n",
         "Users with most logins\n      1  al, from 1 networks\n",
@@ -69,4 +71,38 @@ fn a_day_on_one_page() {
     let wrong = run(&["report", "--since", "soon"]);
     ends_with(&wrong, 2);
     assert!(stderr(&wrong).contains("--since soon: not today"), "{}", stderr(&wrong));
+}
+
+#[test]
+fn what_s6_log_writes_is_understood() {
+    let test = "what_s6_log_writes_is_understood";
+    if !installed_or_skip(test, "s6-log") {
+        return;
+    }
+    let folder = folder();
+    for stamps in [&["T"][..], &["t"], &["t", "T"]] {
+        let service = folder.path().join(format!("submission-{}", stamps.concat()));
+        let mut command = Command::new("s6-log");
+        ends_with(&output(command.args(stamps).arg(&service), DAY.as_bytes()), 0);
+        let current = service.join("current");
+        let said = run(&["report", current.to_str().unwrap()]);
+        ends_with(&said, 0);
+        let page = stdout(&said);
+        let first = page.lines().next().unwrap();
+        assert!(first.starts_with("18 lines, ") && first.contains(" to "), "{stamps:?}\n{page}");
+        assert!(page.contains("      3  refused\n"), "{stamps:?}\n{page}");
+    }
+}
+
+#[test]
+fn a_log_of_nobody_here_says_so() {
+    let lines = "Nov 26 07:00:00 mail authup[1]: x\nNov 26 07:00:01 mail authup[1]: y\n";
+    for arguments in [&["report"][..], &["report", "--json"]] {
+        let said = run_with(arguments, lines);
+        ends_with(&said, 1);
+        assert_eq!(stderr(&said), "acceptutils: nothing of these programs in it\n");
+    }
+    assert_eq!(stdout(&run_with(&["report"], lines)), "2 lines\n2 of other programs\n");
+    // That nobody said anything is no fault.
+    ends_with(&run_with(&["report"], ""), 0);
 }
