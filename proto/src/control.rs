@@ -1,6 +1,7 @@
 //! The grammar of qmail's control files.
 //!
-//! It knows what a file's contents mean; `unix::control` reads them.
+//! It knows what a file's contents mean; `unix::control` reads them. A line may end in
+//! CR LF: a CR there is white space, as it can never be meant.
 
 use alloc::vec::Vec;
 
@@ -51,7 +52,7 @@ pub fn seconds(contents: &[u8]) -> Option<u64> {
 }
 
 fn trim_end(line: &[u8]) -> &[u8] {
-    let kept = line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\n'));
+    let kept = line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
     line.get(..kept.map_or(0, |at| at + 1)).unwrap_or_default()
 }
 
@@ -81,8 +82,18 @@ mod tests {
 
     #[test]
     fn words_stand_in_any_line() {
-        let found = words(b"# none of these\nIDLE  NAMESPACE\t\n\n UIDPLUS\r");
-        assert_eq!(found, [&b"IDLE"[..], b"NAMESPACE", b"UIDPLUS\r"]);
+        let found = words(b"# none of these\nIDLE  NAMESPACE\t\n\n UIDPLUS\rX");
+        assert_eq!(found, [&b"IDLE"[..], b"NAMESPACE", b"UIDPLUS\rX"]);
+    }
+
+    #[test]
+    fn d64_cr_lf_ends_a_line() {
+        assert_eq!(one_line(b"mail.example.org\r\nmore\r\n"), b"mail.example.org");
+        assert_eq!(one_line(b"mail.example.org \r"), b"mail.example.org");
+        let entries: Vec<_> = list(b"# head\r\nSIZE 100\r\n\r\n \t\r\n8BIT\rMIME\r").collect();
+        assert_eq!(entries, [(2, &b"SIZE 100"[..]), (5, b"8BIT\rMIME")]);
+        assert_eq!(words(b"IDLE UIDPLUS\r\n"), [&b"IDLE"[..], b"UIDPLUS"]);
+        assert_eq!(seconds(b"30\r\n"), Some(30));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! speaks for it until there is one: variables and control files, all that is read here
 //! and no more.
 
-use crate::control::{Folder, HOME_VARIABLE, Unreadable};
+use crate::control::{Folder, Greeting, HOME_VARIABLE, Unreadable};
 use crate::ucspi_tls;
 use proto::control::{TIMEOUT, TIMEOUT_IMAP, TIMEOUT_LOGIN, lines, words};
 use proto::escape::Escaped;
@@ -58,7 +58,8 @@ pub fn read(
     auth_equals: bool,
 ) -> Result<BeforeLogin, Unreadable> {
     let protocol = spoken.name();
-    let greeting = control.greeting(&format!("{protocol}greeting"))?;
+    let file = format!("{protocol}greeting");
+    let greeting = control.greeting(&file)?;
     let listed = control.require(&format!("{protocol}capabilities"))?;
     let (capabilities, each) = match spoken {
         Protocol::Smtp | Protocol::Pop3 => (lines(&listed), TIMEOUT),
@@ -67,7 +68,7 @@ pub fn read(
     Ok(BeforeLogin {
         protocol: spoken,
         auth_equals,
-        greeting,
+        greeting: greeting.text,
         capabilities,
         each: control.timeout(&format!("timeout{protocol}d"), each)?,
         whole: control.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
@@ -85,13 +86,13 @@ pub fn timestamp(said: &BeforeLogin, session: impl Display) -> Vec<u8> {
 /// What an IMAP client is told, where all of it can stand in a greeting.
 fn imap_words(
     control: &Folder,
-    greeting: &[u8],
+    greeting: &Greeting<'_>,
     listed: &[u8],
 ) -> Result<Vec<Vec<u8>>, Unreadable> {
     const LIST: &str = "imapcapabilities";
-    if !capability::is_text(greeting) {
+    if !capability::is_text(&greeting.text) {
         let why = "not a greeting: printable ASCII that does not begin with [";
-        return Err(control.unfit("imapgreeting", why));
+        return Err(control.unfit(greeting.file, why));
     }
     let words = words(listed);
     for word in &words {
@@ -102,4 +103,49 @@ fn imap_words(
         })?;
     }
     Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_of(files: &[(&str, &str)], spoken: Protocol) -> Result<BeforeLogin, String> {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("control");
+        std::fs::create_dir(&folder).unwrap();
+        for (name, contents) in files {
+            std::fs::write(folder.join(name), contents).unwrap();
+        }
+        let control = Folder::of(Some(home.path().as_os_str()));
+        let home = format!("{}/", home.path().display());
+        read(&control, spoken, false).map_err(|why| why.to_string().replace(&home, ""))
+    }
+
+    #[test]
+    fn the_file_that_was_read_is_named() {
+        for me in ["", "[ALERT] x", "caf\u{e9}\n"] {
+            let list = ("imapcapabilities", "IDLE\n");
+            let why = ": not a greeting: printable ASCII that does not begin with [";
+            let wrong = read_of(&[("me", me), list], Protocol::Imap).unwrap_err();
+            assert_eq!(wrong, format!("control/me{why}"), "{me}");
+            let own = [("me", "mail.example.org"), ("imapgreeting", me), list];
+            let wrong = read_of(&own, Protocol::Imap).unwrap_err();
+            assert_eq!(wrong, format!("control/imapgreeting{why}"), "{me}");
+        }
+    }
+
+    #[test]
+    fn d64_files_may_have_cr_lf() {
+        let files = [
+            ("me", "mail.example.org\r\n"),
+            ("smtpcapabilities", "SIZE 100\r\n\r\n8BITMIME\r\n"),
+            ("imapcapabilities", "IDLE NAMESPACE\r\nUIDPLUS\r\n"),
+            ("timeoutlogin", "30\r\n"),
+        ];
+        let smtp = read_of(&files, Protocol::Smtp).unwrap();
+        assert_eq!((&*smtp.greeting, smtp.whole), (&b"mail.example.org"[..], 30));
+        assert_eq!(smtp.capabilities, [&b"SIZE 100"[..], b"8BITMIME"]);
+        let imap = read_of(&files, Protocol::Imap).unwrap();
+        assert_eq!(imap.capabilities, [&b"IDLE"[..], b"NAMESPACE", b"UIDPLUS"]);
+    }
 }

@@ -30,6 +30,15 @@ impl fmt::Display for Unreadable {
     }
 }
 
+/// What a server calls itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting<'a> {
+    /// The file that says so.
+    pub file: &'a str,
+    /// Its first line.
+    pub text: Vec<u8>,
+}
+
 /// The folder `control` of a qmail home.
 #[derive(Debug)]
 pub struct Folder(PathBuf);
@@ -74,16 +83,16 @@ impl Folder {
         self.read(file)?.ok_or_else(|| self.unreadable(file, missing()))
     }
 
-    /// The greeting in this file, or else in `me`.
+    /// The greeting in this file, or else in `me`, which is the name of the server.
     ///
     /// # Errors
     /// As [`Self::require`], of `me`.
-    pub fn greeting(&self, file: &str) -> Result<Vec<u8>, Unreadable> {
-        let contents = match self.read(file)? {
-            Some(contents) => contents,
-            None => self.require("me")?,
+    pub fn greeting<'a>(&self, file: &'a str) -> Result<Greeting<'a>, Unreadable> {
+        let (file, contents) = match self.read(file)? {
+            Some(contents) => (file, contents),
+            None => ("me", self.require("me")?),
         };
-        Ok(one_line(&contents).to_vec())
+        Ok(Greeting { file, text: one_line(&contents).to_vec() })
     }
 
     /// A number of seconds; `default` where the file is absent or says none.

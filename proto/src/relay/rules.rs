@@ -381,6 +381,19 @@ mod tests {
     }
 
     #[test]
+    fn d64_cr_lf_ends_a_rule() {
+        let file = b"# head\r\n\r\nrequest MAIL x\r\n:mail::*::553 no\r\n:noop::*::\r\n";
+        let mut rules = Rules::parse(file).unwrap();
+        rules.set_environment(|_| true);
+        let mail = rules.of(rules.group_for_verb(b"mail")).first().unwrap();
+        assert_eq!(mail.response, Response::Text((*b"553 no").into()));
+        let selection = rules.select_for(b"mail", || Some(b"mail x".to_vec()));
+        assert_eq!(rules.selected(&selection).count(), 1);
+        let noop = rules.of(rules.group_for_verb(b"noop")).first().unwrap();
+        assert_eq!((noop.line, &noop.response), (5, &Response::Remove));
+    }
+
+    #[test]
     fn other_ampersands_are_text() {
         let rules = Rules::parse(b":noop::*::&c\n").unwrap();
         let rule = rules.of(rules.group_for_verb(b"noop")).first().unwrap();

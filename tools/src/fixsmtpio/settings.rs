@@ -40,7 +40,7 @@ impl From<Unreadable> for Wrong {
 /// home becomes the working directory.
 pub(super) fn read(environment: &mut Environment, offer: &Offer) -> Result<(Settings, u64), Wrong> {
     let control = qmail::enter_home(environment)?;
-    let greeting = control.greeting("smtpgreeting")?;
+    let greeting = control.greeting("smtpgreeting")?.text;
     let contents = control.read(RULES)?.unwrap_or_default();
     let mut rules = Rules::parse(&contents).map_err(Wrong::Rules)?;
     let seconds = control.timeout("timeoutsmtpd", TIMEOUT)?.saturating_add(GRACE);
