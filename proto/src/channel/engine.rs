@@ -60,7 +60,7 @@ pub enum ToEngine {
     /// With the client's socket: the dialog, and TLS as it says.
     Talk(ConnectionId, Talk),
     /// A connection given with [`Self::Talk`] is to end, as others wait.
-    MakeRoom(ConnectionId),
+    Evict(ConnectionId),
     /// The monitor knows of the client that begins to log in.
     GoOn(ConnectionId),
     /// It does not: there can be no login now.
@@ -144,7 +144,7 @@ impl ToEngine {
             Self::Delayed(id) => Writer::new(b'd').long(*id),
             Self::Immediate(id) => Writer::new(b'i').long(*id),
             Self::Talk(id, talk) => talk.write(Writer::new(b'u').long(*id)),
-            Self::MakeRoom(id) => Writer::new(b'm').long(*id),
+            Self::Evict(id) => Writer::new(b'm').long(*id),
             Self::GoOn(id) => Writer::new(b'y').long(*id),
             Self::NoLogin(id) => Writer::new(b'n').long(*id),
             Self::LastWords => Writer::new(b'l'),
@@ -166,7 +166,7 @@ impl ToEngine {
                 b'd' => Self::Delayed(reader.long()?),
                 b'i' => Self::Immediate(reader.long()?),
                 b'u' => Self::Talk(reader.long()?, Talk::read(reader)?),
-                b'm' => Self::MakeRoom(reader.long()?),
+                b'm' => Self::Evict(reader.long()?),
                 b'y' => Self::GoOn(reader.long()?),
                 b'n' => Self::NoLogin(reader.long()?),
                 b'l' => Self::LastWords,
@@ -245,7 +245,7 @@ mod tests {
             ToEngine::Immediate(u64::MAX),
             ToEngine::Talk(3, talk.clone()),
             ToEngine::Talk(3, Talk { tls: Tls::On, ..talk }),
-            ToEngine::MakeRoom(4),
+            ToEngine::Evict(4),
             ToEngine::GoOn(5),
             ToEngine::NoLogin(6),
             ToEngine::LastWords,

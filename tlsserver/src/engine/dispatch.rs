@@ -55,7 +55,7 @@ impl Dispatcher {
             ToEngine::Dialog(id, dialog) => drop(self.dialogs.insert(id, dialog)),
             ToEngine::Monitor => self.monitor(received.descriptors),
             ToEngine::Talk(id, talk) => self.talk(id, talk, received.descriptors),
-            ToEngine::MakeRoom(id) => self.notify(id, Notice::Evict),
+            ToEngine::Evict(id) => self.notify(id, Notice::Evict),
             ToEngine::GoOn(id) => self.desk.answered(id, true),
             ToEngine::NoLogin(id) => self.desk.answered(id, false),
             ToEngine::LastWords => {

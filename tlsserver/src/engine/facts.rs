@@ -1,11 +1,16 @@
 //! What is said about a handshake to the program, in mod_ssl's names and OpenSSL's
 //! spelling, which is what filters and people expect.
 
+use proto::ucspi_tls::Fact;
 use proto::ucspi_tls::server::Encoder;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use crate::environment::Variables;
 
 /// What is ever said: the only names that a program can get from an engine.
-pub const NAMES: [&str; 11] = [
+const NAMES: [&str; 11] = [
     PROTOCOL,
     CIPHER,
     SERVER_NAME,
@@ -22,6 +27,19 @@ pub const NAMES: [&str; 11] = [
 const PROTOCOL: &str = "SSL_PROTOCOL";
 const CIPHER: &str = "SSL_CIPHER";
 const SERVER_NAME: &str = "SSL_TLS_SNI_SERVERNAME";
+
+/// An engine's report as variables. One that was taken over can name nothing but what an
+/// engine has to say, for much else could be made of a program's environment.
+#[must_use]
+pub fn variables(facts: Vec<Fact>) -> Variables {
+    let known = |name: &[u8]| NAMES.iter().any(|known| known.as_bytes() == name);
+    let text = OsString::from_vec;
+    facts
+        .into_iter()
+        .filter(|fact| known(&fact.name))
+        .filter_map(|fact| Some((text(fact.name), text(fact.value?))))
+        .collect()
+}
 
 /// The report about a connection whose handshake is done.
 #[must_use]

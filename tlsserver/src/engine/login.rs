@@ -4,12 +4,14 @@ use proto::login::Attempt;
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
 use proto::login::reply::Refusal;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::time::timeout;
 
 use super::conversation::Conversation;
 use super::desk::{Place, Word};
 use super::ending::{Ended, Fault};
+use super::local_socket::LocalSocket;
 use super::relay::{self, Finished};
 use super::sockets;
 use super::transport::Transport;
@@ -27,8 +29,7 @@ pub(super) async fn log_in(
     place: &mut Place,
     attempt: Attempt,
 ) -> Ended {
-    let facts = client.facts();
-    match dialog.patiently(ANNOUNCED, place.begin(facts)).await {
+    match dialog.patiently(ANNOUNCED, place.begin(client.facts())).await {
         Some(true) if place.ask(Request::Login(attempt)) => {}
         Some(_) => {
             dialog.outcome(Outcome::Temporary);
@@ -39,34 +40,47 @@ pub(super) async fn log_in(
             return Ok(());
         }
     }
-    let stream = loop {
+    match stream(place).await {
+        Ok(stream) => hold_session(client, dialog, place, sockets::stream(stream)?).await,
+        Err(outcome) => {
+            dialog.outcome(outcome);
+            Ok(())
+        }
+    }
+}
+
+/// The program's stream, or what became of the login without one.
+async fn stream(place: &mut Place) -> Result<OwnedFd, Outcome> {
+    loop {
         match place.word().await {
-            Some(Word::Stream(Some(stream))) => break sockets::stream(stream)?,
+            Some(Word::Stream(Some(stream))) => return Ok(stream),
             // The program reads an end, and has one.
             Some(Word::Stream(None)) => {
                 place.report(&Fault::NoDescriptors);
-                dialog.outcome(Outcome::CannotOpenPipe);
-                return Ok(());
+                return Err(Outcome::CannotOpenPipe);
             }
-            Some(Word::Outcome(outcome)) => {
-                dialog.outcome(outcome);
-                return Ok(());
-            }
+            Some(Word::Outcome(outcome)) => return Err(outcome),
             Some(Word::LoggedIn) => {}
-            None => {
-                dialog.outcome(Outcome::Temporary);
-                return Ok(());
-            }
+            None => return Err(Outcome::Temporary),
         }
-    };
+    }
+}
+
+/// What comes behind the login, which may be refused yet.
+async fn hold_session(
+    client: &mut Transport,
+    dialog: &mut Conversation,
+    place: &mut Place,
+    stream: LocalSocket,
+) -> Ended {
     client.read_narrowly(false);
     let unread = dialog.take_unread();
     let finished = relay::session(client, unread, stream, place.words()).await;
     client.read_narrowly(true);
     place.stream_ended();
     let Finished { unread, said, outcome, gone, failure } = finished;
-    if let Some(why) = failure {
-        return Err(why);
+    if let Some(fault) = failure {
+        return Err(fault);
     }
     if gone {
         dialog.outcome(Outcome::Completed(0));

@@ -21,7 +21,7 @@ mod transport;
 mod unread;
 mod wide_reads;
 
-pub use facts::NAMES as FACT_NAMES;
+pub use facts::variables as fact_variables;
 
 use proto::channel::LONGEST;
 use proto::channel::engine::{FromEngine, ToEngine};

@@ -5,11 +5,9 @@ use proto::channel::ConnectionId;
 use proto::channel::engine::{Dialog, DialogId, ToEngine};
 use proto::ucspi_rules;
 use proto::ucspi_tls::{Decoder, Progress as Report};
-use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
 use super::connections::{EngineId, TooMany};
@@ -22,7 +20,7 @@ use super::rules;
 use super::server::Server;
 use super::sockets::{Accepted, Refusal, accept};
 use super::unable::Unable;
-use crate::engine::FACT_NAMES;
+use crate::engine::fact_variables;
 use crate::environment::Variables;
 use crate::options::Mode;
 use crate::program::Peer;
@@ -71,7 +69,7 @@ impl Server {
         if let Some(connection) = self.connections.get(id) {
             Event::Evicted(connection.peer).log(self.log);
         }
-        if let Err(reason) = self.workers.send(engine, &ToEngine::MakeRoom(id), &[]) {
+        if let Err(reason) = self.workers.send(engine, &ToEngine::Evict(id), &[]) {
             self.fault(id, &Fault::Engine(reason));
         }
     }
@@ -291,20 +289,13 @@ fn limit_in(added: &ucspi_rules::Variables) -> Option<usize> {
     str::from_utf8(ucspi_rules::value(added, LIMIT_OF_ONE)?).ok()?.parse().ok()
 }
 
-/// An engine's report as variables. One that was taken over can name nothing but
-/// what an engine has to say, for much else could be made of a program's environment.
-fn variables(facts: &[u8]) -> Variables {
+/// An engine's report as variables; none, where it is not whole.
+fn variables(report: &[u8]) -> Variables {
     let mut decoder = Decoder::default();
-    if decoder.push(facts) != Report::Done {
-        return Variables::new();
+    match decoder.push(report) {
+        Report::Done => fact_variables(decoder.into_facts()),
+        _ => Variables::new(),
     }
-    let facts = decoder.into_facts().into_iter();
-    let known = |name: &[u8]| FACT_NAMES.iter().any(|known| known.as_bytes() == name);
-    let text = OsString::from_vec;
-    facts
-        .filter(|fact| known(&fact.name))
-        .filter_map(|fact| Some((text(fact.name), text(fact.value?))))
-        .collect()
 }
 
 #[cfg(test)]

@@ -93,15 +93,7 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     let variables: Variables = env::vars_os().collect();
     let log = Log::new(options.verbosity);
     unix::log::wait_for_nobody("tlsserver");
-    for letter in &options.without_effect {
-        Event::Ignored(*letter).log(log);
-    }
-    if options.login.is_some() && options.banner.is_some() {
-        Event::BannerIgnored.log(log);
-    }
-    if needs_no_certificate(&options, &variables) {
-        Event::NoCertificate.log(log);
-    }
+    log_what_is_ignored(&options, &variables, log);
     environment::jail_identity(&variables).map_err(Unable::Identity)?;
     let listening = sockets::open(&options, &variables).map_err(Unable::Listen)?;
     let signals = Signals::watch().map_err(Unable::Signals)?;
@@ -134,6 +126,18 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     }
     let server = Server::new(log, signals, listening, program, workers).with(policy, limits);
     server.remembering(failures).serve(announce)
+}
+
+fn log_what_is_ignored(options: &Options, variables: &Variables, log: Log) {
+    for letter in &options.without_effect {
+        Event::Ignored(*letter).log(log);
+    }
+    if options.login.is_some() && options.banner.is_some() {
+        Event::BannerIgnored.log(log);
+    }
+    if needs_no_certificate(options, variables) {
+        Event::NoCertificate.log(log);
+    }
 }
 
 /// Whether no program may ask for TLS, as far as it is ours to know: that is sslserver's word

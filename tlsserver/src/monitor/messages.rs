@@ -10,13 +10,13 @@ use proto::login::monitor::{Guard, Request};
 use proto::login::outcome::Outcome;
 use proto::login::report::Event;
 use proto::sasl::Mechanism;
-use proto::ucspi_tls::{Fact, Tls};
+use proto::ucspi_tls::Tls;
 use rustix::event::PollFlags;
 use std::collections::VecDeque;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use unix::blocklist::Reporter;
 use unix::deadline::ready_now;
@@ -30,7 +30,7 @@ use super::report;
 use super::sessions::{Login, Session};
 use super::words::Words;
 use super::{Engine, MOST_KEPT, Monitor};
-use crate::engine::FACT_NAMES;
+use crate::engine::fact_variables;
 use crate::environment::{Variables, value};
 use crate::outbox::Outbox;
 
@@ -252,7 +252,7 @@ impl Monitor {
         match request {
             Request::TlsOn(facts) if may => {
                 session.guard.tls_started();
-                session.facts = variables(facts);
+                session.facts = fact_variables(facts);
                 if let Some(summary) = &mut session.summary {
                     let facts = &session.facts;
                     summary.negotiated(|name| value(facts, name).map(OsStr::as_bytes));
@@ -323,16 +323,4 @@ impl Monitor {
         report::login_ended(id, session, Some(Outcome::Refused));
         self.notify(id, Outcome::Refused);
     }
-}
-
-/// An engine's report as variables. One that was taken over can name nothing but what an
-/// engine has to say, for much else could be made of a program's environment.
-fn variables(facts: Vec<Fact>) -> Variables {
-    let known = |name: &[u8]| FACT_NAMES.iter().any(|known| known.as_bytes() == name);
-    let text = OsString::from_vec;
-    facts
-        .into_iter()
-        .filter(|fact| known(&fact.name))
-        .filter_map(|fact| Some((text(fact.name), text(fact.value?))))
-        .collect()
 }

@@ -142,7 +142,7 @@ fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
     assert_eq!(listening.workers.receive(ID), Received::Nothing);
     let mut told = 0;
     while !listening.workers.is_behind(Worker::Engine(ID)) || told < 5_000 {
-        listening.workers.send(ID, &ToEngine::MakeRoom(told), &[]).unwrap();
+        listening.workers.send(ID, &ToEngine::Evict(told), &[]).unwrap();
         told += 1;
     }
     let mut heard = 0;
@@ -150,7 +150,7 @@ fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
         let mut buffer = [0; 64];
         while let Ok(message) = receive(&listening.engine, &mut buffer) {
             let message = ToEngine::decode(&buffer[..message.length]);
-            assert_eq!(message, Some(ToEngine::MakeRoom(heard)));
+            assert_eq!(message, Some(ToEngine::Evict(heard)));
             heard += 1;
         }
         assert_eq!(listening.workers.receive(ID), Received::Nothing);
@@ -162,7 +162,7 @@ fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
 fn one_that_is_told_more_than_there_is_to_say_is_ended() {
     let mut listening = Listening::new();
     let told = (0..).find_map(|id| {
-        let told = listening.workers.send(ID, &ToEngine::MakeRoom(id), &[]);
+        let told = listening.workers.send(ID, &ToEngine::Evict(id), &[]);
         told.err().map(|why| (id, why))
     });
     let (count, why) = told.unwrap();
