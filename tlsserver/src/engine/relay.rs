@@ -21,7 +21,7 @@ use super::desk::{Word, Words};
 use super::ending::{Ended, Fault, LINGER};
 use super::local_socket::LocalSocket;
 use super::unread::Unread;
-use state::{Down, Relay, Up};
+use state::{Down, Login, Relay, Up};
 
 pub(super) use state::Program;
 
@@ -33,7 +33,7 @@ pub(super) async fn relay<T>(mut tls: T, program: Program) -> Ended
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut relay = Relay::new(&mut tls, program, None);
+    let mut relay = Relay::new(&mut tls, program, Login::Unknown);
     poll_fn(|context| relay.poll(context)).await;
     relay.failure.map_or(Ok(()), Err)
 }
@@ -54,7 +54,8 @@ pub(super) async fn session<T>(
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut relay = Relay::new(client, Program::Stream(stream), words);
+    let login = words.map_or(Login::Unknown, Login::Undecided);
+    let mut relay = Relay::new(client, Program::Stream(stream), login);
     relay.up = Up::Held(unread);
     poll_fn(|context| relay.poll(context)).await;
     let gone = matches!(relay.down, Down::Ended);
@@ -63,7 +64,8 @@ where
         Up::Flowing(kept) => Unread::from(kept.rest()),
         Up::Discarding | Up::Cut(_) | Up::Ended => Unread::default(),
     };
-    let (said, outcome, failure) = (relay.said, relay.outcome, relay.failure);
+    let outcome = if let Login::Ended(outcome) = relay.login { Some(outcome) } else { None };
+    let (said, failure) = (relay.said, relay.failure);
     Finished { unread, said, outcome, gone, failure }
 }
 
@@ -105,17 +107,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
 
     /// Takes what the monitor says.
     fn on_words(&mut self, context: &mut Context<'_>) {
-        while let Some(words) = &mut self.words {
+        while let Login::Undecided(words) = &mut self.login {
             let Poll::Ready(word) = words.poll_recv(context) else { return };
             match word {
                 Some(Word::LoggedIn) => self.let_client_speak(),
                 Some(Word::Stream(_)) => {}
-                Some(Word::Outcome(outcome)) => {
-                    self.outcome = Some(outcome);
-                    self.words = None;
-                }
+                Some(Word::Outcome(outcome)) => self.login = Login::Ended(outcome),
                 // The monitor is gone. Whoever was told of a session has one.
-                None => self.words = None,
+                None => self.login = Login::Unknown,
             }
         }
     }
@@ -123,7 +122,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
     /// Bounds what goes on after the program's end: the writing out of the rest,
     /// for as long as the client takes something, and then the wait for its end.
     fn poll_timer(&mut self, context: &mut Context<'_>, down_has_ended: bool) -> Poll<()> {
-        let has_ended = self.input_closed || self.outcome.is_some();
+        let has_ended = self.input_closed || matches!(self.login, Login::Ended(_));
         if !has_ended || self.program_is_waited_for {
             return Poll::Pending;
         }

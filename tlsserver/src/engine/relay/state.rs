@@ -51,9 +51,7 @@ pub(super) struct Relay<'a, T> {
     /// The decrypted side of the connection; what is below it is not known here.
     pub(super) tls: &'a mut T,
     pub(super) program: Program,
-    /// Where the monitor says what becomes of a login, where there is one and until it has.
-    pub(super) words: Option<&'a mut Words>,
-    pub(super) outcome: Option<Outcome>,
+    pub(super) login: Login<'a>,
     /// The program has said something.
     pub(super) said: bool,
     pub(super) up: Up,
@@ -64,6 +62,15 @@ pub(super) struct Relay<'a, T> {
     pub(super) program_is_waited_for: bool,
     pub(super) timer: Option<Pin<Box<Sleep>>>,
     pub(super) failure: Option<Fault>,
+}
+
+/// What is known of the login before the session.
+pub(super) enum Login<'a> {
+    /// The monitor says what becomes of it.
+    Undecided(&'a mut Words),
+    Ended(Outcome),
+    /// There was none, or nobody is left who could say.
+    Unknown,
 }
 
 /// From the client to the program.
@@ -124,12 +131,11 @@ impl Kept {
 }
 
 impl<'a, T> Relay<'a, T> {
-    pub(super) fn new(tls: &'a mut T, program: Program, words: Option<&'a mut Words>) -> Self {
+    pub(super) fn new(tls: &'a mut T, program: Program, login: Login<'a>) -> Self {
         Self {
             tls,
             program,
-            words,
-            outcome: None,
+            login,
             said: false,
             up: Up::Flowing(Kept::default()),
             down: Down::Flowing(Kept::default()),
@@ -143,10 +149,10 @@ impl<'a, T> Relay<'a, T> {
     /// Whether others are to have the last word: the program has ended and is not to have
     /// it, or nobody is left who could say that there is a session.
     pub(super) const fn has_no_more_to_say(&self) -> bool {
-        match self.outcome {
-            Some(Outcome::Completed(_)) => false,
-            Some(_) => true,
-            None => self.words.is_none() && self.up.is_held(),
+        match self.login {
+            Login::Undecided(_) | Login::Ended(Outcome::Completed(_)) => false,
+            Login::Ended(_) => true,
+            Login::Unknown => self.up.is_held(),
         }
     }
 
