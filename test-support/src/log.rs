@@ -3,7 +3,7 @@
 use crate::wait::PATIENCE;
 use std::fmt::{self, Display};
 use std::io::{BufRead, BufReader, Read};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// The lines of one source or more, in the order in which they come. Whoever writes always
@@ -27,30 +27,30 @@ impl Log {
     }
 
     /// Takes what another source says into it, too.
-    ///
-    /// # Panics
-    /// When another thread has.
     pub fn follow(&self, source: impl Read + Send + 'static) {
         let log = self.clone();
-        log.0.0.lock().unwrap().open += 1;
+        log.written().open += 1;
         thread::spawn(move || {
             for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
-                log.0.0.lock().unwrap().lines.push(line);
+                log.written().lines.push(line);
                 log.0.1.notify_all();
             }
-            log.0.0.lock().unwrap().open -= 1;
+            log.written().open -= 1;
             log.0.1.notify_all();
         });
     }
 
+    /// As good as ever behind somebody who has waited in vain, and panicked with it in hand: it
+    /// is shown with the server's end then, where a second panic would end all other tests.
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What has been said so far.
-    ///
-    /// # Panics
-    /// When another thread has.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.0.0.lock().unwrap().lines.clone()
+        self.written().lines.clone()
     }
 
     /// How many lines contain the part.
@@ -75,7 +75,7 @@ impl Log {
     /// When neither comes.
     #[must_use]
     pub fn first(&self) -> Option<String> {
-        let mut held = self.0.0.lock().unwrap();
+        let mut held = self.written();
         while held.lines.is_empty() && held.open > 0 {
             let (again, timeout) = self.0.1.wait_timeout(held, PATIENCE).unwrap();
             held = again;
@@ -111,7 +111,7 @@ impl Log {
     /// When it is not: with `what` was waited for, and all lines.
     #[track_caller]
     pub fn wait<T>(&self, what: impl Display, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
-        let mut held = self.0.0.lock().unwrap();
+        let mut held = self.written();
         loop {
             if let Some(found) = find(&held.lines) {
                 return found;
@@ -134,6 +134,15 @@ impl Display for Log {
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn who_waits_in_vain_leaves_the_lines_to_others() {
+        let log = Log::of(&b"one\n"[..]);
+        let waiting = log.clone();
+        assert!(thread::spawn(move || drop(waiting.wait_for(&["two"]))).join().is_err());
+        assert_eq!(log.lines(), ["one"]);
+        assert_eq!(log.line(0), "one");
+    }
 
     #[test]
     fn lines_are_waited_for_whoever_says_them() {
