@@ -19,7 +19,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroize;
 
-use super::ending::{ClientEnd, Ended, Fault, LINGER, Notice, Stay};
+use super::ending::{ClientEnd, Cut, Ended, Fault, LINGER, Notice, Stay};
 use super::unread::Unread;
 
 /// What is read at once: more than any ordinary command, or many.
@@ -118,10 +118,15 @@ impl Conversation {
         self.dialog.abandon(self.why_it_ends());
     }
 
+    /// Why the client may stay no longer.
+    pub(super) const fn cut(&self) -> Option<Cut> {
+        self.stay.cut()
+    }
+
     const fn why_it_ends(&self) -> Refusal {
-        match self.stay {
-            Stay::ServerEnds => Refusal::ShuttingDown,
-            Stay::Granted(_) | Stay::Evicted => Refusal::TimedOut,
+        match self.cut() {
+            Some(Cut::ServerEnds) => Refusal::ShuttingDown,
+            Some(Cut::Evicted) | None => Refusal::TimedOut,
         }
     }
 
@@ -233,8 +238,7 @@ impl Conversation {
             (Some(ClientEnd::Broken(reason)), _) | (None, Some(Err(reason))) => {
                 Err(Fault::Lost(reason))
             }
-            (None, None) if self.stay.is_granted() => Err(Fault::Stalled(limit)),
-            (None, None) => Err(Fault::Evicted),
+            (None, None) => Err(self.cut().map_or(Fault::Stalled(limit), Fault::Cut)),
         }
     }
 
@@ -251,7 +255,7 @@ impl Conversation {
 
     /// No longer than all of it may take, but that the client can be told so.
     fn time_for_output(&self) -> Duration {
-        if !self.stay.is_granted() {
+        if self.cut().is_some() {
             return Duration::ZERO;
         }
         let left = self.whole.saturating_duration_since(Instant::now());
@@ -268,7 +272,7 @@ impl Conversation {
             }
             io::Result::Ok(())
         };
-        let limit = if self.stay.is_granted() { LINGER } else { Duration::ZERO };
+        let limit = if self.cut().is_none() { LINGER } else { Duration::ZERO };
         // What comes of it changes nothing.
         let _ = timeout(limit, closed).await;
         Ok(())

@@ -31,7 +31,8 @@ pub(super) enum Fault {
     /// The handshake was not over in this time.
     HandshakeTooLong(Duration),
     /// Nor was it when others needed the place.
-    HandshakeEvicted,
+    /// It was cut short.
+    HandshakeCut(Cut),
     /// What the program asked for on its control socket.
     NotTls(u8),
     ProgramEnded,
@@ -46,8 +47,25 @@ pub(super) enum Fault {
     Lost(io::Error),
     /// The client took nothing in this time.
     Stalled(Duration),
-    /// Nor did it when others needed the place.
+    /// Nor did it when it was to go.
+    Cut(Cut),
+}
+
+/// Why there is no time for a client any more.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cut {
+    /// Others need its place.
     Evicted,
+    ServerEnds,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Evicted => "connection limit reached",
+            Self::ServerEnds => "the server is shutting down",
+        })
+    }
 }
 
 impl fmt::Display for Fault {
@@ -57,9 +75,7 @@ impl fmt::Display for Fault {
             Self::HandshakeTooLong(limit) => {
                 write!(f, "handshake failed: not completed within {} s", limit.as_secs())
             }
-            Self::HandshakeEvicted => {
-                f.write_str("handshake failed: not completed, connection limit reached")
-            }
+            Self::HandshakeCut(why) => write!(f, "handshake failed: not completed, {why}"),
             Self::NotTls(octet) => write!(f, "the program asked for {octet:#04x}, not for TLS"),
             Self::ProgramEnded => f.write_str("the program ended in the handshake"),
             Self::Descriptor(reason) => write!(f, "engine: {reason}"),
@@ -70,7 +86,7 @@ impl fmt::Display for Fault {
             Self::Stalled(limit) => {
                 write!(f, "client accepted no data for {} s", limit.as_secs())
             }
-            Self::Evicted => f.write_str("client accepted no data, connection limit reached"),
+            Self::Cut(why) => write!(f, "client accepted no data, {why}"),
         }
     }
 }
@@ -141,9 +157,7 @@ pub(super) enum Stay {
     /// Until the listener says otherwise. Where nobody is left to say so, there is no server.
     Granted(oneshot::Receiver<Notice>),
     /// There is no time for anything but a last word.
-    Evicted,
-    /// Nor for anything later.
-    ServerEnds,
+    Over(Cut),
 }
 
 impl Stay {
@@ -151,13 +165,14 @@ impl Stay {
     pub(super) async fn ends(&mut self) {
         let Self::Granted(listener) = self else { return pending().await };
         *self = match listener.await {
-            Ok(Notice::ServerEnds) | Err(_) => Self::ServerEnds,
-            Ok(Notice::Evict | Notice::Program(_) | Notice::NoProgram) => Self::Evicted,
+            Ok(Notice::ServerEnds) | Err(_) => Self::Over(Cut::ServerEnds),
+            Ok(Notice::Evict | Notice::Program(_) | Notice::NoProgram) => Self::Over(Cut::Evicted),
         };
     }
 
-    pub(super) const fn is_granted(&self) -> bool {
-        matches!(self, Self::Granted(_))
+    /// Why it may stay no longer.
+    pub(super) const fn cut(&self) -> Option<Cut> {
+        if let Self::Over(why) = self { Some(*why) } else { None }
     }
 }
 

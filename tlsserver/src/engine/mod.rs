@@ -125,7 +125,7 @@ fn start() -> Result<(), Fatal> {
     if environment::value(&variables, NO_TICKETS).is_none() {
         tickets.turn();
     }
-    let (certificates, dialogs) = receive_setup(&control)?;
+    let Some((certificates, dialogs)) = receive_setup(&control)? else { return Ok(()) };
     let (reports, outgoing) = mpsc::unbounded_channel();
     let keyholder = Arc::new(Keyholder::new(keyholder, reports.clone()));
     let probe = Probe::by_first(&certificates);
@@ -144,16 +144,19 @@ fn start() -> Result<(), Fatal> {
     Ok(runtime.block_on(serve(control, dispatcher, outgoing))?)
 }
 
-/// Takes what is said before the beginning.
-fn receive_setup(control: &OwnedFd) -> io::Result<(Vec<Certificate>, Dialogs)> {
+/// Takes what is said before the beginning; none where the listener is gone already.
+fn receive_setup(control: &OwnedFd) -> io::Result<Option<(Vec<Certificate>, Dialogs)>> {
     let (mut certificates, mut dialogs) = (Vec::new(), Dialogs::new());
     let mut buffer = vec![0; LONGEST];
     loop {
         let length = await_message(control, &mut buffer)?.length;
+        if length == 0 {
+            return Ok(None);
+        }
         match buffer.get(..length).and_then(ToEngine::decode) {
             Some(ToEngine::Certificate(certificate)) => certificates.push(certificate),
             Some(ToEngine::Dialog(id, dialog)) => drop(dialogs.insert(id, dialog)),
-            Some(ToEngine::Begin) => return Ok((certificates, dialogs)),
+            Some(ToEngine::Begin) => return Ok(Some((certificates, dialogs))),
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }

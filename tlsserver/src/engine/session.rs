@@ -42,7 +42,8 @@ impl Handshakes {
         client: WideReads,
     ) -> Result<Transport, Fault> {
         let tls = dialog.patiently(self.limit, self.accept(client)).await;
-        let tls = tls.ok_or(Fault::HandshakeEvicted)??;
+        let cut = || dialog.cut().map_or(Fault::HandshakeTooLong(self.limit), Fault::HandshakeCut);
+        let tls = tls.ok_or_else(cut)??;
         dialog.tls_started();
         Ok(Transport::Secure(Box::new(tls)))
     }

@@ -175,6 +175,11 @@ impl<W> Connection<W> {
         matches!(self.behind, Behind::Login(_) | Behind::Session)
     }
 
+    /// Whether it goes on without the listener.
+    pub(super) const fn has_somebody_behind(&self) -> bool {
+        self.is_with_monitor() || matches!(self.behind, Behind::Program(_) | Behind::Ended(_))
+    }
+
     /// Whether it costs nothing any more.
     pub(super) const fn is_done(&self) -> bool {
         self.engine.is_none() && self.program().is_none() && !self.is_with_monitor()

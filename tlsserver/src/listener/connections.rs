@@ -177,9 +177,9 @@ impl<W> Connections<W> {
         self.by_id.get(&id).is_some_and(Connection::is_with_monitor)
     }
 
-    /// Whether clients are there that have not begun to log in.
-    pub(super) fn some_have_not_begun(&self) -> bool {
-        !self.by_id.values().all(Connection::is_with_monitor)
+    /// Whether there are clients with neither a program nor the monitor behind them.
+    pub(super) fn some_need_the_listener(&self) -> bool {
+        !self.by_id.values().all(Connection::has_somebody_behind)
     }
 
     /// Since when the one that could be evicted has waited for its login: the oldest, unless

@@ -11,9 +11,8 @@ pub(super) enum Course {
     /// What goes wrong is said by whoever started it, and ends it.
     Starting,
     Serving,
-    /// Nothing new is taken; what there is may end by itself.
-    Ending,
-    /// The same, until then: the monitor stays behind with sessions.
+    /// Nothing new is taken. Until then who needs the listener may come to an end; the others
+    /// go on without it.
     Leaving(Instant),
     /// Until then it is waited for a monitor that works: nobody else replaces one that is
     /// stuck, and who logs in would never hear.
@@ -25,11 +24,11 @@ impl Course {
         matches!(self, Self::Starting)
     }
 
-    pub(super) const fn is_ending(self) -> bool {
-        matches!(self, Self::Ending | Self::Leaving(_) | Self::Replacing(_))
+    pub(super) const fn is_leaving(self) -> bool {
+        matches!(self, Self::Leaving(_) | Self::Replacing(_))
     }
 
-    /// When it ends although there are clients.
+    /// When it ends although somebody needs it.
     pub(super) const fn ends_at(self) -> Option<Instant> {
         if let Self::Leaving(at) | Self::Replacing(at) = self { Some(at) } else { None }
     }

@@ -137,12 +137,6 @@ impl Server {
         self.workers.read_files().map_err(Unable::Files)?;
         let mut announce = Some(ready);
         while !self.leave(Instant::now()) {
-            if self.course.is_ending() && self.connections.count() + self.without_place() == 0 {
-                self.workers.retire_all();
-                if self.workers.all_gone() {
-                    break;
-                }
-            }
             if self.course.is_starting()
                 && self.workers.all_ready()
                 && let Some(ready) = announce.take()

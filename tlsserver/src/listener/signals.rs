@@ -13,7 +13,8 @@ use super::sockets;
 use super::unable::Unable;
 use super::workers::files::Reading;
 
-/// How long engines have to end those who have not begun to log in, when the server ends.
+/// How long clients in a handshake have, and engines to end those who have not begun to log in,
+/// when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long the server waits for a monitor that works, to leave sessions to: longer than it
@@ -33,7 +34,7 @@ impl Server {
     }
 
     fn on_reload(&mut self) {
-        if self.course.is_ending() {
+        if self.course.is_leaving() {
             return;
         }
         self.supervisor.notify(State::Reloading);
@@ -72,20 +73,18 @@ impl Server {
     }
 
     fn on_terminate(&mut self) -> Result<(), Unable> {
-        if self.course.is_ending() {
+        if self.course.is_leaving() {
             return Ok(());
         }
-        self.course = Course::Ending;
         self.supervisor.notify(State::Stopping);
         self.stop_listening()?;
-        // The monitor stays behind: the server need not wait for sessions.
         if self.workers.source().is_some() {
             self.workers.last_words();
             if let Some(monitor) = self.workers.monitor() {
                 monitor.ask();
             }
-            self.course = Course::Leaving(Instant::now() + LAST_WORDS);
         }
+        self.course = Course::Leaving(Instant::now() + LAST_WORDS);
         Ok(())
     }
 
@@ -101,11 +100,12 @@ impl Server {
         Ok(())
     }
 
-    /// Leaves the sessions to the monitor, once everybody who has not begun to log in has been
-    /// ended, or would hold it up; says whether it has.
+    /// Leaves sessions to their engines, and to the monitor where there is one, once nobody needs
+    /// the listener, or somebody would hold it up: a supervisor starts no other before. Says
+    /// whether it has.
     pub(super) fn leave(&mut self, now: Instant) -> bool {
         let Some(ends_at) = self.course.ends_at() else { return false };
-        let nobody = self.without_place() == 0 && !self.connections.some_have_not_begun();
+        let nobody = self.without_place() == 0 && !self.connections.some_need_the_listener();
         if matches!(self.course, Course::Leaving(_)) {
             if !nobody && now < ends_at {
                 return false;

@@ -58,9 +58,7 @@ pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Liste
     }
     let mut address = host_of(&options.host, options.family)?;
     address.set_port(port(&options.port)?);
-    let v6_only = options.family == Some(Family::V6);
-    let bound =
-        bound(address, v6_only, options.backlog).map_err(|reason| Failure::new(address, reason))?;
+    let bound = bound(address, options.backlog).map_err(|reason| Failure::new(address, reason))?;
     Ok(vec![Listening { descriptor: bound, passed: false }])
 }
 
@@ -71,27 +69,27 @@ pub(super) fn address(said: &OsStr, number: &OsStr) -> Result<SocketAddr, Failur
     Ok(address)
 }
 
-fn bound(address: SocketAddr, v6_only: bool, backlog: i32) -> rustix::io::Result<OwnedFd> {
+fn bound(address: SocketAddr, backlog: i32) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
-        // `::` is every address, IPv4 too, whatever the system's default is, but with -6.
-        sockopt::set_ipv6_v6only(&socket, v6_only)?;
+        // `::` is every address, IPv4 too, whatever the system's default is.
+        sockopt::set_ipv6_v6only(&socket, false)?;
     }
     bind(&socket, &address)?;
     listen(&socket, backlog)?;
     Ok(socket)
 }
 
-/// The same, of one kind only: 0 is every address of that.
+/// The same, of one kind only: 0 is every address of that, and IPv6's are IPv4's, too.
 fn host_of(said: &OsStr, family: Option<Family>) -> Result<SocketAddr, Failure> {
     let Some(family) = family else { return host(said) };
     let text = said.to_str().unwrap_or_default();
     match (family, text) {
-        (Family::V4, "0" | "" | "::") => return Ok((Ipv4Addr::UNSPECIFIED, 0).into()),
-        (Family::V6, "0" | "" | "::") => return Ok((Ipv6Addr::UNSPECIFIED, 0).into()),
+        (Family::V4, "0" | "" | ":0" | "::") => return Ok((Ipv4Addr::UNSPECIFIED, 0).into()),
+        (Family::V6, "0" | "" | ":0" | "::") => return Ok((Ipv6Addr::UNSPECIFIED, 0).into()),
         _ => {}
     }
     let failure = |reason: &dyn fmt::Display| Failure::new(said.display(), reason);
@@ -100,13 +98,16 @@ fn host_of(said: &OsStr, family: Option<Family>) -> Result<SocketAddr, Failure> 
     found.find(is_one).ok_or_else(|| failure(&"has no address of that kind"))
 }
 
-/// `0` is every IPv4 address; otherwise an address, as `fe80::1%eth0` with its interface, or a
+/// `0` is every IPv4 address, `:0` is sslserver's `::`; otherwise an address, as `fe80::1%eth0` with its interface, or a
 /// name and its first address. Without a port.
 fn host(host: &OsStr) -> Result<SocketAddr, Failure> {
     let failure = |reason: &dyn fmt::Display| Failure::new(host.display(), reason);
     let text = host.to_str().ok_or_else(|| failure(&"not a name"))?;
     if text == "0" || text.is_empty() {
         return Ok((Ipv4Addr::UNSPECIFIED, 0).into());
+    }
+    if text == ":0" {
+        return Ok((Ipv6Addr::UNSPECIFIED, 0).into());
     }
     let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(&reason))?;
     found.next().ok_or_else(|| failure(&"has no address"))
@@ -248,7 +249,9 @@ mod tests {
     fn hosts() {
         let any = |text| host(OsStr::new(text)).unwrap();
         assert_eq!(any("0").ip(), IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        assert_eq!(any("::").ip(), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        for every in ["::", ":0"] {
+            assert_eq!(any(every).ip(), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        }
         assert!(any("localhost").ip().is_loopback());
         assert!(matches!(any("fe80::1%lo"), SocketAddr::V6(local) if local.scope_id() == 1));
         let of =

@@ -335,20 +335,6 @@ impl Workers {
         let current = self.engines.iter_mut().filter(|engine| !engine.is_retired());
         current.for_each(Engine::retire);
     }
-
-    /// No connection will come any more.
-    pub(super) fn retire_all(&mut self) {
-        self.retire_engines();
-        self.retry = None;
-        let keyholders = self.keyholder.take().into_iter().chain(self.reading.take());
-        self.retired.extend(keyholders.map(|one| one.pid));
-    }
-
-    /// Whether no process is left.
-    pub(super) fn all_gone(&self) -> bool {
-        let none = self.keyholder.is_none() && self.reading.is_none();
-        none && self.engines.is_empty() && self.retired.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -200,14 +200,20 @@ async fn a_silent_client_makes_room_and_is_told_so() {
 
 #[tokio::test(start_paused = true)]
 async fn so_does_a_client_that_takes_nothing() {
-    let (client, mut server) = duplex(GREETING.len() - 1);
-    let (listener, told) = oneshot::channel();
-    assert!(listener.send(Notice::Evict).is_ok());
-    let begun = Instant::now();
-    let Err(why) = begin(true, EACH, told).go_on(&mut server).await else { panic!("it went on") };
-    assert_eq!(why.to_string(), "client accepted no data, connection limit reached");
-    assert_eq!(begun.elapsed(), Duration::ZERO);
-    drop(client);
+    for (notice, reason) in [
+        (Notice::Evict, "connection limit reached"),
+        (Notice::ServerEnds, "the server is shutting down"),
+    ] {
+        let (client, mut server) = duplex(GREETING.len() - 1);
+        let (listener, told) = oneshot::channel();
+        assert!(listener.send(notice).is_ok());
+        let begun = Instant::now();
+        let ended = begin(true, EACH, told).go_on(&mut server).await;
+        let Err(why) = ended else { panic!("it went on") };
+        assert_eq!(why.to_string(), format!("client accepted no data, {reason}"));
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        drop(client);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,7 +125,7 @@ fn a_login_counts_until_engine_and_monitor_are_done() {
         table.handed_over(id, 1, Some("login"));
         table.awaits_login(id, Instant::now());
         table.begun(id);
-        assert!(table.is_with_monitor(id) && !table.some_have_not_begun());
+        assert!(table.is_with_monitor(id) && !table.some_need_the_listener());
         assert_eq!(table.evict(), Some((id, 1)));
         table.refused(id);
         assert_eq!(table.longest_before_login(), None);
