@@ -100,6 +100,13 @@ struct Session {
 impl Session {
     /// Starts TLS as a client and a TLS server do.
     fn start_tls(&mut self) {
+        self.start_tls_and_say("");
+    }
+
+    /// The same by a TLS server that has something of the client's at hand when it has
+    /// reported: where one socket is both the control socket and the decrypted stream, it
+    /// comes with the facts.
+    fn start_tls_and_say(&mut self, line: &str) {
         heard(&mut self.client, "\r\n");
         self.client.write_all(b"STARTTLS\r\n").expect("a request");
         assert!(heard(&mut self.client, "\r\n").starts_with("220 "));
@@ -107,7 +114,8 @@ impl Session {
         let mut asked = [0];
         control.read_exact(&mut asked).expect("Y");
         assert_eq!(asked, *b"Y");
-        control.write_all(b"SSL_PROTOCOL=TLSv1.3\0\0").expect("facts");
+        let written = ["SSL_PROTOCOL=TLSv1.3\0\0", line].concat();
+        control.write_all(written.as_bytes()).expect("facts");
     }
 
     fn says(&mut self, line: &str) {
@@ -183,6 +191,20 @@ fn fixsmtpio_starts_tls_whatever_the_numbers() {
         session.awaits("begins\n");
         session.says("NOOP\r\n");
         assert_eq!(session.hears("\r\n"), "250 ok\r\n", "{numbers:?}");
+    }
+}
+
+#[test]
+fn what_comes_with_the_facts_on_the_stream_is_the_clients_first_command() {
+    let stage = Stage::set();
+    for numbers in [[4, 4, 6], [5, 5, 5]] {
+        let command = ["authup", "smtp", "sh", "-c", CHECKPASSWORD];
+        let mut session = stage.start(&command, numbers);
+        session.start_tls_and_say("QUIT\r\n");
+        assert!(session.hears("\r\n").starts_with("221 "), "authup {numbers:?}");
+        let mut session = stage.start(&["fixsmtpio", "sh", "-c", SERVER], numbers);
+        session.start_tls_and_say("NOOP\r\n");
+        assert_eq!(session.hears("\r\n"), "250 ok\r\n", "fixsmtpio {numbers:?}");
     }
 }
 

@@ -41,20 +41,32 @@ pub const fn output() -> BorrowedFd<'static> {
 /// # Errors
 /// `TimedOut` at the deadline; else what the system says.
 pub fn read(deadline: Deadline, consume: &mut dyn FnMut(&[u8]) -> usize) -> io::Result<bool> {
+    read_from(stdin(), deadline, consume)
+}
+
+/// [`read()`] from another descriptor whose next octets somebody else may be meant to have.
+///
+/// # Errors
+/// The same.
+pub fn read_from(
+    input: BorrowedFd<'_>,
+    deadline: Deadline,
+    consume: &mut dyn FnMut(&[u8]) -> usize,
+) -> io::Result<bool> {
     let mut buffer = Zeroizing::new([0; PEEKED]);
-    wait_for(stdin(), PollFlags::IN, deadline)?;
-    if is_socket(stdin()) {
-        let (_, there) = retry(|| rustix::net::recv(stdin(), &mut buffer[..], RecvFlags::PEEK))?;
+    wait_for(input, PollFlags::IN, deadline)?;
+    if is_socket(input) {
+        let (_, there) = retry(|| rustix::net::recv(input, &mut buffer[..], RecvFlags::PEEK))?;
         let mut left = consume(&buffer[..there.min(PEEKED)]);
         while left > 0 {
             let piece = left.min(PEEKED);
             let (_, taken) =
-                retry(|| rustix::net::recv(stdin(), &mut buffer[..piece], RecvFlags::empty()))?;
+                retry(|| rustix::net::recv(input, &mut buffer[..piece], RecvFlags::empty()))?;
             left = if taken == 0 { 0 } else { left.saturating_sub(taken) };
         }
         Ok(there > 0)
     } else {
-        let there = retry(|| rustix::io::read(stdin(), &mut buffer[..1]))?;
+        let there = retry(|| rustix::io::read(input, &mut buffer[..1]))?;
         if there > 0 {
             consume(&buffer[..1]);
         }

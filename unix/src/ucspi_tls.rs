@@ -1,7 +1,8 @@
 //! The program's side of UCSPI-TLS: three descriptors from a TLS server, and how
 //! to put them to use.
 
-use crate::deadline::{Deadline, wait, wait_for};
+use crate::client::read_from;
+use crate::deadline::{Deadline, wait};
 use crate::descriptor::{FIRST, inherit, number_in};
 use crate::environment::Environment;
 use proto::ucspi_tls::{Decoder, Fact, Progress};
@@ -121,21 +122,23 @@ impl Interface {
         Ok(())
     }
 
+    /// Reads them to their end and no further: where the control socket is the decrypted
+    /// stream, too, what the client says may be there already.
     fn facts(&self, deadline: Deadline) -> io::Result<Vec<Fact>> {
-        let mut decoder = Decoder::default();
-        let mut buffer = [0; 4096];
-        loop {
-            wait_for(self.control.as_fd(), PollFlags::IN, deadline)?;
-            let taken =
-                rustix::io::retry_on_intr(|| rustix::io::read(&self.control, &mut buffer[..]))?;
-            if taken == 0 {
+        let (mut decoder, mut progress) = (Decoder::default(), Progress::NeedInput);
+        while progress == Progress::NeedInput {
+            let mut consume = |there: &[u8]| {
+                let before = decoder.taken();
+                progress = decoder.push(there);
+                decoder.taken() - before
+            };
+            if !read_from(self.control.as_fd(), deadline, &mut consume)? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            match decoder.push(&buffer[..taken]) {
-                Progress::NeedInput => {}
-                Progress::Done => return Ok(decoder.into_facts()),
-                Progress::TooLong => return Err(io::ErrorKind::InvalidData.into()),
-            }
+        }
+        match progress {
+            Progress::TooLong => Err(io::ErrorKind::InvalidData.into()),
+            Progress::Done | Progress::NeedInput => Ok(decoder.into_facts()),
         }
     }
 }

@@ -99,7 +99,13 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes a piece. What follows the end is ignored.
+    /// How many octets it has taken: what follows the end is not among them.
+    #[must_use]
+    pub const fn taken(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Takes a piece, but not what follows the end.
     pub fn push(&mut self, input: &[u8]) -> Progress {
         for &byte in input {
             if self.is_done() {
@@ -181,6 +187,14 @@ mod tests {
         let mut decoder = Decoder::default();
         let last = pieces.iter().map(|piece| decoder.push(piece)).last();
         (last == Some(Progress::Done)).then(|| decoder.into_facts())
+    }
+
+    #[test]
+    fn what_follows_the_end_is_not_taken() {
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.push(b"SSL_PROTOCOL=x\0"), Progress::NeedInput);
+        assert_eq!(decoder.push(b"\0EHLO x\r\n"), Progress::Done);
+        assert_eq!(decoder.taken(), 16);
     }
 
     fn fact_of(name: &str, value: Option<&str>) -> Fact {
