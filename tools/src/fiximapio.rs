@@ -7,7 +7,7 @@
 use crate::{fail, say};
 use proto::exit_code;
 use proto::imap::command::is_tag;
-use proto::imap::preauth::{self, Opening};
+use proto::imap::preauth::{self, NotReady, Opening};
 use std::ffi::OsString;
 use std::io;
 use unix::client;
@@ -41,31 +41,29 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     };
     let mut environment = Environment::inherited();
     let Some(tag) = environment.take(TAG) else {
-        return cannot_exec(&program, &program.become_it(&environment));
+        return cannot_exec(&program, &program.become_it(&environment), preauth::BYE);
     };
     if !is_tag(&tag) {
         return fail(NAME, format_args!("IMAPLOGINTAG: not a tag"));
     }
     match Piped::spawn(&program, &environment) {
-        Ok(server) => run(server, &tag),
-        Err(reason) => {
-            let _ = client::write(&preauth::not_ready(&tag), LAST_WORDS);
-            cannot_exec(&program, &reason)
-        }
+        Ok(server) => run(server, &program, &tag),
+        Err(reason) => cannot_exec(&program, &reason, &preauth::not_ready(&tag)),
     }
 }
 
-fn run(server: Piped, tag: &[u8]) -> u8 {
+fn run(server: Piped, program: &Program, tag: &[u8]) -> u8 {
     let mut relay = Relay::new(server);
     match relay.open(tag) {
-        Ok(true) => {}
-        Ok(false) => return relay.turn_away(tag),
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => return relay.turn_away(program, why, tag),
         Err(reason) => return cannot_relay(&reason),
     }
     // Only now, for a server without a session is ended by a signal; up to here nothing
     // of the client's has been read.
     if let Err(failure) = jail::enter(Profile::Relay, None) {
-        return fail(NAME, format_args!("unable to jail: {failure}"));
+        say(NAME, format_args!("unable to jail: {failure}"));
+        return tell(preauth::BYE);
     }
     match relay.run() {
         Ok(()) => relay.finish(),
@@ -94,8 +92,8 @@ impl Relay {
     }
 
     /// Passes the server's first lines on, up to the one that answers the login; says
-    /// whether the client is logged in.
-    fn open(&mut self, tag: &[u8]) -> io::Result<bool> {
+    /// why the client is not logged in, if it is not.
+    fn open(&mut self, tag: &[u8]) -> io::Result<Result<(), NotReady>> {
         loop {
             let held = self.from_server.octets();
             let feed = held.iter().take(preauth::LONGEST).position(|&octet| octet == b'\n');
@@ -105,13 +103,15 @@ impl Relay {
                     Opening::Passed => client::write(line, LAST_WORDS)?,
                     Opening::LoggedIn(answer) => {
                         self.from_server.take(length);
-                        return client::write(&answer, LAST_WORDS).map(|()| true);
+                        return client::write(&answer, LAST_WORDS).map(Ok);
                     }
-                    Opening::NotReady => return Ok(false),
+                    Opening::NotReady(why) => return Ok(Err(why)),
                 }
                 self.from_server.take(length);
-            } else if self.server_is_at_end || held.len() >= preauth::LONGEST {
-                return Ok(false);
+            } else if held.len() >= preauth::LONGEST {
+                return Ok(Err(NotReady::LineTooLong));
+            } else if self.server_is_at_end {
+                return Ok(Err(NotReady::Ended));
             } else {
                 wait_for(self.server.output(), Event::IN, Deadline::NEVER)?;
                 self.read_server();
@@ -181,12 +181,16 @@ impl Relay {
     }
 
     /// The server has no session for this client, who is told so.
-    fn turn_away(self, tag: &[u8]) -> u8 {
-        say(NAME, format_args!("the server is not ready"));
-        let told = client::write(&preauth::not_ready(tag), LAST_WORDS);
+    fn turn_away(self, program: &Program, why: NotReady, tag: &[u8]) -> u8 {
+        let code = tell(&preauth::not_ready(tag));
         client::let_go();
-        let ended = self.server.terminate();
-        told.and(ended).map_or_else(|reason| cannot_relay(&reason), |()| exit_code::TOLD)
+        let name = program.name().display();
+        match self.server.end() {
+            Ok(Some(code)) => say(NAME, format_args!("{name}: {why}: exit code {code}")),
+            Ok(None) => say(NAME, format_args!("{name}: {why}: a signal ended it")),
+            Err(reason) => return cannot_wait(&reason),
+        }
+        code
     }
 
     /// Waits for the server; the client need not. The exit code is the server's own.
@@ -198,9 +202,7 @@ impl Relay {
                 say(NAME, format_args!("aack, child crashed"));
                 exit_code::CRASHED
             }
-            Err(reason) => {
-                fail(NAME, format_args!("unable to wait for child: {}", Reason(&reason)))
-            }
+            Err(reason) => cannot_wait(&reason),
         }
     }
 }
@@ -219,7 +221,19 @@ fn cannot_relay(reason: &io::Error) -> u8 {
     fail(NAME, format_args!("unable to relay: {}", Reason(reason)))
 }
 
-fn cannot_exec(program: &Program, reason: &io::Error) -> u8 {
+fn cannot_wait(reason: &io::Error) -> u8 {
+    fail(NAME, format_args!("unable to wait for child: {}", Reason(reason)))
+}
+
+fn cannot_exec(program: &Program, reason: &io::Error, words: &[u8]) -> u8 {
     let name = program.name().display();
-    fail(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)))
+    say(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
+    tell(words)
+}
+
+/// Tells the client, who is not left without a word, and says so to whoever waits for us.
+fn tell(words: &[u8]) -> u8 {
+    // Who is gone need not be told.
+    let _gone = client::write(words, LAST_WORDS);
+    exit_code::TOLD
 }

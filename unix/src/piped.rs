@@ -16,6 +16,9 @@ const WIDE: usize = 1024 * 1024;
 /// Seconds that a child which is asked to end may take.
 pub const TERMINATION: u64 = 10;
 
+/// Seconds that a child without its pipes has to end by itself.
+pub const BY_ITSELF: u64 = 1;
+
 /// The child and our ends of its pipes, which never block us.
 pub struct Piped {
     child: Child,
@@ -99,6 +102,20 @@ impl Piped {
         child.wait().map(exit_code)
     }
 
+    /// [`Self::finish`] for a child that may go on: one that has not ended by itself in
+    /// [`BY_ITSELF`] seconds is [asked to](Self::terminate).
+    ///
+    /// # Errors
+    /// What the system says of the wait.
+    pub fn end(self) -> io::Result<Option<u8>> {
+        let Self { mut child, input, output } = self;
+        drop((input, output));
+        if !has_ended(&child, Deadline::after_seconds(BY_ITSELF)).unwrap_or(false) {
+            ask_to_end(&mut child)?;
+        }
+        child.wait().map(exit_code)
+    }
+
     /// Closes both pipes, asks the child to end, and waits for it; after
     /// [`TERMINATION`] seconds it is not asked any more.
     ///
@@ -107,13 +124,18 @@ impl Piped {
     pub fn terminate(self) -> io::Result<()> {
         let Self { mut child, input, output } = self;
         drop((input, output));
-        let pid = rustix::process::Pid::from_child(&child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        if !has_ended(&child, Deadline::after_seconds(TERMINATION)).unwrap_or(false) {
-            child.kill()?;
-        }
+        ask_to_end(&mut child)?;
         child.wait().map(drop)
     }
+}
+
+fn ask_to_end(child: &mut Child) -> io::Result<()> {
+    let pid = rustix::process::Pid::from_child(child);
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    if !has_ended(child, Deadline::after_seconds(TERMINATION)).unwrap_or(false) {
+        child.kill()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -145,5 +167,6 @@ mod tests {
     fn a_child_that_is_ended() {
         shell("while :; do sleep 100; done").terminate().unwrap();
         assert_eq!(shell("kill -KILL $$").finish().unwrap(), None);
+        assert_eq!(shell("read end; exit 3").end().unwrap(), Some(3));
     }
 }

@@ -4,6 +4,7 @@
 //! `* PREAUTH` is a greeting (RFC 9051, section 7.1.4), and the client has had one.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 /// The longest line that a server may begin with, in octets, its ending included.
 pub const LONGEST: usize = 8_192;
@@ -16,23 +17,51 @@ pub enum Opening {
     /// The client is logged in: this in its place, and all that follows as it is.
     LoggedIn(Vec<u8>),
     /// There is no session: see [`not_ready`].
-    NotReady,
+    NotReady(NotReady),
+}
+
+/// Why a server has no session for the client; shown as the log has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotReady {
+    /// It has ended without a greeting.
+    Ended,
+    /// Its greeting is one to somebody who is to log in.
+    WantsLogin,
+    /// It greets nobody.
+    TurnedAway,
+    /// What it says is not IMAP's.
+    NotImap,
+    /// A line is longer than [`LONGEST`].
+    LineTooLong,
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "ended before it was ready",
+            Self::WantsLogin => "wants a login of its own",
+            Self::TurnedAway => "turned the client away",
+            Self::NotImap => "did not begin as an IMAP server",
+            Self::LineTooLong => "reply line too long",
+        })
+    }
 }
 
 /// Looks at a line with its ending. `tag` is that of the client's LOGIN or AUTHENTICATE.
 #[must_use]
 pub fn opening(line: &[u8], tag: &[u8]) -> Opening {
-    let Some(response) = line.strip_prefix(b"* ") else { return Opening::Passed };
+    // Nobody has asked it anything that another line could be the answer to.
+    let Some(response) = line.strip_prefix(b"* ") else {
+        return Opening::NotReady(NotReady::NotImap);
+    };
     let end = response.iter().position(|octet| matches!(octet, b' ' | b'\r' | b'\n'));
     let (condition, text) = response.split_at(end.unwrap_or(response.len()));
     if condition.eq_ignore_ascii_case(b"PREAUTH") {
         Opening::LoggedIn([tag, b" OK", text].concat())
-    } else if [&b"OK"[..], b"BYE", b"NO", b"BAD"]
-        .iter()
-        .any(|one| condition.eq_ignore_ascii_case(one))
-    {
-        // It wants a login of its own, or nobody.
-        Opening::NotReady
+    } else if condition.eq_ignore_ascii_case(b"OK") {
+        Opening::NotReady(NotReady::WantsLogin)
+    } else if [&b"BYE"[..], b"NO", b"BAD"].iter().any(|one| condition.eq_ignore_ascii_case(one)) {
+        Opening::NotReady(NotReady::TurnedAway)
     } else {
         Opening::Passed
     }
@@ -41,9 +70,11 @@ pub fn opening(line: &[u8], tag: &[u8]) -> Opening {
 /// What the client hears where the server cannot serve it.
 #[must_use]
 pub fn not_ready(tag: &[u8]) -> Vec<u8> {
-    const WHY: &[u8] = b"server is not ready\r\n";
-    [tag, b" NO [UNAVAILABLE] ", WHY, b"* BYE ", WHY].concat()
+    [tag, b" NO [UNAVAILABLE] server is not ready\r\n", BYE].concat()
 }
+
+/// The same of a client whose login has been answered, or has not been said.
+pub const BYE: &[u8] = b"* BYE server is not ready\r\n";
 
 #[cfg(test)]
 mod tests {
@@ -64,8 +95,18 @@ mod tests {
         ] {
             assert_eq!(opening(line.as_bytes(), b"a1"), comes_to, "{line:?}");
         }
-        for line in ["* OK IMAP4rev1 ready\r\n", "* BYE no\r\n", "* bad\n", "* NO x\r\n"] {
-            assert_eq!(opening(line.as_bytes(), b"a1"), Opening::NotReady, "{line:?}");
+        for (line, why) in [
+            ("* OK IMAP4rev1 ready\r\n", NotReady::WantsLogin),
+            ("* BYE no\r\n", NotReady::TurnedAway),
+            ("* bad\n", NotReady::TurnedAway),
+            ("* NO x\r\n", NotReady::TurnedAway),
+            ("imapd: no such mailbox\n", NotReady::NotImap),
+            ("a1 OK LOGIN completed\r\n", NotReady::NotImap),
+            ("+ idling\r\n", NotReady::NotImap),
+            ("*\r\n", NotReady::NotImap),
+            ("\r\n", NotReady::NotImap),
+        ] {
+            assert_eq!(opening(line.as_bytes(), b"a1"), Opening::NotReady(why), "{line:?}");
         }
         assert_eq!(
             not_ready(b"a1"),
