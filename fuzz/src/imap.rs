@@ -4,7 +4,7 @@
 //! into tokens.
 
 use crate::auth::base64;
-use crate::login::{self, Event, Scene, other_protocol};
+use crate::login::{self, Event, Scene, is_tls, other_protocol};
 use crate::octets::Octets;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
@@ -120,7 +120,7 @@ impl<'a> Model<'a> {
     /// Takes a command from the front.
     fn cut(&mut self, rest: &mut &[u8]) -> Cut {
         let (mut held, mut line) = (Vec::new(), 0);
-        if rest.starts_with(b"\x16\x03") && matches!(self.next, Next::Command) {
+        if is_tls(rest) && matches!(self.next, Next::Command) {
             self.events.push(Event::OtherProtocol(OtherProtocol::Tls));
             return Cut::End;
         }

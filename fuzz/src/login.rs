@@ -199,10 +199,15 @@ pub(crate) fn drive<'a>(
     }
 }
 
+/// Whether octets that stand where a command would begin a handshake.
+pub(crate) fn is_tls(octets: &[u8]) -> bool {
+    octets.starts_with(b"\x16\x03") || matches!(octets, [0x80, 28..=255, 1, ..])
+}
+
 /// What octets are that stand where a command would, of at most so many, up to the end of
 /// all or of a line, if they are none.
 pub(crate) fn other_protocol(octets: &[u8], longest: usize) -> Option<OtherProtocol> {
-    if octets.starts_with(b"\x16\x03") {
+    if is_tls(octets) {
         return Some(OtherProtocol::Tls);
     }
     let text = std::str::from_utf8(octets.strip_suffix(b"\n")?).ok()?;

@@ -10,7 +10,7 @@
 //! of an AUTH exchange.
 
 use crate::choices::Choices;
-use crate::login::other_protocol;
+use crate::login::{is_tls, other_protocol};
 use crate::message::{End as Framing, Framed, model};
 use crate::octets::Octets;
 use crate::pump::{Out, Pump};
@@ -197,7 +197,7 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
                 let count = rest.len().min(size - server.input.len());
                 (count, rest[..count].to_vec(), None)
             }
-            State::Request if rest.starts_with(b"\x16\x03") => break,
+            State::Request if is_tls(rest) => break,
             State::Request | State::Response => {
                 let Some(line) = line_of(rest) else { break };
                 let is_response = server.state == State::Response;

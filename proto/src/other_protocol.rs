@@ -10,7 +10,8 @@ use core::fmt;
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtherProtocol {
-    /// A TLS handshake, from the first octet (RFC 8446, section 5.1).
+    /// A TLS handshake, from the first octet (RFC 8446, section 5.1), or one that begins as
+    /// SSL 2.0's do (RFC 5246, appendix E.2).
     Tls,
     /// HTTP (RFC 9112, section 3).
     Http,
@@ -19,6 +20,14 @@ pub enum OtherProtocol {
 /// How a record of a handshake begins: its type, and the version's first octet, which has
 /// been the same since SSL 3.0.
 const RECORD: [u8; 2] = [0x16, 0x03];
+
+/// How a handshake begins in SSL 2.0's form: a record shorter than 256 octets, how many, and
+/// what it is. Old clients say so what they have of SSL 3.0 and TLS.
+const fn is_old_hello(octets: [u8; 3]) -> bool {
+    // The length that all fields of such a hello have together, with one cipher; no line
+    // ends within it.
+    matches!(octets, [0x80, 28..=0xff, 0x01])
+}
 
 /// The methods of RFC 9110, section 9, that of RFC 5789, and how HTTP/2 begins.
 const METHODS: [&[u8]; 10] = [
@@ -29,15 +38,18 @@ impl OtherProtocol {
     /// That of a session before a login which ends so.
     pub const EXIT_CODE: u8 = FAILED;
 
-    /// How many octets [`Self::begins`] needs to see.
-    pub const SHOWS: usize = RECORD.len();
+    /// How many octets [`Self::begins`] looks at, at most.
+    pub const SHOWS: usize = 3;
 
     /// What begins where a command would, with these octets and then those; there may be no
     /// end of a line for long.
     #[must_use]
     pub fn begins(octets: &[u8], more: &[u8]) -> Option<Self> {
-        let is_record = octets.iter().chain(more).take(Self::SHOWS).eq(&RECORD);
-        is_record.then_some(Self::Tls)
+        let mut seen = octets.iter().chain(more).copied();
+        let (first, second) = (seen.next()?, seen.next()?);
+        let is_tls = [first, second] == RECORD
+            || seen.next().is_some_and(|third| is_old_hello([first, second, third]));
+        is_tls.then_some(Self::Tls)
     }
 
     /// What a line is that is no command; without its line ending.
@@ -120,13 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn d60_tls_is_known_by_two_octets_wherever_they_are_cut() {
+    fn d60_tls_is_known_by_its_first_octets_wherever_they_are_cut() {
         for (octets, more, is_tls) in [
             (&b"\x16\x03\x01\x02"[..], &b""[..], true),
             (b"\x16", b"\x03", true),
             (b"", b"\x16\x03", true),
             (b"\x16", b"", false),
             (b"E", b"\x16\x03", false),
+            (b"\x80\x2e\x01\x00\x02", b"", true),
+            (b"\x80\x2e", b"\x01\x03", true),
+            (b"\x80", b"\x2e", false),
+            // An empty line, and what follows it.
+            (b"\x80\n\x01", b"", false),
+            (b"\x80\x2e\x02", b"", false),
+            (b"", b"E\x80\x2e\x01", false),
             (b"\x15\x03", b"", false),
         ] {
             let seen = OtherProtocol::begins(octets, more);

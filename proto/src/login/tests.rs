@@ -411,6 +411,11 @@ fn d60_other_protocols_end_with_the_line_or_octets_that_show_them() {
         assert_eq!(seen(&long), TLS);
     }
     assert_eq!(smtp(&format!("NOOP\r\n{hello}")), format!("250 ok/{TLS}"));
+    let mut login = Login::new(settings(Protocol::Smtp, Tls::Absent));
+    assert!(matches!(login.step(), Step::Send(_)));
+    let mut seen = String::new();
+    drive(&mut login, b"\x80\x2e\x01\x00\x02evil\n", &mut seen, refuse_all);
+    assert_eq!(seen, TLS);
     // Within an exchange it is a response like any other.
     let ask = "334 VXNlcm5hbWU6/";
     assert_eq!(smtp(&format!("AUTH LOGIN\r\n{http}")).matches(MALFORMED).count(), 1);

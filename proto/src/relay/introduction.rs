@@ -143,9 +143,9 @@ impl<W: Watch> Relay<W> {
     }
 
     /// Whether the server is to be spared MAIL's AUTH parameter (RFC 4954, section 5): the
-    /// login's dialog offered AUTH, and the server does not.
+    /// login was by AUTH, which the server does not offer, whoever has asked it.
     pub(super) const fn spares_auth(&self) -> bool {
-        !matches!(self.acquaintance, Acquaintance::ByItself) && !self.offers.auth
+        self.settings.logged_in && !self.offers.auth
     }
 }
 

@@ -61,7 +61,7 @@ impl<W: Watch> Relay<W> {
         let is_request = matches!(self.client, Client::Request);
         if let Some(spoken) = OtherProtocol::begins(window, b"").filter(|_| is_request) {
             self.is_misdirected(spoken);
-            return Take::Took(OtherProtocol::SHOWS);
+            return Take::Took(window.len().min(OtherProtocol::SHOWS));
         }
         let fresh = window.get(self.scanned..).unwrap_or_default();
         let feed = memchr::memchr(b'\n', fresh).map(|ahead| self.scanned + ahead);

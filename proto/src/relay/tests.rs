@@ -634,6 +634,19 @@ fn d39_the_server_hears_who_the_client_is_and_the_client_nothing_of_it() {
 }
 
 #[test]
+fn d39_auth_is_spared_a_server_that_nobody_has_said_ehlo_to() {
+    let mail = "C: MAIL FROM:<a@b> AUTH=<>/";
+    let make = || settings("", "AUTHUP_USER", Tls::Absent);
+    assert_eq!(play(&make, &["S: 220 x/", mail]).1, "MAIL FROM:<a@b>/");
+    // The client's own EHLO shows what there is.
+    let offers = ["S: 220 x/", "C: EHLO x/", "S: 250-x/250 AUTH PLAIN/", mail];
+    assert_eq!(play(&make, &offers).1, "EHLO x/MAIL FROM:<a@b> AUTH=<>/");
+    // Without a login AUTH is between the two.
+    let make = || settings("", "", Tls::Absent);
+    assert_eq!(play(&make, &["S: 220 x/", mail]).1, "MAIL FROM:<a@b> AUTH=<>/");
+}
+
+#[test]
 fn d39_a_name_that_is_refused_is_followed_by_others() {
     let make = || introduced("EHLO my_pc", "");
     let said = |replies: &[&str]| {
