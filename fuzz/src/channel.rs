@@ -76,6 +76,6 @@ fn from_an_engine(message: &[u8], read: &FromSession) {
             assert!(message.ends_with(record.expose()));
             assert!(!record.user().is_empty() && !record.timestamp().contains(&0));
         }
-        FromSession::Request(..) | FromSession::StreamEnded(_) => assert_eq!(*written, message),
+        FromSession::Request(..) | FromSession::StreamEnded(..) => assert_eq!(*written, message),
     }
 }

@@ -2,17 +2,35 @@
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 use std::fmt;
+use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command};
+use unix::log::Reason;
 
 use crate::environment::Variables;
+
+/// Where Linux shows a process the file that it runs.
+const ITSELF: &str = "/proc/self/exe";
 
 /// This very program, also when its file was replaced meanwhile, under another name
 /// and with no variables but these.
 pub(crate) fn itself(name: &str, variables: &Variables) -> Command {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(ITSELF);
     command.arg0(name).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
     command
+}
+
+/// Starts what [`itself`] has made.
+///
+/// # Errors
+/// The system's; with the file's name where it is not there, as in a chroot without `/proc`.
+pub(crate) fn start(command: &mut Command) -> io::Result<Child> {
+    command.spawn().map_err(|reason| match reason.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::new(reason.kind(), format!("{ITSELF}: {}", Reason(&reason)))
+        }
+        _ => reason,
+    })
 }
 
 /// Ends a child of ours that has not been waited for, so its number is still its.

@@ -136,9 +136,9 @@ impl Watched {
     }
 
     /// Whether the child is still root: a login program that has not become its user.
-    /// `false` where the system does not tell.
+    /// `None` where the system does not tell.
     #[must_use]
-    pub fn is_root(&self) -> bool {
+    pub fn is_root(&self) -> Option<bool> {
         is_of_root(self.id())
     }
 
@@ -223,13 +223,13 @@ pub fn ended_as_root(pid: u32, waits: bool) -> io::Result<Option<bool>> {
     Ok((child != 0).then_some(user == 0))
 }
 
-/// Whether a process's real user is root. `false` where the system does not tell.
+/// Whether a process's real user is root. `None` where the system does not tell: it is not
+/// Linux, or there is no `/proc`.
 #[must_use]
-pub fn is_of_root(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| {
-        let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
-        user.and_then(|ids| ids.split_whitespace().next()) == Some("0")
-    })
+pub fn is_of_root(pid: u32) -> Option<bool> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    Some(user.split_whitespace().next() == Some("0"))
 }
 
 /// The children of a process, where the system lists them.
@@ -304,7 +304,7 @@ mod tests {
     fn a_child_that_says_nothing_is_late_and_can_be_ended() {
         let mut watched = watch("read line");
         assert_eq!(watched.next(Deadline::after_seconds(0)).unwrap(), News::Late);
-        assert_eq!(watched.is_root(), is_root());
+        assert_eq!(watched.is_root(), Some(is_root()));
         watched.end().unwrap();
     }
 }

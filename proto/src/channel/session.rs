@@ -16,7 +16,16 @@ pub enum FromSession {
     /// What the dialog asks for.
     Request(ConnectionId, Request),
     /// The program has closed its stream, or nobody reads from it any more.
-    StreamEnded(ConnectionId),
+    StreamEnded(ConnectionId, Said),
+}
+
+/// What a program has said on its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Something; or there was nobody to hear it.
+    Something,
+    /// Nothing, to a client who was there: it hears that there is no mail server.
+    Nothing,
 }
 
 /// From the monitor to an engine.
@@ -40,7 +49,9 @@ impl FromSession {
                 let request = request.encode();
                 Writer::with_room(b'q', 8 + request.len()).long(*id).octets(&request)
             }
-            Self::StreamEnded(id) => Writer::new(b'z').long(*id),
+            Self::StreamEnded(id, said) => {
+                Writer::new(b'z').long(*id).octet((*said == Said::Something).into())
+            }
         };
         Zeroizing::new(written.done())
     }
@@ -51,7 +62,10 @@ impl FromSession {
         wire::message(octets, |kind, reader| {
             Some(match kind {
                 b'q' => Self::Request(reader.long()?, Request::decode(reader.rest())?),
-                b'z' => Self::StreamEnded(reader.long()?),
+                b'z' => {
+                    let (id, something) = (reader.long()?, reader.flag()?);
+                    Self::StreamEnded(id, if something { Said::Something } else { Said::Nothing })
+                }
                 _ => return None,
             })
         })
@@ -110,8 +124,13 @@ mod tests {
             assert_eq!(message.connection(), ToSession::connection(&message));
             assert_eq!(ToSession::decode(&message.encode()), Some(message));
         }
-        let written = FromSession::StreamEnded(3).encode();
-        assert!(matches!(FromSession::decode(&written), Some(FromSession::StreamEnded(3))));
+        for said in [Said::Something, Said::Nothing] {
+            let written = FromSession::StreamEnded(3, said).encode();
+            let Some(FromSession::StreamEnded(3, read)) = FromSession::decode(&written) else {
+                panic!("not what was written");
+            };
+            assert_eq!(read, said);
+        }
         let record = Record::new(b"bob", b"secret", b"").unwrap();
         let request = Request::Login(Attempt::Check(record, Handoff::nothing()));
         let written = FromSession::Request(9, request).encode();

@@ -214,10 +214,14 @@ impl Login {
         self.dialog.outcome(outcome);
     }
 
-    /// Gives the session up, for a reason that the client is told; exit code 1.
+    /// Gives the session up, for a reason that the client is told; exit code 1. A login
+    /// that is being tried is answered by it first.
     pub fn abandon(&mut self, why: Refusal) {
         self.forget_sent();
-        self.dialog.give_up(why);
+        match self.dialog.state {
+            State::Attempt(_) | State::LoggingIn => self.dialog.refuse_and_end(why),
+            _ => self.dialog.give_up(why),
+        }
     }
 
     /// The driver is done with the last [`Step::Send`].
@@ -290,6 +294,14 @@ impl Dialog {
     pub(super) fn give_up(&mut self, why: Refusal) {
         let line = self.settings.protocol.last_words(why);
         self.say(&line);
+        self.state = State::Ended(FAILED);
+    }
+
+    /// Refuses what was asked, and ends the session; exit code 1.
+    fn refuse_and_end(&mut self, why: Refusal) {
+        self.refuse(why);
+        let farewell = self.settings.protocol.farewell(why);
+        self.say(&farewell);
         self.state = State::Ended(FAILED);
     }
 

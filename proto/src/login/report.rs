@@ -25,8 +25,11 @@ pub enum Event {
     Failed(u32, u32),
     /// A temporary failure kept the program from an answer.
     Trouble(u32),
-    /// The program has ended, and the session with it.
-    Completed(u32),
+    /// The program has ended with this exit code, and the session with it.
+    Completed(u32, u8),
+    /// The same of a program that had not said a word, so that the client was told that
+    /// there is no mail server.
+    Silent(u32, u8),
     /// The same where the program behind has told the client that there is no mail server,
     /// and has logged which.
     NoServer(u32),
@@ -47,7 +50,7 @@ impl Event {
             // Not like a refusal: who counts those must not count the machine's trouble.
             Outcome::Temporary => Some(Self::Trouble(child)),
             Outcome::Completed(exit_code::TOLD) => Some(Self::NoServer(child)),
-            Outcome::Completed(_) => Some(Self::Completed(child)),
+            Outcome::Completed(code) => Some(Self::Completed(child, code)),
             Outcome::Crashed => Some(Self::Crashed(child)),
             Outcome::NotStarted => Some(Self::NotStarted(child)),
             _ => None,
@@ -126,8 +129,14 @@ impl fmt::Display for Text<'_> {
                 write!(f, "checkpassword {child} failed, {remaining} remaining")
             }
             Event::Trouble(child) => write!(f, "checkpassword {child} temporary failure"),
-            Event::Completed(child) => {
+            Event::Completed(child, 0) => {
                 write!(f, "checkpassword {child} succeeded, child completed")
+            }
+            Event::Completed(child, code) => {
+                write!(f, "checkpassword {child} succeeded, child completed: exit code {code}")
+            }
+            Event::Silent(child, code) => {
+                write!(f, "checkpassword {child} unable to start the mail server: exit code {code}")
             }
             Event::NoServer(child) => {
                 write!(f, "checkpassword {child} succeeded, no mail program")
@@ -147,6 +156,7 @@ impl fmt::Display for Text<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::format;
     use std::string::ToString;
 
     #[test]
@@ -168,13 +178,31 @@ mod tests {
             (Event::Failed(12, 0), "checkpassword 12 failed, 0 remaining (bob from 192.0.2.7)"),
             (Event::Trouble(12), "checkpassword 12 temporary failure (bob from 192.0.2.7)"),
             (
-                Event::Completed(12),
+                Event::Completed(12, 0),
                 "checkpassword 12 succeeded, child completed (bob from 192.0.2.7)",
             ),
             (Event::Crashed(12), "checkpassword 12 aack, child crashed (bob from 192.0.2.7)"),
         ] {
             assert_eq!(said(event), line);
         }
+    }
+
+    #[test]
+    fn d65_how_a_program_ended_is_said() {
+        let said = |event: Event| event.about(b"bob", None).to_string();
+        assert_eq!(
+            said(Event::Completed(12, 3)),
+            "checkpassword 12 succeeded, child completed: exit code 3"
+        );
+        for code in [0, 3] {
+            assert_eq!(
+                said(Event::Silent(12, code)),
+                format!("checkpassword 12 unable to start the mail server: exit code {code}")
+            );
+        }
+        let ended = |outcome| Event::ended(12, outcome, 0).map(said);
+        let completed = ended(Outcome::Completed(111)).unwrap();
+        assert!(completed.ends_with("completed: exit code 111"), "{completed}");
     }
 
     #[test]

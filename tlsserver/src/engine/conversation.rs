@@ -108,11 +108,6 @@ impl Conversation {
         self.dialog.outcome(outcome);
     }
 
-    /// There is nobody behind the login.
-    pub(super) fn abandon(&mut self, why: Refusal) {
-        self.dialog.abandon(why);
-    }
-
     /// There is no time for a login any more.
     pub(super) fn give_up(&mut self) {
         self.dialog.abandon(self.why_it_ends());

@@ -5,7 +5,7 @@
 
 use proto::channel::ConnectionId;
 use proto::channel::engine::FromEngine;
-use proto::channel::session::{FromSession, ToSession};
+use proto::channel::session::{FromSession, Said, ToSession};
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
 use std::collections::HashMap;
@@ -163,8 +163,8 @@ impl Place {
     }
 
     /// The program's stream has ended, or nobody reads from it any more.
-    pub(super) fn stream_ended(&self) {
-        self.send(&FromSession::StreamEnded(self.id));
+    pub(super) fn stream_ended(&self, said: Said) {
+        self.send(&FromSession::StreamEnded(self.id, said));
     }
 
     /// Has the log say something about this connection.

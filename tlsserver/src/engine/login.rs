@@ -1,9 +1,9 @@
 //! One login: asked for, waited for, and the session that comes of it.
 
+use proto::channel::session::Said;
 use proto::login::Attempt;
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
-use proto::login::reply::Refusal;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -77,8 +77,9 @@ async fn hold_session(
     let unread = dialog.take_unread();
     let finished = relay::session(client, unread, stream, place.words()).await;
     client.read_narrowly(true);
-    place.stream_ended();
     let Finished { unread, said, outcome, gone, failure } = finished;
+    let has_been_heard = said || gone || failure.is_some();
+    place.stream_ended(if has_been_heard { Said::Something } else { Said::Nothing });
     if let Some(fault) = failure {
         return Err(fault);
     }
@@ -92,7 +93,7 @@ async fn hold_session(
         None => how_it_ended(place).await,
     };
     match outcome {
-        Some(Outcome::Completed(_)) if !said => dialog.abandon(Refusal::NotStarted),
+        Some(Outcome::Completed(_)) if !said => dialog.outcome(Outcome::NotStarted),
         Some(outcome) => dialog.outcome(outcome),
         // What was said stands.
         None if said => dialog.outcome(Outcome::Completed(0)),

@@ -2,7 +2,7 @@
 
 use proto::channel::ConnectionId;
 use proto::channel::listener::{Client, FromMonitor};
-use proto::channel::session::ToSession;
+use proto::channel::session::{Said, ToSession};
 use proto::checkpassword::Record;
 use proto::failures::Answer;
 use proto::login::handoff::Handoff;
@@ -23,7 +23,7 @@ use unix::login_program::{Failed, Started};
 use unix::process::{ended_as_root, is_of_root, is_root};
 
 use super::homes::Home;
-use super::sessions::{Login, Phase, Running};
+use super::sessions::{Completed, Login, Phase, Running};
 use super::words::Words;
 use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
 use crate::child::kill;
@@ -120,8 +120,8 @@ impl Monitor {
             return;
         }
         let became = |(id, running): (ConnectionId, &Running)| {
-            let is = matches!(running.phase, Phase::Checking(_)) && !is_of_root(running.pid);
-            is.then_some(id)
+            let is_checking = matches!(running.phase, Phase::Checking(_));
+            (is_checking && is_of_root(running.pid) == Some(false)).then_some(id)
         };
         let sessions: Vec<_> = self.sessions.checking().filter_map(became).collect();
         for id in sessions {
@@ -237,6 +237,16 @@ impl Monitor {
         }
     }
 
+    /// The engine says of a session's stream, which has ended, what there was on it.
+    pub(super) fn on_said(&mut self, id: ConnectionId, said: Said) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Some(completed) = session.stream_ended(said) else { return };
+        report::completed(id, session, &completed, said);
+        if self.listener.is_none() {
+            self.over(id);
+        }
+    }
+
     /// The program of a session whose stream has ended is about to end, or has.
     pub(super) fn on_stream_ended(&mut self, id: ConnectionId) {
         if let Some(pid) = self.sessions.stream_ended(id) {
@@ -301,9 +311,14 @@ impl Monitor {
         if let Some(session) = self.sessions.get_mut(id) {
             session.guard.tried(outcome);
             let remaining = session.guard.remaining();
-            let event = Event::ended(running.pid, outcome, remaining);
-            if let Some(event) = event {
-                report::about(id, session, &running.user, event);
+            let Running { pid, user, .. } = running;
+            if let Outcome::Completed(code) = outcome {
+                let completed = Completed { pid, user, code };
+                if let Some((completed, said)) = session.program_ended(completed) {
+                    report::completed(id, session, &completed, said);
+                }
+            } else if let Some(event) = Event::ended(pid, outcome, remaining) {
+                report::about(id, session, &user, event);
             }
             report::notify_blocklist(session, verdict(outcome, logged_in));
             report::login_ended(id, session, Some(outcome));
@@ -332,7 +347,8 @@ impl Monitor {
         let goes_on = session.engine.is_some() && session.guard.remaining() > 0;
         if goes_on {
             self.send_to_listener(&FromMonitor::Refused(id));
-        } else if session.engine.is_none() || self.listener.is_none() {
+        } else if (session.engine.is_none() || self.listener.is_none()) && !session.awaits_engine()
+        {
             self.over(id);
         }
     }
@@ -370,7 +386,7 @@ impl Monitor {
                 self.sessions.login_ended(id);
                 self.decided(id, Outcome::TimedOut);
             }
-            Login::Running(running) if is_of_root(running.pid) => {
+            Login::Running(running) if is_of_root(running.pid) == Some(true) => {
                 report::about(id, session, &running.user, Event::TimedOut(running.pid));
                 kill(running.pid);
                 self.sessions.kills(id);
@@ -383,7 +399,7 @@ impl Monitor {
     /// Ends login programs that have become nobody's yet, and so might outlive all others.
     fn kill_undecided(&self) {
         let pids = self.sessions.checking().map(|(_, running)| running.pid);
-        pids.filter(|&pid| !is_root() || is_of_root(pid)).for_each(kill);
+        pids.filter(|&pid| !is_root() || is_of_root(pid) == Some(true)).for_each(kill);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the listener and the engines say, and what is made of it.
 
 use proto::channel::listener::{Client, FromMonitor, ToMonitor};
-use proto::channel::session::FromSession;
+use proto::channel::session::{FromSession, Said};
 use proto::channel::{ConnectionId, EngineId};
 use proto::failures::Answer;
 use proto::logfmt::Format;
@@ -27,7 +27,7 @@ use zeroize::Zeroize;
 
 use super::attempt::home_of;
 use super::report;
-use super::sessions::{Login, Session};
+use super::sessions::{Login, Parting, Session};
 use super::words::Words;
 use super::{Engine, MOST_KEPT, Monitor};
 use crate::engine::fact_variables;
@@ -157,6 +157,7 @@ impl Monitor {
             given: Vec::new(),
             code: proto::exit_code::FAILED,
             charge: None,
+            parting: Parting::None,
             summary,
             blocklist: socket.and_then(|socket| Reporter::of(socket, peer)),
             client,
@@ -219,8 +220,9 @@ impl Monitor {
             Received::Message(FromSession::Request(session, request), _) => {
                 self.on_request(id, session, request);
             }
-            Received::Message(FromSession::StreamEnded(session), _) => {
+            Received::Message(FromSession::StreamEnded(session, said), _) => {
                 if self.sessions.with(session, id).is_some() {
+                    self.on_said(session, said);
                     self.on_stream_ended(session);
                 }
             }
@@ -274,7 +276,8 @@ impl Monitor {
                 if session.guard.remaining() > 0 {
                     session.code = code;
                 }
-                if self.listener.is_none() && matches!(session.login, Login::None) {
+                let is_done = matches!(session.login, Login::None) && !session.awaits_engine();
+                if self.listener.is_none() && is_done {
                     self.over(id);
                 }
             }
@@ -285,6 +288,10 @@ impl Monitor {
     /// Nothing of the connection is left.
     pub(super) fn over(&mut self, id: ConnectionId) {
         if let Some(mut session) = self.sessions.remove(id) {
+            if let Some(completed) = session.stream_ended(Said::Something) {
+                // Nobody is left who could say that it was nothing.
+                report::completed(id, &session, &completed, Said::Something);
+            }
             report::session_ended(id, &mut session);
             report::ends(self.log, id, session.code);
             self.send_to_listener(&FromMonitor::Over(id));
@@ -295,7 +302,8 @@ impl Monitor {
     pub(super) fn forget_done(&mut self) {
         for id in self.sessions.all() {
             let done = |session: &Session| {
-                matches!(session.login, Login::None) && session.guard.remaining() == 0
+                let has_ended = matches!(session.login, Login::None) && !session.awaits_engine();
+                has_ended && session.guard.remaining() == 0
             };
             if self.sessions.get(id).is_some_and(done) {
                 self.over(id);

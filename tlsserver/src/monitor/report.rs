@@ -3,6 +3,7 @@
 
 use proto::blocklist::Action;
 use proto::channel::ConnectionId;
+use proto::channel::session::Said;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::login::report::Event;
@@ -13,7 +14,7 @@ use unix::control::Unreadable;
 use unix::log::Reason;
 use unix::login_program::Failed;
 
-use super::sessions::Session;
+use super::sessions::{Completed, Session};
 use crate::log::Log;
 
 /// A client begins to log in.
@@ -64,6 +65,18 @@ pub(super) fn attempt(id: ConnectionId, session: &Session, user: &[u8], child: u
     let address = session.client.remote.ip().to_string();
     let said = Event::Attempt(child).about(user, Some(address.as_bytes()));
     line(id, format_args!("{}", said.given_as(&session.given)));
+}
+
+/// A session's program has ended, which has said so much.
+pub(super) fn completed(id: ConnectionId, session: &Session, completed: &Completed, said: Said) {
+    let Completed { pid, user, code } = completed;
+    let event = match said {
+        Said::Something => Event::ended(*pid, Outcome::Completed(*code), 0),
+        Said::Nothing => Some(Event::Silent(*pid, *code)),
+    };
+    if let Some(event) = event {
+        about(id, session, user, event);
+    }
 }
 
 /// A login has ended so, or nobody waits for it any more; where lines that say all are

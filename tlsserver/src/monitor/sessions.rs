@@ -2,6 +2,7 @@
 //! and says nothing.
 
 use proto::channel::listener::Client;
+use proto::channel::session::Said;
 use proto::channel::{ConnectionId, EngineId};
 use proto::checkpassword::Record;
 use proto::login::handoff::Handoff;
@@ -34,6 +35,7 @@ pub(super) struct Session {
     pub(super) blocklist: Option<Reporter>,
     /// What the memory of refused logins is to be told of the login that is tried.
     pub(super) charge: Option<Charge>,
+    pub(super) parting: Parting,
     /// What is said when a login and when the session is over, where that is asked for.
     pub(super) summary: Option<Box<Timed>>,
 }
@@ -53,6 +55,25 @@ pub(super) struct Running {
     pub(super) pid: u32,
     pub(super) user: Vec<u8>,
     pub(super) phase: Phase,
+}
+
+/// How a session's program goes. Two tell, in any order: the engine, that the stream has
+/// ended and whether anything was said on it, and the system, that the program has ended.
+/// The log has both in one line.
+pub(super) enum Parting {
+    /// Neither is known.
+    None,
+    /// The stream has ended.
+    Stream(Said),
+    /// The program has ended.
+    Program(Completed),
+}
+
+/// A program that has ended as that of a session does.
+pub(super) struct Completed {
+    pub(super) pid: u32,
+    pub(super) user: Vec<u8>,
+    pub(super) code: u8,
 }
 
 /// What is known of a program that runs.
@@ -83,9 +104,36 @@ pub(super) struct Sessions {
 impl Session {
     /// A login is asked for, by this mechanism or by a command.
     pub(super) fn begins_login(&mut self, user: &[u8], mechanism: Option<Mechanism>) {
+        self.parting = Parting::None;
         if let Some(summary) = &mut self.summary {
             summary.login_begins(user, mechanism);
         }
+    }
+
+    /// The stream has ended. How its program went, where that was not said for want of this.
+    pub(super) fn stream_ended(&mut self, said: Said) -> Option<Completed> {
+        match std::mem::replace(&mut self.parting, Parting::Stream(said)) {
+            Parting::Program(completed) => Some(completed),
+            Parting::None | Parting::Stream(_) => None,
+        }
+    }
+
+    /// The program has ended. It comes back with what it has said, unless that is yet to be
+    /// heard of the engine.
+    pub(super) fn program_ended(&mut self, completed: Completed) -> Option<(Completed, Said)> {
+        match self.parting {
+            Parting::Stream(said) => Some((completed, said)),
+            Parting::None if self.engine.is_some() => {
+                self.parting = Parting::Program(completed);
+                None
+            }
+            Parting::None | Parting::Program(_) => Some((completed, Said::Something)),
+        }
+    }
+
+    /// Whether the engine is to say yet how its program went.
+    pub(super) const fn awaits_engine(&self) -> bool {
+        self.engine.is_some() && matches!(self.parting, Parting::Program(_))
     }
 }
 

@@ -92,8 +92,9 @@ impl Chain {
                 self.deadline = Deadline::NEVER;
                 Ok(Event::LoggedIn)
             }
-            // A chain that does not tell can only be judged by who it is.
-            News::Late if !self.watched.is_root() => {
+            // A chain that does not tell can only be judged by who it is. Where that cannot
+            // be seen, it may be a session.
+            News::Late if self.watched.is_root() != Some(true) => {
                 self.deadline = Deadline::NEVER;
                 Ok(Event::BecameUser)
             }

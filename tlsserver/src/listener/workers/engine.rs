@@ -14,7 +14,7 @@ use unix::descriptor_passing::{Received, channel, receive};
 
 use super::super::connections::EngineId;
 use super::trust::{LogBudget, Questions};
-use crate::child::itself;
+use crate::child::{itself, start};
 use crate::engine::NAME;
 use crate::environment::Variables;
 use crate::outbox::Outbox;
@@ -66,7 +66,7 @@ impl Engine {
         unblock(&control)?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::from(keys));
-        Ok(Self::of(id, (command.spawn()?.id(), keyholder), control))
+        Ok(Self::of(id, (start(&mut command)?.id(), keyholder), control))
     }
 
     /// One that runs; its channel does not block.

@@ -9,7 +9,7 @@ use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, send};
 
 use super::trust::{LogBudget, Questions};
-use crate::child::itself;
+use crate::child::{itself, start};
 use crate::environment::Variables;
 use crate::keyholder::NAME;
 use crate::listener::dialog::Dialogs;
@@ -33,7 +33,7 @@ impl Keyholder {
         unblock(&control)?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::null());
-        Ok(Self::of(command.spawn()?.id(), control, dialogs))
+        Ok(Self::of(start(&mut command)?.id(), control, dialogs))
     }
 
     /// One that runs.

@@ -12,7 +12,7 @@ use unix::descriptor_passing::{channel, receive};
 use unix::process::{children, name};
 
 use super::trust::Questions;
-use crate::child::{itself, kill};
+use crate::child::{itself, kill, start};
 use crate::environment::Variables;
 use crate::monitor::NAME;
 use crate::outbox::Outbox;
@@ -54,7 +54,7 @@ impl Monitor {
         let mut command = itself(NAME, &settings.variables);
         command.args(&settings.arguments).stdin(Stdio::from(theirs)).stdout(Stdio::null());
         let words = vec![words.0.try_clone()?, words.1.try_clone()?];
-        let (pid, mut outbox) = (command.spawn()?.id(), Outbox::new(control));
+        let (pid, mut outbox) = (start(&mut command)?.id(), Outbox::new(control));
         outbox.send(ToMonitor::Words.encode(), words);
         Ok(Self {
             pid,

@@ -6,11 +6,12 @@ use proto::login::reply::Refusal;
 use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::thread;
 
 use super::faults::{assert_unharmed, with_seconds};
-use super::{DOORS, Door, POP3S, SUBMISSION, line, text};
-use crate::harness::client::{Tls, finish_sending, plain, rest};
+use super::{DOORS, Door, POP3S, SUBMISSION, SUBMISSIONS, line, text};
+use crate::harness::client::{Tls, config, finish_sending, plain, rest, secure};
 use crate::harness::processes::signal;
 use crate::harness::{Server, skipped_without_root};
 
@@ -64,6 +65,69 @@ fn all_ways_to_end_are_answered_as_authup_does() {
             server.wait_until_held(&before);
         }
     }
+}
+
+/// However soon it ends, and whoever hears of that first.
+#[test]
+fn d65_a_program_that_ends_without_a_word_is_no_session_and_the_log_says_how_it_ended() {
+    let tells = "exec 3<&-; printf x >&$AUTHUPREADYFD;";
+    for (program, code) in [("exit 0", 0), ("exit 1", 1), ("sleep 0.2; exit 3", 3)] {
+        let program = format!("{tells} {program}");
+        let line =
+            format!(" unable to start the mail server: exit code {code} (bob from 127.0.0.1)");
+        for door in DOORS {
+            let server = script(door, &program);
+            let (mut tls, _) = door.enter(&server);
+            tls.write_all(door.login().as_bytes()).unwrap();
+            let said = format!("{}{}", door.first(), door.not_started());
+            assert_eq!(text(rest(&mut tls)), said, "{program}");
+            drop(tls);
+            server.log.wait_for(&["login succeeded (bob"]);
+            server.log.wait_for(&["checkpassword ", &line]);
+            assert_eq!(server.log.count("child completed"), 0, "{program}");
+            server.idle();
+        }
+        let (server, mut tls) = by_imap(&program);
+        tls.write_all(b"a1 LOGIN bob p\r\n").unwrap();
+        let why = "authup unable to start the mail server\r\n";
+        let said = text(rest(&mut tls));
+        assert_eq!(said, format!("a1 NO [UNAVAILABLE] {why}* BYE {why}"), "{program}");
+        server.log.wait_for(&["checkpassword ", &line]);
+    }
+    // One that has spoken is a session, however it ends.
+    let server = script(SUBMISSIONS, &format!("{tells} echo hello; exit 7"));
+    let (mut tls, _) = SUBMISSIONS.enter(&server);
+    tls.write_all(SUBMISSIONS.login().as_bytes()).unwrap();
+    assert_eq!(text(rest(&mut tls)), "hello\n");
+    server.log.wait_for(&["succeeded, child completed: exit code 7 (bob from 127.0.0.1)"]);
+}
+
+/// Who stays behind hears both, too.
+#[test]
+fn d65_without_a_listener_the_end_is_said_all_the_same() {
+    let door = SUBMISSIONS;
+    let mut server = script(door, "exec 3<&-; printf x >&$AUTHUPREADYFD; cat >/dev/null; exit 5");
+    let (mut tls, _) = door.enter(&server);
+    tls.write_all(door.login().as_bytes()).unwrap();
+    server.log.wait_for(&["login succeeded"]);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    finish_sending(&mut tls);
+    assert_eq!(text(rest(&mut tls)), door.not_started());
+    server.log.wait_for(&[" unable to start the mail server: exit code 5 (bob from 127.0.0.1)"]);
+    server.log.wait_for(&["tlsserver: end ", " status 1280"]);
+}
+
+/// A client of IMAP with TLS from the first octet, greeted.
+fn by_imap(program: &str) -> (Server, Tls) {
+    let setup = SUBMISSIONS.with(&["bash", "--norc", "-c", program]);
+    fs::write(setup.file("control/imapcapabilities"), "IDLE\n").unwrap();
+    // The last one counts.
+    let server = setup.option("--login").option("imap").start();
+    let socket = plain(&server);
+    let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+    assert!(line(&mut tls).starts_with("* OK [CAPABILITY "));
+    (server, tls)
 }
 
 #[test]
