@@ -38,6 +38,9 @@ pub fn is_for_keyholder(name: &[u8]) -> bool {
     is_certificate(name) || is_identity(name)
 }
 
+/// sslserver's variable for a certificate with its chain, which goes before `CERTFILE`.
+pub const CHAIN: &str = "CERTCHAINFILE";
+
 /// The keyholder's variable that is set where nobody is to get TLS, so that no certificate
 /// is needed.
 pub const NO_CERTIFICATE: &str = "NO_CERTIFICATE";
@@ -81,12 +84,19 @@ pub fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
     variables.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_os_str())
 }
 
+/// The value of a variable that names a file, which an empty one does not.
+#[must_use]
+pub fn file<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
+    value(variables, name).filter(|value| !value.is_empty())
+}
+
 fn is_certificate(name: &[u8]) -> bool {
-    [&b"CERTFILE"[..], b"KEYFILE"].iter().any(|kind| {
-        let Some(rest) = name.strip_prefix(*kind) else { return false };
-        let rest = rest.strip_prefix(b"2").unwrap_or(rest);
-        rest.is_empty() || rest.starts_with(b":")
-    })
+    name == CHAIN.as_bytes()
+        || [&b"CERTFILE"[..], b"KEYFILE"].iter().any(|kind| {
+            let Some(rest) = name.strip_prefix(*kind) else { return false };
+            let rest = rest.strip_prefix(b"2").unwrap_or(rest);
+            rest.is_empty() || rest.starts_with(b":")
+        })
 }
 
 #[cfg(test)]
@@ -128,6 +138,8 @@ mod tests {
             ("KEYFILE:mail.example.org", true, false),
             ("CERTFILE2", true, false),
             ("KEYFILE2:mail.example.org", true, false),
+            ("CERTCHAINFILE", true, false),
+            ("CERTCHAINFILE:mail.example.org", false, true),
             ("CERTFILES", false, true),
             ("CERTFILE22", false, true),
             ("SSL_UID", true, false),

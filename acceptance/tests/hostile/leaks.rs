@@ -43,6 +43,7 @@ const FACTS: &[&str] = &[
     "SSL_PEER_CERT_HASH",
     "SSL_PEER_CERT_SUBJECT",
     "SSL_PROTOCOL",
+    "SSL_SERVER_S_DN",
     "SSL_SESSION_RESUMED",
     "SSL_TLS_SNI_SERVERNAME",
 ];

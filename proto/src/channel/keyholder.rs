@@ -25,6 +25,8 @@ pub const REFUSED: &[u8] = b"-";
 pub struct Certificate {
     /// The server name it is for; none: whatever has no other.
     pub name: Option<String>,
+    /// Whom the server's own is for, on one line of printable ASCII; may be empty.
+    pub subject: String,
     /// The chain, DER, the server's own certificate first.
     pub chain: Vec<Vec<u8>>,
     /// TLS `SignatureScheme` numbers that the key can do, best first.
@@ -94,6 +96,7 @@ impl Certificate {
         // An empty name stands for none: no server has it.
         writer
             .counted(self.name.as_deref().unwrap_or_default().as_bytes())
+            .counted(self.subject.as_bytes())
             .octet(self.algorithm)
             .counted(&schemes)
             .each_counted(&self.chain)
@@ -101,6 +104,11 @@ impl Certificate {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_utf8(reader.counted()?.to_vec()).ok()?;
+        let subject = String::from_utf8(reader.counted()?.to_vec()).ok()?;
+        // It comes into the environment of programs.
+        if !subject.bytes().all(|octet| matches!(octet, b' '..=b'~')) {
+            return None;
+        }
         let algorithm = reader.octet()?;
         let mut numbers = Reader(reader.counted()?);
         let mut schemes = Vec::new();
@@ -108,7 +116,7 @@ impl Certificate {
             schemes.push(numbers.short()?);
         }
         let name = Some(name).filter(|name| !name.is_empty());
-        Some(Self { name, chain: reader.each_counted()?, schemes, algorithm })
+        Some(Self { name, subject, chain: reader.each_counted()?, schemes, algorithm })
     }
 }
 
@@ -174,6 +182,7 @@ mod tests {
     fn every_message_reads_back() {
         let certificate = Certificate {
             name: Some("mail.example.org".into()),
+            subject: "/CN=mail.example.org".into(),
             chain: vec![vec![1, 2, 3], vec![], vec![4]],
             schemes: vec![0x0403, 0x0804],
             algorithm: 3,
@@ -196,9 +205,18 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_none() {
-        let half_a_scheme = b"c\0\0\0\0\x03\0\0\0\x01\x04";
-        for octets in [&b""[..], b"?", b"r ", b"w\xff", b"v\0", b"c\xff\xff\xff\xff", half_a_scheme]
-        {
+        let half_a_scheme = b"c\0\0\0\0\0\0\0\0\x03\0\0\0\x01\x04";
+        let two_lines = b"c\0\0\0\0\0\0\0\x01\n\x03\0\0\0\x02\x04\x03";
+        for octets in [
+            &b""[..],
+            b"?",
+            b"r ",
+            b"w\xff",
+            b"v\0",
+            b"c\xff\xff\xff\xff",
+            half_a_scheme,
+            two_lines,
+        ] {
             assert_eq!(FromKeyholder::decode(octets), None, "{octets:?}");
         }
         assert_eq!(SignRequest::decode(b"\0\0\0"), None);

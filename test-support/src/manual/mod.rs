@@ -32,7 +32,7 @@ const SECTIONS: [&str; 11] = [
 
 /// What the code looks for in the system's words and files, and does not say; and
 /// what a jail says of servers only.
-const NOT_SAID: [&str; 13] = [
+const NOT_SAID: [&str; 14] = [
     // For who asks for help, with nothing to say about it.
     "usage: qmail-qfilter-addtlsheader",
     "/dev/null",
@@ -47,6 +47,8 @@ const NOT_SAID: [&str; 13] = [
     "limit on descriptors",
     "BEGIN ENCRYPTED PRIVATE KEY",
     "Proc-Type: 4,ENCRYPTED",
+    // A file that is compiled in.
+    "short-names",
 ];
 
 /// The page of a program.

@@ -10,10 +10,11 @@ use std::os::unix::ffi::OsStringExt;
 use crate::environment::Variables;
 
 /// What is ever said: the only names that a program can get from an engine.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     PROTOCOL,
     CIPHER,
     SERVER_NAME,
+    SUBJECT,
     "SSL_CIPHER_USEKEYSIZE",
     "SSL_CIPHER_ALGKEYSIZE",
     "SSL_CIPHER_EXPORT",
@@ -27,6 +28,7 @@ const NAMES: [&str; 11] = [
 const PROTOCOL: &str = "SSL_PROTOCOL";
 const CIPHER: &str = "SSL_CIPHER";
 const SERVER_NAME: &str = "SSL_TLS_SNI_SERVERNAME";
+const SUBJECT: &str = "SSL_SERVER_S_DN";
 
 /// An engine's report as variables. One that was taken over can name nothing but what an
 /// engine has to say, for much else could be made of a program's environment.
@@ -41,24 +43,25 @@ pub fn variables(facts: Vec<Fact>) -> Variables {
         .collect()
 }
 
-/// The report about a connection whose handshake is done.
+/// The report about a connection whose handshake is done, with the certificate of this
+/// subject. The session's number is the library's secret.
 #[must_use]
-pub(super) fn report(connection: &ServerConnection) -> Vec<u8> {
+pub(super) fn report(connection: &ServerConnection, subject: Option<&str>) -> Vec<u8> {
     let version = connection.protocol_version().unwrap_or(ProtocolVersion::Unknown(0));
     let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
     let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-    written(version, suite.unwrap_or(CipherSuite::Unknown(0)), connection.server_name(), is_resumed)
+    let suite = suite.unwrap_or(CipherSuite::Unknown(0));
+    written((version, suite), (connection.server_name(), subject), is_resumed)
 }
 
 /// In an order for readers that understand only the first half of the octets, as the C
 /// programs do: first what somebody looks at, behind it what is always there.
 fn written(
-    version: ProtocolVersion,
-    suite: CipherSuite,
-    server_name: Option<&str>,
+    (version, suite): (ProtocolVersion, CipherSuite),
+    (server_name, subject): (Option<&str>, Option<&str>),
     is_resumed: bool,
 ) -> Vec<u8> {
-    let [_, _, _, used, algorithm, export, resumed, verified, no_certificate @ ..] = NAMES;
+    let [_, _, _, _, used, algorithm, export, resumed, verified, no_certificate @ ..] = NAMES;
     let mut report = Encoder::default();
     report.push(PROTOCOL, protocol(version).as_bytes());
     report.push(CIPHER, cipher(suite).as_bytes());
@@ -73,6 +76,9 @@ fn written(
     report.push(verified, b"NONE");
     for name in no_certificate {
         report.push(name, b"");
+    }
+    if let Some(subject) = subject.filter(|subject| !subject.is_empty()) {
+        report.push(SUBJECT, subject.as_bytes());
     }
     report.finish()
 }
@@ -159,7 +165,8 @@ mod tests {
         let long = "m".repeat(253);
         for suite in rustls::crypto::aws_lc_rs::default_provider().cipher_suites {
             for name in [None, Some("mail.example.org"), Some(&long)] {
-                let report = written(suite.version().version, suite.suite(), name, false);
+                let negotiated = (suite.version().version, suite.suite());
+                let report = written(negotiated, (name, Some("/CN=mail.example.org")), false);
                 let read = as_c_reads(&report);
                 let protocol = protocol(suite.version().version);
                 assert_eq!(read[0], format!("SSL_PROTOCOL={protocol}"));

@@ -132,9 +132,10 @@ fn start() -> Result<(), Fatal> {
     if !probe.is_none_or(|probe| keyholder.works(probe)) {
         return Err(Fatal::NoSignatures);
     }
-    let config = tls::server_config(certificates, &keyholder, tickets.clone());
+    let shown = tls::Shown::default();
+    let config = tls::server_config(certificates, &keyholder, tickets.clone(), shown.clone());
     let acceptor = TlsAcceptor::from(Arc::new(config.map_err(Fatal::Tls)?));
-    let handshakes = Handshakes { acceptor, limit: Duration::from_secs(seconds) };
+    let handshakes = Handshakes { acceptor, shown, limit: Duration::from_secs(seconds) };
     let _ = reports.send(FromEngine::Ready);
     let signatures = (keyholder, probe);
     let dispatcher = Dispatcher::new(handshakes, signatures, dialogs, reports);

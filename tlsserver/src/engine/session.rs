@@ -3,7 +3,9 @@
 use proto::login::monitor::Request;
 use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::server::Request as Asked;
+use std::future::poll_fn;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -15,6 +17,7 @@ use super::desk::Place;
 use super::ending::{Ended, Fault, Notice, ProgramEnds};
 use super::local_socket::LocalSocket;
 use super::relay::Program as Inside;
+use super::tls::{Shown, Subject};
 use super::transport::{Tls, Transport};
 use super::wide_reads::WideReads;
 use super::{facts, login, relay, sockets};
@@ -23,14 +26,26 @@ use super::{facts, login, relay, sockets};
 #[derive(Clone)]
 pub(super) struct Handshakes {
     pub(super) acceptor: TlsAcceptor,
+    pub(super) shown: Shown,
     /// How long one may take.
     pub(super) limit: Duration,
 }
 
 impl Handshakes {
-    async fn accept(&self, client: WideReads) -> Result<Tls, Fault> {
-        match timeout(self.limit, self.acceptor.accept(client)).await {
-            Ok(accepted) => accepted.map_err(Fault::Handshake),
+    /// A handshake; says also whom the certificate is for that the client was shown.
+    async fn accept(&self, client: WideReads) -> Result<(Tls, Option<Subject>), Fault> {
+        let mut handshake = pin!(self.acceptor.accept(client));
+        let mut subject = None;
+        let done = poll_fn(|context| {
+            let done = handshake.as_mut().poll(context);
+            // Before another handshake can have chosen one.
+            if let Some(shown) = self.shown.take() {
+                subject = Some(shown);
+            }
+            done
+        });
+        match timeout(self.limit, done).await {
+            Ok(accepted) => Ok((accepted.map_err(Fault::Handshake)?, subject)),
             Err(_) => Err(Fault::HandshakeTooLong(self.limit)),
         }
     }
@@ -43,9 +58,9 @@ impl Handshakes {
     ) -> Result<Transport, Fault> {
         let tls = dialog.patiently(self.limit, self.accept(client)).await;
         let cut = || dialog.cut().map_or(Fault::HandshakeTooLong(self.limit), Fault::HandshakeCut);
-        let tls = tls.ok_or_else(cut)??;
+        let (tls, subject) = tls.ok_or_else(cut)??;
         dialog.tls_started();
-        Ok(Transport::Secure(Box::new(tls)))
+        Ok(Transport::Secure(Box::new(tls), subject))
     }
 }
 
@@ -67,12 +82,12 @@ pub(super) async fn delayed(
     let request = Asked::from_octet(octet[0]).ok_or(Fault::NotTls(octet[0]))?;
     let mut program = connect(program)?;
     let client = sockets::client(client)?;
-    let tls = tokio::select! {
+    let (tls, subject) = tokio::select! {
         tls = handshakes.accept(client) => tls?,
         () = closed(program.input()) => return Err(Fault::ProgramEnded),
     };
     if request == Asked::StartAndReport {
-        let report = facts::report(tls.get_ref().1);
+        let report = facts::report(tls.get_ref().1, subject.as_deref());
         // A program that does not want its answer shows that on its streams.
         let _ = timeout(handshakes.limit, control.write_all(&report)).await;
     }
@@ -88,8 +103,8 @@ pub(super) async fn immediate(
     secured: impl FnOnce(Vec<u8>),
     notice: oneshot::Receiver<Notice>,
 ) -> Ended {
-    let tls = handshakes.accept(sockets::client(client)?).await?;
-    secured(facts::report(tls.get_ref().1));
+    let (tls, subject) = handshakes.accept(sockets::client(client)?).await?;
+    secured(facts::report(tls.get_ref().1, subject.as_deref()));
     // Without a program there is nothing to do.
     let Ok(Notice::Program(program)) = notice.await else { return Ok(()) };
     relay::relay(tls, connect(program)?).await

@@ -9,7 +9,7 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, Error};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::signatures::{Keyholder, RemoteKey};
 use super::tickets::Tickets;
@@ -27,8 +27,9 @@ pub(super) fn server_config(
     certificates: Vec<Certificate>,
     keyholder: &Arc<Keyholder>,
     tickets: Arc<Tickets>,
+    shown: Shown,
 ) -> Result<ServerConfig, Error> {
-    let resolver = Resolver::new(certificates, keyholder);
+    let resolver = Resolver::new(certificates, keyholder, shown);
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
@@ -55,20 +56,40 @@ fn provider() -> CryptoProvider {
     provider
 }
 
+/// Whom a certificate is for, on one line.
+pub(super) type Subject = Arc<str>;
+
+/// The subject of the certificate that was chosen last. An engine does one thing after
+/// another, so that whoever looks right behind a step of a handshake sees its own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown(Arc<Mutex<Option<Subject>>>);
+
+impl Shown {
+    /// The subject, once.
+    pub(super) fn take(&self) -> Option<Subject> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn note(&self, subject: &Subject) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(subject.clone());
+    }
+}
+
 /// The certificates by server name; for any other name, or none, the first.
 #[derive(Debug)]
 struct Resolver {
     default: Choice,
     by_name: HashMap<String, Choice>,
+    shown: Shown,
 }
 
 /// Certificates for the same name, by different kinds of keys, the one to be preferred
 /// first.
-type Choice = Vec<Arc<CertifiedKey>>;
+type Choice = Vec<(Arc<CertifiedKey>, Subject)>;
 
 impl Resolver {
-    fn new(certificates: Vec<Certificate>, keyholder: &Arc<Keyholder>) -> Self {
-        let mut resolver = Self { default: Choice::new(), by_name: HashMap::new() };
+    fn new(certificates: Vec<Certificate>, keyholder: &Arc<Keyholder>, shown: Shown) -> Self {
+        let mut resolver = Self { default: Choice::new(), by_name: HashMap::new(), shown };
         for (number, certificate) in (0..).zip(certificates) {
             let key = RemoteKey::new(number, &certificate, keyholder.clone());
             let chain = certificate.chain.into_iter().map(CertificateDer::from).collect();
@@ -77,7 +98,7 @@ impl Resolver {
                 Some(name) => resolver.by_name.entry(name).or_default(),
                 None => &mut resolver.default,
             };
-            choice.push(certified);
+            choice.push((certified, certificate.subject.into()));
         }
         resolver
     }
@@ -89,8 +110,11 @@ impl ResolvesServerCert for Resolver {
         let choice = named.unwrap_or(&self.default);
         // What the client can do with the cipher suites that it has. Where it can do none,
         // the handshake fails with the alert that says so.
-        let can =
-            |one: &&Arc<CertifiedKey>| one.key.choose_scheme(hello.signature_schemes()).is_some();
-        choice.iter().find(can).or(choice.first()).cloned()
+        let can = |(one, _): &&(Arc<CertifiedKey>, Subject)| {
+            one.key.choose_scheme(hello.signature_schemes()).is_some()
+        };
+        let (chosen, subject) = choice.iter().find(can).or(choice.first())?;
+        self.shown.note(subject);
+        Some(chosen.clone())
     }
 }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 use super::facts;
+use super::tls::Subject;
 use super::wide_reads::WideReads;
 
 /// A connection whose handshake is done.
@@ -15,7 +16,8 @@ pub(super) type Tls = TlsStream<WideReads>;
 /// The connection.
 pub(super) enum Transport {
     Clear(WideReads),
-    Secure(Box<Tls>),
+    /// With whom the certificate is for that was shown.
+    Secure(Box<Tls>, Option<Subject>),
 }
 
 impl Transport {
@@ -23,7 +25,7 @@ impl Transport {
     pub(super) fn read_narrowly(&mut self, narrow: bool) {
         match self {
             Self::Clear(socket) => socket.read_narrowly(narrow),
-            Self::Secure(tls) => tls.get_mut().0.read_narrowly(narrow),
+            Self::Secure(tls, _) => tls.get_mut().0.read_narrowly(narrow),
         }
     }
 
@@ -31,7 +33,7 @@ impl Transport {
     pub(super) fn facts(&self) -> Option<Vec<u8>> {
         match self {
             Self::Clear(_) => None,
-            Self::Secure(tls) => Some(facts::report(tls.get_ref().1)),
+            Self::Secure(tls, subject) => Some(facts::report(tls.get_ref().1, subject.as_deref())),
         }
     }
 }
@@ -44,7 +46,7 @@ impl AsyncRead for Transport {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Clear(socket) => Pin::new(socket).poll_read(context, buffer),
-            Self::Secure(tls) => Pin::new(tls.as_mut()).poll_read(context, buffer),
+            Self::Secure(tls, _) => Pin::new(tls.as_mut()).poll_read(context, buffer),
         }
     }
 }
@@ -57,21 +59,21 @@ impl AsyncWrite for Transport {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Clear(socket) => Pin::new(socket).poll_write(context, octets),
-            Self::Secure(tls) => Pin::new(tls.as_mut()).poll_write(context, octets),
+            Self::Secure(tls, _) => Pin::new(tls.as_mut()).poll_write(context, octets),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Clear(socket) => Pin::new(socket).poll_flush(context),
-            Self::Secure(tls) => Pin::new(tls.as_mut()).poll_flush(context),
+            Self::Secure(tls, _) => Pin::new(tls.as_mut()).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Clear(socket) => Pin::new(socket).poll_shutdown(context),
-            Self::Secure(tls) => Pin::new(tls.as_mut()).poll_shutdown(context),
+            Self::Secure(tls, _) => Pin::new(tls.as_mut()).poll_shutdown(context),
         }
     }
 }

@@ -19,8 +19,10 @@ use x509_cert::der::Decode;
 use x509_cert::der::asn1::UintRef;
 use zeroize::Zeroizing;
 
+mod subject;
+
 use super::signing::Keys;
-use crate::environment::{NO_CERTIFICATE, Variables, value};
+use crate::environment::{CHAIN, NO_CERTIFICATE, Variables, file, value};
 
 /// What is wrong with which file.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,19 +70,29 @@ pub(super) struct Loaded {
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads what `CERTFILE` and `KEYFILE` say, and those with a 2, a name, or both behind.
+/// Reads what `CERTFILE` and `KEYFILE` say, and those with a 2, a name, or both behind; and
+/// what `CERTCHAINFILE` says in place of `CERTFILE`.
 ///
 /// # Errors
 /// The first file that is missing, unreadable, not what it should be, or whose key is not
 /// its certificate's.
 pub(super) fn load(variables: &Variables) -> Result<Loaded, Failure> {
-    let (mut keys, mut certificates) = (Vec::new(), Vec::new());
-    let (mut validities, mut warnings) = (Vec::new(), Vec::new());
-    for source in sources(variables)? {
-        let (certificate, validity) = load_certificate(&source)?;
+    let (mut keys, mut certificates) = (Vec::new(), Vec::<Certificate>::new());
+    let mut validities = Vec::new();
+    let sources = sources(variables)?;
+    let mut warnings = keys_alone(variables);
+    for source in &sources {
+        let read = load_certificate(source)?;
         let key = load_key(&source.key, &mut warnings)?;
-        certificates.push(join(&source, certificate, &*key)?);
-        validities.push(validity);
+        let certificate = join(source, &read, &*key)?;
+        let earlier = certificates.iter().zip(&sources);
+        for (_, first) in earlier.filter(|(first, _)| goes_before(first, &certificate)) {
+            let first = first.certificate.display();
+            let what = format_args!("no client is shown it: {first} has the same kind of key");
+            warnings.push(wrong(&source.certificate, what).to_string());
+        }
+        certificates.push(certificate);
+        validities.push(read.validity);
         keys.push(key);
     }
     Ok(Loaded { keys: Keys::new(keys), certificates, validities, warnings })
@@ -93,34 +105,67 @@ struct Source {
     key: PathBuf,
 }
 
+/// Whether whoever could be shown the second certificate is shown the first.
+fn goes_before(first: &Certificate, second: &Certificate) -> bool {
+    first.name == second.name && second.schemes.iter().all(|one| first.schemes.contains(one))
+}
+
+/// A certificate's variable and its key's.
+const KINDS: [(&str, &str); 2] = [("CERTFILE", "KEYFILE"), ("CERTFILE2", "KEYFILE2")];
+
+/// What is to be said of keys that have no certificate beside them.
+fn keys_alone(variables: &Variables) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if value(variables, NO_CERTIFICATE).is_some() {
+        return warnings;
+    }
+    for (variable, _) in variables {
+        let Some(key) = variable.to_str().filter(|key| file(variables, key).is_some()) else {
+            continue;
+        };
+        // The kinds with a 2 first, since the others' names begin theirs.
+        let rest = |of: &'static str| Some((of, key.strip_prefix(of)?));
+        let Some((of, name)) = KINDS.iter().rev().find_map(|(_, of)| rest(of)) else { continue };
+        let Some((certificate, _)) = KINDS.iter().find(|(_, key)| *key == of) else { continue };
+        let certificate = format!("{certificate}{name}");
+        let is_first = certificate == KINDS[0].0;
+        if !is_first && file(variables, &certificate).is_none() {
+            let what = format_args!("not used, as {certificate} is not set");
+            warnings.push(wrong(Path::new(key), what).to_string());
+        }
+    }
+    warnings
+}
+
 /// Which files there are, none where none is needed: first those for any name. One PEM file may hold both
 /// certificate and key, so a key file need not be named.
 fn sources(variables: &Variables) -> Result<Vec<Source>, Failure> {
-    const KINDS: [(&str, &str); 2] = [("CERTFILE", "KEYFILE"), ("CERTFILE2", "KEYFILE2")];
     if value(variables, NO_CERTIFICATE).is_some() {
         return Ok(Vec::new());
     }
-    if value(variables, KINDS[0].0).is_none() {
+    let chain = file(variables, CHAIN);
+    if chain.or(file(variables, KINDS[0].0)).is_none() {
         let what = "not set in the environment".into();
         return Err(Failure { file: PathBuf::from(KINDS[0].0), what });
     }
     let mut sources = Vec::new();
     for (certificate, key) in KINDS {
-        if let Some(file) = value(variables, certificate) {
-            let key = value(variables, key).unwrap_or(file);
-            sources.push(Source { name: None, certificate: file.into(), key: key.into() });
+        let chain = chain.filter(|_| certificate == KINDS[0].0);
+        if let Some(certificate) = chain.or(file(variables, certificate)) {
+            let key = file(variables, key).unwrap_or(certificate);
+            sources.push(Source { name: None, certificate: certificate.into(), key: key.into() });
         }
     }
     for (certificate, key) in KINDS {
-        for (variable, file) in variables {
+        for (variable, path) in variables.iter().filter(|(_, path)| !path.is_empty()) {
             let Some(name) = variable.as_bytes().strip_prefix(certificate.as_bytes()) else {
                 continue;
             };
             let Some(name) = name.strip_prefix(b":") else { continue };
             let name = String::from_utf8_lossy(name).into_owned();
-            let key = value(variables, &format!("{key}:{name}")).unwrap_or(file);
+            let key = file(variables, &format!("{key}:{name}")).unwrap_or(path);
             let name = Some(name.to_ascii_lowercase());
-            sources.push(Source { name, certificate: file.into(), key: key.into() });
+            sources.push(Source { name, certificate: path.into(), key: key.into() });
         }
     }
     Ok(sources)
@@ -130,9 +175,14 @@ fn wrong(file: &Path, what: impl fmt::Display) -> Failure {
     Failure { file: file.to_owned(), what: what.to_string() }
 }
 
-fn load_certificate(
-    Source { certificate: file, .. }: &Source,
-) -> Result<(Vec<CertificateDer<'static>>, Validity), Failure> {
+/// What is in a certificate's file.
+struct Contents {
+    chain: Vec<CertificateDer<'static>>,
+    validity: Validity,
+    subject: String,
+}
+
+fn load_certificate(Source { certificate: file, .. }: &Source) -> Result<Contents, Failure> {
     let pem = read(file)?.0;
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
@@ -152,7 +202,8 @@ fn load_certificate(
     let moment = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
     let (from, to) = (first.validity.not_before, first.validity.not_after);
     let file = file.display().to_string();
-    Ok((chain, Validity { file, from: moment(from), to: moment(to) }))
+    let validity = Validity { file, from: moment(from), to: moment(to) };
+    Ok(Contents { chain, validity, subject: subject::on_one_line(&first.subject) })
 }
 
 /// The length of an RSA key's modulus; none of other keys.
@@ -170,13 +221,14 @@ fn rsa_bits(key: &x509_cert::spki::SubjectPublicKeyInfoOwned) -> Option<usize> {
 /// What engines and the listener are told of them, if the key is the certificate's.
 fn join(
     source: &Source,
-    chain: Vec<CertificateDer<'static>>,
+    Contents { chain, subject, .. }: &Contents,
     key: &dyn SigningKey,
 ) -> Result<Certificate, Failure> {
     let file = &source.certificate;
     let schemes = SCHEMES.into_iter().filter(|scheme| key.choose_scheme(&[*scheme]).is_some());
     let certificate = Certificate {
         name: source.name.clone(),
+        subject: subject.clone(),
         chain: chain.iter().map(|link| link.to_vec()).collect(),
         schemes: schemes.map(u16::from).collect(),
         algorithm: key.algorithm().into(),

@@ -143,9 +143,10 @@ fn log_what_is_ignored(options: &Options, variables: &Variables, log: Log) {
 /// Whether no program may ask for TLS, as far as it is ours to know: that is sslserver's word
 /// for it, too.
 fn needs_no_certificate(options: &Options, variables: &Variables) -> bool {
-    let value = |name| environment::value(variables, name);
+    let disabled = environment::value(variables, "DISABLETLS").is_some();
+    let file = |name| environment::file(variables, name);
     let may_be_without = options.mode == Mode::Delayed && options.login.is_none();
-    may_be_without && value("DISABLETLS").is_some() && value("CERTFILE").is_none()
+    may_be_without && disabled && file("CERTFILE").or(file(environment::CHAIN)).is_none()
 }
 
 fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) -> Settings {

@@ -1,6 +1,6 @@
 //! Which certificate is shown, and when one is used that clients should not take.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::process::{Command, Stdio};
 
@@ -79,6 +79,63 @@ fn a_client_is_shown_the_certificate_that_it_can_do() {
     }
     let none = s_client(&server, &["-tls1_3", "-sigalgs", "ed25519"]);
     assert!(none.contains("alert handshake failure"), "{none}");
+}
+
+/// The last part of the server's own words about its certificate, as a program finds it.
+fn subject_with(setup: Setup, scheme: &str) -> String {
+    let server = setup.start();
+    let mut said = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{}", server.port)])
+        .args(["-sigalgs", scheme])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut text = String::new();
+    said.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    said.wait().unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("SSL_SERVER_S_DN="));
+    line.unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+#[test]
+fn a_program_knows_whose_certificate_was_shown() {
+    const ECDSA: &str = "ecdsa_secp256r1_sha256";
+    for (scheme, subject) in [
+        (ECDSA, "/CN=rcgen self signed cert"),
+        ("rsa_pss_rsae_sha256", "/C=DE/O=Example/CN=mail.example.org"),
+    ] {
+        let setup = Setup::new(&["env"]);
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj"])
+            .args(["/C=DE/O=Example/CN=mail.example.org", "-keyout", "key", "-out", "cert"])
+            .current_dir(setup.directory.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let path = |name: &str| setup.file(name).to_str().unwrap().to_owned();
+        let (certificate, key) = (path("cert"), path("key"));
+        let setup = setup.variable("CERTFILE2", certificate).variable("KEYFILE2", key);
+        assert_eq!(subject_with(setup, scheme), subject);
+    }
+}
+
+/// As sslserver has it, beside a certificate without its chain.
+#[test]
+fn a_chain_s_file_goes_before_the_certificate_s() {
+    let setup = Setup::new(&["env"]);
+    let chain = certificate("chain.example.org");
+    chain.write(setup.directory.path(), "chain");
+    let path = |name: &str| setup.file(name).to_str().unwrap().to_owned();
+    let (certificate, key) = (path("chain.cert"), path("chain.key"));
+    let mut setup = setup.variable("CERTCHAINFILE", certificate);
+    setup.variables.retain(|(name, _)| name != "KEYFILE");
+    let server = setup.variable("KEYFILE", key).start();
+    let said = s_client(&server, &["-showcerts"]);
+    let first = chain.certificate.lines().nth(3).unwrap();
+    assert!(said.contains(first), "{said}");
+    assert!(!said.contains("CERTCHAINFILE"), "{said}");
 }
 
 fn without_certificate(mut setup: Setup) -> Setup {

@@ -122,6 +122,80 @@ fn a_second_certificate_for_the_same_name_has_its_own_variables() {
 }
 
 #[test]
+fn a_certificate_with_its_chain_goes_before_another() {
+    let files = Files::new();
+    let (certificate, key) = pem();
+    let both = files.write("both", &format!("{key}{certificate}"));
+    let chain = files.write("chain", &format!("{certificate}{}", pem().0));
+    let key = files.write("key", &key);
+    for (others, used) in [
+        (&[("CERTCHAINFILE", &chain), ("KEYFILE", &key)][..], "chain"),
+        (&[("CERTCHAINFILE", &chain), ("KEYFILE", &key), ("CERTFILE", &both)], "chain"),
+        (&[("CERTCHAINFILE", &both)], "both"),
+        (&[("CERTCHAINFILE", &OsString::new()), ("CERTFILE", &both)], "both"),
+    ] {
+        let variables: Variables =
+            others.iter().map(|(name, file)| (name.into(), (*file).clone())).collect();
+        let loaded = load(&variables).unwrap();
+        assert_eq!(loaded.certificates.len(), 1);
+        assert!(loaded.validities[0].file.ends_with(&format!("/{used}")), "{others:?}");
+        let links = if used == "chain" { 2 } else { 1 };
+        assert_eq!(loaded.certificates[0].chain.len(), links);
+        assert_eq!(loaded.warnings, <[String; 0]>::default());
+    }
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let files = Files::new();
+    let (certificate, key) = pem();
+    let both = files.write("both", &format!("{key}{certificate}"));
+    let empty = || OsString::new();
+    let complaint = "certificate: CERTFILE: not set in the environment";
+    assert_eq!(files.complaint(&vec![("CERTFILE".into(), empty())]), complaint);
+    let variables = vec![
+        ("CERTFILE".into(), both),
+        ("KEYFILE".into(), empty()),
+        ("CERTFILE2".into(), empty()),
+        ("KEYFILE2".into(), empty()),
+        ("CERTFILE:a.example.org".into(), empty()),
+    ];
+    let loaded = load(&variables).unwrap();
+    assert_eq!((loaded.certificates.len(), loaded.warnings.len()), (1, 0));
+}
+
+#[test]
+fn what_can_never_be_used_is_said() {
+    let files = Files::new();
+    let [first, second, named] = ["1", "2", "3"].map(|name| {
+        let (certificate, key) = pem();
+        files.write(name, &format!("{key}{certificate}"))
+    });
+    let said = |variables: &Variables| {
+        let folder = files.directory.path().to_str().unwrap();
+        let warnings = load(variables).unwrap().warnings;
+        warnings.iter().map(|line| line.replace(folder, "DIR")).collect::<Vec<_>>()
+    };
+    let mut variables = vec![
+        ("CERTFILE".into(), first.clone()),
+        ("KEYFILE2".into(), first.clone()),
+        ("CERTFILE:a.example.org".into(), named),
+        ("KEYFILE:b.example.org".into(), first.clone()),
+        ("KEYFILE2:a.example.org".into(), first),
+    ];
+    let expected = [
+        "certificate: KEYFILE2: not used, as CERTFILE2 is not set",
+        "certificate: KEYFILE:b.example.org: not used, as CERTFILE:b.example.org is not set",
+        "certificate: KEYFILE2:a.example.org: not used, as CERTFILE2:a.example.org is not set",
+    ];
+    assert_eq!(said(&variables), expected);
+    variables.retain(|(name, _)| name == "CERTFILE" || name == "CERTFILE:a.example.org");
+    variables.push(("CERTFILE2".into(), second));
+    let expected = ["certificate: DIR/2: no client is shown it: DIR/1 has the same kind of key"];
+    assert_eq!(said(&variables), expected);
+}
+
+#[test]
 fn a_pipe_keeps_nobody_waiting() {
     let files = Files::new();
     let pipe = files.directory.path().join("pipe");
