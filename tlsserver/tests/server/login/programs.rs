@@ -6,6 +6,7 @@ use proto::login::reply::Refusal;
 use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
@@ -116,6 +117,23 @@ fn d65_without_a_listener_the_end_is_said_all_the_same() {
     assert_eq!(text(rest(&mut tls)), door.not_started());
     server.log.wait_for(&[" unable to start the mail server: exit code 5 (bob from 127.0.0.1)"]);
     server.log.wait_for(&["tlsserver: end ", " status 1280"]);
+}
+
+#[test]
+fn without_proc_it_does_not_start_and_names_the_file() {
+    if skipped_without_root("a file system of its own") {
+        return;
+    }
+    let setup = SUBMISSION.setup();
+    let command = setup.command();
+    let mut there = Command::new("unshare");
+    there.args(["-m", "sh", "-c", "umount -l /proc && exec \"$0\" \"$@\""]);
+    there.arg(command.get_program()).args(command.get_args());
+    there.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = there.output().unwrap();
+    assert_eq!(output.status.code(), Some(111));
+    let said = text(output.stderr);
+    assert!(said.contains(": /proc/self/exe: No such file or directory\n"), "{said}");
 }
 
 /// A client of IMAP with TLS from the first octet, greeted.
