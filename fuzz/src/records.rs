@@ -45,7 +45,7 @@ fn credentials(input: &[u8]) {
 fn control_file(input: &[u8]) {
     let trimmed = |line: &[u8]| -> Vec<u8> {
         let mut line = line.to_vec();
-        while line.last().is_some_and(|last| b" \t".contains(last)) {
+        while line.last().is_some_and(|last| b" \t\r".contains(last)) {
             line.pop();
         }
         line
