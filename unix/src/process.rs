@@ -204,13 +204,15 @@ pub fn keep_out_of_core_files() {
 /// What the system says of the wait.
 #[expect(unsafe_code, reason = "no safe wrapper tells whose process it was")]
 pub fn ended_as_root(pid: u32, waits: bool) -> io::Result<Option<bool>> {
-    use nix::libc::{P_PID, WEXITED, WNOHANG, WNOWAIT, siginfo_t, waitid};
+    use nix::libc::{P_PID, WEXITED, WNOHANG, WNOWAIT, id_t, siginfo_t, waitid};
     let options = WEXITED | WNOWAIT | if waits { 0 } else { WNOHANG };
+    #[allow(clippy::useless_conversion, reason = "FreeBSD's is longer")]
+    let child = id_t::from(pid);
     // SAFETY: the system's own type, of numbers, for which nothing is a value.
     let mut ended = unsafe { std::mem::zeroed::<siginfo_t>() };
     loop {
         // SAFETY: the pointer is to what the system fills in, here and nowhere else.
-        if unsafe { waitid(P_PID, pid, &raw mut ended, options) } == 0 {
+        if unsafe { waitid(P_PID, child, &raw mut ended, options) } == 0 {
             break;
         }
         match Errno::last() {
@@ -219,8 +221,8 @@ pub fn ended_as_root(pid: u32, waits: bool) -> io::Result<Option<bool>> {
         }
     }
     // SAFETY: what waitid says of a child, or nothing, has both.
-    let (child, user) = unsafe { (ended.si_pid(), ended.si_uid()) };
-    Ok((child != 0).then_some(user == 0))
+    let (which, user) = unsafe { (ended.si_pid(), ended.si_uid()) };
+    Ok((which != 0).then_some(user == 0))
 }
 
 /// Whether a process's real user is root. `None` where the system does not tell: it is not
