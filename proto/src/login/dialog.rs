@@ -191,6 +191,22 @@ impl Login {
         taken
     }
 
+    /// [`Self::push`], for as many lines as are answered at once, with nothing else to be done
+    /// for them: what they are answered is added to `replies`. Returns how much of the input was
+    /// taken; lines that come many at a time cost one turn instead of one each.
+    pub fn push_lines(&mut self, input: &[u8], replies: &mut Vec<u8>) -> usize {
+        let mut taken = 0;
+        while let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty()) {
+            let more = self.push(rest);
+            taken += more;
+            replies.append(&mut self.dialog.reply);
+            if more == 0 || !matches!(self.waiting(), Step::NeedInput) {
+                break;
+            }
+        }
+        taken
+    }
+
     /// Answers [`Step::CheckTls`].
     pub fn tls_checked(&mut self, can_start: bool) {
         if can_start {

@@ -370,6 +370,29 @@ fn pop3_commands() {
 }
 
 #[test]
+fn lines_that_come_together_are_answered_together_and_what_follows_a_login_is_not_taken() {
+    let begin = "NOOP\r\nAUTH LOGIN\r\nYWxpY2U=\r\n";
+    for (protocol, login, input) in [
+        (Protocol::Smtp, "eA==\r\n", format!("{begin}eA==\r\nNOOP\r\n")),
+        (Protocol::Pop3, "PASS x\r\n", "NOOP\r\nUSER alice\r\nPASS x\r\nNOOP\r\n".into()),
+    ] {
+        let upto = input.find(login).unwrap() + login.len();
+        let mut one_by_one = String::new();
+        let mut dialog = Login::new(settings(protocol, Tls::Absent));
+        drive(&mut dialog, &input.as_bytes()[..upto], &mut one_by_one, refuse_all);
+
+        let mut dialog = Login::new(settings(protocol, Tls::Absent));
+        let Step::Send(greeting) = dialog.step() else { panic!("no greeting") };
+        let mut said = greeting.to_vec();
+        assert_eq!(dialog.push_lines(input.as_bytes(), &mut said), upto);
+        let said = String::from_utf8(said).unwrap();
+        assert!(one_by_one.starts_with(&format!("{said}[alice|x|")), "{said}: {one_by_one}");
+        assert!(matches!(dialog.step(), Step::Login(_)));
+        assert_eq!(dialog.push_lines(b"NOOP\r\n", &mut Vec::new()), 0);
+    }
+}
+
+#[test]
 fn a_pop3_password_keeps_its_spaces() {
     let seen = pop3("USER alice\r\nPASS  a  b \r\n");
     assert!(seen.contains("[alice|a  b |<7.9@mail.example.org>|]"), "{seen}");
