@@ -63,15 +63,19 @@ fn receive_message<T>(
 }
 
 impl Monitor {
-    /// Takes all that the listener has said. How a dialog ended, its engine may have said
-    /// before it closed the connection: that is heard first.
+    /// Takes all that the listener has said.
     pub(super) fn on_listener(&mut self) {
-        let mut closed = self.drain_listener();
+        let closed = self.drain_listener();
+        self.on_all_closed(closed);
+    }
+
+    /// How a dialog ended, its engine may have said before it closed the connection: that is
+    /// heard first.
+    fn on_all_closed(&mut self, mut closed: VecDeque<ConnectionId>) {
         while let Some(id) = closed.pop_front() {
             for _ in 0..MOST_AT_ONCE {
                 let Some(engine) = self.engine_that_speaks(id) else { break };
-                closed.extend(self.drain_listener());
-                if !self.take_from_engine(engine) {
+                if !self.take_from_engine(engine, &mut closed) {
                     break;
                 }
             }
@@ -201,22 +205,26 @@ impl Monitor {
         }
     }
 
-    /// Takes some of what an engine has said, but nothing before all that the listener has:
-    /// who a client is comes first.
+    /// Takes some of what an engine has said.
     pub(super) fn on_engine(&mut self, id: EngineId) {
-        self.on_listener();
-        let _more = self.take_from_engine(id);
+        let mut closed = VecDeque::new();
+        let _more = self.take_from_engine(id, &mut closed);
+        self.on_all_closed(closed);
     }
 
-    /// The same, where that has been heard; whether there was anything.
-    fn take_from_engine(&mut self, id: EngineId) -> bool {
+    /// The same; whether there was anything. It is acted on after all that the listener has said,
+    /// as who a client is comes first: the listener has said so before the engine could speak of
+    /// it, but not before anything else was taken.
+    fn take_from_engine(&mut self, id: EngineId, closed: &mut VecDeque<ConnectionId>) -> bool {
         let Some(engine) = self.engines.get_mut(&id) else { return false };
         engine.outbox.flush();
         if engine.outbox.len() > MOST_KEPT {
             self.on_dishonest(id);
             return false;
         }
-        match receive_message(&engine.outbox, &mut self.buffer, FromSession::decode) {
+        let received = receive_message(&engine.outbox, &mut self.buffer, FromSession::decode);
+        closed.extend(self.drain_listener());
+        match received {
             Received::Message(FromSession::Request(session, request), _) => {
                 self.on_request(id, session, request);
             }
