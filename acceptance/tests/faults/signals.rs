@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use test_support::hanging::Hanging;
 
 use crate::figures::{Kind, count};
-use crate::session::{First, Place, monitor, parser};
+use crate::session::{First, Place, Session, monitor, parser};
 use crate::verdict::Verdict;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -157,6 +157,16 @@ fn terminated(programs: &Programs) -> Result<()> {
     Ok(())
 }
 
+/// A session whose login program hangs, up to what its client is told once the time is over.
+fn log_in_in_vain(place: &Place<'_>, words: &[&str]) -> Result<Session> {
+    let mut session = place.start_words(words)?;
+    ensure!(session.hear()? && session.ask("EHLO client")?, "no session");
+    session.ask(First::Authup.lines()[1])?;
+    let reply = session.last_reply();
+    ensure!(reply == "451 authup timeout (#4.4.2)\r\n", "{reply:?}");
+    Ok(session)
+}
+
 /// What it started, and left with the pipe on which a good login is told, is not waited
 /// for; what it does with signals does not count.
 fn hangs_with_descendants(programs: &Programs) -> Result<()> {
@@ -164,14 +174,7 @@ fn hangs_with_descendants(programs: &Programs) -> Result<()> {
     fs::write(place.chain.path("home/control/timeoutlogin"), "1\n")?;
     let hangs = r#"trap '' TERM INT HUP; sh -c 'trap "" TERM; exec sleep 1000' & exec sleep 1000"#;
     let words = ["authup", "smtp", "sh", "-c", hangs];
-    let mut session = place.start_words(&words)?;
-    ensure!(session.hear()? && session.ask("EHLO client")?, "no session");
-    session.ask(First::Authup.lines()[1])?;
-    ensure!(
-        session.last_reply() == "451 authup timeout (#4.4.2)\r\n",
-        "{:?}",
-        session.last_reply()
-    );
+    let session = log_in_in_vain(&place, &words)?;
     await_end(session.pid(), Instant::now() + WATCHDOG)?;
     // The descendant is the login program's own; it is all that there is.
     let left: Vec<_> = of_group(session.pid()).into_iter().filter(|one| one.state != 'Z').collect();
@@ -194,14 +197,7 @@ fn hangs_unkillable(programs: &Programs) -> Result<()> {
     hanging.hang();
     let file = hanging.file();
     let file = file.to_str().context("no name")?;
-    let mut session = place.start_words(&["authup", "smtp", "cat", file])?;
-    ensure!(session.hear()? && session.ask("EHLO client")?, "no session");
-    session.ask(First::Authup.lines()[1])?;
-    ensure!(
-        session.last_reply() == "451 authup timeout (#4.4.2)\r\n",
-        "{:?}",
-        session.last_reply()
-    );
+    let session = log_in_in_vain(&place, &["authup", "smtp", "cat", file])?;
     ensure!(hanging.waiting() == 1, "it does not wait");
     await_end(session.pid(), Instant::now() + WATCHDOG)?;
     hanging.answer();

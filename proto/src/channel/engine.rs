@@ -219,13 +219,7 @@ mod tests {
 
     #[test]
     fn every_message_to_an_engine_reads_back_and_no_part_of_it_does() {
-        let certificate = Certificate {
-            name: Some("mail.example.org".into()),
-            subject: "/CN=mail.example.org".into(),
-            chain: vec![vec![1, 2, 3], vec![], vec![4]],
-            schemes: vec![0x0403, 0x0804],
-            algorithm: 3,
-        };
+        let certificate = Certificate::example();
         let before_login = BeforeLogin {
             protocol: Protocol::Pop3,
             auth_equals: true,

@@ -178,15 +178,22 @@ mod tests {
     use super::*;
     use alloc::vec;
 
+    impl Certificate {
+        /// One with something of everything.
+        pub(in crate::channel) fn example() -> Self {
+            Self {
+                name: Some("mail.example.org".into()),
+                subject: "/CN=mail.example.org".into(),
+                chain: vec![vec![1, 2, 3], vec![], vec![4]],
+                schemes: vec![0x0403, 0x0804],
+                algorithm: 3,
+            }
+        }
+    }
+
     #[test]
     fn every_message_reads_back() {
-        let certificate = Certificate {
-            name: Some("mail.example.org".into()),
-            subject: "/CN=mail.example.org".into(),
-            chain: vec![vec![1, 2, 3], vec![], vec![4]],
-            schemes: vec![0x0403, 0x0804],
-            algorithm: 3,
-        };
+        let certificate = Certificate::example();
         for message in [
             FromKeyholder::Certificate(Certificate { name: None, ..certificate.clone() }),
             FromKeyholder::Certificate(certificate),

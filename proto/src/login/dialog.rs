@@ -157,11 +157,28 @@ impl Login {
     /// the next step is another than [`Step::NeedInput`].
     pub fn push(&mut self, input: &[u8]) -> usize {
         self.forget_sent();
-        let Self { splitter, dialog, .. } = self;
-        let replying = !dialog.reply.is_empty();
-        if replying || !matches!(dialog.state, State::Command | State::Exchange(_)) {
-            return 0;
+        let waits = self.dialog.reply.is_empty() && self.takes_lines();
+        if waits { self.take_line(input) } else { 0 }
+    }
+
+    /// The same of as many lines as are answered at once, with nothing else to be done for
+    /// them; [`Step::Send`] has all of the answers.
+    pub fn push_lines(&mut self, input: &[u8]) -> usize {
+        let mut taken = self.push(input);
+        while let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty())
+            && self.takes_lines()
+        {
+            taken += self.take_line(rest);
         }
+        taken
+    }
+
+    const fn takes_lines(&self) -> bool {
+        matches!(self.dialog.state, State::Command | State::Exchange(_))
+    }
+
+    fn take_line(&mut self, input: &[u8]) -> usize {
+        let Self { splitter, dialog, .. } = self;
         let is_imap = dialog.settings.protocol == Protocol::Imap;
         if is_imap {
             dialog.imap_remember_tag(splitter.begun().unwrap_or_default(), input);
@@ -187,22 +204,6 @@ impl Login {
             },
             Pushed::TooLong if is_imap => dialog.imap_too_long(),
             Pushed::TooLong => dialog.refuse(Refusal::LineTooLong),
-        }
-        taken
-    }
-
-    /// [`Self::push`], for as many lines as are answered at once, with nothing else to be done
-    /// for them: what they are answered is added to `replies`. Returns how much of the input was
-    /// taken; lines that come many at a time cost one turn instead of one each.
-    pub fn push_lines(&mut self, input: &[u8], replies: &mut Vec<u8>) -> usize {
-        let mut taken = 0;
-        while let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty()) {
-            let more = self.push(rest);
-            taken += more;
-            replies.append(&mut self.dialog.reply);
-            if more == 0 || !matches!(self.waiting(), Step::NeedInput) {
-                break;
-            }
         }
         taken
     }

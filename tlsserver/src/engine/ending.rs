@@ -30,7 +30,6 @@ pub(super) enum Fault {
     Handshake(io::Error),
     /// The handshake was not over in this time.
     HandshakeTooLong(Duration),
-    /// Nor was it when others needed the place.
     /// It was cut short.
     HandshakeCut(Cut),
     /// What the program asked for on its control socket.

@@ -1,4 +1,5 @@
-//! A socket to a program, that wakes who reads when there is something to read, and who writes only where there was no room.
+//! A socket to a program, that wakes who reads when there is something to read, and who writes
+//! only where there was no room.
 //!
 //! The system says of such a socket that there is room each time the other side has taken
 //! something. tokio's own streams wait for that, too, all the time, so that whoever has

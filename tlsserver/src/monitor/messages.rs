@@ -83,7 +83,8 @@ impl Monitor {
         }
     }
 
-    /// The same, but for connections that no engine has any more, which are returned.
+    /// Takes all that the listener has said, but that no engine has a connection any more:
+    /// those are returned.
     fn drain_listener(&mut self) -> VecDeque<ConnectionId> {
         let mut closed = VecDeque::new();
         while let Some(listener) = &mut self.listener {

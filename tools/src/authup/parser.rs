@@ -61,16 +61,15 @@ impl Parser {
         loop {
             match self.login.step() {
                 Step::Send(reply) => {
-                    if write(reply, &self.limits).is_err() {
+                    // A client that reads nothing is held to the whole time, too, but that
+                    // it can be told that the time is over.
+                    let Limits { each, whole } = self.limits;
+                    let deadline = whole.or_later(Deadline::after_seconds(LAST_WORD));
+                    if client::write_until(reply, each, deadline).is_err() {
                         return Ok(Request::Over(proto::exit_code::FAILED));
                     }
                 }
-                Step::NeedInput => {
-                    let replies = self.read();
-                    if write(&replies, &self.limits).is_err() {
-                        return Ok(Request::Over(proto::exit_code::FAILED));
-                    }
-                }
+                Step::NeedInput => self.read(),
                 Step::CheckTls => self.check_tls()?,
                 Step::StartTls => match self.offer.start() {
                     Ok(facts) => {
@@ -98,24 +97,20 @@ impl Parser {
         }
     }
 
-    /// Takes what has come, as far as it is answered at once; with what.
-    fn read(&mut self) -> Vec<u8> {
-        let mut replies = Vec::new();
+    fn read(&mut self) {
         // Who always has something more to say never has to be waited for.
         if self.limits.whole.has_passed() {
-            self.login.abandon(Refusal::TimedOut);
-            return replies;
+            return self.login.abandon(Refusal::TimedOut);
         }
         let deadline = Deadline::after_seconds(self.limits.each).or_sooner(self.limits.whole);
         let login = &mut self.login;
-        match client::read(deadline, &mut |input| login.push_lines(input, &mut replies)) {
+        match client::read(deadline, &mut |input| login.push_lines(input)) {
             Ok(true) => {}
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 self.login.abandon(Refusal::TimedOut);
             }
             Ok(false) | Err(_) => self.login.abandon(Refusal::InputEnded),
         }
-        replies
     }
 
     fn check_tls(&mut self) -> io::Result<()> {
@@ -139,11 +134,4 @@ impl Parser {
         let length = await_message(&self.monitor, &mut buffer)?.length;
         Outcome::decode(&buffer[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
-}
-
-/// Writes all of it. A client that reads nothing is held to the whole time, too, but that it can
-/// be told that the time is over.
-fn write(replies: &[u8], limits: &Limits) -> io::Result<()> {
-    let deadline = limits.whole.or_later(Deadline::after_seconds(LAST_WORD));
-    client::write_until(replies, limits.each, deadline)
 }

@@ -1,8 +1,8 @@
 //! The system call filter: a list of calls that are allowed, as a program for the
 //! kernel (seccomp(2), BPF); any other call ends the process.
 //!
-//! A search tree, by numbers of calls: the kernel tries the program for every call there is when it takes it,
-//! which is most of what a filter costs a process that lives for one session.
+//! A search tree, by numbers of calls: the kernel tries the program for every call there is
+//! when it takes it, which is most of what a filter costs a process that lives for one session.
 
 use libc::{c_long, c_ulong, sock_filter, sock_fprog};
 use std::io;

@@ -104,7 +104,7 @@ impl Engine {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let kept: io::Result<_> = descriptors.iter().map(BorrowedFd::try_clone_to_owned).collect();
-        self.outbox.send(octets.to_vec(), kept?);
+        self.outbox.send(octets, kept?);
         Ok(())
     }
 

@@ -63,14 +63,11 @@ impl Workers {
     }
 
     fn start_keyholder(&mut self, dialogs: Option<Dialogs>) -> Result<(), Unread> {
-        self.spawn_keyholder(dialogs).map_err(Unread::Keyholder)
-    }
-
-    fn spawn_keyholder(&mut self, dialogs: Option<Dialogs>) -> io::Result<()> {
         if let Some(superseded) = self.reading.take() {
             self.retired.push(superseded.pid);
         }
-        self.reading = Some(Keyholder::start(&self.settings.keyholder_variables, dialogs)?);
+        let started = Keyholder::start(&self.settings.keyholder_variables, dialogs);
+        self.reading = Some(started.map_err(Unread::Keyholder)?);
         Ok(())
     }
 

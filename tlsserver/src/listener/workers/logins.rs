@@ -6,13 +6,12 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Instant;
 use unix::descriptor::pipe;
 use unix::descriptor_passing::channel;
 
 use super::engine::Engine;
 use super::monitor::Monitor;
-use super::{LIVED, LONGEST_PAUSE, Worker, Workers};
+use super::{LIVED, Worker, Workers};
 use crate::child::How;
 use crate::listener::dialog::{NoDialog, Source};
 use crate::listener::report::Event;
@@ -56,8 +55,7 @@ impl Workers {
         let Some(monitor) = self.monitor.take() else { return };
         Event::MonitorDied(monitor.pid, how).log(self.log);
         if monitor.started.elapsed() < LIVED {
-            self.monitor_again = Some(Instant::now() + self.pause);
-            self.pause = LONGEST_PAUSE.min(self.pause * 2);
+            self.monitor_again = Some(self.after_a_pause());
         } else {
             self.start_monitor_again();
         }
@@ -66,8 +64,7 @@ impl Workers {
     pub(super) fn start_monitor_again(&mut self) {
         if let Err(reason) = self.start_monitor() {
             Event::NoMonitor(&reason).log(self.log);
-            self.monitor_again = Some(Instant::now() + self.pause);
-            self.pause = LONGEST_PAUSE.min(self.pause * 2);
+            self.monitor_again = Some(self.after_a_pause());
         }
     }
 

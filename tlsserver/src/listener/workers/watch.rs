@@ -47,8 +47,14 @@ impl Workers {
     }
 
     pub(super) fn retry_later(&mut self) {
-        self.retry = Some(Instant::now() + self.pause);
+        self.retry = Some(self.after_a_pause());
+    }
+
+    /// When what has failed may be tried again; the next time later.
+    pub(super) fn after_a_pause(&mut self) -> Instant {
+        let at = Instant::now() + self.pause;
         self.pause = LONGEST_PAUSE.min(self.pause * 2);
+        at
     }
 
     /// When [`Self::tick`] next has something to do.
