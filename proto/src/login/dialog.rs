@@ -165,8 +165,9 @@ impl Login {
     /// them; [`Step::Send`] has all of the answers.
     pub fn push_lines(&mut self, input: &[u8]) -> usize {
         let mut taken = self.push(input);
-        while let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty())
+        while taken > 0
             && self.takes_lines()
+            && let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty())
         {
             taken += self.take_line(rest);
         }

@@ -397,6 +397,7 @@ fn lines_that_come_together_are_answered_together_and_what_follows_a_login_is_no
         drive(&mut dialog, &input.as_bytes()[..upto], &mut one_by_one, refuse_all);
 
         let mut dialog = Login::new(settings(protocol, Tls::Absent));
+        assert_eq!(dialog.push_lines(input.as_bytes()), 0, "the greeting is still to be sent");
         let Step::Send(greeting) = dialog.step() else { panic!("no greeting") };
         let mut said = greeting.to_vec();
         assert_eq!(dialog.push_lines(input.as_bytes()), upto);

@@ -163,7 +163,7 @@ impl Conversation {
                         self.write(client, &mut replies).await?;
                         self.read(client).await;
                     } else {
-                        let taken = self.dialog.push(self.unread.octets());
+                        let taken = self.dialog.push_lines(self.unread.octets());
                         self.unread.take(taken);
                     }
                 }
