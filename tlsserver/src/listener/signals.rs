@@ -13,8 +13,8 @@ use super::sockets;
 use super::unable::Unable;
 use super::workers::files::Reading;
 
-/// How long clients in a handshake have, and engines to end those who have not begun to log in,
-/// when the server ends.
+/// How long the listener stays for those who need it when the server ends: for clients in a
+/// handshake whose program it starts behind that, and for the log of those who are to log in.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How long the server waits for a monitor that works, to leave sessions to: longer than it

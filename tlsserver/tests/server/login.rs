@@ -167,6 +167,26 @@ impl Door {
         (tls, greeting)
     }
 
+    /// A client whose handshake is done but for what it has to say last, which goes out with
+    /// whatever is read or written next.
+    fn all_but_secure(self, server: &Server) -> Tls {
+        let mut socket = plain(server);
+        if self.asked {
+            line(&mut socket);
+            ask(&mut socket, self.starttls());
+        }
+        let name = ServerName::try_from("localhost").unwrap();
+        let client = ClientConnection::new(Arc::new(config(server)), name).unwrap();
+        let mut tls = StreamOwned::new(client, socket);
+        tls.conn.write_tls(&mut tls.sock).unwrap();
+        while tls.conn.is_handshaking() {
+            tls.conn.read_tls(&mut tls.sock).unwrap();
+            tls.conn.process_new_packets().unwrap();
+        }
+        assert!(tls.conn.wants_write());
+        tls
+    }
+
     /// A whole session with a login.
     fn log_in(self, server: &Server) {
         let (mut tls, _) = self.enter(server);

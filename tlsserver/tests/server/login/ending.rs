@@ -57,6 +57,25 @@ fn told_to_end_it_ends_who_has_not_begun_and_leaves_sessions_to_the_monitor() {
     }
 }
 
+/// The client's last octets of a handshake are under way: it takes it for done, and waits for
+/// an answer.
+#[test]
+fn who_is_in_a_handshake_when_the_server_ends_is_told_so() {
+    for door in DOORS {
+        let mut server = door.setup().start();
+        let mut tls = door.all_but_secure(&server);
+        let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0));
+        if !door.asked {
+            line(&mut tls);
+        }
+        assert_eq!(text(rest(&mut tls)), last_words(door));
+        drop(tls);
+        wait_until_gone(&own);
+    }
+}
+
 #[test]
 fn sessions_that_linger_for_too_long_are_ended() {
     let door = SUBMISSION;
