@@ -75,7 +75,8 @@ pub struct Received {
 
 /// Receives one message that is there. It never waits, whatever the channel's own mode is:
 /// whoever had the other end may have given it to somebody else before he died, so that an
-/// end is no certain thing.
+/// end is no certain thing. What was sent before the other side died is received, whether or
+/// not it had read what it was sent.
 ///
 /// # Errors
 /// The system's; `WouldBlock` where there is none; a message longer than `buffer` is
@@ -101,27 +102,32 @@ pub fn await_message(channel: impl AsFd, buffer: &mut [u8]) -> io::Result<Receiv
 pub fn receive_octets(channel: impl AsFd, longest: usize) -> io::Result<Vec<u8>> {
     // What is too long has one octet too many.
     let mut message = Vec::with_capacity(longest.saturating_add(1));
+    past_a_reset(|| {
+        rustix::net::recv(&channel, spare_capacity(&mut message), RecvFlags::DONTWAIT)
+    })?;
+    if message.len() > longest { Err(io::ErrorKind::InvalidData.into()) } else { Ok(message) }
+}
+
+/// Has the system receive. Who dies with something unread is told of by an error, once, before
+/// what he had sent.
+fn past_a_reset<T>(mut receives: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    let mut was_reset = false;
     loop {
-        match rustix::net::recv(&channel, spare_capacity(&mut message), RecvFlags::DONTWAIT) {
+        match receives() {
             Err(Errno::INTR) => {}
-            Err(reason) => return Err(reason.into()),
-            Ok(_) => break,
+            Err(Errno::CONNRESET) if !was_reset => was_reset = true,
+            done => return done,
         }
     }
-    if message.len() > longest { Err(io::ErrorKind::InvalidData.into()) } else { Ok(message) }
 }
 
 fn receive_with(channel: impl AsFd, buffer: &mut [u8], waiting: RecvFlags) -> io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let message = loop {
+    let message = past_a_reset(|| {
         let mut iov = [IoSliceMut::new(buffer)];
-        let flags = RECEIVED | waiting;
-        match rustix::net::recvmsg(&channel, &mut iov, &mut ancillary, flags) {
-            Err(Errno::INTR) => {}
-            done => break done?,
-        }
-    };
+        rustix::net::recvmsg(&channel, &mut iov, &mut ancillary, RECEIVED | waiting)
+    })?;
     if message.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -176,6 +182,27 @@ mod tests {
             assert_eq!(&buffer[..received.length], expected);
             assert!(received.descriptors.is_empty());
         }
+    }
+
+    #[test]
+    fn what_was_sent_outlives_a_sender_that_had_not_read_all() {
+        let (here, there) = channel().unwrap();
+        send(&there, b"not read", &[]).unwrap();
+        send(&here, b"one", &[there.as_fd()]).unwrap();
+        send(&here, b"two", &[]).unwrap();
+        drop(here);
+        let mut buffer = [0; 64];
+        let received = receive(&there, &mut buffer).unwrap();
+        assert_eq!(&buffer[..received.length], b"one");
+        assert_eq!(received.descriptors.len(), 1);
+        assert_eq!(receive_octets(&there, 64).unwrap(), b"two");
+        assert_eq!(receive(&there, &mut buffer).unwrap().length, 0);
+
+        let (here, there) = channel().unwrap();
+        send(&there, b"not read", &[]).unwrap();
+        send(&here, b"one", &[]).unwrap();
+        drop(here);
+        assert_eq!(receive_octets(&there, 64).unwrap(), b"one");
     }
 
     #[test]

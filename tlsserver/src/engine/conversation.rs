@@ -10,7 +10,7 @@ use proto::ucspi_tls::Tls;
 use std::cell::RefCell;
 use std::future::{self, pending, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -140,6 +140,29 @@ impl Conversation {
         }
     }
 
+    /// The same of what would leave the client without a word if the server's end cut it short:
+    /// a handshake, or an answer. That has a while more then; an eviction does not wait.
+    pub(super) async fn finish<T>(
+        &mut self,
+        limit: Duration,
+        awaited: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut awaited = pin!(awaited);
+        if self.cut().is_none() {
+            tokio::select! {
+                biased;
+                // What can be done at once is, whatever was told meanwhile.
+                done = awaited.as_mut() => return Some(done),
+                _ = self.patiently(limit, pending::<()>()) => {}
+            }
+        }
+        let more = match self.cut()? {
+            Cut::ServerEnds => LINGER,
+            Cut::Evicted => Duration::ZERO,
+        };
+        timeout(more, awaited).await.ok()
+    }
+
     /// Goes on until something else is to be done. An error is of the network, and what
     /// the log should say.
     pub(super) async fn go_on<S>(&mut self, client: &mut S) -> Result<Turn, Fault>
@@ -218,12 +241,7 @@ impl Conversation {
             client.write_all(replies).await?;
             client.flush().await
         };
-        let written = tokio::select! {
-            biased;
-            // What can be written at once is, whatever was told meanwhile.
-            written = written => Some(written),
-            none = self.patiently(limit, pending()) => none,
-        };
+        let written = self.finish(limit, written).await;
         self.let_others(replies.len()).await;
         replies.clear();
         match (self.end.take(), written) {
@@ -250,9 +268,6 @@ impl Conversation {
 
     /// No longer than all of it may take, but that the client can be told so.
     fn time_for_output(&self) -> Duration {
-        if self.cut().is_some() {
-            return Duration::ZERO;
-        }
         let left = self.whole.saturating_duration_since(Instant::now());
         self.each.min(left.max(LINGER))
     }

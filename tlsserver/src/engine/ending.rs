@@ -7,14 +7,14 @@ use proto::channel::engine::FromEngine;
 use proto::other_protocol::OtherProtocol;
 use rustls::{Error, InvalidMessage, PeerIncompatible};
 use std::fmt;
-use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// How long to wait for the client's end after ours: closing earlier, with bytes
-/// of the client unread, would make the system take back what we sent last.
+/// of the client unread, would make the system take back what we sent last. And how long what
+/// is under way may take once the server ends.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// Reports to the listener. Their order is kept; the last sender gone is the end.
@@ -160,13 +160,14 @@ pub(super) enum Stay {
 }
 
 impl Stay {
-    /// Resolves when the client may stay no longer, and then never again.
+    /// Resolves when the client may stay no longer.
     pub(super) async fn ends(&mut self) {
-        let Self::Granted(listener) = self else { return pending().await };
-        *self = match listener.await {
-            Ok(Notice::ServerEnds) | Err(_) => Self::Over(Cut::ServerEnds),
-            Ok(Notice::Evict | Notice::Program(_) | Notice::NoProgram) => Self::Over(Cut::Evicted),
-        };
+        if let Self::Granted(listener) = self {
+            *self = Self::Over(match listener.await {
+                Ok(Notice::ServerEnds) | Err(_) => Cut::ServerEnds,
+                Ok(Notice::Evict | Notice::Program(_) | Notice::NoProgram) => Cut::Evicted,
+            });
+        }
     }
 
     /// Why it may stay no longer.

@@ -177,8 +177,6 @@ async fn serve(
         control.readable().await?;
         match control.try_io(Interest::READABLE, || receive(&*control, &mut buffer)) {
             Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => {}
-            // The listener is gone, with something of ours unread.
-            Err(reason) if reason.kind() == io::ErrorKind::ConnectionReset => break,
             Err(reason) => return Err(reason),
             Ok(Received { length: 0, .. }) => break,
             Ok(message) => {

@@ -14,16 +14,13 @@ use tokio_rustls::TlsAcceptor;
 
 use super::conversation::{Conversation, Turn};
 use super::desk::Place;
-use super::ending::{Cut, Ended, Fault, Notice, ProgramEnds};
+use super::ending::{Ended, Fault, Notice, ProgramEnds};
 use super::local_socket::LocalSocket;
 use super::relay::Program as Inside;
 use super::tls::{Shown, Subject};
 use super::transport::{Tls, Transport};
 use super::wide_reads::WideReads;
 use super::{facts, login, relay, sockets};
-
-/// How long a handshake may still take that is under way when the server ends.
-const LAST_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// How handshakes are done.
 #[derive(Clone)]
@@ -53,24 +50,17 @@ impl Handshakes {
         }
     }
 
-    /// The same while others may wait. Where the server ends meanwhile, the client may have
-    /// done its part already, and would hear nothing: so it is to be told through TLS.
+    /// The same while others may wait. A client may have done its part when the server ends,
+    /// and wait for an answer: it is told through TLS.
     async fn secure(
         &self,
         dialog: &mut Conversation,
         client: WideReads,
     ) -> Result<Transport, Fault> {
-        let mut handshake = pin!(self.accept(client));
-        let mut tls = dialog.patiently(self.limit, handshake.as_mut()).await;
-        if tls.is_none() && matches!(dialog.cut(), Some(Cut::ServerEnds)) {
-            tls = timeout(LAST_HANDSHAKE, handshake).await.ok();
-        }
+        let tls = dialog.finish(self.limit, self.accept(client)).await;
         let cut = || dialog.cut().map_or(Fault::HandshakeTooLong(self.limit), Fault::HandshakeCut);
         let (tls, subject) = tls.ok_or_else(cut)??;
         dialog.tls_started();
-        if dialog.cut().is_some() {
-            dialog.give_up();
-        }
         Ok(Transport::Secure(Box::new(tls), subject))
     }
 }

@@ -119,13 +119,7 @@ impl Engine {
     /// `WouldBlock` where there is none.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         self.outbox.flush();
-        match receive(&self.outbox, buffer) {
-            // It has ended before it had heard all that it was told: what it said follows.
-            Err(why) if why.kind() == io::ErrorKind::ConnectionReset => {
-                receive(&self.outbox, buffer)
-            }
-            received => received,
-        }
+        receive(&self.outbox, buffer)
     }
 
     /// Asks for an answer; false when those to the last questions are still owed.

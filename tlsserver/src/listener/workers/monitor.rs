@@ -131,12 +131,7 @@ impl Monitor {
     pub(in crate::listener) fn receive(&mut self) -> io::Result<Option<FromMonitor>> {
         self.outbox.flush();
         let mut buffer = [0; 4096];
-        let mut received = receive(&self.outbox, &mut buffer);
-        // It has ended before it had heard all that it was told: what it still said follows.
-        if received.as_ref().is_err_and(|why| why.kind() == io::ErrorKind::ConnectionReset) {
-            received = receive(&self.outbox, &mut buffer);
-        }
-        let length = match received {
+        let length = match receive(&self.outbox, &mut buffer) {
             Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             received => received?.length,
         };

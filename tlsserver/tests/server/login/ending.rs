@@ -76,6 +76,23 @@ fn who_is_in_a_handshake_when_the_server_ends_is_told_so() {
     }
 }
 
+/// Its engine is handed the client and told of the end in the same moment.
+#[test]
+fn who_has_just_connected_when_the_server_ends_is_told_so() {
+    let door = SUBMISSION;
+    let mut server = door.setup().start();
+    let engines = server.engines();
+    engines.iter().for_each(|&engine| signal(engine, Signal::STOP));
+    let client = plain(&server);
+    server.log.wait_for(&["status: 1/40"]);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    engines.iter().for_each(|&engine| signal(engine, Signal::CONT));
+    let said = format!("220 mail.example.org ESMTP\r\n{}", last_words(door));
+    assert_eq!(text(clear_rest(client)), said);
+    wait_until_gone(&engines);
+}
+
 #[test]
 fn sessions_that_linger_for_too_long_are_ended() {
     let door = SUBMISSION;
