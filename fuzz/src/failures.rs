@@ -74,9 +74,15 @@ impl Table<'_> {
             *place.octets_mut() = found.map_or(self.of_old.0, |(_, octets)| *octets);
         }
         let done = act(case);
-        for place in case.changed() {
-            self.written.retain(|(at, _)| *at != place.offset());
-            self.written.push((place.offset(), *place.octets()));
+        for (offset, octets) in case.changed() {
+            let at = (offset - HEADER as u64) % BUCKET as u64;
+            let begin = offset - at;
+            let found = self.written.iter().position(|(one, _)| *one == begin);
+            let found = found.unwrap_or_else(|| {
+                self.written.push((begin, self.of_old.0));
+                self.written.len() - 1
+            });
+            self.written[found].1[at as usize..][..octets.len()].copy_from_slice(octets);
         }
         done
     }

@@ -14,7 +14,7 @@ use super::source::{About, Digest, Kind, Prefix, UserHash};
 use core::ops::Range;
 
 /// Octets of an entry.
-const ENTRY: usize = 32;
+pub const ENTRY: usize = 32;
 /// Places of a bucket.
 const WAYS: usize = 32;
 /// Octets of a bucket.
@@ -306,22 +306,22 @@ impl Bucket {
         self.find(about).map(|(_, entry)| entry)
     }
 
-    /// Puts an entry in its place, a free one, or that of the one that is worth least.
-    pub(super) fn put(&mut self, entry: &Entry, settings: &Settings, now: u32) {
-        let worth = |at| self.entry(at).map(|entry| entry.worth(settings, now));
-        let free = || entry.place().find(|&at| self.entry(at).is_none());
-        let found = self.find(entry.about).map(|(at, _)| at).or_else(free);
-        let at = found.or_else(|| entry.place().min_by_key(|&at| worth(at)));
-        if let Some(at) = at {
-            self.set(at, entry.encode());
-        }
+    /// Puts an entry in its place, a free one, or that of the one that is worth least; which
+    /// one it is.
+    pub(super) fn put(&mut self, entry: &Entry, settings: &Settings, now: u32) -> Option<usize> {
+        // A free one is less than any.
+        let worth = |at: &usize| self.entry(*at).map(|entry| entry.worth(settings, now));
+        let found = self.find(entry.about).map(|(at, _)| at);
+        let at = found.or_else(|| entry.place().min_by_key(worth))?;
+        self.set(at, entry.encode());
+        Some(at)
     }
 
-    /// Forgets what it holds about this.
-    pub(super) fn forget(&mut self, about: About) {
-        if let Some((at, _)) = self.find(about) {
-            self.set(at, [0; ENTRY]);
-        }
+    /// Forgets what it holds about this; which one that was.
+    pub(super) fn forget(&mut self, about: About) -> Option<usize> {
+        let (at, _) = self.find(about)?;
+        self.set(at, [0; ENTRY]);
+        Some(at)
     }
 
     /// Takes back all refusals of what is meant; of how many there were any. Who is known

@@ -12,18 +12,22 @@
 //!   would else never be let in.
 //!
 //! The caller fills [`Case::places`], asks, and writes [`Case::changed`] back, all under
-//! one lock; who only looks needs none.
+//! one lock; who only looks needs none. What is written begins with the first entry of a
+//! bucket that has been changed and ends with the last: for a whole one the system takes half
+//! as long again.
 
-use super::bucket::{BUCKET, Bucket, Entry, code};
+use super::bucket::{BUCKET, Bucket, ENTRY, Entry, code};
 use super::header::{BUCKETS, HEADER, Key};
 use super::score::{ONE, faded};
 use super::settings::Settings;
 use super::source::{About, Digest, Kind, Source, UserHash};
+use alloc::vec::Vec;
 use core::hash::Hasher;
+use core::ops::RangeInclusive;
 
 /// The most that one login is about.
 const ABOUTS: usize = 6;
-/// The most buckets that it has to do with.
+/// In so many buckets at most.
 const PLACES: usize = 4;
 
 /// One login, or one client that has connected.
@@ -32,15 +36,15 @@ pub struct Case {
     who: Who,
     /// What it is about, and in which of the places each of them is.
     abouts: [Option<(About, usize)>; ABOUTS],
-    places: [Place; PLACES],
-    used: usize,
+    places: Vec<Place>,
 }
 
 /// A bucket, where it is in the file, and what is in it.
 pub struct Place {
     index: u16,
     bucket: Bucket,
-    changed: bool,
+    /// The entries that have been changed, and what is between them.
+    changed: Option<RangeInclusive<usize>>,
 }
 
 /// Who wants to log in.
@@ -128,15 +132,22 @@ impl Place {
         HEADER as u64 + self.index as u64 * BUCKET as u64
     }
 
-    /// Its octets.
-    #[must_use]
-    pub const fn octets(&self) -> &[u8; BUCKET] {
-        &self.bucket.0
-    }
-
     /// Its octets, to be read.
     pub const fn octets_mut(&mut self) -> &mut [u8; BUCKET] {
         &mut self.bucket.0
+    }
+
+    /// What is to be written, and where.
+    fn changed(&self) -> Option<(u64, &[u8])> {
+        let entries = self.changed.clone()?;
+        let begin = entries.start() * ENTRY;
+        let octets = self.bucket.0.get(begin..(entries.end() + 1) * ENTRY)?;
+        Some((self.offset() + begin as u64, octets))
+    }
+
+    fn change(&mut self, at: usize) {
+        let (first, last) = self.changed.clone().map_or((at, at), RangeInclusive::into_inner);
+        self.changed = Some(first.min(at)..=last.max(at));
     }
 }
 
@@ -187,21 +198,19 @@ impl Case {
     }
 
     fn new(key: &Key, who: Who) -> Self {
-        let place = || Place { index: 0, bucket: Bucket::empty(), changed: false };
-        let places = core::array::from_fn(|_| place());
-        Self { key: key.clone(), who, abouts: [None; ABOUTS], places, used: 0 }
+        let places = Vec::with_capacity(PLACES);
+        Self { key: key.clone(), who, abouts: [None; ABOUTS], places }
     }
 
     fn involve(&mut self, about: About) {
         let index = index(&self.key, about);
-        let used = self.used;
-        let same = self.places().position(|place| place.index == index);
-        let at = same.unwrap_or(used);
-        let free = self.abouts.iter_mut().find(|free| free.is_none());
-        if let (Some(free), Some(place)) = (free, self.places.get_mut(at)) {
+        let same = self.places.iter().position(|place| place.index == index);
+        let at = same.unwrap_or_else(|| {
+            self.places.push(Place { index, bucket: Bucket::empty(), changed: None });
+            self.places.len() - 1
+        });
+        if let Some(free) = self.abouts.iter_mut().find(|free| free.is_none()) {
             *free = Some((about, at));
-            place.index = index;
-            self.used = used.max(at + 1);
         }
     }
 
@@ -211,12 +220,12 @@ impl Case {
 
     /// The buckets to be read first.
     pub fn places(&mut self) -> impl Iterator<Item = &mut Place> {
-        self.places.iter_mut().take(self.used)
+        self.places.iter_mut()
     }
 
-    /// The buckets to be written then.
-    pub fn changed(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().take(self.used).filter(|place| place.changed)
+    /// What is to be written then: where it begins in the file, and its octets.
+    pub fn changed(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.places.iter().filter_map(Place::changed)
     }
 
     /// Whether the login may be tried, which charges it as refused.
@@ -364,22 +373,21 @@ impl Case {
         self.places.get(self.place_of(about)?)?.bucket.get(about)
     }
 
-    fn place(&mut self, about: About) -> Option<&mut Place> {
-        let at = self.place_of(about)?;
-        let place = self.places.get_mut(at)?;
-        place.changed = true;
-        Some(place)
-    }
-
     fn put(&mut self, entry: &Entry, settings: &Settings, now: u32) {
-        if let Some(place) = self.place(entry.about) {
-            place.bucket.put(entry, settings, now);
-        }
+        self.change(entry.about, |bucket| bucket.put(entry, settings, now));
     }
 
     fn forget(&mut self, about: About) {
-        if let Some(place) = self.place(about) {
-            place.bucket.forget(about);
+        self.change(about, |bucket| bucket.forget(about));
+    }
+
+    /// Has a bucket change an entry, and say which one.
+    fn change(&mut self, about: About, act: impl FnOnce(&mut Bucket) -> Option<usize>) {
+        let place = self.place_of(about).and_then(|at| self.places.get_mut(at));
+        if let Some(place) = place
+            && let Some(at) = act(&mut place.bucket)
+        {
+            place.change(at);
         }
     }
 }
@@ -397,8 +405,8 @@ pub fn index(key: &Key, about: About) -> u16 {
     let mut hasher = key.hasher();
     hasher.write_u8(code(kind));
     hasher.write_u8(prefix.map_or(0, super::Prefix::length));
-    hasher.write(&prefix.map_or([0; 8], super::Prefix::octets));
-    hasher.write(&about.user().map_or(0, |user| user.0).to_le_bytes());
+    hasher.write_u64(u64::from_le_bytes(prefix.map_or([0; 8], super::Prefix::octets)));
+    hasher.write_u64(about.user().map_or(0, |user| user.0));
     // Less than BUCKETS.
     (hasher.finish() % u64::from(BUCKETS)) as u16
 }

@@ -6,9 +6,9 @@ mod guesses;
 mod owner;
 mod table;
 
-use super::bucket::{Bucket, Entry};
+use super::bucket::{BUCKET, Bucket, Entry};
 use super::case::{Answer, Case, Ticket, Verdict, index};
-use super::header::{BUCKETS, Key};
+use super::header::{BUCKETS, HEADER, Key};
 use super::{About, Settings, Source, UserHash};
 use std::vec;
 use std::vec::Vec;
@@ -61,13 +61,14 @@ impl Table {
         mut case: Case,
         act: impl FnOnce(&mut Case, &Settings, u32) -> T,
     ) -> T {
-        let at = |offset: u64| usize::try_from(offset / 1024).unwrap();
+        let at = |offset: u64| usize::try_from(offset).unwrap() - HEADER;
         for place in case.places() {
-            *place.octets_mut() = self.buckets[at(place.offset())].0;
+            *place.octets_mut() = self.buckets[at(place.offset()) / BUCKET].0;
         }
         let done = act(&mut case, &self.settings, self.now);
-        for place in case.changed() {
-            self.buckets[at(place.offset())].0 = *place.octets();
+        for (offset, octets) in case.changed() {
+            let bucket = &mut self.buckets[at(offset) / BUCKET].0;
+            bucket[at(offset) % BUCKET..][..octets.len()].copy_from_slice(octets);
         }
         done
     }

@@ -22,6 +22,12 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// When it was read last is nobody's concern, and to write that down takes a tenth of a
+/// login's count. Owners may ask for it.
+#[cfg(target_os = "linux")]
+const UNNOTICED: OFlags = OFlags::NOATIME;
+#[cfg(not(target_os = "linux"))]
+const UNNOTICED: OFlags = OFlags::empty();
 /// Between two tries to lock.
 const NAP: Duration = Duration::from_micros(200);
 
@@ -98,7 +104,7 @@ impl File {
     pub fn open(path: &Path) -> Result<Self, Trouble> {
         // Without NONBLOCK a FIFO in place of the file would hold us for ever.
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let fd = match open(path, flags | OFlags::NOCTTY, Mode::empty()) {
+        let fd = match open(path, flags | OFlags::NOCTTY | UNNOTICED, Mode::empty()) {
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::ISDIR) => {
                 return Err(Trouble::NotRegular);
             }
@@ -192,18 +198,19 @@ impl File {
         })
     }
 
-    /// Writes those that it has changed.
+    /// Writes what it has changed of them.
     ///
     /// # Errors
     /// The system's reason.
     pub fn write(&self, case: &Case) -> Result<(), Trouble> {
-        case.changed().try_for_each(|place| self.write_at(place.offset(), place.octets()))
+        case.changed().try_for_each(|(offset, octets)| self.write_at(offset, octets))
     }
 
-    fn write_at(&self, offset: u64, octets: &[u8; BUCKET]) -> Result<(), Trouble> {
-        match pwrite(&self.fd, octets, offset)? {
-            BUCKET => Ok(()),
-            _ => Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+    fn write_at(&self, offset: u64, octets: &[u8]) -> Result<(), Trouble> {
+        if pwrite(&self.fd, octets, offset)? == octets.len() {
+            Ok(())
+        } else {
+            Err(io::Error::from(io::ErrorKind::WriteZero).into())
         }
     }
 
