@@ -164,7 +164,7 @@ impl Server {
     /// it told.
     fn admit(&mut self, peer: IpAddr) -> Result<Admitted, Denial> {
         let added = self.rules_about(peer)?;
-        if self.failures.shut_out(peer, self.log) {
+        if self.failures.shut_out(peer, &added, self.log) {
             return Err(Denial::TooManyFailures);
         }
         let dialog = self.dialog_for(&added).map_err(Denial::NoDialog)?;

@@ -1,6 +1,9 @@
 //! What the rules add for an address holds for its dialog and its programs.
 
+use rustix::process::Signal;
 use std::fs;
+use std::path::Path;
+use unix::failures::file::{Created, create};
 
 use super::{DOORS, POP3, SUBMISSION, ask, line, text};
 use crate::harness::client::{clear_rest, plain};
@@ -126,4 +129,44 @@ fn a_rule_may_name_another_home_with_a_dialog_of_its_own() {
         server.idle();
         server.wait_until_held(&before);
     }
+}
+
+/// A home with a memory of refused logins: one of an address, and it is not heard any more.
+fn remembers_one(home: &Path) {
+    let file = home.join("failures");
+    assert_eq!(create(&file).unwrap(), Created::New);
+    let control = format!("file {}\naddress 1 6h\n", file.display());
+    fs::write(home.join("control/loginfailures"), control).unwrap();
+}
+
+#[test]
+fn d59_a_home_that_a_rule_names_closes_at_accept_by_its_own_memory() {
+    if skipped_without("tcprules") {
+        return;
+    }
+    let setup = SUBMISSION.setup();
+    let other = tempfile::tempdir().unwrap();
+    fs::create_dir(other.path().join("control")).unwrap();
+    for name in ["me", "smtpcapabilities"] {
+        let copy = other.path().join("control").join(name);
+        fs::copy(setup.file("control").join(name), copy).unwrap();
+    }
+    let home = other.path().to_str().unwrap();
+    let rule = format!("127.0.0.1:allow,DISABLETLS=\"\",QMAILHOME=\"{home}\"\n");
+    let compiled = rules(&setup, &rule);
+    remembers_one(other.path());
+    let server = setup.option(&format!("-x {compiled}")).start();
+    let guess = || {
+        let mut socket = plain(&server);
+        line(&mut socket);
+        assert_eq!(ask(&mut socket, SUBMISSION.wrong()), SUBMISSION.failed());
+    };
+    guess();
+    assert_eq!(clear_rest(plain(&server)), b"");
+    server.log.wait_for(&["deny from 127.0.0.1: too many failures"]);
+    // Read again with the ordinary home's: nothing is remembered any more.
+    fs::remove_file(other.path().join("control/loginfailures")).unwrap();
+    server.signal(Signal::HUP);
+    server.log.wait_for(&["certificates reloaded"]);
+    guess();
 }
