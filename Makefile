@@ -1,5 +1,6 @@
 # make test   everything that CI runs; as root, installs the Debian packages it needs
-# make demo   builds, and shows a login, a message sent and fetched again; KEEP=1: keeps running
+# make demo   builds, and shows a login, a message sent and fetched again: as root through the
+#             Exim or Postfix that is installed, unless OWN=1; KEEP=1: keeps running
 # make test-shipped   what strangers talk to, tested as it is shipped; part of make test
 # make lint   formatting and lints only
 # make fuzz SECONDS=60   each fuzz target for so long, with libFuzzer; docs/fuzzing.md
@@ -198,7 +199,7 @@ packages:
 demo: PACKAGES = $(shell cat checkpassword/packages)
 demo: packages
 	$(CARGO) build --locked --profile $(PROFILE) $(DEMO:%=--bin %)
-	@$(CARGO_TARGET_DIR)/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep)
+	@$(CARGO_TARGET_DIR)/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep) $(if $(OWN),--own-server)
 
 # Everything, in about a quarter of an hour; ONLY=sessions (throughput, idle, startup,
 # failures, growth) one part, QUICK=1 just to see that it works. Writes into target/bench.

@@ -205,7 +205,7 @@ _acceptutils() {
             return 0
             ;;
         acceptutils__subcmd__demo)
-            opts="-h --keep --help"
+            opts="-h --keep --own-server --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -72,6 +72,7 @@ complete -c acceptutils -n "__fish_acceptutils_using_subcommand failures" -l all
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand failures" -l create -d 'Make the file, if there is none'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand failures" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand demo" -l keep -d 'Keep running, to be tried with clients of one\'s own'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand demo" -l own-server -d 'A small mail server of its own, even where Exim or Postfix is installed'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand passwd" -l uid -d 'For a new user: the user to become, a number or one of the system\'s' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand passwd" -l gid -d 'For a new user: the group to become [default: that of the system\'s user]' -r

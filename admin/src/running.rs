@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 use unix::deadline::Deadline;
+use unix::private_mounts::PrivateMounts;
 use unix::process::has_ended;
 
 /// A server and all that it started.
@@ -44,25 +45,15 @@ impl Running {
             let (line, text) = (word.line, &word.text);
             return Err(Error::new(format!("{script_name}:{line}: {text}: uses shell expansion")));
         }
-        let failed = |error| Error::file("unable to start", Path::new(&*text_of(&words)), &error);
-        let no_file = |error| Error::file("unable to make", log, &error);
-        let file = File::create(log).map_err(no_file)?;
-        let (output, standard_error) = pipe().map_err(no_file)?;
-        let logged = copy(output, file);
         let path = script.variable("PATH").map(|(path, _)| path.to_owned());
         let program = words.first().copied().unwrap_or_default();
         let found = path.as_deref().and_then(|path| crate::programs::find(program, path));
-        let mut child = Command::new(found.unwrap_or_else(|| program.into()))
+        let mut command = Command::new(found.unwrap_or_else(|| program.into()));
+        command
             .args(words.iter().skip(1))
-            .envs(script.variables.iter().filter_map(|word| word.text.split_once('=')))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(standard_error)
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
-        let mut lines = Lines::of(child.stdout.take());
-        let running = Self { child, logged };
+            .envs(script.variables.iter().filter_map(|word| word.text.split_once('=')));
+        let mut running = Self::run(command.stdout(Stdio::piped()), log)?;
+        let mut lines = Lines::of(running.child.stdout.take());
         let line = match lines.next(PATIENCE) {
             Ok(line) => line,
             Err(Silence::End) => String::new(),
@@ -81,9 +72,20 @@ impl Running {
         })?;
         Ok((running, port))
     }
-}
 
-impl Running {
+    /// Starts a program.
+    fn run(command: &mut Command, log: &Path) -> Result<Self, Error> {
+        let no_file = |error| Error::file("unable to make", log, &error);
+        let file = File::options().create(true).append(true).open(log).map_err(no_file)?;
+        let (output, standard_error) = pipe().map_err(no_file)?;
+        let logged = copy(output, file);
+        command.stdin(Stdio::null()).stderr(standard_error).process_group(0);
+        let started = command.spawn();
+        let name = Path::new(command.get_program());
+        let child = started.map_err(|error| Error::file("unable to start", name, &error))?;
+        Ok(Self { child, logged })
+    }
+
     /// Waits until nobody is left who could log: whoever ran the server may be gone while
     /// others have something to say.
     fn is_silent(&self) {
@@ -99,10 +101,6 @@ fn copy(mut output: PipeReader, mut file: File) -> Receiver<Infallible> {
         drop(sender);
     });
     receiver
-}
-
-fn text_of(words: &[&str]) -> String {
-    words.first().copied().unwrap_or_default().to_owned()
 }
 
 impl Drop for Running {
@@ -124,6 +122,7 @@ impl Drop for Running {
 struct Contents {
     // In this order: first nobody uses the folder any more, then it goes.
     running: Vec<Running>,
+    mounts: Option<PrivateMounts>,
     folder: TempDir,
 }
 
@@ -149,7 +148,7 @@ impl Scene {
             .tempdir()
             .map_err(failed)?;
         let path = folder.path().to_owned();
-        *lock = Some(Contents { running: Vec::new(), folder });
+        *lock = Some(Contents { running: Vec::new(), mounts: None, folder });
         drop(lock);
         Ok(Self { contents, folder: path })
     }
@@ -162,13 +161,33 @@ impl Scene {
     /// Starts the server of a run script, its log in a file of the folder; returns
     /// its port on 127.0.0.1.
     pub(crate) fn start(&self, script: &Path, log: &str) -> Result<u16, Error> {
+        self.with(|contents| {
+            let (running, port) = Running::start(script, &contents.folder.path().join(log))?;
+            contents.running.push(running);
+            Ok(port)
+        })
+    }
+
+    /// Starts another program, its log in a file of the folder.
+    pub(crate) fn run(&self, command: &mut Command, log: &str) -> Result<(), Error> {
+        self.with(|contents| {
+            let running = Running::run(command, &contents.folder.path().join(log))?;
+            contents.running.push(running);
+            Ok(())
+        })
+    }
+
+    /// Whoever is still among these mounts is ended with the servers.
+    pub(crate) fn end_with(&self, mounts: PrivateMounts) -> Result<(), Error> {
+        self.with(|contents| {
+            contents.mounts = Some(mounts);
+            Ok(())
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Contents) -> Result<T, Error>) -> Result<T, Error> {
         let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(contents) = contents.as_mut() else {
-            return Err(Error::new("ended by a signal"));
-        };
-        let (running, port) = Running::start(script, &contents.folder.path().join(log))?;
-        contents.running.push(running);
-        Ok(port)
+        act(contents.as_mut().ok_or_else(|| Error::new("ended by a signal"))?)
     }
 
     /// Ends the servers; what they logged is all there then.

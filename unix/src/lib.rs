@@ -38,6 +38,8 @@ pub mod notify;
 pub mod open_descriptors;
 pub mod password_fd;
 pub mod piped;
+#[cfg(all(feature = "mounts", target_os = "linux"))]
+pub mod private_mounts;
 pub mod process;
 pub mod ready;
 pub mod regular_file;

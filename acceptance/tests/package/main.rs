@@ -1,7 +1,7 @@
 //! Two fresh machines, one by the Debian package and one by `make install`: from nothing to
 //! mail that was sent and fetched, then a renewal, a restart and an upgrade under a client
 //! that goes on sending; by the package, back to nothing, too. With the commands that the
-//! manual page shows.
+//! manual page shows. The demonstration leaves nothing on them, with Exim and with Postfix.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
 
@@ -12,6 +12,7 @@ mod services;
 
 use machine::{Machine, file};
 use services::{fetching_works, other_services_work, submission_works};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -127,6 +128,29 @@ fn has_postfix(machine: &Machine) -> bool {
     true
 }
 
+/// `make demo` there, with the mail server there, which has no trace of it afterwards.
+fn is_demonstrated_by(machine: &Machine, server: &str) {
+    let before = machine.changes();
+    let said = machine.succeeds(&format!("{}/acceptutils demo", built().display()));
+    let (mail_server, is_back) = (format!("The mail server is {server}, "), "The message is back");
+    for expected in [&mail_server, &format!("({server}"), is_back] {
+        assert!(said.contains(expected), "{said}");
+    }
+    let after = machine.changes();
+    let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let traces: Vec<_> =
+        paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).collect();
+    assert!(traces.is_empty(), "{traces:#?}");
+    machine.succeeds("! journalctl | grep -F 'al@localhost'");
+}
+
+/// Where `make deb` has built, below this machine's files as below that one's.
+fn built() -> PathBuf {
+    package();
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
+    root().join(target).join("fast")
+}
+
 /// Types the commands of a subsection of the manual page there; what was shown.
 fn follow(machine: &Machine, subsection: &str, make: &str) -> Vec<String> {
     let commands = commands(subsection);
@@ -141,11 +165,9 @@ fn logged_in(shown: &[String]) {
 #[test]
 fn a_fresh_machine_gets_a_service_from_the_source() {
     let Some(machine) = fresh("make install") else { return };
-    package();
-    // What was built for the tests, with this machine's files below those of the other.
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
-    let target = root().join(target);
-    let (root, target) = (root().display(), target.display());
+    // What was built for the tests.
+    let built = built();
+    let (root, target) = (root().display(), built.parent().unwrap().display());
     let make = format!("make -C {root} --silent install BUILD=fast CARGO_TARGET_DIR={target}");
     logged_in(&follow(&machine, "A fresh machine, from the source", &make));
     submission_works(&machine);
@@ -164,6 +186,7 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     let package = package();
     lintian_finds_no_error(package);
     machine.put(package);
+    is_demonstrated_by(&machine, "Exim");
     let before = machine.changes();
 
     logged_in(&follow(&machine, "A fresh Debian machine", ""));
@@ -201,6 +224,7 @@ fn the_manuals_first_example_works_before_postfix_too() {
     if !has_postfix(&machine) {
         return;
     }
+    is_demonstrated_by(&machine, "Postfix");
     machine.put(package);
     logged_in(&follow(&machine, "A fresh Debian machine", ""));
     submission_works(&machine);

@@ -2,7 +2,11 @@
 //! it and fetched again.
 //!
 //! The service is made by [`crate::init`] and run by its run scripts, but for the
-//! ports, so that what is shown is what `init` gives.
+//! ports, so that what is shown is what `init` gives. The mail server behind it is the one
+//! that is installed ([`installed`]), where it can be had without a trace, or a small one of
+//! the demonstration's own, which says so.
+
+mod installed;
 
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
@@ -13,6 +17,7 @@ use crate::passwd;
 use crate::programs::{self, MailPrograms};
 use crate::running::Scene;
 use clap::Args;
+use installed::{Arrival, Delivery, Installed};
 use proto::secret::Secret;
 use rustls::pki_types::CertificateDer;
 use std::fs::Permissions;
@@ -30,6 +35,9 @@ pub(crate) struct Options {
     /// Keep running, to be tried with clients of one's own
     #[arg(long)]
     keep: bool,
+    /// A small mail server of its own, even where Exim or Postfix is installed
+    #[arg(long)]
+    own_server: bool,
 }
 
 const HOST: &str = "mail.example.org";
@@ -49,6 +57,8 @@ const POP3: &str = "pop3front-maildir";
 /// The scratch service while it runs.
 struct Demo {
     scene: Scene,
+    /// The mail server that is installed, where it is behind the service.
+    delivery: Option<Delivery>,
     password: String,
     certificate: CertificateDer<'static>,
     submission: u16,
@@ -60,7 +70,7 @@ struct Demo {
 
 /// Runs the demonstration.
 pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
-    let demo = Demo::start()?;
+    let demo = Demo::start(options)?;
     let shown = demo.converse();
     if let Err(error) = shown {
         demo.show_logs();
@@ -79,8 +89,14 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
 }
 
 impl Demo {
-    fn start() -> Result<Self, Error> {
+    fn start(options: &Options) -> Result<Self, Error> {
+        let installed = choose(options);
         let scene = Scene::new()?;
+        let submission = installed.as_ref().map(Installed::submission);
+        let home = scene.folder().join(USER);
+        // Before it is asked what it offers: that is logged, too.
+        let delivery =
+            installed.map(|installed| installed.start(&scene, USER, &home)).transpose()?;
         let dir = scene.folder().join("service");
         let mut plan = Plan::new(dir.clone(), HOST.into());
         plan.clients = Clients::Here;
@@ -90,7 +106,7 @@ impl Demo {
         let smtp = bin.join("demo-smtp-into-maildir").display().to_string();
         let command = |text: &str| CommandLine::parse(text);
         plan.mail = MailPrograms {
-            submission: command(&smtp),
+            submission: command(submission.as_ref().unwrap_or(&smtp)),
             incoming: command(&smtp),
             pop3: command(&format!("{pop3} Maildir")),
             imap: Err(String::new()),
@@ -105,7 +121,7 @@ impl Demo {
         plan.ask();
         plan.make()?;
         let password = random_password()?;
-        add_user(scene.folder(), &dir, &password)?;
+        add_user(&home, &dir, &password, delivery.as_ref())?;
         let start = |name: &str| scene.start(&dir.join("service").join(name).join("run"), name);
         Ok(Self {
             submission: start("submission")?,
@@ -114,12 +130,13 @@ impl Demo {
             imap: plan.mail.imap.as_ref().ok().map(|_| start("imap")).transpose()?,
             certificate: certificate::first(&plan.certificate)?,
             password,
+            delivery,
             scene,
         })
     }
 
     fn converse(&self) -> Result<(), Error> {
-        let address = format!("{USER}@{HOST}");
+        let address = self.address();
         let message = format!(
             "From: <{address}>\nTo: <{address}>\nSubject: Through the front door\n\n\
              Sent by submission, fetched by POP3.\n.A line that begins with a dot.\n"
@@ -129,8 +146,13 @@ impl Demo {
         say("Submission, STARTTLS (port 587): logging in and sending a message\n");
         let mut smtp = Conversation::connect(&self.server(self.submission))?;
         smtp.smtp_login(Begin::OnRequest, USER, &password)?;
+        let arrival = Arrival::new(self.scene.folder().join(USER).join("Maildir/new"))?;
         smtp.submit(&address, &address, &message)?;
         smtp.smtp_quit()?;
+        if let Some(delivery) = &self.delivery {
+            arrival.wait()?;
+            say(&format!("\n{} has delivered the message to {USER}.", delivery.name));
+        }
 
         say("\nSubmission, TLS from the first octet (port 465): logging in\n");
         let mut smtp = Conversation::connect(&self.server(self.submissions))?;
@@ -157,6 +179,11 @@ impl Demo {
         Ok(())
     }
 
+    /// The user's, as the mail server knows it.
+    fn address(&self) -> String {
+        format!("{USER}@{}", if self.delivery.is_some() { "localhost" } else { HOST })
+    }
+
     fn server(&self, port: u16) -> Server {
         Server {
             address: (Ipv4Addr::LOCALHOST, port).into(),
@@ -178,15 +205,21 @@ impl Demo {
              {imap}POP3: port {pop3} with STLS\n  \
              openssl s_client -quiet -crlf -starttls pop3 -connect 127.0.0.1:{pop3}\n  \
              swaks --server 127.0.0.1:{submission} --tls --auth PLAIN --auth-user {USER} \
-             --auth-password {password} --to {USER}@{HOST}"
+             --auth-password {password} --to {}",
+            self.address()
         )
     }
 
     /// What the services say of what went wrong.
     fn show_logs(&self) {
         self.scene.stop();
-        for service in ["submission", "submissions", "pop3", "imap"] {
-            let log = std::fs::read_to_string(self.scene.folder().join(service));
+        let own = ["submission", "submissions", "pop3", "imap", installed::LOG];
+        let mut logs: Vec<_> =
+            own.iter().map(|name| (*name, self.scene.folder().join(name))).collect();
+        let mail_servers = self.delivery.as_ref().and_then(Delivery::log);
+        logs.extend(mail_servers.map(|log| (installed::LOG, log.to_owned())));
+        for (service, log) in logs {
+            let log = std::fs::read_to_string(log);
             for line in log.unwrap_or_default().lines() {
                 unix::log::line(format_args!("{service}: "), format_args!("{line}"));
             }
@@ -194,10 +227,36 @@ impl Demo {
     }
 }
 
-/// Whether this is the message that was sent. mailfront's server puts an empty line
-/// behind it.
+/// The mail server that is installed, or none; says which it is.
+fn choose(options: &Options) -> Option<Installed> {
+    let found = if options.own_server { Err("as asked".to_owned()) } else { Installed::find() };
+    match found {
+        Ok(installed) => {
+            say(&format!(
+                "The mail server is {}, as it is installed here ({}); nobody else sees its \
+                 queue, log\nand mailboxes.\n",
+                installed.name(),
+                installed.submission()
+            ));
+            Some(installed)
+        }
+        Err(why) => {
+            say(&format!("The mail server is a small one of the demonstration's own: {why}.\n"));
+            None
+        }
+    }
+}
+
+/// Whether this is the message that was sent. Mail servers add to the header, and mailfront's
+/// puts an empty line behind the message.
 fn is_sent(message: &str, came_back: &str) -> Result<(), Error> {
-    if came_back.trim_end().ends_with(message.trim_end()) {
+    let sent = message.trim_end().split_once("\n\n");
+    let came_back = came_back.trim_end().split_once("\n\n");
+    let is_it = sent.zip(came_back).is_some_and(|((header, body), (came_header, came_body))| {
+        let mut lines = came_header.lines();
+        header.lines().all(|line| lines.any(|came| came == line)) && body == came_body
+    });
+    if is_it {
         return Ok(());
     }
     Err(Error::new("the message that came back is not the one that was sent"))
@@ -231,10 +290,16 @@ fn programs_for_everybody(folder: &Path) -> Result<PathBuf, Error> {
 }
 
 /// A user with a home folder. Root's services have to become somebody else.
-fn add_user(folder: &Path, dir: &Path, password: &str) -> Result<(), Error> {
-    let home = folder.join(USER);
-    let failed = |error| Error::file("unable to make", &home, &error);
-    let ids = if runs_as_root() {
+fn add_user(
+    home: &Path,
+    dir: &Path,
+    password: &str,
+    delivery: Option<&Delivery>,
+) -> Result<(), Error> {
+    let failed = |error| Error::file("unable to make", home, &error);
+    let ids = if let Some(delivery) = delivery {
+        Some((delivery.user, delivery.user))
+    } else if runs_as_root() {
         let nobody = SystemUser::named("nobody").map_err(failed)?;
         Some(nobody.map_or((65534, 65534), |nobody| (nobody.uid, nobody.gid)))
     } else {
@@ -247,7 +312,14 @@ fn add_user(folder: &Path, dir: &Path, password: &str) -> Result<(), Error> {
             chown(&folder, Some(uid), Some(gid)).map_err(failed)?;
         }
     }
-    passwd::add(&dir.join("users"), USER, password.as_bytes(), ids, &home)
+    if delivery.is_some() {
+        // The user's own, so that it goes into the Maildir whatever the mail server's usual is.
+        let forward = home.join(".forward");
+        std::fs::write(&forward, format!("{}/Maildir/\n", home.display()))
+            .and_then(|()| ids.map_or(Ok(()), |(uid, gid)| chown(&forward, Some(uid), Some(gid))))
+            .map_err(failed)?;
+    }
+    passwd::add(&dir.join("users"), USER, password.as_bytes(), ids, home)
         .map_err(|error| Error::new(error.to_string()))
 }
 
