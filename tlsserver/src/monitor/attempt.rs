@@ -1,32 +1,29 @@
-//! One login: its turn, its program, what that says, and its end.
+//! One login: its turn, its program, and what that says. How it ends is [`super::ending`]'s.
 
 use proto::channel::ConnectionId;
 use proto::channel::listener::{Client, FromMonitor};
-use proto::channel::session::{Said, ToSession};
+use proto::channel::session::ToSession;
 use proto::checkpassword::Record;
 use proto::failures::Answer;
 use proto::login::handoff::Handoff;
-use proto::login::outcome::{Exit, Outcome, Who};
-use proto::login::report::{Event, verdict};
+use proto::login::outcome::Outcome;
+use proto::login::report::Event;
 use proto::ucspi_rules;
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Instant;
 use unix::control::HOME_VARIABLE;
-use unix::deadline::{self, ready_now};
 use unix::descriptor_passing::stream_pair;
 use unix::login_program::{Failed, Started};
-use unix::process::{ended_as_root, is_of_root, is_root};
+use unix::process::{is_of_root, is_root};
 
 use super::homes::Home;
-use super::sessions::{Completed, Login, Phase, Running};
+use super::sessions::{Login, Phase, Running};
 use super::words::Words;
 use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
-use crate::child::kill;
 
 impl Monitor {
     /// A login has been asked for, as one may be.
@@ -215,7 +212,7 @@ impl Monitor {
     }
 
     /// The same of a program that does not tell: what the client says is for it.
-    fn on_untold_session(&mut self, id: ConnectionId) {
+    pub(super) fn on_untold_session(&mut self, id: ConnectionId) {
         self.becomes_session(id, Phase::Unsaid);
         self.announce_session(id);
     }
@@ -237,169 +234,11 @@ impl Monitor {
         }
     }
 
-    /// The engine says of a session's stream, which has ended, what there was on it.
-    pub(super) fn on_said(&mut self, id: ConnectionId, said: Said) {
-        let Some(session) = self.sessions.get_mut(id) else { return };
-        let Some(completed) = session.stream_ended(said) else { return };
-        report::completed(id, session, &completed, said);
-        if self.listener.is_none() {
-            self.over(id);
-        }
-    }
-
-    /// The program of a session whose stream has ended is about to end, or has.
-    pub(super) fn on_stream_ended(&mut self, id: ConnectionId) {
-        if let Some(pid) = self.sessions.stream_ended(id) {
-            self.reap_one(pid);
-        }
-    }
-
-    /// Waits for this child, and for those that may have ended with it unsaid. To wait for
-    /// any child has the system look at each, and there are thousands.
-    pub(super) fn on_child_ended(&mut self, reported: Option<u32>) {
-        for pid in reported.into_iter().chain(self.sessions.may_have_ended()) {
-            self.reap_one(pid);
-        }
-    }
-
-    fn reap_one(&mut self, pid: u32) {
-        let Some(raw) = Pid::from_raw(pid.cast_signed()) else { return };
-        let Some(id) = self.sessions.of_program(pid) else {
-            let dead = matches!(waitpid(Some(raw), WaitOptions::NOHANG), Ok(Some(_)));
-            if dead && self.sessions.has_died(pid) {
-                self.turns.give_back();
-            }
-            return;
-        };
-        // Who it was is known until it has been waited for.
-        let Ok(Some(was_root)) = ended_as_root(pid, false) else { return };
-        let was_root = was_root && is_root();
-        // Its octet may be there, and its end have come before that was looked at.
-        self.take_last_octet(id);
-        if let Ok(Some((_, status))) = waitpid(Some(raw), WaitOptions::NOHANG) {
-            self.on_program_ended(id, status, was_root);
-        }
-    }
-
-    /// Hears what is there, and waits for nothing.
-    fn take_last_octet(&mut self, id: ConnectionId) {
-        let Some(session) = self.sessions.get(id) else { return };
-        let Login::Running(Running { phase: Phase::Checking(Some(pipe)), .. }) = &session.login
-        else {
-            return;
-        };
-        if !ready_now(pipe.as_fd(), deadline::Event::IN).is_empty() {
-            self.on_program_ready(id);
-        }
-    }
-
-    fn on_program_ended(&mut self, id: ConnectionId, status: WaitStatus, was_root: bool) {
-        let Some(Login::Running(running)) = self.sessions.login_ended(id) else { return };
-        if running.has_turn() {
-            self.turns.give_back();
-        }
-        let exit = status.exit_status().and_then(|code| u8::try_from(code).ok());
-        let exit = exit.map_or(Exit::Signal, Exit::Code);
-        let logged_in = matches!(running.phase, Phase::LoggedIn);
-        let who = match running.phase {
-            Phase::LoggedIn => Who::LoggedIn,
-            _ if was_root => Who::Root,
-            _ => Who::Anybody,
-        };
-        let outcome = Outcome::of(exit, who);
-        self.remember(id, exit.answer(who));
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.guard.tried(outcome);
-            let remaining = session.guard.remaining();
-            let Running { pid, user, .. } = running;
-            if let Outcome::Completed(code) = outcome {
-                let completed = Completed { pid, user, code };
-                if let Some((completed, said)) = session.program_ended(completed) {
-                    report::completed(id, session, &completed, said);
-                }
-            } else if let Some(event) = Event::ended(pid, outcome, remaining) {
-                report::about(id, session, &user, event);
-            }
-            report::notify_blocklist(session, verdict(outcome, logged_in));
-            report::login_ended(id, session, Some(outcome));
-            session.code = match outcome {
-                Outcome::Completed(code) => code,
-                _ => proto::exit_code::FAILED,
-            };
-        }
-        self.notify(id, outcome);
-    }
-
-    /// A login was not tried, or could not be.
-    pub(super) fn decided(&mut self, id: ConnectionId, outcome: Outcome) {
-        self.remember(id, Answer::Trouble);
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.guard.tried(outcome);
-            report::login_ended(id, session, Some(outcome));
-        }
-        self.notify(id, outcome);
-    }
-
-    /// Tells whom it concerns what became of the login.
-    pub(super) fn notify(&mut self, id: ConnectionId, outcome: Outcome) {
-        self.send(id, &ToSession::Outcome(id, outcome), None);
-        let Some(session) = self.sessions.get(id) else { return };
-        let goes_on = session.engine.is_some() && session.guard.remaining() > 0;
-        if goes_on {
-            self.send_to_listener(&FromMonitor::Refused(id));
-        } else if (session.engine.is_none() || self.listener.is_none()) && !session.awaits_engine()
-        {
-            self.over(id);
-        }
-    }
-
-    fn send(&mut self, id: ConnectionId, message: &ToSession, stream: Option<OwnedFd>) {
+    pub(super) fn send(&mut self, id: ConnectionId, message: &ToSession, stream: Option<OwnedFd>) {
         let engine = self.sessions.get(id).and_then(|session| session.engine);
         if let Some(engine) = engine.and_then(|engine| self.engines.get_mut(&engine)) {
             engine.outbox.send(message.encode(), stream.into_iter().collect());
         }
-    }
-
-    /// Ends what takes too long.
-    pub(super) fn end_late(&mut self, now: Instant) {
-        for id in self.sessions.late_at(now) {
-            self.on_late(id);
-        }
-        if self.until.is_some_and(|until| until <= now) {
-            self.until = None;
-            self.end_engines();
-            self.kill_undecided();
-            for id in self.sessions.all() {
-                self.over(id);
-            }
-        }
-    }
-
-    fn on_late(&mut self, id: ConnectionId) {
-        let Some(session) = self.sessions.get(id) else { return };
-        match &session.login {
-            Login::None => {}
-            Login::Waiting(record, _) => {
-                report::about(id, session, record.user(), Event::NoTurn);
-                let address = session.client.remote.ip();
-                self.turns.leave(address, &id);
-                self.sessions.login_ended(id);
-                self.decided(id, Outcome::TimedOut);
-            }
-            Login::Running(running) if is_of_root(running.pid) == Some(true) => {
-                report::about(id, session, &running.user, Event::TimedOut(running.pid));
-                kill(running.pid);
-                self.sessions.kills(id);
-                self.decided(id, Outcome::TimedOut);
-            }
-            Login::Running(_) => self.on_untold_session(id),
-        }
-    }
-
-    /// Ends login programs that have become nobody's yet, and so might outlive all others.
-    fn kill_undecided(&self) {
-        let pids = self.sessions.checking().map(|(_, running)| running.pid);
-        pids.filter(|&pid| !is_root() || is_of_root(pid) == Some(true)).for_each(kill);
     }
 }
 

@@ -11,6 +11,7 @@
 //! row in a table and no descriptor.
 
 mod attempt;
+mod ending;
 mod homes;
 mod messages;
 mod report;
