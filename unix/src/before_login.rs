@@ -62,7 +62,11 @@ pub fn read(
     let greeting = control.greeting(&file)?;
     let listed = control.require(&format!("{protocol}capabilities"))?;
     let (capabilities, each) = match spoken {
-        Protocol::Smtp | Protocol::Pop3 => (lines(&listed), TIMEOUT),
+        Protocol::Smtp | Protocol::Pop3 => {
+            let mut listed = lines(&listed);
+            listed.retain(|line| !spoken.says_itself(line));
+            (listed, TIMEOUT)
+        }
         Protocol::Imap => (imap_words(control, &greeting, &listed)?, TIMEOUT_IMAP),
     };
     Ok(BeforeLogin {
@@ -132,6 +136,20 @@ mod tests {
             let wrong = read_of(&own, Protocol::Imap).unwrap_err();
             assert_eq!(wrong, format!("control/imapgreeting{why}"), "{me}");
         }
+    }
+
+    /// As who copies a server's reply to EHLO has them there.
+    #[test]
+    fn d66_what_the_dialog_says_itself_is_not_taken_from_the_list() {
+        let files = [
+            ("me", "mail.example.org\n"),
+            ("smtpcapabilities", "STARTTLS\nAUTH LOGIN\nauth=PLAIN\nAUTHOR\nSIZE\n"),
+            ("pop3capabilities", "stls\nUSER\nSASL PLAIN\nUIDL\n"),
+        ];
+        let smtp = read_of(&files, Protocol::Smtp).unwrap();
+        assert_eq!(smtp.capabilities, [&b"AUTHOR"[..], b"SIZE"]);
+        let pop3 = read_of(&files, Protocol::Pop3).unwrap();
+        assert_eq!(pop3.capabilities, [b"UIDL"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use proto::escape::Escaped;
 use proto::imap::capability::{self, Unlisted};
 use proto::logfmt::Format;
 use proto::login::names::LoginNames;
+use proto::login::protocol::Protocol;
 use proto::relay::rules::lint::look_over;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,11 +46,11 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
         let text = "No such file or directory, and not every greeting has a file of its own";
         findings.error(&control.join("me"), text);
     }
-    for (name, is_needed, ours) in [
-        ("smtpcapabilities", wanted.smtp_login, &["STARTTLS", "AUTH"]),
-        ("pop3capabilities", wanted.pop3_login, &["STLS", "USER"]),
+    for (name, is_needed, protocol) in [
+        ("smtpcapabilities", wanted.smtp_login, Protocol::Smtp),
+        ("pop3capabilities", wanted.pop3_login, Protocol::Pop3),
     ] {
-        capabilities(&control.join(name), is_needed, ours, findings);
+        capabilities(&control.join(name), is_needed, protocol, findings);
     }
     imap_capabilities(&control.join("imapcapabilities"), wanted.imap_login, findings);
     for name in ["timeoutsmtpd", "timeoutpop3d", "timeoutimapd", "timeoutlogin"] {
@@ -149,16 +150,16 @@ fn imap_capabilities(path: &PathBuf, is_needed: bool, findings: &mut Findings) {
     }
 }
 
-fn capabilities(path: &PathBuf, is_needed: bool, ours: &[&str], findings: &mut Findings) {
+fn capabilities(path: &PathBuf, is_needed: bool, protocol: Protocol, findings: &mut Findings) {
     let contents = read_list(path, is_needed, findings).unwrap_or_default();
     for (line, entry) in list(&contents) {
         let place = Place::line(path, line);
         let word = entry.split(|octet| matches!(octet, b' ' | b'=')).next().unwrap_or_default();
         if !entry.iter().all(|octet| matches!(octet, b' '..=b'~')) {
             findings.error(place, format!("not printable ASCII: {}", Escaped(entry)));
-        } else if ours.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(word)) {
-            let text = format!("{}: authup lists it by itself, when it is time", Escaped(word));
-            findings.error(place, text);
+        } else if protocol.says_itself(entry) {
+            let text = format!("{}: left out: authup lists it when it is time", Escaped(word));
+            findings.warning(place, text);
         } else if entry.starts_with(b"250") {
             findings.error(place, "begins with a reply code: authup puts that before it");
         } else if !is_among(KNOWN, word) {

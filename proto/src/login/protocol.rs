@@ -120,6 +120,20 @@ impl Protocol {
         .into()
     }
 
+    /// Whether a line of the file of capabilities is the dialog's own to say, by whether TLS is
+    /// on and a login is possible: it is not taken from there. IMAP's list is of words, and
+    /// refused with such a one ([`crate::imap::capability`]).
+    #[must_use]
+    pub fn says_itself(self, listed: &[u8]) -> bool {
+        let own: &[&str] = match self {
+            Self::Smtp => &["STARTTLS", "AUTH"],
+            Self::Pop3 => &["STLS", "USER", "SASL"],
+            Self::Imap => &[],
+        };
+        let word = listed.split(|octet| matches!(octet, b' ' | b'\t' | b'=')).next();
+        own.iter().any(|own| word.is_some_and(|word| word.eq_ignore_ascii_case(own.as_bytes())))
+    }
+
     /// The last line of a session that ends outside of any command.
     #[must_use]
     pub fn last_words(self, why: Refusal) -> Vec<u8> {

@@ -79,8 +79,15 @@ impl Server {
     /// # Errors
     /// That nothing can be accepted any more.
     pub(super) fn accept_one(&mut self, at: usize) -> Result<bool, Unable> {
-        let listening = self.listening.get(at).filter(|_| self.may_accept());
-        let Some(listening) = listening else { return Ok(false) };
+        if self.may_accept() { self.take_one(at) } else { Ok(false) }
+    }
+
+    /// The same although there may be no room for it: it can be sent away at least.
+    ///
+    /// # Errors
+    /// As [`Self::accept_one`].
+    pub(super) fn take_one(&mut self, at: usize) -> Result<bool, Unable> {
+        let Some(listening) = self.listening.get(at) else { return Ok(false) };
         match accept(listening) {
             Ok(None) => Ok(false),
             Ok(Some(accepted)) => {

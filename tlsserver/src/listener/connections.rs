@@ -133,6 +133,12 @@ impl<W> Connections<W> {
         }
     }
 
+    /// It was to log in, and nobody is there who would hear of it.
+    pub(super) fn not_begun(&mut self, id: ConnectionId) {
+        self.begun(id);
+        self.over(id);
+    }
+
     /// Its password is looked at, which is nothing that it could be evicted for.
     pub(super) fn checking(&mut self, id: ConnectionId) {
         self.before_login.remove(&id);

@@ -46,6 +46,10 @@ impl Server {
                 return;
             }
             self.begin_to_log_in.remove(&id);
+            if introduced == Introduced::NoMonitor {
+                self.fault(id, &Fault::NoMonitor);
+                self.connections.not_begun(id);
+            }
             self.answer_login(engine, id, introduced == Introduced::Yes);
         }
     }
@@ -61,11 +65,12 @@ impl Server {
     }
 
     fn introduce(&mut self, engine: EngineId, id: ConnectionId) -> Introduced {
-        let Some(arrival) = self.connections.begins(id, engine) else { return Introduced::No };
-        let (Some(talk), Some(monitor)) = (&mut arrival.talk, self.workers.monitor()) else {
-            return Introduced::No;
+        let arrival = self.connections.begins(id, engine);
+        let Some((peer, talk)) = arrival.and_then(|one| Some((&one.peer, one.talk.as_mut()?)))
+        else {
+            return Introduced::NoVisitor;
         };
-        let peer = &arrival.peer;
+        let Some(monitor) = self.workers.monitor() else { return Introduced::NoMonitor };
         let client = Client {
             remote: peer.remote,
             local: peer.local,

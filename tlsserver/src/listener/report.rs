@@ -187,6 +187,8 @@ pub(super) enum Fault {
     /// Its engine was not told.
     Engine(io::Error),
     EngineDied,
+    /// Its client would log in.
+    NoMonitor,
 }
 
 impl Display for Fault {
@@ -197,6 +199,7 @@ impl Display for Fault {
             }
             Self::Engine(reason) => write!(f, "engine: {reason}"),
             Self::EngineDied => f.write_str("its engine died"),
+            Self::NoMonitor => f.write_str("there is no monitor"),
         }
     }
 }

@@ -89,11 +89,13 @@ impl Server {
     }
 
     /// Takes nothing new, but what the system has taken in our name already: those
-    /// clients are connected, and a load balancer could not send them elsewhere.
+    /// clients are connected, and a load balancer could not send them elsewhere. Where
+    /// engines talk to them they are told so, however many they are.
     fn stop_listening(&mut self) -> Result<(), Unable> {
         for at in 0..self.listening.len() {
             if self.listening.get(at).is_some_and(sockets::close_queue) {
-                while self.accept_one(at)? {}
+                let talks = self.workers.source().is_some() && self.workers.serving();
+                while if talks { self.take_one(at)? } else { self.accept_one(at)? } {}
             }
         }
         self.listening.clear();

@@ -189,13 +189,16 @@ impl Workers {
     }
 
     /// Gives a connection to the engine that was given the fewest lately, and of several to the
-    /// one that has the fewest: how many it has is its own word.
+    /// one that has the fewest: how many it has is its own word. One that is not ready yet, and
+    /// may never be, gets some only where no other is.
     pub(super) fn hand_over(
         &mut self,
         message: &ToEngine,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<EngineId> {
-        let engine = self.current().min_by_key(|engine| (engine.lately, engine.connections));
+        let engine = self
+            .current()
+            .min_by_key(|engine| (!engine.is_ready(), engine.lately, engine.connections));
         let engine = engine.ok_or_else(|| io::Error::other("there is no engine"))?;
         let id = engine.id;
         self.send(id, message, descriptors)?;

@@ -143,7 +143,9 @@ impl Monitor {
             self.until = None;
             self.end_engines();
             self.kill_undecided();
-            for id in self.sessions.all() {
+            let left = self.sessions.all();
+            report::sessions_ended(self.log, left.len());
+            for id in left {
                 self.over(id);
             }
         }

@@ -34,6 +34,13 @@ pub(super) fn ends(log: Log, id: ConnectionId, code: u8) {
     }
 }
 
+/// So many had not ended by themselves when they had to.
+pub(super) fn sessions_ended(log: Log, count: usize) {
+    if count > 0 {
+        log.error(format_args!("sessions ended after SIGTERM: {count}"));
+    }
+}
+
 /// An engine has said what no honest one says.
 pub(super) fn spoke_out_of_turn(log: Log) {
     log.error("an engine spoke out of turn");

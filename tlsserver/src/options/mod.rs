@@ -23,6 +23,9 @@ pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOsSZVvqQUX ] [ -c 
 /// In octets.
 const LONGEST_BANNER: usize = 4096;
 
+/// More than the cores of most machines; each engine is a process of some megabytes.
+const MOST_ENGINES: usize = 1024;
+
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -236,7 +239,11 @@ impl Options {
                 self.linger = Duration::from_secs(seconds.into());
             }
             "no-tickets" => self.no_tickets = true,
-            "engines" => self.engines = Some(at_least_one(parser)?),
+            "engines" => {
+                let engines =
+                    Some(at_least_one(parser)?).filter(|engines| *engines <= MOST_ENGINES);
+                self.engines = Some(engines.ok_or("--engines: more than 1024")?);
+            }
             _ => return Err(Arg::Long(name).unexpected()),
         }
         Ok(())
@@ -372,6 +379,7 @@ mod tests {
             (&format!("-B{} 0 25 prog", "x".repeat(4097)), "-B: more than 4096 octets"),
             ("--login nntp 0 25 prog", "--login: not smtp, pop3 or imap"),
             ("--ipv6-prefix 129 0 25 prog", "--ipv6-prefix: more than 128"),
+            ("--engines 1025 0 25 prog", "--engines: more than 1024"),
             (
                 "--proxy-protocol=here 0 25 prog",
                 "--proxy-protocol: here: neither an address nor ADDRESS/BITS",

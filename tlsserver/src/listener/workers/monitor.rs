@@ -31,7 +31,10 @@ pub(in crate::listener) enum Introduced {
     Yes,
     /// There is no room for it now.
     NotYet,
-    No,
+    /// There is no monitor, or none that hears.
+    NoMonitor,
+    /// It is none that may log in.
+    NoVisitor,
 }
 
 pub(in crate::listener) struct Monitor {
@@ -77,13 +80,13 @@ impl Monitor {
         socket: Option<&OwnedFd>,
     ) -> Introduced {
         if !self.ready {
-            return Introduced::No;
+            return Introduced::NoMonitor;
         }
         let descriptors: Vec<BorrowedFd<'_>> = socket.map(AsFd::as_fd).into_iter().collect();
         match self.outbox.send_now(&message.encode(), &descriptors) {
             Ok(()) => Introduced::Yes,
             Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => Introduced::NotYet,
-            Err(_) => Introduced::No,
+            Err(_) => Introduced::NoMonitor,
         }
     }
 

@@ -93,6 +93,27 @@ fn who_has_just_connected_when_the_server_ends_is_told_so() {
     wait_until_gone(&engines);
 }
 
+/// Connected, as the system has it, and not accepted yet: there is no room.
+#[test]
+fn who_waits_to_be_accepted_when_the_server_ends_is_told_so() {
+    let door = SUBMISSION;
+    let mut server = door.setup().option("-c 2").start();
+    let mut held = [(); 2].map(|()| plain(&server));
+    for client in &mut held {
+        line(client);
+    }
+    let waiting = [(); 3].map(|()| plain(&server));
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    for client in waiting {
+        let said = format!("220 mail.example.org ESMTP\r\n{}", last_words(door));
+        assert_eq!(text(clear_rest(client)), said);
+    }
+    for client in held {
+        assert_eq!(text(clear_rest(client)), last_words(door));
+    }
+}
+
 #[test]
 fn sessions_that_linger_for_too_long_are_ended() {
     let door = SUBMISSION;
@@ -104,6 +125,7 @@ fn sessions_that_linger_for_too_long_are_ended() {
     assert_eq!(server.wait().code(), Some(0));
     assert!(session.read(&mut [0]).unwrap_or(0) == 0);
     wait_until_gone(&own);
+    server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: 1"]);
     server.log.wait_for(&["tlsserver: end "]);
 }
 
@@ -172,6 +194,8 @@ fn a_monitor_that_dies_is_replaced_and_costs_nobody_a_session() {
         kill(victim);
         server.log.wait_for(&[&format!("monitor {victim} died: signal 9; starting another")]);
         wait_until_ready(door, &server, victim);
+        // Who was refused meanwhile had begun to log in.
+        assert_eq!(server.log.count("no login from"), 0);
         assert_repeats(&mut session);
         door.logs_in(&mut tries);
         assert_repeats(&mut tries);
