@@ -3,7 +3,8 @@
 //! One rule stands behind the codes. Until the password is proven right, whatever is
 //! wrong with one user's account is answered like a wrong password (1), and costs the
 //! same time, or the answer tells who has an account. After that, and for trouble
-//! that meets every user alike, 111 says that it may pass.
+//! that meets every user alike, 111 says that it may pass. A wrong command line meets them
+//! all, too: taken for a refusal, it would have whoever watches the log ban every user.
 
 use proto::checkpassword::reader::RecordError;
 use proto::escape::Escaped;
@@ -81,8 +82,9 @@ impl Failure {
     const fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(..) => exit_code::FAILED,
-            Self::Usage(..) | Self::NoRecord(_) | Self::BrokenRecord(_) => exit_code::MISUSED,
-            Self::UsersFile(..)
+            Self::NoRecord(_) | Self::BrokenRecord(_) => exit_code::MISUSED,
+            Self::Usage(..)
+            | Self::UsersFile(..)
             | Self::Memory
             | Self::BrokenEntry(..)
             | Self::Pam(..)

@@ -101,7 +101,9 @@ impl Findings {
             self.0.iter().for_each(|finding| say(&finding.to_string()));
             let count = |wanted| self.0.iter().filter(|found| found.severity == wanted).count();
             let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-            say(&format!("{errors} errors, {warnings} warnings"));
+            let s = |number| if number == 1 { "" } else { "s" };
+            let (of_errors, of_warnings) = (s(errors), s(warnings));
+            say(&format!("{errors} error{of_errors}, {warnings} warning{of_warnings}"));
         }
         Ok(match self.0.iter().map(|finding| finding.severity).max() {
             None | Some(Severity::Note) => Outcome::Clean,

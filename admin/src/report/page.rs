@@ -88,7 +88,8 @@ fn people(page: &mut String, title: &str, of: &BTreeMap<String, Logins>, by: fn(
         title,
         sorted.into_iter().map(|(user, logins)| {
             let networks = logins.networks.len();
-            format!("{:>7}  {user}, from {networks} networks", logins.count)
+            let s = if networks == 1 { "" } else { "s" };
+            format!("{:>7}  {user}, from {networks} network{s}", logins.count)
         }),
     );
 }

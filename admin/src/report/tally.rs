@@ -139,19 +139,29 @@ impl Tally {
         self.longest.truncate(5);
     }
 
-    /// Numbers are left out, so that what is the same is counted as the same.
     fn trouble(&mut self, text: &str, time: Option<i64>) {
-        let words = text.split(' ').map(|word| {
-            let is_number = !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
-            if is_number { "N" } else { word }
-        });
-        let kind = words.collect::<Vec<_>>().join(" ");
+        let kind = kind(text);
         let kind = room(self.trouble.len(), self.trouble.contains_key(&kind), &kind);
         let trouble = self.trouble.entry(kind).or_default();
         trouble.count += 1;
         trouble.first = [trouble.first, time].into_iter().flatten().min();
         trouble.last = trouble.last.max(time);
     }
+}
+
+/// What kind of trouble a line tells of. Numbers are left out, with what stops them, and so is
+/// whom authup names at the end: what is the same is counted as the same.
+fn kind(text: &str) -> String {
+    let is_authups = ["authup ", "checkpassword "].iter().any(|word| text.starts_with(word));
+    let said = text.strip_suffix(')').filter(|_| is_authups);
+    let said =
+        said.and_then(|said| said.split_once(" (")).filter(|(_, who)| who.contains(" from "));
+    let words = said.map_or(text, |(said, _)| said).split(' ').map(|word| {
+        let number = word.trim_end_matches([':', ';', ',', '.']);
+        let is_number = !number.is_empty() && number.bytes().all(|octet| octet.is_ascii_digit());
+        if is_number { word.replacen(number, "N", 1) } else { word.to_owned() }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The key itself, while there is room for it.

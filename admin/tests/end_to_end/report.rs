@@ -46,7 +46,7 @@ fn a_day_on_one_page() {
         "18 lines, 26 Nov 2026 07:00:00 -0000 to 26 Nov 2026 07:17:00 -0000\n1 of other programs\n",
         "Sessions by service\n      2  submission, most from 07:00 to 07:59 UTC: 2\n",
         "Logins\n      3  refused\n      1  connections that never tried\n      1  good\n",
-        "Users with most logins\n      1  al, from 1 networks\n",
+        "Users with most logins\n      1  al, from 1 network\n",
         "Names tried that do not exist\n      1  root\n",
         "Addresses refused most\n      2  198.51.100.1\n      1  203.0.113.5\n",
         "Networks refused most\n      2  198.51.100.0/24\n",
@@ -71,6 +71,34 @@ fn a_day_on_one_page() {
     let wrong = run(&["report", "--since", "soon"]);
     ends_with(&wrong, 2);
     assert!(stderr(&wrong).contains("--since soon: not today"), "{}", stderr(&wrong));
+}
+
+#[test]
+fn the_same_trouble_is_counted_as_the_same() {
+    let log = "\
+        tlsserver: engine 2832: the keyholder does not sign\n\
+        tlsserver: engine 2840: the keyholder does not sign\n\
+        tlsserver: keyholder 7 is stuck\n\
+        tlsserver: keyholder 8 is stuck\n\
+        authup 7 checkpassword 8 temporary failure (al from 192.0.2.7)\n\
+        authup 9 checkpassword 10 temporary failure (a (b from c) from 2001:db8::7)\n\
+        authup 9 checkpassword 10 temporary failure\n\
+        fixsmtpio: cat: it ended: exit code 3\n\
+        fixsmtpio: cat: it ended: exit code 4\n\
+        authup 7 login succeeded (al from 192.0.2.7)\n\
+        authup 8 login succeeded (al from 198.51.100.7)\n";
+    let page = stdout(&run_with(&["report"], log));
+    let (_, trouble) = page.split_once("\nTrouble\n").unwrap();
+    let mut trouble: Vec<_> = trouble.lines().collect();
+    trouble.sort_unstable();
+    let expected = [
+        "      2  engine N: the keyholder does not sign",
+        "      2  fixsmtpio: cat: it ended: exit code N",
+        "      2  keyholder N is stuck",
+        "      3  checkpassword N temporary failure",
+    ];
+    assert_eq!(trouble, expected, "{page}");
+    assert!(page.contains("      2  al, from 2 networks\n"), "{page}");
 }
 
 #[test]

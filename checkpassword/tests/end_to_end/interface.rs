@@ -12,6 +12,7 @@ fn programs(folder: &Folder) -> [(&'static str, Vec<String>); 2] {
     ]
 }
 
+/// The administrator's mistake, and no user's: who is told 2 has a refused login.
 #[test]
 fn wrongly_called() {
     let folder = Folder::new();
@@ -20,12 +21,12 @@ fn wrongly_called() {
             Caller::new(&folder, program, arguments).record(b"alice\0secret\0\0").run()
         };
         let usage = format!("{program}: usage: {program} ");
-        run(&[]).fails(2, &usage);
-        run(&["-x", "true"]).fails(2, &usage);
+        run(&[]).fails(111, &usage);
+        run(&["-x", "true"]).fails(111, &usage);
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        run(&options).fails(2, ": no program to run");
+        run(&options).fails(111, ": no program to run");
     }
-    Caller::new(&folder, "checkpassword-file", ["true"]).run().fails(2, ": no -f FILE");
+    Caller::new(&folder, "checkpassword-file", ["true"]).run().fails(111, ": no -f FILE");
 }
 
 #[test]
