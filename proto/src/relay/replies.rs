@@ -141,6 +141,9 @@ impl<W: Watch> Relay<W> {
 
     /// Sends the line that is held, if one is, with this as its fourth character.
     fn let_go(&mut self, fourth: u8) {
+        if self.held.is_empty() {
+            return;
+        }
         let (text, _) = split_ending(&self.held);
         match text.len() {
             0..3 => {}
@@ -152,7 +155,7 @@ impl<W: Watch> Relay<W> {
             if !said.is_over && (fourth == b' ' || said.answer.len() < ENOUGH) {
                 said.answer.extend_from_slice(&self.held);
             }
-        } else if !self.held.is_empty() {
+        } else {
             self.watch.saw(Seen::ReplyOn, &self.held);
             self.to_client.push(&self.held);
         }

@@ -12,6 +12,8 @@ use alloc::vec::Vec;
 pub(super) struct Request<'a> {
     /// The line without its ending.
     pub(super) text: &'a [u8],
+    /// What stands before its first space, and behind it.
+    pub(super) words: (&'a [u8], &'a [u8]),
     /// Its line ending.
     pub(super) ending: &'a [u8],
     /// What it asks for.
@@ -56,17 +58,20 @@ impl<'a> Request<'a> {
     /// Reads a line, its ending included.
     pub(super) fn parse(line: &'a [u8], is_response: bool) -> Self {
         let (text, ending) = split_ending(line);
-        let what = match is_response {
-            true if is_unclear(text) => What::UnclearResponse,
-            true => What::Response,
-            false => What::of(text),
+        let words = verb_and_argument(text);
+        let what = match (is_response, is_unclear(text, words.0)) {
+            (true, true) => What::UnclearResponse,
+            (true, false) => What::Response,
+            (false, true) if begins_like_bdat(text) => What::UnclearChunk,
+            (false, true) => What::Unclear,
+            (false, false) => What::of(text, words),
         };
-        Self { text, ending, what }
+        Self { text, words, ending, what }
     }
 
     /// The verb that rules for the reply go by.
     pub(super) fn verb(&self) -> &'a [u8] {
-        if self.is_response() { b"auth" } else { verb_and_argument(self.text).0 }
+        if self.is_response() { b"auth" } else { self.words.0 }
     }
 
     /// The request as rules that look at it are shown it: in lower case, one space behind
@@ -74,7 +79,7 @@ impl<'a> Request<'a> {
     /// knows how a server reads it.
     pub(super) fn shown(&self) -> Option<Vec<u8>> {
         let mailbox = |argument, keyword| Argument::parse(argument, keyword)?.mailbox();
-        let (verb, argument) = verb_and_argument(self.text);
+        let (verb, argument) = self.words;
         match self.what {
             What::Mail(argument) => Some([b"mail ", &*mailbox(argument, b"FROM")?].concat()),
             What::Rcpt(argument) => Some([b"rcpt ", &*mailbox(argument, b"TO")?].concat()),
@@ -116,12 +121,14 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> What<'a> {
-    fn of(text: &'a [u8]) -> Self {
-        if is_unclear(text) {
-            return if begins_like_bdat(text) { Self::UnclearChunk } else { Self::Unclear };
+    /// Of a line that is clear.
+    fn of(text: &'a [u8], (verb, argument): (&'a [u8], &'a [u8])) -> Self {
+        // A longer one is none of these.
+        let mut lower = [0; 8];
+        for (place, octet) in lower.iter_mut().zip(verb) {
+            *place = octet.to_ascii_lowercase();
         }
-        let (verb, argument) = verb_and_argument(text);
-        match verb.to_ascii_lowercase().as_slice() {
+        match lower.get(..verb.len()).unwrap_or_default() {
             b"auth" => Self::Auth,
             b"bdat" => {
                 // What stands behind the one space that there must be.
@@ -143,10 +150,10 @@ impl<'a> What<'a> {
 /// Whether servers may differ on what is asked. Some end a line at a NUL or a lone
 /// carriage return, some skip white space before a verb, or end one at a tab; what they
 /// take for DATA must be DATA here, and what a rule is for must not slip by it.
-fn is_unclear(text: &[u8]) -> bool {
+fn is_unclear(text: &[u8], verb: &[u8]) -> bool {
     memchr::memchr2(b'\0', b'\r', text).is_some()
         || text.starts_with(b" ")
-        || verb_and_argument(text).0.iter().any(u8::is_ascii_control)
+        || verb.iter().any(u8::is_ascii_control)
 }
 
 /// Whether whoever sent this may have sent a chunk behind it.
