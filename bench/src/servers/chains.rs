@@ -171,9 +171,10 @@ pub(super) fn start(
 
 /// Runs what follows where the workshop is /var/qmail, which is where the C programs
 /// look, and ours when nobody says otherwise: a variable would cost one more program
-/// in the chain, as authup does not pass it on.
+/// in the chain, as authup does not pass it on. The jails' root folder is there, as where
+/// services are installed.
 fn with_qmail_home(workshop: &Workshop) -> Command {
-    const SCRIPT: &str = "mount -t tmpfs none /var && mkdir /var/qmail && \
+    const SCRIPT: &str = "mount -t tmpfs none /var && mkdir /var/qmail /var/empty && \
         mount --bind \"$0\" /var/qmail && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", SCRIPT]).arg(workshop.path(""));

@@ -34,7 +34,10 @@ pub(super) fn server_config(
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
-    if !tickets.enabled() {
+    if tickets.enabled() {
+        // Whoever uses it gets the next one with the session that it resumes.
+        config.send_tls13_tickets = 1;
+    } else {
         // Else it would hand out tickets of its own, and remember sessions itself.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
