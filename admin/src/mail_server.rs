@@ -57,6 +57,8 @@ pub(crate) struct MailServer<'a> {
     pub(crate) variables: Vec<(&'a str, &'a str)>,
     /// What it speaks.
     pub(crate) protocol: Protocol,
+    /// It answers an SMTP client's login, be it by fixsmtpio before it; else it greets.
+    pub(crate) is_behind_login: bool,
     /// Whom it becomes where this is root; else nobody.
     pub(crate) ids: Option<(u32, u32)>,
 }
@@ -70,7 +72,7 @@ impl MailServer<'_> {
         let home = self.home().map_err(|error| format!("no folder to try it in: {error}"))?;
         let mut running = self.start(home.path())?;
         let offered = match self.protocol {
-            Protocol::Smtp => running.smtp().map(Some),
+            Protocol::Smtp => running.smtp(self.is_behind_login).map(Some),
             Protocol::Pop3 => running.pop3(),
             Protocol::Imap => running.imap().map(Some),
         };
@@ -164,10 +166,16 @@ impl Running {
         }
     }
 
-    fn smtp(&mut self) -> Result<Vec<String>, String> {
+    fn smtp(&mut self, is_behind_login: bool) -> Result<Vec<String>, String> {
         let greeting = self.reply()?.pop().unwrap_or_default();
         if !greeting.starts_with('2') {
             return Err(format!("it turns clients away: {greeting}"));
+        }
+        if is_behind_login && !greeting.starts_with("235") {
+            return Err(format!(
+                "it answers AUTH with its greeting, which no client takes for a login: put \
+                 fixsmtpio before it, with a rule for the greeting: {greeting}"
+            ));
         }
         self.say("EHLO [127.0.0.1]\r\n");
         let reply = self.reply()?;

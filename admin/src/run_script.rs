@@ -2,14 +2,14 @@
 //!
 //! Reads as much of the shell as run scripts have: `export`, quotes, lines that go
 //! on after a backslash, variables that the script itself has set, and one `exec` at the
-//! end. What only the shell can compute is marked, not guessed.
+//! end, or a server that is run without it. What only the shell can compute is marked, not
+//! guessed.
 
+mod row;
 mod shell;
 
-use shell::{Values, Written};
-use std::ffi::OsString;
-use std::path::Path;
-use tlsserver::options::Options;
+pub(crate) use row::{Link, Role, SERVERS};
+use shell::{Command, Values, Written};
 
 /// A word of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,80 +31,70 @@ pub(crate) struct RunScript {
     pub(crate) variables: Vec<Word>,
     /// The program that the script becomes, and its arguments.
     pub(crate) command: Vec<Word>,
+    /// It does not become it: the shell stays, and why.
+    pub(crate) shell_stays: Option<Stays>,
+    /// `ulimit`'s bound on memory, in octets, and where it is set.
+    pub(crate) memory: Option<(u64, usize)>,
 }
 
-/// A program of the row, with its own arguments.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Link<'a> {
-    /// The program.
-    pub(crate) program: &'a Word,
-    /// Its arguments, without the next program.
-    pub(crate) arguments: &'a [Word],
+/// Why the shell stays between a supervisor and the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stays {
+    /// There is no `exec`.
+    NoExec,
+    /// It is one of a pipeline, or runs in the background: in a shell of its own, `exec` or not.
+    Beside,
 }
 
-impl Link<'_> {
-    /// The program's name without its folder, nor the `qmail-` that some have.
-    pub(crate) fn name(&self) -> &str {
-        let name = Path::new(&self.program.text).file_name().and_then(|name| name.to_str());
-        let name = name.unwrap_or(&self.program.text);
-        name.strip_prefix("qmail-").filter(|own| OWN.contains(own)).unwrap_or(name)
-    }
-
-    /// The protocol that it speaks until the client has logged in, where it does.
-    pub(crate) fn login(&self) -> Option<&str> {
-        let words = self.arguments.iter().map(|word| word.text.as_str());
-        let mut words = words.skip_while(|word| !word.starts_with(LOGIN));
-        match words.next()?.strip_prefix(LOGIN)? {
-            "" => words.next(),
-            joined => joined.strip_prefix('='),
-        }
-    }
-}
-
-const OWN: [&str; 2] = ["authup", "fixsmtpio"];
-/// Servers whose command lines are read.
-pub(crate) const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
-/// Their options that take a value.
-const WITH_VALUE: &str = "cCxugbltTAawkyYB";
-/// The same, long.
-const LONG_WITH_VALUE: [&str; 5] = ["--engines", LOGIN, "--tries", "--checks", "--linger"];
 /// Words that commands stand behind, and that open and close what may not come to pass.
 const FRAME: [&str; 14] = [
     "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{",
     "}",
 ];
-/// tlsserver speaks authup's part.
-const LOGIN: &str = "--login";
-
 impl RunScript {
     /// Reads a script.
     pub(crate) fn parse(text: &str) -> Self {
         let mut reading = Reading::default();
-        for words in shell::commands(text) {
-            reading.command(&words);
+        for command in shell::commands(text) {
+            reading.list(&command);
         }
         reading.script
     }
 
-    /// The value of a variable, and where it is set.
+    /// The value of a variable that the server or authup has, and where it is set.
     pub(crate) fn variable(&self, name: &str) -> Option<(&str, &Word)> {
-        self.variables.iter().rev().find_map(|word| {
+        self.set().into_iter().rev().find_map(|word| {
             let value = word.text.strip_prefix(name)?.strip_prefix('=')?;
             Some((value, word))
         })
     }
 
+    /// All that is set for the server or authup, each `NAME=value`; the last of a name counts.
+    pub(crate) fn set(&self) -> Vec<&Word> {
+        let front = self.front();
+        let env = front.iter().filter(|link| link.name() == "env").flat_map(|link| link.arguments);
+        let of_env = env.filter(|word| is_assignment(&word.text));
+        self.variables.iter().chain(of_env).collect()
+    }
+
+    /// Whether other variables may be set, too: by the files of a folder, say.
+    pub(crate) fn hides_variables(&self) -> bool {
+        self.front().iter().any(Link::hides_variables)
+    }
+
+    /// The programs before the server or authup.
+    fn front(&self) -> Vec<Link<'_>> {
+        let is_front = |link: &Link<'_>| !matches!(link.role(), Role::Server | Role::Dialog);
+        let mut links = self.links();
+        let count = links.iter().take_while(|link| is_front(link)).count();
+        // A row without either has its variables from the script alone.
+        links.truncate(if count == links.len() { 0 } else { count });
+        links
+    }
+
     /// The programs, each becoming or starting the next.
     pub(crate) fn links(&self) -> Vec<Link<'_>> {
-        let (mut links, mut rest) = (Vec::new(), self.command.as_slice());
-        while let Some((program, after)) = rest.split_first() {
-            let link = Link { program, arguments: &[] };
-            let own = own_arguments(link.name(), after);
-            let (arguments, next) = after.split_at(own.min(after.len()));
-            links.push(Link { arguments, ..link });
-            rest = next;
-        }
-        links
+        row::links(&self.command)
     }
 
     /// The command from this word of it on.
@@ -145,7 +135,17 @@ struct Reading {
 }
 
 impl Reading {
-    fn command(&mut self, mut written: &[Written]) {
+    /// Commands that `&&` and `||` join: those behind may not come to pass.
+    fn list(&mut self, command: &Command) {
+        let joins = |word: &Written| matches!(word.plain(), Some("&&" | "||"));
+        for (number, part) in command.words.split(joins).enumerate() {
+            self.depth += usize::from(number > 0);
+            self.command(part, command.is_beside);
+            self.depth = self.depth.saturating_sub(usize::from(number > 0));
+        }
+    }
+
+    fn command(&mut self, mut written: &[Written], is_beside: bool) {
         let first =
             |written: &[Written]| written.first().map(|word| word.expand(&Values::default()));
         while let Some(word) = first(written).filter(|word| FRAME.contains(&word.text.as_str())) {
@@ -163,15 +163,44 @@ impl Reading {
             None => self.assign(written),
             Some("export") => self.export(words),
             Some("exec") if words.len() > 1 => {
-                self.script.variables.extend_from_slice(assigned);
-                self.script.command = words.iter().skip(1).cloned().collect();
+                self.runs(assigned, words.get(1..).unwrap_or_default());
+                self.script.shell_stays = is_beside.then_some(Stays::Beside);
             }
+            Some("ulimit") => self.limit(words),
             Some("unset") => self.unset(words),
             Some("." | "source" | "eval") => self.values.forget_all(),
+            Some(_) if self.may_run_without_exec(words) => {
+                self.runs(assigned, words);
+                let stays = if is_beside { Stays::Beside } else { Stays::NoExec };
+                self.script.shell_stays = Some(stays);
+            }
             // `read`, `readonly`, `test … && NAME=value`: whatever they name.
             Some(_) => assigned.iter().chain(words).for_each(|word| {
                 self.values.forget(name(&word.text));
             }),
+        }
+    }
+
+    fn runs(&mut self, assigned: &[Word], command: &[Word]) {
+        self.script.variables.extend_from_slice(assigned);
+        self.script.command = command.to_vec();
+    }
+
+    /// Whether these words are a server's, and nothing else is run by `exec`.
+    fn may_run_without_exec(&self, words: &[Word]) -> bool {
+        let is_free = self.script.command.is_empty() || self.script.shell_stays.is_some();
+        let links = row::links(words);
+        let serves = |link: &Link<'_>| matches!(link.role(), Role::Server | Role::Dialog);
+        is_free && links.first().is_some_and(|first| first.is_known) && links.iter().any(serves)
+    }
+
+    /// `ulimit -v` and `-d`, in kilobytes.
+    fn limit(&mut self, words: &[Word]) {
+        let [.., option, number] = words else { return };
+        let is_of_memory = option.text.starts_with('-') && option.text.contains(['v', 'd']);
+        let Ok(kilobytes) = number.text.parse::<u64>() else { return };
+        if is_of_memory && self.depth == 0 {
+            self.script.memory = Some((kilobytes.saturating_mul(1024), number.line));
         }
     }
 
@@ -233,51 +262,6 @@ fn name(word: &str) -> &str {
     word.split('=').next().unwrap_or_default()
 }
 
-/// How many words behind a program's name are its own, and not the next program's.
-fn own_arguments(name: &str, words: &[Word]) -> usize {
-    let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
-    match name {
-        // By its own rules, as far as they are kept.
-        "tlsserver" => {
-            let own = Options::parse(words.iter().map(|word| OsString::from(&word.text)));
-            match own {
-                Ok(options) => words.len() - options.program.len(),
-                Err(_) => options(words, WITH_VALUE) + 2,
-            }
-        }
-        _ if SERVERS.contains(&name) => options(words, WITH_VALUE) + 2,
-        "authup" => options(words, "t") + 1,
-        "checkpassword-file" => options(words, "f"),
-        "checkpassword-pam" => options(words, "s"),
-        "checkpassword" | "vchkpw" | "checknotroot" | "fixsmtpio" => 0,
-        "env" => (0..).take_while(|&at| text(at).contains('=')).count(),
-        "setuidgid" | "envuidgid" | "chpst" | "softlimit" => {
-            let options = options(words, "uUbeaodlmfcprst/");
-            if name.ends_with("uidgid") { options + 1 } else { options }
-        }
-        _ => words.len(),
-    }
-}
-
-/// How many words are options; of these letters each takes a value.
-fn options(words: &[Word], with_value: &str) -> usize {
-    let mut count = 0;
-    while let Some(option) = words.get(count).filter(|word| word.text.starts_with('-')) {
-        let option = option.text.as_str();
-        count += 1;
-        if option == "--" {
-            break;
-        }
-        let value = option.find(|letter| with_value.contains(letter));
-        let is_long = option.starts_with("--");
-        let value_follows = value.is_some_and(|at| at + 1 == option.len());
-        if LONG_WITH_VALUE.contains(&option) || (!is_long && value_follows) {
-            count += 1;
-        }
-    }
-    count
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,6 +301,38 @@ mod tests {
         assert_eq!(seen, ["PATH=/a", "B=2", "B=3", "C=4"]);
         assert_eq!(script.variable("B").unwrap().0, "3");
         assert_eq!(script.variable("PATH").unwrap().1.line, 1);
+    }
+
+    #[test]
+    fn what_a_shell_stays_beside_is_told() {
+        for (script, stays) in [
+            ("exec tlsserver 0 25 x", None),
+            ("tlsserver 0 25 x", Some(Stays::NoExec)),
+            ("A=1 nice tlsserver 0 25 x", Some(Stays::NoExec)),
+            ("exec tlsserver 0 25 x 2>&1 | logger", Some(Stays::Beside)),
+            ("tlsserver 0 25 x &\nwait", Some(Stays::Beside)),
+            ("echo tlsserver; head -1 tlsserver | cat\nexec tlsserver 0 25 x >&2 2>&1", None),
+            ("test -f /x && exec tlsserver 0 25 x || exit 1", None),
+            ("tlsserver --version\nexec tlsserver 0 25 x", None),
+        ] {
+            let script_read = RunScript::parse(script);
+            assert_eq!(script_read.shell_stays, stays, "{script}");
+            let links = script_read.links();
+            let last: Vec<_> = links.iter().map(Link::name).collect();
+            assert_eq!(last.last(), Some(&"x"), "{script}");
+        }
+        assert!(RunScript::parse("echo tlsserver 0 25 x").command.is_empty());
+        let set = RunScript::parse("exec env A=1 nice env -u C B=2 authup smtp env D=4 x");
+        assert_eq!(set.variable("B").map(|(value, _)| value), Some("2"));
+        assert!(set.variable("A").is_some() && set.variable("D").is_none());
+    }
+
+    #[test]
+    fn a_bound_on_memory_is_in_octets() {
+        let bound = |script| RunScript::parse(script).memory;
+        assert_eq!(bound("ulimit -v 12000\nexec x"), Some((12_288_000, 1)));
+        assert_eq!(bound("ulimit -n 12000\nulimit -Sd 1"), Some((1024, 2)));
+        assert_eq!(bound("ulimit -v unlimited"), None);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use tlsserver::environment::{Variables, jail_identity};
 
+/// tlsserver's options that are for its own dialog and the logins there.
+const LOGIN_ONLY: [&str; 3] = ["--tries", "--checks", "--linger"];
+
 /// Looks at them all.
 pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
     for link in links {
@@ -25,6 +28,10 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
                     continue;
                 }
                 variables(service, place, findings);
+                let of_login = LOGIN_ONLY.iter().filter(|_| link.login().is_none());
+                for name in of_login.filter(|name| link.long_option(name).is_some()) {
+                    findings.warning(place, format!("{name}: no effect without --login"));
+                }
             }
             "authup" if !tools::authup::understands(&mut words.into_iter()) => {
                 let said: Vec<_> = link.arguments.iter().map(|word| word.text.as_str()).collect();
@@ -58,7 +65,7 @@ pub(super) fn address(server: &Link<'_>) -> Option<Result<SocketAddr, String>> {
 
 fn variables(service: &Service, place: Place<'_>, findings: &mut Findings) {
     // The last one counts.
-    let set = service.script.variables.iter().rev().filter(|word| !word.is_computed);
+    let set = service.script.set().into_iter().rev().filter(|word| !word.is_computed);
     let set = set.filter_map(|word| word.text.split_once('='));
     let set: Variables = set.map(|(name, value)| (name.into(), value.into())).collect();
     if let Err(fault) = jail_identity(&set) {

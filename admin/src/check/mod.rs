@@ -2,15 +2,19 @@
 //!
 //! Each kind of file has a module of its own.
 
+mod behind_login;
 mod command_line;
 mod controls;
 mod failures;
 mod findings;
+mod identity;
 mod login;
 mod offered;
 mod permissions;
+mod row;
 mod services;
 mod tls;
+mod tls_offer;
 mod users;
 
 use crate::outcome::{Error, Outcome};
@@ -158,8 +162,8 @@ impl Group {
         users.dedup();
         let maildir = services.iter().find_map(Service::maildir);
         let jails: Vec<_> = services.iter().flat_map(Service::jails).collect();
-        for file in users {
-            users::check(&file, maildir.as_deref(), &jails, findings);
+        for (file, who) in users {
+            users::check(&file, &who, maildir.as_deref(), &jails, findings);
         }
         offered::check(services, home.as_deref(), findings);
     }

@@ -36,6 +36,10 @@ fn check_one(service: &Service, words: Vec<&str>, home: Option<&Path>, findings:
         None => Protocol::Smtp,
         Some(_) => return,
     };
+    if service.relays_before_login() {
+        let text = format!("{program}: not tried, as others stand before the password's check");
+        return findings.note(place, text);
+    }
     let used = service.script.variables.iter().chain(service.mail_program());
     if !service.row_is_known() || used.into_iter().any(|word| word.is_computed) {
         return findings.note(place, format!("{program}: not tried, as only a shell can run it"));
@@ -63,7 +67,7 @@ fn server<'a>(
     protocol: Protocol,
     is_login: bool,
 ) -> MailServer<'a> {
-    let set = service.script.variables.iter().filter_map(|word| word.text.split_once('='));
+    let set = service.script.set().into_iter().filter_map(|word| word.text.split_once('='));
     let mut variables: Vec<_> =
         set.filter(|(name, _)| !is_the_servers_own(name, is_login)).collect();
     if is_login {
@@ -72,7 +76,7 @@ fn server<'a>(
     let options = service.tlsserver().and_then(Result::ok).filter(|_| !is_login);
     let ids = options.and_then(|options| options.user.zip(options.group));
     let path = service.script.variable("PATH").map_or(programs::USUAL, |(path, _)| path);
-    MailServer { words, path, variables, protocol, ids }
+    MailServer { words, path, variables, protocol, is_behind_login: is_login, ids }
 }
 
 /// Whether a variable ends with the TLS server or, where it runs, authup.

@@ -1,6 +1,7 @@
-//! The users file of `checkpassword-file`.
+//! The users file of `checkpassword-file`, as the user sees it that the program runs as.
 
 use super::findings::{Findings, Place};
+use super::identity::{User, Who};
 use super::permissions::{Readers, look};
 use proto::escape::Escaped;
 use proto::passwd_file::{Account, Entry, RunsAs, entries};
@@ -13,13 +14,46 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use unix::identity::{own_uid, runs_as_root};
 use unix::trusted_file::read_trusted;
+use zeroize::Zeroizing;
 
-/// Looks at the file as the program would that runs as we do.
+/// What an entry is looked at with.
+struct Eyes<'a> {
+    /// As whom the program reads it.
+    runs_as: RunsAs,
+    /// Where mail is fetched from, in a user's home.
+    maildir: Option<&'a str>,
+    /// Users of processes that talk to strangers.
+    jails: &'a [u32],
+}
+
+/// Looks at the file as the program would.
 ///
 /// `jails` are the user ids of the processes that talk to strangers.
-pub(super) fn check(path: &Path, maildir: Option<&str>, jails: &[u32], findings: &mut Findings) {
+pub(super) fn check(
+    path: &Path,
+    who: &Who,
+    maildir: Option<&str>,
+    jails: &[u32],
+    findings: &mut Findings,
+) {
     look(path, Readers::OwnerOnly, findings);
-    let contents = match read_trusted(path) {
+    let user = match who {
+        Who::User(user) if user.uid != 0 => Some(user),
+        _ => None,
+    };
+    if let Some(User { uid, how, .. }) = user.filter(|user| !user.can_read(path)) {
+        let text = format!(
+            "{how}: checkpassword-file runs as user {uid}, who cannot read it: nobody can log in"
+        );
+        return findings.error(path, text);
+    }
+    let runs_as = match user {
+        Some(user) => RunsAs::User { uid: user.uid },
+        None if runs_as_root() => RunsAs::Root,
+        None => RunsAs::User { uid: own_uid() },
+    };
+    let eyes = Eyes { runs_as, maildir, jails };
+    let contents = match read(path, runs_as) {
         Ok(contents) => contents,
         Err(error) => return findings.unusable(path, &error),
     };
@@ -37,7 +71,7 @@ pub(super) fn check(path: &Path, maildir: Option<&str>, jails: &[u32], findings:
                 } else {
                     lines.insert(entry.user, number);
                 }
-                check_entry(&entry, maildir, jails, place, findings);
+                check_entry(&entry, &eyes, place, findings);
             }
             None if line.starts_with(b":") => findings.warning(place, "no user name"),
             None => {}
@@ -48,13 +82,18 @@ pub(super) fn check(path: &Path, maildir: Option<&str>, jails: &[u32], findings:
     }
 }
 
-fn check_entry(
-    entry: &Entry<'_>,
-    maildir: Option<&str>,
-    jails: &[u32],
-    place: Place<'_>,
-    findings: &mut Findings,
-) {
+/// Reads it as its reader would: who trusts root, and itself.
+fn read(path: &Path, runs_as: RunsAs) -> io::Result<Zeroizing<Vec<u8>>> {
+    let owner = path.metadata()?.uid();
+    match runs_as {
+        RunsAs::User { uid } if uid == owner && uid != own_uid() => {
+            std::fs::read(path).map(Zeroizing::new)
+        }
+        _ => read_trusted(path),
+    }
+}
+
+fn check_entry(entry: &Entry<'_>, eyes: &Eyes<'_>, place: Place<'_>, findings: &mut Findings) {
     let user = Escaped(entry.user);
     match PasswordHash::parse(entry.hash) {
         Ok(_) => {}
@@ -67,10 +106,9 @@ fn check_entry(
             findings.error(place, format!("{user}: its hash is cut off or mistyped"));
         }
     }
-    let runs_as = if runs_as_root() { RunsAs::Root } else { RunsAs::User { uid: own_uid() } };
-    match entry.account(runs_as) {
+    match entry.account(eyes.runs_as) {
         Ok(account) => {
-            if let Some((uid, _)) = account.ids.filter(|(uid, _)| jails.contains(uid)) {
+            if let Some((uid, _)) = account.ids.filter(|(uid, _)| eyes.jails.contains(uid)) {
                 let text = format!(
                     "{user}: uid {uid} is that of the processes that talk to strangers, which \
                      could stop the user's mail program"
@@ -78,7 +116,7 @@ fn check_entry(
                 findings.error(place, text);
             }
             check_home(entry.user, &account, place, findings);
-            if let Some(maildir) = maildir {
+            if let Some(maildir) = eyes.maildir {
                 check_maildir(entry.user, &account, maildir, place, findings);
             }
         }

@@ -182,7 +182,9 @@ impl Plan {
     ) -> Result<Option<Vec<String>>, String> {
         let words = command.words().iter().map(String::as_str).collect();
         let path = self.path();
-        MailServer { words, path: &path, variables: Vec::new(), protocol, ids: None }.offers()
+        let variables = Vec::new();
+        let is_behind_login = false;
+        MailServer { words, path: &path, variables, protocol, is_behind_login, ids: None }.offers()
     }
 
     fn smtp_capabilities(&self) -> String {

@@ -37,6 +37,19 @@ impl Written {
         Self { parts: Vec::new(), line }
     }
 
+    /// `&&` or `||`.
+    fn of_join(letter: char, line: usize) -> Self {
+        Self { parts: vec![Part::Text([letter, letter].iter().collect())], line }
+    }
+
+    /// The word, where nothing in it is the shell's to find out.
+    pub(super) fn plain(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     fn push(&mut self, letter: char) {
         if let Some(Part::Text(text)) = self.parts.last_mut() {
             return text.push(letter);
@@ -101,8 +114,16 @@ impl Values {
     }
 }
 
-/// The commands of a script, each the words of it.
-pub(super) fn commands(text: &str) -> Vec<Vec<Written>> {
+/// A command, or several that `&&` and `||` join.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) words: Vec<Written>,
+    /// It runs in a shell of its own, in a pipeline or in the background.
+    pub(super) is_beside: bool,
+}
+
+/// The commands of a script.
+pub(super) fn commands(text: &str) -> Vec<Command> {
     let lines = logical_lines(text).into_iter();
     lines.flat_map(|(number, line)| of_line(number, &line)).collect()
 }
@@ -125,9 +146,10 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 }
 
 /// The commands of a line, without comments and redirections.
-fn of_line(first_line: usize, text: &str) -> Vec<Vec<Written>> {
+fn of_line(first_line: usize, text: &str) -> Vec<Command> {
     let mut line = first_line;
     let (mut commands, mut words) = (Vec::new(), Vec::new());
+    let mut is_beside = false;
     let mut word: Option<Written> = None;
     let mut quote = None;
     let mut letters = text.chars().peekable();
@@ -153,7 +175,17 @@ fn of_line(first_line: usize, text: &str) -> Vec<Vec<Written>> {
             (' ' | '\t' | '\n', None) => words.extend(word.take()),
             (';', None) => {
                 words.extend(word.take());
-                commands.push(std::mem::take(&mut words));
+                commands.push(Command { words: std::mem::take(&mut words), is_beside });
+                is_beside = false;
+            }
+            ('|' | '&', None) if !is_of_redirection(word.as_ref(), letters.peek()) => {
+                words.extend(word.take());
+                if letters.next_if_eq(&letter).is_some() {
+                    words.push(Written::of_join(letter, line));
+                    continue;
+                }
+                commands.push(Command { words: std::mem::take(&mut words), is_beside: true });
+                is_beside = letter == '|';
             }
             ('$' | '`', None | Some('"')) => {
                 let part = expansion(letter, quote.is_some(), &mut letters);
@@ -163,11 +195,17 @@ fn of_line(first_line: usize, text: &str) -> Vec<Vec<Written>> {
         }
     }
     words.extend(word);
-    commands.push(words);
-    for words in &mut commands {
-        words.retain(|word| !word.is_redirection());
+    commands.push(Command { words, is_beside });
+    for command in &mut commands {
+        command.words.retain(|word| !word.is_redirection());
     }
     commands
+}
+
+/// Whether a `|` or `&` belongs to a redirection: `2>&1`, `>|`, `&>`.
+fn is_of_redirection(before: Option<&Written>, behind: Option<&char>) -> bool {
+    let last = before.and_then(|word| word.plain());
+    last.is_some_and(|text| text.ends_with(['<', '>'])) || behind == Some(&'>')
 }
 
 impl Written {

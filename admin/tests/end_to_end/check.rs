@@ -85,6 +85,58 @@ fn finds_what_is_broken() {
     ends_with(&run(&["check", dir.to_str().unwrap()]), 0);
 }
 
+/// Rows that are right, of programs that this machine need not have. Of what is not known, it is
+/// said that it is not.
+#[test]
+fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
+    let Good { folder, dir } = good();
+    let bin = folder.path().join("bin");
+    for name in ["sslserver", "s6-tlsserver", "s6-tcpserver", "s6-ucspitlsd", "front", "vchkpw"] {
+        let _ = std::fs::remove_file(bin.join(name));
+        std::os::unix::fs::symlink("/bin/true", bin.join(name)).unwrap();
+    }
+    for name in ["envdir", "softlimit", "setlock", "chpst", "s6-envdir", "tcpserver", "rblsmtpd"] {
+        std::os::unix::fs::symlink("/bin/true", bin.join(name)).unwrap();
+    }
+    let script = dir.join("service/submission/run");
+    let good = std::fs::read_to_string(&script).unwrap();
+    // Whom al may not be.
+    let good = good.replace("exec 2>&1", "export AUTHUP_UID=1 AUTHUP_GID=1\nexec 2>&1");
+    let (before, behind) = good.split_once("exec tlsserver").unwrap();
+    let (_, behind) = behind.split_once("\\\n").unwrap();
+    let unset = before.replace("export UCSPITLS='!'\n", "");
+    let login = "tlsserver -n -v --login smtp :: 587";
+    for (before, front, is_known) in [
+        (before, "s6-tlsserver -e -- 0 465 authup smtp", true),
+        (before, "s6-tcpserver -v 0 587 s6-ucspitlsd -- authup smtp", true),
+        (before, "sslserver -ne -vRl0 -x /etc/tcp.smtp.cdb -c 40 0 587 authup smtp", true),
+        (before, "tcpserver -v -R -H -l 0 127.0.0.1 587 authup smtp", true),
+        (before, "front --host 0 --port 587 authup smtp", false),
+        (before, &format!("softlimit -m 30000000 {login}"), true),
+        (before, &format!("setlock -n lock nice -n 5 {login}"), true),
+        (before, &format!("front {login}"), false),
+        (&unset, &format!("env UCSPITLS='!' {login}"), true),
+        (&unset, &format!("envdir ./env {login}"), true),
+        (&unset, &format!("s6-envdir ./env {login}"), true),
+        (&unset, &format!("chpst -e ./env -m 40000000 {login}"), true),
+        (before, "tlsserver -v --proxy-protocol=192.0.2.7 --login smtp :: 587", true),
+        (before, "tlsserver -v --login smtp :: 465 rblsmtpd -r list.example", true),
+        (before, &format!("{login} front -f"), false),
+    ] {
+        std::fs::write(&script, format!("{before}exec {front} \\\n{behind}")).unwrap();
+        let output = run(&["check", script.to_str().unwrap()]);
+        let said = stdout(&output);
+        ends_with(&output, 0);
+        let note = ": front: not known here: what it does before it becomes ";
+        assert_eq!(said.contains(note), !is_known, "{front}\n{said}");
+    }
+    std::fs::write(&script, format!("{before}exec front --serve sendmail -bs\n")).unwrap();
+    let output = run(&["check", script.to_str().unwrap()]);
+    ends_with(&output, 0);
+    let said = stdout(&output);
+    assert!(said.contains(": front: not known here, and not looked at\n"), "{said}");
+}
+
 /// As tlsserver has it: with -n, where no program is to ask for TLS.
 #[test]
 fn no_certificate_is_missed_where_tls_is_disabled() {

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// The least, in octets, with which each of the processes starts and serves some forty
 /// clients, however slow they are: measured, with as much again as a handshake takes.
-pub(super) const LEAST: u64 = 12_000_000;
+pub const LEAST: u64 = 12_000_000;
 
 /// A limit on memory that is too low, in octets.
 #[derive(Debug)]

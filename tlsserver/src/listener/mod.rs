@@ -41,6 +41,7 @@ use crate::program::Program;
 
 use dialog::Source;
 use failures::Failures;
+pub use memory::LEAST as LEAST_MEMORY;
 use report::Event;
 use server::{Policy, Server};
 pub use sockets::Failure;

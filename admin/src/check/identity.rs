@@ -1,0 +1,121 @@
+//! As whom the programs of a row run, and what such a user can read.
+
+use super::services::Service;
+use crate::run_script::{Link, Role};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use unix::identity::SystemUser;
+
+/// As whom a program runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Who {
+    /// As whoever runs the script: root, as a rule.
+    Starter,
+    /// As this user, by what the row says.
+    User(User),
+    /// Nobody here knows.
+    Unknown,
+}
+
+/// A user that a row names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct User {
+    /// Its id.
+    pub(super) uid: u32,
+    /// Its group's, where it is known.
+    gid: Option<u32>,
+    /// The words of the row that say so.
+    pub(super) how: String,
+}
+
+/// As whom whatever stands behind these links runs.
+pub(super) fn behind(service: &Service, links: &[Link<'_>]) -> Who {
+    let mut who = Who::Starter;
+    // `$UID` and `$GID`, which another program may make its own.
+    let mut of_environment = Who::Unknown;
+    for link in links {
+        match (link.name(), link.role()) {
+            ("setuidgid" | "s6-setuidgid", _) => who = account(link, last_word(link)),
+            ("envuidgid" | "s6-envuidgid", _) => of_environment = account(link, last_word(link)),
+            ("chpst", _) => {
+                if let Some(said) = link.option('u') {
+                    who = account(link, said);
+                }
+                if let Some(said) = link.option('U') {
+                    of_environment = account(link, said);
+                }
+            }
+            ("tlsserver", _) => match service.tlsserver() {
+                Some(Ok(options)) if options.identity_from_environment => {
+                    who = of_environment.clone()
+                }
+                Some(Ok(options)) => {
+                    if let Some(uid) = options.user {
+                        let how = format!("-u {uid}");
+                        who = Who::User(User { uid, gid: options.group, how });
+                    }
+                }
+                // What is wrong with the options is said elsewhere; a number that the shell
+                // computes is nobody's here.
+                _ => who = Who::Unknown,
+            },
+            ("s6-applyuidgid", _) | (_, Role::Server) => {
+                if let Some(said) = link.option('u') {
+                    who = number(said, link.option('g'));
+                } else if link.option('U').is_some() {
+                    who = of_environment.clone();
+                }
+            }
+            _ if !link.is_known => who = Who::Unknown,
+            _ => {}
+        }
+    }
+    who
+}
+
+fn last_word<'a>(link: &Link<'a>) -> &'a str {
+    link.arguments.last().map_or("", |word| word.text.as_str())
+}
+
+fn number(uid: &str, gid: Option<&str>) -> Who {
+    let how = format!("-u {uid}");
+    let gid = gid.and_then(|gid| gid.parse().ok());
+    uid.parse().map_or(Who::Unknown, |uid| Who::User(User { uid, gid, how }))
+}
+
+/// An account by its name or, as chpst and s6 have it, `:UID:GID`, `NAME:GROUP` or `UID:GID`.
+fn account(link: &Link<'_>, said: &str) -> Who {
+    let how = format!("{} {said}", link.name());
+    let (name, group) = said.trim_start_matches(':').split_once(':').unzip();
+    let name = name.unwrap_or(said.trim_start_matches(':'));
+    if let Ok(uid) = name.parse() {
+        return Who::User(User { uid, gid: group.and_then(|gid| gid.parse().ok()), how });
+    }
+    let Ok(Some(user)) = SystemUser::named(name) else { return Who::Unknown };
+    let gid = group.is_none().then_some(user.gid);
+    Who::User(User { uid: user.uid, gid, how })
+}
+
+impl User {
+    /// Whether this user can read a file; where it cannot be told, it can.
+    pub(super) fn can_read(&self, path: &Path) -> bool {
+        let Ok(path) = path.canonicalize() else { return true };
+        let mut folders = path.ancestors();
+        let file = folders.next().is_none_or(|file| self.may(file, 4));
+        self.uid == 0 || (file && folders.all(|folder| self.may(folder, 1)))
+    }
+
+    /// By the bits of a file's mode; of its group nobody knows who else is in it.
+    fn may(&self, path: &Path, bit: u32) -> bool {
+        let Ok(found) = path.metadata() else { return true };
+        let is_of_group = self.gid.is_none_or(|gid| gid == found.gid());
+        let shift = if found.uid() == self.uid {
+            6
+        } else if is_of_group && found.mode() & (bit << 3) != 0 {
+            3
+        } else {
+            0
+        };
+        found.mode() & (bit << shift) != 0
+    }
+}

@@ -1,0 +1,131 @@
+//! The row of programs itself: whether they are there, have the memory that they need, and
+//! are known; and those behind which nobody logs in.
+
+use super::findings::{Findings, Place};
+use super::identity::{self, Who};
+use super::services::Service;
+use crate::programs;
+use crate::run_script::{Link, Role};
+
+/// Octets that a program of a connection needs, linked as sparingly as it can be.
+const LEAST: u64 = 1_500_000;
+
+/// Looks at it.
+pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    check_programs(service, links, findings);
+    check_memory(service, links, findings);
+    check_identity(service, links, findings);
+    let path = &service.path;
+    for (link, next) in links.iter().zip(links.iter().skip(1)).filter(|(link, _)| !link.is_known) {
+        let text = format!(
+            "{}: not known here: what it does before it becomes {} is not looked at",
+            link.program.text,
+            next.name()
+        );
+        findings.note(Place::line(path, link.program.line), text);
+    }
+    if !links.iter().any(|link| link.role() != Role::Wrapper && link.role() != Role::Other)
+        && let Some(last) = links.last()
+    {
+        let text = format!("{}: not known here, and not looked at", last.program.text);
+        findings.note(Place::line(path, last.program.line), text);
+    }
+}
+
+fn check_programs(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let said = service.script.variable("PATH");
+    let path = said.map_or(programs::USUAL, |(path, _)| path);
+    let is_known = said.is_none_or(|(_, word)| !word.is_computed);
+    for link in links.iter().filter(|link| !link.program.is_computed) {
+        let name = &link.program.text;
+        if (is_known || name.contains('/')) && programs::find(name, path).is_none() {
+            let text = if name.contains('/') {
+                format!("{name}: not a program, or not there")
+            } else {
+                format!("{name}: not found in PATH ({path})")
+            };
+            findings.error(Place::line(&service.path, link.program.line), text);
+        }
+    }
+    if let Some(last) = links.last().filter(|last| last.needs_another()) {
+        let text = format!("{}: no program behind it", last.program.text);
+        findings.error(Place::line(&service.path, last.program.line), text);
+    }
+}
+
+/// Bounds that hold for all that stands behind them.
+fn check_memory(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let path = &service.path;
+    let mut bound = service.script.memory.map(|(octets, _)| (octets, "ulimit".to_owned()));
+    for link in links {
+        let letters: &[char] = match link.name() {
+            "softlimit" | "s6-softlimit" => &['m', 'a', 'd'],
+            "chpst" => &['m', 'd'],
+            _ => &[],
+        };
+        for letter in letters {
+            let octets = link.option(*letter).and_then(|octets| octets.parse().ok());
+            let Some(octets) = octets else { continue };
+            if bound.as_ref().is_none_or(|(least, _)| octets < *least) {
+                bound = Some((octets, format!("{} -{letter}", link.name())));
+            }
+        }
+        let needed = match (link.name(), link.role()) {
+            ("tlsserver", _) => tlsserver::listener::LEAST_MEMORY,
+            ("checkpassword-file", _) | (_, Role::Dialog | Role::Guard | Role::Relay) => LEAST,
+            _ => continue,
+        };
+        if let Some((octets, what)) = bound.as_ref().filter(|(octets, _)| *octets < needed) {
+            let text = format!(
+                "{what} {octets}: {} cannot start: it needs at least {needed} octets",
+                link.name()
+            );
+            findings.error(Place::line(path, link.program.line), text);
+        }
+    }
+}
+
+/// tlsserver itself, as an ordinary user.
+fn check_identity(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let Some(at) = links.iter().position(|link| link.name() == "tlsserver") else { return };
+    let Some((front, server)) = links.get(..at).zip(links.get(at)) else { return };
+    let Who::User(user) = identity::behind(service, front) else { return };
+    let Some((certificate, key)) = service.certificate() else { return };
+    for file in [certificate, key] {
+        if !user.can_read(&file) {
+            let (how, uid, file) = (&user.how, user.uid, file.display());
+            let text = format!("{how}: tlsserver cannot start: user {uid} cannot read {file}");
+            findings.error(Place::line(&service.path, server.program.line), text);
+        }
+    }
+}
+
+/// Where nobody logs in.
+pub(super) fn check_incoming(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let path = &service.path;
+    let Some(at) = links.iter().position(|link| link.role() == Role::Server) else { return };
+    let Some((server, last)) = links.get(at).zip(links.last()) else { return };
+    let arguments = last.arguments.iter().map(|word| word.text.as_str());
+    if programs::is_sendmail(last.name(), arguments) {
+        let name = last.name();
+        let text = format!("{name} treats remote clients as local users: open relay");
+        findings.error(Place::line(path, last.program.line), text);
+    }
+    let is_ours = links.iter().any(|link| link.name() == "tlsserver" || link.role() == Role::Relay);
+    let place = Place::line(path, server.program.line);
+    let before = links.len().saturating_sub(1);
+    match identity::behind(service, links.get(..before).unwrap_or_default()) {
+        Who::Starter if is_ours => {
+            findings.warning(place, "no -u: what talks to strangers here runs as root");
+        }
+        Who::User(user) if service.jails().contains(&user.uid) => {
+            let text = format!(
+                "{}: its mail program has the uid of the processes that talk TLS with strangers, \
+                 {}, and could be stopped by them: name another user",
+                user.how, user.uid
+            );
+            findings.error(place, text);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether TLS is offered as clients of the port expect it, and before a password is said.
+
+use super::command_line;
+use super::findings::{Findings, Place};
+use super::services::Service;
+use crate::client::Begin;
+use crate::run_script::{Link, Role};
+use std::net::SocketAddr;
+
+/// Ports whose clients begin with TLS: submissions, imaps, pop3s.
+const AT_ONCE: [u16; 3] = [465, 993, 995];
+/// Ports whose clients wait for a greeting: smtp, submission, imap, pop3.
+const GREETED: [u16; 4] = [25, 587, 143, 110];
+
+/// Looks.
+pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
+    let Some(server) = links.iter().find(|link| link.role() == Role::Server) else { return };
+    let is_ours = links.iter().any(|link| {
+        link.name() == "tlsserver" || matches!(link.role(), Role::Dialog | Role::Relay)
+    });
+    let Some(begins) = service.offers_tls().filter(|_| is_ours) else { return };
+    check_certificate(service, server, findings);
+    check_port(service, server, begins, findings);
+    match begins {
+        Begin::AtOnce => {}
+        Begin::OnRequest => check_level(service, findings),
+        Begin::Never => check_clear(service, server, findings),
+    }
+    if let Some((_, word)) = service.script.variable("DISABLETLS") {
+        let place = Place::line(&service.path, word.line);
+        findings.warning(place, "DISABLETLS is set: TLS is never offered");
+    }
+}
+
+fn check_certificate(service: &Service, server: &Link<'_>, findings: &mut Findings) {
+    if server.name() != "tlsserver" {
+        return;
+    }
+    let is_delayed = service.offers_tls() == Some(Begin::OnRequest);
+    let is_disabled = service.script.variable("DISABLETLS").is_some();
+    let needs_none = is_disabled && is_delayed && server.login().is_none();
+    if service.certificate_variable().is_none() && !needs_none && !service.script.hides_variables()
+    {
+        let place = Place::line(&service.path, server.program.line);
+        findings.error(place, "tlsserver has no certificate: CERTFILE is not set");
+    }
+}
+
+/// Where the client asks for TLS.
+fn check_level(service: &Service, findings: &mut Findings) {
+    let path = &service.path;
+    let is_login = service.login().is_some();
+    match service.script.variable("UCSPITLS") {
+        None if service.script.hides_variables() => {}
+        None | Some(("-", _)) => {
+            let text = "UCSPITLS is not set: TLS is never offered";
+            if is_login { findings.error(path, text) } else { findings.warning(path, text) }
+        }
+        Some(("!", _)) => {}
+        Some((_, word)) if is_login && !word.is_computed => {
+            let text = "UCSPITLS is not '!': passwords may come in the clear";
+            findings.warning(Place::line(path, word.line), text);
+        }
+        Some(_) => {}
+    }
+}
+
+/// Where nothing in the row speaks TLS. On this machine alone nobody listens between.
+fn check_clear(service: &Service, server: &Link<'_>, findings: &mut Findings) {
+    let is_here = address(server).is_some_and(|address| address.ip().is_loopback());
+    if service.login().is_some() && !is_here {
+        let text = format!("{}: no TLS in this row: passwords come in the clear", server.name());
+        findings.warning(Place::line(&service.path, server.program.line), text);
+    }
+}
+
+/// By the port clients know which comes first, TLS or the greeting.
+fn check_port(service: &Service, server: &Link<'_>, begins: Begin, findings: &mut Findings) {
+    // Whoever stands before it may speak TLS with the clients.
+    let options = service.tlsserver().and_then(Result::ok);
+    if options.is_some_and(|options| options.proxy_protocol.is_some()) {
+        return;
+    }
+    let Some(port) = address(server).map(|address| address.port()) else { return };
+    let name = server.name();
+    let takes_n = matches!(name, "tlsserver" | "sslserver");
+    let advice = |advice| if takes_n { advice } else { "" };
+    let text = match begins {
+        Begin::OnRequest | Begin::Never if AT_ONCE.contains(&port) => {
+            let advice = advice(": leave out -n");
+            format!("port {port}: clients begin with TLS, which {name} does not expect yet{advice}")
+        }
+        Begin::AtOnce if GREETED.contains(&port) => {
+            let advice = advice(": -n is missing");
+            format!("port {port}: clients wait for a greeting, and {name} for their TLS{advice}")
+        }
+        _ => return,
+    };
+    findings.warning(Place::line(&service.path, server.program.line), text);
+}
+
+/// Where it listens, if that is known.
+fn address(server: &Link<'_>) -> Option<SocketAddr> {
+    let [.., host, port] = server.arguments else { return None };
+    let is_known = !host.is_computed && !port.is_computed;
+    command_line::address(server).filter(|_| is_known)?.ok()
+}
