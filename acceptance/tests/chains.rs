@@ -29,6 +29,7 @@ mod chains {
     pub(crate) mod round_trip;
     pub(crate) mod sending;
     pub(crate) mod switching;
+    pub(crate) mod thunderbird;
     pub(crate) mod unpacked;
     pub(crate) mod wrong_port;
 }
@@ -116,6 +117,7 @@ fn main() -> Result<ExitCode> {
         chains::fail2ban::TESTS,
         chains::failures::TESTS,
         chains::switching::TESTS,
+        chains::thunderbird::TESTS,
         chains::unpacked::TESTS,
         chains::login::TESTS,
         chains::wrong_port::TESTS,

@@ -1,0 +1,98 @@
+//! What Thunderbird says when it is set up, reads and sends, as `dialogs` has it: its part is
+//! played to the programs, with real servers behind. The program itself is run where a whole
+//! machine is, by `tests/package`.
+
+use std::fs;
+
+use acceptance::chain::{Chain, DOVECOT, Server, is_root};
+use anyhow::{Result, ensure};
+
+use super::login::door;
+use crate::{Commands, Test};
+
+const NEEDS: &[&str] = &["python3", "exim4", "imap", "pop3front-maildir"];
+
+pub(crate) const TESTS: &[Test] = &[
+    ("Thunderbird's dialog with ports 993 and 587", NEEDS, imaps_submission),
+    ("Thunderbird's dialog with ports 143 and 465", NEEDS, imap_submissions),
+    ("Thunderbird's dialog with ports 995 and 465", NEEDS, pop3s_submissions),
+    ("Thunderbird's dialog with ports 110 and 587", NEEDS, pop3_submission),
+];
+
+/// What was in the mailbox.
+const STORED: &str = "From: eve@example.org\nTo: bob@localhost\nSubject: stored\n\
+                      Message-Id: <stored@example.org>\nDate: Sun, 01 Nov 2026 12:00:00 +0000\n\n\
+                      A message that waited.\n";
+
+fn imaps_submission(chain: &Chain<'_>) -> Result<()> {
+    play(chain, "imaps", "submission", 5)
+}
+
+fn imap_submissions(chain: &Chain<'_>) -> Result<()> {
+    play(chain, "imap", "submissions", 5)
+}
+
+fn pop3s_submissions(chain: &Chain<'_>) -> Result<()> {
+    play(chain, "pop3s", "submissions", 4)
+}
+
+fn pop3_submission(chain: &Chain<'_>) -> Result<()> {
+    play(chain, "pop3", "submission", 4)
+}
+
+/// Before tlsserver's own dialog and before authup's; `logins` of them succeed.
+fn play(chain: &Chain<'_>, incoming: &str, outgoing: &str, logins: usize) -> Result<()> {
+    let file = format!("dialogs/thunderbird-{incoming}-{outgoing}.dialog");
+    let [dialog, player] = [&file, "dialogs/play.py"]
+        .map(|name| format!("{}/{name}", env!("CARGO_MANIFEST_DIR")));
+    for (round, by_authup) in [false, true].into_iter().enumerate() {
+        put(chain)?;
+        let servers = [serve(chain, incoming, by_authup)?, serve(chain, outgoing, by_authup)?];
+        let [incoming, outgoing] = [(incoming, &servers[0]), (outgoing, &servers[1])]
+            .map(|(name, server)| format!("{name}=localhost:{}", server.port));
+        let trust = chain.name("cert.pem");
+        chain.succeeds(&["python3", &player, &dialog, &trust, &incoming, &outgoing], b"")?;
+        let log = chain.log();
+        let succeeded = log.matches(" login succeeded (bob from 127.0.0.1)").count();
+        ensure!(succeeded == (round + 1) * logins, "{succeeded} logins\n{log}");
+    }
+    Ok(())
+}
+
+/// A mailbox as the recording began with.
+fn put(chain: &Chain<'_>) -> Result<()> {
+    let mailbox = chain.path("bob/Maildir");
+    fs::remove_dir_all(&mailbox)?;
+    for folder in ["", "new", "cur", "tmp"] {
+        let folder = mailbox.join(folder);
+        fs::create_dir(&folder)?;
+        give(&folder)?;
+    }
+    let message = mailbox.join("new/1.test");
+    fs::write(&message, STORED)?;
+    give(&message)
+}
+
+fn give(path: &std::path::Path) -> Result<()> {
+    if is_root() {
+        std::os::unix::fs::chown(path, Some(65534), Some(65534))?;
+    }
+    Ok(())
+}
+
+/// A service; by convention its name ends in "s" where TLS begins with the first octet.
+fn serve(chain: &Chain<'_>, service: &str, by_authup: bool) -> Result<Server> {
+    let (commands, config) = (Commands::new(chain), chain.name("exim.conf"));
+    let (protocol, behind) = match service.trim_end_matches('s') {
+        "imap" => ("imap", DOVECOT.to_vec()),
+        "pop3" => ("pop3", vec!["pop3front-maildir", "Maildir"]),
+        _ => ("smtp", vec!["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"]),
+    };
+    let login = commands.login(protocol, &behind);
+    let at_once = service.ends_with('s');
+    match (by_authup, at_once) {
+        (false, _) => door(chain, protocol, at_once, &login),
+        (true, true) => chain.tls_at_once_server("!", &login),
+        (true, false) => chain.tls_server("!", &login),
+    }
+}
