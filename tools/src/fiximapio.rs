@@ -46,7 +46,10 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     if !is_tag(&tag) {
         return fail(NAME, format_args!("IMAPLOGINTAG: not a tag"));
     }
-    match Piped::spawn(&program, &environment) {
+    let server = Piped::spawn(&program, &environment);
+    // Its memory is there for what follows, in each of many idle sessions.
+    drop(environment);
+    match server {
         Ok(server) => run(server, &program, &tag),
         Err(reason) => cannot_exec(&program, &reason, &preauth::not_ready(&tag)),
     }
@@ -55,6 +58,11 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
 fn run(server: Piped, program: &Program, tag: &[u8]) -> u8 {
     let mut relay = Relay::new(server);
     match relay.open(tag) {
+        // Behind the answer to a login there is rarely anything yet, and what a jail needs for
+        // a moment can lie where the window was.
+        Ok(Ok(())) if relay.from_server.octets().is_empty() => {
+            relay.from_server = Window::new(PIECE, 1);
+        }
         Ok(Ok(())) => {}
         Ok(Err(why)) => return relay.turn_away(program, why, tag),
         Err(reason) => return cannot_relay(&reason),
@@ -85,7 +93,7 @@ impl Relay {
         Self {
             server,
             from_client: Window::new(PIECE, 1),
-            from_server: Window::new(PIECE, 1),
+            from_server: Window::new(preauth::LONGEST, 1),
             client_is_at_end: false,
             server_is_at_end: false,
         }

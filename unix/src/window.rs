@@ -4,11 +4,12 @@ use rustix::buffer::spare_capacity;
 use std::io;
 use std::os::fd::AsFd;
 
-/// A buffer of fixed size. Its memory is used as far as input fills it.
+/// A buffer of fixed size. Its memory is taken with the first read, and used as far as input
+/// fills it.
 pub struct Window {
-    /// Up to the last octet that was read; never more than there is room for from the
-    /// beginning.
+    /// Up to the last octet that was read; never more than `size`.
     octets: Vec<u8>,
+    size: usize,
     /// Room that is worth moving what is held, and a read.
     least: usize,
     start: usize,
@@ -20,7 +21,7 @@ impl Window {
     /// What it takes to go on, a whole line say, must fit beside them.
     #[must_use]
     pub fn new(size: usize, least: usize) -> Self {
-        Self { octets: Vec::with_capacity(size), least, start: 0 }
+        Self { octets: Vec::new(), size, least, start: 0 }
     }
 
     /// What is at hand.
@@ -32,7 +33,7 @@ impl Window {
     /// Whether no more can be read before some is taken.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.octets.len() == self.octets.capacity() && self.start < self.least
+        self.octets.len() >= self.size && self.start < self.least
     }
 
     /// So many octets have been dealt with.
@@ -54,10 +55,12 @@ impl Window {
     /// # Errors
     /// What the system says; `WouldBlock` and `Interrupted` among it.
     pub fn read(&mut self, descriptor: impl AsFd) -> io::Result<usize> {
-        if self.octets.len() == self.octets.capacity() {
+        if self.octets.len() >= self.size {
             self.octets.drain(..self.start);
             self.start = 0;
         }
+        // Once; from then on there is room for all of it.
+        self.octets.reserve_exact(self.size.saturating_sub(self.octets.len()));
         Ok(rustix::io::read(descriptor, spare_capacity(&mut self.octets))?)
     }
 }

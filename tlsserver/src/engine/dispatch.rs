@@ -83,7 +83,7 @@ impl Dispatcher {
             return self.exhausted(id);
         };
         let session = session::delayed(self.handshakes.clone(), client, control, [input, output]);
-        tokio::spawn(reported(id, self.reports.clone(), session));
+        self.spawn(id, session);
     }
 
     fn immediate(&mut self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
@@ -92,7 +92,7 @@ impl Dispatcher {
         };
         let (secured, notice) = self.awaits_notice(id);
         let session = session::immediate(self.handshakes.clone(), client, secured, notice);
-        tokio::spawn(reported(id, self.reports.clone(), session));
+        self.spawn(id, session);
     }
 
     fn talk(&mut self, id: ConnectionId, talk: Talk, descriptors: Vec<OwnedFd>) {
@@ -102,10 +102,10 @@ impl Dispatcher {
             return self.exhausted(id);
         };
         let (_, notice) = self.awaits_notice(id);
-        let dialog = Conversation::new(dialog, talk, notice);
+        let dialog = Box::new(Conversation::new(dialog, talk, notice));
         let place = self.desk.place(id, self.reports.clone());
         let session = session::talk(self.handshakes.clone(), client, dialog, place);
-        tokio::spawn(reported(id, self.reports.clone(), session));
+        self.spawn(id, session);
     }
 
     /// A channel that did not arrive is as good as a monitor that is gone.
@@ -113,6 +113,19 @@ impl Dispatcher {
         if let Some(channel) = descriptors.into_iter().next() {
             let _ = self.desk.connect(channel);
         }
+    }
+
+    /// Has a session go on by itself, and the listener hear of its end.
+    fn spawn(&self, id: ConnectionId, session: impl Future<Output = Ended> + Send + 'static) {
+        let reports = self.reports.clone();
+        // Else it would be there twice: as what is captured, and as what is awaited.
+        let session = Box::pin(session);
+        tokio::spawn(async move {
+            if let Err(fault) = session.await {
+                let _ = reports.send(FromEngine::Failed(id, fault.to_string()));
+            }
+            let _ = reports.send(FromEngine::Closed(id));
+        });
     }
 
     /// How a session asks for its program, and how it is told of it.
@@ -153,11 +166,4 @@ impl Dispatcher {
 
 fn exhausted(id: ConnectionId) -> FromEngine {
     FromEngine::Failed(id, Fault::NoDescriptors.to_string())
-}
-
-async fn reported(id: ConnectionId, reports: Reports, session: impl Future<Output = Ended>) {
-    if let Err(fault) = session.await {
-        let _ = reports.send(FromEngine::Failed(id, fault.to_string()));
-    }
-    let _ = reports.send(FromEngine::Closed(id));
 }

@@ -5,7 +5,6 @@ use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::server::Request as Asked;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -33,8 +32,9 @@ pub(super) struct Handshakes {
 
 impl Handshakes {
     /// A handshake; says also whom the certificate is for that the client was shown.
-    async fn accept(&self, client: WideReads) -> Result<(Tls, Option<Subject>), Fault> {
-        let mut handshake = pin!(self.acceptor.accept(client));
+    async fn accept(&self, client: WideReads) -> Result<(Box<Tls>, Option<Subject>), Fault> {
+        // Else every session would keep room for it to its end.
+        let mut handshake = Box::pin(self.acceptor.accept(client));
         let mut subject = None;
         let done = poll_fn(|context| {
             let done = handshake.as_mut().poll(context);
@@ -45,7 +45,7 @@ impl Handshakes {
             done
         });
         match timeout(self.limit, done).await {
-            Ok(accepted) => Ok((accepted.map_err(Fault::Handshake)?, subject)),
+            Ok(accepted) => Ok((Box::new(accepted.map_err(Fault::Handshake)?), subject)),
             Err(_) => Err(Fault::HandshakeTooLong(self.limit)),
         }
     }
@@ -61,7 +61,7 @@ impl Handshakes {
         let cut = || dialog.cut().map_or(Fault::HandshakeTooLong(self.limit), Fault::HandshakeCut);
         let (tls, subject) = tls.ok_or_else(cut)??;
         dialog.tls_started();
-        Ok(Transport::Secure(Box::new(tls), subject))
+        Ok(Transport::Secure(tls, subject))
     }
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn immediate(
 pub(super) async fn talk(
     handshakes: Handshakes,
     client: OwnedFd,
-    mut dialog: Conversation,
+    mut dialog: Box<Conversation>,
     mut place: Place,
 ) -> Ended {
     let mut socket = sockets::client(client)?;
@@ -163,4 +163,21 @@ async fn closed(input: &mut LocalSocket) {
 
 fn connect([input, output]: ProgramEnds) -> Result<Inside, Fault> {
     Ok(Inside::Pair { input: sockets::stream(input)?, output: sockets::stream(output)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room<A, B, C, D, F: Future>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each of thousands that are idle would have it.
+    #[test]
+    fn a_session_has_no_room_for_what_comes_before_it() {
+        for room in [room(talk), room(delayed)] {
+            assert!(room < 2_000, "{room} octets");
+        }
+    }
 }
