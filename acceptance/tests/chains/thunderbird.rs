@@ -19,11 +19,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("Thunderbird's dialog with ports 110 and 587", NEEDS, pop3_submission),
 ];
 
-/// What was in the mailbox.
-const STORED: &str = "From: eve@example.org\nTo: bob@localhost\nSubject: stored\n\
-                      Message-Id: <stored@example.org>\nDate: Sun, 01 Nov 2026 12:00:00 +0000\n\n\
-                      A message that waited.\n";
-
 fn imaps_submission(chain: &Chain<'_>) -> Result<()> {
     play(chain, "imaps", "submission", 5)
 }
@@ -43,8 +38,8 @@ fn pop3_submission(chain: &Chain<'_>) -> Result<()> {
 /// Before tlsserver's own dialog and before authup's; `logins` of them succeed.
 fn play(chain: &Chain<'_>, incoming: &str, outgoing: &str, logins: usize) -> Result<()> {
     let file = format!("dialogs/thunderbird-{incoming}-{outgoing}.dialog");
-    let [dialog, player] = [&file, "dialogs/play.py"]
-        .map(|name| format!("{}/{name}", env!("CARGO_MANIFEST_DIR")));
+    let [dialog, player] =
+        [&file, "dialogs/play.py"].map(|name| format!("{}/{name}", env!("CARGO_MANIFEST_DIR")));
     for (round, by_authup) in [false, true].into_iter().enumerate() {
         put(chain)?;
         let servers = [serve(chain, incoming, by_authup)?, serve(chain, outgoing, by_authup)?];
@@ -69,7 +64,8 @@ fn put(chain: &Chain<'_>) -> Result<()> {
         give(&folder)?;
     }
     let message = mailbox.join("new/1.test");
-    fs::write(&message, STORED)?;
+    let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/dialogs/stored.eml");
+    fs::copy(stored, &message)?;
     give(&message)
 }
 

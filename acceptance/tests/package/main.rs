@@ -11,7 +11,7 @@ mod machine;
 mod services;
 
 use machine::{Machine, file};
-use services::{fetching_works, other_services_work, submission_works};
+use services::{fetching_works, other_services_work, submission_works, thunderbird_works};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -90,16 +90,25 @@ fn fresh(what: &str) -> Option<Machine> {
             return None;
         }
     };
-    machine.succeeds("useradd --create-home al");
-    // One who is to fetch mail, too.
-    machine.succeeds("cd ~al && mkdir -p Maildir/tmp Maildir/new Maildir/cur && chown -R al: .");
+    // Two who are to fetch mail, too.
+    for user in ["al", "bob"] {
+        machine.succeeds(&format!(
+            "useradd --create-home {user} && cd ~{user} && \
+             mkdir -p Maildir/tmp Maildir/new Maildir/cur && chown -R {user}: ."
+        ));
+    }
+    // What their mail programs look up.
+    machine.succeeds("echo 127.0.0.1 mail.example.org >>/etc/hosts");
     // All that is changed of Exim as Debian installs it.
     machine.succeeds(
         "sed -i \"s/^dc_localdelivery=.*/dc_localdelivery='maildir_home'/\" \
          /etc/exim4/update-exim4.conf.conf && update-exim4.conf",
     );
-    for client in ["sender.py", "idler.py"] {
+    for client in ["sender.py", "idler.py", "thunderbird.py", "thunderbird.js"] {
         machine.put(&root().join("acceptance/tests/package").join(client));
+    }
+    for recorded in ["play.py", "stored.eml", "thunderbird-imaps-submission.dialog"] {
+        machine.put(&root().join("acceptance/dialogs").join(recorded));
     }
     Some(machine)
 }
@@ -194,6 +203,7 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     other_services_work(&machine);
     assert_eq!(jailed(&machine), ["tlsserver-engine", "tlsserver-keyholder"]);
     assert_eq!(machine.succeeds("stat -c '%U %a' /var/empty"), "root 755\n");
+    thunderbird_works(&machine);
 
     for command in first_hour() {
         machine.succeeds(&command);
@@ -260,7 +270,7 @@ fn is_the_machines_own(path: &Path) -> bool {
     let path = path.to_str().unwrap();
     let books =
         ["/var/log", "/var/cache", "/var/lib/dpkg", "/var/lib/systemd", "/var/tmp/systemd-private"];
-    let mail = ["/var/mail", "/var/spool", "/home/al", "/home/alice"];
+    let mail = ["/var/mail", "/var/spool", "/home/al", "/home/alice", "/home/bob"];
     let is_in = |folder: &&str| path.starts_with(folder);
     let is_backup = path.starts_with("/etc/") && path.ends_with('-');
     let is_known = books.iter().chain(&mail).any(is_in) || is_backup;

@@ -2,7 +2,7 @@
 
 use crate::PASSWORD;
 use crate::machine::Machine;
-use std::path::Path;
+use test_support::needs::{installed_or_skip, is_installed};
 
 /// Waits until services listen, or one of them is not up.
 fn listening(machine: &Machine, services: &[(&str, u16)]) {
@@ -63,7 +63,7 @@ pub(crate) fn other_services_work(machine: &Machine) {
         "rm -rf /etc/acceptutils/service/smtp && acceptutils init /etc/acceptutils \
          --host mail.example.org --incoming smtpfront-echo",
     );
-    let has_imap = Path::new("/usr/lib/dovecot/imap").exists();
+    let has_imap = is_installed("imap");
     let mut others = vec![("submissions", 465), ("smtp", 25), ("pop3", 110), ("pop3s", 995)];
     others.extend([("imap", 143), ("imaps", 993)].iter().filter(|_| has_imap));
     for (name, _) in &others {
@@ -86,5 +86,36 @@ pub(crate) fn other_services_work(machine: &Machine) {
     for connect in imap.iter().filter(|_| has_imap) {
         let said = machine.succeeds(&format!("{reads} {connect}"));
         assert!(said.contains("\r\nSubject: Through the package\r\n"), "{said}");
+    }
+}
+
+/// Thunderbird's part of a dialog that was recorded, and where it is installed the program
+/// itself, with the settings that `init` has made: a user reads by IMAP and sends with the
+/// same name and password.
+pub(crate) fn thunderbird_works(machine: &Machine) {
+    if !is_installed("imap") {
+        return;
+    }
+    machine.succeeds(
+        "echo 'pass word' | acceptutils user add bob --uid bob --stdin && \
+         install -o bob -g bob -m 600 stored.eml ~bob/Maildir/new/1.test",
+    );
+    listening(machine, &[("submission", 587), ("imaps", 993)]);
+    let certificate = "/etc/acceptutils/tls/cert.pem";
+    machine.succeeds(&format!(
+        "python3 play.py thunderbird-imaps-submission.dialog {certificate} \
+         imaps=127.0.0.1:993 submission=127.0.0.1:587"
+    ));
+    if !installed_or_skip("Thunderbird itself", "thunderbird") {
+        return;
+    }
+    let settings = "/etc/acceptutils/client/config-v1.1.xml";
+    for ports in ["imap 993 587", "pop3 995 465"] {
+        let said = machine.run(&format!(
+            "python3 thunderbird.py {settings} {certificate} al@localhost '{PASSWORD}' \
+             'Through the package' {ports}"
+        ));
+        assert!(said.status.success(), "{ports}: {}", String::from_utf8_lossy(&said.stderr));
+        machine.succeeds("rm -f $(grep -rl '^Subject: By Thunderbird' ~al/Maildir)");
     }
 }
