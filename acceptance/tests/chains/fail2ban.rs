@@ -63,6 +63,8 @@ pub(crate) const TESTS: &[Test] = &[
 const VICTIM: &str = "192.0.2.66";
 /// Refusals in one session that leave it open.
 const TRIES: usize = 4;
+/// Refusals that the jail of `contrib` bans for.
+const BANNED: usize = 10;
 
 /// Names that look like the log's own lines, like its ends, like dates and like what
 /// fail2ban puts in for an address; short, long, and cut.
@@ -347,11 +349,11 @@ fn bans(chain: &Chain<'_>) -> Result<()> {
     for (some, last) in forged_names().chunks(TRIES).zip(10..) {
         fails([127, 0, 0, last].into(), old.port, some)?;
     }
-    fails([127, 0, 0, 9].into(), old.port, &vec![b"bob".to_vec(); 5])?;
+    fails([127, 0, 0, 9].into(), old.port, &vec![b"bob".to_vec(); BANNED])?;
     // Lines are read and bans are made in their order, so all others are on record.
     let banned = fail2ban.wait_for("127.0.0.9");
     ensure!(banned == ["127.0.0.9"], "banned: {banned:?}");
-    fails("::1".parse()?, new.port, &vec![b"bob".to_vec(); 5])?;
+    fails("::1".parse()?, new.port, &vec![b"bob".to_vec(); BANNED])?;
     let banned = fail2ban.wait_for("::1");
     ensure!(banned == ["127.0.0.9", "::1"], "banned: {banned:?}");
     Ok(())
