@@ -129,6 +129,9 @@ impl MailServer<'_> {
     }
 }
 
+/// What is wrong where it speaks what it should.
+const TURNS_AWAY: &str = "it turns clients away";
+
 /// What it says on standard error, in its home folder.
 const LOG: &str = "standard-error";
 
@@ -169,7 +172,9 @@ impl Running {
     fn smtp(&mut self, is_behind_login: bool) -> Result<Vec<String>, String> {
         let greeting = self.reply()?.pop().unwrap_or_default();
         if !greeting.starts_with('2') {
-            return Err(format!("it turns clients away: {greeting}"));
+            let is_smtp = greeting.starts_with(['4', '5']);
+            let does = if is_smtp { TURNS_AWAY } else { "it speaks no SMTP" };
+            return Err(format!("{does}: {greeting}"));
         }
         if is_behind_login && !greeting.starts_with("235") {
             return Err(format!(
@@ -193,7 +198,8 @@ impl Running {
         self.say("CAPA\r\nQUIT\r\n");
         let greeting = self.hear()?;
         if !greeting.starts_with("+OK") {
-            return Err(format!("it turns clients away: {greeting}"));
+            let does = if greeting.starts_with("-ERR") { TURNS_AWAY } else { "it speaks no POP3" };
+            return Err(format!("{does}: {greeting}"));
         }
         let answer = self.hear()?;
         if answer.starts_with("-ERR") {
@@ -229,7 +235,9 @@ impl Running {
             );
         }
         if !answer.starts_with("login OK") {
-            return Err(format!("it turns clients away: {answer}"));
+            let is_imap = answer.starts_with("login ") || answer.starts_with("* ");
+            let does = if is_imap { TURNS_AWAY } else { "it speaks no IMAP" };
+            return Err(format!("{does}: {answer}"));
         }
         let mut offers = Vec::new();
         for command in ["a", "b"] {

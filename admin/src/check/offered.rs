@@ -6,6 +6,7 @@ use super::services::Service;
 use crate::mail_server::{MailServer, POP3_OWN, Protocol, is_same, may_be_listed, word};
 use crate::programs;
 use proto::control::list;
+use proto::login::protocol::Protocol as Spoken;
 use std::path::Path;
 
 /// Runs them all, the same one once.
@@ -100,7 +101,14 @@ fn compare(offers: &[String], protocol: Protocol, home: &Path, findings: &mut Fi
     let path = home.join("control").join(name);
     let Ok(contents) = std::fs::read(&path) else { return };
     let mut listed = Vec::new();
-    for (line, entry) in entries(&contents, protocol) {
+    // What is left out is promised to nobody.
+    let is_left_out = |entry: &str| match protocol {
+        Protocol::Smtp => Spoken::Smtp.says_itself(entry.as_bytes()),
+        Protocol::Pop3 => Spoken::Pop3.says_itself(entry.as_bytes()),
+        Protocol::Imap => false,
+    };
+    let listed_lines = entries(&contents, protocol).into_iter();
+    for (line, entry) in listed_lines.filter(|(_, entry)| !is_left_out(entry)) {
         let place = Place::line(&path, line);
         let is_own = own.iter().any(|own| is_same(protocol, own, &entry));
         match offers.iter().find(|offer| is_same(protocol, offer, &entry)) {

@@ -48,9 +48,11 @@ impl Service {
         Some(spoken?.to_ascii_lowercase())
     }
 
-    /// The certificate's and the key's file, where they are known.
+    /// The certificate's and the key's file, where they are known; from where the server is
+    /// started, as supervisors do in the script's folder.
     pub(super) fn certificate(&self) -> Option<(PathBuf, PathBuf)> {
-        let known = |(path, word): (&str, &Word)| (!word.is_computed).then(|| PathBuf::from(path));
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let known = |(path, word): (&str, &Word)| (!word.is_computed).then(|| folder.join(path));
         let certificate = known(self.certificate_variable()?)?;
         let key = self.file("KEYFILE").map_or_else(|| Some(certificate.clone()), known)?;
         Some((certificate, key))
@@ -159,7 +161,8 @@ impl Service {
         (said == "Maildir").then(|| said.to_owned())
     }
 
-    /// The users files that are asked, and as whom.
+    /// The users files that are asked, and as whom; from the qmail home, where whatever holds
+    /// the dialog is.
     pub(super) fn users_files(&self) -> Vec<(PathBuf, Who)> {
         let links = self.script.links();
         let asking = links.iter().enumerate().filter(|(_, link)| {
@@ -168,7 +171,15 @@ impl Service {
         });
         let files = asking.filter_map(|(at, link)| {
             let who = identity::behind(self, links.get(..at).unwrap_or_default());
-            Some((PathBuf::from(link.option('f')?), who))
+            let file = Path::new(link.option('f').filter(|file| !file.is_empty())?);
+            let home = match self.script.variable("QMAILHOME") {
+                Some((_, word)) if word.is_computed => None,
+                Some((home, _)) => Some(home),
+                None => Some(unix::control::HOME),
+            };
+            let file =
+                if file.is_absolute() { file.to_owned() } else { Path::new(home?).join(file) };
+            Some((file, who))
         });
         files.collect()
     }

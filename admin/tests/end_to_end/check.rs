@@ -152,6 +152,21 @@ fn no_certificate_is_missed_where_tls_is_disabled() {
     assert!(!said.contains("no certificate"), "{said}");
 }
 
+/// And nobody is promised it.
+#[test]
+fn what_is_left_out_of_what_is_offered_is_no_error() {
+    let Good { dir, folder: _folder } = good();
+    for (file, line) in [("smtpcapabilities", "STARTTLS"), ("pop3capabilities", "SASL PLAIN")] {
+        let path = dir.join("control").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{text}{line}\n")).unwrap();
+    }
+    let output = run(&["check", dir.to_str().unwrap()]);
+    ends_with(&output, 1);
+    let said = stdout(&output);
+    assert_eq!(said.matches(": left out: authup lists it when it is time\n").count(), 2, "{said}");
+}
+
 #[test]
 fn a_script_can_read_it() {
     let Good { dir, folder: _folder } = good();
@@ -292,6 +307,27 @@ fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
     let gone = try_it(&trust);
     ends_with(&gone, 2);
     assert!(stdout(&gone).contains("unable to connect: Connection refused"), "{}", stdout(&gone));
+}
+
+/// What holds the dialog is in the qmail home, and so is the program that it runs.
+#[test]
+fn a_users_file_without_a_folder_is_in_the_qmail_home() {
+    let Good { dir, folder: _folder } = good();
+    let script = dir.join("service/pop3/run");
+    let text = std::fs::read_to_string(&script).unwrap();
+    let text = text.replace(&format!("-f {}/users", dir.display()), "-f users");
+    assert!(text.contains(" -f users "), "{text}");
+    let behind_authup = text
+        .replace(" --login pop3", "")
+        .replace("checkpassword-file", "authup pop3 checkpassword-file")
+        .replace("exec 2>&1", "export AUTHUP_UID=1 AUTHUP_GID=1\nexec 2>&1");
+    for text in [text, behind_authup] {
+        std::fs::write(&script, text).unwrap();
+        let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
+        let output = run_with(&arguments, PASSWORD);
+        ends_with(&output, 0);
+        assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
+    }
 }
 
 #[test]
