@@ -139,7 +139,7 @@ pub fn write_ready(bytes: &[u8], socket: bool) -> io::Result<usize> {
 /// Closes the client's side of this process, and puts something harmless in its
 /// place. Other processes that hold it keep it.
 pub fn let_go() {
-    if let Ok((reader, writer)) = crate::descriptor::pipe() {
+    if let Ok((reader, writer)) = io::pipe() {
         let _ = rustix::stdio::dup2_stdin(reader);
         let _ = rustix::stdio::dup2_stdout(writer);
     }
