@@ -2,7 +2,7 @@
 
 use proto::control::{one_line, seconds};
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, read, retry_on_intr};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -69,8 +69,8 @@ impl Folder {
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, Unreadable> {
         match contents(&self.0.join(file)) {
             Ok(contents) => Ok(Some(contents)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(reason) => Err(self.unreadable(file, reason.into())),
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(reason) => Err(self.unreadable(file, reason)),
         }
     }
 
@@ -126,18 +126,64 @@ impl Folder {
     }
 }
 
-/// All that is in a file, with as few questions to the system as there can be: a connection
-/// begins with some of them for each of the files.
-fn contents(path: &Path) -> Result<Vec<u8>, Errno> {
+/// What a control file holds at most, in octets: far more than any that somebody has written.
+const LONGEST: usize = 1024 * 1024;
+
+/// All that is in a control file, with as few questions to the system as there can be: a
+/// connection begins with some of them for each of the files. What is no regular file could
+/// have a reader wait for good, or never end.
+///
+/// # Errors
+/// The system's; that it is no regular file, or longer than 1 MiB.
+pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
     /// More than most files hold, and little enough that few pages are used.
     const ROOM: usize = 2048;
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    // Without NONBLOCK a FIFO would hold us here already.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = open(path, flags, Mode::empty())?;
+    match FileType::from_raw_mode(fstat(&file)?.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(Errno::ISDIR.into()),
+        _ => return Err(io::Error::other("not a regular file")),
+    }
     let mut contents = Vec::with_capacity(ROOM);
-    // The end is where nothing comes any more; less than there was room for can be a pipe's.
     while retry_on_intr(|| read(&file, spare_capacity(&mut contents)))? > 0 {
+        if contents.len() > LONGEST {
+            return Err(io::Error::other("more than 1 MiB"));
+        }
         if contents.len() == contents.capacity() {
-            contents.reserve(ROOM);
+            contents.reserve(contents.len());
         }
     }
     Ok(contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::mknodat;
+
+    #[test]
+    fn what_is_no_file_is_an_error_and_holds_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let control = home.path().join(FOLDER);
+        std::fs::create_dir(&control).unwrap();
+        let fifo = control.join("fifo");
+        mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", control.join("device")).unwrap();
+        std::fs::write(control.join("long"), vec![b'x'; LONGEST + 1]).unwrap();
+        std::fs::write(control.join("most"), vec![b'x'; LONGEST]).unwrap();
+        let folder = Folder::of(Some(home.path().as_os_str()));
+        for (name, why) in [
+            ("fifo", "not a regular file"),
+            ("device", "not a regular file"),
+            (".", "Is a directory"),
+            ("long", "more than 1 MiB"),
+        ] {
+            let wrong = folder.read(name).unwrap_err().to_string();
+            assert_eq!(wrong, format!("{}: {why}", control.join(name).display()));
+        }
+        assert_eq!(folder.read("most").unwrap().map(|octets| octets.len()), Some(LONGEST));
+        assert!(folder.read("none").unwrap().is_none());
+    }
 }

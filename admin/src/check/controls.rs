@@ -64,7 +64,7 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
 
 /// The file's contents, if it is there and can be read.
 fn read(path: &Path, readers: Readers, findings: &mut Findings) -> Option<Vec<u8>> {
-    match std::fs::read(path) {
+    match unix::control::contents(path) {
         Ok(contents) => {
             look(path, readers, findings);
             Some(contents)

@@ -98,7 +98,8 @@ fn unusable(file: &Path, trouble: &Trouble) -> Error {
 
 /// Nothing is said where there is nothing to do, as run scripts ask at each start.
 fn make(file: &Path) -> Result<Outcome, Error> {
-    match create(file).map_err(|trouble| unusable(file, &trouble))? {
+    let failed = |trouble| Error::new(format!("unable to make: {}: {trouble}", file.display()));
+    match create(file).map_err(failed)? {
         Created::Kept => {}
         Created::New => say(&format!("made {}", file.display())),
         Created::Replaced => say(&format!("made {} anew", file.display())),
@@ -125,7 +126,12 @@ fn clear(who: Option<&OsStr>, all: bool, file: &File) -> Result<Outcome, Wrong> 
         cleared += here;
         here > 0
     })?;
-    say(&format!("cleared {cleared}"));
+    match who.filter(|_| cleared == 0) {
+        Some(who) => {
+            say(&format!("cleared 0: nothing is remembered of {}", Escaped(who.as_bytes())))
+        }
+        None => say(&format!("cleared {cleared}")),
+    }
     Ok(Outcome::Clean)
 }
 

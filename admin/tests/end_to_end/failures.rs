@@ -126,6 +126,8 @@ fn d59_clears() {
         assert_eq!(home.json(&["--user", "alice"]).as_array().unwrap().len(), 1);
     }
     home.log_in("203.0.113.5", "carol", &["a", "b"]);
+    let nothing = "cleared 0: nothing is remembered of 203.0.113.0/33\n";
+    assert_eq!(home.run(&["--clear", "203.0.113.0/33"]), nothing);
     assert_eq!(home.run(&["--clear", "--all"]), "cleared 3\n");
     assert_eq!(home.run(&["--clear", "--all"]), "cleared 0\n");
 }
@@ -155,7 +157,7 @@ fn d59_says_what_is_wrong() {
     std::fs::write(home.path("failures"), "somebody else's").unwrap();
     assert_eq!(
         fails(&["--create"]),
-        format!("acceptutils: unusable file: {file}: not as long as it must be\n")
+        format!("acceptutils: unable to make: {file}: not as long as it must be\n")
     );
     let control = home.path("control/loginfailures");
     std::fs::write(&control, "address 10\n").unwrap();

@@ -178,7 +178,13 @@ impl Exempt {
         let address: IpAddr = address.parse().ok()?;
         let all = if address.is_ipv4() { 32 } else { 128 };
         let length = length.map_or(Some(all), |digits| digits.parse().ok())?;
-        (length <= all).then_some(Self { address, length })
+        // An IPv4 network in IPv6's form is the IPv4 one, as its clients' addresses are.
+        match address.to_canonical() {
+            IpAddr::V4(canonical) if address.is_ipv6() && (96..=128).contains(&length) => {
+                Some(Self { address: canonical.into(), length: length - 96 })
+            }
+            _ => (length <= all).then_some(Self { address, length }),
+        }
     }
 
     /// Whether the network is all of IPv4, or of IPv6.
@@ -250,7 +256,8 @@ mod tests {
 
     #[test]
     fn settings() {
-        let text = b"# ours\nuser 0 2d\n\naddress\t 5  90m \nexempt 192.0.2.0/24\nexempt ::1\n";
+        let text = b"# ours\nuser 0 2d\n\naddress\t 5  90m \nexempt 192.0.2.0/24\nexempt ::1\n\
+            exempt ::ffff:203.0.113.0/120\n";
         let settings = Settings::parse(text).unwrap();
         assert_eq!(settings.user, Limit { count: 0, half_life: 2 * DAY });
         assert_eq!(settings.address, Limit { count: 5, half_life: 5400 });
@@ -259,6 +266,8 @@ mod tests {
         for (address, exempt) in [
             ("192.0.2.255", true),
             ("::ffff:192.0.2.1", true),
+            ("203.0.113.9", true),
+            ("203.0.114.9", false),
             ("192.0.3.0", false),
             ("::1", true),
             ("::2", false),

@@ -75,11 +75,13 @@ impl Prefix {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, length.parse().ok()?),
-            None => (text, u8::MAX),
+            Some((address, length)) => (address, Some(length.parse::<u8>().ok()?)),
+            None => (text, None),
         };
         let address: IpAddr = address.parse().ok()?;
-        Some(Self::of(address, length.min(32), length.min(64)))
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.unwrap_or(all);
+        (length <= all).then(|| Self::of(address, length.min(32), length.min(64)))
     }
 
     /// Whether one of the two is in the other.

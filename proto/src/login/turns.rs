@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// The network that an address is of: one IPv4 address, or an IPv6 /64.
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     customer(address.to_canonical(), IPV6_CUSTOMER)
 }
 

@@ -11,7 +11,7 @@ use alloc::borrow::Cow;
 const DISAGREE: &[u8] = b"421 rules and server disagree (#4.3.0)\r\n";
 const LINE_TOO_LONG: &[u8] = b"421 reply line too long (#4.3.0)\r\n";
 const MUST_START_TLS: &[u8] = b"530 Must start TLS first (#5.7.0)\r\n";
-const HELP: &[u8] = b"214 fixsmtpio, of acceptutils: see its manual page, fixsmtpio(8)\r\n";
+const HELP: &[u8] = b" fixsmtpio, of acceptutils: see its manual page, fixsmtpio(8)\r\n";
 const STARTTLS: &[u8] = b"STARTTLS";
 
 /// What the rules make of a line.
@@ -123,7 +123,10 @@ impl<W: Watch> Relay<W> {
         }
         if edited.help && !reply.has_help {
             reply.has_help = true;
-            self.put(HELP);
+            // All lines of a reply have one code (RFC 5321, section 4.2.1), be it a refusal.
+            let code = edited.line.as_deref().unwrap_or(line).get(..3);
+            let code = code.filter(|code| code.iter().all(u8::is_ascii_digit));
+            self.put(&[code.unwrap_or(b"214"), HELP].concat());
         }
         if let Some(line) = edited.line {
             self.put(&line);

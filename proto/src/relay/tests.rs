@@ -244,6 +244,18 @@ fn help_has_a_line_of_ours_before_it() {
     );
 }
 
+/// As Postfix is without HELP.
+#[test]
+fn d52_a_line_of_help_has_the_code_of_the_reply() {
+    let script = ["S: 220 x/", "C: HELP/", "S: 500 5.5.2 Error: command not recognized/"];
+    let (client, _, _) = play(&incoming(Tls::Absent), &script);
+    assert_eq!(
+        client,
+        "220 mail.example.org ESMTP/500-fixsmtpio, of acceptutils: see its manual page, \
+         fixsmtpio(8)/500 5.5.2 Error: command not recognized/"
+    );
+}
+
 #[test]
 fn patterns_see_the_line_as_the_server_sent_it() {
     let rules = ":noop::250 ok::never\n:noop::250 ok*::changed\n:noop::250 ok*::changed again\n";

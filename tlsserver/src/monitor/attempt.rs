@@ -4,10 +4,11 @@ use proto::channel::ConnectionId;
 use proto::channel::listener::{Client, FromMonitor};
 use proto::channel::session::ToSession;
 use proto::checkpassword::Record;
-use proto::failures::Answer;
+use proto::failures::{About, Answer};
 use proto::login::handoff::Handoff;
 use proto::login::outcome::Outcome;
 use proto::login::report::Event;
+use proto::login::turns::network;
 use proto::ucspi_rules;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -21,7 +22,7 @@ use unix::login_program::{Failed, Started};
 use unix::process::{is_of_root, is_root};
 
 use super::homes::Home;
-use super::sessions::{Login, Phase, Running};
+use super::sessions::{Login, Phase, Running, Session};
 use super::words::Words;
 use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
 
@@ -37,33 +38,51 @@ impl Monitor {
         session.begins_login(&user, handoff.mechanism());
         // It is no longer than the one given, so there is room for it.
         let record = record.with_user(&user).unwrap_or(record);
-        if !self.charge(id, &home, (&user, record.password())) {
-            return self.decided(id, Outcome::TooManyFailures);
-        }
         self.send_to_listener(&FromMonitor::Checking(id));
         self.sessions.waits(id, record, handoff);
         self.turns.wait(address, id);
     }
 
-    /// Whether the memory of refused logins lets this be tried; if not, the log says so.
-    /// What comes of it is to be [remembered](Self::remember).
-    pub(super) fn charge(&mut self, id: ConnectionId, home: &Home, wanted: (&[u8], &[u8])) -> bool {
+    /// Whether the memory of refused logins lets this be tried; if not, about what there were
+    /// too many. What comes of it is to be [remembered](Self::remember).
+    fn charge(
+        &mut self,
+        id: ConnectionId,
+        home: &Home,
+        wanted: (&[u8], &[u8]),
+    ) -> Result<(), About> {
         let (Some(memory), Some(session)) = (home.memory, self.sessions.get_mut(id)) else {
-            return true;
+            return Ok(());
         };
         let verdict = self.homes.before(memory, session.client.remote.ip(), wanted);
-        let may = match verdict {
-            Ok(charge) => {
-                session.charge = charge;
-                true
-            }
+        let charged = verdict.map(|charge| session.charge = charge);
+        self.complain(id);
+        charged
+    }
+
+    /// The same of one that is not to be checked; if not, the log says so.
+    pub(super) fn may(&mut self, id: ConnectionId, home: &Home, wanted: (&[u8], &[u8])) -> bool {
+        match self.charge(id, home, wanted) {
+            Ok(()) => true,
             Err(about) => {
-                report::about(id, session, wanted.0, Event::TooMany(about));
+                self.too_many(id, wanted.0, about);
                 false
             }
-        };
-        self.complain(id);
-        may
+        }
+    }
+
+    fn too_many(&self, id: ConnectionId, user: &[u8], about: About) {
+        if let Some(session) = self.sessions.get(id) {
+            report::about(id, session, user, Event::TooMany(about));
+        }
+    }
+
+    /// Whether others from its network are being checked, whose charges may be taken back.
+    fn others_are_checked(&self, id: ConnectionId) -> bool {
+        let network = |session: &Session| network(session.client.remote.ip());
+        let Some(its) = self.sessions.get(id).map(network) else { return false };
+        let mut checked = self.sessions.checking().filter_map(|(id, _)| self.sessions.get(id));
+        checked.any(|other| other.charge.is_some() && network(other) == its)
     }
 
     fn complain(&mut self, id: ConnectionId) {
@@ -91,7 +110,25 @@ impl Monitor {
         if let Some(charge) = charge {
             self.homes.after(charge, answer);
             self.complain(id);
+            self.let_go_on();
         }
+    }
+
+    /// Those who were held back may be tried now, or not.
+    fn let_go_on(&mut self) {
+        for id in std::mem::take(&mut self.held_back) {
+            if let Some(session) = self.sessions.get(id) {
+                self.turns.wait(session.client.remote.ip(), id);
+            }
+        }
+    }
+
+    /// Its login waits no more.
+    pub(super) fn leave_turns(&mut self, id: ConnectionId) {
+        if let Some(session) = self.sessions.get(id) {
+            self.turns.leave(session.client.remote.ip(), &id);
+        }
+        self.held_back.retain(|one| *one != id);
     }
 
     /// Starts login programs, as many as may run, and a few at a time: what others say is
@@ -104,7 +141,7 @@ impl Monitor {
         }
         for _ in 0..STARTED_AT_ONCE {
             let Some(id) = self.turns.take() else { break };
-            if !self.start(id) {
+            if !self.on_turn(id) {
                 self.turns.give_back();
             }
         }
@@ -126,11 +163,39 @@ impl Monitor {
         }
     }
 
-    /// Starts the program for the login; says whether it runs.
-    fn start(&mut self, id: ConnectionId) -> bool {
+    /// It is the login's turn; says whether its program runs.
+    fn on_turn(&mut self, id: ConnectionId) -> bool {
         let Some((record, handoff)) = self.sessions.take_record(id) else { return false };
+        let Some(home) = self.home(id) else {
+            self.give_up(id, Outcome::Temporary);
+            return false;
+        };
+        match self.charge(id, &home, (record.user(), record.password())) {
+            Ok(()) => self.start(id, record, &handoff),
+            // Nobody is refused for what nobody has done yet.
+            Err(_) if self.others_are_checked(id) => {
+                self.sessions.waits(id, record, handoff);
+                self.held_back.push(id);
+                false
+            }
+            Err(about) => {
+                self.too_many(id, record.user(), about);
+                self.give_up(id, Outcome::TooManyFailures);
+                false
+            }
+        }
+    }
+
+    /// It is not tried.
+    fn give_up(&mut self, id: ConnectionId, outcome: Outcome) {
+        self.sessions.login_ended(id);
+        self.decided(id, outcome);
+    }
+
+    /// Starts the program for the login; says whether it runs.
+    fn start(&mut self, id: ConnectionId, record: Record, handoff: &Handoff) -> bool {
         let user = record.user().to_vec();
-        match self.spawn(id, record, &handoff) {
+        match self.spawn(id, record, handoff) {
             Ok((started, stream)) => {
                 let Started { pid, ready } = started;
                 if let Some(session) = self.sessions.get(id) {
@@ -143,8 +208,7 @@ impl Monitor {
             }
             Err(failed) => {
                 report::failed(id, &failed, self.program.path());
-                self.sessions.login_ended(id);
-                self.decided(id, failed.outcome);
+                self.give_up(id, failed.outcome);
                 false
             }
         }

@@ -157,8 +157,7 @@ impl Monitor {
             Login::None => {}
             Login::Waiting(record, _) => {
                 report::about(id, session, record.user(), Event::NoTurn);
-                let address = session.client.remote.ip();
-                self.turns.leave(address, &id);
+                self.leave_turns(id);
                 self.sessions.login_ended(id);
                 self.decided(id, Outcome::TimedOut);
             }

@@ -188,8 +188,7 @@ impl Monitor {
         match &session.login {
             Login::None => self.over(id),
             Login::Waiting(..) => {
-                let address = session.client.remote.ip();
-                self.turns.leave(address, &id);
+                self.leave_turns(id);
                 self.sessions.login_ended(id);
                 self.remember(id, Answer::Trouble);
                 self.over(id);
@@ -328,7 +327,7 @@ impl Monitor {
         if let Some(session) = self.sessions.get_mut(id) {
             session.begins_login(&counted, Some(Mechanism::Plain));
         }
-        if !self.charge(id, &home, (&counted, b"")) {
+        if !self.may(id, &home, (&counted, b"")) {
             return self.decided(id, Outcome::TooManyFailures);
         }
         self.remember(id, Answer::Refused);

@@ -88,6 +88,9 @@ struct Monitor {
     sessions: Sessions,
     homes: Homes,
     turns: Turns<ConnectionId>,
+    /// Whose turn has come while others' charges were too many: until one of these is taken
+    /// back, or stands.
+    held_back: Vec<ConnectionId>,
     /// When it is looked next who has become a user.
     next_look: Instant,
     buffer: Vec<u8>,
@@ -194,6 +197,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
         sessions: Sessions::default(),
         homes,
         turns: Turns::new(options.checks.unwrap_or_else(checks)),
+        held_back: Vec::new(),
         next_look: Instant::now(),
         buffer: vec![0; proto::channel::LONGEST],
     })

@@ -1,7 +1,7 @@
 //! What control files say about logins: read again at `SIGHUP`, for the ordinary home and for
 //! those that rules name; and the memory of refused logins, which is owed nothing at the end.
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat};
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write;
@@ -99,6 +99,43 @@ fn remember(folder: &Path, limits: &str) {
     assert_eq!(create(&file).unwrap(), Created::New);
     let control = format!("file {}\n{limits}", file.display());
     fs::write(folder.join("control/loginfailures"), control).unwrap();
+}
+
+/// Stands for a login program that takes its time, until there is an end to be read.
+const WAITS: &[&str] = &[
+    "bash",
+    "--norc",
+    "-c",
+    r#"for part in user password stamp; do IFS= read -r -d '' "$part" <&3; done
+       exec 3<&-
+       read -r none <"$GO"
+       printf x >&"$AUTHUPREADYFD"
+       eval "exec $AUTHUPREADYFD>&-"
+       printf '%s\r\n' "$user""#,
+];
+
+/// Each check counts as refused until it is known: that alone refuses nobody.
+#[test]
+fn more_logins_at_once_than_may_be_refused_are_all_let_in() {
+    let setup = SUBMISSION.with(WAITS).option("--checks 6");
+    remember(setup.directory.path(), "address 3 6h\n");
+    let go = setup.file("go");
+    mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let held = fs::OpenOptions::new().read(true).write(true).open(&go).unwrap();
+    let server = setup.variable("GO", go.to_str().unwrap()).start();
+    let mut clients = [(); 6].map(|()| SUBMISSION.enter(&server).0);
+    for client in &mut clients {
+        client.write_all(SUBMISSION.login().as_bytes()).unwrap();
+    }
+    server.log.wait_for_count("attempt for bob", 3);
+    // Who reads there now reads an end, and so does who opens it from now on.
+    fs::write(server.file("end"), "").unwrap();
+    fs::rename(server.file("end"), &go).unwrap();
+    drop(held);
+    for client in &mut clients {
+        assert_eq!(line(client), "bob\r\n");
+    }
+    assert_eq!(server.log.count("too many failures"), 0);
 }
 
 #[test]
