@@ -114,7 +114,9 @@ impl<'a> Request<'a> {
         match self.what {
             What::Response | What::UnclearResponse | What::Auth => true,
             // It might be AUTH to some server.
-            What::Unclear => self.text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth")),
+            What::Unclear | What::UnclearChunk if is_unclear(self.text, self.words.0) => {
+                self.text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth"))
+            }
             _ => false,
         }
     }
@@ -187,6 +189,8 @@ mod tests {
         ] {
             assert_eq!(Request::parse(line.as_bytes(), false).what, what, "{line:?}");
         }
+        let auth = Request::parse(b"BDAT 5\rAUTH PLAIN AGIAcA==\r\n", false);
+        assert!(auth.is_secret(), "some server might end the line at the CR");
         assert_eq!(Request::parse(b"BDAT 5\r\n", true).what, What::Response);
     }
 }
