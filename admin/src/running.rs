@@ -51,8 +51,9 @@ impl Running {
         let mut command = Command::new(found.unwrap_or_else(|| program.into()));
         command
             .args(words.iter().skip(1))
-            .envs(script.variables.iter().filter_map(|word| word.text.split_once('=')));
-        let mut running = Self::run(command.stdout(Stdio::piped()), log)?;
+            .envs(script.variables.iter().filter_map(|word| word.text.split_once('=')))
+            .stdout(Stdio::piped());
+        let mut running = Self::run(command, log)?;
         let mut lines = Lines::of(running.child.stdout.take());
         let line = match lines.next(PATIENCE) {
             Ok(line) => line,
@@ -73,8 +74,9 @@ impl Running {
         Ok((running, port))
     }
 
-    /// Starts a program.
-    fn run(command: &mut Command, log: &Path) -> Result<Self, Error> {
+    /// Starts a program. The command ends with that: it holds an end of the pipe, and the log
+    /// would never be over.
+    fn run(mut command: Command, log: &Path) -> Result<Self, Error> {
         let no_file = |error| Error::file("unable to make", log, &error);
         let file = File::options().create(true).append(true).open(log).map_err(no_file)?;
         let (output, standard_error) = pipe().map_err(no_file)?;
@@ -169,7 +171,7 @@ impl Scene {
     }
 
     /// Starts another program, its log in a file of the folder.
-    pub(crate) fn run(&self, command: &mut Command, log: &str) -> Result<(), Error> {
+    pub(crate) fn run(&self, command: Command, log: &str) -> Result<(), Error> {
         self.with(|contents| {
             let running = Running::run(command, &contents.folder.path().join(log))?;
             contents.running.push(running);
@@ -223,4 +225,18 @@ fn end_with_signal(contents: &Arc<Mutex<Option<Contents>>>) -> std::io::Result<(
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::RecvTimeoutError;
+
+    #[test]
+    fn the_log_is_over_with_the_last_who_could_write_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = Running::run(Command::new("true"), &folder.path().join("log")).unwrap();
+        let over = running.logged.recv_timeout(PATIENCE);
+        assert_eq!(over, Err(RecvTimeoutError::Disconnected));
+    }
 }

@@ -98,7 +98,7 @@ impl Installed {
             // In a network of its own, where port 25 is free.
             let mut master = Command::new("unshare");
             master.args(["--net", "sh", "-c", "ip link set lo up && exec postfix start-fg"]);
-            scene.run(&mut master, LOG)?;
+            scene.run(master, LOG)?;
         }
         scene.end_with(mounts)?;
         Ok(Delivery { name: kind.name(), user, log })
