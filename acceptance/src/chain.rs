@@ -8,15 +8,14 @@ use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use test_support::certificate::Pem;
 use test_support::folder::{public, write_secret};
-use test_support::log::Log;
 pub use test_support::needs::is_root;
-use test_support::wait::for_end;
+pub use test_support::server::Server;
 use test_support::{needs, run};
 
 use crate::programs::Programs;
@@ -37,21 +36,6 @@ pub struct Chain<'a> {
     folder: TempDir,
     programs: &'a Programs,
     whose: As,
-}
-
-/// A listening server; it ends with this.
-#[derive(Debug)]
-pub struct Server {
-    child: Child,
-    /// Its port on 127.0.0.1.
-    pub port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _already_gone = self.child.kill();
-        let _status = self.child.wait();
-    }
 }
 
 impl<'a> Chain<'a> {
@@ -216,7 +200,7 @@ impl<'a> Chain<'a> {
         arguments: &[&str],
     ) -> Result<Server> {
         let mut command = self.tls_command("127.0.0.1", options, arguments);
-        Server::start(command.env("UCSPITLS", ucspitls), self.log_file()?)
+        self.start(command.env("UCSPITLS", ucspitls))
     }
 
     /// tlsserver on an address of one's choice, not started yet.
@@ -239,7 +223,7 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// When it cannot be started.
     pub fn plain_server(&self, arguments: &[&str]) -> Result<Server> {
-        Server::start(&mut self.plain_command("127.0.0.1", arguments), self.log_file()?)
+        self.start(&mut self.plain_command("127.0.0.1", arguments))
     }
 
     /// tcpserver on an address of one's choice, not started yet.
@@ -248,6 +232,15 @@ impl<'a> Chain<'a> {
         let mut command = self.command("tcpserver");
         command.args(["-1", "-q", "-H", "-R", "-l", "mail.example.org", host, "0"]).args(arguments);
         command
+    }
+
+    /// Starts a server that prints its port, with the servers' log, as the first of a process
+    /// group.
+    ///
+    /// # Errors
+    /// When it cannot be started, or says no port.
+    pub fn start(&self, command: &mut Command) -> Result<Server> {
+        start_logging_to(command, self.log_file()?)
     }
 
     /// The servers' log, to be written to.
@@ -319,39 +312,12 @@ impl<'a> Chain<'a> {
     }
 }
 
-impl Server {
-    /// Its process id, which is also that of the group of all that it starts.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Asks it to end when its connections have, and waits for it.
-    ///
-    /// # Errors
-    /// When it cannot be asked or waited for.
-    pub fn stop(&mut self) -> Result<()> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        for_end(&mut self.child);
-        Ok(())
-    }
-
-    /// Starts one that prints its port; what it logs goes to `log`.
-    ///
-    /// # Errors
-    /// When it cannot be started, or says no port.
-    pub fn start(command: &mut Command, log: Stdio) -> Result<Self> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
-        let child = command.spawn();
-        // The command would keep the log open.
-        command.stderr(Stdio::null());
-        let mut child = child.with_context(|| format!("{:?}", command.get_program()))?;
-        let said = Log::of(child.stdout.take().context("no output")?);
-        let line = said.first().unwrap_or_default();
-        let port = line.trim().parse().with_context(|| format!("no port but {line:?}"))?;
-        Ok(Self { child, port })
-    }
+/// The same with a log of one's own.
+///
+/// # Errors
+/// When it cannot be started, or says no port.
+pub fn start_logging_to(command: &mut Command, log: impl Into<Stdio>) -> Result<Server> {
+    Ok(Server::start(command.stderr(log).process_group(0))?)
 }
 
 /// Dovecot's IMAP server as Debian installs it, outside of Dovecot.

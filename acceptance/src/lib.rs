@@ -22,6 +22,7 @@
 pub mod case;
 pub mod chain;
 pub mod channel;
+pub mod connected;
 pub mod play;
 pub mod processes;
 pub mod programs;

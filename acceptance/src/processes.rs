@@ -5,8 +5,6 @@
 //! each service as the first of a process group of its own.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Instant;
 
@@ -15,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, test_kill_process_group, waitpid};
 
 use test_support::process::status;
-pub use test_support::process::{Process, descriptors};
+pub use test_support::process::{Process, contains, descriptors, memory};
 use test_support::wait::until;
 
 use crate::channel::WATCHDOG;
@@ -30,32 +28,6 @@ pub fn peak(pid: u32) -> Option<u64> {
 #[must_use]
 pub fn resident(pid: u32) -> Option<u64> {
     number(pid, "VmRSS")
-}
-
-/// All that a process has written to its memory.
-///
-/// # Errors
-/// When that cannot be seen: root sees it of every process.
-pub fn memory(pid: u32) -> Result<Vec<u8>> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let memory = fs::File::open(format!("/proc/{pid}/mem"))?;
-    let mut all = Vec::new();
-    for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
-        let (from, to) = range.context("a range")?;
-        let (from, to) = (u64::from_str_radix(from, 16)?, u64::from_str_radix(to, 16)?);
-        let mut piece = vec![0; usize::try_from(to - from)?];
-        if memory.read_exact_at(&mut piece, from).is_ok() {
-            all.extend_from_slice(&piece);
-        }
-    }
-    Ok(all)
-}
-
-/// Whether these octets are somewhere in a process's memory.
-#[must_use]
-pub fn contains(memory: &[u8], wanted: &[u8]) -> bool {
-    memory.windows(wanted.len()).any(|piece| piece == wanted)
 }
 
 fn number(pid: u32, field: &str) -> Option<u64> {

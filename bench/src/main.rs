@@ -15,6 +15,7 @@ mod parts;
 mod processes;
 mod report;
 mod servers;
+mod service;
 
 use lexopt::{Arg, Parser, ValueExt};
 use std::fs;
@@ -23,10 +24,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use client::{Conversation, Protocol, Security};
+use client::{Conversation, Security};
 use parts::{Bench, Effort};
 use report::results::Results;
 use report::{docs, goals, plot, table};
+use service::Protocol;
 
 type Part = fn(&mut Bench) -> io::Result<()>;
 const PARTS: [(&str, Part); 8] = [

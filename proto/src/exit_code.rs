@@ -3,25 +3,37 @@
 //!
 //! Each program's manual page lists those that it names.
 
-/// What was asked for cannot be, or is not allowed: wrong usage, a refused login, a
-/// failure of our own.
-pub const FAILED: u8 = 1;
-/// checkpassword was called wrongly.
-pub const MISUSED: u8 = 2;
-/// There is no mail server for the client, which has been told so.
-pub const TOLD: u8 = 14;
-/// vchkpw's word for a refused login.
-pub const VCHKPW_REFUSED: u8 = 3;
-/// The client did nothing for too long.
-pub const TIMED_OUT: u8 = 16;
-/// A signal ended the program behind.
-pub const CRASHED: u8 = 17;
-/// The control files cannot be used.
-pub const CONTROLS: u8 = 18;
-/// The login was good, and the program behind it cannot be run: the client has heard
-/// nothing.
-pub const NOT_STARTED: u8 = 19;
-/// tlsserver was called wrongly, in the words of the servers whose place it takes.
-pub const USAGE: u8 = 100;
-/// Temporary failure.
-pub const TEMPORARY: u8 = 111;
+/// A constant for each, and all of them with their names.
+macro_rules! table {
+    ($($(#[$meaning:meta])* $name:ident = $code:literal,)*) => {
+        $($(#[$meaning])* pub const $name: u8 = $code;)*
+
+        /// All of them, by the names that they have here.
+        pub const ALL: &[(&str, u8)] = &[$((stringify!($name), $name),)*];
+    };
+}
+
+table! {
+    /// What was asked for cannot be, or is not allowed: wrong usage, a refused login, a
+    /// failure of our own.
+    FAILED = 1,
+    /// checkpassword was called wrongly.
+    MISUSED = 2,
+    /// There is no mail server for the client, which has been told so.
+    TOLD = 14,
+    /// vchkpw's word for a refused login.
+    VCHKPW_REFUSED = 3,
+    /// The client did nothing for too long.
+    TIMED_OUT = 16,
+    /// A signal ended the program behind.
+    CRASHED = 17,
+    /// The control files cannot be used.
+    CONTROLS = 18,
+    /// The login was good, and the program behind it cannot be run: the client has heard
+    /// nothing.
+    NOT_STARTED = 19,
+    /// tlsserver was called wrongly, in the words of the servers whose place it takes.
+    USAGE = 100,
+    /// Temporary failure.
+    TEMPORARY = 111,
+}

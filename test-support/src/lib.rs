@@ -1,5 +1,6 @@
 //! What the tests of several packages need: what the machine has, folders, programs that are
-//! run to their end, processes as `/proc` shows them, a file system that hangs, logs that are followed, certificates.
+//! run to their end, servers and clients, processes as `/proc` shows them, a file system that
+//! hangs, logs that are followed, certificates.
 //!
 //! Nothing here knows a program of ours, but how their source and pages are laid out
 //! (`manual`). Whatever goes wrong is the test's failure, and so a
@@ -10,6 +11,8 @@
 
 #[cfg(feature = "certificates")]
 pub mod certificate;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod folder;
 pub mod hanging;
 pub mod log;
@@ -18,4 +21,5 @@ pub mod manual;
 pub mod needs;
 pub mod process;
 pub mod run;
+pub mod server;
 pub mod wait;

@@ -3,6 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 /// One process, by `/proc/PID/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +93,34 @@ pub fn status(pid: u32, field: &str) -> Option<String> {
 /// When that cannot be seen: root sees it of every process.
 pub fn descriptors(pid: u32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// All that a process has written to its memory.
+///
+/// # Errors
+/// When that cannot be seen: root sees it of every process.
+///
+/// # Panics
+/// When `/proc` has another form.
+pub fn memory(pid: u32) -> io::Result<Vec<u8>> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let memory = fs::File::open(format!("/proc/{pid}/mem"))?;
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
+        let mut piece = vec![0; usize::try_from(to - from).unwrap()];
+        if memory.read_exact_at(&mut piece, from).is_ok() {
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(all)
+}
+
+/// Whether these octets are somewhere in a process's memory.
+#[must_use]
+pub fn contains(memory: &[u8], wanted: &[u8]) -> bool {
+    memory.windows(wanted.len()).any(|piece| piece == wanted)
 }
 
 /// Sends a signal.

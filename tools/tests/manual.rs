@@ -14,34 +14,7 @@ const PROGRAMS: [(&str, &str); 5] = [
     ("qmail-qfilter-addtlsheader", env!("CARGO_BIN_EXE_qmail-qfilter-addtlsheader")),
 ];
 
-#[test]
-fn every_name_in_the_code_is_in_the_page_and_back() {
-    manual::holds_names("tools");
-}
-
-#[test]
-fn every_text_in_the_code_is_in_a_page() {
-    manual::holds_texts("tools");
-}
-
-#[test]
-fn every_option_is_in_the_page_and_back() {
-    for (name, program) in PROGRAMS {
-        manual::holds_options(&format!("{name}.8"), &manual::options_of(program));
-    }
-}
-
-#[test]
-fn every_exit_code_is_in_the_page_and_back() {
-    manual::holds_exit_codes("tools", told);
-}
-
-#[test]
-fn pages_of_programs_have_one_shape() {
-    for (name, _) in PROGRAMS {
-        manual::has_its_shape(&Page::named(&format!("{name}.8")));
-    }
-}
+test_support::manual_holds!("tools", PROGRAMS, manual::options_of, told);
 
 /// Exit codes of the programs behind that authup tells apart.
 fn told(program: &str) -> BTreeSet<u8> {

@@ -118,7 +118,7 @@ fn start(chain: &Chain<'_>, server: &Command) -> Result<Server> {
     }
     command.arg(server.get_program()).args(server.get_args());
     command.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    Server::start(&mut command, chain.log_file()?)
+    chain.start(&mut command)
 }
 
 /// The same command, without the user that it would run as.

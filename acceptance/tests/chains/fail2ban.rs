@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::spawn;
 
-use acceptance::chain::{Chain, Server};
+use acceptance::chain::{Chain, start_logging_to};
 use anyhow::{Context, Result, ensure};
 use test_support::wait::in_file;
 
@@ -202,8 +202,10 @@ fn regex_and_temporary_failures(chain: &Chain<'_>) -> Result<()> {
 fn logged_by(chain: &Chain<'_>, arguments: &[&str]) -> Result<Vec<String>> {
     let (mut logger, log) = logger(chain, arguments)?;
     let logins = Commands::new(chain);
-    let server =
-        Server::start(&mut chain.plain_command("127.0.0.1", &logins.login("smtp", &WELCOME)), log)?;
+    let server = start_logging_to(
+        &mut chain.plain_command("127.0.0.1", &logins.login("smtp", &WELCOME)),
+        log,
+    )?;
     let failed = clients(server.port)?;
     drop(server);
     ensure!(logger.wait()?.success(), "{arguments:?} failed");
@@ -253,7 +255,7 @@ fn regex_behind_tlsserver(chain: &Chain<'_>) -> Result<()> {
     let logins = Commands::new(chain);
     let mut command =
         chain.tls_command("127.0.0.1", &["-n", "-v"], &logins.login("smtp", &WELCOME));
-    let server = Server::start(command.env("UCSPITLS", ""), log)?;
+    let server = start_logging_to(command.env("UCSPITLS", ""), log)?;
     let mut failed = clients(server.port)?;
     let port = server.port.to_string();
     let login =
@@ -337,9 +339,9 @@ fn bans(chain: &Chain<'_>) -> Result<()> {
     let logins = Commands::new(chain);
     let logins = logins.login("smtp", &WELCOME);
     let (_old, log) = logger(chain, &["multilog", "t", &chain.name("client/old")])?;
-    let old = Server::start(&mut chain.plain_command("127.0.0.1", &logins), log)?;
+    let old = start_logging_to(&mut chain.plain_command("127.0.0.1", &logins), log)?;
     let (_new, log) = logger(chain, &["multilog", "t", &chain.name("client/new")])?;
-    let new = Server::start(&mut chain.plain_command("::1", &logins), log)?;
+    let new = start_logging_to(&mut chain.plain_command("::1", &logins), log)?;
     let fail2ban = Fail2ban::start(chain, &chain.name("client/*/current"))?;
 
     // Never more often than the jail allows each of them, but far more often in sum than

@@ -133,7 +133,7 @@ fn authup_alone(chain: &Chain<'_>) -> Result<()> {
 fn over_ipv6(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
     let command = ["authup", "smtp", "sh", "-c", "exit 1"];
-    let server = Server::start(&mut chain.plain_command("::1", &command), chain.log_file()?)?;
+    let server = chain.start(&mut chain.plain_command("::1", &command))?;
     let program = format!(
         "import smtplib, base64\n\
          for guess in range(4):\n  \

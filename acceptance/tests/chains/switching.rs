@@ -7,7 +7,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use acceptance::chain::{Chain, Server, is_root};
+use acceptance::chain::{Chain, is_root};
 use acceptance::stage::NOBODY;
 use anyhow::{Context, Result, ensure};
 
@@ -59,7 +59,7 @@ fn from_c(chain: &Chain<'_>) -> Result<()> {
     command.args(["-1", "-ne", "-vRl0", "-x", &compiled, "-c", "40", "127.0.0.1", "0"]);
     command.args(logins.login("smtp", &["fixsmtpio", "smtpfront-echo"]));
     command.env("CERTFILE", chain.path("cert.pem")).env("KEYFILE", chain.path("key.pem"));
-    let server = Server::start(command.env("UCSPITLS", "!"), chain.log_file()?)?;
+    let server = chain.start(command.env("UCSPITLS", "!"))?;
     holds(&sends(chain, server.port)?, "235 ok, go ahead (#2.0.0)")?;
     holds(&chain.log(), "tlsserver: status: 1/40")?;
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")

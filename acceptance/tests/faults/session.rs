@@ -5,25 +5,21 @@
 //! before it says so, and the login program is a shell's comparison: what either does
 //! is not the matter here, and they are over in no time.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 use acceptance::chain::{As, Chain, is_root};
 use acceptance::channel::WATCHDOG;
-use acceptance::processes::{Process, await_end, await_no_more_than};
+use acceptance::connected::Connected;
+use acceptance::processes::Process;
 use acceptance::programs::Programs;
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
 use test_support::process::{children, status};
 
 /// "bob", "pass word" as any client sends it.
@@ -131,11 +127,10 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A running session; all of it is killed if a test fails.
+/// A running session.
 pub(crate) struct Session {
-    child: Child,
+    program: Connected,
     client: BufReader<UnixStream>,
-    log: PathBuf,
     stored: PathBuf,
     replies: Vec<String>,
     seen_in_jail: bool,
@@ -161,16 +156,13 @@ impl Session {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_read_timeout(Some(WATCHDOG))?;
         ours.set_write_timeout(Some(WATCHDOG))?;
-        let theirs: OwnedFd = theirs.into();
-        command.stdin(theirs.try_clone()?).stdout(theirs).stderr(File::create(&log)?);
-        command.process_group(0);
-        let child = command.spawn().with_context(|| format!("{:?}", command.get_program()))?;
+        let program = Connected::start(&mut command, theirs.into(), log)?;
         let client = BufReader::new(ours);
-        Ok(Self { child, client, log, stored, replies: Vec::new(), seen_in_jail: false })
+        Ok(Self { program, client, stored, replies: Vec::new(), seen_in_jail: false })
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.program.pid()
     }
 
     /// The whole of it.
@@ -243,24 +235,9 @@ impl Session {
         if !rest.is_empty() {
             self.replies.push(String::from_utf8_lossy(&rest).into_owned());
         }
-        let group = self.child.id();
-        await_end(group, Instant::now() + WATCHDOG)?;
-        let status = self.child.wait()?;
-        await_no_more_than(group, &BTreeSet::new())?;
-        let log = String::from_utf8_lossy(&fs::read(&self.log)?).into_owned();
+        let (status, log) = self.program.ends()?;
         let stored = fs::read_dir(&self.stored)?.count();
-        let replies = std::mem::take(&mut self.replies);
-        Ok(Outcome { replies, log, status, stored, seen_in_jail: self.seen_in_jail })
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            // A failed test's: ours to end, with all that it started.
-            let _gone = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _status = self.child.wait();
-        }
+        Ok(Outcome { replies: self.replies, log, status, stored, seen_in_jail: self.seen_in_jail })
     }
 }
 

@@ -8,7 +8,6 @@ use std::thread;
 use std::time::Instant;
 
 use acceptance::chain::ROOT;
-use acceptance::chain::Server;
 use acceptance::channel::WATCHDOG;
 use acceptance::processes::{Process, await_end, of_group};
 use acceptance::programs::Programs;
@@ -85,7 +84,7 @@ fn tlsserver_counts_down(programs: &Programs) -> Result<()> {
         .env("CERTFILE", chain.path("cert.pem"))
         .env("KEYFILE", chain.path("key.pem"))
         .env("UCSPITLS", "");
-    let server = Server::start(&mut command, chain.log_file()?)?;
+    let server = chain.start(&mut command)?;
     for _ in 0..3 {
         let mut client = TcpStream::connect(("127.0.0.1", server.port))?;
         client.set_read_timeout(Some(WATCHDOG))?;

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use acceptance::chain::{As, Chain, ROOT, Server};
+use acceptance::chain::{As, Chain, ROOT, Server, start_logging_to};
 use acceptance::channel::WATCHDOG;
 use acceptance::processes::{Process, await_no_more_than, of_group};
 use acceptance::programs::Programs;
@@ -110,7 +110,7 @@ fn hang(programs: &Programs) -> Result<()> {
     let options = ["-n", "--login", "smtp", "--linger", "1", "-c", &limit, "--checks", &checks];
     let mut command = chain.tls_command("127.0.0.1", &options, &["sleep", "100000"]);
     let (reader, writer) = std::io::pipe()?;
-    let mut server = Server::start(command.env("UCSPITLS", "-"), writer.into())?;
+    let mut server = start_logging_to(command.env("UCSPITLS", "-"), writer)?;
     let log = Log::of(reader);
     let own: BTreeSet<u32> = of_group(server.pid()).iter().map(|one| one.pid).collect();
     let attempts = |count: usize| log.wait_for_count(" attempt for bob (", count);

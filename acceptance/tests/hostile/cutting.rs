@@ -2,17 +2,15 @@
 //! commands and in the middle of one: a message that was cut off is never delivered, one
 //! that was acknowledged always is, once, and nobody stays behind.
 
-use std::io::{Read, Write};
-
 use acceptance::chain::{Chain, DOVECOT};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
 
-use crate::door::{Door, Stream};
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, connect, half_close, trust};
+use crate::peer::{Peer, connect, trust};
 use crate::session::Service;
 use crate::{as_an_ordinary_user, as_run, login};
 
@@ -67,7 +65,7 @@ fn cuts(says: &str) -> Vec<usize> {
 }
 
 /// Plays the steps up to the cut one, of which only so much is said.
-fn play<S: Read + Write>(peer: &mut Peer<S>, steps: &[Step], at: usize, cut: usize) -> Result<()> {
+fn play(peer: &mut Peer, steps: &[Step], at: usize, cut: usize) -> Result<()> {
     for (says, answer) in steps.iter().take(at) {
         peer.say(says);
         peer.hear(answer).with_context(|| format!("after {says:?}"))?;
@@ -77,14 +75,14 @@ fn play<S: Read + Write>(peer: &mut Peer<S>, steps: &[Step], at: usize, cut: usi
 }
 
 /// The client is gone in its way.
-fn leave(mut peer: Peer<Stream>, way: Way) -> Result<()> {
+fn leave(mut peer: Peer, way: Way) -> Result<()> {
     match way {
         Way::HalfCloses => {
-            half_close(peer.stream.socket());
+            peer.half_close();
             peer.rest().map(|_| ())
         }
         Way::Closes => Ok(()),
-        Way::Vanishes => peer.vanish(),
+        Way::Vanishes => Ok(peer.stream.reset()?),
     }
 }
 
@@ -150,8 +148,7 @@ fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
                 let steps = steps_for(&subject);
                 let cut = cut.min(steps[at].0.len());
                 FIGURES.sessions(1);
-                let stream = Stream::Clear(connect(&service.server)?.stream);
-                let mut peer = Peer { stream };
+                let mut peer = connect(&service.server)?;
                 peer.hear("220 ")?;
                 play(&mut peer, &steps, at, cut).with_context(|| subject.clone())?;
                 ledger.enter(subject, &steps, at, cut);
@@ -210,7 +207,7 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
     for way in WAYS {
         for says in ["", "STARTTLS\r\n", "STARTTLS\r\n\x16\x03\x01"] {
             FIGURES.sessions(1);
-            let mut peer = Peer { stream: Stream::Clear(connect(&service.server)?.stream) };
+            let mut peer = connect(&service.server)?;
             peer.say(says);
             ledger.cut_off.push(format!("{says:?}-{way:?}"));
             leave(peer, way)?;

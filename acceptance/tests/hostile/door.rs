@@ -1,7 +1,5 @@
 //! Where clients meet the login dialog: authup talks to them, or a TLS server does. What comes of an attack must be the same at every door.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use acceptance::chain::{Chain, Server};
@@ -9,7 +7,7 @@ use anyhow::{Result, bail};
 use rustls::ClientConfig;
 
 use crate::figures::FIGURES;
-use crate::peer::{Peer, Tls, connect, trust};
+use crate::peer::{Peer, connect, trust};
 use crate::session::{Service, Session};
 use crate::words;
 
@@ -94,7 +92,7 @@ impl Door {
         server: &Server,
         protocol: &str,
         trust: &Arc<ClientConfig>,
-    ) -> Result<Peer<Stream>> {
+    ) -> Result<Peer> {
         let (greeting, asks, ready) = match protocol {
             "smtp" => ("220 ", "STARTTLS", "220 Ready"),
             "pop3" => ("+OK ", "STLS", "+OK starting TLS"),
@@ -104,16 +102,16 @@ impl Door {
         FIGURES.sessions(1);
         let mut peer = connect(server)?;
         if self == Self::LoginAtOnce {
-            let mut peer = peer.secure(trust)?.boxed();
+            let mut peer = peer.secure(trust)?;
             peer.hear(greeting)?;
             return Ok(peer);
         }
         peer.hear(greeting)?;
         if matches!(self, Self::Alone | Self::Clear | Self::LoginBeforeTls) {
-            return Ok(Peer { stream: Stream::Clear(peer.stream) });
+            return Ok(peer);
         }
         peer.ask(asks, ready)?;
-        Ok(peer.secure(trust)?.boxed())
+        Ok(peer.secure(trust)?)
     }
 
     /// One client and all that is there for it, up to the same point.
@@ -136,52 +134,5 @@ impl Door {
         let service = self.service(chain, protocol, command)?;
         let peer = self.knock(&service.server, protocol, &trust(chain)?)?;
         Ok(Session::within(service, chain.path("server.log"), logged, peer))
-    }
-}
-
-/// A client's connection, in the clear or within TLS.
-pub(crate) enum Stream {
-    Clear(TcpStream),
-    Tls(Box<Tls>),
-}
-
-impl Stream {
-    /// What is below.
-    pub(crate) fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Clear(socket) => socket,
-            Self::Tls(tls) => &tls.sock,
-        }
-    }
-}
-
-impl Peer<Tls> {
-    fn boxed(self) -> Peer<Stream> {
-        Peer { stream: Stream::Tls(Box::new(self.stream)) }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Clear(socket) => socket.read(space),
-            Self::Tls(tls) => tls.read(space),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Clear(socket) => socket.write(octets),
-            Self::Tls(tls) => tls.write(octets),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Clear(socket) => socket.flush(),
-            Self::Tls(tls) => tls.flush(),
-        }
     }
 }

@@ -7,7 +7,7 @@ use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 
-use crate::door::{Door, Stream};
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, trust};
 use crate::sasl::{b64, contents, nobody_was_asked, not_base64};
@@ -63,7 +63,7 @@ fn over(chain: &Chain<'_>, service: Service) -> Result<String> {
     Ok(chain.log())
 }
 
-fn answered_once(peer: &mut Peer<Stream>, exchanges: &[Exchange]) -> Result<()> {
+fn answered_once(peer: &mut Peer, exchanges: &[Exchange]) -> Result<()> {
     for (lines, answer) in exchanges {
         for (at, line) in lines.iter().enumerate() {
             peer.say([line, &b"\r\n"[..]].concat());

@@ -2,19 +2,19 @@
 //! with a real TLS client: cut into two packets everywhere, none of it may be read as
 //! a command, neither before TLS is on nor after.
 
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use acceptance::chain::Chain;
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use base64ct::{Base64, Encoding};
 use rustls::{ClientConfig, StreamOwned};
+use test_support::client::Stream;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, client, connect, half_close, trust};
+use crate::peer::{Peer, client, connect, trust};
 use crate::session::Service;
 use crate::{as_an_ordinary_user, as_run, login};
 
@@ -44,7 +44,7 @@ struct Front<'a> {
 
 impl Front<'_> {
     /// Up to where TLS is asked for.
-    fn begin(&self) -> Result<Peer<TcpStream>> {
+    fn begin(&self) -> Result<Peer> {
         FIGURES.sessions(1);
         let mut peer = connect(&self.service.server)?;
         peer.hear(self.greeting)?;
@@ -55,7 +55,7 @@ impl Front<'_> {
     }
 
     /// Sends the request and what is injected in two packets, and takes the answer.
-    fn inject(&self, text: &[u8], cut: usize) -> Result<Peer<TcpStream>> {
+    fn inject(&self, text: &[u8], cut: usize) -> Result<Peer> {
         let mut peer = self.begin()?;
         let (first, second) = text.split_at(cut);
         peer.say(first);
@@ -67,7 +67,7 @@ impl Front<'_> {
     /// The attacker goes on in the clear: nothing but the TLS server's alert may come.
     fn attacker_goes_on(&self, text: &[u8], cut: usize) -> Result<()> {
         let mut peer = self.inject(text, cut)?;
-        half_close(&peer.stream);
+        peer.half_close();
         let rest = peer.rest()?;
         // A record of TLS: 21 is an alert.
         ensure!(matches!(rest.first(), None | Some(21)), "{}", rest.escape_ascii());
@@ -244,7 +244,8 @@ fn a_handshake_behind_starttls_is_one(programs: &Programs) -> Result<()> {
         conn.write_tls(&mut packet)?;
         peer.say(packet);
         peer.hear(front.asks.1)?;
-        let mut tls = Peer { stream: StreamOwned::new(conn, peer.stream) };
+        let Stream::Clear(socket) = peer.stream else { bail!("TLS too early") };
+        let mut tls = Peer { stream: Stream::Tls(Box::new(StreamOwned::new(conn, socket))) };
         for (says, answer) in front.victim {
             tls.ask(says, answer)?;
         }

@@ -271,10 +271,7 @@ fn oddly_started(chain: &Chain<'_>, door: Door, program: &[&str]) -> Result<Serv
     command.arg("--ignore-signal=HUP,INT,QUIT,ALRM,TERM,USR1,USR2,CHLD,PIPE,TSTP,TTIN,TTOU");
     command.arg(usual.get_program()).args(usual.get_args());
     command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    Server::start(
-        command.env("UCSPITLS", if door == Door::Clear { "" } else { "!" }),
-        chain.log_file()?,
-    )
+    chain.start(command.env("UCSPITLS", if door == Door::Clear { "" } else { "!" }))
 }
 
 /// A shell that says in which state it began, in a file named `stage`, and becomes `then`.

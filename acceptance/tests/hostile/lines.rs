@@ -11,8 +11,9 @@ use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use test_support::client::Stream;
 
-use crate::door::{Door, Stream};
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
 use crate::session::Session;
 use crate::{as_an_ordinary_user, as_run, login};

@@ -3,80 +3,51 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
 
 use acceptance::chain::{Chain, Server};
 use acceptance::channel::WATCHDOG;
 use anyhow::{Context, Result, ensure};
-use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-
-use crate::door::Stream;
-
-/// A TLS connection over a socket that can still be got at.
-pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
+use rustls::{ClientConfig, ClientConnection};
+use test_support::client::{self, Stream};
 
 /// A dialog over a connection. It never reads ahead, so that what follows a line is
 /// there for a TLS handshake.
-pub(crate) struct Peer<S> {
-    pub(crate) stream: S,
+pub(crate) struct Peer {
+    pub(crate) stream: Stream,
 }
 
 /// Connects in the clear.
-pub(crate) fn connect(server: &Server) -> Result<Peer<TcpStream>> {
-    Peer::over(TcpStream::connect(("127.0.0.1", server.port))?)
+pub(crate) fn connect(server: &Server) -> Result<Peer> {
+    Ok(Peer { stream: Stream::Clear(client::connect(server.port)?) })
 }
 
-impl Peer<TcpStream> {
-    pub(crate) fn over(stream: TcpStream) -> Result<Self> {
-        stream.set_read_timeout(Some(WATCHDOG))?;
-        stream.set_write_timeout(Some(WATCHDOG))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream })
-    }
-
-    /// Does the handshake on it.
-    pub(crate) fn secure(self, trust: &Arc<ClientConfig>) -> io::Result<Peer<Tls>> {
-        let mut stream = StreamOwned::new(client(trust)?, self.stream);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
-        }
-        Ok(Peer { stream })
-    }
-}
-
-impl Peer<Stream> {
-    /// Is gone without a word: what is under way is lost, and the other side gets a reset.
-    pub(crate) fn vanish(self) -> Result<()> {
-        // A copy, for TLS would say goodbye otherwise.
-        let socket = self.stream.socket().try_clone()?;
-        drop(self);
-        rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
-        Ok(())
-    }
-}
+/// The server's name.
+const NAME: &str = "mail.example.org";
 
 /// The client's side of one TLS connection.
 pub(crate) fn client(trust: &Arc<ClientConfig>) -> io::Result<ClientConnection> {
-    let name = ServerName::try_from("mail.example.org").map_err(io::Error::other)?;
-    ClientConnection::new(Arc::clone(trust), name).map_err(io::Error::other)
+    client::client(trust, NAME)
 }
 
 /// A client's configuration that trusts the chain's certificate and no other.
 pub(crate) fn trust(chain: &Chain<'_>) -> Result<Arc<ClientConfig>> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(chain.path("cert.pem"))?)?;
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-    let config =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(Arc::new(config?.with_webpki_verifier(verifier.build()?).with_no_client_auth()))
+    let certificate = CertificateDer::from_pem_file(chain.path("cert.pem"))?;
+    Ok(Arc::new(client::trusting(certificate, rustls::DEFAULT_VERSIONS)?))
 }
 
-impl<S: Read + Write> Peer<S> {
+impl Peer {
+    pub(crate) fn over(socket: TcpStream) -> Result<Self> {
+        client::be_patient(&socket, WATCHDOG)?;
+        Ok(Self { stream: Stream::Clear(socket) })
+    }
+
+    /// Does the handshake.
+    pub(crate) fn secure(self, trust: &Arc<ClientConfig>) -> io::Result<Self> {
+        Ok(Self { stream: self.stream.secure(trust, NAME)? })
+    }
+
     /// Sends octets; whoever has left does not mind.
     pub(crate) fn say(&mut self, octets: impl AsRef<[u8]>) {
         // What comes back, or does not, tells.
@@ -124,6 +95,11 @@ impl<S: Read + Write> Peer<S> {
         Ok(reply)
     }
 
+    /// Closes the sending side of the socket.
+    pub(crate) fn half_close(&self) {
+        let _gone = self.stream.socket().shutdown(Shutdown::Write);
+    }
+
     /// Everything until the end, whichever way that comes.
     pub(crate) fn rest(&mut self) -> Result<Vec<u8>> {
         let mut octets = Vec::new();
@@ -139,11 +115,6 @@ impl<S: Read + Write> Peer<S> {
             }
         }
     }
-}
-
-/// Closes the sending side of a socket.
-pub(crate) fn half_close(socket: &TcpStream) {
-    let _gone = socket.shutdown(Shutdown::Write);
 }
 
 /// The other side is gone: closed, reset, or cut off within TLS.

@@ -2,8 +2,7 @@
 //! in, and processor time, of which a client that stalls costs none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -12,11 +11,12 @@ use acceptance::chain::Chain;
 use acceptance::processes::{Process, descriptors, of_group, peak, resident, settles};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ClientConfig;
+use test_support::client::Stream;
 
-use crate::door::{Door, Stream};
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, client, connect, trust};
 use crate::session::{Service, Session};
@@ -54,7 +54,7 @@ fn peaks(group: u32) -> BTreeMap<String, u64> {
 }
 
 /// Sends octets in large pieces.
-fn flood<S: Read + Write>(peer: &mut Peer<S>, octet: u8, count: usize) -> Result<()> {
+fn flood(peer: &mut Peer, octet: u8, count: usize) -> Result<()> {
     let piece = vec![octet; 1 << 16];
     let mut left = count;
     while left > 0 {
@@ -78,7 +78,7 @@ enum Flood {
 
 impl Flood {
     /// Sends so much of it, and waits until all was read.
-    fn pour<S: Read + Write>(self, peer: &mut Peer<S>, count: usize) -> Result<()> {
+    fn pour(self, peer: &mut Peer, count: usize) -> Result<()> {
         match self {
             Self::Line | Self::Nuls => {
                 flood(peer, if matches!(self, Self::Line) { b'A' } else { 0 }, count)?;
@@ -323,7 +323,7 @@ fn flooded(programs: &Programs) -> Result<()> {
 }
 
 /// As much as the buffers below take; what does not go is left out.
-fn stuff(peer: &mut Peer<Stream>) -> Result<()> {
+fn stuff(peer: &mut Peer) -> Result<()> {
     let socket = peer.stream.socket().try_clone()?;
     socket.set_nonblocking(true)?;
     while let Ok(1..) = peer.stream.write(&b"NOOP\r\n".repeat(2_000)) {}
@@ -483,7 +483,7 @@ fn stalled_within_tls(programs: &Programs) -> Result<()> {
     let trust = trust(&chain)?;
     let mut hello = Vec::new();
     client(&trust)?.write_tls(&mut hello)?;
-    let mut stalled: Vec<Peer<TcpStream>> = Vec::new();
+    let mut stalled: Vec<Peer> = Vec::new();
     // Nothing, STARTTLS only, and pieces of the handshake.
     for piece in [None, Some(0), Some(1), Some(5), Some(100)] {
         FIGURES.sessions(1);
@@ -503,17 +503,18 @@ fn stalled_within_tls(programs: &Programs) -> Result<()> {
 }
 
 /// A session within TLS, of whose next record one octet is missing.
-fn half_a_record(service: &Service, trust: &Arc<ClientConfig>) -> Result<TcpStream> {
+fn half_a_record(service: &Service, trust: &Arc<ClientConfig>) -> Result<Peer> {
     FIGURES.sessions(1);
     let mut peer = connect(&service.server)?;
     peer.hear("220 ")?;
     peer.ask("STARTTLS", "220")?;
     let mut peer = peer.secure(trust)?;
     peer.ask("EHLO client", "250")?;
-    peer.stream.conn.writer().write_all(b"NOOP\r\n")?;
+    let Stream::Tls(tls) = &mut peer.stream else { bail!("no TLS") };
+    tls.conn.writer().write_all(b"NOOP\r\n")?;
     let mut record = Vec::new();
-    peer.stream.conn.write_tls(&mut record)?;
+    tls.conn.write_tls(&mut record)?;
     record.pop();
-    peer.stream.sock.write_all(&record)?;
-    Ok(peer.stream.sock)
+    tls.sock.write_all(&record)?;
+    Ok(peer)
 }

@@ -7,7 +7,7 @@ use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
 
-use crate::door::{Door, Stream};
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
 use crate::peer::{Peer, trust};
 use crate::session::Session;
@@ -196,7 +196,7 @@ fn play_in(mut session: Session, exchanges: &[Exchange]) -> Result<()> {
     nobody_was_asked(session)
 }
 
-fn answered_once(peer: &mut Peer<Stream>, (lines, answer): &Exchange) -> Result<()> {
+fn answered_once(peer: &mut Peer, (lines, answer): &Exchange) -> Result<()> {
     for (at, line) in lines.iter().enumerate() {
         peer.say([line, &b"\r\n"[..]].concat());
         let answer = if at + 1 == lines.len() { answer } else { "334 " };

@@ -1,43 +1,31 @@
-//! One program under test on a TCP connection, in a process group of its own, so that
-//! all of its processes can be found, however many it has; or a TLS server with it.
+//! One program under test on a TCP connection, or a TLS server with it.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 use acceptance::chain::{Chain, Server};
-use acceptance::channel::WATCHDOG;
-use acceptance::processes::{await_end, await_no_more_than, of_group};
+use acceptance::connected::Connected;
+use acceptance::processes::{await_no_more_than, of_group};
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::door::Stream;
 use crate::figures::{FIGURES, Kind};
 use crate::peer::Peer;
 
 /// The session, and the client's end of its connection.
 pub(crate) struct Session {
     running: Running,
-    pub(crate) peer: Peer<Stream>,
+    pub(crate) peer: Peer,
 }
 
 /// What there is for the client.
 enum Running {
-    Program(Program),
+    Program(Connected),
     /// The server, its log, and how long that was before.
     Service(Service, PathBuf, usize),
-}
-
-/// The first process of the group; all of them are killed if a test fails.
-struct Program {
-    child: Child,
-    log: PathBuf,
 }
 
 /// How a session ended.
@@ -68,30 +56,21 @@ impl Session {
         let theirs = listener.accept()?.0;
         // As tlsserver has it: nothing waits for our acknowledgements.
         theirs.set_nodelay(true)?;
-        let theirs: OwnedFd = theirs.into();
-        command.stdin(theirs.try_clone()?).stdout(theirs).stderr(File::create(&log)?);
-        command.env("TCPREMOTEIP", "192.0.2.7").env("PROTO", "TCP").process_group(0);
-        let child = command.spawn().with_context(|| format!("{:?}", command.get_program()))?;
+        command.env("TCPREMOTEIP", "192.0.2.7").env("PROTO", "TCP");
+        let program = Connected::start(&mut command, theirs.into(), log)?;
         FIGURES.sessions(1);
-        let running = Running::Program(Program { child, log });
-        let stream = Stream::Clear(Peer::over(ours)?.stream);
-        Ok(Self { running, peer: Peer { stream } })
+        Ok(Self { running: Running::Program(program), peer: Peer::over(ours)? })
     }
 
     /// The only session of a TLS server whose log was so long before.
-    pub(crate) fn within(
-        service: Service,
-        log: PathBuf,
-        logged: usize,
-        peer: Peer<Stream>,
-    ) -> Self {
+    pub(crate) fn within(service: Service, log: PathBuf, logged: usize, peer: Peer) -> Self {
         Self { running: Running::Service(service, log, logged), peer }
     }
 
     /// The first of its processes, and the number of their group.
     pub(crate) fn pid(&self) -> u32 {
         match &self.running {
-            Running::Program(program) => program.child.id(),
+            Running::Program(program) => program.pid(),
             Running::Service(service, ..) => service.server.pid(),
         }
     }
@@ -107,7 +86,7 @@ impl Session {
     /// The same with a client that is gone without a word.
     pub(crate) fn vanishes(self) -> Result<Ended> {
         let Self { running, peer } = self;
-        peer.vanish()?;
+        peer.stream.reset()?;
         running.ends()
     }
 }
@@ -115,7 +94,11 @@ impl Session {
 impl Running {
     fn ends(self) -> Result<Ended> {
         let ended = match self {
-            Self::Program(program) => program.ends()?,
+            Self::Program(program) => {
+                let (status, log) = program.ends()?;
+                FIGURES.add(Kind::LeftBehind, 1, 0);
+                Ended { code: status.code(), log }
+            }
             Self::Service(service, log, logged) => {
                 service.is_idle()?;
                 service.over()?;
@@ -125,28 +108,6 @@ impl Running {
         };
         ensure!(!ended.log.contains("panicked"), "it panicked:\n{}", ended.log);
         Ok(ended)
-    }
-}
-
-impl Program {
-    fn ends(mut self) -> Result<Ended> {
-        let group = self.child.id();
-        await_end(group, Instant::now() + WATCHDOG)?;
-        let status = self.child.wait()?;
-        await_no_more_than(group, &BTreeSet::new())?;
-        FIGURES.add(Kind::LeftBehind, 1, 0);
-        let log = String::from_utf8_lossy(&fs::read(&self.log)?).into_owned();
-        Ok(Ended { code: status.code(), log })
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            // A failed test's: ours to end, with all that it started.
-            let _gone = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _status = self.child.wait();
-        }
     }
 }
 

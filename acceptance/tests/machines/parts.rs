@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use acceptance::chain::Chain;
 use rustix::process::{Pid, Signal, kill_process};
 use test_support::log::Log;
+use test_support::server::Server;
 use test_support::wait::for_end;
 
 use crate::network::{Network, SERVICE};
@@ -20,7 +21,7 @@ const MESSAGE: &str = "From: bob@example.org\r\nTo: eve@example.org\r\n\r\nhello
 pub(crate) struct Machine {
     pub(crate) number: usize,
     pub(crate) log: Log,
-    services: [Child; 2],
+    services: [Server; 2],
 }
 
 impl Machine {
@@ -39,7 +40,9 @@ impl Machine {
                 .env("CERTFILE", chain.path("cert.pem"))
                 .env("KEYFILE", chain.path("key.pem"))
                 .env("UCSPITLS", "!");
-            serves(command, &log)
+            let mut service = Server::start(command.stderr(Stdio::piped())).expect("a port");
+            log.follow(service.child.stderr.take().expect("a log"));
+            service
         };
         let services = [
             start("-n", "587", "smtp", &["fixsmtpio", "smtpfront-echo"]),
@@ -51,7 +54,7 @@ impl Machine {
     /// Connections that this machine's system has taken so far.
     pub(crate) fn opened(&self) -> usize {
         let [submission, _] = &self.services;
-        let counts = fs::read_to_string(format!("/proc/{}/net/snmp", submission.id()));
+        let counts = fs::read_to_string(format!("/proc/{}/net/snmp", submission.pid()));
         let counts = counts.expect("/proc/PID/net/snmp");
         let mut tcp = counts.lines().filter_map(|line| line.strip_prefix("Tcp: "));
         let names = tcp.next().expect("names").split(' ');
@@ -63,38 +66,16 @@ impl Machine {
     /// Tells both services to take nothing new and to end when they are done.
     pub(crate) fn terminate(&self) {
         for service in &self.services {
-            kill_process(Pid::from_child(service), Signal::TERM).expect("it runs");
+            service.signal(Signal::TERM).expect("it runs");
         }
     }
 
     /// Waits until both have ended as they should.
     pub(crate) fn has_ended(&mut self) {
         for service in &mut self.services {
-            assert_eq!(for_end(service).code(), Some(0));
+            assert_eq!(for_end(&mut service.child).code(), Some(0));
         }
     }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        for service in &mut self.services {
-            end(service);
-        }
-    }
-}
-
-/// Starts a server, and waits until it says its port.
-fn serves(mut command: Command, log: &Log) -> Child {
-    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("ip");
-    log.follow(child.stderr.take().expect("a log"));
-    let _port = Log::of(child.stdout.take().expect("output")).line(0);
-    child
-}
-
-fn end(child: &mut Child) {
-    let _already_gone = child.kill();
-    let _status = child.wait();
 }
 
 /// HAProxy, until this is dropped.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use test_support::client::Stream;
 
-use super::{Conversation, Open};
+use super::Conversation;
 
 /// A client's thread needs little.
 const STACK: usize = 256 * 1024;
@@ -79,7 +80,7 @@ pub(crate) fn hold(
     conversation: Conversation,
     config: &Arc<ClientConfig>,
     count: usize,
-) -> io::Result<Vec<Open>> {
+) -> io::Result<Vec<Stream>> {
     let next = AtomicUsize::new(0);
     let open_some = || {
         let mut held = Vec::new();
@@ -92,7 +93,8 @@ pub(crate) fn hold(
         let some: Vec<_> = (0..8).map(|_| scope.spawn(open_some)).collect();
         let mut held = Vec::with_capacity(count);
         for one in some {
-            let one: io::Result<Vec<Open>> = one.join().map_err(|_| io::Error::other("client"))?;
+            let one: io::Result<Vec<Stream>> =
+                one.join().map_err(|_| io::Error::other("client"))?;
             held.extend(one?);
         }
         Ok(held)

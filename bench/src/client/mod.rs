@@ -10,21 +10,14 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
+use test_support::client::{Stream, be_patient};
 
 pub(crate) use tls::client_config;
 
-use crate::servers::{PASSWORD, USER};
+use crate::service::{PASSWORD, Protocol, USER};
 
 /// How long an answer may take; longer counts as a session that failed.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Smtp,
-    Pop3,
-    /// Each command's tag is [`TAG`].
-    Imap,
-}
 
 /// Commands wait for their answers, so that one tag is enough.
 const TAG: &str = "a ";
@@ -50,44 +43,13 @@ pub(crate) struct Conversation {
     pub(crate) message: usize,
 }
 
-/// A connection that has come through what the conversation has before its message.
-pub(crate) enum Open {
-    Plain(TcpStream),
-    Secure(Box<tls::Tls>),
-}
-
-impl Read for Open {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(into),
-            Self::Secure(tls) => tls.read(into),
-        }
-    }
-}
-
-impl Write for Open {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.write(octets),
-            Self::Secure(tls) => tls.write(octets),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => socket.flush(),
-            Self::Secure(tls) => tls.flush(),
-        }
-    }
-}
-
 impl Conversation {
     /// One whole session.
     pub(crate) fn run(&self, port: u16, config: &Arc<ClientConfig>) -> io::Result<()> {
         let mut open = self.open(port, config)?;
         self.transact(&mut open)?;
         self.quit(&mut open)?;
-        if let Open::Secure(tls) = &mut open {
+        if let Stream::Tls(tls) = &mut open {
             tls.conn.send_close_notify();
             tls.flush()?;
         }
@@ -95,21 +57,19 @@ impl Conversation {
     }
 
     /// Connects, and comes as far as the login, or TLS, or the greeting.
-    pub(crate) fn open(&self, port: u16, config: &Arc<ClientConfig>) -> io::Result<Open> {
+    pub(crate) fn open(&self, port: u16, config: &Arc<ClientConfig>) -> io::Result<Stream> {
         let socket = TcpStream::connect(("127.0.0.1", port))?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        let mut open = Open::Plain(socket);
+        be_patient(&socket, PATIENCE)?;
+        let mut open = Stream::Clear(socket);
         if self.security == Security::Immediate {
-            open = secure(open, config)?;
+            open = open.secure(config, "localhost")?;
         }
         self.answer(&mut open)?;
         if self.security == Security::Start {
             self.hello(&mut open)?;
             let start = if self.protocol == Protocol::Pop3 { "STLS" } else { "STARTTLS" };
             self.command(&mut open, start)?;
-            open = secure(open, config)?;
+            open = open.secure(config, "localhost")?;
         }
         if self.security != Security::None || self.login || self.message > 0 {
             self.hello(&mut open)?;
@@ -120,18 +80,18 @@ impl Conversation {
         Ok(open)
     }
 
-    fn hello(&self, open: &mut Open) -> io::Result<()> {
+    fn hello(&self, open: &mut Stream) -> io::Result<()> {
         match self.protocol {
             Protocol::Smtp => self.command(open, "EHLO client.example.org"),
             Protocol::Pop3 | Protocol::Imap => Ok(()),
         }
     }
 
-    pub(crate) fn quit(&self, open: &mut Open) -> io::Result<()> {
+    pub(crate) fn quit(&self, open: &mut Stream) -> io::Result<()> {
         self.command(open, if self.protocol == Protocol::Imap { "LOGOUT" } else { "QUIT" })
     }
 
-    fn log_in(&self, open: &mut Open) -> io::Result<()> {
+    fn log_in(&self, open: &mut Stream) -> io::Result<()> {
         match self.protocol {
             Protocol::Smtp => {
                 let plain = Base64::encode_string(format!("\0{USER}\0{PASSWORD}").as_bytes());
@@ -146,7 +106,7 @@ impl Conversation {
     }
 
     /// Sends the message, or asks for STAT.
-    pub(crate) fn transact(&self, open: &mut Open) -> io::Result<()> {
+    pub(crate) fn transact(&self, open: &mut Stream) -> io::Result<()> {
         if self.message == 0 {
             return Ok(());
         }
@@ -175,7 +135,7 @@ impl Conversation {
     }
 
     /// Fetches a message, of which only the end is kept, with the answer behind it.
-    fn fetch(&self, open: &mut Open) -> io::Result<()> {
+    fn fetch(&self, open: &mut Stream) -> io::Result<()> {
         write!(open, "{TAG}FETCH 1 BODY.PEEK[]<0.{}>\r\n", self.message)?;
         open.flush()?;
         let mut piece = vec![0; 64 * 1024];
@@ -197,7 +157,7 @@ impl Conversation {
         }
     }
 
-    pub(crate) fn command(&self, open: &mut Open, line: &str) -> io::Result<()> {
+    pub(crate) fn command(&self, open: &mut Stream, line: &str) -> io::Result<()> {
         let tag = if self.protocol == Protocol::Imap { TAG } else { "" };
         open.write_all(format!("{tag}{line}\r\n").as_bytes())?;
         open.flush()?;
@@ -205,7 +165,7 @@ impl Conversation {
     }
 
     /// Reads one reply, of however many lines; only a good one will do.
-    fn answer(&self, open: &mut Open) -> io::Result<()> {
+    fn answer(&self, open: &mut Stream) -> io::Result<()> {
         let mut held = Vec::new();
         let mut piece = [0; 4096];
         loop {
@@ -238,12 +198,5 @@ impl Conversation {
             }
             (Protocol::Imap, _) => None,
         }
-    }
-}
-
-fn secure(open: Open, config: &Arc<ClientConfig>) -> io::Result<Open> {
-    match open {
-        Open::Plain(socket) => Ok(Open::Secure(Box::new(tls::handshake(socket, config)?))),
-        secure @ Open::Secure(_) => Ok(secure),
     }
 }

@@ -3,25 +3,9 @@
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
-};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use std::io;
-use std::net::TcpStream;
 use std::sync::Arc;
-
-/// A client's encrypted connection.
-pub(super) type Tls = StreamOwned<ClientConnection, TcpStream>;
-
-pub(super) fn handshake(socket: TcpStream, config: &Arc<ClientConfig>) -> io::Result<Tls> {
-    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-    let connection = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
-    let mut tls = StreamOwned::new(connection, socket);
-    while tls.conn.is_handshaking() {
-        tls.conn.complete_io(&mut tls.sock)?;
-    }
-    Ok(tls)
-}
 
 /// Trusts anybody, and resumes nothing.
 pub(crate) fn client_config() -> io::Result<Arc<ClientConfig>> {

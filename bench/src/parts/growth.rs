@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::{BARE, Bench, FIXSMTPIO, LOGIN, Started, TLSSERVER_AUTHUP, nginx, ours, smtp};
 use crate::client::load::{hold, sessions};
-use crate::client::{Conversation, Protocol, Security};
+use crate::client::{Conversation, Security};
 use crate::processes::memory;
 use crate::servers::{Chain, Contestant, Door, RULES};
+use crate::service::Protocol;
 
 const HELD_RATE: &str = "sessions/s beside idle connections, connections held";
 const HELD_MEMORY: &str = "memory in MB (PSS), connections held";

@@ -7,9 +7,10 @@ use super::{
     Bench, LOGIN_POP3, LOGIN_SUBMISSION, SUBMISSION, TLSWRAPPER, dovecot, nginx, ours, pop3, smtp,
 };
 use crate::client::load::hold;
-use crate::client::{Conversation, Protocol, Security};
+use crate::client::{Conversation, Security};
 use crate::processes::{STAND_IN, memory};
 use crate::servers::{Chain, Contestant, Door};
+use crate::service::Protocol;
 
 pub(crate) const ALL: &str = "an idle connection, kB of memory (PSS)";
 pub(crate) const OURS: &str = "of that, ours";

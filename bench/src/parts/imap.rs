@@ -6,9 +6,9 @@ use std::io;
 use super::sessions::{Table, measure as measure_sessions};
 use super::throughput::measure as measure_throughput;
 use super::{Bench, DOVECOT_PROXY, LOGIN_FIXIMAPIO, LOGIN_IMAP, dovecot, idle, imap, nginx, ours};
-use crate::client::Protocol;
 use crate::processes::STAND_IN;
 use crate::servers::{Chain, Contestant, Door, Setup};
+use crate::service::Protocol;
 
 pub(crate) const SESSIONS: &str = "IMAP: STARTTLS, LOGIN, LOGOUT";
 pub(crate) const FETCH: &str = "IMAP: FETCH of 200 MB, TLS";

@@ -15,10 +15,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Conversation, Protocol, Security, client_config};
+use crate::client::{Conversation, Security, client_config};
 use crate::processes::time_of_ended_children;
 use crate::report::results::Results;
 use crate::servers::{Chain, Contestant, Door, Offer, Programs, Running, Setup, Workshop};
+use crate::service::Protocol;
 
 /// Names that more than one part uses, or a goal.
 pub(crate) const BARE: &str = "bare server, tcpserver";

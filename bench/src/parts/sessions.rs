@@ -7,8 +7,9 @@ use super::{
     TLSSERVER_AUTHUP, TLSSERVER_BARE, TLSWRAPPER, c, dovecot, nginx, ours, pop3, rotated, smtp,
 };
 use crate::client::load::{self, Sessions};
-use crate::client::{Conversation, Protocol, Security};
+use crate::client::{Conversation, Security};
 use crate::servers::{Chain, Contestant, Door};
+use crate::service::Protocol;
 
 pub(crate) const GREET: &str = "greeting, QUIT";
 pub(crate) const AUTH: &str = "EHLO, AUTH, QUIT";

@@ -8,8 +8,9 @@ use super::{
     BARE, Bench, FIXSMTPIO, SUBMISSION, Started, TLSSERVER_BARE, TLSWRAPPER, c, nginx, ours,
     rotated, smtp,
 };
-use crate::client::{Conversation, Protocol, Security};
+use crate::client::{Conversation, Security};
 use crate::servers::{Chain, Contestant, Door};
+use crate::service::Protocol;
 
 const PLAIN: &str = "message of 200 MB";
 const TLS: &str = "message of 200 MB, TLS";

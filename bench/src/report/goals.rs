@@ -1,53 +1,12 @@
 //! What is wanted, beside what was measured. Everything is computed from the figures.
 
-use serde::Serialize;
-
-use super::results::{Results, median};
+use super::goal::{Goal, median};
+use super::results::Results;
 use crate::parts::{
     BARE, DOVECOT_PROXY, FIXSMTPIO, LOGIN, LOGIN_FIXIMAPIO, LOGIN_IMAP, LOGIN_POP3,
     LOGIN_SUBMISSION, NGINX, SUBMISSION, TLSSERVER_BARE, TLSWRAPPER, failures, growth, idle, imap,
     logged_in, sessions, startup, throughput,
 };
-
-/// One thing that is wanted, and what was measured.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Goal {
-    pub(crate) what: String,
-    pub(crate) at_least: bool,
-    pub(crate) bound: f64,
-    pub(crate) unit: &'static str,
-    pub(crate) rounds: Vec<f64>,
-    /// The rounds' median.
-    pub(crate) figure: f64,
-    /// "met", or by what factor it is missed.
-    pub(crate) verdict: String,
-}
-
-impl Goal {
-    fn new(what: &str, at_least: bool, bound: f64, unit: &'static str, rounds: Vec<f64>) -> Self {
-        let figure = median(&rounds);
-        let ratio = figure / bound;
-        let verdict = verdict(if at_least { 1.0 / ratio } else { ratio });
-        Self { what: what.to_owned(), at_least, bound, unit, rounds, figure, verdict }
-    }
-
-    /// Of the rounds.
-    pub(crate) fn spread(&self) -> (f64, f64) {
-        let by = |pick: fn(f64, f64) -> f64| self.rounds.iter().copied().fold(f64::NAN, pick);
-        (by(f64::min), by(f64::max))
-    }
-}
-
-/// From what the figure would have to be multiplied or divided by.
-fn verdict(short: f64) -> String {
-    if short.is_nan() {
-        "not measured".to_owned()
-    } else if short <= 1.0 {
-        "met".to_owned()
-    } else {
-        format!("MISSED by {short:.2}")
-    }
-}
 
 /// What a part of the bench says of its goals.
 type OfPart = fn(&Results) -> Vec<Goal>;

@@ -3,6 +3,7 @@
 //! puts it into the documentation.
 
 pub(crate) mod docs;
+mod goal;
 pub(crate) mod goals;
 pub(crate) mod machine;
 pub(crate) mod plot;

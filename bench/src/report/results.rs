@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::goals::Goal;
+use super::goal::Goal;
+pub(crate) use super::goal::median;
 use super::machine::Machine;
 
 /// All that one run found out.
@@ -84,18 +85,6 @@ impl Results {
     }
 }
 
-/// The middle one, or the mean of the two in the middle; not a number of none.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let half = sorted.len() / 2;
-    match (sorted.get(half.wrapping_sub(1)), sorted.get(half)) {
-        (Some(low), Some(high)) if sorted.len().is_multiple_of(2) => f64::midpoint(*low, *high),
-        (_, Some(middle)) => *middle,
-        _ => f64::NAN,
-    }
-}
-
 /// How steep the curve is where it ends, on logarithmic axes: from the last point that
 /// is at most a tenth as far.
 fn exponent(points: &[(f64, f64)]) -> f64 {
@@ -107,14 +96,6 @@ fn exponent(points: &[(f64, f64)]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(median(&[7.0]), 7.0);
-        assert!(median(&[]).is_nan());
-    }
 
     #[test]
     fn the_exponent_is_that_of_the_end() {

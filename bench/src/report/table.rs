@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::goals::Goal;
+use super::goal::Goal;
 use super::results::{Curve, Results, median};
 
 /// What a document shows: goals, figures, growth.

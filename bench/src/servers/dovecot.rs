@@ -6,9 +6,9 @@ use std::io;
 use std::os::unix::fs::chown;
 use std::process::Command;
 
-use super::workshop::{NOBODY, PASSWORD};
+use super::workshop::NOBODY;
 use super::{Chain, Running, Server, Workshop, chains, free_port};
-use crate::client::Protocol;
+use crate::service::{PASSWORD, Protocol};
 
 pub(super) fn start(workshop: &Workshop, protocol: Protocol) -> io::Result<Running> {
     let port = free_port()?;
@@ -20,7 +20,7 @@ pub(super) fn start(workshop: &Workshop, protocol: Protocol) -> io::Result<Runni
             let behind = chains::bare(workshop, Chain::Smtp)?;
             let to = format!(
                 "submission_relay_host = 127.0.0.1\nsubmission_relay_port = {}\n",
-                behind.port
+                behind.0.port
             );
             (to + &service(workshop, "submission", port), vec![behind])
         }
@@ -35,7 +35,7 @@ pub(super) fn proxy(workshop: &Workshop) -> io::Result<Running> {
     let port = free_port()?;
     let behind = chains::bare(workshop, Chain::Imap)?;
     let own = format!("args = password={PASSWORD}");
-    let to = format!("args = proxy=y host=127.0.0.1 port={} nopassword=y", behind.port);
+    let to = format!("args = proxy=y host=127.0.0.1 port={} nopassword=y", behind.0.port);
     let configuration = service(workshop, "imap", port).replace(&own, &to);
     run(workshop, port, &configuration, vec![behind])
 }

@@ -8,20 +8,21 @@ mod dovecot;
 mod nginx;
 mod workshop;
 
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use chains::{Chain, Door, Programs};
-pub(crate) use workshop::{PASSWORD, RULES, USER, Workshop};
+pub(crate) use workshop::{RULES, Workshop};
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use test_support::server::Server as Listening;
 
-use crate::client::Protocol;
 use crate::processes::descendants;
+use crate::service::Protocol;
 
 /// Connections that each server takes at a time; more than any part holds.
 const LIMIT: &str = "12000";
@@ -80,41 +81,31 @@ impl Running {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.servers.first().map(|server| server.port).unwrap_or_default()
+        self.servers.first().map(|server| server.0.port).unwrap_or_default()
     }
 
     /// The processes whose children, and theirs, serve.
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.servers.iter().map(|server| server.child.id()).collect()
+        self.servers.iter().map(|server| server.0.pid()).collect()
     }
 }
 
 /// A server that runs, until this is dropped.
-struct Server {
-    child: Child,
-    port: u16,
-}
+struct Server(Listening);
 
 impl Server {
     /// Starts what says its port on standard output once it is ready.
     fn saying_its_port(command: &mut Command) -> io::Result<Self> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut server = Self { child: child.spawn()?, port: 0 };
-        let mut line = String::new();
-        if let Some(output) = server.child.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        server.port = line.trim().parse().map_err(|_| io::Error::other("it did not start"))?;
-        Ok(server)
+        Ok(Self(Listening::start(command.stderr(Stdio::null()))?))
     }
 
     /// Starts what was told its port, and waits until it listens.
     fn told_its_port(command: &mut Command, port: u16) -> io::Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut server = Self { child: child.spawn()?, port };
+        let mut server = Self(Listening { child: child.spawn()?, port });
         let end = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if server.child.try_wait()?.is_some() || Instant::now() > end {
+            if server.0.child.try_wait()?.is_some() || Instant::now() > end {
                 return Err(io::Error::other("it did not start"));
             }
             thread::sleep(Duration::from_millis(10));
@@ -125,17 +116,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let below = descendants(&[self.child.id()]);
+        let below = descendants(&[self.0.pid()]);
         // By TERM, so that what has workers ends them.
-        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
+        let _ = self.0.signal(Signal::TERM);
         let end = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+        while Instant::now() < end && matches!(self.0.child.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(10));
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.child.kill();
+        let _ = self.0.child.wait();
         // Whoever stays behind it, as tlsserver's monitor does, has become our child: who
         // is not waited for is not counted.
         for pid in below.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 
 use super::{BACKLOG, Chain, Offer, Running, Server, Workshop, chains, free_port};
-use crate::client::Protocol;
+use crate::service::Protocol;
 
 pub(super) fn start(workshop: &Workshop, offer: Offer) -> io::Result<Running> {
     let chain = match offer.protocol {
@@ -16,7 +16,7 @@ pub(super) fn start(workshop: &Workshop, offer: Offer) -> io::Result<Running> {
         Protocol::Imap => Chain::Imap,
     };
     let behind = chains::bare(workshop, chain)?;
-    let auth = answer_everybody(behind.port)?;
+    let auth = answer_everybody(behind.0.port)?;
     let port = free_port()?;
     let configuration = configuration(workshop, offer, auth, port);
     let configuration = workshop.write(&format!("nginx-{port}.conf"), &configuration)?;

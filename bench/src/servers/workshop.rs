@@ -9,9 +9,8 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use test_support::certificate::Pem;
 
-/// Who logs in everywhere.
-pub(crate) const USER: &str = "user";
-pub(crate) const PASSWORD: &str = "password";
+use crate::service::{PASSWORD, USER};
+
 /// The user of what runs behind a login: Debian's nobody.
 pub(crate) const NOBODY: u32 = 65534;
 

@@ -51,6 +51,44 @@ const NOT_SAID: [&str; 14] = [
     "short-names",
 ];
 
+/// The questions that each package asks of its programs: pairs of a name and a file. Of a file,
+/// `$options` tells which options it takes; of a name, `$codes` which exit codes it has
+/// besides those in its code.
+#[macro_export]
+macro_rules! manual_holds {
+    ($package:literal, $programs:expr, $options:expr, $codes:expr) => {
+        #[test]
+        fn every_name_in_the_code_is_in_the_page_and_back() {
+            $crate::manual::holds_names($package);
+        }
+
+        #[test]
+        fn every_text_in_the_code_is_in_a_page() {
+            $crate::manual::holds_texts($package);
+        }
+
+        #[test]
+        fn every_option_is_in_the_page_and_back() {
+            for (name, program) in $programs {
+                $crate::manual::holds_options(&format!("{name}.8"), &$options(program));
+            }
+        }
+
+        #[test]
+        fn every_exit_code_is_in_the_page_and_back() {
+            $crate::manual::holds_exit_codes($package, $codes);
+        }
+
+        #[test]
+        fn pages_of_programs_have_one_shape() {
+            for (name, _) in $programs {
+                let page = $crate::manual::page::Page::named(&format!("{name}.8"));
+                $crate::manual::has_its_shape(&page);
+            }
+        }
+    };
+}
+
 /// The page of a program.
 ///
 /// # Panics

@@ -4,6 +4,7 @@
 //! packages that read, write and say something. `proto` does none of that. So there
 //! is no list to keep: whoever adds a variable adds its name to the code.
 
+use proto::exit_code;
 use proto::login::protocol::Protocol;
 use std::collections::BTreeSet;
 use std::fs::{read_dir, read_to_string};
@@ -185,13 +186,10 @@ impl Program {
 
     /// Exit codes that the program names.
     pub fn exit_codes(&self) -> BTreeSet<u8> {
-        let table = read_to_string(root().join("proto/src/exit_code.rs")).unwrap();
-        let value = |name: &str| {
-            let line =
-                table.lines().find(|line| line.starts_with(&format!("pub const {name}: u8 = ")));
-            line.unwrap().split(['=', ';']).nth(1).unwrap().trim().parse().unwrap()
-        };
-        self.sources.iter().flat_map(|source| source.after("exit_code").map(value)).collect()
+        let named: BTreeSet<&str> =
+            self.sources.iter().flat_map(|source| source.after("exit_code")).collect();
+        let is_named = |(name, _): &&(&str, u8)| named.contains(name);
+        exit_code::ALL.iter().filter(is_named).map(|(_, code)| *code).collect()
     }
 
     /// Whether this file is of it.

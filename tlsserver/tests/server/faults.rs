@@ -4,19 +4,18 @@
 use rustix::net::sockopt::socket_acceptconn;
 use rustix::process::Signal;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::process::Stdio;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 
 use crate::harness::client::{
-    after_line, begin, clear_rest, config, connect, finish_sending, hello, plain, reset, rest,
-    secure, vanish,
+    after_line, begin, clear_rest, connect, finish_sending, handshake, hello, plain, reset, rest,
+    vanish,
 };
 use crate::harness::processes::{Held, descriptors, kill, signal, take_descriptor};
-use crate::harness::{Log, Server, Setup, first_certificate, skipped_without_root};
+use crate::harness::{Log, Server, Setup, skipped_without_root};
 
 /// Both ways in which TLS can begin.
 fn both(program: &[&str], options: &str) -> [Server; 2] {
@@ -141,7 +140,7 @@ fn a_program_may_end_at_any_stage() {
         assert_eq!(clear_rest(after_line(&server, &format!("{line}-asking"))), b"");
         server.log.wait_for_count(&format!("status {status}"), 2);
         let line = format!("{line}-secured");
-        let mut tls = secure(after_line(&server, &line), Arc::new(config(&server)), "localhost");
+        let mut tls = handshake(&server, after_line(&server, &line));
         assert_eq!(rest(tls.as_mut().unwrap()), b"");
         server.log.wait_for_count(&format!("status {status}"), 3);
     }
@@ -185,7 +184,7 @@ fn a_program_that_cannot_be_run_is_said() {
     let server = setup.start_as(command);
     let before = server.held();
     for _ in 0..2 {
-        let tls = secure(plain(&server), Arc::new(config(&server)), "localhost");
+        let tls = handshake(&server, plain(&server));
         assert!(tls.is_err() || tls.unwrap().read(&mut [0]).is_err());
     }
     server.log.wait_for_count("unable to exec: ./program: No such file", 2);
@@ -248,7 +247,7 @@ fn a_killed_keyholder_costs_no_running_session() {
     // Handed to an engine whose keyholder is gone: this one handshake fails.
     let mut late = late;
     late.write_all(b"tls\n").unwrap();
-    assert!(secure(late, Arc::new(config(&server)), "localhost").is_err());
+    assert!(handshake(&server, late).is_err());
     server.log.wait_for(&["handshake failed: ", "keyholder: "]);
 
     running.write_all(b"x").unwrap();
@@ -322,7 +321,7 @@ fn a_keyholder_that_is_stuck_is_ended_and_replaced_and_no_engine_is() {
     let victim = server.keyholder();
     signal(victim, Signal::STOP);
     // It is told so, and in time, which is a bound on how long the others wait for it.
-    let late = secure(begin(&server), Arc::new(config(&server)), "localhost");
+    let late = handshake(&server, begin(&server));
     assert!(late.is_err());
     server.log.wait_for(&["handshake failed: ", "keyholder: no answer"]);
     server.log.wait_for(&[&format!("keyholder {victim} is stuck")]);
@@ -417,15 +416,8 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     let (reader, writer) = std::io::pipe().unwrap();
     let (open, opened) = mpsc::channel();
     let log = Log::of(Gate(Some(opened), reader));
-    let mut command = setup.command();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(writer.try_clone().unwrap());
-    let mut child = command.spawn().unwrap();
-    let mut port = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
-    let certificate = first_certificate(&fs::read(setup.file("server.cert")).unwrap());
-    let port = port.trim().parse().unwrap();
-    let mut server = Server::of(child, port, log, certificate, setup.directory);
-    server.delayed = true;
+    let mut server = setup.start_logging_to(writer.try_clone().unwrap());
+    server.log = log;
     fill(writer);
 
     let mut tls = connect(&server);

@@ -5,13 +5,13 @@
 
 use std::any::Any;
 use std::fs;
-use std::io::Read;
 use std::process::Command;
 
 use crate::harness::client::connect;
 use crate::harness::processes::{children, kill, signal, status};
 use crate::harness::{Server, Setup, skipped_without_root};
 use crate::login::server_with_clients;
+use test_support::process::{contains, memory};
 use test_support::wait::until;
 
 /// A server that leaves its clients to a program, and one that talks to them itself; with
@@ -185,7 +185,10 @@ fn the_key_is_in_the_keyholder_and_nowhere_else() {
         let reversed: Vec<u8> = scalar.iter().rev().copied().collect();
         let base64 = pem.split(|&octet| octet == b'\n').nth(1).unwrap().to_vec();
         let forms = [&scalar[..], &reversed, &base64];
-        let found = |pid: u32| forms.map(|form| memory_contains(pid, form));
+        let found = |pid: u32| {
+            let memory = memory(pid).unwrap();
+            forms.map(|form| contains(&memory, form))
+        };
 
         let keyholder = found(server.keyholder());
         assert!(keyholder[0] || keyholder[1], "not even where it must be: the search is blind");
@@ -197,25 +200,4 @@ fn the_key_is_in_the_keyholder_and_nowhere_else() {
             }
         }
     }
-}
-
-fn memory_contains(pid: u32, wanted: &[u8]) -> bool {
-    use std::os::unix::fs::FileExt;
-    let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
-    let mut maps = String::new();
-    let mut file = fs::File::open(format!("/proc/{pid}/maps")).unwrap();
-    file.read_to_string(&mut maps).unwrap();
-    maps.lines().any(|line| {
-        let (range, rest) = line.split_once(' ').unwrap();
-        if !rest.starts_with('r') || line.ends_with("[vvar]") {
-            return false;
-        }
-        let (start, end) = range.split_once('-').unwrap();
-        let number = |text| u64::from_str_radix(text, 16).unwrap();
-        let (start, end) = (number(start), number(end));
-        let mut octets = vec![0; usize::try_from(end - start).unwrap()];
-        // Some mappings of the kernel's cannot be read.
-        memory.read_exact_at(&mut octets, start).is_ok()
-            && octets.windows(wanted.len()).any(|window| window == wanted)
-    })
 }

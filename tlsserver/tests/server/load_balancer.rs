@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::harness::client::{clear_rest, config, plain, secure};
+use crate::harness::client::{clear_rest, config, handshake, plain, secure};
 use crate::harness::{PATIENCE, Server, Setup, skipped_without};
 
 struct HaProxy {
@@ -75,7 +75,7 @@ fn server() -> Server {
 /// A session of several turns; what was answered to each.
 fn session(mut socket: TcpStream, config: Arc<ClientConfig>) -> std::io::Result<Vec<String>> {
     socket.write_all(b"tls\n")?;
-    let mut tls = secure(socket, config, "localhost")?;
+    let mut tls = secure(socket, &config, "localhost")?;
     let mut answers = Vec::new();
     for line in ["EHLO\n", "AUTH\n", "QUIT\n"] {
         tls.write_all(line.as_bytes())?;
@@ -181,7 +181,7 @@ fn who_sends_no_header_takes_no_clients_place() {
     let session = || {
         let mut socket = plain(&server);
         socket.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\ntls\n").unwrap();
-        secure(socket, Arc::new(config(&server)), "localhost").unwrap()
+        handshake(&server, socket).unwrap()
     };
     let (one, _other) = (session(), session());
     assert_eq!(server.log.count("no header in time"), 0, "it had to make room");
@@ -192,7 +192,7 @@ fn who_sends_no_header_takes_no_clients_place() {
     server.log.wait_for(&["deny from 127.0.0.1: PROXY: no header in time"]);
     assert_eq!(server.log.count("pid "), 2);
     drop((one, silent));
-    secure(waiting, Arc::new(config(&server)), "localhost").unwrap();
+    handshake(&server, waiting).unwrap();
     assert_eq!(server.log.count("status: 3/2"), 0);
 }
 

@@ -26,7 +26,9 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::faults::assert_only_an_alert;
-use crate::harness::client::{Tls, clear_rest, config, finish_sending, hello, plain, rest, secure};
+use crate::harness::client::{
+    Tls, clear_rest, config, finish_sending, handshake, hello, plain, rest,
+};
 use crate::harness::{Server, Setup};
 
 /// Stands for a login program and the mail program behind it: takes one password, says what
@@ -160,7 +162,7 @@ impl Door {
             let answer = ask(&mut socket, self.starttls());
             assert!(answer.starts_with(self.word("220 Ready", "+OK starting")), "{answer}");
         }
-        let mut tls = secure(socket, Arc::new(config(server)), "localhost").unwrap();
+        let mut tls = handshake(server, socket).unwrap();
         let greeting = if self.asked { greeting } else { line(&mut tls) };
         let [before, behind] = if self.pop3 { ["+OK ", ""] } else { ["220 ", " ESMTP"] };
         assert_eq!(greeting, format!("{before}{host}{behind}\r\n"));
@@ -444,7 +446,7 @@ fn what_is_said_in_the_clear_behind_starttls_is_no_command_inside() {
             }
             // The client itself does all right, and must not get the answer.
             let socket = injected_by_another(b"");
-            assert!(secure(socket, Arc::new(config(&server)), "localhost").is_err());
+            assert!(handshake(&server, socket).is_err());
             server.log.wait_for_count("handshake failed", failures + 3);
         }
         server.idle();

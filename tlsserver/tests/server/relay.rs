@@ -90,7 +90,7 @@ fn the_program_knows_what_was_negotiated() {
             Setup::delayed(&["env"]).variable("SSL_CIPHER", "stale").start(),
         ] {
             let config = Arc::new(config_for(&server, &[version]));
-            let mut tls = secure(begin(&server), config, "localhost").unwrap();
+            let mut tls = secure(begin(&server), &config, "localhost").unwrap();
             let text = String::from_utf8(rest(&mut tls)).unwrap();
             let value = |name: &str| {
                 text.lines()
@@ -122,7 +122,7 @@ fn the_program_knows_what_was_negotiated() {
 #[test]
 fn a_client_that_names_no_server_is_told_of_no_name() {
     let server = Setup::new(&["env"]).start();
-    let tls = secure(plain(&server), Arc::new(config(&server)), "127.0.0.1");
+    let tls = secure(plain(&server), &Arc::new(config(&server)), "127.0.0.1");
     assert!(!String::from_utf8(rest(&mut tls.unwrap())).unwrap().contains("SERVERNAME"));
 }
 
@@ -145,7 +145,7 @@ fn each_name_has_its_certificate() {
         ("127.0.0.1", &first),
     ] {
         server.certificate = expected.clone();
-        let tls = secure(plain(&server), Arc::new(config(&server)), name).unwrap();
+        let tls = secure(plain(&server), &Arc::new(config(&server)), name).unwrap();
         assert_eq!(&tls.conn.peer_certificates().unwrap()[0], expected, "{name}");
     }
 }
@@ -167,7 +167,7 @@ fn six_handshakes(
     let mut open = Vec::new();
     let mut kinds = Vec::new();
     for _ in 0..6 {
-        let mut tls = secure(plain(server), config.clone(), "localhost").unwrap();
+        let mut tls = secure(plain(server), &config, "localhost").unwrap();
         // The tickets of TLS 1.3 come with the first octets.
         assert_eq!(rest(&mut tls), b"hello\n");
         kinds.push(tls.conn.handshake_kind().unwrap());
@@ -219,7 +219,7 @@ fn a_protocol_that_is_not_mails_is_refused() {
     {
         let mut config = config(&server);
         config.alpn_protocols = vec![protocol.to_vec()];
-        let tls = secure(plain(&server), Arc::new(config), "localhost");
+        let tls = secure(plain(&server), &Arc::new(config), "localhost");
         assert_eq!(tls.is_ok(), accepted);
     }
     let line = "handshake failed: client offers no mail protocol by ALPN";

@@ -6,16 +6,17 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use test_support::wait::{for_end, until};
 
 use crate::harness::client::{
-    after_line, begin, clear_rest, config, connect, finish_sending, plain, rest, secure,
+    after_line, begin, clear_rest, connect, finish_sending, handshake, plain, rest,
 };
 use crate::harness::processes::{Process, children, signal};
-use crate::harness::{Server, Setup, certificate, first_certificate, is_root, skipped_without};
+use crate::harness::{
+    Listening, Server, Setup, certificate, first_certificate, is_root, skipped_without,
+};
 
 fn lines_about_connections(server: &Server) -> Vec<String> {
     let lines = server.log.lines().into_iter();
@@ -55,7 +56,7 @@ fn at_the_limit_the_next_one_waits() {
     let third = after_line(&server, "tls");
     server.log.wait_for(&["status: 2/2"]);
     drop(first);
-    let mut tls = secure(third, Arc::new(config(&server)), "localhost").unwrap();
+    let mut tls = handshake(&server, third).unwrap();
     tls.write_all(b"x").unwrap();
     tls.read_exact(&mut [0]).unwrap();
     assert_eq!(server.log.count("status: 3/2"), 0);
@@ -158,11 +159,11 @@ fn rules_of_tcprules_hold_from_one_connection_to_the_next() {
         .stdin(fs::File::open(source).unwrap())
         .status();
     assert!(made.unwrap().success());
-    assert!(secure(plain(&server), Arc::new(config(&server)), "localhost").is_err());
+    assert!(handshake(&server, plain(&server)).is_err());
     server.log.wait_for(&["deny from 127.0.0.1: rejected by rules.cdb"]);
 
     fs::remove_file(server.file("rules.cdb")).unwrap();
-    assert!(secure(plain(&server), Arc::new(config(&server)), "localhost").is_err());
+    assert!(handshake(&server, plain(&server)).is_err());
     server.log.wait_for(&["deny from 127.0.0.1: rules: ", "No such file"]);
 }
 
@@ -210,7 +211,7 @@ fn every_address_means_both_kinds_and_ipv4_is_ipv4() {
     let server = Setup::new(&["env"]).host("::").start();
     for (host, address) in [("127.0.0.1", "127.0.0.1"), ("::1", "::1")] {
         let socket = TcpStream::connect((host, server.port)).unwrap();
-        let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+        let mut tls = handshake(&server, socket).unwrap();
         let text = String::from_utf8(rest(&mut tls)).unwrap();
         assert!(text.contains(&format!("TCPREMOTEIP={address}\n")), "{text}");
         server.log.wait_for(&[&format!(" from {address}")]);
@@ -227,7 +228,7 @@ fn behind_a_load_balancer_the_client_is_the_client() {
             let header = format!("PROXY TCP4 {client} 192.0.2.1 4321 587\r\n");
             let line = if delayed { "tls\n" } else { "" };
             socket.write_all(format!("{header}{line}").as_bytes()).unwrap();
-            let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+            let mut tls = handshake(&server, socket).unwrap();
             let text = String::from_utf8(rest(&mut tls)).unwrap();
             for line in [
                 format!("TCPREMOTEIP={client}"),
@@ -270,7 +271,7 @@ fn headers_that_are_false_short_long_or_slow_are_refused() {
     drop(plain(&server));
     let mut socket = plain(&server);
     socket.write_all(b"PROXY UNKNOWN\r\n").unwrap();
-    let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+    let mut tls = handshake(&server, socket).unwrap();
     assert_eq!(rest(&mut tls), b"in\n");
     drop(tls);
     server.idle();
@@ -309,7 +310,7 @@ fn a_handshake_that_has_begun_is_finished_with_the_old_certificates() {
         certificate("localhost").write(server.directory.path(), "server");
         server.signal(Signal::HUP);
         server.log.wait_for(&["certificates reloaded"]);
-        let mut tls = secure(begun, Arc::new(config(&server)), "localhost").unwrap();
+        let mut tls = handshake(&server, begun).unwrap();
         tls.write_all(b"x").unwrap();
         tls.read_exact(&mut [0]).unwrap();
         finish_sending(&mut tls);
@@ -364,7 +365,7 @@ fn told_to_end_it_leaves_the_port_and_sessions_go_on() {
         assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
         if let Some(mut beginning) = beginning {
             beginning.flush().unwrap();
-            let late = secure(beginning, Arc::new(config(&server)), "localhost");
+            let late = handshake(&server, beginning);
             sessions.push(late.unwrap());
         }
         for mut tls in sessions {
@@ -415,8 +416,7 @@ fn a_supervisor_may_pass_the_socket() {
     let mut child = activated.spawn().unwrap();
     let log = crate::harness::Log::of(child.stderr.take().unwrap());
     log.wait_for(&["Listening on"]);
-    let pem = fs::read(setup.file("server.cert")).unwrap();
-    let server = Server::of(child, port, log, first_certificate(&pem), setup.directory);
+    let server = setup.serves(Listening { child, port }, log);
     let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
     assert!(
         text.contains(&format!("TCPLOCALPORT={port}\n")) && !text.contains("LISTEN_"),

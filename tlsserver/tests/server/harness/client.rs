@@ -1,25 +1,18 @@
 //! A TLS client whose every step a test can choose.
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::ServerName;
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
-};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use test_support::client::{Tls, secure};
+use test_support::client::{client, trusting};
 
-use super::{PATIENCE, Server};
-
-pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
+use super::Server;
 
 /// Connects without TLS.
 pub(crate) fn plain(server: &Server) -> TcpStream {
-    let socket = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.set_write_timeout(Some(PATIENCE)).unwrap();
-    socket
+    test_support::client::connect(server.port).unwrap()
 }
 
 /// What a client trusts and offers.
@@ -31,30 +24,12 @@ pub(crate) fn config_for(
     server: &Server,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ClientConfig {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(server.certificate.clone()).unwrap();
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
-    ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_webpki_verifier(verifier.unwrap())
-        .with_no_client_auth()
+    trusting(server.certificate.clone(), versions).unwrap()
 }
 
-/// Does the handshake on a socket.
-pub(crate) fn secure(
-    socket: TcpStream,
-    config: Arc<ClientConfig>,
-    name: &str,
-) -> std::io::Result<Tls> {
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut tls = StreamOwned::new(ClientConnection::new(config, name).unwrap(), socket);
-    while tls.conn.is_handshaking() {
-        tls.conn.complete_io(&mut tls.sock)?;
-    }
-    Ok(tls)
+/// Does the handshake on a socket, as any client does.
+pub(crate) fn handshake(server: &Server, socket: TcpStream) -> std::io::Result<Tls> {
+    secure(socket, &Arc::new(config(server)), "localhost")
 }
 
 /// Connects up to where the handshake can begin.
@@ -64,7 +39,7 @@ pub(crate) fn begin(server: &Server) -> TcpStream {
 
 /// Connects and does the handshake.
 pub(crate) fn connect(server: &Server) -> Tls {
-    secure(begin(server), Arc::new(config(server)), "localhost").unwrap()
+    handshake(server, begin(server)).unwrap()
 }
 
 /// Connects and says a line in the clear.
@@ -117,8 +92,7 @@ pub(crate) fn reset(socket: TcpStream) {
 
 /// The first octets of a client that does everything right.
 pub(crate) fn hello(server: &Server) -> Vec<u8> {
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut client = ClientConnection::new(Arc::new(config(server)), name).unwrap();
+    let mut client = client(&Arc::new(config(server)), "localhost").unwrap();
     let mut octets = Vec::new();
     client.write_tls(&mut octets).unwrap();
     octets

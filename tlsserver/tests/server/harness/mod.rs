@@ -10,13 +10,14 @@ pub(crate) mod processes;
 use rustls::pki_types::CertificateDer;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use tempfile::TempDir;
 use test_support::certificate::Pem;
 pub(crate) use test_support::log::Log;
 pub(crate) use test_support::needs::is_root;
 use test_support::needs::{installed_or_skip, root_or_skip};
+pub(crate) use test_support::server::Server as Listening;
 use test_support::wait;
 pub(crate) use test_support::wait::PATIENCE;
 
@@ -109,23 +110,28 @@ impl Setup {
     }
 
     pub(crate) fn start_as(self, mut command: Command) -> Server {
-        let child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = child.unwrap();
-        let log = Log::of(child.stderr.take().unwrap());
-        let said = Log::of(child.stdout.take().unwrap());
-        let port = |lines: &[String]| lines.first()?.trim().parse().ok();
-        let port = said.wait(format_args!("port, by the log {log},"), port);
-        let pem = fs::read(self.file("server.cert")).unwrap();
-        let certificate = first_certificate(&pem);
+        let mut running = Listening::start(command.stderr(Stdio::piped())).unwrap();
+        let log = Log::of(running.child.stderr.take().unwrap());
+        self.serves(running, log)
+    }
+
+    /// Starts it with this for its log, which somebody else reads.
+    pub(crate) fn start_logging_to(self, log: impl Into<Stdio>) -> Server {
+        let running = Listening::start(self.command().stderr(log)).unwrap();
+        self.serves(running, Log::default())
+    }
+
+    /// It has been started, be it in another way.
+    pub(crate) fn serves(self, running: Listening, log: Log) -> Server {
+        let certificate = first_certificate(&fs::read(self.file("server.cert")).unwrap());
         let Self { delayed, directory, .. } = self;
-        Server { child, port, log, certificate, delayed, directory }
+        Server { port: running.port, running, log, certificate, delayed, directory }
     }
 }
 
 /// A server that runs, until this is dropped.
 pub(crate) struct Server {
-    child: Child,
+    running: Listening,
     pub(crate) port: u16,
     pub(crate) log: Log,
     pub(crate) certificate: CertificateDer<'static>,
@@ -135,19 +141,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// One that was started in another way, for immediate TLS.
-    pub(crate) fn of(
-        child: Child,
-        port: u16,
-        log: Log,
-        certificate: CertificateDer<'static>,
-        directory: TempDir,
-    ) -> Self {
-        Self { child, port, log, certificate, delayed: false, directory }
-    }
-
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.running.pid()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -155,13 +150,12 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).unwrap();
+        self.running.signal(signal).unwrap();
     }
 
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait::for_end(&mut self.child)
+        wait::for_end(&mut self.running.child)
     }
 
     /// Waits until nobody is connected any more.
@@ -183,8 +177,6 @@ impl Drop for Server {
         if thread::panicking() {
             eprintln!("the server's log: {:#?}", self.log.lines());
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

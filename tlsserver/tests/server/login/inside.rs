@@ -6,12 +6,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 
 use super::faults::assert_unharmed;
 use super::{DOORS, Door, POP3, POP3S, SUBMISSION, ask, assert_repeats, line, text};
 use crate::harness::Server;
-use crate::harness::client::{Tls, clear_rest, config, plain, rest, secure};
+use crate::harness::client::{Tls, clear_rest, handshake, plain, rest};
 use crate::harness::processes::{descriptors, kill};
 
 /// A server whose program can be taken away while it runs: it lies in the home.
@@ -95,7 +94,7 @@ fn a_killed_keyholder_costs_those_in_the_clear_their_handshake_and_no_more() {
         assert_repeats(&mut tls);
         assert_eq!(ask(&mut late, "NOOP\r\n"), door.ok());
         ask(&mut late, door.starttls());
-        assert!(secure(late, Arc::new(config(&server)), "localhost").is_err());
+        assert!(handshake(&server, late).is_err());
         server.log.wait_for(&["handshake failed: ", "keyholder: "]);
         drop(tls);
         assert_unharmed(door, &server, &before);

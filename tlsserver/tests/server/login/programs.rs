@@ -7,12 +7,11 @@ use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
 use std::process::Command;
-use std::sync::Arc;
 use std::thread;
 
 use super::faults::{assert_unharmed, with_seconds};
 use super::{DOORS, Door, POP3S, SUBMISSION, SUBMISSIONS, line, text};
-use crate::harness::client::{Tls, config, finish_sending, plain, rest, secure};
+use crate::harness::client::{Tls, finish_sending, handshake, plain, rest};
 use crate::harness::processes::signal;
 use crate::harness::{Server, skipped_without_root};
 
@@ -143,7 +142,7 @@ fn by_imap(program: &str) -> (Server, Tls) {
     // The last one counts.
     let server = setup.option("--login").option("imap").start();
     let socket = plain(&server);
-    let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+    let mut tls = handshake(&server, socket).unwrap();
     assert!(line(&mut tls).starts_with("* OK [CAPABILITY "));
     (server, tls)
 }

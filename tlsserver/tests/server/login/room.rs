@@ -4,11 +4,10 @@
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::thread;
 
 use super::{Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
-use crate::harness::client::{config, hello, plain, rest, secure};
+use crate::harness::client::{handshake, hello, plain, rest};
 
 const MADE: &str = "evicted 127.0.0.1: not logged in, connection limit reached";
 
@@ -95,7 +94,7 @@ fn whatever_a_client_does_it_makes_room() {
     assert_eq!(said, door.timeout());
     let [mut early, _] = handshakes;
     assert_eq!(early.read(&mut [0]).unwrap_or(0), 0);
-    assert!(secure(early, Arc::new(config(&server)), "localhost").is_err());
+    assert!(handshake(&server, early).is_err());
     assert_eq!(text(rest(&mut half)), door.timeout());
     drop((clear, half, done, stuck));
     server.idle();

@@ -6,10 +6,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use super::{DOORS, POP3, POP3S, SUBMISSION, SUBMISSIONS, ask, assert_repeats, line, text};
-use crate::harness::client::{clear_rest, config, plain, rest, secure};
+use crate::harness::client::{clear_rest, handshake, plain, rest};
 use crate::harness::{Server, Setup, skipped_without};
 
 #[test]
@@ -37,7 +36,7 @@ fn held_clients_count() {
         if door.asked {
             line(&mut waiting);
         } else {
-            secure(waiting, Arc::new(config(&server)), "localhost").unwrap();
+            handshake(&server, waiting).unwrap();
         }
         assert_eq!(server.log.count("status: 3/2"), 0);
 
@@ -67,7 +66,7 @@ fn behind_a_load_balancer_the_client_is_the_client() {
                 line(&mut socket);
                 line(&mut socket);
             }
-            let mut tls = secure(socket, Arc::new(config(&server)), "localhost").unwrap();
+            let mut tls = handshake(&server, socket).unwrap();
             if !door.asked {
                 line(&mut tls);
             }
@@ -99,11 +98,7 @@ fn new_control_files_are_for_new_clients() {
 
         let greeting = {
             let mut new = plain(&server);
-            if door.asked {
-                line(&mut new)
-            } else {
-                line(&mut secure(new, Arc::new(config(&server)), "localhost").unwrap())
-            }
+            if door.asked { line(&mut new) } else { line(&mut handshake(&server, new).unwrap()) }
         };
         assert!(greeting.contains("new.example.org"), "{greeting}");
         assert_eq!(ask(&mut stays, "QUIT\r\n"), door.bye());

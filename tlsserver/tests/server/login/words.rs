@@ -3,15 +3,14 @@
 
 use rustix::process::Signal;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::process::Stdio;
 
 use super::ending::{wait_until_gone, wait_until_ready};
-use super::{DOORS, Door, POP3S, SUBMISSION, line, text};
+use super::{DOORS, POP3S, SUBMISSION, line, text};
+use crate::harness::Log;
 use crate::harness::client::{Tls, finish_sending, rest};
 use crate::harness::processes::{children, kill};
-use crate::harness::{Log, Server};
 
 /// Repeats each line of the client's to its log, and then to the client.
 const REPEATS: &[&str] = &[
@@ -108,7 +107,7 @@ fn a_log_that_is_full_keeps_no_login_waiting() {
         let mut full = full.unwrap();
         while full.write(&[b'\n'; 4096]).is_ok() {}
         drop(full);
-        let server = start_with_log(door, writer.into());
+        let server = door.with(REPEATS).start_logging_to(writer);
         let logs_in = || {
             let (mut tls, _) = door.enter(&server);
             door.logs_in(&mut tls);
@@ -133,19 +132,6 @@ fn nonblocking() -> i32 {
 
 fn own(descriptor: &impl std::os::fd::AsRawFd) -> String {
     format!("/proc/self/fd/{}", descriptor.as_raw_fd())
-}
-
-/// A server that logs there.
-fn start_with_log(door: Door, log: Stdio) -> Server {
-    let setup = door.with(REPEATS);
-    let mut child =
-        setup.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-    let mut port = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
-    let pem = std::fs::read(setup.file("server.cert")).unwrap();
-    let certificate = crate::harness::first_certificate(&pem);
-    let nothing = Log::of(std::io::empty());
-    Server::of(child, port.trim().parse().unwrap(), nothing, certificate, setup.directory)
 }
 
 #[test]

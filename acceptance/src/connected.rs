@@ -1,0 +1,67 @@
+//! One program on a client's connection, in a process group of its own, so that all of its
+//! processes can be found, however many it has.
+//!
+//! Called by the tests `faults` and `hostile`.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::channel::WATCHDOG;
+use crate::processes::{await_end, await_no_more_than};
+
+/// The first process of the group; all of them are killed if a test fails.
+#[derive(Debug)]
+pub struct Connected {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Connected {
+    /// Runs the command with the server's end of the connection on descriptors 0 and 1, and
+    /// its log in a file.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn start(command: &mut Command, connection: OwnedFd, log: PathBuf) -> Result<Self> {
+        command.stdin(connection.try_clone()?).stdout(connection).stderr(File::create(&log)?);
+        let child = command.process_group(0).spawn();
+        let child = child.with_context(|| format!("{:?}", command.get_program()))?;
+        Ok(Self { child, log })
+    }
+
+    /// The first of its processes, and the number of their group.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended, and nobody is left of it; how that was, and all that was
+    /// written on standard error.
+    ///
+    /// # Errors
+    /// When somebody goes on.
+    pub fn ends(mut self) -> Result<(ExitStatus, String)> {
+        await_end(self.pid(), Instant::now() + WATCHDOG)?;
+        let status = self.child.wait()?;
+        await_no_more_than(self.pid(), &BTreeSet::new())?;
+        Ok((status, String::from_utf8_lossy(&fs::read(&self.log)?).into_owned()))
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            // A failed test's: ours to end, with all that it started.
+            let _gone = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _status = self.child.wait();
+        }
+    }
+}
