@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use command_fds::{CommandFdExt, FdMapping};
@@ -20,6 +20,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
 use test_support::folder::public;
+use test_support::run::OwnChild;
 
 use crate::case::{Case, Control, Transport, User};
 use crate::channel::Channel;
@@ -59,7 +60,7 @@ pub struct TlsEnds {
 pub struct Stage {
     folder: TempDir,
     /// The program.
-    pub child: Child,
+    pub child: OwnChild,
     /// Readable once the program has ended.
     pub pidfd: OwnedFd,
     /// Where stand-ins connect.
@@ -99,7 +100,7 @@ impl Stage {
         let tls = tls.map(|ends| TlsEnds { network, ..ends });
         Ok(Self {
             folder,
-            child,
+            child: OwnChild(child),
             pidfd,
             listener,
             client,
@@ -112,14 +113,6 @@ impl Stage {
     #[must_use]
     pub fn home(&self) -> PathBuf {
         home(self.folder.path())
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // Ours to end; it has ended already unless the case failed.
-        let _already_gone = self.child.kill();
-        let _status = self.child.wait();
     }
 }
 
@@ -162,6 +155,24 @@ impl TlsEnds {
 
 fn mapping(parent_fd: impl Into<OwnedFd>, child_fd: i32) -> FdMapping {
     FdMapping { parent_fd: parent_fd.into(), child_fd }
+}
+
+/// A folder with a qmail home's usual control files and these.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn home_with(control: &[(&str, &str)]) -> Result<TempDir> {
+    let home = public();
+    fs::create_dir(home.path().join("control"))?;
+    let usual = [
+        ("me", "mail.example.org\n"),
+        ("smtpcapabilities", "8BITMIME\n"),
+        ("pop3capabilities", ""),
+    ];
+    for (name, text) in usual.iter().chain(control) {
+        fs::write(home.path().join("control").join(name), text)?;
+    }
+    Ok(home)
 }
 
 fn home(folder: &Path) -> PathBuf {

@@ -11,13 +11,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use acceptance::channel::WATCHDOG;
 use acceptance::programs::Programs;
+use acceptance::stage::home_with;
 use command_fds::{CommandFdExt, FdMapping};
 use tempfile::TempDir;
-use test_support::folder::public;
+use test_support::run::OwnChild;
 
 /// The variables, in this order.
 const NAMES: [&str; 3] = ["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
@@ -38,13 +39,7 @@ impl Stage {
     fn set() -> Self {
         let programs =
             Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
-        let home = public();
-        let control = home.path().join("control");
-        fs::create_dir(&control).expect("control");
-        for (name, text) in [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\n")] {
-            fs::write(control.join(name), text).expect("a control file");
-        }
-        Self { programs, home }
+        Self { programs, home: home_with(&[]).expect("a home") }
     }
 
     /// Starts the program with these values of the variables. There is a socket under each
@@ -79,7 +74,7 @@ impl Stage {
             let found = kept.iter().find(|(known, _)| *known == number);
             found.map(|(_, end)| end.try_clone().expect("a descriptor"))
         });
-        Session { child, log, client, ends }
+        Session { child: OwnChild(child), log, client, ends }
     }
 }
 
@@ -91,7 +86,7 @@ fn pair() -> (UnixStream, UnixStream) {
 }
 
 struct Session {
-    child: Child,
+    child: OwnChild,
     log: BufReader<UnixStream>,
     client: UnixStream,
     ends: [Option<UnixStream>; 3],
@@ -135,13 +130,6 @@ impl Session {
             let read = self.log.read_line(&mut line).expect("a line");
             assert!(read > 0, "the log ended before {end:?}");
         }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _already_gone = self.child.kill();
-        let _status = self.child.wait();
     }
 }
 

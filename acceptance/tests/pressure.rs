@@ -7,20 +7,21 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
 use acceptance::processes;
 use acceptance::programs::Programs;
+use acceptance::stage::home_with;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
-use test_support::folder::public;
+use test_support::run::OwnChild;
 
 /// A program under test between two pipes, with control files of its own.
 struct Running {
-    child: Child,
-    programs: Programs,
-    home: TempDir,
+    child: OwnChild,
+    _programs: Programs,
+    _home: TempDir,
 }
 
 impl Running {
@@ -32,18 +33,7 @@ impl Running {
     fn start_logging(control: &[(&str, &str)], command: &[&str], log: Stdio) -> Self {
         let programs =
             Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
-        let home = public();
-        fs::create_dir(home.path().join("control")).expect("control");
-        for (name, text) in [
-            ("me", "mail.example.org\n"),
-            ("smtpcapabilities", "8BITMIME\n"),
-            ("pop3capabilities", ""),
-        ]
-        .iter()
-        .chain(control)
-        {
-            fs::write(home.path().join("control").join(name), text).expect("a control file");
-        }
+        let home = home_with(control).expect("a home");
         let child = Command::new(programs.folder().join(command[0]))
             .args(&command[1..])
             .env("QMAILHOME", home.path())
@@ -52,7 +42,7 @@ impl Running {
             .stderr(log)
             .spawn()
             .expect("starts");
-        Self { child, programs, home }
+        Self { child: OwnChild(child), _programs: programs, _home: home }
     }
 
     fn ends(&mut self) -> (ChildStdin, BufReader<ChildStdout>) {
@@ -68,14 +58,6 @@ impl Running {
     /// Waits until the process sleeps: it has done all that it can for now.
     fn settles(&self) {
         processes::settles(self.child.id());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _status = self.child.wait();
-        assert!(self.programs.folder().exists() && self.home.path().exists());
     }
 }
 

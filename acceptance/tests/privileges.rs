@@ -11,26 +11,28 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use acceptance::processes::{contains, memory};
 use acceptance::programs::Programs;
+use acceptance::stage::home_with;
 use rustix::process::Signal;
 use tempfile::TempDir;
 use test_support::folder::{public, set_mode};
 use test_support::log::Log;
 use test_support::needs::root_or_skip;
 use test_support::process::{self, Process, children, signal};
+use test_support::run::OwnChild;
 use test_support::wait::{PATIENCE, for_end, until_gone};
 
 /// authup with a client, and control files of its own.
 struct Session {
-    authup: Child,
+    authup: OwnChild,
     client: BufReader<UnixStream>,
     log: Log,
     /// How many lines of it have been read.
     heard: usize,
-    home: TempDir,
+    _home: TempDir,
 }
 
 /// A checkpassword that says no.
@@ -43,12 +45,7 @@ impl Session {
 
     fn with(control: &[(&str, &str)], program: &[&str], also: impl Fn(&mut Command)) -> Self {
         let programs = Programs::gather(&[]).expect("the programs");
-        let home = public();
-        fs::create_dir(home.path().join("control")).expect("control");
-        let usual = [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\n")];
-        for (name, text) in usual.iter().chain(control) {
-            fs::write(home.path().join("control").join(name), text).expect("a control file");
-        }
+        let home = home_with(control).expect("a home");
         let (client, server) = UnixStream::pair().expect("a connection");
         let mut command = Command::new(programs.folder().join("authup"));
         command.arg("smtp").args(program).env("QMAILHOME", home.path());
@@ -57,7 +54,8 @@ impl Session {
         command.stdin(server.try_clone().expect("a copy")).stdout(server);
         let mut authup = command.stderr(Stdio::piped()).spawn().expect("starts");
         let log = Log::of(authup.stderr.take().expect("a log"));
-        let mut session = Self { authup, client: patient(client), log, heard: 0, home };
+        let mut session =
+            Self { authup: OwnChild(authup), client: patient(client), log, heard: 0, _home: home };
         let logged = session.logged();
         assert!(logged.ends_with(" protocol smtp"), "{logged}");
         session
@@ -100,14 +98,6 @@ impl Session {
         let mut said = String::new();
         self.client.read_to_string(&mut said).expect("what it says");
         (said, for_end(&mut self.authup).code())
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ended = self.authup.kill();
-        let _status = self.authup.wait();
-        assert!(self.home.path().exists());
     }
 }
 
@@ -363,9 +353,9 @@ fn the_empty_folder_is_used_only_if_nobody_else_can_write_to_it() {
 
 /// fixsmtpio with a server that says what it got, and a client.
 struct Relay {
-    fixsmtpio: Child,
+    fixsmtpio: OwnChild,
     client: BufReader<UnixStream>,
-    home: TempDir,
+    _home: TempDir,
 }
 
 impl Relay {
@@ -382,7 +372,7 @@ impl Relay {
         command.stdin(network.try_clone().expect("a copy")).stdout(network);
         also(&mut command);
         let fixsmtpio = command.spawn().expect("starts");
-        Self { fixsmtpio, client: patient(client), home }
+        Self { fixsmtpio: OwnChild(fixsmtpio), client: patient(client), _home: home }
     }
 
     fn says(&mut self, request: &str) -> String {
@@ -396,14 +386,6 @@ impl Relay {
         let servers = children(self.fixsmtpio.id());
         assert_eq!(servers.len(), 1);
         servers[0]
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ended = self.fixsmtpio.kill();
-        let _status = self.fixsmtpio.wait();
-        assert!(self.home.path().exists());
     }
 }
 

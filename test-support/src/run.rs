@@ -1,8 +1,9 @@
-//! Programs that are run to their end.
+//! Programs that are run to their end, whichever comes first: theirs or the test's.
 
 use crate::wait::is_readable;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::Write;
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -25,6 +26,31 @@ pub fn output(command: &mut Command, input: &[u8]) -> Output {
     let output = child.wait_with_output().unwrap();
     assert!(!watchdog.has_struck(), "{} did not end: {output:?}", program.display());
     output
+}
+
+/// A child that is ended, if it goes on, when this is dropped: nobody waits for a failed test's.
+#[derive(Debug)]
+pub struct OwnChild(pub Child);
+
+impl Deref for OwnChild {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for OwnChild {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for OwnChild {
+    fn drop(&mut self) {
+        let _already_gone = self.kill();
+        let _status = self.wait();
+    }
 }
 
 /// Ends a child that goes on for too long.

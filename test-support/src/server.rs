@@ -1,16 +1,17 @@
 //! A server that says its port on standard output once it is ready.
 
 use crate::log::Log;
+use crate::run::OwnChild;
 use crate::wait::for_end;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// One that runs, until this is dropped.
 #[derive(Debug)]
 pub struct Server {
     /// Its process.
-    pub child: Child,
+    pub child: OwnChild,
     /// Its port on 127.0.0.1.
     pub port: u16,
 }
@@ -27,7 +28,7 @@ impl Server {
         let failed = |why: &str| io::Error::other(format!("{:?}: {why}", command.get_program()));
         let mut child = child.map_err(|error| failed(&error.to_string()))?;
         let said = child.stdout.take().map(Log::of).and_then(|said| said.first());
-        let mut server = Self { child, port: 0 };
+        let mut server = Self { child: OwnChild(child), port: 0 };
         let said = said.unwrap_or_default();
         server.port = said.trim().parse().map_err(|_| failed(&format!("no port but {said:?}")))?;
         Ok(server)
@@ -54,12 +55,5 @@ impl Server {
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::TERM)?;
         Ok(for_end(&mut self.child))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _already_gone = self.child.kill();
-        let _status = self.child.wait();
     }
 }

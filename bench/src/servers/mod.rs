@@ -19,6 +19,7 @@ pub(crate) use chains::{Chain, Door, Programs};
 pub(crate) use workshop::{RULES, Workshop};
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use test_support::run::OwnChild;
 use test_support::server::Server as Listening;
 
 use crate::processes::descendants;
@@ -102,7 +103,7 @@ impl Server {
     /// Starts what was told its port, and waits until it listens.
     fn told_its_port(command: &mut Command, port: u16) -> io::Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut server = Self(Listening { child: child.spawn()?, port });
+        let mut server = Self(Listening { child: OwnChild(child.spawn()?), port });
         let end = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if server.0.child.try_wait()?.is_some() || Instant::now() > end {

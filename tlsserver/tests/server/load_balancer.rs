@@ -5,16 +5,17 @@ use rustls::ClientConfig;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use test_support::run::OwnChild;
 
 use crate::harness::client::{clear_rest, config, handshake, plain, secure};
 use crate::harness::{PATIENCE, Server, Setup, skipped_without};
 
 struct HaProxy {
-    child: Child,
+    _child: OwnChild,
     port: u16,
 }
 
@@ -46,20 +47,13 @@ impl HaProxy {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        Self { child: child.unwrap(), port }
+        Self { _child: OwnChild(child.unwrap()), port }
     }
 
     fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket
-    }
-}
-
-impl Drop for HaProxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Running it: limits, rules, a load balancer's header, signals, supervisors, and
+//! OwnChild it: limits, rules, a load balancer's header, signals, supervisors, and
 //! what is said at the start.
 
 use rustix::process::Signal;
@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use test_support::run::OwnChild;
 use test_support::wait::{for_end, until};
 
 use crate::harness::client::{
@@ -416,7 +417,7 @@ fn a_supervisor_may_pass_the_socket() {
     let mut child = activated.spawn().unwrap();
     let log = crate::harness::Log::of(child.stderr.take().unwrap());
     log.wait_for(&["Listening on"]);
-    let server = setup.serves(Listening { child, port }, log);
+    let server = setup.serves(Listening { child: OwnChild(child), port }, log);
     let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
     assert!(
         text.contains(&format!("TCPLOCALPORT={port}\n")) && !text.contains("LISTEN_"),
