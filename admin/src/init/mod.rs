@@ -99,6 +99,7 @@ impl Clients {
 /// Makes the files; says which, and what to do next.
 pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let mut plan = plan(options)?;
+    let other_host = other_host(&plan, &options.host);
     let silent = plan.ask();
     let made = plan.make()?;
     for (path, is_new) in &made {
@@ -116,11 +117,15 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         say("\nNo service was made: install a mail program, or name one, and run this again.");
         return Ok(Outcome::Warnings);
     }
+    if let Some(warning) = &other_host {
+        say(warning);
+    }
     for (option, why) in &silent {
         say(&format!("warning: --{option}: the program does not serve: {why}"));
     }
     say(&next_steps(&plan));
-    Ok(if silent.is_empty() { Outcome::Clean } else { Outcome::Warnings })
+    let is_clean = silent.is_empty() && other_host.is_none();
+    Ok(if is_clean { Outcome::Clean } else { Outcome::Warnings })
 }
 
 /// The root folder of the jailed processes, as far as nobody else has made it. All works
@@ -143,10 +148,9 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     let dir = std::path::absolute(&options.dir)
         .map_err(|error| Error::file("unusable folder", &options.dir, &error))?;
     must_be_plain(&dir, "folder")?;
-    let is_name = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-');
-    if options.host.is_empty() || !options.host.bytes().all(is_name) {
+    if !is_host(&options.host) {
         return Err(Error::new(format!(
-            "unusable host name: {}: letters, digits, dots and hyphens only",
+            "unusable host name: {}: letters, digits and hyphens, with dots between",
             options.host
         )));
     }
@@ -180,6 +184,26 @@ fn plan(options: &Options) -> Result<Plan, Error> {
         None => plan.mail.incoming = plan.mail.incoming.and_then(|_| Err(ONE_UID.into())),
     }
     Ok(plan)
+}
+
+/// Whether it is a host's name (RFC 1123, section 2.1), as long as the system has them.
+fn is_host(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let fits = (1..=63).contains(&label.len()) && !label.starts_with('-');
+        let is_of_it = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+        fits && !label.ends_with('-') && label.bytes().all(is_of_it)
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// What a service that is there is called, where that is not what was said: it keeps its name.
+fn other_host(plan: &Plan, host: &str) -> Option<String> {
+    let file = plan.dir.join("control/me");
+    let contents = unix::control::contents(&file).ok()?;
+    let name = proto::control::one_line(&contents);
+    let (file, said) = (file.display(), proto::escape::Escaped(name));
+    let other = !name.eq_ignore_ascii_case(host.as_bytes());
+    other.then(|| format!("warning: --host {host}: {file} says {said}, and stays"))
 }
 
 /// The path as it was given, made absolute. Links stay what they are: who renews

@@ -48,7 +48,13 @@ fn what_init_makes_passes_check_and_is_not_made_again() {
     std::fs::remove_file(dir.join("control/pop3capabilities")).unwrap();
     std::fs::write(dir.join("control/me"), "mx.example.org\n").unwrap();
     let second = init(&dir, &bin);
-    ends_with(&second, 0);
+    ends_with(&second, 1);
+    let me = dir.join("control/me");
+    let warning = format!(
+        "warning: --host mail.example.org: {} says mx.example.org, and stays\n",
+        me.display()
+    );
+    assert!(stdout(&second).contains(&warning), "{}", stdout(&second));
     let mut expected = files;
     expected.get_mut(&dir.join("control/me")).unwrap().1 = b"mx.example.org\n".to_vec();
     assert_eq!(tree(&dir), expected);
@@ -113,6 +119,8 @@ fn what_cannot_be_made_is_said_and_nothing_is() {
         (vec![path("a b"), "--host".into(), "h.example".into()], "unusable folder: "),
         (vec![path("d"), "--host".into(), "h example".into()], "unusable host name: h example: "),
         (vec![path("d"), "--host".into(), String::new()], "unusable host name: : "),
+        (vec![path("d"), "--host".into(), "a..b".into()], "unusable host name: a..b: "),
+        (vec![path("d"), "--host=-a".into()], "unusable host name: -a: "),
         (vec![path("file"), "--host".into(), "h.example".into()], "unable to make: "),
         (
             vec![path("d"), "--host".into(), "h.example".into(), "--cert".into(), path("none")],
