@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use tempfile::TempDir;
 
 /// A new folder that every user may enter, as some tests become another; gone with this.
@@ -14,6 +15,18 @@ pub fn public() -> TempDir {
     let folder = tempfile::Builder::new().prefix("acceptutils-test-").tempdir().unwrap();
     set_mode(folder.path(), 0o755);
     folder
+}
+
+/// Copies a program that is run then. Another process does it: a child that another thread
+/// starts meanwhile would have what this one writes to open as well, and until it has become
+/// its program the system would run no copy (`ETXTBSY`).
+///
+/// # Panics
+/// When it cannot be copied.
+#[track_caller]
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args([from, to]).status().unwrap();
+    assert!(copied.success(), "{} to {}: {copied}", from.display(), to.display());
 }
 
 /// Says who may do what with a file, whatever the umask.

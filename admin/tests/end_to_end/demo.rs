@@ -11,6 +11,7 @@ use std::net::TcpStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use test_support::folder::copy_program;
 use test_support::run::output;
 
 /// Nothing of the demonstration is in its temporary folder, and no process has
@@ -119,7 +120,7 @@ fn an_ordinary_user_can_run_it() {
     }
     let bin = programs(temporary.path());
     let program = bin.join("acceptutils");
-    std::fs::copy(PROGRAM, &program).unwrap();
+    copy_program(Path::new(PROGRAM), &program);
     let own = temporary.path().join("tmp");
     std::fs::create_dir(&own).unwrap();
     std::os::unix::fs::chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -190,13 +191,13 @@ fn what_fails_leaves_nothing_either() {
     let temporary = folder();
     let bin = programs(temporary.path());
     let program = bin.join("acceptutils");
-    std::fs::copy(PROGRAM, &program).unwrap();
+    copy_program(Path::new(PROGRAM), &program);
     let own = temporary.path().join("tmp");
     std::fs::create_dir(&own).unwrap();
     let run = || Command::new(&program).arg("demo").env("TMPDIR", &own).output().unwrap();
 
     // A program that does not do its work: the conversation fails.
-    std::fs::copy(beside("checknotroot"), bin.join("fixsmtpio")).unwrap();
+    copy_program(&beside("checknotroot"), &bin.join("fixsmtpio"));
     let output = run();
     ends_with(&output, 2);
     assert!(stderr(&output).contains("\nacceptutils: the server said: "), "{}", stderr(&output));

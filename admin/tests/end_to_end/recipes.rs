@@ -7,7 +7,7 @@ use crate::support::{
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use test_support::folder::set_mode;
+use test_support::folder::{copy_program, set_mode};
 
 /// A page of this repository.
 fn page(name: &str) -> String {
@@ -46,7 +46,7 @@ fn machine() -> Machine {
         ("imap-stand-in", &["imapd"]),
     ] {
         for name in names {
-            std::fs::copy(bin.join(server), bin.join(name)).unwrap();
+            copy_program(&bin.join(server), &bin.join(name));
         }
     }
     Machine { folder, dir, bin }

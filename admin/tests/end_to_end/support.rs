@@ -4,7 +4,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 pub(crate) use test_support::folder::public as folder;
-use test_support::folder::set_mode;
+use test_support::folder::{copy_program, set_mode};
 pub(crate) use test_support::needs::{installed_or_skip, is_root, skipped};
 use test_support::run::output;
 pub(crate) use test_support::run::{stderr, stdout};
@@ -54,7 +54,7 @@ pub(crate) fn programs(folder: &Path) -> PathBuf {
         "demo-smtp-into-maildir",
         "demo-pop3-from-maildir",
     ] {
-        std::fs::copy(beside(name), bin.join(name)).unwrap();
+        copy_program(&beside(name), &bin.join(name));
     }
     let imap = bin.join("imap-stand-in");
     std::fs::write(&imap, IMAP).unwrap();
