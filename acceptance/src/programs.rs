@@ -5,13 +5,12 @@
 //! the same names: an installed package's, or the C originals'. They are copied to a
 //! place that every user may read, since some tests become an ordinary user.
 
-use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
-use test_support::folder::public;
+use test_support::folder::{copy_program, public};
 
 /// The programs under test.
 pub const UNDER_TEST: [&str; 5] =
@@ -39,20 +38,19 @@ impl Programs {
         let folder = public();
         for name in UNDER_TEST {
             let program = built.join(name);
-            fs::copy(&program, folder.path().join(name)).with_context(|| {
-                format!("{}: build it first (cargo build --workspace)", program.display())
-            })?;
+            if !program.exists() {
+                bail!("{}: build it first (cargo build --workspace)", program.display());
+            }
+            copy_program(&program, &folder.path().join(name));
         }
         for name in COMPANIONS {
             if built.join(name).exists() {
-                fs::copy(built.join(name), folder.path().join(name))?;
+                copy_program(&built.join(name), &folder.path().join(name));
             }
         }
         for program in built_here {
-            fs::copy(
-                program,
-                folder.path().join(program.file_name().context("a program without a name")?),
-            )?;
+            let name = program.file_name().context("a program without a name")?;
+            copy_program(program, &folder.path().join(name));
         }
         for name in STAND_INS {
             symlink("stand-in", folder.path().join(name))?;

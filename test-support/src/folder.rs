@@ -25,7 +25,8 @@ pub fn public() -> TempDir {
 /// When it cannot be copied.
 #[track_caller]
 pub fn copy_program(from: &Path, to: &Path) {
-    let copied = Command::new("cp").args([from, to]).status().unwrap();
+    // With its permissions, whatever the umask.
+    let copied = Command::new("cp").arg("-p").args([from, to]).status().unwrap();
     assert!(copied.success(), "{} to {}: {copied}", from.display(), to.display());
 }
 
