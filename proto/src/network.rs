@@ -46,15 +46,33 @@ impl Network {
     /// the prefix are set, which is a slip more often than meant.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Some(most), |prefix| prefix.parse().ok())?;
-        let network = Self::of(address, prefix);
-        (prefix <= most && network.first == address).then_some(network)
+        let (address, prefix) = address_and_prefix(text)?;
+        Some(Self::of(address, prefix)).filter(|network| network.first == address)
+    }
+
+    /// Whether it is all of IPv4, or of IPv6.
+    #[must_use]
+    pub const fn is_everybody(&self) -> bool {
+        self.prefix == 0
+    }
+}
+
+/// Reads `ADDRESS` or `ADDRESS/BITS`; without bits, as many as there are. An IPv4 network in
+/// IPv6's form (RFC 4291, section 2.5.5.2) is the IPv4 one, as its clients' addresses are.
+#[must_use]
+pub fn address_and_prefix(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = prefix.map_or(Some(most), |prefix| prefix.parse().ok())?;
+    match address.to_canonical() {
+        four @ IpAddr::V4(_) if address.is_ipv6() && (96..=128).contains(&prefix) => {
+            Some((four, prefix - 96))
+        }
+        _ => (prefix <= most).then_some((address, prefix)),
     }
 }
 
@@ -84,6 +102,7 @@ mod tests {
             ("192.0.2.128/25", "192.0.2.128", "192.0.2.127"),
             ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
             ("2001:db8::1", "2001:db8::1", "2001:db8::2"),
+            ("::ffff:192.0.2.0/120", "192.0.2.255", "192.0.3.0"),
             ("0.0.0.0/0", "255.255.255.255", "::1"),
             ("::/0", "2001:db8::1", "192.0.2.7"),
         ] {

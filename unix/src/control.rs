@@ -1,8 +1,9 @@
 //! Reading control files under the qmail home.
 
+use crate::regular_file::open_at_once;
 use proto::control::{one_line, seconds};
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::fs::FileType;
 use rustix::io::{Errno, read, retry_on_intr};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -138,10 +139,8 @@ const LONGEST: usize = 1024 * 1024;
 pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
     /// More than most files hold, and little enough that few pages are used.
     const ROOM: usize = 2048;
-    // Without NONBLOCK a FIFO would hold us here already.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = open(path, flags, Mode::empty())?;
-    match FileType::from_raw_mode(fstat(&file)?.st_mode) {
+    let (file, stat) = open_at_once(path)?;
+    match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}
         FileType::Directory => return Err(Errno::ISDIR.into()),
         _ => return Err(io::Error::other("not a regular file")),
@@ -161,7 +160,7 @@ pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::mknodat;
+    use rustix::fs::{Mode, mknodat};
 
     #[test]
     fn what_is_no_file_is_an_error_and_holds_nobody() {

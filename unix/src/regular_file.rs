@@ -2,7 +2,7 @@
 //! that is an error of a read, where a mapping would end the process.
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open};
-use rustix::io::{pread, retry_on_intr};
+use rustix::io::{Errno, pread, retry_on_intr};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -38,15 +38,22 @@ impl Version {
     }
 }
 
+/// Opens what is there to be read, and says what that is. It waits for nobody, as it would for
+/// a FIFO's writer; nor does a read then.
+pub(crate) fn open_at_once(path: &Path) -> Result<(OwnedFd, Stat), Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let descriptor = open(path, flags, Mode::empty())?;
+    let stat = fstat(&descriptor)?;
+    Ok((descriptor, stat))
+}
+
 impl RegularFile {
     /// Opens it, and waits for nobody, as it would for a FIFO's writer.
     ///
     /// # Errors
     /// The system's reason; `InvalidInput` with a text of ours for anything else.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let descriptor = open(path, flags, Mode::empty())?;
-        let stat = fstat(&descriptor)?;
+        let (descriptor, stat) = open_at_once(path)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }

@@ -1,6 +1,7 @@
 //! Files that say who may log in: read only where nobody else can have written them.
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use crate::regular_file::open_at_once;
+use rustix::fs::{FileType, Mode};
 use rustix::process::geteuid;
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,10 +19,7 @@ use zeroize::Zeroizing;
 /// The system's reason; `InvalidInput` with a text of ours where it is not a regular
 /// file, `PermissionDenied` where somebody else could have written it.
 pub fn read_trusted(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Without NONBLOCK a FIFO in place of the file would hold us for ever.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let fd = open(path, flags, Mode::empty())?;
-    let stat = fstat(&fd)?;
+    let (fd, stat) = open_at_once(path)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }

@@ -16,7 +16,7 @@ const FAIL2BAN: &str = "/etc/fail2ban";
 /// remembered.
 pub(super) fn check(home: &Path, findings: &mut Findings) {
     let control = home.join("control/loginfailures");
-    let contents = match std::fs::read(&control) {
+    let contents = match unix::control::contents(&control) {
         Ok(contents) => contents,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         Err(error) => return findings.unusable(&control, &error),

@@ -93,20 +93,16 @@ fn is_the_servers_own(name: &str, is_login: bool) -> bool {
 }
 
 fn compare(offers: &[String], protocol: Protocol, home: &Path, findings: &mut Findings) {
-    let (name, own): (_, &[&str]) = match protocol {
-        Protocol::Smtp => ("smtpcapabilities", &[]),
-        Protocol::Pop3 => ("pop3capabilities", &POP3_OWN),
-        Protocol::Imap => ("imapcapabilities", &[]),
+    let (spoken, own): (_, &[&str]) = match protocol {
+        Protocol::Smtp => (Spoken::Smtp, &[]),
+        Protocol::Pop3 => (Spoken::Pop3, &POP3_OWN),
+        Protocol::Imap => (Spoken::Imap, &[]),
     };
-    let path = home.join("control").join(name);
-    let Ok(contents) = std::fs::read(&path) else { return };
+    let path = home.join("control").join(format!("{}capabilities", spoken.name()));
+    let Ok(contents) = unix::control::contents(&path) else { return };
     let mut listed = Vec::new();
     // What is left out is promised to nobody.
-    let is_left_out = |entry: &str| match protocol {
-        Protocol::Smtp => Spoken::Smtp.says_itself(entry.as_bytes()),
-        Protocol::Pop3 => Spoken::Pop3.says_itself(entry.as_bytes()),
-        Protocol::Imap => false,
-    };
+    let is_left_out = |entry: &str| spoken.says_itself(entry.as_bytes());
     let listed_lines = entries(&contents, protocol).into_iter();
     for (line, entry) in listed_lines.filter(|(_, entry)| !is_left_out(entry)) {
         let place = Place::line(&path, line);

@@ -2,6 +2,7 @@
 
 use super::source::Kind;
 use crate::control::list;
+use crate::network::{Network, address_and_prefix};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
@@ -13,13 +14,6 @@ pub struct Limit {
     pub count: u16,
     /// Seconds after which half of them are forgotten.
     pub half_life: u32,
-}
-
-/// A network whose clients are never refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exempt {
-    address: IpAddr,
-    length: u8,
 }
 
 /// What the administrator says.
@@ -38,7 +32,7 @@ pub struct Settings {
     /// Seconds that a good login makes its user known in its network.
     pub known: u32,
     /// Networks whose clients are never refused.
-    pub exempt: Vec<Exempt>,
+    pub exempt: Vec<Network>,
 }
 
 const HOUR: u32 = 60 * 60;
@@ -142,7 +136,7 @@ impl Settings {
             b"wide" => self.wide = limit(value)?,
             b"user" => self.user = limit(value)?,
             b"known" => self.known = time(value)?,
-            b"exempt" => self.exempt.push(Exempt::parse(value).ok_or(Fault::NoNetwork)?),
+            b"exempt" => self.exempt.push(network(value)?),
             _ => return Err(Fault::Unknown),
         }
         Ok(())
@@ -163,48 +157,14 @@ impl Settings {
     /// Whether clients at this address are never refused.
     #[must_use]
     pub fn exempts(&self, address: IpAddr) -> bool {
-        self.exempt.iter().any(|exempt| exempt.contains(address))
+        self.exempt.iter().any(|exempt| exempt.contains(address.to_canonical()))
     }
 }
 
-impl Exempt {
-    /// Reads `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/48`.
-    fn parse(text: &[u8]) -> Option<Self> {
-        let text = core::str::from_utf8(text).ok()?;
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let all = if address.is_ipv4() { 32 } else { 128 };
-        let length = length.map_or(Some(all), |digits| digits.parse().ok())?;
-        // An IPv4 network in IPv6's form is the IPv4 one, as its clients' addresses are.
-        match address.to_canonical() {
-            IpAddr::V4(canonical) if address.is_ipv6() && (96..=128).contains(&length) => {
-                Some(Self { address: canonical.into(), length: length - 96 })
-            }
-            _ => (length <= all).then_some(Self { address, length }),
-        }
-    }
-
-    /// Whether the network is all of IPv4, or of IPv6.
-    #[must_use]
-    pub const fn is_everybody(self) -> bool {
-        self.length == 0
-    }
-
-    fn contains(self, address: IpAddr) -> bool {
-        let same = |one: u128, other: u128, bits: u32| {
-            (one ^ other).checked_shr(bits - u32::from(self.length)).unwrap_or(0) == 0
-        };
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(one), IpAddr::V4(other)) => {
-                same(one.to_bits().into(), other.to_bits().into(), 32)
-            }
-            (IpAddr::V6(one), IpAddr::V6(other)) => same(one.to_bits(), other.to_bits(), 128),
-            _ => false,
-        }
-    }
+/// Reads `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/48`; bits behind the prefix do not count.
+fn network(value: &[u8]) -> Result<Network, Fault> {
+    let read = core::str::from_utf8(value).ok().and_then(address_and_prefix);
+    read.map(|(address, prefix)| Network::of(address, prefix)).ok_or(Fault::NoNetwork)
 }
 
 /// A number and a time.

@@ -2,6 +2,7 @@
 
 use super::header::Key;
 use crate::escape::Escaped;
+use crate::network::address_and_prefix;
 use core::fmt;
 use core::hash::Hasher;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -74,14 +75,8 @@ impl Prefix {
     /// Reads `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/48`; of IPv6 no more than a /64.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length.parse::<u8>().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let all = if address.is_ipv4() { 32 } else { 128 };
-        let length = length.unwrap_or(all);
-        (length <= all).then(|| Self::of(address, length.min(32), length.min(64)))
+        let (address, length) = address_and_prefix(text)?;
+        Some(Self::of(address, length.min(32), length.min(64)))
     }
 
     /// Whether one of the two is in the other.

@@ -95,7 +95,8 @@ impl Server {
         for at in 0..self.listening.len() {
             if self.listening.get(at).is_some_and(sockets::close_queue) {
                 let talks = self.workers.source().is_some() && self.workers.serving();
-                while if talks { self.take_one(at)? } else { self.accept_one(at)? } {}
+                let accept = if talks { Self::take_one } else { Self::accept_one };
+                while accept(self, at)? {}
             }
         }
         self.listening.clear();

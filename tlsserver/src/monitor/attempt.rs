@@ -187,7 +187,7 @@ impl Monitor {
     }
 
     /// It is not tried.
-    fn give_up(&mut self, id: ConnectionId, outcome: Outcome) {
+    pub(super) fn give_up(&mut self, id: ConnectionId, outcome: Outcome) {
         self.sessions.login_ended(id);
         self.decided(id, outcome);
     }

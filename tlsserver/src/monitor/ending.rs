@@ -158,8 +158,7 @@ impl Monitor {
             Login::Waiting(record, _) => {
                 report::about(id, session, record.user(), Event::NoTurn);
                 self.leave_turns(id);
-                self.sessions.login_ended(id);
-                self.decided(id, Outcome::TimedOut);
+                self.give_up(id, Outcome::TimedOut);
             }
             Login::Running(running) if is_of_root(running.pid) == Some(true) => {
                 report::about(id, session, &running.user, Event::TimedOut(running.pid));
