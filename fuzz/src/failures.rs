@@ -4,7 +4,8 @@
 
 use crate::choices::Choices;
 use proto::failures::bucket::{BUCKET, Bucket};
-use proto::failures::header::{HEADER, Header, Key};
+use proto::failures::header::{HEADER, Header};
+use proto::failures::keyed_hash::Key;
 use proto::failures::{About, Answer, Case, Settings, Source, UserHash, Verdict};
 use std::net::IpAddr;
 

@@ -2,7 +2,8 @@
 
 use crate::support::{ends_with, folder, run, stderr, stdout};
 use proto::failures::Answer;
-use proto::failures::header::{Clock, Header, Key};
+use proto::failures::header::{Clock, Header};
+use proto::failures::keyed_hash::Key;
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::unix::fs::FileExt;

@@ -8,9 +8,10 @@
 //! first places are for scores, the last for who is known, so that no flood of failures
 //! pushes out who is known.
 
+use super::keyed_hash::{Digest, UserHash};
 use super::score::{ONE, faded};
 use super::settings::{Limit, Settings};
-use super::source::{About, Digest, Kind, Prefix, UserHash};
+use super::source::{About, Kind, Prefix};
 use core::ops::Range;
 
 /// Octets of an entry.

@@ -17,10 +17,11 @@
 //! as long again.
 
 use super::bucket::{BUCKET, Bucket, ENTRY, Entry, code};
-use super::header::{BUCKETS, HEADER, Key};
+use super::header::{BUCKETS, HEADER};
+use super::keyed_hash::{Digest, Key, UserHash};
 use super::score::{ONE, faded};
 use super::settings::Settings;
-use super::source::{About, Digest, Kind, Source, UserHash};
+use super::source::{About, Kind, Source};
 use alloc::vec::Vec;
 use core::hash::Hasher;
 use core::ops::RangeInclusive;

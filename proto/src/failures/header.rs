@@ -1,8 +1,7 @@
 //! The file's first 64 octets, and where everything else is.
 
 use super::bucket::BUCKET;
-use core::fmt;
-use siphasher::sip::SipHasher24;
+use super::keyed_hash::Key;
 
 /// Octets of the header.
 pub const HEADER: usize = 64;
@@ -13,23 +12,6 @@ pub const FILE: u64 = HEADER as u64 + BUCKETS as u64 * BUCKET as u64;
 
 const MAGIC: [u8; 8] = *b"\x89refused";
 const VERSION: u8 = 1;
-
-/// The hashes' key, chosen by chance when the file is made: nobody can choose names or
-/// networks that meet in one bucket.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(pub [u8; 16]);
-
-impl Key {
-    pub(super) fn hasher(&self) -> SipHasher24 {
-        SipHasher24::new_with_key(&self.0)
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[key]")
-    }
-}
 
 /// What the file's seconds count from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,10 +108,5 @@ mod tests {
         }
         assert_eq!(Header::decode(&[0; HEADER]), None);
         assert_eq!(FILE, 2 * 1024 * 1024 + 64);
-    }
-
-    #[test]
-    fn a_key_is_never_printed() {
-        assert_eq!(std::format!("{:?}", Key([1; 16])), "[key]");
     }
 }

@@ -10,19 +10,21 @@
 //! `unix::failures`', which authup's monitor, tlsserver's listener and `acceptutils
 //! failures` call.
 //!
-//! Neither a user's name nor a secret is in the table: of a name a keyed hash of 64 bits,
-//! of the last eight wrong secrets of a user one of 12 bits each.
+//! Neither a user's name nor a secret is in the table: of a name a [keyed hash](keyed_hash) of
+//! 64 bits, of the last eight wrong secrets of a user one of 12 bits each.
 
 pub mod bucket;
 pub mod case;
 pub mod header;
+pub mod keyed_hash;
 pub mod score;
 pub mod settings;
 pub mod source;
 
 pub use case::{Answer, Case, Ticket, Verdict};
+pub use keyed_hash::UserHash;
 pub use settings::Settings;
-pub use source::{About, Kind, Named, Prefix, Source, UserHash};
+pub use source::{About, Kind, Named, Prefix, Source};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,9 @@
 //! Where a login comes from, and what a score is about.
 
-use super::header::Key;
+use super::keyed_hash::UserHash;
 use crate::escape::Escaped;
 use crate::network::address_and_prefix;
 use core::fmt;
-use core::hash::Hasher;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A network: an address and how many of its bits count. The others are zero.
@@ -138,48 +137,6 @@ pub enum About {
     Pair(UserHash, Prefix),
     /// [`Kind::Known`].
     Known(Prefix),
-}
-
-/// A user's name as the table has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UserHash(pub(super) u64);
-
-impl fmt::Display for UserHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{:016x}", self.0)
-    }
-}
-
-/// 12 bits of a user's secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Digest(pub(super) u16);
-
-/// Sets apart what is hashed with one key.
-const USER: u8 = b'u';
-const SECRET: u8 = b's';
-
-impl UserHash {
-    /// Of a name, in which letters of ASCII are the same in both cases.
-    #[must_use]
-    pub fn of(key: &Key, user: &[u8]) -> Self {
-        let mut hasher = key.hasher();
-        hasher.write_u8(USER);
-        user.iter().for_each(|octet| hasher.write_u8(octet.to_ascii_lowercase()));
-        Self(hasher.finish())
-    }
-}
-
-impl Digest {
-    /// Of a user's secret, right or wrong.
-    #[must_use]
-    pub fn of(key: &Key, user: &[u8], secret: &[u8]) -> Self {
-        let mut hasher = key.hasher();
-        hasher.write_u8(SECRET);
-        user.iter().for_each(|octet| hasher.write_u8(octet.to_ascii_lowercase()));
-        hasher.write_u8(0);
-        hasher.write(secret);
-        Self((hasher.finish() >> 52) as u16)
-    }
 }
 
 impl About {
@@ -329,16 +286,5 @@ mod tests {
         assert_eq!(Prefix::from_octets([192, 0, 2, 1, 0, 0, 0, 0], 24, true), None);
         assert_eq!(Prefix::from_octets([192, 0, 2, 0, 1, 0, 0, 0], 24, true), None);
         assert_eq!(Prefix::from_octets([0x20, 1, 0, 0, 0, 0, 1, 0], 48, false), None);
-    }
-
-    #[test]
-    fn names_are_the_same_in_both_cases() {
-        let key = Key([7; 16]);
-        assert_eq!(UserHash::of(&key, b"Alice"), UserHash::of(&key, b"alice"));
-        assert_ne!(UserHash::of(&key, b"alice"), UserHash::of(&key, b"alicf"));
-        assert_ne!(UserHash::of(&key, b"alice"), UserHash::of(&Key([8; 16]), b"alice"));
-        assert_eq!(Digest::of(&key, b"Alice", b"x"), Digest::of(&key, b"alice", b"x"));
-        assert_ne!(Digest::of(&key, b"alice", b"x"), Digest::of(&key, b"alice", b"X"));
-        assert!(Digest::of(&key, b"alice", b"x").0 < 1 << 12);
     }
 }

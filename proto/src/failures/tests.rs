@@ -8,7 +8,8 @@ mod table;
 
 use super::bucket::{BUCKET, Bucket, Entry};
 use super::case::{Answer, Case, Ticket, Verdict, index};
-use super::header::{BUCKETS, HEADER, Key};
+use super::header::{BUCKETS, HEADER};
+use super::keyed_hash::Key;
 use super::{About, Settings, Source, UserHash};
 use std::vec;
 use std::vec::Vec;

@@ -8,7 +8,8 @@ use crate::descriptor::out_of_the_way;
 use crate::log::Reason;
 use proto::failures::Case;
 use proto::failures::bucket::{BUCKET, Bucket};
-use proto::failures::header::{BUCKETS, Clock, FILE, HEADER, Header, Key};
+use proto::failures::header::{BUCKETS, Clock, FILE, HEADER, Header};
+use proto::failures::keyed_hash::Key;
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, ftruncate, linkat, open,
     rename, unlink,

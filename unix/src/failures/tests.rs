@@ -1,6 +1,7 @@
 use super::file::{Created, create};
 use super::*;
-use proto::failures::header::{Clock, FILE, Header, Key};
+use proto::failures::header::{Clock, FILE, Header};
+use proto::failures::keyed_hash::Key;
 use proto::failures::{Kind, UserHash};
 use rustix::fs::{FileType, FlockOperation, Mode, chmod, flock, mknodat};
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
