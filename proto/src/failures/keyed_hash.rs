@@ -1,6 +1,6 @@
 //! What the table has in place of users' names and secrets: hashes, with a key of the file's
-//! own. The key is kept in the [`header`](super::header), the hashes are in the
-//! [`bucket`](super::bucket)s.
+//! own. The key is kept in the `header`, the hashes are in the
+//! `bucket`s.
 
 use core::fmt;
 use core::hash::Hasher;

@@ -1,4 +1,6 @@
-//! The login dialog: one state machine for all protocols.
+//! The login dialog: one state machine for all protocols, and what any of them may do in it.
+//! Their commands are in a file of their own each, above this one, and above them is
+//! `step`, which has lines and steps.
 //!
 //! ```text
 //!          push ──▶ Command ──AUTH──▶ Exchange ──┐ push
@@ -9,19 +11,22 @@
 //! ```
 
 use super::handoff::{Handoff, Name};
-use super::imap::{Imap, Whole};
 use super::outcome::{Outcome, Tries};
 use super::protocol::Protocol;
-use super::reply::Refusal;
+use super::reply::{Condition, Refusal};
 use crate::checkpassword::Record;
 use crate::exit_code::FAILED;
-use crate::line::{LONGEST, Pushed, Splitter, verb_and_argument};
+use crate::line::verb_and_argument;
 use crate::other_protocol::OtherProtocol;
 use crate::sasl::{self, Credential, Exchange, Mechanism, Next};
 use crate::secret::Secret;
 use crate::smtp::hello::Hello;
 use crate::ucspi_tls::Tls;
 use alloc::vec::Vec;
+
+/// Commands that are answered BAD before the session ends: whoever has sent so many
+/// speaks another protocol.
+const MOST_BAD: u8 = 10;
 
 /// What the dialog is told at its start.
 #[derive(Debug)]
@@ -52,43 +57,23 @@ pub enum Attempt {
     SomebodyElse(Vec<u8>),
 }
 
-/// What is to be done next.
-#[derive(Debug)]
-pub enum Step<'a> {
-    /// Write all of this to the client.
-    Send(&'a [u8]),
-    /// Read from the client, and [`Login::push`].
-    NeedInput,
-    /// Find out whether TLS can start, and tell [`Login::tls_checked`].
-    CheckTls,
-    /// The client has been told to start TLS: start it, and tell
-    /// [`Login::tls_started`]. There is no way back; where it fails, the
-    /// connection is over.
-    StartTls,
-    /// Try this login, and tell [`Login::outcome`]. Given once, so that the
-    /// password is gone when the driver drops it.
-    Login(Attempt),
-    /// The session is over: exit with this code.
-    End(u8),
-    /// It is, with [`OtherProtocol::EXIT_CODE`]; what the client speaks is for the log.
-    OtherProtocol(OtherProtocol),
-}
-
-/// The dialog.
-pub struct Login {
-    splitter: Splitter,
-    pub(super) dialog: Dialog,
-    sent: bool,
-}
-
-/// Everything but the line being read.
+/// The dialog, but for the line being read.
 pub(super) struct Dialog {
     pub(super) settings: Settings,
     tries: Tries,
     pub(super) said: Said,
     pub(super) imap: Imap,
-    reply: Vec<u8>,
+    pub(super) reply: Vec<u8>,
     pub(super) state: State,
+}
+
+/// What only IMAP's dialog remembers.
+#[derive(Default)]
+pub(super) struct Imap {
+    /// That of the command which is being answered; empty: there is none.
+    pub(super) tag: Vec<u8>,
+    /// How many commands were answered BAD.
+    bad: u8,
 }
 
 /// What the client has said of itself. TLS forgets all of it, as somebody else may have
@@ -114,178 +99,16 @@ pub(super) enum State {
     Misdirected(OtherProtocol),
 }
 
-impl Login {
-    /// A dialog that begins with its greeting.
-    #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        let reply = settings.protocol.greeting(&settings);
-        let (tries, said, state) = (Tries::new(settings.tries), Said::default(), State::Command);
-        let dialog = Dialog { settings, tries, said, imap: Imap::default(), reply, state };
-        Self { splitter: Splitter::new(), dialog, sent: false }
-    }
-
-    /// The next step. Where it is not taken, the next call gives it again, but
-    /// for [`Step::Send`] and [`Step::Login`], which are given once.
-    pub fn step(&mut self) -> Step<'_> {
-        self.forget_sent();
-        if !self.dialog.reply.is_empty() {
-            self.sent = true;
-            return Step::Send(&self.dialog.reply);
-        }
-        match core::mem::replace(&mut self.dialog.state, State::LoggingIn) {
-            State::Attempt(attempt) => Step::Login(attempt),
-            waiting => {
-                self.dialog.state = waiting;
-                self.waiting()
-            }
-        }
-    }
-
-    fn waiting(&self) -> Step<'_> {
-        match self.dialog.state {
-            State::CheckTls => Step::CheckTls,
-            State::StartTls => Step::StartTls,
-            State::Ended(code) => Step::End(code),
-            State::Misdirected(spoken) => Step::OtherProtocol(spoken),
-            State::Command | State::Exchange(_) | State::Attempt(_) | State::LoggingIn => {
-                Step::NeedInput
-            }
-        }
-    }
-
-    /// Takes input up to the end of a line, and returns how much; nothing while
-    /// the next step is another than [`Step::NeedInput`].
-    pub fn push(&mut self, input: &[u8]) -> usize {
-        self.forget_sent();
-        let waits = self.dialog.reply.is_empty() && self.takes_lines();
-        if waits { self.take_line(input) } else { 0 }
-    }
-
-    /// The same of as many lines as are answered at once, with nothing else to be done for
-    /// them; [`Step::Send`] has all of the answers.
-    pub fn push_lines(&mut self, input: &[u8]) -> usize {
-        let mut taken = self.push(input);
-        while taken > 0
-            && self.takes_lines()
-            && let Some(rest) = input.get(taken..).filter(|rest| !rest.is_empty())
-        {
-            taken += self.take_line(rest);
-        }
-        taken
-    }
-
-    const fn takes_lines(&self) -> bool {
-        matches!(self.dialog.state, State::Command | State::Exchange(_))
-    }
-
-    fn take_line(&mut self, input: &[u8]) -> usize {
-        let Self { splitter, dialog, .. } = self;
-        let is_imap = dialog.settings.protocol == Protocol::Imap;
-        if is_imap {
-            dialog.imap_remember_tag(splitter.begun().unwrap_or_default(), input);
-        }
-        let begun = splitter.begun().filter(|_| matches!(dialog.state, State::Command));
-        if let Some(begun) = begun
-            && let Some(spoken) = OtherProtocol::begins(begun, input)
-        {
-            let taken = OtherProtocol::SHOWS.saturating_sub(begun.len());
-            dialog.is_misdirected(spoken);
-            return taken.min(input.len());
-        }
-        let (taken, pushed) = splitter.push(input, |held| dialog.longest(held));
-        match pushed {
-            Pushed::NeedInput => {}
-            Pushed::Line => match dialog.whole(splitter) {
-                Whole::Not(octets) => splitter.go_on_with_literal(octets),
-                Whole::Yes => {
-                    dialog.line(splitter.line());
-                    splitter.forget();
-                }
-                Whole::Answered => splitter.forget(),
-            },
-            Pushed::TooLong if is_imap => dialog.imap_too_long(),
-            Pushed::TooLong => dialog.refuse(Refusal::LineTooLong),
-        }
-        taken
-    }
-
-    /// Answers [`Step::CheckTls`].
-    pub fn tls_checked(&mut self, can_start: bool) {
-        if can_start {
-            let ready = self.dialog.settings.protocol.tls_ready(&self.dialog.imap.tag);
-            self.dialog.say(&ready);
-            self.dialog.state = State::StartTls;
-        } else {
-            self.dialog.refuse(Refusal::TlsUnavailable);
-        }
-    }
-
-    /// Answers [`Step::StartTls`]: what was said in the clear counts for nothing.
-    pub fn tls_started(&mut self) {
-        self.dialog.settings.tls = Tls::On;
-        self.dialog.said = Said::default();
-        self.dialog.state = State::Command;
-    }
-
-    /// Answers [`Step::Login`].
-    pub fn outcome(&mut self, outcome: Outcome) {
-        self.dialog.outcome(outcome);
-    }
-
-    /// Gives the session up, for a reason that the client is told; exit code 1. A login
-    /// that is being tried is answered by it first.
-    pub fn abandon(&mut self, why: Refusal) {
-        self.forget_sent();
-        match self.dialog.state {
-            State::Attempt(_) | State::LoggingIn => self.dialog.refuse_and_end(why),
-            _ => self.dialog.give_up(why),
-        }
-    }
-
-    /// The driver is done with the last [`Step::Send`].
-    fn forget_sent(&mut self) {
-        if core::mem::take(&mut self.sent) {
-            self.dialog.reply.clear();
-        }
-    }
-}
-
 impl Dialog {
-    fn longest(&self, held: &[u8]) -> usize {
-        match self.state {
-            State::Exchange(_) => LONGEST,
-            _ => self.settings.protocol.longest(held),
-        }
-    }
-
-    /// Whether what ends here is all of a command.
-    fn whole(&mut self, ended: &Splitter) -> Whole {
-        match self.settings.protocol {
-            Protocol::Smtp | Protocol::Pop3 => Whole::Yes,
-            Protocol::Imap => self.imap_whole(ended),
-        }
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        match core::mem::replace(&mut self.state, State::Command) {
-            State::Exchange(exchange) => self.continuation(exchange, line),
-            _ => match OtherProtocol::of_line(line) {
-                Some(spoken) => self.is_misdirected(spoken),
-                None => self.command(line),
-            },
-        }
-    }
-
-    fn command(&mut self, line: &[u8]) {
-        match self.settings.protocol {
-            Protocol::Smtp => self.smtp_command(line),
-            Protocol::Pop3 => self.pop3_command(line),
-            Protocol::Imap => self.imap_command(line),
-        }
+    pub(super) fn new(settings: Settings) -> Self {
+        let Settings { protocol, greeting, tls, capabilities, tries, .. } = &settings;
+        let reply = protocol.greeting(greeting, *tls, capabilities);
+        let (tries, said, state) = (Tries::new(*tries), Said::default(), State::Command);
+        Self { settings, tries, said, imap: Imap::default(), reply, state }
     }
 
     /// Ends the session of somebody who has come to the wrong port.
-    fn is_misdirected(&mut self, spoken: OtherProtocol) {
+    pub(super) fn turn_away(&mut self, spoken: OtherProtocol) {
         match spoken {
             // Nothing in the clear could be read.
             OtherProtocol::Tls => {}
@@ -308,6 +131,16 @@ impl Dialog {
         }
     }
 
+    /// Something was refused; after too many that were no commands the session ends.
+    fn imap_refused(&mut self, why: Refusal) {
+        if why.row().imap == Condition::Bad {
+            self.imap.bad = self.imap.bad.saturating_add(1);
+            if self.imap.bad == MOST_BAD {
+                self.give_up(Refusal::TooManyBad);
+            }
+        }
+    }
+
     /// Ends the session, for a reason that the client is told; exit code 1.
     pub(super) fn give_up(&mut self, why: Refusal) {
         let line = self.settings.protocol.last_words(why);
@@ -316,14 +149,14 @@ impl Dialog {
     }
 
     /// Refuses what was asked, and ends the session; exit code 1.
-    fn refuse_and_end(&mut self, why: Refusal) {
+    pub(super) fn refuse_and_end(&mut self, why: Refusal) {
         self.refuse(why);
         let farewell = self.settings.protocol.farewell(why);
         self.say(&farewell);
         self.state = State::Ended(FAILED);
     }
 
-    fn outcome(&mut self, outcome: Outcome) {
+    pub(super) fn outcome(&mut self, outcome: Outcome) {
         let refusal = self.tries.tried(outcome);
         if let Some(refusal) = refusal {
             self.refuse(refusal);
@@ -347,6 +180,24 @@ impl Dialog {
         } else {
             self.refuse(Refusal::Syntax);
         }
+    }
+
+    /// Whether TLS can start is known.
+    pub(super) fn tls_checked(&mut self, can_start: bool) {
+        if can_start {
+            let ready = self.settings.protocol.tls_ready(&self.imap.tag);
+            self.say(&ready);
+            self.state = State::StartTls;
+        } else {
+            self.refuse(Refusal::TlsUnavailable);
+        }
+    }
+
+    /// What was said in the clear counts for nothing.
+    pub(super) fn tls_started(&mut self) {
+        self.settings.tls = Tls::On;
+        self.said = Said::default();
+        self.state = State::Command;
     }
 
     /// AUTH as SMTP and POP3 have it (RFC 4954, RFC 5034).
@@ -379,7 +230,7 @@ impl Dialog {
         self.state = State::Exchange(exchange);
     }
 
-    fn continuation(&mut self, exchange: Exchange, line: &[u8]) {
+    pub(super) fn continuation(&mut self, exchange: Exchange, line: &[u8]) {
         let line = match self.settings.protocol {
             Protocol::Smtp | Protocol::Pop3 => trim_blanks(line),
             Protocol::Imap => line,

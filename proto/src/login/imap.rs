@@ -1,29 +1,14 @@
 //! IMAP before a login: RFC 9051 and RFC 3501 (sections 6.1 and 6.2), RFC 7888 (LITERAL-),
 //! RFC 4959 (SASL-IR), RFC 2971 (ID), RFC 5530 (response codes).
 
-use super::dialog::{Dialog, Settings, State};
-use super::reply::{Condition, Refusal};
-use crate::imap::capability::ALWAYS;
+use super::dialog::{Dialog, State};
+use super::imap_reply::capabilities;
+use super::reply::Refusal;
 use crate::imap::command::{Command, LONGEST_TAG, Malformed, Stop, authenticate, id, login};
 use crate::imap::literal::{LONGEST_UNASKED, Literal, announced};
 use crate::line::{LONGEST, Splitter};
-use crate::sasl::{Credential, Mechanism};
-use crate::ucspi_tls::Tls;
-use alloc::string::String;
+use crate::sasl::Credential;
 use alloc::vec::Vec;
-
-/// Commands that are answered BAD before the session ends: whoever has sent so many
-/// speaks another protocol.
-const MOST_BAD: u8 = 10;
-
-/// What only this protocol's dialog remembers.
-#[derive(Default)]
-pub(super) struct Imap {
-    /// That of the command which is being answered; empty: there is none.
-    pub(super) tag: Vec<u8>,
-    /// How many commands were answered BAD.
-    bad: u8,
-}
 
 /// Whether a line that has ended is all of its command.
 pub(super) enum Whole {
@@ -33,63 +18,6 @@ pub(super) enum Whole {
     Not(usize),
     /// It has been answered already.
     Answered,
-}
-
-/// The greeting (RFC 9051, section 7.1). Never PREAUTH, which shuts STARTTLS out.
-pub(super) fn greeting(settings: &Settings) -> Vec<u8> {
-    let (list, text) = (capabilities(settings), &settings.greeting[..]);
-    [b"* OK [CAPABILITY ", &list[..], b"] ", text, b"\r\n"].concat()
-}
-
-fn capabilities(settings: &Settings) -> Vec<u8> {
-    let mut list = ALWAYS.as_bytes().to_vec();
-    let mut add = |word: &[u8]| {
-        list.push(b' ');
-        list.extend_from_slice(word);
-    };
-    if settings.tls.is_offered() {
-        add(b"STARTTLS");
-    }
-    // RFC 9051, section 11.7: no mechanism where it would be refused.
-    if settings.tls == Tls::Required {
-        add(b"LOGINDISABLED");
-    } else {
-        for mechanism in [Mechanism::Plain, Mechanism::Login] {
-            add(&[b"AUTH=", mechanism.name().as_bytes()].concat());
-        }
-    }
-    settings.capabilities.iter().for_each(|line| add(line));
-    list
-}
-
-/// The answer to a command, or to what is none.
-pub(super) fn refusal(why: Refusal, tag: &[u8]) -> Vec<u8> {
-    let row = why.row();
-    let (tag, condition) = match row.imap {
-        Condition::Bad if tag.is_empty() => (&b"*"[..], "BAD"),
-        Condition::Bad => (tag, "BAD"),
-        _ if tag.is_empty() => return bye(why),
-        _ => (tag, "NO"),
-    };
-    let line = [" ", condition, " ", &row.imap.code(), "authup ", imap_text(why), "\r\n"].concat();
-    [tag, line.as_bytes()].concat()
-}
-
-/// The end of a session.
-pub(super) fn bye(why: Refusal) -> Vec<u8> {
-    let why = if why == Refusal::Failed { Refusal::TooManyFailures } else { why };
-    let code = match why.row().imap {
-        Condition::Bye(_) => why.row().imap.code(),
-        _ => String::new(),
-    };
-    ["* BYE ", &code, "authup ", imap_text(why), "\r\n"].concat().into()
-}
-
-fn imap_text(why: Refusal) -> &'static str {
-    match why {
-        Refusal::NoStartTls => "STARTTLS not available",
-        _ => why.row().text,
-    }
 }
 
 impl Dialog {
@@ -180,7 +108,12 @@ impl Dialog {
         };
         match (name.to_ascii_lowercase().as_slice(), arguments) {
             (b"capability", None) => {
-                let list = [b"* CAPABILITY ", &capabilities(&self.settings)[..], b"\r\n"].concat();
+                let list = [
+                    b"* CAPABILITY ",
+                    &capabilities(self.settings.tls, &self.settings.capabilities)[..],
+                    b"\r\n",
+                ]
+                .concat();
                 self.imap_done(&list, b"CAPABILITY");
             }
             (b"noop", None) => self.imap_done(b"", b"NOOP"),
@@ -218,16 +151,6 @@ impl Dialog {
     fn imap_done(&mut self, untagged: &[u8], name: &[u8]) {
         let tag = core::mem::take(&mut self.imap.tag);
         self.say(&[untagged, &tag, b" OK ", name, b" completed\r\n"].concat());
-    }
-
-    /// Something was refused; after too many that were no commands the session ends.
-    pub(super) fn imap_refused(&mut self, why: Refusal) {
-        if why.row().imap == Condition::Bad {
-            self.imap.bad = self.imap.bad.saturating_add(1);
-            if self.imap.bad == MOST_BAD {
-                self.give_up(Refusal::TooManyBad);
-            }
-        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What tells the protocols apart before a login: one question each, and an answer for
 //! each protocol. Their commands are in a file of their own each.
 
-use super::dialog::Settings;
-use super::imap;
+use super::imap_reply;
 use super::reply::Refusal;
 use crate::line::{LONGEST, LONGEST_COMMAND};
 use crate::sasl;
+use crate::ucspi_tls::Tls;
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::Display;
@@ -77,15 +77,15 @@ impl Protocol {
         }
     }
 
-    /// The first line to a client.
+    /// The first line to a client: the text of the greeting, and where the protocol has them
+    /// there, capabilities.
     #[must_use]
-    pub fn greeting(self, settings: &Settings) -> Vec<u8> {
-        let greeting = &settings.greeting[..];
+    pub fn greeting(self, greeting: &[u8], tls: Tls, capabilities: &[Vec<u8>]) -> Vec<u8> {
         match self {
             Self::Smtp => [b"220 ", greeting, b" ESMTP\r\n"].concat(),
             // Without the timestamp, which would promise APOP (RFC 1939, section 7).
             Self::Pop3 => [b"+OK ", greeting, b"\r\n"].concat(),
-            Self::Imap => imap::greeting(settings),
+            Self::Imap => imap_reply::greeting(greeting, tls, capabilities),
         }
     }
 
@@ -115,7 +115,7 @@ impl Protocol {
                 "" => ["-ERR authup ", text, "\r\n"].concat(),
                 pop3_code => ["-ERR [", pop3_code, "] authup ", text, "\r\n"].concat(),
             },
-            (Self::Imap, _) => return imap::refusal(why, tag),
+            (Self::Imap, _) => return imap_reply::refusal(why, tag),
         }
         .into()
     }
@@ -139,7 +139,7 @@ impl Protocol {
     pub fn last_words(self, why: Refusal) -> Vec<u8> {
         match self {
             Self::Smtp | Self::Pop3 => self.refusal(why, b""),
-            Self::Imap => imap::bye(why),
+            Self::Imap => imap_reply::bye(why),
         }
     }
 
@@ -149,7 +149,7 @@ impl Protocol {
     pub fn farewell(self, why: Refusal) -> Vec<u8> {
         match self {
             Self::Smtp | Self::Pop3 => Vec::new(),
-            Self::Imap => imap::bye(why),
+            Self::Imap => imap_reply::bye(why),
         }
     }
 
