@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The first certificate of a file: the server's own.
 pub(crate) fn first(path: &Path) -> Result<CertificateDer<'static>, Error> {
-    let contents = std::fs::read(path).map_err(|error| Error::read(path, error))?;
+    let contents = unix::regular_file::read(path).map_err(|error| Error::read(path, error))?;
     CertificateDer::from_pem_slice(&contents)
         .map_err(|_| Error::new(format!("{}: no certificate (PEM) in it", path.display())))
 }

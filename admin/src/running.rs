@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use unix::deadline::Deadline;
 use unix::private_mounts::PrivateMounts;
 use unix::process::has_ended;
+use unix::regular_file::read_to_string;
 
 /// A server and all that it started.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ const GRACE: u64 = 5;
 impl Running {
     /// Starts what the run script becomes; returns it with the port.
     fn start(script: &Path, log: &Path) -> Result<(Self, u16), Error> {
-        let text = std::fs::read_to_string(script).map_err(|error| Error::read(script, error))?;
+        let text = read_to_string(script).map_err(|error| Error::read(script, error))?;
         let script_name = script.display();
         let script = RunScript::parse(&text);
         let words = script.command_here().ok_or_else(|| {

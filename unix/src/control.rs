@@ -1,9 +1,8 @@
 //! Reading control files under the qmail home.
 
-use crate::regular_file::open_at_once;
+use crate::regular_file::open_file;
 use proto::control::{one_line, seconds};
 use rustix::buffer::spare_capacity;
-use rustix::fs::FileType;
 use rustix::io::{Errno, read, retry_on_intr};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -131,20 +130,13 @@ impl Folder {
 const LONGEST: usize = 1024 * 1024;
 
 /// All that is in a control file, with as few questions to the system as there can be: a
-/// connection begins with some of them for each of the files. What is no regular file could
-/// have a reader wait for good, or never end.
-///
+/// connection begins with some of them for each of the files. ///
 /// # Errors
 /// The system's; that it is no regular file, or longer than 1 MiB.
 pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
     /// More than most files hold, and little enough that few pages are used.
     const ROOM: usize = 2048;
-    let (file, stat) = open_at_once(path)?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => {}
-        FileType::Directory => return Err(Errno::ISDIR.into()),
-        _ => return Err(io::Error::other("not a regular file")),
-    }
+    let file = open_file(path)?;
     let mut contents = Vec::with_capacity(ROOM);
     while retry_on_intr(|| read(&file, spare_capacity(&mut contents)))? > 0 {
         if contents.len() > LONGEST {
@@ -160,7 +152,7 @@ pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{Mode, mknodat};
+    use rustix::fs::{FileType, Mode, mknodat};
 
     #[test]
     fn what_is_no_file_is_an_error_and_holds_nobody() {

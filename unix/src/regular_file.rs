@@ -1,13 +1,18 @@
-//! A regular file that is read in places, without being mapped: when it changes under us
-//! that is an error of a read, where a mapping would end the process.
+//! Files that may be anybody's: opened without waiting for anybody, as one would for a FIFO's
+//! writer, and read only where they are regular ones, as others could have a reader wait for
+//! good, or never end.
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open};
 use rustix::io::{Errno, pread, retry_on_intr};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use zeroize::Zeroizing;
 
-/// The file, as it was when it was opened.
+/// A file that is read in places, without being mapped: when it changes under us that is an
+/// error of a read, where a mapping would end the process.
+
 #[derive(Debug)]
 pub struct RegularFile {
     descriptor: OwnedFd,
@@ -47,16 +52,71 @@ pub(crate) fn open_at_once(path: &Path) -> Result<(OwnedFd, Stat), Errno> {
     Ok((descriptor, stat))
 }
 
+/// Opens a regular file; anything else is `InvalidInput` with a text of ours.
+pub(crate) fn open_regular(path: &Path) -> io::Result<(OwnedFd, Stat)> {
+    let (descriptor, stat) = open_at_once(path)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok((descriptor, stat))
+}
+
+/// The same, with the system's own error for a folder.
+pub(crate) fn open_file(path: &Path) -> io::Result<OwnedFd> {
+    let (descriptor, stat) = open_at_once(path)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(descriptor),
+        FileType::Directory => Err(Errno::ISDIR.into()),
+        _ => Err(io::Error::other("not a regular file")),
+    }
+}
+
+/// The whole of a file that was just opened. As much room as it takes: growing would leave a
+/// copy behind that is not wiped.
+pub(crate) fn whole(descriptor: OwnedFd, stat: &Stat) -> io::Result<Zeroizing<Vec<u8>>> {
+    // One octet more, so that its end is found.
+    let size = usize::try_from(stat.st_size).unwrap_or(0);
+    let mut octets = Zeroizing::new(Vec::with_capacity(size.saturating_add(1)));
+    File::from(descriptor).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// The system's reason, or that it is no regular file.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::from(open_file(path)?).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+/// Reads a whole file of text.
+///
+/// # Errors
+/// As [`read`], and `InvalidData` where it is not UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::from(open_file(path)?).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Reads a whole file, to be wiped after use; with the bits of its mode.
+///
+/// # Errors
+/// The system's reason; `InvalidInput` where it is no regular file.
+pub fn read_secret(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
+    let (descriptor, stat) = open_regular(path)?;
+    Ok((whole(descriptor, &stat)?, Mode::from_raw_mode(stat.st_mode).bits()))
+}
+
 impl RegularFile {
     /// Opens it, and waits for nobody, as it would for a FIFO's writer.
     ///
     /// # Errors
     /// The system's reason; `InvalidInput` with a text of ours for anything else.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let (descriptor, stat) = open_at_once(path)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
+        let (descriptor, stat) = open_regular(path)?;
         Ok(Self { descriptor, opened: Version::of(&stat) })
     }
 
@@ -116,5 +176,10 @@ mod tests {
         let pipe = folder.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert_eq!(reason(&pipe), "not a regular file");
+        assert_eq!(read_secret(&pipe).unwrap_err().to_string(), "not a regular file");
+        assert_eq!(read(&pipe).unwrap_err().to_string(), "not a regular file");
+        assert_eq!(read_to_string(&pipe).unwrap_err().to_string(), "not a regular file");
+        let folder = read(folder.path()).unwrap_err();
+        assert_eq!(folder.kind(), io::ErrorKind::IsADirectory);
     }
 }

@@ -1,10 +1,9 @@
 //! Files that say who may log in: read only where nobody else can have written them.
 
-use crate::regular_file::open_at_once;
-use rustix::fs::{FileType, Mode};
+use crate::regular_file::{open_regular, whole};
+use rustix::fs::Mode;
 use rustix::process::geteuid;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -19,10 +18,7 @@ use zeroize::Zeroizing;
 /// The system's reason; `InvalidInput` with a text of ours where it is not a regular
 /// file, `PermissionDenied` where somebody else could have written it.
 pub fn read_trusted(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let (fd, stat) = open_at_once(path)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
+    let (fd, stat) = open_regular(path)?;
     let others = Mode::WGRP | Mode::WOTH;
     if Mode::from_raw_mode(stat.st_mode).intersects(others) {
         return Err(untrusted("its group or others can write it"));
@@ -30,12 +26,7 @@ pub fn read_trusted(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
         return Err(untrusted("it belongs to another user"));
     }
-    // One octet more than the file has, so that its end is found without growing:
-    // growing would leave an unwiped copy behind.
-    let size = usize::try_from(stat.st_size).unwrap_or(0);
-    let mut content = Zeroizing::new(Vec::with_capacity(size.saturating_add(1)));
-    File::from(fd).read_to_end(&mut content)?;
-    Ok(content)
+    whole(fd, &stat)
 }
 
 fn untrusted(why: &str) -> io::Error {
@@ -45,7 +36,7 @@ fn untrusted(why: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{CWD, chmod, mknodat};
+    use rustix::fs::{CWD, FileType, chmod, mknodat};
     use tempfile::tempdir;
 
     #[test]

@@ -2,7 +2,7 @@
 //! hosts and ports, variables.
 
 use super::findings::{Findings, Place};
-use super::services::Service;
+use super::service::Service;
 use crate::run_script::{Link, SERVERS};
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;

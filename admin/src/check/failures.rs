@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use unix::failures::file::{File, Trouble};
 use unix::failures::path;
+use unix::regular_file::read_to_string;
 
 /// Where fail2ban is told what to do, besides what it comes with.
 const FAIL2BAN: &str = "/etc/fail2ban";
@@ -63,7 +64,7 @@ fn memory(file: &Path, findings: &mut Findings) {
 fn is_watched_by_fail2ban(folder: &Path) -> bool {
     let jails = std::fs::read_dir(folder.join("jail.d")).into_iter().flatten();
     let jails = jails.filter_map(Result::ok).map(|entry| entry.path());
-    let read = jails.chain([folder.join("jail.local")]).map(std::fs::read_to_string);
+    let read = jails.chain([folder.join("jail.local")]).map(|file| read_to_string(&file));
     read.filter_map(Result::ok).any(|text| has_our_filter(&text))
 }
 

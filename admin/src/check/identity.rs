@@ -1,6 +1,6 @@
 //! As whom the programs of a row run, and what such a user can read.
 
-use super::services::Service;
+use super::service::Service;
 use crate::run_script::{Link, Role};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

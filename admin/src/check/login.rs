@@ -2,7 +2,7 @@
 //! this machine or as it runs already; and the beginning of a message.
 
 use super::command_line;
-use super::services::Service;
+use super::service::Service;
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
 use crate::outcome::{Error, say};

@@ -12,6 +12,7 @@ mod login;
 mod offered;
 mod permissions;
 mod row;
+mod service;
 mod services;
 mod tls;
 mod tls_offer;
@@ -24,7 +25,7 @@ use controls::Wanted;
 use findings::Findings;
 use login::Login;
 use proto::secret::Secret;
-use services::Service;
+use service::Service;
 use std::path::{Path, PathBuf};
 use unix::process::keep_out_of_core_files;
 
@@ -157,7 +158,7 @@ impl Group {
         for (certificate, key) in certificates {
             tls::check(&certificate, &key, host.as_deref(), findings);
         }
-        let mut users: Vec<_> = services.iter().flat_map(Service::users_files).collect();
+        let mut users: Vec<_> = services.iter().flat_map(users::asked_by).collect();
         users.sort();
         users.dedup();
         let maildir = services.iter().find_map(Service::maildir);

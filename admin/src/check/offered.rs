@@ -2,7 +2,7 @@
 //! service's mail program is run, with fixsmtpio and its rules where they stand before it.
 
 use super::findings::{Findings, Place};
-use super::services::Service;
+use super::service::Service;
 use crate::mail_server::{MailServer, POP3_OWN, Protocol, is_same, may_be_listed, word};
 use crate::programs;
 use proto::control::list;

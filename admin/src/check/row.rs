@@ -3,7 +3,7 @@
 
 use super::findings::{Findings, Place};
 use super::identity::{self, Who};
-use super::services::Service;
+use super::service::Service;
 use crate::programs;
 use crate::run_script::{Link, Role};
 

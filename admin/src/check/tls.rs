@@ -9,8 +9,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use unix::regular_file;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::BasicConstraints;
@@ -49,7 +51,7 @@ pub(super) fn check(certificate: &Path, key: &Path, host: Option<&str>, findings
 }
 
 fn chain(path: &Path, findings: &mut Findings) -> Vec<CertificateDer<'static>> {
-    let contents = match std::fs::read(path) {
+    let contents = match regular_file::read(path) {
         Ok(contents) => contents,
         Err(error) => {
             findings.unusable(path, &error);
@@ -67,7 +69,16 @@ fn chain(path: &Path, findings: &mut Findings) -> Vec<CertificateDer<'static>> {
 }
 
 fn private_key(path: &Path, findings: &mut Findings) -> Option<PrivateKeyDer<'static>> {
-    let contents = zeroize::Zeroizing::new(std::fs::read(path).ok()?);
+    let contents = match regular_file::read_secret(path) {
+        Ok((contents, _)) => contents,
+        Err(error) => {
+            // Whoever looks need not be who runs the service.
+            if error.kind() != ErrorKind::PermissionDenied {
+                findings.unusable(path, &error);
+            }
+            return None;
+        }
+    };
     let key = PrivateKeyDer::from_pem_slice(&contents).ok();
     if key.is_none() {
         findings.error(path, "no key (PEM) in it, or one that asks for a passphrase");

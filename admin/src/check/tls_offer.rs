@@ -2,7 +2,7 @@
 
 use super::command_line;
 use super::findings::{Findings, Place};
-use super::services::Service;
+use super::service::Service;
 use crate::client::Begin;
 use crate::run_script::{Link, Role};
 use std::net::SocketAddr;

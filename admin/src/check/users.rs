@@ -1,8 +1,9 @@
 //! The users file of `checkpassword-file`, as the user sees it that the program runs as.
 
 use super::findings::{Findings, Place};
-use super::identity::{User, Who};
+use super::identity::{self, User, Who};
 use super::permissions::{Readers, look};
+use super::service::Service;
 use proto::escape::Escaped;
 use proto::passwd_file::{Account, Entry, RunsAs, entries};
 use proto::password_hash::{HashError, PasswordHash};
@@ -11,10 +12,33 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use unix::identity::{own_uid, runs_as_root};
+use unix::regular_file::read_secret;
 use unix::trusted_file::read_trusted;
 use zeroize::Zeroizing;
+
+/// The users files that are asked, and as whom; from the qmail home, where whatever holds
+/// the dialog is.
+pub(super) fn asked_by(service: &Service) -> Vec<(PathBuf, Who)> {
+    let links = service.script.links();
+    let asking = links.iter().enumerate().filter(|(_, link)| {
+        let is_computed = link.arguments.iter().any(|word| word.is_computed);
+        link.name() == "checkpassword-file" && !is_computed
+    });
+    let files = asking.filter_map(|(at, link)| {
+        let who = identity::behind(service, links.get(..at).unwrap_or_default());
+        let file = Path::new(link.option('f').filter(|file| !file.is_empty())?);
+        let home = match service.script.variable("QMAILHOME") {
+            Some((_, word)) if word.is_computed => None,
+            Some((home, _)) => Some(home),
+            None => Some(unix::control::HOME),
+        };
+        let file = if file.is_absolute() { file.to_owned() } else { Path::new(home?).join(file) };
+        Some((file, who))
+    });
+    files.collect()
+}
 
 /// What an entry is looked at with.
 struct Eyes<'a> {
@@ -87,7 +111,7 @@ fn read(path: &Path, runs_as: RunsAs) -> io::Result<Zeroizing<Vec<u8>>> {
     let owner = path.metadata()?.uid();
     match runs_as {
         RunsAs::User { uid } if uid == owner && uid != own_uid() => {
-            std::fs::read(path).map(Zeroizing::new)
+            read_secret(path).map(|(contents, _)| contents)
         }
         _ => read_trusted(path),
     }

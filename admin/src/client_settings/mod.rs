@@ -153,7 +153,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
 /// What `control/me` calls the server.
 fn host(home: &Path) -> Result<String, Error> {
     let path = home.join("control/me");
-    let contents = std::fs::read(&path).map_err(|error| Error::read(&path, error))?;
+    let contents = unix::regular_file::read(&path).map_err(|error| Error::read(&path, error))?;
     let line = proto::control::one_line(&contents);
     let is_name = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-');
     match std::str::from_utf8(line) {

@@ -19,6 +19,7 @@ use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use transcript::{Line, Way};
+use unix::regular_file;
 
 /// Say which rule of fixsmtpio changed which line into what
 ///
@@ -80,8 +81,16 @@ struct JsonChange {
 /// Explains; `Warnings` where the transcript says otherwise than these rules.
 pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let home = qmail_home(options.home.as_deref());
-    let rules_path = options.rules.clone().unwrap_or_else(|| home.join("control/fixsmtpio"));
-    let rules = std::fs::read(&rules_path).map_err(|error| Error::read(&rules_path, error))?;
+    // What is named may be a pipe.
+    let (rules_path, rules) = match &options.rules {
+        Some(named) => (named.clone(), std::fs::read(named)),
+        None => {
+            let usual = home.join("control/fixsmtpio");
+            let rules = regular_file::read(&usual);
+            (usual, rules)
+        }
+    };
+    let rules = rules.map_err(|error| Error::read(&rules_path, error))?;
     let greeting = greeting(&home);
     let (name, contents) = read(options.transcript.as_deref())?;
     let lines = transcript::read(&contents)
@@ -129,7 +138,7 @@ fn read(path: Option<&Path>) -> Result<(String, Vec<u8>), Error> {
 
 /// As fixsmtpio has it; a name to show where there is none.
 fn greeting(home: &Path) -> Vec<u8> {
-    let read = |name: &str| std::fs::read(home.join("control").join(name)).ok();
+    let read = |name: &str| regular_file::read(&home.join("control").join(name)).ok();
     let contents = read("smtpgreeting").or_else(|| read("me"));
     contents.map_or_else(|| b"GREETING".to_vec(), |contents| one_line(&contents).to_vec())
 }

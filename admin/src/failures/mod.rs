@@ -141,7 +141,7 @@ fn names(home: &Path, file: &File, asked: Option<&OsStr>) -> Names {
     let mut add =
         |name: &[u8]| names.add(UserHash::of(file.key(), name), Escaped(name).to_string());
     for path in [home.join("users"), PathBuf::from("/etc/passwd")] {
-        let contents = std::fs::read(path).unwrap_or_default();
+        let contents = unix::regular_file::read(&path).unwrap_or_default();
         for line in contents.split(|&octet| octet == b'\n') {
             let name = line.split(|&octet| octet == b':').next().unwrap_or_default();
             if !name.is_empty() {

@@ -85,6 +85,27 @@ fn finds_what_is_broken() {
     ends_with(&run(&["check", dir.to_str().unwrap()]), 0);
 }
 
+/// A FIFO has whoever opens it wait for somebody who writes.
+#[test]
+fn a_fifo_where_a_file_should_be_holds_no_task() {
+    let Good { folder: _folder, dir } = good();
+    for (file, task) in [
+        ("control/me", vec!["client-settings", "thunderbird"]),
+        ("control/fixsmtpio", vec!["explain", "--home"]),
+        ("service/submission/run", vec!["check"]),
+        ("control/loginfailures", vec!["failures"]),
+    ] {
+        let file = dir.join(file);
+        std::fs::remove_file(&file).unwrap();
+        let made = Command::new("mkfifo").args(["-m", "755"]).arg(&file).status().unwrap();
+        assert!(made.success());
+        let output = run(&[&task[..], &[dir.to_str().unwrap()]].concat());
+        let said = stdout(&output) + &stderr(&output);
+        let expected = format!("{}: not a regular file\n", file.display());
+        assert!(said.contains(&expected), "{task:?}: {said}");
+    }
+}
+
 /// Rows that are right, of programs that this machine need not have. Of what is not known, it is
 /// said that it is not.
 #[test]

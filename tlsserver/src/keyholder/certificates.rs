@@ -9,12 +9,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
 use rustls::sign::SigningKey;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use unix::regular_file;
 use x509_cert::der::Decode;
 use x509_cert::der::asn1::UintRef;
 use zeroize::Zeroizing;
@@ -262,24 +260,9 @@ fn load_key(file: &Path, warnings: &mut Vec<String>) -> Result<Arc<dyn SigningKe
         .map_err(|_| wrong(file, "the private key is of no kind that is supported"))
 }
 
-/// The whole file, and who may do what with it. Nothing but a regular file: to wait for
-/// what comes out of a pipe could take for ever.
+/// The whole file, and who may do what with it.
 fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Failure> {
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut file = File::options()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)
-        .map_err(|reason| wrong(path, reason))?;
-    let found = file.metadata().map_err(|reason| wrong(path, reason))?;
-    if !found.is_file() {
-        return Err(wrong(path, "not a regular file"));
-    }
-    // As much room as it takes: growing would leave a copy behind that is not wiped.
-    let size = usize::try_from(found.len()).unwrap_or(0);
-    let mut octets = Zeroizing::new(Vec::with_capacity(size.saturating_add(1)));
-    file.read_to_end(&mut octets).map_err(|reason| wrong(path, reason))?;
-    Ok((octets, found.mode() & 0o7777))
+    regular_file::read_secret(path).map_err(|reason| wrong(path, reason))
 }
 
 #[cfg(test)]

@@ -1,0 +1,158 @@
+//! What a service's run script says, as far as the checks beside this file ask: what is spoken,
+//! when TLS begins, whose files are read, and what runs behind a login. Whether any of it is
+//! right is theirs to say; who finds the scripts is `services`.
+
+use crate::client::Begin;
+use crate::run_script::{Role, RunScript, Word};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use tlsserver::options::{Mode, Options};
+
+/// Who is jailed where nobody else is named.
+const NOBODY: u32 = unix::jail::Identity::NOBODY.user;
+
+/// A run script that could be read.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// The script.
+    pub(super) path: PathBuf,
+    /// What it says.
+    pub(super) script: RunScript,
+}
+
+impl Service {
+    /// Whether each word of the row is a known one: of `$OPTIONS` nobody knows how many
+    /// words it is, and so not which word behind it is a program. The last program's own
+    /// words may be any number.
+    pub(super) fn row_is_known(&self) -> bool {
+        let links = self.script.links();
+        let (last, before) =
+            links.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
+        let is_one = |word: &Word| !word.may_be_many;
+        last.is_none_or(|last| is_one(last.program))
+            && before.iter().all(|link| is_one(link.program) && link.arguments.iter().all(is_one))
+    }
+
+    /// What is spoken here before a login, if there is one.
+    pub(super) fn login(&self) -> Option<String> {
+        let links = self.script.links();
+        let spoken = links.iter().find_map(|link| match link.role() {
+            Role::Dialog => Some(link.arguments.last()?.text.as_str()),
+            _ => link.login(),
+        });
+        Some(spoken?.to_ascii_lowercase())
+    }
+
+    /// The certificate's and the key's file, where they are known; from where the server is
+    /// started, as supervisors do in the script's folder.
+    pub(super) fn certificate(&self) -> Option<(PathBuf, PathBuf)> {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let known = |(path, word): (&str, &Word)| (!word.is_computed).then(|| folder.join(path));
+        let certificate = known(self.certificate_variable()?)?;
+        let key = self.file("KEYFILE").map_or_else(|| Some(certificate.clone()), known)?;
+        Some((certificate, key))
+    }
+
+    /// What names the certificate's file, as tlsserver has it.
+    pub(super) fn certificate_variable(&self) -> Option<(&str, &Word)> {
+        self.file("CERTCHAINFILE").or(self.file("CERTFILE"))
+    }
+
+    /// A variable that names a file, which an empty one does not.
+    fn file(&self, variable: &str) -> Option<(&str, &Word)> {
+        self.script.variable(variable).filter(|(path, _)| !path.is_empty())
+    }
+
+    /// When TLS begins by the programs of the row, whatever variables say; none where that
+    /// is not known.
+    pub(super) fn offers_tls(&self) -> Option<Begin> {
+        let links = self.script.links();
+        let at = links.iter().position(|link| link.role() == Role::Server)?;
+        let server = links.get(at)?;
+        let delayed = |is_delayed| if is_delayed { Begin::OnRequest } else { Begin::AtOnce };
+        let behind = links.iter().skip(at + 1);
+        match server.name() {
+            "tlsserver" => Some(delayed(match self.tlsserver() {
+                Some(Ok(options)) => options.mode == Mode::Delayed,
+                _ => server.option('n').is_some(),
+            })),
+            "sslserver" => Some(delayed(server.option('n').is_some())),
+            "s6-tlsserver" => Some(Begin::AtOnce),
+            _ => {
+                let begins = behind.clone().find_map(|link| match link.name() {
+                    "s6-tlsd" => Some(Begin::AtOnce),
+                    "s6-ucspitlsd" => Some(Begin::OnRequest),
+                    _ => None,
+                });
+                let mut front = behind.take_while(|link| link.role() != Role::Dialog);
+                begins.or_else(|| front.all(|link| link.is_known).then_some(Begin::Never))
+            }
+        }
+    }
+
+    /// When TLS begins, if it does.
+    pub(super) fn begins_tls(&self) -> Begin {
+        let disabled = self.script.variable("DISABLETLS").is_some();
+        let level = self.script.variable("UCSPITLS").map(|(level, _)| level);
+        match (self.offers_tls().unwrap_or(Begin::AtOnce), level) {
+            (Begin::OnRequest, None) if self.script.hides_variables() => Begin::OnRequest,
+            (Begin::OnRequest, None | Some("-")) => Begin::Never,
+            _ if disabled => Begin::Never,
+            (begins, _) => begins,
+        }
+    }
+
+    /// What it has tlsserver do, as tlsserver itself reads it; none where another server
+    /// runs. Its errors are the whole script's.
+    pub(super) fn tlsserver(&self) -> Option<Result<Options, String>> {
+        let links = self.script.links();
+        let server = links.iter().find(|link| link.name() == "tlsserver")?;
+        let words = self.script.behind(server.program).iter();
+        let words = words.map(|word| OsString::from(&word.text));
+        Some(Options::parse(words).map_err(|error| error.to_string()))
+    }
+
+    /// What runs behind the last program that checks a login, or, without one, behind
+    /// the server.
+    pub(super) fn mail_program(&self) -> &[Word] {
+        let links = self.script.links();
+        let server = links.iter().position(|link| link.role() == Role::Server);
+        let login = links
+            .iter()
+            .rposition(|link| matches!(link.role(), Role::Dialog | Role::Login | Role::Guard));
+        let first = login.or(server).and_then(|at| links.get(at + 1));
+        first.map_or(&[], |link| self.script.from(link.program))
+    }
+
+    /// Whether something that the mail program needs before it stands before the program that
+    /// checks passwords.
+    pub(super) fn relays_before_login(&self) -> bool {
+        let links = self.script.links();
+        let relay = links.iter().position(|link| link.role() == Role::Relay);
+        let login = links.iter().position(|link| link.role() == Role::Login);
+        relay.zip(login).is_some_and(|(relay, login)| relay < login)
+    }
+
+    /// The user ids of the processes that talk to strangers here.
+    pub(super) fn jails(&self) -> Vec<u32> {
+        let number = |names: &[&str]| {
+            let said = names.iter().find_map(|name| self.script.variable(name));
+            let default = Some(NOBODY).filter(|_| !self.script.hides_variables());
+            said.map_or(default, |(number, _)| number.parse().ok())
+        };
+        let links = self.script.links();
+        let authup = links.iter().find(|link| link.role() == Role::Dialog);
+        let authup = authup.map(|_| number(&["AUTHUP_UID"]));
+        [Some(number(&["SSL_UID", "TLS_UID"])), authup].into_iter().flatten().flatten().collect()
+    }
+
+    /// Where its POP3 or IMAP server looks for mail under a user's home folder, and makes
+    /// none.
+    pub(super) fn maildir(&self) -> Option<String> {
+        let links = self.script.links();
+        let fetches = matches!(self.login().as_deref(), Some("pop3" | "imap"));
+        let last = links.last().filter(|_| fetches)?;
+        let said = last.arguments.last()?.text.trim_start_matches("./").trim_end_matches('/');
+        (said == "Maildir").then(|| said.to_owned())
+    }
+}
