@@ -17,6 +17,7 @@ mod deadline_lines;
 mod demo;
 mod explain;
 mod failures;
+mod home;
 mod init;
 mod mail_server;
 #[cfg(test)]
@@ -27,13 +28,13 @@ mod programs;
 mod report;
 mod run_script;
 mod running;
+mod services;
 mod shown;
 mod user;
 mod xml;
 
 use clap::{Parser, Subcommand};
 use outcome::Outcome;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Sets up and looks after mail services with mandatory TLS and login.
@@ -84,10 +85,4 @@ pub fn main() -> ExitCode {
 fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
     unix::log::line(format_args!("acceptutils: "), format_args!("{error}"));
     ExitCode::from(code)
-}
-
-/// The qmail home: as said, or else as the environment has it.
-fn qmail_home(said: Option<&Path>) -> PathBuf {
-    let inherited = || std::env::var_os("QMAILHOME").map(PathBuf::from);
-    said.map(PathBuf::from).or_else(inherited).unwrap_or_else(|| unix::control::HOME.into())
 }

@@ -3,7 +3,7 @@
 //! Passwords and identities are [`crate::passwd`]'s; what the file looks like afterwards is
 //! `proto::passwd_file::edit`'s.
 
-use crate::init::services::PACKAGED;
+use crate::home::PACKAGED;
 use crate::outcome::say;
 use crate::passwd::{Error, New, Wanted, edit, set};
 use clap::{Args, Subcommand};

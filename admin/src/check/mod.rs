@@ -18,15 +18,15 @@ mod tls;
 mod tls_offer;
 mod users;
 
+use crate::home::usual_home;
 use crate::outcome::{Error, Outcome};
-use crate::qmail_home;
 use clap::Args;
 use controls::Wanted;
 use findings::Findings;
 use login::Login;
 use proto::secret::Secret;
 use service::Service;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use unix::process::keep_out_of_core_files;
 
 /// Look a mail service over, and say what is wrong where
@@ -130,15 +130,6 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
         }
     }
     Ok(groups)
-}
-
-/// The folder that is meant where none is named.
-pub(crate) fn usual_home() -> PathBuf {
-    let packaged = Path::new(crate::init::services::PACKAGED);
-    if std::env::var_os("QMAILHOME").is_none() && packaged.join("control").is_dir() {
-        return packaged.to_owned();
-    }
-    qmail_home(None)
 }
 
 impl Group {

@@ -3,7 +3,8 @@
 //! What it does not say the device asks for: the password always, address and user name
 //! where the profile is for everybody.
 
-use super::{LoginName, Offer, Settings};
+use super::{LoginName, Settings};
+use crate::services::Offer;
 use crate::xml::escaped;
 use std::fmt::Write;
 

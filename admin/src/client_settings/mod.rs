@@ -7,8 +7,9 @@ mod apple;
 mod dns;
 mod thunderbird;
 
-use crate::init::services::SERVICES;
+use crate::home::usual_home;
 use crate::outcome::{Error, Outcome, say};
+use crate::services::{Offer, SERVICES};
 use crate::xml;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -69,17 +70,6 @@ pub(crate) struct Settings {
     pub(crate) address: Option<String>,
 }
 
-/// A service that clients use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Offer {
-    /// Its name: submission, pop3s, ...
-    pub(crate) name: &'static str,
-    /// Its usual port.
-    pub(crate) port: u16,
-    /// TLS begins with the first octet; else when the client asks.
-    pub(crate) at_once: bool,
-}
-
 impl Settings {
     /// For the services of these names.
     pub(crate) fn new(host: &str, is_there: impl Fn(&str) -> bool) -> Self {
@@ -120,7 +110,7 @@ impl Settings {
 pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let home = match &options.dir {
         Some(dir) => dir.clone(),
-        None => crate::check::usual_home(),
+        None => usual_home(),
     };
     let host = host(&home)?;
     let is_there = |name: &str| home.join("service").join(name).join("run").exists();

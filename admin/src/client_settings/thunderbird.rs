@@ -1,6 +1,7 @@
 //! Thunderbird's autoconfig file, version 1.1 of the format, which other clients read, too.
 
-use super::{LoginName, Offer, Settings};
+use super::{LoginName, Settings};
+use crate::services::Offer;
 use crate::xml::escaped;
 
 /// The file.

@@ -7,8 +7,8 @@ mod narrator;
 mod replay;
 mod transcript;
 
+use crate::home::qmail_home;
 use crate::outcome::{Error, Outcome, say};
-use crate::qmail_home;
 use clap::{Args, ValueEnum};
 use narrator::{Change, Told};
 use proto::control::one_line;

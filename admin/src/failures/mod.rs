@@ -5,7 +5,7 @@
 
 mod listing;
 
-use crate::check::usual_home;
+use crate::home::usual_home;
 use crate::outcome::{Error, Outcome, say};
 use clap::Args;
 use listing::Names;

@@ -1,19 +1,22 @@
 //! `acceptutils init`: all that a service needs but its users.
 //!
-//! Here is what is asked for and what is found; the files are [`plan`]'s, and of them the
-//! run scripts [`services`]'s. Nothing that is there is changed.
+//! Here is what is asked for and what is found, which comes to a [`plan`]; the files of it are
+//! [`files`]', and of them the run scripts [`run_scripts`]'. Nothing that is there is changed.
 
+mod files;
 mod plan;
-pub(crate) mod services;
+mod run_scripts;
 mod write;
 
 use crate::command::CommandLine;
+use crate::home::PACKAGED;
 use crate::mail_server::Protocol;
 use crate::outcome::{Error, Outcome, say};
 use crate::programs;
-use clap::{Args, ValueEnum};
-pub(crate) use plan::Plan;
-use services::SERVICES;
+use crate::services::SERVICES;
+use clap::Args;
+use plan::Users;
+pub(crate) use plan::{Clients, Plan};
 use std::path::{Path, PathBuf};
 use unix::identity::{SystemUser, runs_as_root};
 use unix::log::Reason;
@@ -66,34 +69,6 @@ pub(crate) struct Options {
     /// Where authup and the others are installed [default: beside this program]
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
-}
-
-/// Where users and passwords are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Users {
-    /// In a file, for checkpassword-file
-    File,
-    /// With the system, for checkpassword-pam
-    Pam,
-}
-
-/// Who may connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Clients {
-    /// Only this machine, to whichever port is free.
-    Here,
-    /// Everybody, by IPv4, on a machine that has no IPv6 and so knows no "::".
-    Ipv4,
-    /// Everybody.
-    Everywhere,
-}
-
-impl Clients {
-    /// Everybody who can reach this machine.
-    fn all() -> Self {
-        let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
-        if has_ipv6 { Self::Everywhere } else { Self::Ipv4 }
-    }
 }
 
 /// Makes the files; says which, and what to do next.
@@ -318,7 +293,7 @@ fn next_steps(plan: &Plan) -> String {
     let dir = plan.dir.display();
     // The package's own unit is for its own folder.
     let is_packaged = PACKAGED_UNIT.iter().any(|unit| Path::new(unit).exists());
-    let link = if plan.dir == Path::new(services::PACKAGED) && is_packaged {
+    let link = if plan.dir == Path::new(PACKAGED) && is_packaged {
         String::new()
     } else {
         format!(

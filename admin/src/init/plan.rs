@@ -1,18 +1,11 @@
-//! What `init` makes: which files, and what is in them. Who decides what goes into the plan
-//! is `init` itself, and `demo`.
+//! What `init` and `demo` have decided: whose service, with which programs, for whom. What is
+//! made of it is [`files`](super::files)'.
 
-use super::services::{self, SERVICES};
-use super::write::New;
-use super::{Clients, Users};
-use crate::client_settings::Settings;
 use crate::command::CommandLine;
-use crate::mail_server::{MailServer, POP3_OWN, Protocol, may_be_listed};
-use crate::outcome::Error;
+use crate::mail_server::{MailServer, Protocol};
 use crate::programs::{self, MailPrograms};
-use rcgen::{CertificateParams, DnType, KeyPair};
+use clap::ValueEnum;
 use std::path::{Path, PathBuf};
-use unix::control::Folder;
-use unix::failures::file::Created;
 
 /// What is to be made.
 #[derive(Debug)]
@@ -47,16 +40,33 @@ pub(crate) struct Plan {
     pub(crate) users: Users,
 }
 
-/// PAM's configuration of checkpassword-pam.
-const PAM: &str = include_str!("../../../contrib/pam.d/checkpassword");
+/// Where users and passwords are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Users {
+    /// In a file, for checkpassword-file
+    File,
+    /// With the system, for checkpassword-pam
+    Pam,
+}
 
-/// What came of it: each file, and whether it was made.
-pub(crate) type Made = Vec<(PathBuf, bool)>;
+/// Who may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clients {
+    /// Only this machine, to whichever port is free.
+    Here,
+    /// Everybody, by IPv4, on a machine that has no IPv6 and so knows no "::".
+    Ipv4,
+    /// Everybody.
+    Everywhere,
+}
 
-const USERS: &str = "\
-# Who may log in: user:hash:uid:gid::home:
-# Add users and change passwords with acceptutils user.
-";
+impl Clients {
+    /// Everybody who can reach this machine.
+    fn all() -> Self {
+        let has_ipv6 = Path::new("/proc/net/if_inet6").exists();
+        if has_ipv6 { Self::Everywhere } else { Self::Ipv4 }
+    }
+}
 
 /// Where the services of a packaged installation remember refused logins; systemd's unit
 /// has the folder made.
@@ -88,22 +98,6 @@ impl Plan {
         }
     }
 
-    /// Makes what is not there.
-    pub(crate) fn make(&self) -> Result<Made, Error> {
-        let mut made = Made::new();
-        for new in self.files()? {
-            made.push((self.dir.join(&new.path), new.write(&self.dir)?));
-        }
-        // Where it cannot be made now, the run scripts make it, or `check` says why not.
-        if let Ok(Some(said)) = unix::failures::settings(&Folder::of(Some(self.dir.as_os_str())))
-            && let Ok(created) = unix::failures::file::create(unix::failures::path(&said))
-        {
-            let file = unix::failures::path(&said).to_owned();
-            made.push((file, created != Created::Kept));
-        }
-        Ok(made)
-    }
-
     /// Where refused logins are remembered: beside the rest, unless that is where nothing
     /// is to be written while services run.
     pub(super) fn memory(&self) -> PathBuf {
@@ -112,50 +106,6 @@ impl Plan {
         } else {
             self.dir.join("failures")
         }
-    }
-
-    fn login_failures(&self) -> String {
-        let text = include_str!("../../../contrib/control/loginfailures");
-        text.replace(MEMORY, &self.memory().display().to_string())
-    }
-
-    fn files(&self) -> Result<Vec<New>, Error> {
-        let mut files = vec![
-            New::public("control/me", format!("{}\n", self.host)),
-            New::public("control/fixsmtpio", include_str!("../../../contrib/control/fixsmtpio")),
-            New::public("control/smtpcapabilities", self.smtp_capabilities()),
-            New::public("control/pop3capabilities", self.pop3_capabilities()),
-            New::public("control/imapcapabilities", self.imap_capabilities()),
-            New::public("control/loginfailures", self.login_failures()),
-        ];
-        files.push(match self.users {
-            Users::File => New::private("users", USERS),
-            Users::Pam => New::public("pam.d/checkpassword", PAM),
-        });
-        if self.self_signed {
-            files.extend(self.certificate_files()?);
-        }
-        for service in SERVICES {
-            let name = service.name;
-            if let Some(script) = service.run_script(self) {
-                files.push(New::program(format!("service/{name}/run"), script));
-                let log = service.log_script(self);
-                files.push(New::program(format!("service/{name}/log/run"), log));
-            }
-        }
-        let is_there = |name: &str| {
-            let service = SERVICES.iter().find(|service| service.name == name);
-            service.is_some_and(|service| service.left_out(self).is_none())
-        };
-        let settings = Settings::new(&self.host, is_there);
-        files.push(New::public("client/config-v1.1.xml", settings.thunderbird()));
-        if let Some(profile) = settings.apple() {
-            files.push(New::public(format!("client/{}.mobileconfig", settings.domain), profile));
-        }
-        for (name, unit) in services::units(&self.dir) {
-            files.push(New::public(format!("systemd/{name}"), unit));
-        }
-        Ok(files)
     }
 
     /// Asks the mail programs what they offer; says why one does not answer, with the name
@@ -187,53 +137,6 @@ impl Plan {
         MailServer { words, path: &path, variables, protocol, is_behind_login, ids: None }.offers()
     }
 
-    fn smtp_capabilities(&self) -> String {
-        let usual = include_str!("../../../contrib/control/smtpcapabilities");
-        let Some(offers) = &self.smtp_offers else { return usual.into() };
-        let head = "\
-            # What authup lists for EHLO, besides STARTTLS and AUTH. Clients do not ask again\n\
-            # after they have logged in, so this is what the server behind said that it has.\n";
-        listed(head, offers, Protocol::Smtp, &[])
-    }
-
-    fn pop3_capabilities(&self) -> String {
-        let usual = include_str!("../../../contrib/control/pop3capabilities");
-        let Some(offers) = &self.pop3_offers else { return usual.into() };
-        let head = "\
-            # What authup lists for CAPA, besides STLS and USER: what the POP3 server behind\n\
-            # said that it has. RESP-CODES and AUTH-RESP-CODE are authup's own.\n";
-        listed(head, offers, Protocol::Pop3, &POP3_OWN)
-    }
-
-    fn imap_capabilities(&self) -> String {
-        let usual = include_str!("../../../contrib/control/imapcapabilities");
-        let Some(offers) = &self.imap_offers else { return usual.into() };
-        let head = "\
-            # What authup lists by IMAP before a login, besides IMAP4rev1, LITERAL-, SASL-IR, ID,\n\
-            # STARTTLS and mechanisms: what the IMAP server behind said that it has.\n";
-        listed(head, offers, Protocol::Imap, &[])
-    }
-
-    /// A key and its certificate; neither, where one of them is there, as they would
-    /// not belong together.
-    fn certificate_files(&self) -> Result<Vec<New>, Error> {
-        if self.key.exists() || self.certificate.exists() {
-            return Ok(Vec::new());
-        }
-        let failed = |error| Error::new(format!("unable to make a certificate: {error}"));
-        let key = KeyPair::generate().map_err(failed)?;
-        let mut wanted = CertificateParams::new(vec![self.host.clone()]).map_err(failed)?;
-        wanted.distinguished_name.push(DnType::CommonName, self.host.clone());
-        let now = std::time::SystemTime::now();
-        wanted.not_before = now.into();
-        wanted.not_after = (now + VALID).into();
-        let certificate = wanted.self_signed(&key).map_err(failed)?;
-        Ok(vec![
-            New::private("tls/key.pem", key.serialize_pem()),
-            New::public("tls/cert.pem", certificate.pem()),
-        ])
-    }
-
     pub(super) fn path(&self) -> String {
         let is_usual = |bin: &Path| programs::USUAL.split(':').any(|usual| bin == usual);
         match self.bin.as_deref().filter(|bin| !is_usual(bin)) {
@@ -251,16 +154,5 @@ impl Plan {
     }
 }
 
-/// How long a certificate made here lasts: as long as clients take one for.
-const VALID: std::time::Duration = std::time::Duration::from_secs(825 * 24 * 60 * 60);
-
 /// Why there is no mail program before anybody has looked for one.
 const NONE: &str = "no program for it";
-
-/// A control file: what is offered of what may be listed, and what is authup's own.
-fn listed(head: &str, offers: &[String], protocol: Protocol, own: &[&str]) -> String {
-    let offers = offers.iter().map(String::as_str);
-    let fit = offers.filter(|capability| may_be_listed(protocol, capability));
-    let lines = fit.chain(own.iter().copied()).map(|capability| format!("{capability}\n"));
-    head.to_owned() + &lines.collect::<String>()
-}

@@ -1,93 +1,14 @@
-//! The services that `init` sets up, and the run script of each.
+//! The run script of each service, and systemd's units.
 //!
 //! daemontools, runit and s6 run the same script, and so does systemd's unit. The
 //! scripts in `contrib/service` are made by this code, the unit is included from there.
 
-use super::Users;
-use super::plan::Plan;
-use crate::client_settings::Offer;
+use super::plan::{MEMORY, Plan, Users};
 use crate::command::CommandLine;
+use crate::home::PACKAGED;
+use crate::services::{Chain, SERVICES, Service};
 use std::fmt::Write;
 use std::path::Path;
-
-/// A service: a port, what is spoken there, and when TLS begins.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Service {
-    /// The folder's name under `service/`.
-    pub(crate) name: &'static str,
-    about: &'static str,
-    port: u16,
-    /// TLS begins when the client asks for it; else with the first octet.
-    delayed: bool,
-    chain: Chain,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Chain {
-    Submission,
-    Incoming,
-    Pop3,
-    Imap,
-}
-
-impl Chain {
-    /// What is spoken until somebody logs in, where somebody must.
-    const fn login(self) -> Option<&'static str> {
-        match self {
-            Self::Submission => Some("smtp"),
-            Self::Incoming => None,
-            Self::Pop3 => Some("pop3"),
-            Self::Imap => Some("imap"),
-        }
-    }
-}
-
-/// All of them.
-pub(crate) const SERVICES: [Service; 7] = [
-    Service {
-        name: "submission",
-        about: "Submission with STARTTLS",
-        port: 587,
-        delayed: true,
-        chain: Chain::Submission,
-    },
-    Service {
-        name: "submissions",
-        about: "Submission with TLS from the first octet",
-        port: 465,
-        delayed: false,
-        chain: Chain::Submission,
-    },
-    Service {
-        name: "smtp",
-        about: "Incoming mail, with STARTTLS for those who want it",
-        port: 25,
-        delayed: true,
-        chain: Chain::Incoming,
-    },
-    Service { name: "pop3", about: "POP3 with STLS", port: 110, delayed: true, chain: Chain::Pop3 },
-    Service {
-        name: "pop3s",
-        about: "POP3 with TLS from the first octet",
-        port: 995,
-        delayed: false,
-        chain: Chain::Pop3,
-    },
-    Service {
-        name: "imap",
-        about: "IMAP with STARTTLS",
-        port: 143,
-        delayed: true,
-        chain: Chain::Imap,
-    },
-    Service {
-        name: "imaps",
-        about: "IMAP with TLS from the first octet",
-        port: 993,
-        delayed: false,
-        chain: Chain::Imap,
-    },
-];
 
 impl Service {
     /// The run script; none where there is no mail program for it.
@@ -121,16 +42,6 @@ impl Service {
         );
         let _ = writeln!(script, "    {}", self.chain(plan)?.join(" \\\n    "));
         Some(script)
-    }
-
-    /// Whether users' clients speak to it, and not other servers.
-    pub(crate) const fn is_for_users(&self) -> bool {
-        self.chain.login().is_some()
-    }
-
-    /// What clients are told of it.
-    pub(crate) const fn offer(&self) -> Offer {
-        Offer { name: self.name, port: self.port, at_once: !self.delayed }
     }
 
     /// What writes its log under daemontools, runit and s6, each of which runs what is in
@@ -168,7 +79,7 @@ impl Service {
 
     /// What has gone with the machine's last session is made again.
     fn memory(&self, plan: &Plan) -> &'static str {
-        let is_of_boot = plan.memory() == Path::new(super::plan::MEMORY);
+        let is_of_boot = plan.memory() == Path::new(MEMORY);
         if self.chain.login().is_some() && is_of_boot {
             "# Refused logins are remembered: see control/loginfailures.\n\
              acceptutils failures --create\n"
@@ -216,10 +127,6 @@ impl Service {
     }
 }
 
-/// Where the Debian package's unit looks for run scripts, and what the files in
-/// `contrib` name.
-pub(crate) const PACKAGED: &str = "/etc/acceptutils";
-
 /// systemd's unit, a template: its instances are the services.
 fn unit(dir: &Path) -> String {
     let unit = include_str!("../../../contrib/systemd/acceptutils@.service");
@@ -243,7 +150,7 @@ pub(super) fn units(dir: &Path) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::init::Clients;
+    use crate::init::plan::Clients;
     use crate::programs::MailPrograms;
 
     fn command(text: &str) -> Result<CommandLine, String> {

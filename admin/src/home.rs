@@ -1,0 +1,22 @@
+//! Which folder is meant: a qmail home, with control files, users and services in it.
+
+use std::path::{Path, PathBuf};
+
+/// Where the Debian package's unit looks for run scripts, and what the files in
+/// `contrib` name.
+pub(crate) const PACKAGED: &str = "/etc/acceptutils";
+
+/// The qmail home: as said, or else as the environment has it.
+pub(crate) fn qmail_home(said: Option<&Path>) -> PathBuf {
+    let inherited = || std::env::var_os("QMAILHOME").map(PathBuf::from);
+    said.map(PathBuf::from).or_else(inherited).unwrap_or_else(|| unix::control::HOME.into())
+}
+
+/// The folder that is meant where none is named.
+pub(crate) fn usual_home() -> PathBuf {
+    let packaged = Path::new(PACKAGED);
+    if std::env::var_os("QMAILHOME").is_none() && packaged.join("control").is_dir() {
+        return packaged.to_owned();
+    }
+    qmail_home(None)
+}

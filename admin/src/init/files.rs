@@ -1,0 +1,144 @@
+//! The files that a plan comes to, and what is in them.
+
+use super::plan::{MEMORY, Plan, Users};
+use super::run_scripts::units;
+use super::write::New;
+use crate::client_settings::Settings;
+use crate::mail_server::{POP3_OWN, Protocol, may_be_listed};
+use crate::outcome::Error;
+use crate::services::SERVICES;
+use rcgen::{CertificateParams, DnType, KeyPair};
+use std::path::PathBuf;
+use unix::control::Folder;
+use unix::failures::file::Created;
+
+/// PAM's configuration of checkpassword-pam.
+const PAM: &str = include_str!("../../../contrib/pam.d/checkpassword");
+
+/// What came of it: each file, and whether it was made.
+pub(crate) type Made = Vec<(PathBuf, bool)>;
+
+const USERS: &str = "\
+# Who may log in: user:hash:uid:gid::home:
+# Add users and change passwords with acceptutils user.
+";
+
+/// How long a certificate made here lasts: as long as clients take one for.
+const VALID: std::time::Duration = std::time::Duration::from_secs(825 * 24 * 60 * 60);
+
+impl Plan {
+    /// Makes what is not there.
+    pub(crate) fn make(&self) -> Result<Made, Error> {
+        let mut made = Made::new();
+        for new in self.files()? {
+            made.push((self.dir.join(&new.path), new.write(&self.dir)?));
+        }
+        // Where it cannot be made now, the run scripts make it, or `check` says why not.
+        if let Ok(Some(said)) = unix::failures::settings(&Folder::of(Some(self.dir.as_os_str())))
+            && let Ok(created) = unix::failures::file::create(unix::failures::path(&said))
+        {
+            let file = unix::failures::path(&said).to_owned();
+            made.push((file, created != Created::Kept));
+        }
+        Ok(made)
+    }
+
+    fn login_failures(&self) -> String {
+        let text = include_str!("../../../contrib/control/loginfailures");
+        text.replace(MEMORY, &self.memory().display().to_string())
+    }
+
+    fn files(&self) -> Result<Vec<New>, Error> {
+        let mut files = vec![
+            New::public("control/me", format!("{}\n", self.host)),
+            New::public("control/fixsmtpio", include_str!("../../../contrib/control/fixsmtpio")),
+            New::public("control/smtpcapabilities", self.smtp_capabilities()),
+            New::public("control/pop3capabilities", self.pop3_capabilities()),
+            New::public("control/imapcapabilities", self.imap_capabilities()),
+            New::public("control/loginfailures", self.login_failures()),
+        ];
+        files.push(match self.users {
+            Users::File => New::private("users", USERS),
+            Users::Pam => New::public("pam.d/checkpassword", PAM),
+        });
+        if self.self_signed {
+            files.extend(self.certificate_files()?);
+        }
+        for service in SERVICES {
+            let name = service.name;
+            if let Some(script) = service.run_script(self) {
+                files.push(New::program(format!("service/{name}/run"), script));
+                let log = service.log_script(self);
+                files.push(New::program(format!("service/{name}/log/run"), log));
+            }
+        }
+        let is_there = |name: &str| {
+            let service = SERVICES.iter().find(|service| service.name == name);
+            service.is_some_and(|service| service.left_out(self).is_none())
+        };
+        let settings = Settings::new(&self.host, is_there);
+        files.push(New::public("client/config-v1.1.xml", settings.thunderbird()));
+        if let Some(profile) = settings.apple() {
+            files.push(New::public(format!("client/{}.mobileconfig", settings.domain), profile));
+        }
+        for (name, unit) in units(&self.dir) {
+            files.push(New::public(format!("systemd/{name}"), unit));
+        }
+        Ok(files)
+    }
+
+    fn smtp_capabilities(&self) -> String {
+        let usual = include_str!("../../../contrib/control/smtpcapabilities");
+        let Some(offers) = &self.smtp_offers else { return usual.into() };
+        let head = "\
+            # What authup lists for EHLO, besides STARTTLS and AUTH. Clients do not ask again\n\
+            # after they have logged in, so this is what the server behind said that it has.\n";
+        listed(head, offers, Protocol::Smtp, &[])
+    }
+
+    fn pop3_capabilities(&self) -> String {
+        let usual = include_str!("../../../contrib/control/pop3capabilities");
+        let Some(offers) = &self.pop3_offers else { return usual.into() };
+        let head = "\
+            # What authup lists for CAPA, besides STLS and USER: what the POP3 server behind\n\
+            # said that it has. RESP-CODES and AUTH-RESP-CODE are authup's own.\n";
+        listed(head, offers, Protocol::Pop3, &POP3_OWN)
+    }
+
+    fn imap_capabilities(&self) -> String {
+        let usual = include_str!("../../../contrib/control/imapcapabilities");
+        let Some(offers) = &self.imap_offers else { return usual.into() };
+        let head = "\
+            # What authup lists by IMAP before a login, besides IMAP4rev1, LITERAL-, SASL-IR, ID,\n\
+            # STARTTLS and mechanisms: what the IMAP server behind said that it has.\n";
+        listed(head, offers, Protocol::Imap, &[])
+    }
+
+    /// A key and its certificate; neither, where one of them is there, as they would
+    /// not belong together.
+    fn certificate_files(&self) -> Result<Vec<New>, Error> {
+        if self.key.exists() || self.certificate.exists() {
+            return Ok(Vec::new());
+        }
+        let failed = |error| Error::new(format!("unable to make a certificate: {error}"));
+        let key = KeyPair::generate().map_err(failed)?;
+        let mut wanted = CertificateParams::new(vec![self.host.clone()]).map_err(failed)?;
+        wanted.distinguished_name.push(DnType::CommonName, self.host.clone());
+        let now = std::time::SystemTime::now();
+        wanted.not_before = now.into();
+        wanted.not_after = (now + VALID).into();
+        let certificate = wanted.self_signed(&key).map_err(failed)?;
+        Ok(vec![
+            New::private("tls/key.pem", key.serialize_pem()),
+            New::public("tls/cert.pem", certificate.pem()),
+        ])
+    }
+}
+
+/// A control file: what is offered of what may be listed, and what is authup's own.
+fn listed(head: &str, offers: &[String], protocol: Protocol, own: &[&str]) -> String {
+    let offers = offers.iter().map(String::as_str);
+    let fit = offers.filter(|capability| may_be_listed(protocol, capability));
+    let lines = fit.chain(own.iter().copied()).map(|capability| format!("{capability}\n"));
+    head.to_owned() + &lines.collect::<String>()
+}
