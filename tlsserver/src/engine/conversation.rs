@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroize;
 
 use super::ending::{ClientEnd, Cut, Ended, Fault, LINGER, Notice, Stay};
+use super::transport::Connection;
 use super::unread::Unread;
 
 /// What is read at once: more than any ordinary command, or many.
@@ -167,7 +168,7 @@ impl Conversation {
     /// the log should say.
     pub(super) async fn go_on<S>(&mut self, client: &mut S) -> Result<Turn, Fault>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Connection,
     {
         // Answers to what came in one piece go in one piece.
         let mut replies = Vec::new();
@@ -183,7 +184,10 @@ impl Conversation {
                 Step::Send(reply) => replies.extend_from_slice(reply),
                 Step::NeedInput => {
                     if self.unread.is_empty() {
-                        self.write(client, &mut replies).await?;
+                        // What is held back of a handshake may go with what comes first.
+                        if !replies.is_empty() {
+                            self.write(client, &mut replies).await?;
+                        }
                         self.read(client).await;
                     } else {
                         let taken = self.dialog.push_lines(self.unread.octets());
@@ -198,6 +202,9 @@ impl Conversation {
                 Step::OtherProtocol(spoken) => break Turn::OtherProtocol(spoken),
             }
         };
+        if matches!(turn, Turn::Over(_) | Turn::OtherProtocol(_)) {
+            client.take_last(&mut replies);
+        }
         self.write(client, &mut replies).await?;
         Ok(turn)
     }
@@ -229,6 +236,11 @@ impl Conversation {
             }
             None => self.why_it_ends(),
         });
+    }
+
+    /// Sends what is written already, in the same time.
+    pub(super) async fn flush<S: AsyncWrite + Unpin>(&mut self, client: &mut S) -> Ended {
+        self.write(client, &mut Vec::new()).await
     }
 
     /// Writes all of it, in the time that one output has.

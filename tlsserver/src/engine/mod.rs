@@ -9,6 +9,7 @@ mod desk;
 mod dispatch;
 mod ending;
 mod facts;
+mod held_back;
 mod local_socket;
 mod login;
 mod relay;

@@ -3,10 +3,12 @@
 use proto::login::monitor::Request;
 use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::server::Request as Asked;
+use rustls::ProtocolVersion;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -34,7 +36,7 @@ impl Handshakes {
     /// A handshake; says also whom the certificate is for that the client was shown.
     async fn accept(&self, client: WideReads) -> Result<(Box<Tls>, Option<Subject>), Fault> {
         // Else every session would keep room for it to its end.
-        let mut handshake = Box::pin(self.acceptor.accept(client));
+        let mut handshake = Box::pin(self.acceptor.accept(client).into_fallible());
         let mut subject = None;
         let done = poll_fn(|context| {
             let done = handshake.as_mut().poll(context);
@@ -42,10 +44,15 @@ impl Handshakes {
             if let Some(shown) = self.shown.take() {
                 subject = Some(shown);
             }
-            done
+            done.map_ok(Box::new).map_err(|(reason, mut client)| {
+                client.hold(false);
+                // What the client is told of it, as far as there is room for it.
+                let _ = Pin::new(&mut client).poll_flush(context);
+                reason
+            })
         });
         match timeout(self.limit, done).await {
-            Ok(accepted) => Ok((Box::new(accepted.map_err(Fault::Handshake)?), subject)),
+            Ok(accepted) => Ok((accepted.map_err(Fault::Handshake)?, subject)),
             Err(_) => Err(Fault::HandshakeTooLong(self.limit)),
         }
     }
@@ -55,11 +62,17 @@ impl Handshakes {
     async fn secure(
         &self,
         dialog: &mut Conversation,
-        client: WideReads,
+        mut client: WideReads,
     ) -> Result<Transport, Fault> {
+        client.hold(true);
         let tls = dialog.finish(self.limit, self.accept(client)).await;
         let cut = || dialog.cut().map_or(Fault::HandshakeTooLong(self.limit), Fault::HandshakeCut);
-        let (tls, subject) = tls.ok_or_else(cut)??;
+        let (mut tls, subject) = tls.ok_or_else(cut)??;
+        tls.get_mut().0.hold(false);
+        if tls.get_ref().1.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+            // The client waits for what it ends with.
+            dialog.flush(&mut tls).await?;
+        }
         dialog.tls_started();
         Ok(Transport::Secure(tls, subject))
     }

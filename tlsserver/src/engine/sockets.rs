@@ -5,13 +5,14 @@ use tokio::net::TcpStream;
 use unix::descriptor::unblock;
 
 use super::ending::Fault;
+use super::held_back::HeldBack;
 use super::local_socket::LocalSocket;
 use super::wide_reads::WideReads;
 
 /// A client's.
 pub(super) fn client(socket: OwnedFd) -> Result<WideReads, Fault> {
     let client = unblock(&socket).and_then(|()| TcpStream::from_std(socket.into()));
-    client.map(WideReads::new).map_err(Fault::Descriptor)
+    client.map(HeldBack::new).map(WideReads::new).map_err(Fault::Descriptor)
 }
 
 /// A program's.

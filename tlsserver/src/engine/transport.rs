@@ -1,6 +1,6 @@
 //! A client's connection as it is now: in the clear, or through TLS.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,6 +12,13 @@ use super::wide_reads::WideReads;
 
 /// A connection whose handshake is done.
 pub(super) type Tls = TlsStream<WideReads>;
+
+/// What is talked through.
+pub(super) trait Connection: AsyncRead + AsyncWrite + Unpin {
+    /// Takes over the last that is to be said, as far as its end can go with it, in one piece:
+    /// what is flushed next.
+    fn take_last(&mut self, _words: &mut Vec<u8>) {}
+}
 
 /// The connection.
 pub(super) enum Transport {
@@ -34,6 +41,19 @@ impl Transport {
         match self {
             Self::Clear(_) => None,
             Self::Secure(tls, subject) => Some(facts::report(tls.get_ref().1, subject.as_deref())),
+        }
+    }
+}
+
+impl Connection for Transport {
+    fn take_last(&mut self, words: &mut Vec<u8>) {
+        if let Self::Secure(tls, _) = self {
+            let session = tls.get_mut().1;
+            let taken = session.writer().write(words).unwrap_or_default();
+            words.drain(..taken);
+            if words.is_empty() {
+                session.send_close_notify();
+            }
         }
     }
 }
@@ -75,5 +95,52 @@ impl AsyncWrite for Transport {
             Self::Clear(socket) => Pin::new(socket).poll_shutdown(context),
             Self::Secure(tls, _) => Pin::new(tls.as_mut()).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::held_back::HeldBack;
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use std::io::Read;
+    use std::sync::Arc;
+    use std::thread;
+    use test_support::client::{connect, secure, trusting};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    #[tokio::test]
+    async fn the_end_of_tls_goes_with_the_last_words() {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let trusts = Arc::new(trusting(cert.der().clone(), rustls::ALL_VERSIONS).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = thread::spawn(move || {
+            let mut tls = secure(connect(port).unwrap(), &trusts, "localhost").unwrap();
+            let mut heard = String::new();
+            // Fails where the connection ends without TLS's end, or does not end.
+            tls.read_to_string(&mut heard).unwrap();
+            heard
+        });
+        let socket = WideReads::new(HeldBack::new(listener.accept().await.unwrap().0));
+        let tls = TlsAcceptor::from(Arc::new(config)).accept(socket).await.unwrap();
+        let mut server = Transport::Secure(Box::new(tls), None);
+        let mut words = b"bye".to_vec();
+        server.take_last(&mut words);
+        assert_eq!(words, b"");
+        server.flush().await.unwrap();
+        assert_eq!(client.join().unwrap(), "bye");
     }
 }

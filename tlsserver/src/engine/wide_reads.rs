@@ -11,7 +11,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::held_back::HeldBack;
 
 const PIECE: usize = 64 * 1024;
 
@@ -21,20 +22,25 @@ thread_local! {
 
 /// The socket and what was read too early.
 pub(super) struct WideReads {
-    socket: TcpStream,
+    socket: HeldBack,
     kept: Vec<u8>,
     taken: usize,
     narrow: bool,
 }
 
 impl WideReads {
-    pub(super) const fn new(socket: TcpStream) -> Self {
+    pub(super) const fn new(socket: HeldBack) -> Self {
         Self { socket, kept: Vec::new(), taken: 0, narrow: false }
     }
 
     /// Whether to read no more at once than is asked for.
     pub(super) const fn read_narrowly(&mut self, narrow: bool) {
         self.narrow = narrow;
+    }
+
+    /// Whether to hold back what is written; see [`super::held_back`].
+    pub(super) const fn hold(&mut self, holds: bool) {
+        self.socket.hold(holds);
     }
 
     /// Has these octets read again, before all others.

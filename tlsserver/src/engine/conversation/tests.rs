@@ -5,7 +5,7 @@
 use super::*;
 use proto::login::before_login::BeforeLogin;
 use proto::login::protocol::Protocol;
-use tokio::io::{AsyncReadExt, DuplexStream, ReadHalf, WriteHalf, duplex, repeat, sink};
+use tokio::io::{AsyncReadExt, DuplexStream, Join, ReadHalf, WriteHalf, duplex, repeat, sink};
 use tokio::spawn;
 
 /// What the connection holds unread, each way: many commands.
@@ -19,6 +19,9 @@ const WHOLE: u64 = 100;
 /// More than can be answered while the client takes nothing.
 const MANY: usize = 1_000_000;
 const GREETING: &str = "220 mail.example.org ESMTP\r\n";
+
+impl Connection for DuplexStream {}
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection for Join<R, W> {}
 
 /// One with TLS, and a listener that says nothing.
 fn conversation(each: u64) -> Conversation {
