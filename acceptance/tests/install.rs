@@ -198,3 +198,98 @@ fn the_debian_package_has_all_of_contrib() {
         assert!(is_in, "contrib/{name} is not among the assets in admin/Cargo.toml");
     }
 }
+
+/// What `make install` makes, without the leading slash, in a prefix.
+fn installed(prefix: &str) -> Option<Vec<String>> {
+    if !installed_or_skip("make install for packages", "make") {
+        return None;
+    }
+    let folder = Folder::new();
+    programs().iter().for_each(|program| folder.build(program));
+    let ran = folder.install(&[&format!("PREFIX=/{prefix}")]);
+    assert!(ran.status.success(), "{ran:?}");
+    Some(folder.installed().into_keys().collect())
+}
+
+/// Whether a path is the pattern, or below it; a star is any number of characters of a name.
+fn is_listed(path: &str, pattern: &str) -> bool {
+    let names: Vec<_> = path.split('/').collect();
+    let patterns: Vec<_> = pattern.split('/').collect();
+    let matches = |(name, pattern): (&&str, &&str)| match pattern.split_once('*') {
+        Some((first, last)) => {
+            name.len() >= pattern.len() - 1 && name.starts_with(first) && name.ends_with(last)
+        }
+        None => name == pattern,
+    };
+    names.len() >= patterns.len() && names.iter().zip(&patterns).all(matches)
+}
+
+#[test]
+fn the_rpm_lists_what_is_installed() {
+    let Some(mut installed) = installed("usr") else { return };
+    // What the spec installs besides.
+    let units = files(&root().join("contrib/systemd"));
+    installed.extend(units.into_keys().map(|unit| format!("usr/lib/systemd/system/{unit}")));
+    let spec = read(root().join("contrib/packaging/rpm/acceptutils.spec")).unwrap();
+    let spec = String::from_utf8(spec).unwrap();
+    let (_, list) = spec.split_once("\n%files\n").unwrap();
+    let (list, _) = list.split_once("\n\n").unwrap();
+    let mut patterns = Vec::new();
+    for line in list.lines() {
+        // A folder, or what RPM takes from the source.
+        if ["%license", "%doc ", "%dir "].iter().any(|kind| line.starts_with(kind)) {
+            continue;
+        }
+        let mut pattern = line.trim_start_matches("%config(noreplace) ").to_owned();
+        for (name, value) in [
+            ("%{_bindir}", "usr/bin"),
+            ("%{_mandir}", "usr/share/man"),
+            ("%{_docdir}", "usr/share/doc"),
+            ("%{_datadir}", "usr/share"),
+            ("%{_unitdir}", "usr/lib/systemd/system"),
+            ("%{_sysconfdir}", "etc"),
+        ] {
+            pattern = pattern.replace(name, value);
+        }
+        patterns.push(pattern);
+    }
+    for path in &installed {
+        assert!(patterns.iter().any(|pattern| is_listed(path, pattern)), "not listed: {path}");
+    }
+    for pattern in patterns {
+        assert!(installed.iter().any(|path| is_listed(path, &pattern)), "not there: {pattern}");
+    }
+}
+
+#[test]
+fn the_bsds_list_what_is_installed_without_tls_and_pam() {
+    let Some(installed) = installed("usr") else { return };
+    let others = ["acceptutils", "tlsserver", "checkpassword-pam"];
+    let mut expected = Vec::new();
+    for path in installed {
+        let (_, name) = path.rsplit_once('/').unwrap();
+        let is_program = path.starts_with("usr/bin/") || path.contains("/man8/");
+        if is_program && !others.contains(&name.trim_end_matches(".8"))
+            || path.contains("/man5/")
+            || path.contains("/man7/")
+        {
+            expected.push(path.trim_start_matches("usr/").to_owned());
+        } else if let Some((_, name)) = path.split_once("examples/control/") {
+            expected.push(format!("share/examples/acceptutils/{name}"));
+        }
+    }
+    expected.sort();
+    for list in ["pkgsrc/PLIST", "freebsd/pkg-plist"] {
+        let text = read(root().join("contrib/packaging").join(list)).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('@'));
+        let mut listed: Vec<_> = lines
+            .map(|line| line.replace("%%EXAMPLESDIR%%", "share/examples/acceptutils"))
+            .map(|line| line.trim_end_matches(".gz").to_owned())
+            // pkgsrc's list has it where a variable says.
+            .map(|line| if line.starts_with("man/") { format!("share/{line}") } else { line })
+            .collect();
+        listed.sort();
+        assert_eq!(listed, expected, "{list}");
+    }
+}

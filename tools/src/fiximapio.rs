@@ -69,6 +69,9 @@ fn run(server: Piped, program: &Program, tag: &[u8]) -> u8 {
     }
     // Only now, for a server without a session is ended by a signal; up to here nothing
     // of the client's has been read.
+    if let Some(what) = jail::lacks(Profile::Relay) {
+        say(NAME, format_args!("incomplete jail: {what}"));
+    }
     if let Err(failure) = jail::enter(Profile::Relay, None) {
         say(NAME, format_args!("unable to jail: {failure}"));
         return tell(preauth::BYE);

@@ -5,12 +5,18 @@
 //! Everything else is inherited: limits, umask, working folder, and whatever does not close
 //! on exec. Called by servers; who blocks nothing has [`std::process::Command`] for it.
 
+#[cfg(not(target_os = "openbsd"))]
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString};
+#[cfg(not(target_os = "openbsd"))]
+use std::ffi::CString;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+#[cfg(not(target_os = "openbsd"))]
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+#[cfg(not(target_os = "openbsd"))]
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -48,6 +54,13 @@ impl Start<'_> {
         if self.user.is_none() && self.group.is_none() { self.at_once() } else { self.by_fork() }
     }
 
+    /// nix has no posix_spawn(3) for OpenBSD, where that copies the process all the same.
+    #[cfg(target_os = "openbsd")]
+    fn at_once(self) -> io::Result<u32> {
+        self.by_fork()
+    }
+
+    #[cfg(not(target_os = "openbsd"))]
     fn at_once(self) -> io::Result<u32> {
         let string = |text: &OsStr| CString::new(text.as_bytes());
         let words = self.words.iter().map(|word| string(word)).collect::<Result<Vec<_>, _>>()?;

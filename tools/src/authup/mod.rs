@@ -33,6 +33,7 @@ use unix::descriptor_passing::channel;
 use unix::environment::Environment;
 use unix::failures::Memory;
 use unix::fork::{Forked, fork};
+use unix::jail::{self, Profile};
 use unix::log::Reason;
 
 const NAME: &str = "authup";
@@ -76,6 +77,9 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     unix::log::wait_at_most(NAME, LOG);
     let report = Report::new(&environment);
     report.line(format_args!("protocol {}", usage.protocol.name()));
+    if let Some(what) = jail::lacks(Profile::Dialog) {
+        report.line(format_args!("incomplete jail: {what}"));
+    }
     match Controls::read(&usage, &offer, &mut environment) {
         Ok(controls) => part(usage, controls, environment, offer, report),
         Err(wrong) => {

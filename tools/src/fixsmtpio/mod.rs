@@ -158,6 +158,9 @@ impl Session {
 
 /// Goes to jail with the client and the server; without a jail there is no session.
 fn give_up_what_is_not_needed() -> Result<(), u8> {
+    if let Some(what) = jail::lacks(Profile::Relay) {
+        say(NAME, format_args!("incomplete jail: {what}"));
+    }
     jail::enter(Profile::Relay, None).map_err(|failure| {
         say(NAME, format_args!("unable to jail: {failure}"));
         tell(NOT_STARTED)

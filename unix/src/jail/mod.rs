@@ -6,17 +6,20 @@
 //! forbid all of the others.
 //! Every step is one function; [`enter`] takes them all.
 //!
-//! Systems other than Linux have the first steps, and of the last none, which is not enough:
-//! [`enter`] fails there.
+//! Systems other than Linux have the first step, and of the last what their kernel knows:
+//! pledge(2) on OpenBSD, Capsicum on FreeBSD, nothing elsewhere. [`lacks`] says so.
 
 #[cfg(target_os = "linux")]
 mod filter;
-#[cfg(target_os = "linux")]
+#[cfg_attr(target_os = "freebsd", path = "capsicum.rs")]
+#[cfg_attr(target_os = "openbsd", path = "pledge.rs")]
+#[cfg_attr(
+    not(any(target_os = "freebsd", target_os = "linux", target_os = "openbsd")),
+    path = "no_kernel.rs"
+)]
 mod kernel;
 #[cfg(target_os = "linux")]
 mod limits;
-#[cfg(any(not(target_os = "linux"), test))]
-mod no_kernel;
 
 use crate::{ids, root_folder};
 use nix::errno::Errno;
@@ -121,8 +124,7 @@ fn step<T, E: Into<io::Error>>(step: &'static str, done: Result<T, E>) -> Result
 /// files.
 ///
 /// # Errors
-/// The first step that failed, which is what the kernel is asked for on a system that is
-/// not Linux; the process should then end.
+/// The first step that failed; the process should then end.
 pub fn enter(profile: Profile, identity: Option<Identity>) -> Result<(), Failure> {
     let mut has_left = Ok(());
     if let Some(identity) = identity.filter(|_| Uid::effective().is_root()) {
@@ -131,15 +133,15 @@ pub fn enter(profile: Profile, identity: Option<Identity>) -> Result<(), Failure
     }
     // After the change of user, which would undo part of it.
     #[cfg(target_os = "linux")]
-    {
-        limits::set(profile)?;
-        kernel::restrict(profile, has_left)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        has_left?;
-        no_kernel::restrict(profile)
-    }
+    limits::set(profile)?;
+    kernel::restrict(profile, has_left)
+}
+
+/// What a process of this profile goes without on this system, where [`enter`] takes every
+/// step that there is: for the log.
+#[must_use]
+pub const fn lacks(profile: Profile) -> Option<&'static str> {
+    if kernel::has_filter(profile) { None } else { Some("no system call filter on this system") }
 }
 
 /// Names the process for those who list processes, where the system can; 15 octets
@@ -230,12 +232,5 @@ mod tests {
             missing("the capability setuid is missing", Errno::EINVAL).raw_os_error(),
             Some(22)
         );
-    }
-
-    #[test]
-    fn a_system_without_a_jail_is_no_reason_to_go_on() {
-        let failure = no_kernel::restrict(Profile::Dialog).unwrap_err();
-        assert_eq!(failure.step, "system call filter");
-        assert_eq!(failure.reason.kind(), io::ErrorKind::Unsupported);
     }
 }
