@@ -37,7 +37,7 @@ use clap::{Parser, Subcommand};
 use outcome::Outcome;
 use std::process::ExitCode;
 
-/// Sets up and looks after mail services with mandatory TLS and login.
+/// Set up and maintain mail services with mandatory TLS and login
 #[derive(Debug, Parser)]
 #[command(name = "acceptutils", version)]
 struct Cli {

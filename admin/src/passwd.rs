@@ -22,17 +22,17 @@ use unix::locked_file::LockedFile;
 use unix::log::Reason;
 use unix::process::keep_out_of_core_files;
 
-/// Set a user's password in a users file of checkpassword-file
+/// Set a user's password in a users file
 ///
-/// Adds the user if the file has none of that name, and makes the file if there is
-/// none. Of an entry that is there only the hash changes.
+/// Adds the user if the file has none of that name, and creates the file if there is
+/// none. In an existing entry only the hash changes.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The users file
     file: PathBuf,
-    /// The name to log in with
+    /// The login name
     user: OsString,
-    /// Read the password from standard input, one line, instead of asking twice
+    /// Read the password from standard input, as one line
     #[arg(long)]
     stdin: bool,
     #[command(flatten)]
@@ -42,14 +42,13 @@ pub(crate) struct Options {
 /// What an entry needs that is not there yet.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct New {
-    /// For a new user: the user to become, a number or one of the system's
+    /// For a new user: the system user to run as, a name or number
     #[arg(long, value_name = "USER")]
     uid: Option<String>,
-    /// For a new user: the group to become [default: that of the system's user]
+    /// For a new user: the group to run as [default: the system user's]
     #[arg(long, value_name = "GROUP", requires = "uid")]
     gid: Option<String>,
-    /// For a new user: the home folder, an absolute path [default: that of the system's
-    /// user]
+    /// For a new user: the home directory, an absolute path [default: the system user's]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
 }

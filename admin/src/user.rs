@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use unix::identity::{own_uid, runs_as_root};
 use unix::trusted_file::read_trusted;
 
-/// Add, remove, list, lock and unlock users of a users file
+/// Add, remove, list, lock and unlock users in a users file
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(subcommand)]
@@ -31,7 +31,7 @@ enum Task {
     Add {
         #[command(flatten)]
         whose: Whose,
-        /// Read the password from standard input, one line, instead of asking twice
+        /// Read the password from standard input, as one line
         #[arg(long)]
         stdin: bool,
         #[command(flatten)]
@@ -39,23 +39,23 @@ enum Task {
     },
     /// Remove a user
     Remove(Whose),
-    /// List the users, whom they become, and whether they can log in
+    /// List users, the accounts they run as, and whether they can log in
     List {
         #[command(flatten)]
         file: UsersFile,
-        /// Print them as JSON
+        /// Print as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Keep a user from logging in, and keep the password
+    /// Disable a user's logins, keeping the password
     Lock(Whose),
-    /// Let a user log in again, with the password that was kept
+    /// Enable a user's logins again, with the same password
     Unlock(Whose),
-    /// Set a user's password
+    /// Change a user's password
     Passwd {
         #[command(flatten)]
         whose: Whose,
-        /// Read the password from standard input, one line, instead of asking twice
+        /// Read the password from standard input, as one line
         #[arg(long)]
         stdin: bool,
     },
@@ -63,7 +63,7 @@ enum Task {
 
 #[derive(Debug, Args)]
 struct Whose {
-    /// The name to log in with
+    /// The login name
     user: OsString,
     #[command(flatten)]
     file: UsersFile,

@@ -114,8 +114,7 @@ impl Figures {
     /// The tables, and how many connections there were.
     pub(crate) fn table(&self) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text =
-            String::from("| what was tried | number | what came of it |\n|---|---|---|\n");
+        let mut text = String::from("| attack | number | result |\n|---|---|---|\n");
         for kind in Kind::ALL {
             let (tried, through) = counts.rows.get(&kind).copied().unwrap_or_default();
             let (what, outcome) = kind.says();

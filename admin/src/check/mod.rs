@@ -29,30 +29,30 @@ use service::Service;
 use std::path::PathBuf;
 use unix::process::keep_out_of_core_files;
 
-/// Look a mail service over, and say what is wrong where
+/// Check a mail service's configuration
 ///
 /// Control files, rules, users, certificate and key, run scripts and their programs,
-/// permissions. Exit code: 0 all is well, 1 warnings, 2 errors.
+/// permissions. Exit code: 0 no problems, 1 warnings, 2 errors.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The folder, a qmail home, or run scripts that lie elsewhere [default: $QMAILHOME,
-    /// /etc/acceptutils, /var/qmail]
+    /// The qmail home, or run scripts elsewhere [default: $QMAILHOME, /etc/acceptutils,
+    /// /var/qmail]
     #[arg(value_name = "DIR|RUNSCRIPT")]
     places: Vec<PathBuf>,
-    /// Log this user in through each service's real programs, begin a message, and show
-    /// each step
+    /// Log in as this user through each service's programs, begin a message, and show each
+    /// step
     #[arg(long, value_name = "USER", conflicts_with = "json")]
     login: Option<String>,
     /// The user's address, to send from and to [default: USER@HOST]
     #[arg(long, value_name = "ADDRESS", requires = "login")]
     address: Option<String>,
-    /// Log in to the services that run, on their ports, with the certificate verified
+    /// Log in to the running services, on their ports, and verify the certificate
     #[arg(long, requires = "login")]
     running: bool,
-    /// Read the password from standard input, one line, instead of asking
+    /// Read the password from standard input, as one line
     #[arg(long, requires = "login")]
     stdin: bool,
-    /// Print what is found as JSON
+    /// Print as JSON
     #[arg(long)]
     json: bool,
 }

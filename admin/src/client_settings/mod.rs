@@ -14,21 +14,21 @@ use crate::xml;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// Print what mail clients and the DNS are to be told of the services
+/// Print settings for mail clients, or DNS records
 ///
-/// Thunderbird's autoconfig file goes to
-/// `http://autoconfig.DOMAIN/mail/config-v1.1.xml`, Apple's profile to whoever opens it,
-/// the records into the DNS.
+/// Thunderbird looks for its autoconfig file at
+/// `http://autoconfig.DOMAIN/mail/config-v1.1.xml`; Apple's profile is for users to open; the
+/// records are for the zone of the domain.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// What to print
     format: Format,
-    /// The folder, a qmail home [default: $QMAILHOME, /etc/acceptutils, /var/qmail]
+    /// The qmail home [default: $QMAILHOME, /etc/acceptutils, /var/qmail]
     dir: Option<PathBuf>,
-    /// What follows the @ of addresses [default: the server's name without its first label]
+    /// The domain of mail addresses [default: the server's name without its first label]
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
-    /// The address of the user that Apple's profile is for [default: the device asks]
+    /// The user's address, for Apple's profile [default: the device asks]
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
     /// What users log in with
@@ -38,18 +38,18 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// Thunderbird's autoconfig file, which others read, too
+    /// Thunderbird's autoconfig file, which other clients read, too
     Thunderbird,
     /// A profile for macOS and iOS
     Apple,
-    /// Records for the zone: mail exchanger, services, who may send
+    /// DNS records: MX, A, AAAA, SRV, SPF, DMARC and PTR
     Dns,
 }
 
 /// What users log in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LoginName {
-    /// What is before the @ of their address
+    /// The part of their address before the @
     Local,
     /// Their address
     Address,

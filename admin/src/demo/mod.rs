@@ -27,15 +27,15 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use unix::identity::{SystemUser, runs_as_root};
 
-/// Show a login, a message sent and fetched again, in a scratch service
+/// Demonstrate a login, and a message sent and fetched, in a temporary service
 ///
-/// Nothing is installed, and nothing is left.
+/// Nothing is installed, and nothing remains.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Keep running, to be tried with clients of one's own
+    /// Keep the service running, to try other clients
     #[arg(long)]
     keep: bool,
-    /// A small mail server of its own, even where Exim or Postfix is installed
+    /// Use a small mail server of its own, even if Exim or Postfix is installed
     #[arg(long)]
     own_server: bool,
 }

@@ -21,14 +21,13 @@ use std::path::{Path, PathBuf};
 use transcript::{Line, Way};
 use unix::regular_file;
 
-/// Say which rule of fixsmtpio changed which line into what
+/// Show which rule of fixsmtpio changed which line into what
 ///
-/// Reads a transcript: what fixsmtpio writes with FIXSMTPIODEBUG set, or SMTP as plain
-/// text, the client's lines as the client sends them and the server's as the server
-/// does. Lines may be marked `C: ` and `S: `.
+/// Reads a transcript: the log of fixsmtpio with FIXSMTPIODEBUG set, or an SMTP session as
+/// plain text, as client and server sent it. Lines may be marked `C: ` and `S: `.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The transcript; standard input where there is none
+    /// The transcript [default: standard input]
     transcript: Option<PathBuf>,
     /// The folder with control/fixsmtpio in it [default: $QMAILHOME, /var/qmail]
     #[arg(long, value_name = "DIR")]
@@ -36,13 +35,13 @@ pub(crate) struct Options {
     /// The rules file, instead of the one in that folder
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// A variable that is set, as `AUTHUP_USER` is behind authup; may be repeated
+    /// An environment variable that is set, as AUTHUP_USER is behind authup; may be repeated
     #[arg(long = "set", value_name = "VARIABLE")]
     variables: Vec<String>,
-    /// What UCSPITLS and the connection made of TLS; a FIXSMTPIODEBUG transcript tells
+    /// The state of TLS; a FIXSMTPIODEBUG transcript has it
     #[arg(long)]
     tls: Option<TlsLevel>,
-    /// Print the changes as JSON
+    /// Print as JSON
     #[arg(long)]
     json: bool,
 }

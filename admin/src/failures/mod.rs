@@ -20,27 +20,27 @@ use unix::control::Folder;
 use unix::failures::file::{Created, File, Trouble, create};
 use unix::failures::{CONTROL, path, settings};
 
-/// Show whose logins have been refused, or make it forgotten
+/// Show or clear the memory of refused logins
 ///
-/// Reads the file that control/loginfailures names. A login is refused unasked where one
-/// more failure of its address, network or user would pass a limit.
+/// Reads the file named in control/loginfailures. A login is refused without a check if one
+/// more failure of its address, network or user would exceed a limit.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The folder, a qmail home [default: $QMAILHOME, /etc/acceptutils, /var/qmail]
+    /// The qmail home [default: $QMAILHOME, /etc/acceptutils, /var/qmail]
     dir: Option<PathBuf>,
-    /// Only this user, and where the user is known from
+    /// Only this user, and the networks where the user is known
     #[arg(long, value_name = "USER", conflicts_with_all = ["clear", "create"])]
     user: Option<OsString>,
-    /// Print it as JSON
+    /// Print as JSON
     #[arg(long, conflicts_with_all = ["clear", "create"])]
     json: bool,
     /// Forget the failures of an address, a network or a user
     #[arg(long, value_name = "ADDRESS|USER", num_args = 0..=1)]
     clear: Option<Option<OsString>>,
-    /// With --clear: those of everybody
+    /// With --clear: all of them
     #[arg(long, requires = "clear")]
     all: bool,
-    /// Make the file, if there is none
+    /// Create the file if it does not exist
     #[arg(long, conflicts_with = "clear")]
     create: bool,
 }

@@ -22,21 +22,21 @@ use unix::identity::{SystemUser, runs_as_root};
 use unix::log::Reason;
 use unix::root_folder;
 
-/// Make the files of a mail service: submission, incoming mail, POP3, IMAP
+/// Create the files of mail services: submission, incoming mail, POP3, IMAP
 ///
 /// Control files, rules, a users file, a certificate, run scripts for daemontools,
-/// runit and s6, and systemd units. What is there already is left as it is.
+/// runit and s6, and systemd units. Files that exist are kept.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The folder, which becomes the service's qmail home
+    /// The directory, which becomes the services' qmail home
     dir: PathBuf,
-    /// The name that clients know the server by
+    /// The server's host name, as clients use it
     #[arg(long, value_name = "NAME")]
     host: String,
-    /// A certificate (PEM), instead of one made and signed here
+    /// A certificate (PEM) [default: a new self-signed one]
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
-    /// Its key, where that is in another file
+    /// Its private key [default: in the certificate's file]
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
     /// The SMTP server for users who are logged in, with its arguments
@@ -45,28 +45,27 @@ pub(crate) struct Options {
     /// The SMTP server for incoming mail
     #[arg(long, value_name = "COMMAND")]
     incoming: Option<String>,
-    /// The user that it runs as, who is not that of --jail-user [default: qmaild, or else
+    /// The user to run it as, other than --jail-user [default: qmaild if it exists, otherwise
     /// nobody]
     #[arg(long, value_name = "USER")]
     incoming_user: Option<String>,
-    /// Take a server for incoming mail that relays for everybody, such as sendmail -bs
+    /// Accept an --incoming server that relays for everybody, such as sendmail -bs
     #[arg(long)]
     allow_open_relay: bool,
     /// The POP3 server
     #[arg(long, value_name = "COMMAND")]
     pop3: Option<String>,
-    /// The IMAP server, which answers the login that it is told of, or fiximapio before one
-    /// that can only greet
+    /// The IMAP server, with fiximapio before one that cannot answer a login made for it
     #[arg(long, value_name = "COMMAND")]
     imap: Option<String>,
-    /// The user of the processes that talk to strangers [default: acceptutils, or else
+    /// The user of the jailed processes [default: acceptutils if it exists, otherwise
     /// nobody]
     #[arg(long, value_name = "USER")]
     jail_user: Option<String>,
-    /// Where users and passwords are: a file of their own, or the system's accounts, by PAM
+    /// Where users and passwords are kept
     #[arg(long, value_enum, default_value_t = Users::File)]
     users: Users,
-    /// Where authup and the others are installed [default: beside this program]
+    /// Where the programs are installed [default: the directory of this program]
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
 }

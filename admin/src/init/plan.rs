@@ -43,9 +43,9 @@ pub(crate) struct Plan {
 /// Where users and passwords are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Users {
-    /// In a file, for checkpassword-file
+    /// In a users file, for checkpassword-file
     File,
-    /// With the system, for checkpassword-pam
+    /// The system's accounts, by PAM, for checkpassword-pam
     Pam,
 }
 

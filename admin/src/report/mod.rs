@@ -15,19 +15,19 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tally::Tally;
 
-/// Say on one page what was logged
+/// Summarize the log on one page
 ///
-/// Reads files of multilog, svlogd or s6-log, or what journalctl -o short-iso prints, and
-/// says who logged in, who was refused and from where, and what went wrong.
+/// Reads files of multilog, svlogd or s6-log, or the output of journalctl -o short-iso, and
+/// prints who logged in, who was refused and from where, and what went wrong.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Log files [default: standard input]
     files: Vec<PathBuf>,
-    /// Leave out what is older: today, yesterday, a date as 2026-11-26, hours as 12h or
-    /// days as 7d
+    /// Ignore older lines: today, yesterday, a date such as 2026-11-26, hours such as 12h
+    /// or days such as 7d
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Print it as JSON
+    /// Print as JSON
     #[arg(long)]
     json: bool,
 }
