@@ -71,7 +71,7 @@ impl Login {
         // Nobody is root here, so there is nothing that is left to be refused.
         let waiting = environment.take(READY);
         if let Some(number) = &waiting {
-            ready::tell(number);
+            ready::notify(number);
         }
         let error = next.become_it(&environment);
         let told = waiting.is_some();

@@ -25,7 +25,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let mut environment = Environment::inherited();
     let waiting = environment.take(READY);
     if let Some(number) = &waiting {
-        ready::tell(number);
+        ready::notify(number);
     }
     let reason = program.become_it(&environment);
     let name = program.name().display();

@@ -4,7 +4,7 @@
 //! What the server's first lines come to is decided by `proto::imap::preauth`; after them
 //! octets go both ways as they are.
 
-use crate::{fail, say};
+use crate::{fail, log};
 use proto::exit_code;
 use proto::imap::command::is_tag;
 use proto::imap::preauth::{self, NotReady, Opening};
@@ -70,11 +70,11 @@ fn run(server: Piped, program: &Program, tag: &[u8]) -> u8 {
     // Only now, for a server without a session is ended by a signal; up to here nothing
     // of the client's has been read.
     if let Some(what) = jail::lacks(Profile::Relay) {
-        say(NAME, format_args!("incomplete jail: {what}"));
+        log(NAME, format_args!("incomplete jail: {what}"));
     }
     if let Err(failure) = jail::enter(Profile::Relay, None) {
-        say(NAME, format_args!("unable to jail: {failure}"));
-        return tell(preauth::BYE);
+        log(NAME, format_args!("unable to jail: {failure}"));
+        return send_last_words(preauth::BYE);
     }
     match relay.run() {
         Ok(()) => relay.finish(),
@@ -193,12 +193,12 @@ impl Relay {
 
     /// The server has no session for this client, who is told so.
     fn turn_away(self, program: &Program, why: NotReady, tag: &[u8]) -> u8 {
-        let code = tell(&preauth::not_ready(tag));
+        let code = send_last_words(&preauth::not_ready(tag));
         client::let_go();
         let name = program.name().display();
         match self.server.end() {
-            Ok(Some(code)) => say(NAME, format_args!("{name}: {why}: exit code {code}")),
-            Ok(None) => say(NAME, format_args!("{name}: {why}: a signal ended it")),
+            Ok(Some(code)) => log(NAME, format_args!("{name}: {why}: exit code {code}")),
+            Ok(None) => log(NAME, format_args!("{name}: {why}: a signal ended it")),
             Err(reason) => return cannot_wait(&reason),
         }
         code
@@ -210,7 +210,7 @@ impl Relay {
         match self.server.finish() {
             Ok(Some(code)) => code,
             Ok(None) => {
-                say(NAME, format_args!("aack, child crashed"));
+                log(NAME, format_args!("aack, child crashed"));
                 exit_code::CRASHED
             }
             Err(reason) => cannot_wait(&reason),
@@ -238,12 +238,12 @@ fn cannot_wait(reason: &io::Error) -> u8 {
 
 fn cannot_exec(program: &Program, reason: &io::Error, words: &[u8]) -> u8 {
     let name = program.name().display();
-    say(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
-    tell(words)
+    log(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
+    send_last_words(words)
 }
 
 /// Tells the client, who is not left without a word, and says so to whoever waits for us.
-fn tell(words: &[u8]) -> u8 {
+fn send_last_words(words: &[u8]) -> u8 {
     // Who is gone need not be told.
     let _gone = client::write(words, LAST_WORDS);
     exit_code::TOLD

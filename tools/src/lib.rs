@@ -14,13 +14,13 @@ use proto::exit_code;
 use std::fmt;
 
 /// One line on standard error, `PROGRAM: TEXT`.
-fn say(program: &str, text: fmt::Arguments<'_>) {
+fn log(program: &str, text: fmt::Arguments<'_>) {
     unix::log::line(format_args!("{program}: "), text);
 }
 
 /// [`say`], and the exit code 1 that all four programs share for what is wrong with
 /// their call or their machine.
 fn fail(program: &str, text: fmt::Arguments<'_>) -> u8 {
-    say(program, text);
+    log(program, text);
     exit_code::FAILED
 }

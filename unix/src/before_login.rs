@@ -61,7 +61,7 @@ pub fn read(
     let file = format!("{protocol}greeting");
     let greeting = control.greeting(&file)?;
     let listed = control.require(&format!("{protocol}capabilities"))?;
-    let (capabilities, each) = match spoken {
+    let (capabilities, io_timeout) = match spoken {
         Protocol::Smtp | Protocol::Pop3 => {
             let mut listed = lines(&listed);
             listed.retain(|line| !spoken.says_itself(line));
@@ -74,8 +74,8 @@ pub fn read(
         auth_equals,
         greeting: greeting.text,
         capabilities,
-        each: control.timeout(&format!("timeout{protocol}d"), each)?,
-        whole: control.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
+        io_timeout: control.timeout(&format!("timeout{protocol}d"), io_timeout)?,
+        login_timeout: control.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
     })
 }
 
@@ -161,7 +161,7 @@ mod tests {
             ("timeoutlogin", "30\r\n"),
         ];
         let smtp = read_of(&files, Protocol::Smtp).unwrap();
-        assert_eq!((&*smtp.greeting, smtp.whole), (&b"mail.example.org"[..], 30));
+        assert_eq!((&*smtp.greeting, smtp.login_timeout), (&b"mail.example.org"[..], 30));
         assert_eq!(smtp.capabilities, [&b"SIZE 100"[..], b"8BITMIME"]);
         let imap = read_of(&files, Protocol::Imap).unwrap();
         assert_eq!(imap.capabilities, [&b"IDLE"[..], b"NAMESPACE", b"UIDPLUS"]);

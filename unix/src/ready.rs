@@ -8,7 +8,7 @@ pub const READY: &str = "AUTHUPREADYFD";
 
 /// Writes one octet to the descriptor whose number the variable gave, and closes it.
 /// Nobody need be listening: what cannot be told is not told.
-pub fn tell(number: &[u8]) {
+pub fn notify(number: &[u8]) {
     if let [Ok(listener)] = inherit([number_in(number)]) {
         let _ = rustix::io::retry_on_intr(|| rustix::io::write(&listener, &[1]));
     }

@@ -290,7 +290,7 @@ fn unusable_file(chain: &Chain<'_>) -> Result<()> {
     let whole = fs::read(&file)?;
     let magic = [b"?", &whole[1..]].concat();
     for (content, why) in [
-        (&whole[..whole.len() / 2], "not as long as it must be"),
+        (&whole[..whole.len() / 2], "wrong size"),
         (&magic, "not a memory of refused logins, or of another version"),
     ] {
         fs::write(&file, content)?;

@@ -156,10 +156,7 @@ fn d59_says_what_is_wrong() {
     assert_eq!(home.run(&["--create"]), format!("made {file}\n"));
     assert_eq!(home.run(&["--create"]), "", "nothing to do, nothing to say");
     std::fs::write(home.path("failures"), "somebody else's").unwrap();
-    assert_eq!(
-        fails(&["--create"]),
-        format!("acceptutils: unable to make: {file}: not as long as it must be\n")
-    );
+    assert_eq!(fails(&["--create"]), format!("acceptutils: unable to make: {file}: wrong size\n"));
     let control = home.path("control/loginfailures");
     std::fs::write(&control, "address 10\n").unwrap();
     let control = control.display();

@@ -25,7 +25,7 @@ pub(crate) const AUTHUP: &str = "authup, before login";
 const HELD: [usize; 8] = [1, 4, 16, 64, 250, 1000, 2500, 5000];
 const AT_ONCE: [usize; 7] = [1, 4, 16, 64, 256, 1000, 5000];
 /// Clients that measure the rate beside what is held.
-const FEW: usize = 16;
+const FEW_CLIENTS: usize = 16;
 /// How long one point takes at least, where it is quick.
 const POINT: Duration = Duration::from_millis(300);
 
@@ -82,7 +82,7 @@ fn connections_held(bench: &mut Bench, contestants: &[Contestant]) -> io::Result
             }
             let kilobytes: f64 = memory(&started.running.pids())?.values().sum();
             sizes.push((count as f64, kilobytes / 1e3));
-            rates.push((count as f64, rate(bench, port, FEW)?));
+            rates.push((count as f64, rate(bench, port, FEW_CLIENTS)?));
         }
         bench.results.add_curve(HELD_RATE, started.name, rates);
         bench.results.add_curve(HELD_MEMORY, started.name, sizes);

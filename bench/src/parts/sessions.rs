@@ -31,7 +31,7 @@ const FAILED: &str = "failed";
 pub(crate) const AUTHUP_YES: &str = "authup, a checkpassword that says yes";
 const CHAIN: &str = "submission chain";
 const MANY: usize = 64;
-const FEW: usize = 4;
+const FEW_CLIENTS: usize = 4;
 
 /// A conversation, and who is to have it.
 pub(super) struct Table {
@@ -184,7 +184,7 @@ pub(super) fn measure(bench: &mut Bench, table: &Table) -> io::Result<()> {
         for index in rotated(started.len(), round) {
             if let (Some(contestant), Some(sum)) = (started.get(index), sums.get_mut(index)) {
                 let many = load(contestant, MANY, effort.many);
-                let few = load(contestant, FEW, effort.few);
+                let few = load(contestant, FEW_CLIENTS, effort.few);
                 sum.add(&many, &few, &load(contestant, 1, effort.few));
             }
         }

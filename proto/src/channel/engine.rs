@@ -18,7 +18,7 @@ pub type DialogId = u64;
 
 /// What is said to clients until they have logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dialog {
+pub struct DialogSetup {
     /// Refused logins after which a session ends.
     pub tries: u32,
     /// What the administrator says.
@@ -45,7 +45,7 @@ pub enum ToEngine {
     Certificate(Certificate),
     /// What to say to connections that are given with [`Self::Talk`]; in place of what
     /// had this name before.
-    Dialog(DialogId, Dialog),
+    Dialog(DialogId, DialogSetup),
     /// With a channel to it: the monitor, in place of any other.
     Monitor,
     /// All certificates have been sent.
@@ -94,16 +94,22 @@ pub enum FromEngine {
     Closed(ConnectionId),
 }
 
-impl Dialog {
+impl DialogSetup {
     fn write(&self, writer: Writer) -> Writer {
-        let BeforeLogin { protocol, auth_equals, greeting, capabilities, each, whole } =
-            &self.before_login;
+        let BeforeLogin {
+            protocol,
+            auth_equals,
+            greeting,
+            capabilities,
+            io_timeout,
+            login_timeout,
+        } = &self.before_login;
         writer
             .octet(protocol.octet())
             .octet((*auth_equals).into())
             .number(self.tries)
-            .long(*each)
-            .long(*whole)
+            .long(*io_timeout)
+            .long(*login_timeout)
             .counted(greeting)
             .each_counted(capabilities)
     }
@@ -111,10 +117,16 @@ impl Dialog {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (protocol, auth_equals) = (Protocol::from_octet(reader.octet()?)?, reader.flag()?);
         let tries = reader.number()?;
-        let (each, whole) = (reader.long()?, reader.long()?);
+        let (io_timeout, login_timeout) = (reader.long()?, reader.long()?);
         let (greeting, capabilities) = (reader.counted()?.to_vec(), reader.each_counted()?);
-        let before_login =
-            BeforeLogin { protocol, auth_equals, greeting, capabilities, each, whole };
+        let before_login = BeforeLogin {
+            protocol,
+            auth_equals,
+            greeting,
+            capabilities,
+            io_timeout,
+            login_timeout,
+        };
         Some(Self { tries, before_login })
     }
 }
@@ -159,7 +171,7 @@ impl ToEngine {
         wire::message(octets, |kind, reader| {
             Some(match kind {
                 b'c' => Self::Certificate(Certificate::read(reader)?),
-                b'g' => Self::Dialog(reader.long()?, Dialog::read(reader)?),
+                b'g' => Self::Dialog(reader.long()?, DialogSetup::read(reader)?),
                 b'o' => Self::Monitor,
                 b'b' => Self::Begin,
                 b'a' => Self::Answer,
@@ -225,14 +237,14 @@ mod tests {
             auth_equals: true,
             greeting: b"mail.example.org".to_vec(),
             capabilities: vec![b"8BITMIME".to_vec(), b"SIZE 1".to_vec()],
-            each: 1200,
-            whole: u64::MAX,
+            io_timeout: 1200,
+            login_timeout: u64::MAX,
         };
         let timestamp = b"<7.9@mail.example.org>".to_vec();
         let talk = Talk { dialog: 2, tls: Tls::Required, auth_equals: true, timestamp };
         for message in [
             ToEngine::Certificate(certificate),
-            ToEngine::Dialog(1, Dialog { tries: 3, before_login }),
+            ToEngine::Dialog(1, DialogSetup { tries: 3, before_login }),
             ToEngine::Monitor,
             ToEngine::Begin,
             ToEngine::Answer,

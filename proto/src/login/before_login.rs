@@ -18,9 +18,9 @@ pub struct BeforeLogin {
     /// The lines to list for EHLO or CAPA.
     pub capabilities: Vec<Vec<u8>>,
     /// Seconds to wait for the client's next input.
-    pub each: u64,
+    pub io_timeout: u64,
     /// Seconds for all that comes before a good login.
-    pub whole: u64,
+    pub login_timeout: u64,
 }
 
 impl BeforeLogin {

@@ -5,7 +5,7 @@
 //! The reply is nobody's but ours: what the server offers, and the answer to the
 //! client's own EHLO where the server wants no second one.
 
-use super::outbox::ENOUGH;
+use super::outbox::HIGH_WATER;
 use super::request::Request;
 use super::{Client, End, Kind, NOT_STARTED, Offers, Pending, Relay, Reply, Unwelcome, Watch};
 use crate::smtp::hello::{Hello, Verb};
@@ -82,9 +82,9 @@ impl<W: Watch> Relay<W> {
     }
 
     /// A line of the reply to what was said for the client.
-    pub(super) fn hear_introduction(&mut self, reply: &mut Reply, line: &[u8]) {
-        reply.offers.hear(line, reply.is_first);
-        if reply.heard.len() + line.len() <= ENOUGH {
+    pub(super) fn receive_introduction(&mut self, reply: &mut Reply, line: &[u8]) {
+        reply.offers.receive(line, reply.is_first);
+        if reply.heard.len() + line.len() <= HIGH_WATER {
             reply.heard.extend_from_slice(line);
         }
     }
@@ -120,7 +120,7 @@ impl<W: Watch> Relay<W> {
 
     /// The server has heard an EHLO already, and wants no second one: the reply to the
     /// first is the answer to this one, too.
-    pub(super) fn say_what_is_known(&mut self, pending: Pending) {
+    pub(super) fn send_what_is_known(&mut self, pending: Pending) {
         let Acquaintance::Made(known) = &self.acquaintance else { return };
         let known = known.clone();
         let pending = Pending { kind: Kind::Ehlo, is_changed: false, ..pending };
@@ -151,7 +151,7 @@ impl<W: Watch> Relay<W> {
 
 impl Offers {
     /// Takes in one line of a reply to EHLO.
-    pub(super) fn hear(&mut self, line: &[u8], is_first: bool) {
+    pub(super) fn receive(&mut self, line: &[u8], is_first: bool) {
         use crate::smtp::reply::offers;
         if has_class(line, b'2') && !is_first {
             self.chunking |= offers(line, b"CHUNKING");

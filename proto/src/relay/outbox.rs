@@ -11,7 +11,7 @@ pub struct Outbox {
 }
 
 /// From so many octets on, nothing more is begun for this side.
-pub(super) const ENOUGH: usize = 16 * 1024;
+pub(super) const HIGH_WATER: usize = 16 * 1024;
 
 impl Outbox {
     /// What is to be sent.
@@ -31,7 +31,7 @@ impl Outbox {
         self.sent += count;
         if self.is_empty() {
             self.clear();
-        } else if self.sent >= ENOUGH {
+        } else if self.sent >= HIGH_WATER {
             // Or a reader who never quite catches up would have all of it kept.
             self.octets.drain(..self.sent.min(self.octets.len()));
             self.sent = 0;
@@ -39,7 +39,7 @@ impl Outbox {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.unsent().len() < ENOUGH
+        self.unsent().len() < HIGH_WATER
     }
 
     pub(super) fn push(&mut self, octets: &[u8]) {
@@ -74,6 +74,6 @@ mod tests {
             outbox.sent(8);
             assert_eq!(outbox.unsent(), b"250 ok\r\n");
         }
-        assert!(outbox.octets.capacity() < 4 * ENOUGH, "{}", outbox.octets.capacity());
+        assert!(outbox.octets.capacity() < 4 * HIGH_WATER, "{}", outbox.octets.capacity());
     }
 }

@@ -1,6 +1,6 @@
 //! From the server to the client: replies, as the rules have them.
 
-use super::outbox::ENOUGH;
+use super::outbox::HIGH_WATER;
 use super::rules::{Event, Fixup, Response, Rule};
 use super::{Client, End, Kind, NOT_STARTED, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
 use crate::smtp::data::Framing;
@@ -54,7 +54,7 @@ impl<W: Watch> Relay<W> {
         match reply.pending.kind {
             Kind::Greeting => self.edit_greeting(&mut reply, line),
             Kind::Ehlo => self.edit_ehlo(&mut reply, line),
-            Kind::Introduction => self.hear_introduction(&mut reply, line),
+            Kind::Introduction => self.receive_introduction(&mut reply, line),
             Kind::TlsFirst if reply.is_first => self.edit(&mut reply, MUST_START_TLS),
             Kind::TlsFirst | Kind::Fixed(_) | Kind::FixedInExchange(_) => {}
             Kind::StartTls | Kind::Known => {}
@@ -100,7 +100,7 @@ impl<W: Watch> Relay<W> {
 
     pub(super) fn edit_ehlo(&mut self, reply: &mut Reply, line: &[u8]) {
         let is_good = has_class(line, b'2');
-        reply.offers.hear(line, reply.is_first);
+        reply.offers.receive(line, reply.is_first);
         // TLS is our business or nobody's: the server's own offer could not be kept.
         let ours = self.settings.tls != Tls::Absent && offers(line, STARTTLS) && !reply.is_first;
         self.edit_from(reply, line, (!ours).then_some(line));
@@ -155,7 +155,7 @@ impl<W: Watch> Relay<W> {
         }
         if let Some(said) = &mut self.unwelcome {
             // The last line ends it, however long it has been.
-            if !said.is_over && (fourth == b' ' || said.answer.len() < ENOUGH) {
+            if !said.is_over && (fourth == b' ' || said.answer.len() < HIGH_WATER) {
                 said.answer.extend_from_slice(&self.held);
             }
         } else {
@@ -175,7 +175,7 @@ impl<W: Watch> Relay<W> {
                 return self.finish_fresh_greeting(reply.exit, has_class(line, b'2'));
             }
             Kind::Introduction => return self.finish_introduction(reply, line),
-            Kind::Known => return self.say_what_is_known(reply.pending),
+            Kind::Known => return self.send_what_is_known(reply.pending),
             _ => {}
         }
         if let Some(code) = reply.exit {
@@ -198,7 +198,7 @@ impl<W: Watch> Relay<W> {
             _ => {}
         }
         self.go_on(reply.pending, Wants::of(line), told);
-        self.say_last_words();
+        self.send_last_words();
     }
 
     /// What follows is what the server wants, if the client was told the same. Where
@@ -226,7 +226,7 @@ impl<W: Watch> Relay<W> {
     }
 
     /// Ends the session where it is to end, and no reply is due any more.
-    pub(super) fn say_last_words(&mut self) {
+    pub(super) fn send_last_words(&mut self) {
         if self.pending.is_empty()
             && self.reply.is_none()
             && let Some((words, end)) = self.last_words.take()

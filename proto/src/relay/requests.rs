@@ -274,7 +274,7 @@ impl<W: Watch> Relay<W> {
     fn end_with(&mut self, last_words: &'static [u8], end: End) {
         self.client = Client::Unread;
         self.last_words = Some((last_words, end));
-        self.say_last_words();
+        self.send_last_words();
     }
 
     /// The reply to the last request is there, and says what follows.

@@ -928,7 +928,7 @@ fn d16_a_fresh_server_that_says_no_at_length_fills_no_memory() {
     }
     run.client(b"EHLO x\r\n");
     let said = run.shown().0.split_once("[tls]").unwrap().1.to_string();
-    assert!(said.len() < 2 * outbox::ENOUGH, "{}", said.len());
+    assert!(said.len() < 2 * outbox::HIGH_WATER, "{}", said.len());
     assert!(said.starts_with("554-go away/") && said.ends_with("554-go away/554 now/"));
     assert_eq!(run.ended, Some(None));
 }
@@ -946,7 +946,7 @@ fn d16_what_waits_is_bounded() {
     while let count @ 1.. = relay.from_server(&replies[taken..]) {
         taken += count;
     }
-    assert!(taken < replies.len() && relay.to_client.unsent().len() < outbox::ENOUGH + 8);
+    assert!(taken < replies.len() && relay.to_client.unsent().len() < outbox::HIGH_WATER + 8);
 }
 
 #[test]

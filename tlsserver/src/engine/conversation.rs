@@ -1,7 +1,7 @@
 //! What is said to a client until it has logged in. The words are authup's, and
 //! `proto::login` has them; here they are sent and received, in the clear or through TLS.
 
-use proto::channel::engine::{Dialog, Talk};
+use proto::channel::engine::{DialogSetup, Talk};
 use proto::login::outcome::Outcome;
 use proto::login::reply::Refusal;
 use proto::login::{Attempt, Login, Step};
@@ -53,9 +53,9 @@ pub(super) struct Conversation {
     /// What the client has said and was not taken yet.
     unread: Unread,
     /// How long to wait for each input and output.
-    each: Duration,
+    io_timeout: Duration,
     /// When all of it must be over.
-    whole: Instant,
+    login_deadline: Instant,
     /// How many octets were read and written since others had their turn.
     done: usize,
     /// How the client's side has ended, until that is answered.
@@ -65,17 +65,18 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// One that begins.
-    pub(super) fn new(dialog: Dialog, talk: Talk, notice: oneshot::Receiver<Notice>) -> Self {
+    pub(super) fn new(dialog: DialogSetup, talk: Talk, notice: oneshot::Receiver<Notice>) -> Self {
         let mut said = dialog.before_login;
         said.auth_equals = talk.auth_equals;
-        let (each, whole) = (seconds(said.each), Instant::now() + seconds(said.whole));
+        let io_timeout = seconds(said.io_timeout);
+        let login_deadline = Instant::now() + seconds(said.login_timeout);
         let settings = said.settings(talk.tls, dialog.tries, talk.timestamp);
         Self {
             dialog: Login::new(settings),
             tls_is_on: talk.tls == Tls::On,
             unread: Unread::default(),
-            each,
-            whole,
+            io_timeout,
+            login_deadline,
             done: 0,
             end: None,
             stay: Stay::Granted(notice),
@@ -214,10 +215,10 @@ impl Conversation {
         self.unread = Unread::default();
         let now = Instant::now();
         // Who always has something more to say never has to be waited for.
-        if now >= self.whole {
+        if now >= self.login_deadline {
             return self.dialog.abandon(Refusal::TimedOut);
         }
-        let limit = self.each.min(self.whole - now);
+        let limit = self.io_timeout.min(self.login_deadline - now);
         let mut unread = self.take_unread();
         let before = unread.len();
         let read = poll_fn(|context| poll_read(client, context, &mut unread));
@@ -280,8 +281,8 @@ impl Conversation {
 
     /// No longer than all of it may take, but that the client can be told so.
     fn time_for_output(&self) -> Duration {
-        let left = self.whole.saturating_duration_since(Instant::now());
-        self.each.min(left.max(LINGER))
+        let left = self.login_deadline.saturating_duration_since(Instant::now());
+        self.io_timeout.min(left.max(LINGER))
     }
 
     /// Says that there is nothing more to say, and waits a while for the client's end.

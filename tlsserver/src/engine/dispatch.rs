@@ -1,7 +1,7 @@
 //! What the listener says, turned into sessions.
 
 use proto::channel::ConnectionId;
-use proto::channel::engine::{Dialog, DialogId, FromEngine, Talk, ToEngine};
+use proto::channel::engine::{DialogId, DialogSetup, FromEngine, Talk, ToEngine};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) struct Dispatcher {
 }
 
 /// What is said, by name.
-pub(super) type Dialogs = HashMap<DialogId, Dialog>;
+pub(super) type Dialogs = HashMap<DialogId, DialogSetup>;
 
 /// So many that wait are not worth a look.
 const FEWEST_LOOKED_OVER: usize = 64;

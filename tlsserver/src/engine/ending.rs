@@ -76,7 +76,7 @@ impl fmt::Display for Fault {
             }
             Self::HandshakeCut(why) => write!(f, "handshake failed: not completed, {why}"),
             Self::NotTls(octet) => write!(f, "the program asked for {octet:#04x}, not for TLS"),
-            Self::ProgramEnded => f.write_str("the program ended in the handshake"),
+            Self::ProgramEnded => f.write_str("the program ended during the handshake"),
             Self::Descriptor(reason) => write!(f, "engine: {reason}"),
             Self::NoDescriptors => f.write_str("the engine has no descriptors left"),
             Self::OtherProtocol(spoken) => spoken.fmt(f),

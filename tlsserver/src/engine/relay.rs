@@ -23,13 +23,13 @@ use super::local_socket::LocalSocket;
 use super::unread::Unread;
 use state::{Down, Login, Relay, Up};
 
-pub(super) use state::Program;
+pub(super) use state::ProgramStream;
 
 /// How long a client may take no byte of what a program that has ended left.
 const STALL: Duration = Duration::from_secs(60);
 
 /// Relays until both directions have ended.
-pub(super) async fn relay<T>(mut tls: T, program: Program) -> Ended
+pub(super) async fn relay<T>(mut tls: T, program: ProgramStream) -> Ended
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -55,7 +55,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let login = words.map_or(Login::Unknown, Login::Undecided);
-    let mut relay = Relay::new(client, Program::Stream(stream), login);
+    let mut relay = Relay::new(client, ProgramStream::Stream(stream), login);
     relay.up = Up::Held(unread);
     poll_fn(|context| relay.poll(context)).await;
     let gone = matches!(relay.down, Down::Ended);

@@ -17,7 +17,7 @@ use super::conversation::{Conversation, Turn};
 use super::desk::Place;
 use super::ending::{Ended, Fault, Notice, ProgramEnds};
 use super::local_socket::LocalSocket;
-use super::relay::Program as Inside;
+use super::relay::ProgramStream;
 use super::tls::{Shown, Subject};
 use super::transport::{Tls, Transport};
 use super::wide_reads::WideReads;
@@ -174,8 +174,8 @@ async fn closed(input: &mut LocalSocket) {
     while !matches!(input.read(&mut ignored).await, Ok(0) | Err(_)) {}
 }
 
-fn connect([input, output]: ProgramEnds) -> Result<Inside, Fault> {
-    Ok(Inside::Pair { input: sockets::stream(input)?, output: sockets::stream(output)? })
+fn connect([input, output]: ProgramEnds) -> Result<ProgramStream, Fault> {
+    Ok(ProgramStream::Pair { input: sockets::stream(input)?, output: sockets::stream(output)? })
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub(super) fn load(variables: &Variables) -> Result<Loaded, Failure> {
         let earlier = certificates.iter().zip(&sources);
         for (_, first) in earlier.filter(|(first, _)| goes_before(first, &certificate)) {
             let first = first.certificate.display();
-            let what = format_args!("no client is shown it: {first} has the same kind of key");
+            let what = format_args!("never used: {first} has the same kind of key");
             warnings.push(wrong(&source.certificate, what).to_string());
         }
         certificates.push(certificate);

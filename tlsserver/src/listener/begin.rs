@@ -2,7 +2,7 @@
 //! and handed to a program and an engine.
 
 use proto::channel::ConnectionId;
-use proto::channel::engine::{Dialog, DialogId, ToEngine};
+use proto::channel::engine::{DialogId, DialogSetup, ToEngine};
 use proto::ucspi_rules;
 use proto::ucspi_tls::{Decoder, Progress as Report};
 use std::io;
@@ -35,7 +35,7 @@ const LIMIT_OF_ONE: &str = "MAXCONNIP";
 const MOST_ACCEPTED_AT_ONCE: usize = 16;
 
 /// A client that may connect: its number, what the rules add for it, and what it is told.
-type Admitted = (ConnectionId, ucspi_rules::Variables, Option<(DialogId, Dialog)>);
+type Admitted = (ConnectionId, ucspi_rules::Variables, Option<(DialogId, DialogSetup)>);
 
 impl Server {
     /// Takes some of the connections that wait, but not so many at once that a flood

@@ -1,7 +1,7 @@
 //! What engines are to say to clients until they have logged in (`--login`): what authup
 //! would, so it is put together from where authup has it.
 
-use proto::channel::engine::{Dialog, DialogId, Talk as ToTalk, ToEngine};
+use proto::channel::engine::{DialogId, DialogSetup, Talk as ToTalk, ToEngine};
 use proto::channel::{ConnectionId, LONGEST};
 use proto::login::protocol::Protocol;
 use proto::ucspi_rules;
@@ -38,7 +38,7 @@ pub(super) struct Source {
 /// rule has named.
 #[derive(Debug, Clone)]
 pub(super) struct Dialogs {
-    by_id: BTreeMap<DialogId, Dialog>,
+    by_id: BTreeMap<DialogId, DialogSetup>,
     homes: BTreeMap<OsString, DialogId>,
 }
 
@@ -118,10 +118,10 @@ impl Source {
     ///
     /// # Errors
     /// The first file that authup could not use either.
-    pub(super) fn dialog(&self, home: Option<&OsStr>) -> Result<Dialog, NoDialog> {
+    pub(super) fn dialog(&self, home: Option<&OsStr>) -> Result<DialogSetup, NoDialog> {
         let Self { protocol, tries, auth_equals, .. } = *self;
         let before_login = before_login::read(&Folder::of(home), protocol, auth_equals);
-        let dialog = Dialog { tries, before_login: before_login.map_err(NoDialog::Control)? };
+        let dialog = DialogSetup { tries, before_login: before_login.map_err(NoDialog::Control)? };
         if ToEngine::Dialog(0, dialog.clone()).encode().len() > LONGEST {
             return Err(NoDialog::TooLarge(protocol));
         }
@@ -138,7 +138,7 @@ impl Source {
     /// How a client is talked to about whom the rules say this.
     pub(super) fn talk(
         &self,
-        (dialog, said): (DialogId, &Dialog),
+        (dialog, said): (DialogId, &DialogSetup),
         added: &ucspi_rules::Variables,
         id: ConnectionId,
         now: Instant,
@@ -152,8 +152,8 @@ impl Source {
             auth_equals: self.auth_equals || added_value(added, Variable::AuthEquals).is_some(),
             timestamp,
         };
-        let whole = std::time::Duration::from_secs(said.before_login.whole);
-        Talk { how, until: now.checked_add(whole), socket: None }
+        let login_timeout = std::time::Duration::from_secs(said.before_login.login_timeout);
+        Talk { how, until: now.checked_add(login_timeout), socket: None }
     }
 }
 
@@ -169,18 +169,18 @@ impl Talk {
 
 impl Dialogs {
     /// All of them.
-    pub(super) fn all(&self) -> impl Iterator<Item = (DialogId, &Dialog)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = (DialogId, &DialogSetup)> {
         self.by_id.iter().map(|(&id, dialog)| (id, dialog))
     }
 
     /// The dialog of a home that a rule has named, or the ordinary one.
-    pub(super) fn find(&self, other: Option<&OsStr>) -> Option<(DialogId, &Dialog)> {
+    pub(super) fn find(&self, other: Option<&OsStr>) -> Option<(DialogId, &DialogSetup)> {
         let id = other.map_or(Some(ORDINARY), |home| self.homes.get(home).copied())?;
         Some((id, self.by_id.get(&id)?))
     }
 
     /// One more.
-    pub(super) fn add(&mut self, home: &OsStr, dialog: Dialog) -> DialogId {
+    pub(super) fn add(&mut self, home: &OsStr, dialog: DialogSetup) -> DialogId {
         let last = self.by_id.last_key_value().map_or(ORDINARY, |(&id, _)| id);
         self.by_id.insert(last + 1, dialog);
         self.homes.insert(home.to_owned(), last + 1);
@@ -193,7 +193,7 @@ fn added_value(added: &ucspi_rules::Variables, variable: Variable) -> Option<&[u
 }
 
 /// The session's timestamp, which both its greeting and checkpassword have.
-fn session(dialog: &Dialog, id: ConnectionId) -> Vec<u8> {
+fn session(dialog: &DialogSetup, id: ConnectionId) -> Vec<u8> {
     before_login::timestamp(&dialog.before_login, format_args!("{}.{id}", std::process::id()))
 }
 

@@ -1,7 +1,7 @@
 //! Clients that log in: the monitor is told who they are, and says what becomes of them.
 
 use proto::channel::ConnectionId;
-use proto::channel::engine::{Dialog, DialogId, ToEngine};
+use proto::channel::engine::{DialogId, DialogSetup, ToEngine};
 use proto::channel::listener::{Client, FromMonitor, ToMonitor};
 use proto::ucspi_rules;
 use std::time::Instant;
@@ -21,7 +21,7 @@ impl Server {
     pub(super) fn dialog_for(
         &mut self,
         added: &ucspi_rules::Variables,
-    ) -> Result<Option<(DialogId, Dialog)>, NoDialog> {
+    ) -> Result<Option<(DialogId, DialogSetup)>, NoDialog> {
         let Some(source) = self.workers.source() else { return Ok(None) };
         let other = source.other_home(added);
         self.workers.dialog(other.as_deref()).map(Some)

@@ -97,10 +97,8 @@ impl Display for Event<'_> {
             }
             Self::Reloaded => f.write_str("certificates reloaded"),
             Self::Ignored(letter) => write!(f, "-{letter}: {}", why_ignored(*letter)),
-            Self::BannerIgnored => f.write_str("-B: the dialog says its own greeting"),
-            Self::NoCertificate => {
-                f.write_str("DISABLETLS: no certificate, and no TLS for anybody")
-            }
+            Self::BannerIgnored => f.write_str("-B: --login has its own greeting"),
+            Self::NoCertificate => f.write_str("DISABLETLS: no certificate, TLS is not available"),
             Self::Denied(peer, why) => write!(f, "deny from {peer}: {why}"),
             Self::Failed(None, peer, why) => write!(f, "tls from {peer}: {why}"),
             Self::Failed(Some(number), peer, why) => write!(f, "tls {number} from {peer}: {why}"),
@@ -125,7 +123,9 @@ impl Event<'_> {
             Self::EngineSays(pid, what) => write!(f, "engine {pid}: {what}"),
             Self::EngineDied(pid, how) => write!(f, "engine {pid} died: {how}; starting another"),
             Self::EngineStuck(pid) => write!(f, "engine {pid} is stuck"),
-            Self::EngineHoldsMore(pid) => write!(f, "engine {pid} holds more than it says"),
+            Self::EngineHoldsMore(pid) => {
+                write!(f, "engine {pid} has more connections than it reported")
+            }
             Self::EngineExceedsLogBudget(pid) => write!(f, "engine {pid} exceeded its log budget"),
             Self::EngineCannotSign(pid) => {
                 write!(f, "engine {pid} cannot have handshakes signed; starting another")
@@ -146,10 +146,10 @@ impl Event<'_> {
 
 const fn why_ignored(letter: char) -> &'static str {
     match letter {
-        '3' => "no password of a key is read",
-        's' => "clients are asked for no certificate",
+        '3' => "keys with a password are not supported",
+        's' => "client certificates are not requested",
         'V' => "protocol and cipher are not logged",
-        'w' => "how long a session may wait is the program's to say",
+        'w' => "the program sets session timeouts",
         _ => "names and users of peers are not looked up",
     }
 }

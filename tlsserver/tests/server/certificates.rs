@@ -146,7 +146,7 @@ fn without_certificate(mut setup: Setup) -> Setup {
 /// As sslserver -n does.
 #[test]
 fn where_tls_is_disabled_no_certificate_is_needed() {
-    const SAID: &str = "DISABLETLS: no certificate, and no TLS for anybody";
+    const SAID: &str = "DISABLETLS: no certificate, TLS is not available";
     let setup = without_certificate(Setup::new(&["cat"])).option("-n").variable("DISABLETLS", "1");
     let server = setup.start();
     let in_the_clear = || {

@@ -144,7 +144,7 @@ fn a_program_may_end_at_any_stage() {
         assert_eq!(rest(tls.as_mut().unwrap()), b"");
         server.log.wait_for_count(&format!("status {status}"), 3);
     }
-    server.log.wait_for_count("the program ended in the handshake", 2);
+    server.log.wait_for_count("the program ended during the handshake", 2);
     server.idle();
     assert_unharmed(&server, &before);
 }

@@ -51,9 +51,9 @@ const LOG: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy)]
 struct Limits {
     /// Seconds, for each input and output.
-    each: u64,
+    io_timeout: u64,
     /// For all that comes before a good login.
-    whole: Deadline,
+    login_deadline: Deadline,
 }
 
 /// Whether it understands these words behind its name; for whoever looks a command line

@@ -99,9 +99,9 @@ impl Monitor {
     /// When an honest parser has given up its client: the time for a login is over, and
     /// that of a handshake and of a last reply.
     fn patience(&self) -> Deadline {
-        let Limits { each, whole } = self.limits;
-        let last_reply = Deadline::after_seconds(each);
-        whole.later_by_seconds(each.saturating_add(HANDSHAKE)).or_later(last_reply)
+        let Limits { io_timeout, login_deadline } = self.limits;
+        let last_reply = Deadline::after_seconds(io_timeout);
+        login_deadline.later_by_seconds(io_timeout.saturating_add(HANDSHAKE)).or_later(last_reply)
     }
 
     fn next(&self) -> Result<Request, Broken> {
@@ -236,7 +236,7 @@ impl Monitor {
                 return Ok(outcome);
             }
         };
-        let mut chain = Chain::start(record, program, environment, limits.whole)?;
+        let mut chain = Chain::start(record, program, environment, limits.login_deadline)?;
         report.attempt(chain.id(), user, given);
         loop {
             match chain.next()? {

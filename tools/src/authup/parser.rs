@@ -43,7 +43,7 @@ impl Parser {
             Err(failure) => Ok(Request::NotJailed(failure.to_string().into_bytes())),
         };
         // Without a monitor there is nobody to tell, and nothing to do.
-        let _ = last.and_then(|last| self.tell(&last));
+        let _ = last.and_then(|last| self.send(&last));
         0
     }
 
@@ -63,9 +63,9 @@ impl Parser {
                 Step::Send(reply) => {
                     // A client that reads nothing is held to the whole time, too, but that
                     // it can be told that the time is over.
-                    let Limits { each, whole } = self.limits;
-                    let deadline = whole.or_later(Deadline::after_seconds(LAST_WORD));
-                    if client::write_until(reply, each, deadline).is_err() {
+                    let Limits { io_timeout, login_deadline } = self.limits;
+                    let deadline = login_deadline.or_later(Deadline::after_seconds(LAST_WORD));
+                    if client::write_until(reply, io_timeout, deadline).is_err() {
                         return Ok(Request::Over(proto::exit_code::FAILED));
                     }
                 }
@@ -74,7 +74,7 @@ impl Parser {
                 Step::StartTls => match self.offer.start() {
                     Ok(facts) => {
                         for request in Request::tls_on(facts) {
-                            self.tell(&request)?;
+                            self.send(&request)?;
                         }
                         self.login.tls_started();
                     }
@@ -83,7 +83,7 @@ impl Parser {
                     }
                 },
                 Step::Login(attempt) => {
-                    self.tell(&Request::Login(attempt))?;
+                    self.send(&Request::Login(attempt))?;
                     let outcome = self.outcome()?;
                     self.login.outcome(outcome);
                 }
@@ -99,10 +99,11 @@ impl Parser {
 
     fn read(&mut self) {
         // Who always has something more to say never has to be waited for.
-        if self.limits.whole.has_passed() {
+        if self.limits.login_deadline.has_passed() {
             return self.login.abandon(Refusal::TimedOut);
         }
-        let deadline = Deadline::after_seconds(self.limits.each).or_sooner(self.limits.whole);
+        let deadline =
+            Deadline::after_seconds(self.limits.io_timeout).or_sooner(self.limits.login_deadline);
         let login = &mut self.login;
         match client::read(deadline, &mut |input| login.push_lines(input)) {
             Ok(true) => {}
@@ -118,13 +119,13 @@ impl Parser {
         if let Err(why) = &checked
             && !std::mem::replace(&mut self.is_without_tls, true)
         {
-            self.tell(&Request::TlsUnavailable(why.clone().into_bytes()))?;
+            self.send(&Request::TlsUnavailable(why.clone().into_bytes()))?;
         }
         self.login.tls_checked(checked.is_ok());
         Ok(())
     }
 
-    fn tell(&self, request: &Request) -> io::Result<()> {
+    fn send(&self, request: &Request) -> io::Result<()> {
         send(&self.monitor, &request.encode(), &[])
     }
 

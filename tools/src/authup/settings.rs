@@ -105,7 +105,10 @@ impl Controls {
         let control = qmail::enter_home(environment)?;
         let auth_equals = environment.has(Variable::AuthEquals.name().as_bytes());
         let said = before_login::read(&control, usage.protocol, auth_equals)?;
-        let limits = Limits { each: said.each, whole: Deadline::after_seconds(said.whole) };
+        let limits = Limits {
+            io_timeout: said.io_timeout,
+            login_deadline: Deadline::after_seconds(said.login_timeout),
+        };
         let LoginControls { names, failures, format } = LoginControls::read(&control)?;
         let timestamp = before_login::timestamp(&said, std::process::id());
         let settings = said.settings(offer.level, usage.tries, timestamp);

@@ -9,7 +9,7 @@ mod settings;
 mod transcript;
 
 use crate::tls::{self, Offer};
-use crate::{fail, say};
+use crate::{fail, log};
 use proto::escape::Escaped;
 use proto::exit_code;
 use proto::relay::rules::RuleError;
@@ -88,8 +88,8 @@ impl Session {
                 Ok(Stop::End(end)) => return self.finish(end),
                 Ok(Stop::TimedOut) => return self.finish(End::Code(exit_code::TIMED_OUT)),
                 Err(reason) => {
-                    say(NAME, format_args!("unable to relay: {}", Reason(&reason)));
-                    return tell(CANNOT_RELAY);
+                    log(NAME, format_args!("unable to relay: {}", Reason(&reason)));
+                    return send_last_words(CANNOT_RELAY);
                 }
             }
         }
@@ -98,7 +98,7 @@ impl Session {
     fn check_tls(&mut self) {
         let checked = self.offer.check();
         if let Err(why) = &checked {
-            say(NAME, format_args!("TLS temporarily not available: {why}"));
+            log(NAME, format_args!("TLS temporarily not available: {why}"));
         }
         self.pump.relay.tls_checked(checked.is_ok());
     }
@@ -114,7 +114,7 @@ impl Session {
             .map_err(|reason| cannot_exec(&self.program, &reason))?;
         self.pump.relay.watch().server_is_now(server.id());
         if let Err(reason) = self.pump.replace_server(server).terminate() {
-            say(NAME, format_args!("unable to wait for child: {}", Reason(&reason)));
+            log(NAME, format_args!("unable to wait for child: {}", Reason(&reason)));
         }
         self.pump.relay.tls_started(|name| self.environment.has(name));
         give_up_what_is_not_needed()
@@ -126,8 +126,8 @@ impl Session {
         unix::client::let_go();
         if let End::OtherProtocol(spoken) = end {
             match self.environment.get(b"TCPREMOTEIP") {
-                Some(address) => say(NAME, format_args!("{spoken} (from {})", Escaped(address))),
-                None => say(NAME, format_args!("{spoken}")),
+                Some(address) => log(NAME, format_args!("{spoken} (from {})", Escaped(address))),
+                None => log(NAME, format_args!("{spoken}")),
             }
         }
         let ended = match self.pump.into_server().finish() {
@@ -140,7 +140,7 @@ impl Session {
             (End::Code(code), _) => return code,
             (End::Server | End::OtherProtocol(_), Some(code)) => return code,
             (End::Server | End::OtherProtocol(_), None) => {
-                say(NAME, format_args!("aack, child crashed"));
+                log(NAME, format_args!("aack, child crashed"));
                 return exit_code::CRASHED;
             }
             (End::NotStarted, _) => "ended before it was ready",
@@ -149,8 +149,8 @@ impl Session {
         };
         let name = self.program.name().display();
         match ended {
-            Some(code) => say(NAME, format_args!("{name}: {why}: exit code {code}")),
-            None => say(NAME, format_args!("{name}: {why}: a signal ended it")),
+            Some(code) => log(NAME, format_args!("{name}: {why}: exit code {code}")),
+            None => log(NAME, format_args!("{name}: {why}: a signal ended it")),
         }
         exit_code::TOLD
     }
@@ -159,16 +159,16 @@ impl Session {
 /// Goes to jail with the client and the server; without a jail there is no session.
 fn give_up_what_is_not_needed() -> Result<(), u8> {
     if let Some(what) = jail::lacks(Profile::Relay) {
-        say(NAME, format_args!("incomplete jail: {what}"));
+        log(NAME, format_args!("incomplete jail: {what}"));
     }
     jail::enter(Profile::Relay, None).map_err(|failure| {
-        say(NAME, format_args!("unable to jail: {failure}"));
-        tell(NOT_STARTED)
+        log(NAME, format_args!("unable to jail: {failure}"));
+        send_last_words(NOT_STARTED)
     })
 }
 
 /// Tells the client, who is not left without a word, and says so to whoever waits for us.
-fn tell(words: &[u8]) -> u8 {
+fn send_last_words(words: &[u8]) -> u8 {
     // Who is gone need not be told.
     let _gone = unix::client::write(words, SECONDS_TO_TELL);
     exit_code::TOLD
@@ -179,27 +179,27 @@ fn tell(words: &[u8]) -> u8 {
 fn refuse(wrong: &Wrong, is_logged_in: bool) -> u8 {
     match wrong {
         Wrong::Unreadable(unreadable) => {
-            say(NAME, format_args!("unable to read controls: {unreadable}"));
+            log(NAME, format_args!("unable to read controls: {unreadable}"));
         }
         Wrong::Rules(RuleError { line, fault }) => {
-            say(NAME, format_args!("control/fixsmtpio:{line}: {fault}"));
-            say(NAME, format_args!("unable to parse control/fixsmtpio"));
+            log(NAME, format_args!("control/fixsmtpio:{line}: {fault}"));
+            log(NAME, format_args!("unable to parse control/fixsmtpio"));
         }
         Wrong::BareNewline(value) => {
             let value = Escaped(value);
             let ways =
                 format_args!("FIXSMTPIOBARENEWLINE: {value}: not normalize, reject or accept-end");
-            say(NAME, ways);
+            log(NAME, ways);
         }
     }
     if !is_logged_in {
-        tell(NO_CONTROLS);
+        send_last_words(NO_CONTROLS);
     }
     exit_code::CONTROLS
 }
 
 fn cannot_exec(program: &Program, reason: &io::Error) -> u8 {
     let name = program.name().display();
-    say(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
-    tell(NOT_STARTED)
+    log(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
+    send_last_words(NOT_STARTED)
 }

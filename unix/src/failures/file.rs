@@ -77,7 +77,7 @@ impl fmt::Display for Trouble {
             Self::NotRegular => "not a regular file",
             Self::Owner => "it belongs to another user",
             Self::Mode => "its group or others can read or write it",
-            Self::Size => "not as long as it must be",
+            Self::Size => "wrong size",
             Self::NotOurs => "not a memory of refused logins, or of another version",
             Self::OtherBoot => "made before the machine was started",
             Self::Locked => "locked by another process",

@@ -132,7 +132,7 @@ fn d59_files_that_cannot_be_used_are_said_once_and_logins_go_on() {
 
     for length in [0, 63, 64, 5000, whole.len() - 1] {
         std::fs::write(&place.path, &whole[..length]).unwrap();
-        assert_eq!(place.trouble(), "not as long as it must be", "{length}");
+        assert_eq!(place.trouble(), "wrong size", "{length}");
     }
     std::fs::write(&place.path, [&b"\x7fELF"[..], &whole[4..]].concat()).unwrap();
     assert_eq!(place.trouble(), "not a memory of refused logins, or of another version");
@@ -165,7 +165,7 @@ fn d59_what_is_no_memory_of_refused_logins_is_not_replaced() {
     let place = Place::new("");
     std::fs::write(&place.path, b"root:x:0:0::/root:/bin/sh\n").unwrap();
     chmod(&place.path, Mode::from_raw_mode(0o600)).unwrap();
-    assert_eq!(create(&place.path).unwrap_err().to_string(), "not as long as it must be");
+    assert_eq!(create(&place.path).unwrap_err().to_string(), "wrong size");
     assert_eq!(std::fs::read(&place.path).unwrap().len(), 26);
     // Cut short, one of ours is.
     std::fs::write(&place.path, b"\x89refused\x01").unwrap();

@@ -13,7 +13,11 @@ use std::io;
 /// # Errors
 /// The system's; or the file system has not been left where nothing else forbids files.
 pub(super) fn restrict(profile: Profile, has_left: Result<(), Failure>) -> Result<(), Failure> {
-    if has_filter(profile) { step("files and addresses", enter_capability_mode()) } else { has_left }
+    if has_filter(profile) {
+        step("files and addresses", enter_capability_mode())
+    } else {
+        has_left
+    }
 }
 
 pub(super) const fn has_filter(profile: Profile) -> bool {

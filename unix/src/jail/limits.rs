@@ -4,8 +4,8 @@
 //! them are in no list. What a process has already, it keeps.
 
 use super::{Failure, Profile, step};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{SFlag, fstat};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io;
 
 const MIB: u64 = 1 << 20;
@@ -32,21 +32,23 @@ pub(super) fn set(profile: Profile) -> Result<(), Failure> {
     };
     // Who serves many is given as many descriptors as there may be at all; nobody else more
     // than there were.
-    let (soft, hard) = step("limit on descriptors", getrlimit(Resource::RLIMIT_NOFILE))?;
-    let most = if matches!(profile, Profile::Server { .. }) { hard } else { soft };
-    at_most("limit on descriptors", Resource::RLIMIT_NOFILE, descriptors.min(most))?;
-    let (soft, _) = step("limit on memory", getrlimit(Resource::RLIMIT_DATA))?;
-    at_most("limit on memory", Resource::RLIMIT_DATA, memory.min(soft))?;
-    at_most("limit on core files", Resource::RLIMIT_CORE, 0)?;
+    let limit = getrlimit(Resource::Nofile);
+    let most =
+        if matches!(profile, Profile::Server { .. }) { limit.maximum } else { limit.current };
+    let descriptors = descriptors.min(most.unwrap_or(u64::MAX));
+    at_most("limit on descriptors", Resource::Nofile, descriptors)?;
+    let memory = memory.min(getrlimit(Resource::Data).current.unwrap_or(u64::MAX));
+    at_most("limit on memory", Resource::Data, memory)?;
+    at_most("limit on core files", Resource::Core, 0)?;
     if !writes_to_a_file() {
-        at_most("limit on files", Resource::RLIMIT_FSIZE, 0)?;
+        at_most("limit on files", Resource::Fsize, 0)?;
     }
     // The child that a relay has is there already.
-    at_most("limit on processes", Resource::RLIMIT_NPROC, 0)
+    at_most("limit on processes", Resource::Nproc, 0)
 }
 
 fn at_most(what: &'static str, resource: Resource, most: u64) -> Result<(), Failure> {
-    step(what, setrlimit(resource, most, most))
+    step(what, setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }))
 }
 
 /// Whether what it says may go to a file, which a limit would end it for.

@@ -13,9 +13,9 @@ const ROOM: usize = 64 * 1024;
 /// What a slow client takes at a time.
 const BITE: usize = 1000;
 /// Seconds for each input and output.
-const EACH: u64 = 30;
+const IO_TIMEOUT: u64 = 30;
 /// Seconds for all of it.
-const WHOLE: u64 = 100;
+const LOGIN_TIMEOUT: u64 = 100;
 /// More than can be answered while the client takes nothing.
 const MANY: usize = 1_000_000;
 const GREETING: &str = "220 mail.example.org ESMTP\r\n";
@@ -24,22 +24,22 @@ impl Connection for DuplexStream {}
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection for Join<R, W> {}
 
 /// One with TLS, and a listener that says nothing.
-fn conversation(each: u64) -> Conversation {
+fn conversation(io_timeout: u64) -> Conversation {
     let (listener, told) = oneshot::channel();
     std::mem::forget(listener);
-    begin(true, each, told)
+    begin(true, io_timeout, told)
 }
 
-fn begin(tls_at_once: bool, each: u64, told: oneshot::Receiver<Notice>) -> Conversation {
+fn begin(tls_at_once: bool, io_timeout: u64, told: oneshot::Receiver<Notice>) -> Conversation {
     let before_login = BeforeLogin {
         protocol: Protocol::Smtp,
         auth_equals: false,
         greeting: b"mail.example.org".to_vec(),
         capabilities: Vec::new(),
-        each,
-        whole: WHOLE,
+        io_timeout,
+        login_timeout: LOGIN_TIMEOUT,
     };
-    let dialog = Dialog { tries: 2, before_login };
+    let dialog = DialogSetup { tries: 2, before_login };
     let tls = if tls_at_once { Tls::On } else { Tls::Required };
     let talk = Talk { dialog: 0, tls, auth_equals: false, timestamp: Vec::new() };
     Conversation::new(dialog, talk, told)
@@ -60,7 +60,7 @@ async fn all_said_to(mut client: DuplexStream) -> String {
 async fn what_follows_starttls_is_left_for_the_handshake() {
     let (mut client, mut server) = duplex(ROOM);
     let (_listener, told) = oneshot::channel();
-    let mut conversation = begin(false, EACH, told);
+    let mut conversation = begin(false, IO_TIMEOUT, told);
     say(&mut client, b"EHLO x\r\nSTARTTLS\r\nQUIT\r\n").await;
     let turn = conversation.go_on(&mut server).await;
     assert!(matches!(turn, Ok(Turn::StartTls)));
@@ -76,7 +76,7 @@ const LOGIN: &str = "AUTH PLAIN AGJvYgBib2I=\r\n";
 #[tokio::test(start_paused = true)]
 async fn a_login_is_given_out_once_and_what_follows_it_is_left() {
     let (mut client, mut server) = duplex(ROOM);
-    let mut conversation = conversation(EACH);
+    let mut conversation = conversation(IO_TIMEOUT);
     say(&mut client, format!("NOOP\r\n{LOGIN}NOOP\r\n{LOGIN}QUIT\r\n").as_bytes()).await;
     let mut left = format!("NOOP\r\n{LOGIN}QUIT\r\n");
     for outcome in [Outcome::Refused, Outcome::Completed(7)] {
@@ -108,7 +108,7 @@ async fn who_has_not_begun_to_log_in_hears_that_the_server_ends() {
             drop(listener);
         }
         let begun = Instant::now();
-        let mut conversation = begin(true, EACH, told);
+        let mut conversation = begin(true, IO_TIMEOUT, told);
         assert!(matches!(conversation.go_on(&mut server).await, Ok(Turn::Over(1))));
         assert_eq!(begun.elapsed(), Duration::ZERO);
         drop(server);
@@ -121,8 +121,8 @@ async fn who_has_not_begun_to_log_in_hears_that_the_server_ends() {
 async fn a_silent_client_is_told_so() {
     let (client, mut server) = duplex(ROOM);
     let begun = Instant::now();
-    assert!(matches!(conversation(EACH).go_on(&mut server).await, Ok(Turn::Over(_))));
-    assert_eq!(begun.elapsed().as_secs(), EACH);
+    assert!(matches!(conversation(IO_TIMEOUT).go_on(&mut server).await, Ok(Turn::Over(_))));
+    assert_eq!(begun.elapsed().as_secs(), IO_TIMEOUT);
     drop(server);
     assert_eq!(all_said_to(client).await, format!("{GREETING}451 authup timeout (#4.4.2)\r\n"));
 }
@@ -132,7 +132,7 @@ async fn an_end_is_answered() {
     let (mut client, mut server) = duplex(ROOM);
     say(&mut client, b"AUT").await;
     client.shutdown().await.unwrap();
-    assert!(matches!(conversation(EACH).go_on(&mut server).await, Ok(Turn::Over(_))));
+    assert!(matches!(conversation(IO_TIMEOUT).go_on(&mut server).await, Ok(Turn::Over(_))));
     drop(server);
     let said = "454 authup unable to read pipe (#4.3.0)\r\n";
     assert_eq!(all_said_to(client).await, format!("{GREETING}{said}"));
@@ -141,7 +141,7 @@ async fn an_end_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_has_gone_is_not_a_fault() {
     let (client, mut server) = duplex(ROOM);
-    let mut conversation = conversation(EACH);
+    let mut conversation = conversation(IO_TIMEOUT);
     let gone = spawn(async move {
         let mut client = client;
         let mut greeting = [0; GREETING.len()];
@@ -168,7 +168,7 @@ impl AsyncRead for Reset {
 async fn only_within_tls_is_a_reset_a_fault() {
     for tls in [false, true] {
         let (_listener, told) = oneshot::channel();
-        let mut conversation = begin(tls, EACH, told);
+        let mut conversation = begin(tls, IO_TIMEOUT, told);
         let turn = conversation.go_on(&mut tokio::io::join(Reset, sink())).await;
         assert_eq!(turn.is_err(), tls);
     }
@@ -178,7 +178,7 @@ async fn only_within_tls_is_a_reset_a_fault() {
 async fn the_end_is_waited_for_a_while() {
     let (client, server) = duplex(ROOM);
     let begun = Instant::now();
-    assert_eq!(conversation(EACH).close(server).await, Ok(()));
+    assert_eq!(conversation(IO_TIMEOUT).close(server).await, Ok(()));
     assert_eq!(begun.elapsed().as_secs(), LINGER.as_secs());
     drop(client);
 }
@@ -187,7 +187,7 @@ async fn the_end_is_waited_for_a_while() {
 async fn a_silent_client_makes_room_and_is_told_so() {
     let (client, mut server) = duplex(ROOM);
     let (listener, told) = oneshot::channel();
-    let mut conversation = begin(true, EACH, told);
+    let mut conversation = begin(true, IO_TIMEOUT, told);
     let begun = Instant::now();
     let held = spawn(async move {
         assert!(matches!(conversation.go_on(&mut server).await, Ok(Turn::Over(_))));
@@ -211,7 +211,7 @@ async fn so_does_a_client_that_takes_nothing() {
         let (listener, told) = oneshot::channel();
         assert!(listener.send(notice).is_ok());
         let begun = Instant::now();
-        let ended = begin(true, EACH, told).go_on(&mut server).await;
+        let ended = begin(true, IO_TIMEOUT, told).go_on(&mut server).await;
         let Err(why) = ended else { panic!("it went on") };
         assert_eq!(why.to_string(), format!("client accepted no data, {reason}"));
         assert_eq!(begun.elapsed().as_secs(), patience.as_secs());
@@ -222,7 +222,7 @@ async fn so_does_a_client_that_takes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn and_one_that_never_has_to_be_waited_for() {
     let (listener, told) = oneshot::channel();
-    let mut conversation = begin(true, EACH, told);
+    let mut conversation = begin(true, IO_TIMEOUT, told);
     let held = spawn(async move {
         let _ = conversation.go_on(&mut tokio::io::join(repeat(b'\n'), sink())).await;
     });
@@ -241,7 +241,7 @@ async fn and_one_that_never_has_to_be_waited_for() {
 async fn and_one_that_wants_to_log_in_too_late() {
     let (mut client, mut server) = duplex(ROOM);
     let (listener, told) = oneshot::channel();
-    let mut conversation = begin(true, EACH, told);
+    let mut conversation = begin(true, IO_TIMEOUT, told);
     say(&mut client, LOGIN.as_bytes()).await;
     assert!(matches!(conversation.go_on(&mut server).await, Ok(Turn::LogIn(_))));
     assert!(listener.send(Notice::Evict).is_ok());
@@ -280,12 +280,12 @@ async fn reads_slowly(mut client: ReadHalf<DuplexStream>, pause: Duration) -> St
 
 /// What the conversation with such a client comes to, what the client heard, and how many
 /// seconds the conversation took.
-async fn held_with(each: u64, pause: Duration) -> (Result<(), String>, String, u64) {
+async fn held_with(io_timeout: u64, pause: Duration) -> (Result<(), String>, String, u64) {
     let (client, mut server) = duplex(ROOM);
     let (hears, talks) = tokio::io::split(client);
     let begun = Instant::now();
     let conversation = async move {
-        let turn = conversation(each).go_on(&mut server).await;
+        let turn = conversation(io_timeout).go_on(&mut server).await;
         let turn = turn.map(|turn| assert!(matches!(turn, Turn::Over(_))));
         (turn.map_err(|why| why.to_string()), begun.elapsed().as_secs())
     };
@@ -300,14 +300,14 @@ async fn a_client_that_always_has_more_to_say_is_told_when_the_time_is_up() {
     assert_eq!(turn, Ok(()));
     assert!(heard.starts_with("220 mail.example.org ESMTP\r\n250 ok\r\n"), "{heard}");
     assert!(heard.ends_with("250 ok\r\n451 authup timeout (#4.4.2)\r\n"), "{heard}");
-    assert!(seconds <= WHOLE + 2 * LINGER.as_secs(), "{seconds}");
+    assert!(seconds <= LOGIN_TIMEOUT + 2 * LINGER.as_secs(), "{seconds}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_left_when_the_time_is_up() {
     let (turn, _, seconds) = held_with(1200, Duration::from_secs(10_000)).await;
-    assert_eq!(turn, Err(format!("client accepted no data for {WHOLE} s")));
-    assert_eq!(seconds, WHOLE);
+    assert_eq!(turn, Err(format!("client accepted no data for {LOGIN_TIMEOUT} s")));
+    assert_eq!(seconds, LOGIN_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,14 +21,14 @@ thread_local! {
 }
 
 /// The inner side of the connection.
-pub(in crate::engine) enum Program {
+pub(in crate::engine) enum ProgramStream {
     /// One stream each way.
     Pair { input: LocalSocket, output: LocalSocket },
     /// One stream for both ways.
     Stream(LocalSocket),
 }
 
-impl Program {
+impl ProgramStream {
     pub(in crate::engine) const fn input(&mut self) -> &mut LocalSocket {
         match self {
             Self::Pair { input, .. } | Self::Stream(input) => input,
@@ -50,7 +50,7 @@ impl Program {
 pub(super) struct Relay<'a, T> {
     /// The decrypted side of the connection; what is below it is not known here.
     pub(super) tls: &'a mut T,
-    pub(super) program: Program,
+    pub(super) program: ProgramStream,
     pub(super) login: Login<'a>,
     /// The program has said something.
     pub(super) said: bool,
@@ -131,7 +131,7 @@ impl Kept {
 }
 
 impl<'a, T> Relay<'a, T> {
-    pub(super) fn new(tls: &'a mut T, program: Program, login: Login<'a>) -> Self {
+    pub(super) fn new(tls: &'a mut T, program: ProgramStream, login: Login<'a>) -> Self {
         Self {
             tls,
             program,

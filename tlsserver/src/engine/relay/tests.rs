@@ -46,7 +46,7 @@ async fn a_client_that_takes_nothing_after_the_programs_end_is_left() {
     let ([input, output], ended) = answering().await;
     drop(ended);
     let begun = Instant::now();
-    let why = relay(tls, Program::Pair { input, output }).await.unwrap_err();
+    let why = relay(tls, ProgramStream::Pair { input, output }).await.unwrap_err();
     assert_eq!(why.to_string(), "client accepted no data for 60 s");
     assert_eq!(begun.elapsed().as_secs(), STALL.as_secs());
 }
@@ -58,8 +58,10 @@ async fn a_client_that_takes_little_gets_all() {
     drop(ended);
     let begun = Instant::now();
     let pause = STALL.checked_sub(Duration::from_secs(1)).unwrap();
-    let (served, got) =
-        tokio::join!(relay(tls, Program::Pair { input, output }), reads_slowly(client, pause));
+    let (served, got) = tokio::join!(
+        relay(tls, ProgramStream::Pair { input, output }),
+        reads_slowly(client, pause)
+    );
     assert_eq!((served, got), (Ok(()), ANSWER));
     assert!(begun.elapsed() > 2 * STALL);
 }
@@ -68,7 +70,7 @@ async fn a_client_that_takes_little_gets_all() {
 async fn while_the_program_runs_the_client_may_wait() {
     let (_client, tls) = duplex(ROOM);
     let ([input, output], _running) = answering().await;
-    let served = timeout(10 * STALL, relay(tls, Program::Pair { input, output })).await;
+    let served = timeout(10 * STALL, relay(tls, ProgramStream::Pair { input, output })).await;
     assert!(served.is_err(), "{served:?}");
 }
 
@@ -78,7 +80,7 @@ async fn a_client_that_has_all_and_stays_is_left() {
     let ([input, output], ended) = answering().await;
     drop(ended);
     let begun = Instant::now();
-    assert_eq!(relay(tls, Program::Pair { input, output }).await, Ok(()));
+    assert_eq!(relay(tls, ProgramStream::Pair { input, output }).await, Ok(()));
     assert_eq!(begun.elapsed().as_secs(), LINGER.as_secs());
     let mut got = Vec::new();
     client.read_to_end(&mut got).await.unwrap();
@@ -302,7 +304,7 @@ async fn cut_off(says: &[u8]) -> ([UnixStream; 2], JoinHandle<Ended>) {
     client.write_all(says).await.unwrap();
     client.shutdown().await.unwrap();
     let (input, output) = (local(input), local(output));
-    let served = spawn(relay(Impolite(tls), Program::Pair { input, output }));
+    let served = spawn(relay(Impolite(tls), ProgramStream::Pair { input, output }));
     let mut heard = vec![0; says.len()];
     its_input.read_exact(&mut heard).await.unwrap();
     assert_eq!(heard, says);

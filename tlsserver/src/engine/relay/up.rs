@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 use zeroize::Zeroize;
 
-use super::state::{Down, Kept, Program, Relay, SCRATCH, Up};
+use super::state::{Down, Kept, ProgramStream, Relay, SCRATCH, Up};
 use crate::engine::ending::{ClientEnd, Fault};
 
 /// The most that one record carries.
@@ -22,7 +22,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
     /// written to it.
     pub(super) fn watch_input(&mut self, context: &mut Context<'_>) {
         while !self.input_closed {
-            let Program::Pair { input, .. } = &mut self.program else { return };
+            let ProgramStream::Pair { input, .. } = &mut self.program else { return };
             let mut space = [0; 64];
             let mut ignored = ReadBuf::new(&mut space);
             match Pin::new(input).poll_read(context, &mut ignored) {

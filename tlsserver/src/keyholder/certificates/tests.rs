@@ -191,7 +191,7 @@ fn what_can_never_be_used_is_said() {
     assert_eq!(said(&variables), expected);
     variables.retain(|(name, _)| name == "CERTFILE" || name == "CERTFILE:a.example.org");
     variables.push(("CERTFILE2".into(), second));
-    let expected = ["certificate: DIR/2: no client is shown it: DIR/1 has the same kind of key"];
+    let expected = ["certificate: DIR/2: never used: DIR/1 has the same kind of key"];
     assert_eq!(said(&variables), expected);
 }
 

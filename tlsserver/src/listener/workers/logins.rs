@@ -1,6 +1,6 @@
 //! The monitor among the workers, and what engines are told of logins.
 
-use proto::channel::engine::{Dialog, DialogId, ToEngine};
+use proto::channel::engine::{DialogId, DialogSetup, ToEngine};
 use proto::channel::listener::{FromMonitor, ToMonitor};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::ffi::OsStr;
@@ -114,7 +114,7 @@ impl Workers {
     pub(in crate::listener) fn dialog(
         &mut self,
         other: Option<&OsStr>,
-    ) -> Result<(DialogId, Dialog), NoDialog> {
+    ) -> Result<(DialogId, DialogSetup), NoDialog> {
         let known = self.dialogs.as_ref().and_then(|dialogs| dialogs.find(other));
         if let Some((id, dialog)) = known {
             return Ok((id, dialog.clone()));
