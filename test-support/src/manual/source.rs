@@ -16,8 +16,8 @@ const PACKAGES: [&str; 3] = ["tools", "checkpassword", "tlsserver"];
 const FOLLOWED: [&str; 5] = ["crate", "unix", "tools", "checkpassword", "tlsserver"];
 
 /// What stands before literals that are for the compiler, or for who reads or debugs
-/// the code.
-const NOT_FOR_USERS: [&str; 9] = [
+/// the code, or for the system.
+const NOT_FOR_USERS: [&str; 10] = [
     "env!(",
     "reason = ",
     "path = ",
@@ -27,6 +27,7 @@ const NOT_FOR_USERS: [&str; 9] = [
     "target_endian = ",
     "feature = ",
     "debug_struct(",
+    "pledge(c",
 ];
 
 /// Files whose texts are neither logged nor in a page, and whose names of variables are:
