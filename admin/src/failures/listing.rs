@@ -2,7 +2,7 @@
 
 use super::{Options, Wrong, entries, limit, names};
 use crate::outcome::{Error, Outcome, say};
-use proto::failures::bucket::Entry;
+use proto::failures::entry::Entry;
 use proto::failures::{About, Kind, Settings, UserHash};
 use serde::Serialize;
 use std::collections::HashMap;

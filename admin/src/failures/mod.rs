@@ -10,7 +10,7 @@ use crate::outcome::{Error, Outcome, say};
 use clap::Args;
 use listing::Names;
 use proto::escape::Escaped;
-use proto::failures::bucket::Entry;
+use proto::failures::entry::Entry;
 use proto::failures::{Prefix, Settings, UserHash};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

@@ -16,7 +16,8 @@
 //! bucket that has been changed and ends with the last: for a whole one the system takes half
 //! as long again.
 
-use super::bucket::{BUCKET, Bucket, ENTRY, Entry, code};
+use super::bucket::{BUCKET, Bucket};
+use super::entry::{ENTRY, Entry, code};
 use super::header::{BUCKETS, HEADER};
 use super::keyed_hash::{Digest, Key, UserHash};
 use super::score::{ONE, faded};

@@ -5,7 +5,7 @@
 //! its network and provider, of the user, and of who is known, which is a user who has logged
 //! in from that network ([`source`]). A [`Case`] is one login: which buckets of the table it has to do with,
 //! whether it may be tried, and what its answer changes. The rules are in [`case`], the
-//! table's octets in [`bucket`] and [`header`], what the administrator says in
+//! table's octets in [`entry`], [`bucket`] and [`header`], what the administrator says in
 //! [`settings`]. Time is passed in, in seconds. Reading, writing and locking are
 //! `unix::failures`', which authup's monitor, tlsserver's listener and `acceptutils
 //! failures` call.
@@ -15,6 +15,7 @@
 
 pub mod bucket;
 pub mod case;
+pub mod entry;
 pub mod header;
 pub mod keyed_hash;
 pub mod score;

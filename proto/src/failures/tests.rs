@@ -6,8 +6,9 @@ mod guesses;
 mod owner;
 mod table;
 
-use super::bucket::{BUCKET, Bucket, Entry};
+use super::bucket::{BUCKET, Bucket};
 use super::case::{Answer, Case, Ticket, Verdict, index};
+use super::entry::Entry;
 use super::header::{BUCKETS, HEADER};
 use super::keyed_hash::Key;
 use super::{About, Settings, Source, UserHash};
