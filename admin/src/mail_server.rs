@@ -6,6 +6,7 @@
 
 use crate::deadline_lines::{Lines, Silence};
 use proto::imap::capability;
+use proto::login::protocol::Protocol;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::{File, Permissions};
 use std::io::Write;
@@ -19,25 +20,12 @@ use unix::deadline::Deadline;
 use unix::identity::runs_as_root;
 use unix::process::has_ended;
 
-/// What it speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// SMTP, or ESMTP.
-    Smtp,
-    /// POP3 behind its login.
-    Pop3,
-    /// IMAP behind its login, which the server answers.
-    Imap,
-}
-
-impl Protocol {
-    /// What the session's variables say of it.
-    const fn port(self) -> &'static str {
-        match self {
-            Self::Smtp => "25",
-            Self::Pop3 => "110",
-            Self::Imap => "143",
-        }
+/// What the session's variables say of a protocol.
+const fn port(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Smtp => "25",
+        Protocol::Pop3 => "110",
+        Protocol::Imap => "143",
     }
 }
 
@@ -55,7 +43,7 @@ pub(crate) struct MailServer<'a> {
     pub(crate) path: &'a str,
     /// Variables besides `PATH`, and those of a user.
     pub(crate) variables: Vec<(&'a str, &'a str)>,
-    /// What it speaks.
+    /// What it speaks: POP3 and IMAP from behind their login.
     pub(crate) protocol: Protocol,
     /// It answers an SMTP client's login, be it by fixsmtpio before it; else it greets.
     pub(crate) is_behind_login: bool,
@@ -107,7 +95,7 @@ impl MailServer<'_> {
             .env_clear()
             .envs([("PATH", self.path), ("USER", "nobody"), ("SHELL", "/bin/sh")])
             .envs([("PROTO", "TCP"), ("TCPREMOTEIP", "127.0.0.1"), ("TCPREMOTEPORT", "65535")])
-            .envs([("TCPLOCALIP", "127.0.0.1"), ("TCPLOCALPORT", self.protocol.port())])
+            .envs([("TCPLOCALIP", "127.0.0.1"), ("TCPLOCALPORT", port(self.protocol))])
             .env("HOME", home)
             .envs(self.variables.iter().copied())
             .current_dir(home)

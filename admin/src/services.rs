@@ -2,6 +2,8 @@
 //! run is [`init`](crate::init)'s; what clients are told of it is
 //! [`client_settings`](crate::client_settings)'.
 
+use proto::login::protocol::Protocol;
+
 /// A service: a port, what is spoken there, and when TLS begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Service {
@@ -32,12 +34,12 @@ pub(crate) enum Chain {
 
 impl Chain {
     /// What is spoken until somebody logs in, where somebody must.
-    pub(crate) const fn login(self) -> Option<&'static str> {
+    pub(crate) const fn login(self) -> Option<Protocol> {
         match self {
-            Self::Submission => Some("smtp"),
+            Self::Submission => Some(Protocol::Smtp),
             Self::Incoming => None,
-            Self::Pop3 => Some("pop3"),
-            Self::Imap => Some("imap"),
+            Self::Pop3 => Some(Protocol::Pop3),
+            Self::Imap => Some(Protocol::Imap),
         }
     }
 }

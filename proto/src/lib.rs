@@ -41,6 +41,7 @@ pub mod smtp;
 pub mod tls_header;
 pub mod ucspi_rules;
 pub mod ucspi_tls;
+pub mod variables;
 
 #[cfg(test)]
 mod split_anywhere;

@@ -3,6 +3,7 @@
 //! The file (`-x rules.cdb`, made by `tcprules`) is opened by the caller. The keys
 //! are tried in order and the first that is found decides.
 
+use crate::variables::Variables;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -26,16 +27,6 @@ pub fn keys(address: &str, host: Option<&str>) -> Vec<String> {
     }
     keys.push(String::new());
     keys
-}
-
-/// Variables for an environment: name and value.
-pub type Variables = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// The value of a variable; of several, the last, as in the environment.
-#[must_use]
-pub fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a [u8]> {
-    let found = variables.iter().rev().find(|(found, _)| found == name.as_bytes());
-    found.map(|(_, value)| value.as_slice())
 }
 
 /// What a rule says.
@@ -81,6 +72,7 @@ fn variable(setting: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::variables::value;
     use alloc::vec;
 
     #[test]

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use unix::log::Reason;
 
-use crate::environment::Variables;
+use crate::environment::{Variables, owned};
 
 /// Where Linux shows a process the file that it runs.
 const ITSELF: &str = "/proc/self/exe";
@@ -16,7 +16,7 @@ const ITSELF: &str = "/proc/self/exe";
 /// and with no variables but these.
 pub(crate) fn itself(name: &str, variables: &Variables) -> Command {
     let mut command = Command::new(ITSELF);
-    command.arg0(name).env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
+    command.arg0(name).env_clear().envs(variables.iter().map(owned));
     command
 }
 

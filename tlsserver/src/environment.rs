@@ -1,13 +1,30 @@
-//! What the environment says to the server, and what of it goes on to the program.
+//! What the environment says to the server, and what of it goes on to its other processes and
+//! to programs. It is read once by each process, at its start.
 
 use proto::login::handoff::Name;
+pub use proto::variables::Variables;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use unix::before_login::Variable;
 use unix::jail::{Identity, NoIdentity};
 
-/// A row of variables.
-pub type Variables = Vec<(OsString, OsString)>;
+/// What this process was started with. Of several of one name the first counts, as it does for
+/// the C library.
+#[must_use]
+pub fn inherited() -> Variables {
+    let mut inherited = Variables::new();
+    for (name, value) in std::env::vars_os() {
+        if inherited.iter().all(|(known, _)| known != name.as_bytes()) {
+            inherited.push((name.into_vec(), value.into_vec()));
+        }
+    }
+    inherited
+}
+
+/// A variable as a child is given it.
+pub(crate) fn owned((name, value): &(Vec<u8>, Vec<u8>)) -> (OsString, OsString) {
+    (OsString::from_vec(name.clone()), OsString::from_vec(value.clone()))
+}
 
 /// The user and group of the jailed processes: `SSL_UID` and `SSL_GID`, or
 /// `TLS_UID` and `TLS_GID`, or nobody.
@@ -29,7 +46,7 @@ pub fn jail_identity(variables: &Variables) -> Result<Identity, NoIdentity> {
 /// The variables of the jailed processes: `only` as they are, nothing else.
 #[must_use]
 pub fn only(variables: &Variables, mut wanted: impl FnMut(&[u8]) -> bool) -> Variables {
-    variables.iter().filter(|(name, _)| wanted(name.as_bytes())).cloned().collect()
+    variables.iter().filter(|(name, _)| wanted(name)).cloned().collect()
 }
 
 /// Whether the keyholder reads the variable: certificates, keys, and its user.
@@ -81,7 +98,7 @@ pub fn is_for_login_program(name: &[u8]) -> bool {
 /// A variable's value.
 #[must_use]
 pub fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
-    variables.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_os_str())
+    proto::variables::value(variables, name).map(OsStr::from_bytes)
 }
 
 /// The value of a variable that names a file, which an empty one does not.

@@ -5,7 +5,6 @@
 //! closed here just after. There is one thread, so no other child can get it.
 
 use proto::channel::listener::Client;
-use proto::ucspi_rules;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{SendFlags, send};
 use std::collections::BTreeMap;
@@ -14,14 +13,13 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use unix::descriptor::unblock;
 use unix::descriptor_passing::stream_pair;
 use unix::search_path;
 use unix::spawn::Start;
 
-use crate::environment::{Variables, is_for_login_program, is_for_program, only, value};
+use crate::environment::{Variables, is_for_login_program, is_for_program, only, owned, value};
 use crate::options::Options;
 
 /// Which program, as whom, with what.
@@ -62,7 +60,7 @@ pub(crate) struct Peer {
     pub(crate) remote: SocketAddr,
     pub(crate) local: SocketAddr,
     /// What the rules add to the environment.
-    pub(crate) added: ucspi_rules::Variables,
+    pub(crate) added: Variables,
 }
 
 /// A program that runs, and the engine's ends of what it was given.
@@ -139,12 +137,12 @@ impl Program {
 
     /// Starts it with the decrypted stream as 0 and 1, and what is known of the
     /// handshake in its environment.
-    pub(crate) fn start_secured(&self, peer: &Peer, facts: Variables) -> io::Result<Running<2>> {
+    pub(crate) fn start_secured(&self, peer: &Peer, facts: &Variables) -> io::Result<Running<2>> {
         let (input, program_input) = engine_pair()?;
         let (output, program_output) = engine_pair()?;
         self.greet(&program_output)?;
         let mut variables = self.variables_for(peer.remote, peer.local, &peer.added);
-        variables.extend(facts);
+        variables.extend(facts.iter().map(owned));
         let pid = self.start(&variables, program_input, program_output, None)?;
         Ok(Running { pid, ends: [input, output] })
     }
@@ -192,9 +190,9 @@ impl Program {
         &self,
         remote: SocketAddr,
         local: SocketAddr,
-        added: &ucspi_rules::Variables,
+        added: &Variables,
     ) -> BTreeMap<OsString, OsString> {
-        let mut variables: BTreeMap<_, _> = self.variables.iter().cloned().collect();
+        let mut variables: BTreeMap<_, _> = self.variables.iter().map(owned).collect();
         let address = [
             ("PROTO", "TCP".to_owned()),
             ("TCPREMOTEIP", remote.ip().to_string()),
@@ -210,8 +208,7 @@ impl Program {
         variables.extend(address.map(|(name, value)| (name.into(), value.into())));
         let own = |name: &str, value: &OsStr| (name.into(), value.to_owned());
         variables.extend(self.local_name.as_ref().map(|name| own("TCPLOCALHOST", name)));
-        let text = |octets: &Vec<u8>| OsString::from_vec(octets.clone());
-        variables.extend(added.iter().map(|(name, value)| (text(name), text(value))));
+        variables.extend(added.iter().map(owned));
         variables
     }
 }
@@ -256,7 +253,7 @@ mod tests {
             &[("PATH", "/usr/bin:/bin"), ("KEYFILE", "k"), ("SSL_PROTOCOL", "stale"), ("A", "b")],
         );
         let facts = vec![("SSL_PROTOCOL".into(), "TLSv1.3".into())];
-        let running = program.start_secured(&peer(), facts).unwrap();
+        let running = program.start_secured(&peer(), &facts).unwrap();
         let mut output = UnixStream::from(running.ends.into_iter().next_back().unwrap());
         output.set_nonblocking(false).unwrap();
         let mut text = String::new();

@@ -1,4 +1,5 @@
-//! The environment: read once, at the edge, and changed only for what we run.
+//! This process's own environment: read once, at the edge, and changed only for what we run. What
+//! somebody else's is made of, as far as processes tell each other, is `proto::variables`.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};

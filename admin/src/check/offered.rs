@@ -3,10 +3,10 @@
 
 use super::findings::{Findings, Place};
 use super::service::Service;
-use crate::mail_server::{MailServer, POP3_OWN, Protocol, is_same, may_be_listed, word};
+use crate::mail_server::{MailServer, POP3_OWN, is_same, may_be_listed, word};
 use crate::programs;
 use proto::control::list;
-use proto::login::protocol::Protocol as Spoken;
+use proto::login::protocol::Protocol;
 use std::path::Path;
 
 /// Runs them all, the same one once.
@@ -29,14 +29,12 @@ fn check_one(service: &Service, words: Vec<&str>, home: Option<&Path>, findings:
     let Some((line, program)) = last else { return };
     let place = Place::line(&service.path, line);
     let protocol = match service.login().as_deref() {
-        Some("pop3") => Protocol::Pop3,
-        Some("smtp") => Protocol::Smtp,
-        Some("imap") => Protocol::Imap,
+        Some(spoken) => Protocol::named(spoken.as_bytes()),
         // Whatever it speaks.
-        None if !words.iter().any(|word| word.ends_with("fixsmtpio")) => return,
-        None => Protocol::Smtp,
-        Some(_) => return,
+        None if !words.iter().any(|word| word.ends_with("fixsmtpio")) => None,
+        None => Some(Protocol::Smtp),
     };
+    let Some(protocol) = protocol else { return };
     if service.relays_before_login() {
         let text = format!("{program}: not tried, as others stand before the password's check");
         return findings.note(place, text);
@@ -93,16 +91,12 @@ fn is_the_servers_own(name: &str, is_login: bool) -> bool {
 }
 
 fn compare(offers: &[String], protocol: Protocol, home: &Path, findings: &mut Findings) {
-    let (spoken, own): (_, &[&str]) = match protocol {
-        Protocol::Smtp => (Spoken::Smtp, &[]),
-        Protocol::Pop3 => (Spoken::Pop3, &POP3_OWN),
-        Protocol::Imap => (Spoken::Imap, &[]),
-    };
-    let path = home.join("control").join(format!("{}capabilities", spoken.name()));
+    let own: &[&str] = if protocol == Protocol::Pop3 { &POP3_OWN } else { &[] };
+    let path = home.join("control").join(format!("{}capabilities", protocol.name()));
     let Ok(contents) = unix::control::contents(&path) else { return };
     let mut listed = Vec::new();
     // What is left out is promised to nobody.
-    let is_left_out = |entry: &str| spoken.says_itself(entry.as_bytes());
+    let is_left_out = |entry: &str| protocol.says_itself(entry.as_bytes());
     let listed_lines = entries(&contents, protocol).into_iter();
     for (line, entry) in listed_lines.filter(|(_, entry)| !is_left_out(entry)) {
         let place = Place::line(&path, line);

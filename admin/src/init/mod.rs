@@ -10,13 +10,13 @@ mod write;
 
 use crate::command::CommandLine;
 use crate::home::PACKAGED;
-use crate::mail_server::Protocol;
 use crate::outcome::{Error, Outcome, say};
 use crate::programs;
 use crate::services::SERVICES;
 use clap::Args;
 use plan::Users;
 pub(crate) use plan::{Clients, Plan};
+use proto::login::protocol::Protocol;
 use std::path::{Path, PathBuf};
 use unix::identity::{SystemUser, runs_as_root};
 use unix::log::Reason;

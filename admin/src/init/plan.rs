@@ -2,9 +2,10 @@
 //! made of it is [`files`](super::files)'.
 
 use crate::command::CommandLine;
-use crate::mail_server::{MailServer, Protocol};
+use crate::mail_server::MailServer;
 use crate::programs::{self, MailPrograms};
 use clap::ValueEnum;
+use proto::login::protocol::Protocol;
 use std::path::{Path, PathBuf};
 
 /// What is to be made.

@@ -98,7 +98,7 @@ impl Service {
         let mut options =
             format!("{}-v -c 40 -C 10 -l {}", if self.delayed { "-n " } else { "" }, plan.host);
         if let Some(protocol) = self.chain.login() {
-            let _ = write!(options, " --login {protocol}");
+            let _ = write!(options, " --login {}", protocol.name());
         }
         if let (Chain::Incoming, Some((uid, gid))) = (self.chain, &plan.incoming_ids) {
             let _ = write!(options, " -u {uid} -g {gid}");

@@ -2,8 +2,8 @@
 
 use super::wire::{self, Reader, Writer};
 use super::{ConnectionId, EngineId};
-use crate::ucspi_rules;
 use crate::ucspi_tls::Tls;
+use crate::variables::Variables;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -16,7 +16,7 @@ pub struct Client {
     /// The address that it came to.
     pub local: SocketAddr,
     /// What the rules add to its programs' environment.
-    pub added: ucspi_rules::Variables,
+    pub added: Variables,
     /// What its greeting has of this session.
     pub timestamp: Vec<u8>,
     /// What of TLS it was offered at its beginning. [`Tls::On`]: with the first octet.
@@ -77,7 +77,7 @@ impl Client {
         let (remote, local) = (reader.address()?, reader.address()?);
         let (tls, left) = (reader.tls()?, reader.long()?);
         let timestamp = reader.counted()?.to_vec();
-        let mut added = ucspi_rules::Variables::new();
+        let mut added = Variables::new();
         while !reader.is_at_end() {
             added.push((reader.counted()?.to_vec(), reader.counted()?.to_vec()));
         }

@@ -60,7 +60,7 @@ impl<W: Watch> Relay<W> {
     fn request_in(&mut self, window: &[u8]) -> Take {
         let is_request = matches!(self.client, Client::Request);
         if let Some(spoken) = OtherProtocol::begins(window, b"").filter(|_| is_request) {
-            self.is_misdirected(spoken);
+            self.end_as_misdirected(spoken);
             return Take::Took(window.len().min(OtherProtocol::SHOWS));
         }
         let fresh = window.get(self.scanned..).unwrap_or_default();
@@ -118,7 +118,7 @@ impl<W: Watch> Relay<W> {
     fn request(&mut self, request: &Request<'_>, line: &[u8]) {
         self.watch.saw(Seen::Request, if request.is_secret() { SECRET } else { line });
         if let Some(spoken) = request.other_protocol() {
-            return self.is_misdirected(spoken);
+            return self.end_as_misdirected(spoken);
         }
         let ending = match self.settings.bare_newline {
             BareNewline::Reject if request.ending == b"\n" => return self.turn_away(BARE_NEWLINE),
@@ -262,7 +262,7 @@ impl<W: Watch> Relay<W> {
         self.end_with(last_words, End::Server);
     }
 
-    fn is_misdirected(&mut self, spoken: OtherProtocol) {
+    fn end_as_misdirected(&mut self, spoken: OtherProtocol) {
         let last_words = match spoken {
             // Nothing in the clear could be read.
             OtherProtocol::Tls => &b""[..],

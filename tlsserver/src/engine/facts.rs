@@ -4,8 +4,6 @@
 use proto::ucspi_tls::Fact;
 use proto::ucspi_tls::server::Encoder;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 
 use crate::environment::Variables;
 
@@ -35,11 +33,10 @@ const SUBJECT: &str = "SSL_SERVER_S_DN";
 #[must_use]
 pub fn variables(facts: Vec<Fact>) -> Variables {
     let known = |name: &[u8]| NAMES.iter().any(|known| known.as_bytes() == name);
-    let text = OsString::from_vec;
     facts
         .into_iter()
         .filter(|fact| known(&fact.name))
-        .filter_map(|fact| Some((text(fact.name), text(fact.value?))))
+        .filter_map(|fact| Some((fact.name, fact.value?)))
         .collect()
 }
 

@@ -33,7 +33,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, fmt, io};
+use std::{fmt, io};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -43,7 +43,7 @@ use unix::descriptor_passing::{Received, await_message, receive, send};
 use unix::jail::{self, NoIdentity, Profile};
 
 use crate::NoRandomOctets;
-use crate::environment::{self, Variables};
+use crate::environment;
 use crate::last_words;
 use dispatch::{Dialogs, Dispatcher};
 use session::Handshakes;
@@ -107,7 +107,7 @@ fn start() -> Result<(), Fatal> {
     unix::open_descriptors::close_others(&[]);
     // A process that was started as /proc/self/exe would be called "exe".
     jail::set_name(c"tlsserver-engin");
-    let variables: Variables = env::vars_os().collect();
+    let variables = environment::inherited();
     let identity = environment::jail_identity(&variables).map_err(Fatal::Identity)?;
     let seconds = environment::value(&variables, HANDSHAKE_SECONDS);
     let seconds = seconds.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(60);

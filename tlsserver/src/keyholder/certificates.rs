@@ -8,6 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
 use rustls::sign::SigningKey;
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -118,7 +119,8 @@ fn keys_alone(variables: &Variables) -> Vec<String> {
         return warnings;
     }
     for (variable, _) in variables {
-        let Some(key) = variable.to_str().filter(|key| file(variables, key).is_some()) else {
+        let Some(key) = str::from_utf8(variable).ok().filter(|key| file(variables, key).is_some())
+        else {
             continue;
         };
         // The kinds with a 2 first, since the others' names begin theirs.
@@ -156,10 +158,11 @@ fn sources(variables: &Variables) -> Result<Vec<Source>, Failure> {
     }
     for (certificate, key) in KINDS {
         for (variable, path) in variables.iter().filter(|(_, path)| !path.is_empty()) {
-            let Some(name) = variable.as_bytes().strip_prefix(certificate.as_bytes()) else {
+            let Some(name) = variable.strip_prefix(certificate.as_bytes()) else {
                 continue;
             };
             let Some(name) = name.strip_prefix(b":") else { continue };
+            let path = OsStr::from_bytes(path);
             let name = String::from_utf8_lossy(name).into_owned();
             let key = file(variables, &format!("{key}:{name}")).unwrap_or(path);
             let name = Some(name.to_ascii_lowercase());

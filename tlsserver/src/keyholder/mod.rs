@@ -14,13 +14,13 @@ use proto::exit_code;
 use rustix::event::PollFlags;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
-use std::{env, fmt, io};
+use std::{fmt, io};
 use unix::deadline::ready_sources;
 use unix::descriptor_passing::{receive, send};
 use unix::jail::{self, NoIdentity, Profile};
 
 use crate::NoRandomOctets;
-use crate::environment::{self, Variables};
+use crate::environment;
 use crate::last_words;
 use certificates::Loaded;
 use signing::Keys;
@@ -84,7 +84,7 @@ impl fmt::Display for CannotStart {
 fn prepare() -> Result<Loaded, CannotStart> {
     unix::open_descriptors::close_others(&[]);
     jail::set_name(c"tlsserver-keyho");
-    let variables: Variables = env::vars_os().collect();
+    let variables = environment::inherited();
     let identity = environment::jail_identity(&variables).map_err(CannotStart::Identity)?;
     let loaded = certificates::load(&variables).map_err(CannotStart::Files)?;
     crate::warm_up().map_err(CannotStart::NoRandomOctets)?;

@@ -3,8 +3,8 @@
 
 use proto::channel::ConnectionId;
 use proto::channel::engine::{DialogId, DialogSetup, ToEngine};
-use proto::ucspi_rules;
 use proto::ucspi_tls::{Decoder, Progress as Report};
+use proto::variables;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -35,7 +35,7 @@ const LIMIT_OF_ONE: &str = "MAXCONNIP";
 const MOST_ACCEPTED_AT_ONCE: usize = 16;
 
 /// A client that may connect: its number, what the rules add for it, and what it is told.
-type Admitted = (ConnectionId, ucspi_rules::Variables, Option<(DialogId, DialogSetup)>);
+type Admitted = (ConnectionId, Variables, Option<(DialogId, DialogSetup)>);
 
 impl Server {
     /// Takes some of the connections that wait, but not so many at once that a flood
@@ -200,7 +200,7 @@ impl Server {
         }
     }
 
-    fn rules_about(&self, peer: IpAddr) -> Result<ucspi_rules::Variables, Denial> {
+    fn rules_about(&self, peer: IpAddr) -> Result<Variables, Denial> {
         let Some(file) = &self.policy.rules else { return Ok(Vec::new()) };
         match rules::look_up(file, peer) {
             Ok(found) if found.refuse => Err(Denial::ByRules),
@@ -257,7 +257,7 @@ impl Server {
     /// If it cannot have one, the engine's ends that are dropped here tell it so.
     pub(super) fn on_secured(&mut self, engine: EngineId, id: ConnectionId, facts: &[u8]) {
         let Some(Arrival { peer, .. }) = self.connections.secured(id, engine) else { return };
-        let sent = match self.program.start_secured(&peer, variables(facts)) {
+        let sent = match self.program.start_secured(&peer, &variables(facts)) {
             Ok(running) => {
                 self.started(id, peer.remote, running.pid);
                 let [input, output] = &running.ends;
@@ -292,8 +292,8 @@ impl Server {
 }
 
 /// The limit on connections of one client that the rules set for it.
-fn limit_in(added: &ucspi_rules::Variables) -> Option<usize> {
-    str::from_utf8(ucspi_rules::value(added, LIMIT_OF_ONE)?).ok()?.parse().ok()
+fn limit_in(added: &Variables) -> Option<usize> {
+    str::from_utf8(variables::value(added, LIMIT_OF_ONE)?).ok()?.parse().ok()
 }
 
 /// An engine's report as variables; none, where it is not whole.

@@ -4,8 +4,8 @@
 use proto::channel::engine::{DialogId, DialogSetup, Talk as ToTalk, ToEngine};
 use proto::channel::{ConnectionId, LONGEST};
 use proto::login::protocol::Protocol;
-use proto::ucspi_rules;
 use proto::ucspi_tls::Tls;
+use proto::variables;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -129,7 +129,7 @@ impl Source {
     }
 
     /// The home that a rule names, if it is another.
-    pub(super) fn other_home(&self, added: &ucspi_rules::Variables) -> Option<OsString> {
+    pub(super) fn other_home(&self, added: &Variables) -> Option<OsString> {
         let home =
             added_value(added, Variable::Home).map(|home| OsStr::from_bytes(home).to_owned());
         home.filter(|home| Some(home) != self.home.as_ref())
@@ -139,7 +139,7 @@ impl Source {
     pub(super) fn talk(
         &self,
         (dialog, said): (DialogId, &DialogSetup),
-        added: &ucspi_rules::Variables,
+        added: &Variables,
         id: ConnectionId,
         now: Instant,
     ) -> Talk {
@@ -188,8 +188,8 @@ impl Dialogs {
     }
 }
 
-fn added_value(added: &ucspi_rules::Variables, variable: Variable) -> Option<&[u8]> {
-    ucspi_rules::value(added, variable.name())
+fn added_value(added: &Variables, variable: Variable) -> Option<&[u8]> {
+    variables::value(added, variable.name())
 }
 
 /// The session's timestamp, which both its greeting and checkpassword have.
@@ -218,7 +218,7 @@ mod tests {
 
     fn talked_to(mode: Mode, variables: &[(&str, &str)], added: &[(&str, &str)]) -> (Tls, bool) {
         let home = home(&[("me", "mail.example.org\n"), ("pop3capabilities", "TOP\n")]);
-        let added: ucspi_rules::Variables =
+        let added: Variables =
             added.iter().map(|&(name, value)| (name.into(), value.into())).collect();
         let source = source(mode, variables);
         let dialog = source.dialog(Some(home.path().as_os_str())).unwrap();

@@ -5,7 +5,7 @@
 //! people of his network have done. What a home says that a rule names is read when the first
 //! client comes whom that rule is for, and again with the ordinary one's.
 
-use proto::ucspi_rules;
+use proto::variables;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
@@ -73,14 +73,9 @@ impl Failures {
     }
 
     /// Looks whether a client at this address, for which the rules add this, is not to be heard.
-    pub(super) fn shut_out(
-        &mut self,
-        address: IpAddr,
-        added: &ucspi_rules::Variables,
-        log: Log,
-    ) -> bool {
+    pub(super) fn shut_out(&mut self, address: IpAddr, added: &Variables, log: Log) -> bool {
         let Some(homes) = &mut self.0 else { return false };
-        let home = ucspi_rules::value(added, Variable::Home.name()).map(OsStr::from_bytes);
+        let home = variables::value(added, Variable::Home.name()).map(OsStr::from_bytes);
         let Some(memory) = &mut homes.home(home, log).memory else { return false };
         let is_shut_out = memory.shuts_out(address);
         if let Some(why) = memory.trouble() {

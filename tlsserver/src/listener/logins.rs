@@ -3,7 +3,7 @@
 use proto::channel::ConnectionId;
 use proto::channel::engine::{DialogId, DialogSetup, ToEngine};
 use proto::channel::listener::{Client, FromMonitor, ToMonitor};
-use proto::ucspi_rules;
+use proto::variables::Variables;
 use std::time::Instant;
 use unix::blocklist::Reporter;
 
@@ -20,7 +20,7 @@ impl Server {
     /// engine that talks to it.
     pub(super) fn dialog_for(
         &mut self,
-        added: &ucspi_rules::Variables,
+        added: &Variables,
     ) -> Result<Option<(DialogId, DialogSetup)>, NoDialog> {
         let Some(source) = self.workers.source() else { return Ok(None) };
         let other = source.other_home(added);

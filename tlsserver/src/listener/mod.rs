@@ -26,7 +26,6 @@ mod unable;
 mod workers;
 
 use proto::exit_code;
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -91,7 +90,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
-    let variables: Variables = env::vars_os().collect();
+    let variables = environment::inherited();
     let log = Log::new(options.verbosity);
     unix::log::wait_for_nobody("tlsserver");
     log_what_is_ignored(&options, &variables, log);
@@ -165,11 +164,11 @@ fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) 
     engine_variables.push((crate::engine::HANDSHAKE_SECONDS.into(), seconds.into()));
     engine_variables.push((crate::engine::CLIENTS.into(), options.limit.to_string().into()));
     if options.no_tickets {
-        engine_variables.push((crate::engine::NO_TICKETS.into(), OsString::new()));
+        engine_variables.push((crate::engine::NO_TICKETS.into(), Vec::new()));
     }
     let mut keyholder_variables = environment::only(variables, environment::is_for_keyholder);
     if needs_no_certificate(options, variables) {
-        keyholder_variables.push((environment::NO_CERTIFICATE.into(), OsString::new()));
+        keyholder_variables.push((environment::NO_CERTIFICATE.into(), Vec::new()));
     }
     Settings {
         engines: options.engines.unwrap_or(cores.min(MOST_ENGINES)),

@@ -9,7 +9,7 @@ use proto::login::handoff::Handoff;
 use proto::login::outcome::Outcome;
 use proto::login::report::Event;
 use proto::login::turns::network;
-use proto::ucspi_rules;
+use proto::variables;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -25,6 +25,7 @@ use super::homes::Home;
 use super::sessions::{Login, Phase, Running, Session};
 use super::words::Words;
 use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
+use crate::environment::owned;
 
 impl Monitor {
     /// A login has been asked for, as one may be.
@@ -60,8 +61,8 @@ impl Monitor {
         charged
     }
 
-    /// The same of one that is not to be checked; if not, the log says so.
-    pub(super) fn may(&mut self, id: ConnectionId, home: &Home, wanted: (&[u8], &[u8])) -> bool {
+    /// Charges one that is not to be checked; where it is not to be tried, the log says so.
+    pub(super) fn admit(&mut self, id: ConnectionId, home: &Home, wanted: (&[u8], &[u8])) -> bool {
         match self.charge(id, home, wanted) {
             Ok(()) => true,
             Err(about) => {
@@ -228,7 +229,7 @@ impl Monitor {
             return Err(no_stream(io::ErrorKind::NotFound.into()));
         };
         let mut variables = self.program.variables_for_login(&session.client);
-        variables.extend(session.facts.iter().cloned());
+        variables.extend(session.facts.iter().map(owned));
         let address = session.client.remote.ip().to_string();
         let handed_on = handoff.variables(record.user(), Some(address.as_bytes()));
         variables.extend(handed_on.map(|(name, value)| (name.into(), OsString::from_vec(value))));
@@ -308,5 +309,5 @@ impl Monitor {
 
 /// The home that a rule names.
 pub(super) fn home_of(client: &Client) -> Option<&OsStr> {
-    ucspi_rules::value(&client.added, HOME_VARIABLE).map(OsStr::from_bytes)
+    variables::value(&client.added, HOME_VARIABLE).map(OsStr::from_bytes)
 }

@@ -47,7 +47,7 @@ impl Monitor {
         let Some(raw) = Pid::from_raw(pid.cast_signed()) else { return };
         let Some(id) = self.sessions.of_program(pid) else {
             let dead = matches!(waitpid(Some(raw), WaitOptions::NOHANG), Ok(Some(_)));
-            if dead && self.sessions.has_died(pid) {
+            if dead && self.sessions.died(pid) {
                 self.turns.give_back();
             }
             return;

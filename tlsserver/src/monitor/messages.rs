@@ -327,7 +327,7 @@ impl Monitor {
         if let Some(session) = self.sessions.get_mut(id) {
             session.begins_login(&counted, Some(Mechanism::Plain));
         }
-        if !self.may(id, &home, (&counted, b"")) {
+        if !self.admit(id, &home, (&counted, b"")) {
             return self.decided(id, Outcome::TooManyFailures);
         }
         self.remember(id, Answer::Refused);

@@ -26,7 +26,6 @@ use proto::login::turns::Turns;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
-use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -39,7 +38,7 @@ use unix::descriptor::{out_of_the_way, unblock};
 use unix::login_program::Place;
 use unix::signals::{Event, Signals};
 
-use crate::environment::{self, Variables};
+use crate::environment;
 use crate::log::{Log, fatal};
 use crate::options::Options;
 use crate::outbox::Outbox;
@@ -164,7 +163,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
     let place = Place::reserve()?;
     let options = Options::parse(arguments).map_err(CannotStart::Options)?;
     let protocol = options.login.ok_or(CannotStart::NoProtocol)?;
-    let variables: Variables = env::vars_os().collect();
+    let variables = environment::inherited();
     // Where authup would be, and its programs.
     let home = environment::value(&variables, HOME_VARIABLE);
     let home = home.unwrap_or_else(|| unix::control::HOME.as_ref());

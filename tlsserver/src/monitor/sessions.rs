@@ -233,8 +233,8 @@ impl Sessions {
         }
     }
 
-    /// Whether it was one that was killed; it has died.
-    pub(super) fn has_died(&mut self, pid: u32) -> bool {
+    /// One has died; whether it was one that was killed.
+    pub(super) fn died(&mut self, pid: u32) -> bool {
         self.killed.remove(&pid)
     }
 
