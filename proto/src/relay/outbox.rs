@@ -43,7 +43,7 @@ impl Outbox {
     }
 
     pub(super) fn push(&mut self, octets: &[u8]) {
-        self.octets.extend_from_slice(octets);
+        append(&mut self.octets, octets);
     }
 
     pub(super) fn clear(&mut self) {
@@ -61,9 +61,41 @@ impl Outbox {
     }
 }
 
+/// Up to so many octets are copied a few at a time.
+const FEW: usize = 32;
+
+/// Appends octets. What a line is put together of is a few each time, and musl's memcpy takes
+/// longer to begin than such a piece takes: a fifth of the time that a command takes here.
+pub(super) fn append(to: &mut Vec<u8>, octets: &[u8]) {
+    if octets.len() > FEW {
+        return to.extend_from_slice(octets);
+    }
+    let (eights, mut rest) = octets.as_chunks::<8>();
+    eights.iter().for_each(|eight| to.extend_from_slice(eight));
+    if let Some((four, behind)) = rest.split_first_chunk::<4>() {
+        to.extend_from_slice(four);
+        rest = behind;
+    }
+    if let Some((two, behind)) = rest.split_first_chunk::<2>() {
+        to.extend_from_slice(two);
+        rest = behind;
+    }
+    to.extend(rest.first());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn octets_of_any_number_are_appended_as_they_are() {
+        let octets: Vec<u8> = (0..=99).collect();
+        for length in 0..=octets.len() {
+            let mut all = b"before".to_vec();
+            append(&mut all, &octets[..length]);
+            assert_eq!(all.strip_prefix(b"before"), Some(&octets[..length]));
+        }
+    }
 
     #[test]
     fn d16_what_is_sent_is_let_go_though_more_waits() {

@@ -1,6 +1,6 @@
 //! From the server to the client: replies, as the rules have them.
 
-use super::outbox::HIGH_WATER;
+use super::outbox::{HIGH_WATER, append};
 use super::rules::{Event, Fixup, Response, Rule};
 use super::{Client, End, Kind, NOT_STARTED, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
 use crate::smtp::data::Framing;
@@ -136,7 +136,7 @@ impl<W: Watch> Relay<W> {
     /// Holds a line of the reply; the one held before has another behind it.
     fn put(&mut self, line: &[u8]) {
         self.let_go(b'-');
-        self.held.extend_from_slice(line);
+        append(&mut self.held, line);
         if !line.ends_with(b"\n") {
             self.held.extend_from_slice(b"\r\n");
         }
