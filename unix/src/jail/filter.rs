@@ -170,6 +170,7 @@ fn search(
 }
 
 /// Call numbers are small, and none is negative.
+#[allow(clippy::unnecessary_cast, reason = "on 32-bit processors it is as long")]
 const fn number(call: c_long) -> u32 {
     call.cast_unsigned() as u32
 }

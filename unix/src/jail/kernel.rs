@@ -8,6 +8,10 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus,
     Scope,
 };
+#[cfg(not(target_arch = "arm"))]
+use libc::SYS_mmap as MMAP;
+#[cfg(target_arch = "arm")]
+use libc::SYS_mmap2 as MMAP;
 use nix::sys::signal::Signal;
 use std::io;
 
@@ -139,7 +143,7 @@ const LARGE_FILE: libc::c_int = if cfg!(target_arch = "aarch64") { 0o400_000 } e
 fn conditions(profile: Profile) -> Vec<If> {
     const EXECUTABLE: u32 = libc::PROT_EXEC.cast_unsigned();
     let mut conditions = vec![
-        If::Without(libc::SYS_mmap, 2, EXECUTABLE),
+        If::Without(MMAP, 2, EXECUTABLE),
         If::Without(libc::SYS_mprotect, 2, EXECUTABLE),
         // Blocking or not is all that may be changed about a descriptor.
         If::With(libc::SYS_fcntl, 1, libc::F_GETFL.cast_unsigned()),
