@@ -35,6 +35,7 @@ pub mod program_words;
 #[cfg(feature = "proxy")]
 pub mod proxy_header;
 pub mod relay;
+pub mod repeated;
 pub mod sasl;
 pub mod secret;
 pub mod smtp;

@@ -16,6 +16,16 @@ pub const BURST: u32 = 10_000;
 /// Lines that may come in each second, in the long run.
 pub const EACH_SECOND: u32 = 1_000;
 
+/// The same of login programs, whose lines strangers cause, one with each login that is refused:
+/// as many as there may be of ours about those ([`crate::repeated`]).
+pub const LOGIN_BURST: u32 = 500;
+
+/// See [`LOGIN_BURST`].
+pub const LOGIN_EACH_SECOND: u32 = 50;
+
+/// How lines of login programs begin: of a session's programs, none has anything to say so.
+const LOGIN_PROGRAM: &[u8] = b"checkpassword-";
+
 /// What is to be logged.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Said<'a> {
@@ -30,18 +40,43 @@ pub enum Said<'a> {
 pub struct ProgramWords {
     /// What has no end yet.
     rest: Vec<u8>,
-    /// Lines that may still come.
+    all: Allowance,
+    of_login_programs: Allowance,
+    lost: u64,
+}
+
+/// How many lines may come.
+#[derive(Debug)]
+struct Allowance {
+    burst: u32,
+    each_second: u32,
     left: u32,
     /// Up to when that was counted, in milliseconds.
     counted: u64,
-    lost: u64,
+}
+
+impl Allowance {
+    const fn new(burst: u32, each_second: u32, now: u64) -> Self {
+        Self { burst, each_second, left: burst, counted: now }
+    }
+
+    fn count(&mut self, now: u64) {
+        let more = now.saturating_sub(self.counted).saturating_mul(u64::from(self.each_second));
+        let more = u32::try_from(more / 1_000).unwrap_or(u32::MAX);
+        if more > 0 {
+            self.counted = now;
+            self.left = self.left.saturating_add(more).min(self.burst);
+        }
+    }
 }
 
 impl ProgramWords {
     /// Nothing yet; `now` in milliseconds, on any clock that is not set.
     #[must_use]
     pub const fn new(now: u64) -> Self {
-        Self { rest: Vec::new(), left: BURST, counted: now, lost: 0 }
+        let all = Allowance::new(BURST, EACH_SECOND, now);
+        let of_login_programs = Allowance::new(LOGIN_BURST, LOGIN_EACH_SECOND, now);
+        Self { rest: Vec::new(), all, of_login_programs, lost: 0 }
     }
 
     /// Takes what has been read.
@@ -77,19 +112,17 @@ impl ProgramWords {
     }
 
     fn count(&mut self, now: u64) {
-        let more = now.saturating_sub(self.counted).saturating_mul(u64::from(EACH_SECOND)) / 1_000;
-        if more > 0 {
-            self.counted = now;
-            let more = u32::try_from(more).unwrap_or(u32::MAX);
-            self.left = self.left.saturating_add(more).min(BURST);
-        }
+        self.all.count(now);
+        self.of_login_programs.count(now);
     }
 
     fn end_line(&mut self, say: &mut dyn FnMut(Said<'_>)) {
         let text = self.rest.strip_suffix(b"\r").unwrap_or(&self.rest);
         if !text.is_empty() {
-            if let Some(left) = self.left.checked_sub(1) {
-                self.left = left;
+            let its = u32::from(text.starts_with(LOGIN_PROGRAM));
+            let left = self.all.left.checked_sub(1);
+            if let Some(left) = left.zip(self.of_login_programs.left.checked_sub(its)) {
+                (self.all.left, self.of_login_programs.left) = left;
                 let lost = core::mem::take(&mut self.lost);
                 if lost > 0 {
                     say(Said::Lost(lost));
@@ -103,7 +136,7 @@ impl ProgramWords {
     }
 
     fn say_lost(&mut self, say: &mut dyn FnMut(Said<'_>)) {
-        if self.lost > 0 && self.left > 0 {
+        if self.lost > 0 && self.all.left > 0 {
             say(Said::Lost(core::mem::take(&mut self.lost)));
         }
     }
@@ -187,5 +220,17 @@ mod tests {
         let lines = said(&[(&much, 0), (&much, 1000)]);
         assert_eq!(lines.len(), (BURST + EACH_SECOND) as usize + 1);
         assert_eq!(said(&[(&much, 0)]).len(), BURST as usize);
+    }
+
+    #[test]
+    fn d61_so_is_what_strangers_have_login_programs_say() {
+        let refused = b"checkpassword-file: login refused: al: wrong password\n";
+        let much = refused.repeat(LOGIN_BURST as usize + 7);
+        // Others' words come all the same.
+        let lines = said(&[(&much, 0), (b"fixsmtpio: a\n", 0), (refused, 999), (refused, 999)]);
+        assert_eq!(lines.len(), LOGIN_BURST as usize + 4);
+        assert_eq!(lines[LOGIN_BURST as usize..][..2], ["7 lost", "fixsmtpio: a"]);
+        let lines = said(&[(&much, 0), (&much, 1000)]);
+        assert_eq!(lines.len(), (LOGIN_BURST + LOGIN_EACH_SECOND) as usize + 2);
     }
 }

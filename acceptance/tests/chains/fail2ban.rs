@@ -48,6 +48,11 @@ pub(crate) const TESTS: &[Test] = &[
         regex_and_temporary_failures,
     ),
     (
+        "fail2ban-regex finds who guesses so fast that it is summed up",
+        &["fail2ban-regex"],
+        regex_and_sums,
+    ),
+    (
         "fail2ban bans who fails to log in, and nobody else",
         &["tcpserver", "multilog", "fail2ban-server"],
         bans,
@@ -195,6 +200,44 @@ fn regex_and_temporary_failures(chain: &Chain<'_>) -> Result<()> {
     ensure!(lines.count() == 2, "{said}");
     let found = found(&log, "")?;
     ensure!(found.is_empty(), "found {found:?} in\n{said}");
+    Ok(())
+}
+
+/// Each line of a failure is one, and so is each that stands for many; trouble is none.
+fn regex_and_sums(chain: &Chain<'_>) -> Result<()> {
+    const GUESSES: usize = 100;
+    let log = chain.path("server.log");
+    let checkpassword =
+        ["bash", "-c", "read -rd '' user <&3; exec 3<&-; [ $user = bob ] || exit 111; exit 1"];
+    let options = ["-n", "--login", "smtp", "--tries", "1000"];
+    let mut command = chain.tls_command("127.0.0.1", &options, &checkpassword);
+    let server = start_logging_to(&mut command, fs::File::create(&log)?)?;
+    let guesser: IpAddr = [127, 0, 0, 9].into();
+    for _ in 0..GUESSES {
+        let mut client = BareClient::connect(guesser, server.port)?;
+        holds(&client.log_in(b"eve", "guessed")?, "454 ")?;
+        holds(&client.log_in(b"bob", "guessed")?, "535 ")?;
+    }
+    let sums = |log: &str, what: &str| -> usize {
+        let lines = log.lines().filter(|line| line.contains(what));
+        let counts = lines.filter_map(|line| line.strip_prefix("authup: ")?.split_once(' '));
+        counts.filter_map(|(count, _)| count.parse::<usize>().ok()).sum()
+    };
+    // All are told of: one by one, or in a sum.
+    let failed = " more logins failed (last from 127.0.0.9)";
+    let said = in_file(
+        &log,
+        || "all failures".to_owned(),
+        |log| {
+            let own = log.matches(" failed, ").count();
+            (own + sums(log, failed) == GUESSES).then(|| log.to_owned())
+        },
+    );
+    drop(server);
+    let (own, sum) = (said.matches(" failed, ").count(), said.matches(failed).count());
+    ensure!(sum > 0, "nothing was summed up in\n{said}");
+    let found = found(&log, "")?;
+    ensure!(found == vec!["127.0.0.9"; own + sum], "found {found:?} in\n{said}");
     Ok(())
 }
 

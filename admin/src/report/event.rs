@@ -13,6 +13,8 @@ pub(super) enum Event<'a> {
     LoggedIn { user: &'a str, address: &'a str },
     /// A login was refused, by the password.
     Refused { user: &'a str, address: &'a str },
+    /// Logins were refused, and summed up: whose they were is not known.
+    RefusedUnsaid { address: &'a str },
     /// Somebody logged in with a name that nobody has.
     Unknown { user: &'a str },
     /// A connection that never wanted to log in.
@@ -45,8 +47,24 @@ const PROGRAMS: [&str; 7] = [
 ];
 
 impl<'a> Event<'a> {
-    /// Reads a line without its time.
-    pub(super) fn of(text: &'a str) -> Self {
+    /// Reads a line without its time: what has happened, and how often.
+    pub(super) fn counted(text: &'a str) -> (Self, u64) {
+        if let Some((count, said)) = text.strip_prefix("authup: ").and_then(more) {
+            return (of_unsaid_logins(said), count);
+        }
+        let said = text.strip_prefix("tlsserver: ");
+        if let Some((count, said)) = said.and_then(more) {
+            return (Self::Trouble { text: said }, count);
+        }
+        let sum = said.and_then(|_| text.strip_suffix(" more)")?.rsplit_once(" ("));
+        match sum.and_then(|(line, count)| Some((line, count.parse().ok()?))) {
+            Some((line, count)) => (Self::of(line), count),
+            None => (Self::of(text), 1),
+        }
+    }
+
+    /// Reads a line that tells of one event.
+    fn of(text: &'a str) -> Self {
         if let Some(said) = text.strip_prefix("program: ") {
             return of_program(said);
         }
@@ -105,6 +123,20 @@ fn of_tlsserver(said: &str) -> Event<'_> {
 /// `[PID ]from ADDRESS: WHY`; addresses have colons, with nothing behind them.
 fn behind_address(said: &str) -> &str {
     said.split_once(": ").map_or(said, |(_, why)| why)
+}
+
+/// `N more TEXT`: what was not written one by one.
+fn more(said: &str) -> Option<(u64, &str)> {
+    let (count, said) = said.split_once(' ')?;
+    said.starts_with("more ").then_some((count.parse().ok()?, said))
+}
+
+fn of_unsaid_logins(said: &str) -> Event<'_> {
+    let (what, last) = said.split_once(" (last from ").unwrap_or((said, ""));
+    match (what, last.strip_suffix(')')) {
+        ("more logins failed", Some(address)) => Event::RefusedUnsaid { address },
+        _ => Event::Trouble { text: what },
+    }
 }
 
 fn of_authup<'a>(said: &'a str, whole: &'a str) -> Event<'a> {
@@ -207,6 +239,40 @@ mod tests {
             ("2026-11-26 cwd=/ 3 args: exim", Event::Foreign),
         ] {
             assert_eq!(Event::of(line), event, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_sum_counts_as_often_as_it_says() {
+        for (line, event, count) in [
+            (
+                "authup: 412 more logins failed (last from 192.0.2.7)",
+                Event::RefusedUnsaid { address: "192.0.2.7" },
+                412,
+            ),
+            (
+                "authup: 3 more logins not checked (last from ::1)",
+                Event::Trouble { text: "more logins not checked" },
+                3,
+            ),
+            (
+                "authup: 9 more logins of other clients failed or not checked",
+                Event::Trouble { text: "more logins of other clients failed or not checked" },
+                9,
+            ),
+            (
+                "tlsserver: deny from ::1: rejected by rules.cdb (480 more)",
+                Event::Denied { why: "rejected by rules.cdb" },
+                480,
+            ),
+            (
+                "tlsserver: 7 more lines about other clients",
+                Event::Trouble { text: "more lines about other clients" },
+                7,
+            ),
+            ("authup 7 protocol (3 more)", Event::Course, 1),
+        ] {
+            assert_eq!(Event::counted(line), (event, count), "{line}");
         }
     }
 

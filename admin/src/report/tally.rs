@@ -89,7 +89,8 @@ impl Tally {
         self.from = [self.from, line.time].into_iter().flatten().min();
         self.to = self.to.max(line.time);
         let service = line.service.or(service).unwrap_or("-").to_owned();
-        self.event(&Event::of(line.text), line.text, service, line.time);
+        let (event, times) = Event::counted(line.text);
+        self.event((&event, times), line.text, service, line.time);
     }
 
     /// There are lines, and none is of these programs.
@@ -97,7 +98,13 @@ impl Tally {
         self.lines > 0 && self.foreign == self.lines
     }
 
-    fn event(&mut self, event: &Event<'_>, text: &str, service: String, time: Option<i64>) {
+    fn event(
+        &mut self,
+        (event, times): (&Event<'_>, u64),
+        text: &str,
+        service: String,
+        time: Option<i64>,
+    ) {
         match *event {
             Event::Begins { pid } => {
                 let hour = time.map_or(-1, |time| time.rem_euclid(24 * 3600) / 3600);
@@ -108,27 +115,35 @@ impl Tally {
             }
             Event::Ends { pid } => self.ended(&(service, pid.to_owned()), time),
             Event::LoggedIn { user, address } => {
-                add(&mut self.logged_in, user, address);
+                add(&mut self.logged_in, user, Some(address), times);
                 let pid = text.split(' ').nth(1).unwrap_or_default().to_owned();
                 if let Some(running) = self.running.get_mut(&(service, pid)) {
                     running.user = Some(user.to_owned());
                 }
             }
             Event::Refused { user, address } => {
-                add(&mut self.refused, user, address);
-                bump(&mut self.refused_addresses, address);
-                bump(&mut self.refused_networks, &network(address));
+                add(&mut self.refused, user, Some(address), times);
+                self.refused_from(address, times);
             }
-            Event::Unknown { user } => bump(&mut self.unknown, user),
+            Event::RefusedUnsaid { address } => {
+                add(&mut self.refused, OTHERS, None, times);
+                self.refused_from(address, times);
+            }
+            Event::Unknown { user } => bump(&mut self.unknown, user, times),
             Event::NoLogin => self.without_login += 1,
-            Event::Denied { why } => bump(&mut self.denied, why),
-            Event::Tls { why } => bump(&mut self.tls, why),
-            Event::Session { tls } => bump(&mut self.tls_versions, tls.unwrap_or("none")),
-            Event::Restart { what } => bump(&mut self.restarts, what),
-            Event::Trouble { text } => self.trouble(text, time),
+            Event::Denied { why } => bump(&mut self.denied, why, times),
+            Event::Tls { why } => bump(&mut self.tls, why, times),
+            Event::Session { tls } => bump(&mut self.tls_versions, tls.unwrap_or("none"), times),
+            Event::Restart { what } => bump(&mut self.restarts, what, times),
+            Event::Trouble { text } => self.trouble(text, times, time),
             Event::Course => {}
             Event::Foreign => self.foreign += 1,
         }
+    }
+
+    fn refused_from(&mut self, address: &str, times: u64) {
+        bump(&mut self.refused_addresses, address, times);
+        bump(&mut self.refused_networks, &network(address), times);
     }
 
     fn ended(&mut self, key: &(String, String), time: Option<i64>) {
@@ -139,11 +154,11 @@ impl Tally {
         self.longest.truncate(5);
     }
 
-    fn trouble(&mut self, text: &str, time: Option<i64>) {
+    fn trouble(&mut self, text: &str, times: u64, time: Option<i64>) {
         let kind = kind(text);
         let kind = room(self.trouble.len(), self.trouble.contains_key(&kind), &kind);
         let trouble = self.trouble.entry(kind).or_default();
-        trouble.count += 1;
+        trouble.count += times;
         trouble.first = [trouble.first, time].into_iter().flatten().min();
         trouble.last = trouble.last.max(time);
     }
@@ -169,16 +184,16 @@ fn room(held: usize, is_known: bool, key: &str) -> String {
     if is_known || held < MOST { key.to_owned() } else { OTHERS.to_owned() }
 }
 
-fn bump(counts: &mut Counts, key: &str) {
+fn bump(counts: &mut Counts, key: &str, times: u64) {
     let key = room(counts.len(), counts.contains_key(key), key);
-    *counts.entry(key).or_default() += 1;
+    *counts.entry(key).or_default() += times;
 }
 
-fn add(logins: &mut BTreeMap<String, Logins>, user: &str, address: &str) {
+fn add(logins: &mut BTreeMap<String, Logins>, user: &str, address: Option<&str>, times: u64) {
     let key = room(logins.len(), logins.contains_key(user), user);
     let logins = logins.entry(key).or_default();
-    logins.count += 1;
-    if logins.networks.len() < MOST / 100 {
+    logins.count += times;
+    if let Some(address) = address.filter(|_| logins.networks.len() < MOST / 100) {
         logins.networks.insert(network(address));
     }
 }

@@ -85,6 +85,9 @@ fn the_same_trouble_is_counted_as_the_same() {
         authup 9 checkpassword 10 temporary failure\n\
         fixsmtpio: cat: it ended: exit code 3\n\
         fixsmtpio: cat: it ended: exit code 4\n\
+        authup: 12 more logins failed (last from 203.0.113.5)\n\
+        authup: 3 more logins not checked (last from 203.0.113.5)\n\
+        authup: 4 more logins not checked (last from 192.0.2.7)\n\
         authup 7 login succeeded (al from 192.0.2.7)\n\
         authup 8 login succeeded (al from 198.51.100.7)\n";
     let page = stdout(&run_with(&["report"], log));
@@ -96,9 +99,11 @@ fn the_same_trouble_is_counted_as_the_same() {
         "      2  fixsmtpio: cat: it ended: exit code N",
         "      2  keyholder N is stuck",
         "      3  checkpassword N temporary failure",
+        "      7  more logins not checked",
     ];
     assert_eq!(trouble, expected, "{page}");
     assert!(page.contains("      2  al, from 2 networks\n"), "{page}");
+    assert!(page.contains("Addresses refused most\n     12  203.0.113.5\n"), "{page}");
 }
 
 #[test]

@@ -285,7 +285,7 @@ impl Server {
 
     fn deny(&self, peer: IpAddr, why: &Denial) {
         let event = Event::Denied(peer, why);
-        if self.repeated.count(&event.to_string()) {
+        if self.repeated.count(event.to_string()) {
             event.log(self.log);
         }
     }

@@ -62,7 +62,7 @@ impl Server {
     pub(super) fn fault(&self, id: ConnectionId, why: &dyn Display) {
         let Some(connection) = self.connections.get(id) else { return };
         let peer = connection.peer;
-        if self.repeated.count(&Event::Failed(None, peer, why).to_string()) {
+        if self.repeated.count(Event::Failed(None, peer, why).to_string()) {
             Event::Failed(connection.number(id), peer, why).log(self.log);
         }
     }

@@ -151,6 +151,7 @@ impl Server {
             }
             self.on_turn(Instant::now());
         }
+        self.repeated.finish(Instant::now(), |event| event.log(self.log));
         Ok(())
     }
 
@@ -160,7 +161,7 @@ impl Server {
         self.end_late_headers(now);
         self.begin_queued();
         self.introduce_waiting();
-        self.repeated.sums(now).events().for_each(|event| event.log(self.log));
+        self.repeated.sums(now, |event| event.log(self.log));
         unix::log::catch_up();
     }
 

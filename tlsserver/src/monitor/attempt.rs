@@ -31,6 +31,7 @@ impl Monitor {
     /// A login has been asked for, as one may be.
     pub(super) fn on_login(&mut self, id: ConnectionId, record: Record, handoff: Handoff) {
         let given = record.user().to_vec();
+        self.look_for_room(id);
         let Some(home) = self.home(id) else { return self.decided(id, Outcome::Temporary) };
         let Some(session) = self.sessions.get_mut(id) else { return };
         let address = session.client.remote.ip();
@@ -72,9 +73,16 @@ impl Monitor {
         }
     }
 
-    fn too_many(&self, id: ConnectionId, user: &[u8], about: About) {
-        if let Some(session) = self.sessions.get(id) {
-            report::about(id, session, user, Event::TooMany(about));
+    /// Where there have been many refused logins, the lines of this one are kept.
+    pub(super) fn look_for_room(&mut self, id: ConnectionId) {
+        if let Some(Session { lines, .. }) = self.sessions.get_mut(id) {
+            lines.login_begins(self.bound.has_room(lines.client()));
+        }
+    }
+
+    fn too_many(&mut self, id: ConnectionId, user: &[u8], about: About) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            report::about(&mut session.lines, user, Event::TooMany(about));
         }
     }
 
@@ -88,18 +96,18 @@ impl Monitor {
 
     fn complain(&mut self, id: ConnectionId) {
         if let Some(why) = self.homes.trouble() {
-            report::line(id, format_args!("failures not remembered: {why}"));
+            report::login_not_remembered(id, &why);
         }
     }
 
     /// What is said of logins where this client logs in. Its rule's home is read with its
     /// first login; if it cannot be, the log says so.
     pub(super) fn home(&mut self, id: ConnectionId) -> Option<Home> {
-        let session = self.sessions.get(id)?;
+        let session = self.sessions.get_mut(id)?;
         match self.homes.of(home_of(&session.client)) {
             Ok(home) => Some(home),
             Err(wrong) => {
-                report::line(id, format_args!("unable to read controls: {wrong}"));
+                session.lines.say(format_args!("unable to read controls: {wrong}"));
                 None
             }
         }
@@ -167,6 +175,7 @@ impl Monitor {
     /// It is the login's turn; says whether its program runs.
     fn on_turn(&mut self, id: ConnectionId) -> bool {
         let Some((record, handoff)) = self.sessions.take_record(id) else { return false };
+        self.look_for_room(id);
         let Some(home) = self.home(id) else {
             self.give_up(id, Outcome::Temporary);
             return false;
@@ -199,8 +208,8 @@ impl Monitor {
         match self.spawn(id, record, handoff) {
             Ok((started, stream)) => {
                 let Started { pid, ready } = started;
-                if let Some(session) = self.sessions.get(id) {
-                    report::attempt(id, session, &user, pid);
+                if let Some(session) = self.sessions.get_mut(id) {
+                    report::attempt(session, &user, pid);
                 }
                 let phase = Phase::Checking(Some(ready));
                 self.sessions.runs(id, Running { pid, user, phase });
@@ -208,7 +217,9 @@ impl Monitor {
                 true
             }
             Err(failed) => {
-                report::failed(id, &failed, self.program.path());
+                if let Some(session) = self.sessions.get_mut(id) {
+                    report::failed(&mut session.lines, &failed, self.program.path());
+                }
                 self.give_up(id, failed.outcome);
                 false
             }
@@ -269,7 +280,7 @@ impl Monitor {
         if let Some(session) = self.sessions.get_mut(id)
             && let Login::Running(running) = &session.login
         {
-            report::about(id, session, &running.user, Event::LoggedIn);
+            report::about(&mut session.lines, &running.user, Event::LoggedIn);
             report::notify_blocklist(session, Some(proto::blocklist::Action::Delete));
             session.blocklist = None;
         }
@@ -285,13 +296,16 @@ impl Monitor {
     /// Says so to whom it concerns.
     fn announce_session(&mut self, id: ConnectionId) {
         if let Some(session) = self.sessions.get_mut(id) {
-            report::login_ended(id, session, Some(Outcome::Completed(0)));
+            report::login_ended(session, Some(Outcome::Completed(0)));
         }
         self.send(id, &ToSession::LoggedIn(id), None);
     }
 
     /// A program is not checking any more, but a session.
     fn becomes_session(&mut self, id: ConnectionId, phase: Phase) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.lines.login_is_good();
+        }
         if matches!(self.sessions.becomes(id, phase), Some(Phase::Checking(_))) {
             self.turns.give_back();
             self.remember(id, Answer::Good);

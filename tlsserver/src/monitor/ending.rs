@@ -13,7 +13,7 @@ use std::time::Instant;
 use unix::deadline::{self, ready_now};
 use unix::process::{ended_as_root, is_of_root, is_root};
 
-use super::sessions::{Completed, Login, Phase, Running};
+use super::sessions::{Completed, Login, Phase, Running, Session};
 use super::{Monitor, report};
 use crate::child::kill;
 
@@ -22,7 +22,7 @@ impl Monitor {
     pub(super) fn on_said(&mut self, id: ConnectionId, said: Said) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(completed) = session.stream_ended(said) else { return };
-        report::completed(id, session, &completed, said);
+        report::completed(&mut session.lines, &completed, said);
         if self.listener.is_none() {
             self.over(id);
         }
@@ -92,17 +92,24 @@ impl Monitor {
         if let Some(session) = self.sessions.get_mut(id) {
             session.guard.tried(outcome);
             let remaining = session.guard.remaining();
-            let Running { pid, user, .. } = running;
+            let Running { pid, user, phase } = running;
+            let is_good = is_good(&phase, outcome);
+            if is_good {
+                session.lines.login_is_good();
+            }
             if let Outcome::Completed(code) = outcome {
                 let completed = Completed { pid, user, code };
                 if let Some((completed, said)) = session.program_ended(completed) {
-                    report::completed(id, session, &completed, said);
+                    report::completed(&mut session.lines, &completed, said);
                 }
             } else if let Some(event) = Event::ended(pid, outcome, remaining) {
-                report::about(id, session, &user, event);
+                report::about(&mut session.lines, &user, event);
             }
             report::notify_blocklist(session, verdict(outcome, logged_in));
-            report::login_ended(id, session, Some(outcome));
+            report::login_ended(session, Some(outcome));
+            if !is_good {
+                self.bound.login_ended(&mut session.lines, outcome);
+            }
             session.code = match outcome {
                 Outcome::Completed(code) => code,
                 _ => proto::exit_code::FAILED,
@@ -116,7 +123,8 @@ impl Monitor {
         self.remember(id, Answer::Trouble);
         if let Some(session) = self.sessions.get_mut(id) {
             session.guard.tried(outcome);
-            report::login_ended(id, session, Some(outcome));
+            report::login_ended(session, Some(outcome));
+            self.bound.login_ended(&mut session.lines, outcome);
         }
         self.notify(id, outcome);
     }
@@ -152,21 +160,31 @@ impl Monitor {
     }
 
     fn on_late(&mut self, id: ConnectionId) {
-        let Some(session) = self.sessions.get(id) else { return };
+        self.look_for_room_at_end(id);
+        let Some(session) = self.sessions.get_mut(id) else { return };
         match &session.login {
             Login::None => {}
             Login::Waiting(record, _) => {
-                report::about(id, session, record.user(), Event::NoTurn);
+                report::about(&mut session.lines, record.user(), Event::NoTurn);
                 self.leave_turns(id);
                 self.give_up(id, Outcome::TimedOut);
             }
             Login::Running(running) if is_of_root(running.pid) == Some(true) => {
-                report::about(id, session, &running.user, Event::TimedOut(running.pid));
-                kill(running.pid);
+                let pid = running.pid;
+                report::about(&mut session.lines, &running.user, Event::TimedOut(pid));
+                kill(pid);
                 self.sessions.kills(id);
                 self.decided(id, Outcome::TimedOut);
             }
             Login::Running(_) => self.on_untold_session(id),
+        }
+    }
+
+    /// Of one that has waited for its turn, nothing has been said; there may be no room by now.
+    fn look_for_room_at_end(&mut self, id: ConnectionId) {
+        let waits = |session: &Session| matches!(session.login, Login::Waiting(..));
+        if self.sessions.get(id).is_some_and(waits) {
+            self.look_for_room(id);
         }
     }
 
@@ -175,4 +193,11 @@ impl Monitor {
         let pids = self.sessions.checking().map(|(_, running)| running.pid);
         pids.filter(|&pid| !is_root() || is_of_root(pid) == Some(true)).for_each(kill);
     }
+}
+
+/// Whether a login was good whose program ended so: the log has it then, whatever was refused
+/// before.
+const fn is_good(phase: &Phase, outcome: Outcome) -> bool {
+    !matches!(phase, Phase::Checking(_))
+        || matches!(outcome, Outcome::Completed(_) | Outcome::NotStarted | Outcome::Controls)
 }

@@ -26,6 +26,7 @@ use unix::summary::Timed;
 use zeroize::Zeroize;
 
 use super::attempt::home_of;
+use super::lines::Lines;
 use super::report;
 use super::sessions::{Login, Parting, Session};
 use super::words::Words;
@@ -148,13 +149,16 @@ impl Monitor {
         client: Client,
         socket: Option<OwnedFd>,
     ) {
-        report::begins(self.log, id, client.remote.ip(), self.protocol);
+        let peer = client.remote.ip();
+        let mut lines = Lines::new(id, peer, self.bound.has_room(peer));
+        report::begins(self.log, id, &mut lines, self.protocol);
         // What an engine is to say before a login, it says of TLS from the first octet, too.
         let tls = if client.tls == Tls::On { Tls::Required } else { client.tls };
-        let peer = std::net::SocketAddr::new(client.remote.ip(), client.local.port());
+        let peer = std::net::SocketAddr::new(peer, client.local.port());
         let summary = self.summary(&client).map(Box::new);
         let session = Session {
             engine: Some(engine),
+            lines,
             guard: Guard::new(self.protocol, tls, self.tries),
             facts: Variables::new(),
             deadline: Instant::now() + Duration::from_millis(client.left),
@@ -268,7 +272,7 @@ impl Monitor {
                     summary.negotiated(|name| value(facts, name).map(OsStr::as_bytes));
                 }
                 if session.client.tls != Tls::On {
-                    report::line(id, format_args!("negotiated TLS"));
+                    report::negotiated(&mut session.lines);
                 }
             }
             Request::Login(Attempt::SomebodyElse(user)) if may => self.on_somebody_else(id, &user),
@@ -298,9 +302,10 @@ impl Monitor {
         if let Some(mut session) = self.sessions.remove(id) {
             if let Some(completed) = session.stream_ended(Said::Something) {
                 // Nobody is left who could say that it was nothing.
-                report::completed(id, &session, &completed, Said::Something);
+                report::completed(&mut session.lines, &completed, Said::Something);
             }
-            report::session_ended(id, &mut session);
+            report::session_ended(&mut session);
+            self.bound.connection_ended(&mut session.lines);
             report::ends(self.log, id, session.code);
             self.send_to_listener(&FromMonitor::Over(id));
         }
@@ -321,6 +326,7 @@ impl Monitor {
 
     /// The user asked to be somebody else.
     fn on_somebody_else(&mut self, id: ConnectionId, user: &[u8]) {
+        self.look_for_room(id);
         // Nobody is asked, and it counts: once for each user, however often it is tried.
         let Some(home) = self.home(id) else { return self.decided(id, Outcome::Temporary) };
         let counted = home.names.apply(user);
@@ -334,9 +340,10 @@ impl Monitor {
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.guard.tried(Outcome::Refused);
         let event = Event::SomebodyElse(session.guard.remaining());
-        report::about(id, session, user, event);
+        report::about(&mut session.lines, user, event);
         report::notify_blocklist(session, Some(proto::blocklist::Action::Add));
-        report::login_ended(id, session, Some(Outcome::Refused));
+        report::login_ended(session, Some(Outcome::Refused));
+        self.bound.login_ended(&mut session.lines, Outcome::Refused);
         self.notify(id, Outcome::Refused);
     }
 }

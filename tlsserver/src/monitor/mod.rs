@@ -13,6 +13,7 @@
 mod attempt;
 mod ending;
 mod homes;
+mod lines;
 mod messages;
 mod report;
 mod sessions;
@@ -44,6 +45,7 @@ use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::program::{self, Program};
 use homes::Homes;
+use lines::Bound;
 use sessions::Sessions;
 use words::Words;
 
@@ -87,6 +89,8 @@ struct Monitor {
     sessions: Sessions,
     homes: Homes,
     turns: Turns<ConnectionId>,
+    /// What the log says of refused logins.
+    bound: Bound,
     /// Whose turn has come while others' charges were too many: until one of these is taken
     /// back, or stands.
     held_back: Vec<ConnectionId>,
@@ -196,6 +200,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
         sessions: Sessions::default(),
         homes,
         turns: Turns::new(options.checks.unwrap_or_else(checks)),
+        bound: Bound::new(Instant::now()),
         held_back: Vec::new(),
         next_look: Instant::now(),
         buffer: vec![0; proto::channel::LONGEST],
@@ -239,6 +244,7 @@ impl Monitor {
             if let Some(words) = &mut self.words {
                 words.settle(now);
             }
+            self.bound.settle(now);
             self.give_turns(now);
             unix::log::catch_up();
         }
@@ -262,7 +268,8 @@ impl Monitor {
         let turn = self.turns.are_free().then_some(now);
         let look = turn.or_else(|| self.turns.is_short().then_some(self.next_look));
         let until = [look, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
-        let until = until.into_iter().chain([self.words.as_ref().and_then(Words::next_turn)]);
+        let words = self.words.as_ref().and_then(Words::next_turn);
+        let until = until.into_iter().chain([words, self.bound.next_turn()]);
         ready_sources(sources, until.flatten().min())
     }
 
@@ -292,6 +299,7 @@ impl Monitor {
         if let Some(words) = &mut self.words {
             words.finish(&mut self.buffer);
         }
+        self.bound.finish();
         unix::log::catch_up();
     }
 

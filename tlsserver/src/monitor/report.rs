@@ -7,20 +7,19 @@ use proto::channel::session::Said;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::login::report::Event;
-use std::fmt;
-use std::net::IpAddr;
 use std::path::Path;
 use unix::control::Unreadable;
 use unix::log::Reason;
 use unix::login_program::Failed;
 
+use super::lines::Lines;
 use super::sessions::{Completed, Session};
 use crate::log::Log;
 
 /// A client begins to log in.
-pub(super) fn begins(log: Log, id: ConnectionId, peer: IpAddr, protocol: Protocol) {
-    log.status(format_args!("pid {id} from {peer}"));
-    line(id, format_args!("protocol {}", protocol.name()));
+pub(super) fn begins(log: Log, id: ConnectionId, lines: &mut Lines, protocol: Protocol) {
+    log.status(format_args!("pid {id} from {}", lines.client()));
+    lines.before_login(format_args!("protocol {}", protocol.name()));
 }
 
 /// Nothing of its connection is left; the exit code is as authup would have it.
@@ -51,65 +50,71 @@ pub(super) fn not_remembered(log: Log, why: &str) {
     log.error(format_args!("failures not remembered: {why}"));
 }
 
+/// The same, found of this login.
+pub(super) fn login_not_remembered(id: ConnectionId, why: &str) {
+    unix::log::line(format_args!("authup {id} "), format_args!("failures not remembered: {why}"));
+}
+
 /// Control files could not be read again.
 pub(super) fn keeps_previous(log: Log, why: &Unreadable) {
     log.error(format_args!("{why}; keeping the previous ones"));
 }
 
-/// One line.
-pub(super) fn line(id: ConnectionId, text: fmt::Arguments<'_>) {
-    unix::log::line(format_args!("authup {id} "), text);
+/// TLS is on, which the client asked for.
+pub(super) fn negotiated(lines: &mut Lines) {
+    lines.before_login(format_args!("negotiated TLS"));
 }
 
 /// One line about a user's login.
-pub(super) fn about(id: ConnectionId, session: &Session, user: &[u8], event: Event) {
-    let address = session.client.remote.ip().to_string();
-    line(id, format_args!("{}", event.about(user, Some(address.as_bytes()))));
+pub(super) fn about(lines: &mut Lines, user: &[u8], event: Event) {
+    let address = lines.client().to_string();
+    lines.say(format_args!("{}", event.about(user, Some(address.as_bytes()))));
 }
 
 /// A password is being checked, by this process.
-pub(super) fn attempt(id: ConnectionId, session: &Session, user: &[u8], child: u32) {
-    let address = session.client.remote.ip().to_string();
+pub(super) fn attempt(session: &mut Session, user: &[u8], child: u32) {
+    let Session { lines, given, .. } = session;
+    let address = lines.client().to_string();
     let said = Event::Attempt(child).about(user, Some(address.as_bytes()));
-    line(id, format_args!("{}", said.given_as(&session.given)));
+    lines.say(format_args!("{}", said.given_as(given)));
 }
 
 /// A session's program has ended, which has said so much.
-pub(super) fn completed(id: ConnectionId, session: &Session, completed: &Completed, said: Said) {
+pub(super) fn completed(lines: &mut Lines, completed: &Completed, said: Said) {
     let Completed { pid, user, code } = completed;
     let event = match said {
         Said::Something => Event::ended(*pid, Outcome::Completed(*code), 0),
         Said::Nothing => Some(Event::Silent(*pid, *code)),
     };
     if let Some(event) = event {
-        about(id, session, user, event);
+        about(lines, user, event);
     }
 }
 
 /// A login has ended so, or nobody waits for it any more; where lines that say all are
 /// asked for, this is its.
-pub(super) fn login_ended(id: ConnectionId, session: &mut Session, outcome: Option<Outcome>) {
+pub(super) fn login_ended(session: &mut Session, outcome: Option<Outcome>) {
     let summary = session.summary.as_mut();
     if let Some(text) = summary.and_then(|summary| summary.login_ends(outcome)) {
-        line(id, format_args!("{text}"));
+        session.lines.say(format_args!("{text}"));
     }
 }
 
 /// The same of the session.
-pub(super) fn session_ended(id: ConnectionId, session: &mut Session) {
-    login_ended(id, session, None);
+pub(super) fn session_ended(session: &mut Session) {
+    login_ended(session, None);
     if let Some(summary) = &session.summary {
-        line(id, format_args!("{}", summary.session_ends(session.code)));
+        session.lines.say(format_args!("{}", summary.session_ends(session.code)));
     }
 }
 
 /// A step of ours failed.
-pub(super) fn failed(id: ConnectionId, failed: &Failed, program: &Path) {
+pub(super) fn failed(lines: &mut Lines, failed: &Failed, program: &Path) {
     let reason = Reason(&failed.reason);
     match failed.outcome {
-        Outcome::CannotOpenPipe => line(id, format_args!("unable to open pipe: {reason}")),
-        Outcome::CannotWritePipe => line(id, format_args!("unable to write pipe: {reason}")),
-        _ => line(id, format_args!("unable to fork: {}: {reason}", program.display())),
+        Outcome::CannotOpenPipe => lines.say(format_args!("unable to open pipe: {reason}")),
+        Outcome::CannotWritePipe => lines.say(format_args!("unable to write pipe: {reason}")),
+        _ => lines.say(format_args!("unable to fork: {}: {reason}", program.display())),
     }
 }
 

@@ -15,6 +15,7 @@ use unix::blocklist::Reporter;
 use unix::summary::Timed;
 
 use super::homes::Charge;
+use super::lines::Lines;
 use crate::environment::Variables;
 
 /// A connection whose client has begun to log in.
@@ -23,6 +24,8 @@ pub(super) struct Session {
     /// The engine that has it, while one has.
     pub(super) engine: Option<EngineId>,
     pub(super) guard: Guard,
+    /// What the log says of it.
+    pub(super) lines: Lines,
     /// What the engine said of the handshake.
     pub(super) facts: Variables,
     /// When the client must have logged in.

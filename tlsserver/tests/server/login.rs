@@ -2,13 +2,14 @@
 //! a program. Here what it says; what goes wrong is in [`faults`] and [`inside`], how it is
 //! run in [`running`], who makes room in [`room`], what the rules change in [`rules`], how
 //! the server ends in [`ending`], what control files say of logins in [`controls`], what a
-//! login program may do in [`programs`], what it writes to its log in [`words`], and what is
-//! so where something hangs in [`hanging`]. With real login programs behind it:
-//! `acceptance/tests/chains`.
+//! login program may do in [`programs`], what it writes to its log in [`words`], what the log
+//! says of who guesses in [`guessing`], and what is so where something hangs in [`hanging`]. With
+//! real login programs behind it: `acceptance/tests/chains`.
 
 mod controls;
 mod ending;
 mod faults;
+mod guessing;
 mod hanging;
 mod inside;
 mod programs;
