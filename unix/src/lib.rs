@@ -30,7 +30,6 @@ pub mod listen_fds;
 pub mod locked_file;
 pub mod log;
 pub mod login_controls;
-#[cfg(feature = "signals")]
 pub mod login_program;
 pub mod memory_limit;
 pub mod notify;

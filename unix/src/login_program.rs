@@ -4,37 +4,29 @@
 //! `AUTHUPREADYFD` names, a pipe on which it, or who follows it, says that the login was
 //! good. Its other descriptors, and what comes of it, are the caller's.
 
-use crate::descriptor::{for_child, out_of_the_way, pipe};
 use proto::checkpassword::Record;
 use proto::login::outcome::Outcome;
-use rustix::fs::{Mode, OFlags};
-use rustix::io::{FdFlags, dup2, fcntl_setfd};
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::io;
+use rustix::io::{FdFlags, dup2, fcntl_dupfd_cloexec, fcntl_setfd};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 
 /// The descriptor that checkpassword reads.
 pub const RECORD: RawFd = 3;
-/// Where the pipe for the good news is looked for: anywhere above.
-const READY: RawFd = 4;
-
 const USER_VARIABLE: &str = "AUTHUP_USER";
 
 /// Descriptor 3, kept for records by a process that starts one login program after
-/// another: between them nothing else can come to lie there.
+/// another: nothing else can come to lie there.
 #[derive(Debug)]
-pub struct Place {
-    place: OwnedFd,
-    nothing: OwnedFd,
-}
+pub struct Place(OwnedFd);
+
+/// What a login program is told by its environment: names and values.
+pub type Told = [(&'static str, Vec<u8>); 2];
 
 /// A login program that runs.
 #[derive(Debug)]
-pub struct Started {
-    /// Its process id.
-    pub pid: u32,
+pub struct Started<Child> {
+    /// What was started.
+    pub child: Child,
     /// One octet arrives here for a good login; an end, where nobody is left who could
     /// say so.
     pub ready: OwnedFd,
@@ -55,48 +47,45 @@ impl Place {
     /// # Errors
     /// The system's; `AlreadyExists` where something is there.
     pub fn reserve() -> io::Result<Self> {
-        let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let nothing = out_of_the_way(&null)?;
-        drop(null);
-        let place = rustix::io::fcntl_dupfd_cloexec(&nothing, RECORD)?;
+        let place = fcntl_dupfd_cloexec(rustix::stdio::stderr(), RECORD)?;
         if place.as_raw_fd() == RECORD {
-            Ok(Self { place, nothing })
+            Ok(Self(place))
         } else {
             Err(io::ErrorKind::AlreadyExists.into())
         }
     }
 
-    /// Starts the program with this record: `begin` starts it with the environment that it
-    /// is given, and says its process id. The password is gone from this process then.
+    /// Starts the program with this record: `begin` starts it, and is given what it is to
+    /// be told. The password is gone from this process then.
     ///
     /// # Errors
     /// The step that failed; there is no program then.
-    pub fn start(
+    pub fn start<Child>(
         &mut self,
         record: Record,
-        mut variables: BTreeMap<OsString, OsString>,
-        begin: impl FnOnce(&BTreeMap<OsString, OsString>) -> io::Result<u32>,
-    ) -> Result<Started, Failed> {
+        begin: impl FnOnce(Told) -> io::Result<Child>,
+    ) -> Result<Started<Child>, Failed> {
         let failed = |outcome| move |reason| Failed { outcome, reason };
-        let (reader, writer) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
+        let (reader, mut writer) = io::pipe().map_err(failed(Outcome::CannotOpenPipe))?;
         // Less than any pipe holds: this never waits.
-        crate::client::write_to(&writer, record.expose())
-            .map_err(failed(Outcome::CannotWritePipe))?;
-        variables.insert(USER_VARIABLE.into(), OsStr::from_bytes(record.user()).to_owned());
+        writer.write_all(record.expose()).map_err(failed(Outcome::CannotWritePipe))?;
+        let user = record.user().to_vec();
         drop((record, writer));
-        let (ready, teller) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
-        let tell = for_child(&teller, READY).map_err(failed(Outcome::CannotOpenPipe))?;
-        variables.insert(crate::ready::READY.into(), tell.as_raw_fd().to_string().into());
-        self.hold(&reader).map_err(failed(Outcome::CannotOpenPipe))?;
-        let begun = begin(&variables);
-        // Nothing is known to be wrong then that a login program would not notice.
-        let _ = dup2(&self.nothing, &mut self.place);
-        let _ = fcntl_setfd(&self.place, FdFlags::CLOEXEC);
-        Ok(Started { pid: begun.map_err(failed(Outcome::CannotRun))?, ready })
+        let (ready, teller) = io::pipe().map_err(failed(Outcome::CannotOpenPipe))?;
+        fcntl_setfd(&teller, FdFlags::empty())
+            .and_then(|()| dup2(reader, &mut self.0))
+            .map_err(|reason| failed(Outcome::CannotOpenPipe)(reason.into()))?;
+        let number = teller.as_raw_fd().to_string().into_bytes();
+        let begun = begin([(USER_VARIABLE, user), (crate::ready::READY, number)]);
+        self.empty();
+        let child = begun.map_err(failed(Outcome::CannotRun))?;
+        Ok(Started { child, ready: ready.into() })
     }
 
-    /// Puts it where the next child inherits it.
-    fn hold(&mut self, reader: &OwnedFd) -> io::Result<()> {
-        Ok(dup2(reader, &mut self.place)?)
+    /// Lets go of the record, which its program may not have read. Nothing can be wrong
+    /// here that would not have been wrong before.
+    fn empty(&mut self) {
+        let _ = dup2(rustix::stdio::stderr(), &mut self.0);
+        let _ = fcntl_setfd(&self.0, FdFlags::CLOEXEC);
     }
 }

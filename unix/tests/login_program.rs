@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use unix::descriptor::pipe;
-use unix::login_program::{Place, RECORD};
+use unix::login_program::{Place, RECORD, Told};
 use unix::spawn::Start;
 
 /// What a program writes that has such a record, and whether it says that it is good.
@@ -18,18 +19,20 @@ fn run(place: &mut Place, script: &str) -> (String, bool) {
     let (reader, output) = pipe().unwrap();
     let words = ["sh", "-c", script].map(OsString::from);
     let record = Record::new(b"bob", b"secret", b"<1@h>").unwrap();
-    let begin = |variables: &BTreeMap<OsString, OsString>| {
+    let begin = |told: Told| {
+        let told = told.map(|(name, value)| (name.into(), OsString::from_vec(value)));
+        let variables = &BTreeMap::from(told);
         let input = File::open("/dev/null")?.into();
         let program = Path::new("/bin/sh");
         let (words, user, group) = (&words[..], None, None);
         Start { program, words, variables, input, output, errors: None, user, group }.spawn()
     };
-    let started = place.start(record, BTreeMap::new(), begin).unwrap();
+    let started = place.start(record, begin).unwrap();
     let mut said = String::new();
     File::from(reader).read_to_string(&mut said).unwrap();
     let mut ready = Vec::new();
     File::from(started.ready).read_to_end(&mut ready).unwrap();
-    let pid = rustix::process::Pid::from_raw(started.pid.cast_signed());
+    let pid = rustix::process::Pid::from_raw(started.child.cast_signed());
     rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
     (said, ready == b"x")
 }

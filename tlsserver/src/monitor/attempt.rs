@@ -10,7 +10,6 @@ use proto::login::outcome::Outcome;
 use proto::login::report::Event;
 use proto::login::turns::network;
 use proto::variables;
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,7 +17,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Instant;
 use unix::control::HOME_VARIABLE;
 use unix::descriptor_passing::stream_pair;
-use unix::login_program::{Failed, Started};
+use unix::login_program::{Failed, Started, Told};
 use unix::process::{is_of_root, is_root};
 
 use super::homes::Home;
@@ -207,7 +206,7 @@ impl Monitor {
         let user = record.user().to_vec();
         match self.spawn(id, record, handoff) {
             Ok((started, stream)) => {
-                let Started { pid, ready } = started;
+                let Started { child: pid, ready } = started;
                 if let Some(session) = self.sessions.get_mut(id) {
                     report::attempt(session, &user, pid);
                 }
@@ -232,7 +231,7 @@ impl Monitor {
         id: ConnectionId,
         record: Record,
         handoff: &Handoff,
-    ) -> Result<(Started, OwnedFd), Failed> {
+    ) -> Result<(Started<u32>, OwnedFd), Failed> {
         let no_stream = |reason| Failed { outcome: Outcome::CannotOpenPipe, reason };
         let (engine, program) = stream_pair().map_err(no_stream)?;
         let output = program.try_clone().map_err(no_stream)?;
@@ -249,18 +248,19 @@ impl Monitor {
         let errors = self.words.as_ref().map(Words::for_program).transpose();
         let errors = errors.map_err(no_stream)?;
         let (path, usual) = (&self.program, &self.ordinary_home);
-        let begin = |variables: &BTreeMap<OsString, OsString>| match home {
-            None => path.start(variables, program, output, errors),
+        let begin = |told: Told| {
+            variables.extend(told.map(|(name, value)| (name.into(), OsString::from_vec(value))));
+            let Some(home) = home else {
+                return path.start(&variables, program, output, errors);
+            };
             // Where authup would be; this process waits for nobody meanwhile.
-            Some(home) => {
-                std::env::set_current_dir(home)?;
-                let started = path.start(variables, program, output, errors);
-                // It was entered once, so it can be again.
-                let _ = rustix::process::fchdir(usual);
-                started
-            }
+            std::env::set_current_dir(home)?;
+            let started = path.start(&variables, program, output, errors);
+            // It was entered once, so it can be again.
+            let _ = rustix::process::fchdir(usual);
+            started
         };
-        Ok((self.place.start(record, variables, begin)?, engine))
+        Ok((self.place.start(record, begin)?, engine))
     }
 
     /// A program says that the login is good, or that it never will.

@@ -9,24 +9,10 @@ use proto::checkpassword::Record;
 use proto::failures::Answer;
 use proto::login::outcome::{Exit, Outcome, Who};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use unix::client::write_to;
 use unix::deadline::Deadline;
-use unix::descriptor::{for_child, pipe};
 use unix::environment::Environment;
+use unix::login_program::{Failed, Place};
 use unix::process::{News, Program, Watched, exit_code, is_root};
-use unix::ready::READY as READY_VARIABLE;
-
-/// The descriptor that checkpassword reads.
-pub(super) const RECORD: RawFd = 3;
-/// Where the pipe for the good news is looked for: anywhere above.
-const READY: RawFd = 4;
-
-/// A step that failed before or after the child ran.
-pub(super) struct Failed {
-    pub(super) outcome: Outcome,
-    pub(super) reason: io::Error,
-}
 
 /// A chain that runs.
 pub(super) struct Chain {
@@ -53,23 +39,18 @@ impl Chain {
     /// password is gone from this process before the chain has an answer.
     pub(super) fn start(
         record: Record,
+        place: &mut Place,
         program: &Program,
         environment: &mut Environment,
         deadline: Deadline,
     ) -> Result<Self, Failed> {
-        let failed = |outcome| move |reason| Failed { outcome, reason };
-        let (reader, writer) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
-        // Less than any pipe holds: this never waits.
-        write_to(&writer, record.expose()).map_err(failed(Outcome::CannotWritePipe))?;
-        environment.set(b"AUTHUP_USER", Some(record.user()));
-        drop((record, writer));
-        let inherited = for_record(&reader).map_err(failed(Outcome::CannotOpenPipe))?;
-        let (ready, teller) = pipe().map_err(failed(Outcome::CannotOpenPipe))?;
-        let tell = for_child(&teller, READY).map_err(failed(Outcome::CannotOpenPipe))?;
-        environment.set(READY_VARIABLE.as_bytes(), Some(tell.as_raw_fd().to_string().as_bytes()));
-        let child = program.command(environment).spawn().map_err(failed(Outcome::CannotRun))?;
-        drop((reader, inherited, teller, tell));
-        let watched = Watched::new(child, ready).map_err(failed(Outcome::CannotWait))?;
+        let started = place.start(record, |told| {
+            for (name, value) in told {
+                environment.set(name.as_bytes(), Some(&value));
+            }
+            program.command(environment).spawn()
+        })?;
+        let watched = Watched::new(started.child, started.ready).map_err(cannot_wait)?;
         Ok(Self { watched, deadline, logged_in: false })
     }
 
@@ -85,8 +66,7 @@ impl Chain {
 
     /// Waits for what happens next. Behind the last two events nothing does.
     pub(super) fn next(&mut self) -> Result<Event, Failed> {
-        let failed = |reason| Failed { outcome: Outcome::CannotWait, reason };
-        match self.watched.next(self.deadline).map_err(failed)? {
+        match self.watched.next(self.deadline).map_err(cannot_wait)? {
             News::Byte => {
                 self.logged_in = true;
                 self.deadline = Deadline::NEVER;
@@ -99,7 +79,7 @@ impl Chain {
                 Ok(Event::BecameUser)
             }
             News::Late => {
-                self.watched.end().map_err(failed)?;
+                self.watched.end().map_err(cannot_wait)?;
                 Ok(Event::Hung)
             }
             News::Ended(status, was_root) => {
@@ -115,13 +95,6 @@ impl Chain {
     }
 }
 
-/// Puts the record where checkpassword looks for it. Nothing of ours is there, and
-/// what was inherited there was closed at start-up.
-fn for_record(reader: &OwnedFd) -> io::Result<OwnedFd> {
-    let inherited = for_child(reader, RECORD)?;
-    if inherited.as_raw_fd() == RECORD {
-        Ok(inherited)
-    } else {
-        Err(io::ErrorKind::AlreadyExists.into())
-    }
+const fn cannot_wait(reason: io::Error) -> Failed {
+    Failed { outcome: Outcome::CannotWait, reason }
 }

@@ -35,6 +35,7 @@ use unix::failures::Memory;
 use unix::fork::{Forked, fork};
 use unix::jail::{self, Profile};
 use unix::log::Reason;
+use unix::login_program::Place;
 
 const NAME: &str = "authup";
 /// How it is called.
@@ -100,12 +101,12 @@ fn part(
     let Usage { protocol, program, .. } = usage;
     let Controls { settings, limits, failures, jail, names, format } = controls;
     let summary = format.map(|Format::Logfmt| Report::summary(protocol, &environment));
-    match channel().and_then(|ends| Ok((fork()?, ends))) {
-        Ok((Forked::Child, (parser, monitor))) => {
-            drop((parser, program, environment, report, failures, summary));
+    match channel().and_then(|ends| Ok((Place::reserve()?, fork()?, ends))) {
+        Ok((place, Forked::Child, (parser, monitor))) => {
+            drop((place, parser, program, environment, report, failures, summary));
             Parser::new(settings, limits, offer, monitor).run(jail)
         }
-        Ok((Forked::Parent(parser), (channel, monitor))) => {
+        Ok((place, Forked::Parent(parser), (channel, monitor))) => {
             drop(monitor);
             let guard = Guard::new(protocol, settings.tls, settings.tries);
             let monitor = Monitor {
@@ -115,6 +116,7 @@ fn part(
                 guard,
                 limits,
                 names,
+                place,
                 program,
                 environment,
                 offer,

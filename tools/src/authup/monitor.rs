@@ -1,7 +1,7 @@
 //! The process that may run checkpassword: it does what the parser asks, as far as an
 //! honest parser could ask it, and says in the log what happened.
 
-use super::chain::{self, Chain, Failed};
+use super::chain::{self, Chain};
 use super::counted::{self, Counted};
 use super::report::Report;
 use super::{LAST_WORDS, Limits};
@@ -28,6 +28,7 @@ use unix::descriptor_passing::{receive_octets, send};
 use unix::environment::Environment;
 use unix::failures::Memory;
 use unix::fork::Companion;
+use unix::login_program::{Failed, Place};
 use unix::process::Program;
 use unix::summary::Timed;
 use unix::ucspi_tls::HANDSHAKE;
@@ -40,6 +41,8 @@ pub(super) struct Monitor {
     pub(super) guard: Guard,
     pub(super) limits: Limits,
     pub(super) names: LoginNames,
+    /// Where the program finds its record.
+    pub(super) place: Place,
     pub(super) program: Program,
     pub(super) environment: Environment,
     pub(super) offer: Offer,
@@ -227,7 +230,7 @@ impl Monitor {
     /// Runs the chain to its end, unless there have been too many failures, and says in
     /// the log what happens.
     fn run_chain(&mut self, record: Record, user: &[u8], given: &[u8]) -> Result<Outcome, Failed> {
-        let Self { program, environment, report, limits, guard, memory, summary, .. } = self;
+        let Self { environment, report, limits, guard, memory, summary, .. } = self;
         let wanted = (user, record.password());
         let mut counted = match Counted::begin(memory.as_mut(), report, wanted) {
             Ok(counted) => counted,
@@ -236,7 +239,13 @@ impl Monitor {
                 return Ok(outcome);
             }
         };
-        let mut chain = Chain::start(record, program, environment, limits.login_deadline)?;
+        let mut chain = Chain::start(
+            record,
+            &mut self.place,
+            &self.program,
+            environment,
+            limits.login_deadline,
+        )?;
         report.attempt(chain.id(), user, given);
         loop {
             match chain.next()? {

@@ -1,6 +1,6 @@
 //! What the log and blocklistd are told. People's filters match these lines.
 
-use super::chain::{Chain, Failed};
+use super::chain::Chain;
 use proto::blocklist::Action;
 use proto::escape::Escaped;
 use proto::failures::About;
@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use unix::blocklist::Reporter;
 use unix::environment::Environment;
 use unix::log::Reason;
+use unix::login_program::Failed;
 use unix::process::Program;
 use unix::summary::Timed;
 

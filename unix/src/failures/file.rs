@@ -4,7 +4,6 @@
 //! and a process that looks at five places of two million octets is done sooner. The lock
 //! is the open file's (`flock`), so that it goes with the process that holds it.
 
-use crate::descriptor::out_of_the_way;
 use crate::log::Reason;
 use proto::failures::Case;
 use proto::failures::bucket::{BUCKET, Bucket};
@@ -109,8 +108,10 @@ impl File {
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::ISDIR) => {
                 return Err(Trouble::NotRegular);
             }
-            // The low numbers are for what children inherit.
-            opened => out_of_the_way(&opened?)?,
+            // Not moved out of the way of the low numbers: it closes on exec, descriptor 3 is
+            // taken in whoever starts login programs, and to move it takes a tenth of a
+            // login's count.
+            opened => opened?,
         };
         let stat = fstat(&fd)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
