@@ -18,6 +18,12 @@ pub(crate) fn all_as_by_default() {
     let _ = SigSet::empty().thread_set_mask();
 }
 
+/// A hangup ends nothing: for a process that is reloaded by another, and starts nothing. Whoever
+/// sends that signal to all processes of one name means the other.
+pub fn ignore_hangups() {
+    set(Signal::SIGHUP, SigHandler::SigIgn);
+}
+
 /// Writing to what nobody reads is an error.
 #[cfg(feature = "start")]
 pub(crate) fn ignore_broken_pipes() {

@@ -72,6 +72,14 @@ pub enum Verdict {
 #[must_use]
 pub struct Ticket(Option<failures::Ticket>);
 
+impl Ticket {
+    /// Whether [`Memory::shuts_out`] its client's address as long as it is being tried.
+    #[must_use]
+    pub fn shuts_out(&self) -> bool {
+        self.0.as_ref().is_some_and(failures::Ticket::shuts_out)
+    }
+}
+
 impl Memory {
     /// The memory in the file that the settings name, which is opened when it is needed.
     #[must_use]

@@ -13,7 +13,7 @@ pub mod control;
 pub mod deadline;
 pub mod descriptor;
 pub mod descriptor_passing;
-mod disposition;
+pub mod disposition;
 pub mod environment;
 mod exec;
 pub mod failures;

@@ -39,6 +39,9 @@ pub enum ToMonitor {
     LogsIn(ConnectionId, EngineId, Client),
     /// No engine has the connection any more.
     Closed(ConnectionId),
+    /// An earlier monitor, which has died, began this session, which the engine has; none:
+    /// it has ended meanwhile.
+    Inherits(ConnectionId, Option<EngineId>),
     /// Control files are to be read again.
     Reload,
     /// Whether it still does its work; the answer is [`FromMonitor::Ready`].
@@ -97,6 +100,9 @@ impl ToMonitor {
                 client.write(Writer::new(b'l').long(*id).long(*engine))
             }
             Self::Closed(id) => Writer::new(b'x').long(*id),
+            Self::Inherits(id, engine) => engine
+                .iter()
+                .fold(Writer::new(b'i').long(*id), |writer, engine| writer.long(*engine)),
             Self::Reload => Writer::new(b'h'),
             Self::Answer => Writer::new(b'a'),
             Self::StayBehind => Writer::new(b's'),
@@ -114,6 +120,10 @@ impl ToMonitor {
                 b'd' => Self::EngineEnded(reader.long()?),
                 b'l' => Self::LogsIn(reader.long()?, reader.long()?, Client::read(reader)?),
                 b'x' => Self::Closed(reader.long()?),
+                b'i' => Self::Inherits(
+                    reader.long()?,
+                    if reader.is_at_end() { None } else { Some(reader.long()?) },
+                ),
                 b'h' => Self::Reload,
                 b'a' => Self::Answer,
                 b's' => Self::StayBehind,
@@ -180,6 +190,8 @@ mod tests {
             ToMonitor::LogsIn(7, 1, client),
             ToMonitor::LogsIn(8, 2, plain),
             ToMonitor::Closed(7),
+            ToMonitor::Inherits(7, Some(1)),
+            ToMonitor::Inherits(7, None),
             ToMonitor::Reload,
             ToMonitor::Answer,
             ToMonitor::StayBehind,

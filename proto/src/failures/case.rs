@@ -86,6 +86,7 @@ enum Charge {
 pub struct Ticket {
     who: Who,
     charge: Charge,
+    shuts_out: bool,
     /// Of the file that it belongs to.
     key: Key,
 }
@@ -118,6 +119,13 @@ impl Ticket {
             self.charge = Charge::Owed;
         }
         self
+    }
+
+    /// Whether its charge is what has clients from its address not be heard meanwhile; see
+    /// [`Case::is_shut_out`].
+    #[must_use]
+    pub const fn shuts_out(&self) -> bool {
+        self.shuts_out
     }
 
     /// Whether it belongs to a file with this key.
@@ -246,7 +254,8 @@ impl Case {
             self.charge(scope, settings, now);
             Charge::Made(scope, now)
         };
-        Verdict::Ask(Ticket { who: self.who, charge, key: self.key.clone() })
+        let shuts_out = self.is_shut_out(settings, now);
+        Verdict::Ask(Ticket { who: self.who, charge, shuts_out, key: self.key.clone() })
     }
 
     /// What the answer to a login changes.

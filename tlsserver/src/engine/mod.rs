@@ -107,6 +107,7 @@ fn start() -> Result<(), Fatal> {
     unix::open_descriptors::close_others(&[]);
     // A process that was started as /proc/self/exe would be called "exe".
     jail::set_name(c"tlsserver-engin");
+    unix::disposition::ignore_hangups();
     let variables = environment::inherited();
     let identity = environment::jail_identity(&variables).map_err(Fatal::Identity)?;
     let seconds = environment::value(&variables, HANDSHAKE_SECONDS);

@@ -84,6 +84,7 @@ impl fmt::Display for CannotStart {
 fn prepare() -> Result<Loaded, CannotStart> {
     unix::open_descriptors::close_others(&[]);
     jail::set_name(c"tlsserver-keyho");
+    unix::disposition::ignore_hangups();
     let variables = environment::inherited();
     let identity = environment::jail_identity(&variables).map_err(CannotStart::Identity)?;
     let loaded = certificates::load(&variables).map_err(CannotStart::Files)?;

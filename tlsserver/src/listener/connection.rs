@@ -175,6 +175,11 @@ impl<W> Connection<W> {
         matches!(self.behind, Behind::Login(_) | Behind::Session)
     }
 
+    /// Whether it is a session of the monitor's.
+    pub(super) const fn is_session(&self) -> bool {
+        matches!(self.behind, Behind::Session)
+    }
+
     /// Whether it goes on without the listener.
     pub(super) const fn has_somebody_behind(&self) -> bool {
         self.is_with_monitor() || matches!(self.behind, Behind::Program(_) | Behind::Ended(_))

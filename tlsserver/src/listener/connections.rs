@@ -167,15 +167,21 @@ impl<W> Connections<W> {
         }
     }
 
-    /// The monitor has died. Who was about to log in may try again; that a session ends,
-    /// its engine says.
+    /// The monitor has died. Who was about to log in may try again; sessions are the next
+    /// one's.
     pub(super) fn monitor_lost(&mut self) {
-        let known = self.by_id.iter().filter(|(_, one)| one.is_with_monitor());
+        let known = self.by_id.iter().filter(|(_, one)| one.is_with_monitor() && !one.is_session());
         let lost: Vec<_> = known.map(|(&id, _)| id).collect();
         for id in lost {
             self.refused(id);
             self.over(id);
         }
+    }
+
+    /// The monitor's sessions, and the engines that have them.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (ConnectionId, Option<EngineId>)> {
+        let sessions = self.by_id.iter().filter(|(_, one)| one.is_session());
+        sessions.map(|(&id, one)| (id, one.engine))
     }
 
     /// Whether the monitor has something of it.

@@ -105,7 +105,7 @@ impl Server {
 
     fn on_monitor_message(&mut self, message: FromMonitor) -> Result<(), Unable> {
         match message {
-            FromMonitor::Ready => {}
+            FromMonitor::Ready => self.hand_sessions_on(),
             FromMonitor::Broken(why) if self.course.is_starting() => {
                 return Err(Unable::MonitorSays(why));
             }
@@ -124,6 +124,16 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Tells a monitor that has taken another's place of the sessions that there are.
+    fn hand_sessions_on(&mut self) {
+        let Some(monitor) = self.workers.monitor() else { return };
+        if !std::mem::replace(&mut monitor.knows_sessions, true) {
+            for (id, engine) in self.connections.sessions() {
+                monitor.send(&ToMonitor::Inherits(id, engine));
+            }
+        }
     }
 
     /// What the monitor still said comes first, and then that it is gone.

@@ -115,17 +115,19 @@ impl Server {
             }
             self.course = Course::Replacing(now + REPLACED);
         }
+        let is_late = self.course.ends_at().is_some_and(|at| at <= now);
         match self.workers.monitor() {
             Some(monitor) if monitor.has_answered() => {
                 monitor.send(&ToMonitor::StayBehind);
                 true
             }
-            Some(monitor) if self.course.ends_at().is_some_and(|at| at <= now) => {
+            Some(monitor) if is_late => {
                 monitor.end();
                 true
             }
             Some(_) => false,
-            None => true,
+            // One that has died is about to be replaced.
+            None => is_late || self.connections.sessions().next().is_none(),
         }
     }
 }

@@ -20,7 +20,7 @@ use unix::descriptor_passing::stream_pair;
 use unix::login_program::{Failed, Started, Told};
 use unix::process::{is_of_root, is_root};
 
-use super::homes::Home;
+use super::homes::{Charge, Home};
 use super::sessions::{Login, Phase, Running, Session};
 use super::words::Words;
 use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
@@ -93,6 +93,13 @@ impl Monitor {
         checked.any(|other| other.charge.is_some() && network(other) == its)
     }
 
+    /// Whether with its charge the listener closes new connections from its network, as it
+    /// would not with the others' taken back.
+    fn would_shut_others_out(&self, id: ConnectionId) -> bool {
+        let charge = self.sessions.get(id).and_then(|session| session.charge.as_ref());
+        charge.is_some_and(Charge::shuts_out) && self.others_are_checked(id)
+    }
+
     fn complain(&mut self, id: ConnectionId) {
         if let Some(why) = self.homes.trouble() {
             report::login_not_remembered(id, &why);
@@ -114,12 +121,18 @@ impl Monitor {
 
     /// What came of a login. Only the first time counts.
     pub(super) fn remember(&mut self, id: ConnectionId, answer: Answer) {
-        let charge = self.sessions.get_mut(id).and_then(|session| session.charge.take());
-        if let Some(charge) = charge {
-            self.homes.after(charge, answer);
-            self.complain(id);
+        if self.settle(id, answer) {
             self.let_go_on();
         }
+    }
+
+    /// The same, which nobody waits for; says whether it had been charged.
+    fn settle(&mut self, id: ConnectionId, answer: Answer) -> bool {
+        let charge = self.sessions.get_mut(id).and_then(|session| session.charge.take());
+        let Some(charge) = charge else { return false };
+        self.homes.after(charge, answer);
+        self.complain(id);
+        true
     }
 
     /// Those who were held back may be tried now, or not.
@@ -179,20 +192,27 @@ impl Monitor {
             self.give_up(id, Outcome::Temporary);
             return false;
         };
+        // Nobody is refused, or not heard, for what nobody has done yet.
         match self.charge(id, &home, (record.user(), record.password())) {
-            Ok(()) => self.start(id, record, &handoff),
-            // Nobody is refused for what nobody has done yet.
-            Err(_) if self.others_are_checked(id) => {
-                self.sessions.waits(id, record, handoff);
-                self.held_back.push(id);
-                false
+            Ok(()) if self.would_shut_others_out(id) => {
+                self.settle(id, Answer::Trouble);
+                self.hold_back(id, record, handoff)
             }
+            Ok(()) => self.start(id, record, &handoff),
+            Err(_) if self.others_are_checked(id) => self.hold_back(id, record, handoff),
             Err(about) => {
                 self.too_many(id, record.user(), about);
                 self.give_up(id, Outcome::TooManyFailures);
                 false
             }
         }
+    }
+
+    /// It waits until less is under way; no program runs for it.
+    fn hold_back(&mut self, id: ConnectionId, record: Record, handoff: Handoff) -> bool {
+        self.sessions.waits(id, record, handoff);
+        self.held_back.push(id);
+        false
     }
 
     /// It is not tried.

@@ -41,6 +41,13 @@ pub(super) struct Charge {
     ticket: Ticket,
 }
 
+impl Charge {
+    /// Whether the listener closes other connections of the client's address meanwhile.
+    pub(super) fn shuts_out(&self) -> bool {
+        self.ticket.shuts_out()
+    }
+}
+
 /// All homes that are known.
 pub(super) struct Homes {
     ordinary: OsString,

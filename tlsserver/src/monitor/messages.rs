@@ -132,6 +132,8 @@ impl Monitor {
             }
             // See `drain_listener`.
             ToMonitor::Closed(_) => {}
+            ToMonitor::Inherits(id, Some(engine)) => self.sessions.inherits(id, engine),
+            ToMonitor::Inherits(id, None) => self.inherited_ended(id),
             ToMonitor::Reload => {
                 let wrong = self.homes.read_again();
                 wrong.iter().for_each(|why| report::keeps_previous(self.log, why));
@@ -187,6 +189,9 @@ impl Monitor {
 
     /// No engine has the connection any more.
     fn on_closed(&mut self, id: ConnectionId) {
+        if self.sessions.disinherits(id) {
+            return self.inherited_ended(id);
+        }
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.engine = None;
         match &session.login {
@@ -236,6 +241,8 @@ impl Monitor {
                 if self.sessions.with(session, id).is_some() {
                     self.on_said(session, said);
                     self.on_stream_ended(session);
+                } else if self.listener.is_none() && self.sessions.is_inherited_with(session, id) {
+                    self.on_closed(session);
                 }
             }
             Received::Nothing => return false,
@@ -297,8 +304,17 @@ impl Monitor {
         }
     }
 
+    /// A session has ended of which nobody is left who could say how.
+    fn inherited_ended(&mut self, id: ConnectionId) {
+        report::ends_unknown(self.log, id);
+        self.send_to_listener(&FromMonitor::Over(id));
+    }
+
     /// Nothing of the connection is left.
     pub(super) fn over(&mut self, id: ConnectionId) {
+        if self.sessions.disinherits(id) {
+            return self.inherited_ended(id);
+        }
         if let Some(mut session) = self.sessions.remove(id) {
             if let Some(completed) = session.stream_ended(Said::Something) {
                 // Nobody is left who could say that it was nothing.

@@ -224,7 +224,8 @@ impl Monitor {
     fn serve(mut self) -> io::Result<()> {
         self.send_to_listener(&FromMonitor::Ready);
         loop {
-            if self.listener.is_none() && self.sessions.is_empty() {
+            // An engine ends with its last connection, or is ended when the time is over.
+            if self.listener.is_none() && self.sessions.is_empty() && self.engines.is_empty() {
                 self.finish();
                 return Ok(());
             }

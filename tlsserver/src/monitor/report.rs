@@ -33,6 +33,11 @@ pub(super) fn ends(log: Log, id: ConnectionId, code: u8) {
     }
 }
 
+/// The same of a connection whose login an earlier monitor had tried.
+pub(super) fn ends_unknown(log: Log, id: ConnectionId) {
+    log.status(format_args!("end {id} status unknown: its monitor died"));
+}
+
 /// So many had not ended by themselves when they had to.
 pub(super) fn sessions_ended(log: Log, count: usize) {
     if count > 0 {

@@ -94,6 +94,9 @@ pub(super) enum Phase {
 #[derive(Default)]
 pub(super) struct Sessions {
     by_id: HashMap<ConnectionId, Session>,
+    /// Sessions of an earlier monitor's, which has died: only that they are is known, and who
+    /// has them.
+    inherited: HashMap<ConnectionId, EngineId>,
     by_pid: HashMap<u32, ConnectionId>,
     /// Those that wait for their turn, or have it.
     undecided: BTreeSet<ConnectionId>,
@@ -148,7 +151,22 @@ impl Running {
 
 impl Sessions {
     pub(super) fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.by_id.is_empty() && self.inherited.is_empty()
+    }
+
+    /// There is such a session.
+    pub(super) fn inherits(&mut self, id: ConnectionId, engine: EngineId) {
+        self.inherited.insert(id, engine);
+    }
+
+    /// Whether there is, and the engine has it.
+    pub(super) fn is_inherited_with(&self, id: ConnectionId, engine: EngineId) -> bool {
+        self.inherited.get(&id) == Some(&engine)
+    }
+
+    /// There is none any more; whether there was.
+    pub(super) fn disinherits(&mut self, id: ConnectionId) -> bool {
+        self.inherited.remove(&id).is_some()
     }
 
     pub(super) fn insert(&mut self, id: ConnectionId, session: Session) {
@@ -285,12 +303,13 @@ impl Sessions {
 
     /// Those of an engine.
     pub(super) fn of_engine(&self, engine: EngineId) -> Vec<ConnectionId> {
-        let its = |session: &Session| session.engine == Some(engine);
-        self.by_id.iter().filter(|(_, one)| its(one)).map(|(&id, _)| id).collect()
+        let of_ours = self.by_id.iter().filter(|(_, one)| one.engine == Some(engine));
+        let inherited = self.inherited.iter().filter(|(_, one)| **one == engine);
+        of_ours.map(|(&id, _)| id).chain(inherited.map(|(&id, _)| id)).collect()
     }
 
     /// All of them.
     pub(super) fn all(&self) -> Vec<ConnectionId> {
-        self.by_id.keys().copied().collect()
+        self.by_id.keys().chain(self.inherited.keys()).copied().collect()
     }
 }

@@ -432,6 +432,22 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     assert!(server.wait().success());
 }
 
+/// As `pkill -HUP tlsserver` does it.
+#[test]
+fn a_hangup_sent_to_all_processes_reloads_and_ends_nothing() {
+    let server = Setup::delayed(&["cat"]).option("-v").start();
+    let mut tls = connect(&server);
+    for pid in server.engines().into_iter().chain([server.keyholder()]) {
+        signal(pid, Signal::HUP);
+    }
+    server.signal(Signal::HUP);
+    server.log.wait_for(&["tlsserver: certificates reloaded"]);
+    tls.write_all(b"still there").unwrap();
+    finish_sending(&mut tls);
+    assert_eq!(rest(&mut tls), b"still there");
+    assert_eq!(server.log.count(" died: "), 0);
+}
+
 /// Writes as much as there is room for, by a description of its own: the server's blocks.
 fn fill(writer: std::io::PipeWriter) {
     let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;

@@ -41,6 +41,8 @@ pub(in crate::listener) struct Monitor {
     pub(in crate::listener) pid: u32,
     pub(in crate::listener) started: Instant,
     pub(in crate::listener) ready: bool,
+    /// It has been told of those that were there before it.
+    pub(in crate::listener) knows_sessions: bool,
     outbox: Outbox,
     questions: Questions,
 }
@@ -63,6 +65,7 @@ impl Monitor {
             pid,
             started: Instant::now(),
             ready: false,
+            knows_sessions: false,
             outbox,
             questions: Questions::default(),
         })

@@ -129,6 +129,31 @@ fn sessions_that_linger_for_too_long_are_ended() {
     server.log.wait_for(&["tlsserver: end "]);
 }
 
+/// The next one has not begun them, and may not even have begun itself.
+#[test]
+fn sessions_of_a_monitor_that_died_linger_no_longer() {
+    for is_replaced in [true, false] {
+        let door = SUBMISSION;
+        let mut server = door.setup().option("--linger 1").start();
+        let (mut session, _) = door.enter(&server);
+        door.logs_in(&mut session);
+        let mut own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
+        let victim = server.monitor();
+        kill(victim);
+        server.log.wait_for(&[&format!("monitor {victim} died")]);
+        if is_replaced {
+            wait_until_ready(door, &server, victim);
+            own.push(server.monitor());
+        }
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(session.read(&mut [0]).unwrap_or(0) == 0);
+        wait_until_gone(&own);
+        server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: "]);
+        server.log.wait_for(&["tlsserver: end ", " status unknown: its monitor died"]);
+    }
+}
+
 /// Sent to who stays behind.
 #[test]
 fn a_second_sigterm_ends_sessions_at_once() {
@@ -200,6 +225,7 @@ fn a_monitor_that_dies_is_replaced_and_costs_nobody_a_session() {
         door.logs_in(&mut tries);
         assert_repeats(&mut tries);
         drop((session, tries));
+        server.log.wait_for(&["tlsserver: end ", " status unknown: its monitor died"]);
         assert_unharmed(door, &server, &before);
     }
 }
