@@ -23,7 +23,7 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
     check_port(service, server, begins, findings);
     match begins {
         Begin::AtOnce => {}
-        Begin::OnRequest => check_level(service, findings),
+        Begin::OnRequest => check_level(service, server, findings),
         Begin::Never => check_clear(service, server, findings),
     }
     if let Some((_, word)) = service.script.variable("DISABLETLS") {
@@ -46,15 +46,16 @@ fn check_certificate(service: &Service, server: &Link<'_>, findings: &mut Findin
     }
 }
 
-/// Where the client asks for TLS.
-fn check_level(service: &Service, findings: &mut Findings) {
+/// Where the client asks for TLS. tlsserver's own dialog requires it unless told otherwise.
+fn check_level(service: &Service, server: &Link<'_>, findings: &mut Findings) {
     let path = &service.path;
     let is_login = service.login().is_some();
     match service.script.variable("UCSPITLS") {
-        None if service.script.hides_variables() => {}
-        None | Some(("-", _)) => {
-            let text = "UCSPITLS is not set: TLS is never offered";
-            if is_login { findings.error(path, text) } else { findings.warning(path, text) }
+        None if service.script.hides_variables() || server.login().is_some() => {}
+        level @ (None | Some(("-", _))) => {
+            let how = if level.is_some() { "'-'" } else { "not set" };
+            let text = format!("UCSPITLS is {how}: TLS is never offered");
+            if is_login { findings.error(path, &text) } else { findings.warning(path, &text) }
         }
         Some(("!", _)) => {}
         Some((_, word)) if is_login && !word.is_computed => {

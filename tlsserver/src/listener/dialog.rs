@@ -29,7 +29,7 @@ pub(super) struct Source {
     tries: u32,
     tls_at_once: bool,
     disabled: bool,
-    level: Option<Vec<u8>>,
+    level: Vec<u8>,
     auth_equals: bool,
     home: Option<OsString>,
 }
@@ -92,7 +92,9 @@ impl Source {
             tries,
             tls_at_once: mode == Mode::Immediate,
             disabled: value(Variable::TlsDisabled).is_some(),
-            level: value(Variable::Tls).map(|value| value.as_bytes().to_vec()),
+            // What authup takes for no TLS is here the safe of the two: nobody says so who
+            // has a certificate.
+            level: value(Variable::Tls).map_or(b"!".to_vec(), |value| value.as_bytes().to_vec()),
             auth_equals: value(Variable::AuthEquals).is_some(),
             home: value(Variable::Home).map(OsStr::to_owned),
         }
@@ -144,11 +146,11 @@ impl Source {
         now: Instant,
     ) -> Talk {
         let disabled = self.disabled || added_value(added, Variable::TlsDisabled).is_some();
-        let level = added_value(added, Variable::Tls).or(self.level.as_deref());
+        let level = added_value(added, Variable::Tls).unwrap_or(&self.level);
         let timestamp = session(said, id);
         let how = ToTalk {
             dialog,
-            tls: Tls::from_environment(disabled, level, self.tls_at_once),
+            tls: Tls::from_environment(disabled, Some(level), self.tls_at_once),
             auth_equals: self.auth_equals || added_value(added, Variable::AuthEquals).is_some(),
             timestamp,
         };
@@ -231,7 +233,8 @@ mod tests {
         const REQUIRED: &[(&str, &str)] = &[("UCSPITLS", "!")];
         for (variables, added, tls) in [
             (REQUIRED, &[][..], Tls::Required),
-            (&[], &[], Tls::Absent),
+            (&[], &[], Tls::Required),
+            (&[("UCSPITLS", "-")], &[], Tls::Absent),
             (&[], REQUIRED, Tls::Required),
             (REQUIRED, &[("UCSPITLS", "")], Tls::Available),
             (REQUIRED, &[("UCSPITLS", "-")], Tls::Absent),
