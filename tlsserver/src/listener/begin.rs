@@ -175,7 +175,8 @@ impl Server {
             return Err(Denial::TooManyFailures);
         }
         let dialog = self.dialog_for(&added).map_err(Denial::NoDialog)?;
-        let id = self.connections.admit(peer, limit_in(&added));
+        let limit = limit_in(&added).map_err(Denial::NoLimit)?;
+        let id = self.connections.admit(peer, limit);
         Ok((id.map_err(|TooMany| Denial::TooManyConnections)?, added, dialog))
     }
 
@@ -291,9 +292,12 @@ impl Server {
     }
 }
 
-/// The limit on connections of one client that the rules set for it.
-fn limit_in(added: &Variables) -> Option<usize> {
-    str::from_utf8(variables::value(added, LIMIT_OF_ONE)?).ok()?.parse().ok()
+/// The limit on connections of one client that the rules set for it, if they do; or what they
+/// say that is none.
+fn limit_in(added: &Variables) -> Result<Option<usize>, Vec<u8>> {
+    let Some(said) = variables::value(added, LIMIT_OF_ONE) else { return Ok(None) };
+    let limit = str::from_utf8(said).ok().and_then(|text| text.parse().ok());
+    limit.map(Some).ok_or_else(|| said.to_vec())
 }
 
 /// An engine's report as variables; none, where it is not whole.
@@ -308,6 +312,16 @@ fn variables(report: &[u8]) -> Variables {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_of_the_rules_is_a_number() {
+        let said = |value: &[u8]| limit_in(&vec![(b"MAXCONNIP".to_vec(), value.to_vec())]);
+        assert_eq!(limit_in(&Vec::new()), Ok(None));
+        assert_eq!(said(b"3"), Ok(Some(3)));
+        for wrong in [&b""[..], b"-1", b"many", b"3x", b"\xff"] {
+            assert_eq!(said(wrong), Err(wrong.to_vec()));
+        }
+    }
 
     #[test]
     fn an_engine_names_facts_and_nothing_else() {

@@ -159,6 +159,8 @@ pub(super) enum Denial {
     ByRules,
     /// The rules cannot be read.
     NoRules(PathBuf, io::Error),
+    /// What they say for a limit is none.
+    NoLimit(Vec<u8>),
     TooManyFailures,
     TooManyConnections,
     /// What it is to be told cannot be read.
@@ -172,6 +174,9 @@ impl Display for Denial {
         match self {
             Self::ByRules => f.write_str("rejected by rules.cdb"),
             Self::NoRules(file, reason) => write!(f, "rules: {}: {reason}", file.display()),
+            Self::NoLimit(said) => {
+                write!(f, "rules: MAXCONNIP: not a number: {}", String::from_utf8_lossy(said))
+            }
             Self::TooManyFailures => f.write_str("too many failures"),
             Self::TooManyConnections => f.write_str("too many connections from this address"),
             Self::NoDialog(why) => why.fmt(f),

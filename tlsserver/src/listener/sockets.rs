@@ -145,11 +145,10 @@ pub(super) fn close_what_is_not_passed() {
 }
 
 fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
-    let number = |name| value(variables, name).and_then(|text| text.to_str()?.parse::<u32>().ok());
-    if number("LISTEN_PID") != Some(std::process::id()) {
+    let Some(count) = count_of_passed(variables, std::process::id())? else {
         return Ok(Vec::new());
-    }
-    let sockets = unix::listen_fds::take(number("LISTEN_FDS").unwrap_or(0));
+    };
+    let sockets = unix::listen_fds::take(count);
     for socket in &sockets {
         if !sockopt::socket_acceptconn(socket).unwrap_or(false) {
             return Err(Failure::new("LISTEN_FDS", "not a listening socket"));
@@ -157,6 +156,18 @@ fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
         unblock(socket).map_err(|reason| Failure::new("LISTEN_FDS", reason))?;
     }
     Ok(sockets)
+}
+
+/// How many sockets the supervisor has passed; none where they are another process's.
+fn count_of_passed(variables: &Variables, own: u32) -> Result<Option<u32>, Failure> {
+    let number = |name| {
+        let Some(text) = value(variables, name) else { return Ok(None) };
+        let number = text.to_str().and_then(|text| text.parse::<u32>().ok());
+        let wrong = || Failure::new(name, format_args!("not a number: {}", text.display()));
+        number.map(Some).ok_or_else(wrong)
+    };
+    let is_ours = number("LISTEN_PID")? == Some(own);
+    if is_ours { number("LISTEN_FDS") } else { Ok(None) }
 }
 
 /// Has the system take no more connections for the socket than are waiting now.
@@ -262,6 +273,27 @@ mod tests {
         assert_eq!(of("::1", Family::V6), Some(Ipv6Addr::LOCALHOST.into()));
         assert_eq!(of("::1", Family::V4), None);
         assert_eq!(of("127.0.0.1", Family::V6), None);
+    }
+
+    #[test]
+    fn what_the_supervisor_says_makes_sense_or_is_an_error() {
+        let said = |pid: &str, count: &str| {
+            let set = [("LISTEN_PID", pid), ("LISTEN_FDS", count)];
+            let set = set.into_iter().filter(|(_, value)| *value != "unset");
+            let variables = set.map(|(name, value)| (name.into(), value.into())).collect();
+            count_of_passed(&variables, 7).map_err(|wrong| wrong.to_string())
+        };
+        assert_eq!(said("7", "2"), Ok(Some(2)));
+        // Another's, or nobody's.
+        for (pid, count) in [("8", "2"), ("8", "x"), ("unset", "2"), ("7", "unset")] {
+            assert_eq!(said(pid, count), Ok(None), "{pid} {count}");
+        }
+        let wrong =
+            |name: &str, text: &str| Err(format!("unable to listen: {name}: not a number: {text}"));
+        for text in ["", "-1", "two", "2 ", "4294967296"] {
+            assert_eq!(said("7", text), wrong("LISTEN_FDS", text));
+            assert_eq!(said(text, "2"), wrong("LISTEN_PID", text));
+        }
     }
 
     #[test]
