@@ -4,6 +4,7 @@
 //! Who runs the login program reads its end here ([`Outcome::of`]); the dialog and the
 //! guard both count by [`Tries`].
 
+use super::protocol::Protocol;
 use super::reply::Refusal;
 use crate::exit_code::{
     CONTROLS, CRASHED, FAILED, MISUSED, NOT_STARTED, TEMPORARY, TIMED_OUT, VCHKPW_REFUSED,
@@ -72,6 +73,19 @@ impl Exit {
             (Self::Code(_) | Self::Signal, _) => Answer::Trouble,
         }
     }
+}
+
+/// What the client has heard of the programs behind a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing: the login waits for its answer.
+    Nothing,
+    /// Something, with whole lines.
+    Lines,
+    /// Something, with a line begun.
+    PartOfLine,
+    /// Nobody knows; but the login was good.
+    Unknown,
 }
 
 /// What a login costs.
@@ -147,6 +161,32 @@ impl Outcome {
             Self::Completed(code) => code,
             _ => FAILED,
         }
+    }
+
+    /// What of it the client may still be told, who has heard so much. IMAP's login is not
+    /// answered twice. What follows lines of POP3 or IMAP may come in the middle of a message,
+    /// and would be taken for a part of it: the end of the connection tells as much. Any
+    /// command of SMTP waits for a line. A refusal is one whatever a login program has written.
+    #[must_use]
+    pub const fn still_to_tell(self, protocol: Protocol, heard: Heard) -> Self {
+        use Protocol::{Imap, Pop3, Smtp};
+        let is_told = match (heard, protocol) {
+            (Heard::Nothing, _) => true,
+            (Heard::Lines | Heard::Unknown, Smtp) => true,
+            (Heard::PartOfLine, Smtp) | (Heard::Lines | Heard::PartOfLine, Pop3) => {
+                self.is_refusal()
+            }
+            (Heard::Lines | Heard::PartOfLine, Imap) => false,
+            // These two come before a session's first word.
+            (Heard::Unknown, Pop3 | Imap) => {
+                self.is_refusal() || matches!(self, Self::Controls | Self::NotStarted)
+            }
+        };
+        if is_told { self } else { Self::Completed(self.exit_code()) }
+    }
+
+    const fn is_refusal(self) -> bool {
+        matches!(self, Self::Refused | Self::Temporary)
     }
 
     /// As octets, for another process.
@@ -257,6 +297,31 @@ mod tests {
             assert_eq!(exit.answer(Who::LoggedIn), Answer::Good, "{exit:?} after a good login");
         }
         assert_eq!(Exit::Code(VCHKPW_REFUSED).answer(Who::Root), Answer::Refused);
+    }
+
+    #[test]
+    fn d67_who_has_been_answered_is_not_answered_again() {
+        use Protocol::{Imap, Pop3, Smtp};
+        let told = |protocol, heard| Outcome::Crashed.still_to_tell(protocol, heard);
+        for protocol in Protocol::ALL {
+            assert_eq!(told(protocol, Heard::Nothing), Outcome::Crashed);
+            assert_eq!(told(protocol, Heard::PartOfLine), Outcome::Completed(FAILED));
+        }
+        for heard in [Heard::Lines, Heard::Unknown] {
+            assert_eq!(told(Smtp, heard), Outcome::Crashed);
+            assert_eq!(told(Pop3, heard), Outcome::Completed(FAILED));
+            assert_eq!(told(Imap, heard), Outcome::Completed(FAILED));
+        }
+        for outcome in Outcome::ALL {
+            let told = outcome.still_to_tell(Imap, Heard::Lines);
+            assert_eq!(told, Outcome::Completed(outcome.exit_code()));
+        }
+        for refusal in [Outcome::Refused, Outcome::Temporary] {
+            assert_eq!(refusal.still_to_tell(Smtp, Heard::PartOfLine), refusal);
+            assert_eq!(refusal.still_to_tell(Pop3, Heard::Lines), refusal);
+        }
+        let not_started = Outcome::NotStarted;
+        assert_eq!(not_started.still_to_tell(Imap, Heard::Unknown), not_started);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::dialog::{Attempt, Dialog, Settings, State};
 use super::imap::Whole;
-use super::outcome::Outcome;
+use super::outcome::{Heard, Outcome};
 use super::protocol::Protocol;
 use super::reply::Refusal;
 use crate::line::{LONGEST, Pushed, Splitter};
@@ -143,6 +143,12 @@ impl Login {
     /// Answers [`Step::Login`].
     pub fn outcome(&mut self, outcome: Outcome) {
         self.dialog.outcome(outcome);
+    }
+
+    /// The same of a login behind which a session may have been, of which the client has
+    /// heard so much.
+    pub fn session_ended(&mut self, outcome: Outcome, heard: Heard) {
+        self.outcome(outcome.still_to_tell(self.dialog.settings.protocol, heard));
     }
 
     /// Gives the session up, for a reason that the client is told; exit code 1. A login

@@ -2,7 +2,7 @@
 //! `proto::login` has them; here they are sent and received, in the clear or through TLS.
 
 use proto::channel::engine::{DialogSetup, Talk};
-use proto::login::outcome::Outcome;
+use proto::login::outcome::{Heard, Outcome};
 use proto::login::reply::Refusal;
 use proto::login::{Attempt, Login, Step};
 use proto::other_protocol::OtherProtocol;
@@ -108,6 +108,11 @@ impl Conversation {
     /// What became of a login.
     pub(super) fn outcome(&mut self, outcome: Outcome) {
         self.dialog.outcome(outcome);
+    }
+
+    /// What became of one behind which a session may have been.
+    pub(super) fn session_ended(&mut self, outcome: Outcome, heard: Heard) {
+        self.dialog.session_ended(outcome, heard);
     }
 
     /// There is no time for a login any more.

@@ -3,7 +3,7 @@
 use proto::channel::session::Said;
 use proto::login::Attempt;
 use proto::login::monitor::Request;
-use proto::login::outcome::Outcome;
+use proto::login::outcome::{Heard, Outcome};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -77,7 +77,8 @@ async fn hold_session(
     let unread = dialog.take_unread();
     let finished = relay::session(client, unread, stream, place.words()).await;
     client.read_narrowly(true);
-    let Finished { unread, said, outcome, gone, failure } = finished;
+    let Finished { unread, heard, outcome, gone, failure } = finished;
+    let said = heard != Heard::Nothing;
     let has_been_heard = said || gone || failure.is_some();
     place.stream_ended(if has_been_heard { Said::Something } else { Said::Nothing });
     if let Some(fault) = failure {
@@ -94,7 +95,7 @@ async fn hold_session(
     };
     match outcome {
         Some(Outcome::Completed(_)) if !said => dialog.outcome(Outcome::NotStarted),
-        Some(outcome) => dialog.outcome(outcome),
+        Some(outcome) => dialog.session_ended(outcome, heard),
         // What was said stands.
         None if said => dialog.outcome(Outcome::Completed(0)),
         // The monitor is gone with what was tried; another may try again.

@@ -10,7 +10,7 @@ mod down;
 mod state;
 mod up;
 
-use proto::login::outcome::Outcome;
+use proto::login::outcome::{Heard, Outcome};
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -65,16 +65,16 @@ where
         Up::Discarding | Up::Cut(_) | Up::Ended => Unread::default(),
     };
     let outcome = if let Login::Ended(outcome) = relay.login { Some(outcome) } else { None };
-    let (said, failure) = (relay.said, relay.failure);
-    Finished { unread, said, outcome, gone, failure }
+    let (heard, failure) = (relay.heard, relay.failure);
+    Finished { unread, heard, outcome, gone, failure }
 }
 
 /// What is left of a session.
 pub(super) struct Finished {
     /// What the client has said, and the program was not given.
     pub(super) unread: Unread,
-    /// The program has said something.
-    pub(super) said: bool,
+    /// What the client has heard of the program.
+    pub(super) heard: Heard,
     /// What became of the login, if that is known.
     pub(super) outcome: Option<Outcome>,
     /// Nothing more can be said to the client.
@@ -89,7 +89,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
         self.watch_input(context);
         let mut up = self.poll_up(context);
         let down = self.poll_down(context);
-        if self.said && self.up.is_held() {
+        if self.program_has_spoken() && self.up.is_held() {
             self.let_client_speak();
             up = self.poll_up(context);
         }

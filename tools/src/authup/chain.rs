@@ -7,7 +7,7 @@
 
 use proto::checkpassword::Record;
 use proto::failures::Answer;
-use proto::login::outcome::{Exit, Outcome, Who};
+use proto::login::outcome::{Exit, Heard, Outcome, Who};
 use std::io;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
@@ -20,6 +20,7 @@ pub(super) struct Chain {
     /// Up to when it must have become the user.
     deadline: Deadline,
     logged_in: bool,
+    heard: Heard,
 }
 
 /// What happens to a chain.
@@ -51,7 +52,7 @@ impl Chain {
             program.command(environment).spawn()
         })?;
         let watched = Watched::new(started.child, started.ready).map_err(cannot_wait)?;
-        Ok(Self { watched, deadline, logged_in: false })
+        Ok(Self { watched, deadline, logged_in: false, heard: Heard::Nothing })
     }
 
     /// The process id, which stays the same from program to program.
@@ -64,11 +65,17 @@ impl Chain {
         self.logged_in
     }
 
+    /// What the client may have heard of it, whose connection it has.
+    pub(super) const fn heard(&self) -> Heard {
+        self.heard
+    }
+
     /// Waits for what happens next. Behind the last two events nothing does.
     pub(super) fn next(&mut self) -> Result<Event, Failed> {
         match self.watched.next(self.deadline).map_err(cannot_wait)? {
             News::Byte => {
                 self.logged_in = true;
+                self.heard = Heard::Unknown;
                 self.deadline = Deadline::NEVER;
                 Ok(Event::LoggedIn)
             }
@@ -76,6 +83,7 @@ impl Chain {
             // be seen, it may be a session.
             News::Late if self.watched.is_root() != Some(true) => {
                 self.deadline = Deadline::NEVER;
+                self.heard = Heard::Unknown;
                 Ok(Event::BecameUser)
             }
             News::Late => {
@@ -83,6 +91,9 @@ impl Chain {
                 Ok(Event::Hung)
             }
             News::Ended(status, was_root) => {
+                if is_root() && !was_root {
+                    self.heard = Heard::Unknown;
+                }
                 let exit = exit_code(status).map_or(Exit::Signal, Exit::Code);
                 let who = match was_root && is_root() {
                     _ if self.logged_in => Who::LoggedIn,

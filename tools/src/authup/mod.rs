@@ -21,6 +21,7 @@ use parser::Parser;
 use proto::exit_code;
 use proto::logfmt::Format;
 use proto::login::monitor::Guard;
+use proto::login::outcome::Heard;
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
 use report::Report;
@@ -123,6 +124,7 @@ fn part(
                 memory: failures.map(Memory::new),
                 report,
                 summary,
+                heard: Heard::Nothing,
             };
             monitor.run()
         }

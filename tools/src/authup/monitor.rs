@@ -14,7 +14,7 @@ use proto::login::Attempt;
 use proto::login::handoff::{Handoff, Name};
 use proto::login::monitor::{Guard, LONGEST, Request};
 use proto::login::names::LoginNames;
-use proto::login::outcome::Outcome;
+use proto::login::outcome::{Heard, Outcome};
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
 use proto::other_protocol::OtherProtocol;
@@ -51,6 +51,8 @@ pub(super) struct Monitor {
     pub(super) memory: Option<Memory>,
     /// What is said when a login and when the session is over, where that is asked for.
     pub(super) summary: Option<Timed>,
+    /// What the client may have heard of the programs behind the last login.
+    pub(super) heard: Heard,
 }
 
 /// That of a login before its session is over.
@@ -170,13 +172,15 @@ impl Monitor {
 
     /// Tries a login, and tells the parser what came of it.
     fn log_in(&mut self, attempt: Attempt) -> Option<u8> {
+        self.heard = Heard::Nothing;
         let outcome = match attempt {
             Attempt::Check(record, handoff) => self.check(record, &handoff),
             Attempt::SomebodyElse(user) => self.refuse_somebody_else(&user),
         };
         self.report.login_ended(&mut self.summary, outcome);
+        let told = outcome.still_to_tell(self.protocol, self.heard);
         // A parser that cannot be told waits in vain.
-        send(&self.channel, &outcome.encode(), &[]).err().map(|_| self.give_up(&Broken::Crashed))
+        send(&self.channel, &told.encode(), &[]).err().map(|_| self.give_up(&Broken::Crashed))
     }
 
     /// Nobody is asked, and it counts: once for each user, however often it is tried.
@@ -230,7 +234,7 @@ impl Monitor {
     /// Runs the chain to its end, unless there have been too many failures, and says in
     /// the log what happens.
     fn run_chain(&mut self, record: Record, user: &[u8], given: &[u8]) -> Result<Outcome, Failed> {
-        let Self { environment, report, limits, guard, memory, summary, .. } = self;
+        let Self { environment, report, limits, guard, memory, summary, heard, .. } = self;
         let wanted = (user, record.password());
         let mut counted = match Counted::begin(memory.as_mut(), report, wanted) {
             Ok(counted) => counted,
@@ -248,7 +252,9 @@ impl Monitor {
         )?;
         report.attempt(chain.id(), user, given);
         loop {
-            match chain.next()? {
+            let event = chain.next();
+            *heard = chain.heard();
+            match event? {
                 chain::Event::LoggedIn => {
                     counted.decided(Answer::Good);
                     report.logged_in(user);
@@ -275,7 +281,10 @@ impl Monitor {
 
     fn give_up(&self, broken: &Broken) -> u8 {
         self.report.line_about_client(format_args!("{broken}"));
-        self.tell_client(Refusal::Crashed);
+        let crashed = Outcome::Crashed;
+        if crashed.still_to_tell(self.protocol, self.heard) == crashed {
+            self.tell_client(Refusal::Crashed);
+        }
         exit_code::FAILED
     }
 

@@ -1,5 +1,6 @@
 //! From the program to the client.
 
+use proto::login::outcome::Heard;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -54,8 +55,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
             self.down = if all { Down::Left } else { Down::Closing };
             return Poll::Ready(Ok(()));
         }
-        self.said = true;
         let octets = read.filled();
+        self.heard = if octets.ends_with(b"\n") { Heard::Lines } else { Heard::PartOfLine };
         let written = match Pin::new(&mut *self.tls).poll_write(context, octets) {
             Poll::Ready(written) => written?,
             Poll::Pending => 0,

@@ -1,7 +1,7 @@
 //! What a relay knows of its two directions, and of the program; the directions themselves
 //! are in `up` and `down`.
 
-use proto::login::outcome::Outcome;
+use proto::login::outcome::{Heard, Outcome};
 use std::cell::RefCell;
 use std::pin::Pin;
 use tokio::time::Sleep;
@@ -52,8 +52,8 @@ pub(super) struct Relay<'a, T> {
     pub(super) tls: &'a mut T,
     pub(super) program: ProgramStream,
     pub(super) login: Login<'a>,
-    /// The program has said something.
-    pub(super) said: bool,
+    /// What the client has heard of the program.
+    pub(super) heard: Heard,
     pub(super) up: Up,
     pub(super) down: Down,
     /// The program has closed what it reads; as a rule because it has ended.
@@ -136,7 +136,7 @@ impl<'a, T> Relay<'a, T> {
             tls,
             program,
             login,
-            said: false,
+            heard: Heard::Nothing,
             up: Up::Flowing(Kept::default()),
             down: Down::Flowing(Kept::default()),
             input_closed: false,
@@ -154,6 +154,11 @@ impl<'a, T> Relay<'a, T> {
             Login::Ended(_) => true,
             Login::Unknown => self.up.is_held(),
         }
+    }
+
+    /// Whether the program has said something.
+    pub(super) fn program_has_spoken(&self) -> bool {
+        self.heard != Heard::Nothing
     }
 
     /// Whether the program wants nothing more of the client, or has no more to say to it.

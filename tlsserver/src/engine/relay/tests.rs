@@ -136,7 +136,11 @@ async fn a_program_hears_the_client_once_the_login_is_good() {
     assert_eq!(session.program.read(&mut [0]).await.unwrap(), 0);
     drop(session.program);
     let (finished, _) = session.served.await.unwrap();
-    assert!(finished.failure.is_none() && !finished.said && finished.outcome.is_none());
+    assert!(
+        finished.failure.is_none()
+            && finished.heard == Heard::Nothing
+            && finished.outcome.is_none()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +154,7 @@ async fn or_once_it_has_spoken_itself() {
     session.program.write_all(b"bye").await.unwrap();
     drop(session.program);
     let (finished, _) = session.served.await.unwrap();
-    assert!(finished.said && !finished.gone);
+    assert!(finished.heard != Heard::Nothing && !finished.gone);
     // The connection is there for others' last words.
     let mut rest = String::new();
     session.client.read_to_string(&mut rest).await.unwrap();
@@ -173,7 +177,7 @@ async fn what_a_refused_program_wrote_is_sent_and_what_it_did_not_hear_is_left()
     session.program.write_all(b"a word").await.unwrap();
     session.says(Word::Outcome(Outcome::Refused));
     let (finished, _) = session.served.await.unwrap();
-    assert!(finished.said);
+    assert!(finished.heard != Heard::Nothing);
     let mut got = String::new();
     session.client.read_to_string(&mut got).await.unwrap();
     assert_eq!(got, "a word");
@@ -228,7 +232,7 @@ async fn without_a_monitor_only_who_was_told_of_it_has_a_session() {
     let session = Session::with(b"NOOP\r\n");
     drop(session.monitor);
     let (finished, _) = session.served.await.unwrap();
-    assert!(finished.outcome.is_none() && !finished.said);
+    assert!(finished.outcome.is_none() && finished.heard == Heard::Nothing);
     assert_eq!(finished.unread.octets(), b"NOOP\r\n");
 
     let mut session = Session::with(b"");

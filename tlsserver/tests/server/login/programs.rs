@@ -42,6 +42,8 @@ fn all_ways_to_end_are_answered_as_authup_does() {
         let timeout = door.timeout();
         let no_server = door.not_started();
         let controls = door.refusal("421", "unable to read controls", "4.3.0");
+        // What POP3 has said may be half a message.
+        let broken = format!("once\n{}", if door.pop3 { "" } else { &crashed });
         for (program, said, status) in [
             ("exec 3<&-; exit 0", &*no_server, 0),
             ("exit 16", &*timeout, 256),
@@ -52,7 +54,8 @@ fn all_ways_to_end_are_answered_as_authup_does() {
             ("printf x >&$AUTHUPREADYFD; echo once; exit 7", "once\n", 7 << 8),
             ("printf x >&$AUTHUPREADYFD; echo once; exit 1", "once\n", 256),
             ("exec <&-; echo deaf", "deaf\n", 0),
-            ("printf x >&$AUTHUPREADYFD; echo once; kill -9 $$", &format!("once\n{crashed}"), 256),
+            ("printf x >&$AUTHUPREADYFD; echo once; kill -9 $$", &*broken, 256),
+            ("printf x >&$AUTHUPREADYFD; printf half; kill -9 $$", "half", 256),
         ] {
             let server = script(door, program);
             let before = server.held();
@@ -100,6 +103,28 @@ fn d65_a_program_that_ends_without_a_word_is_no_session_and_the_log_says_how_it_
     tls.write_all(SUBMISSIONS.login().as_bytes()).unwrap();
     assert_eq!(text(rest(&mut tls)), "hello\n");
     server.log.wait_for(&["succeeded, child completed: exit code 7 (bob from 127.0.0.1)"]);
+}
+
+#[test]
+fn d67_a_login_by_imap_is_answered_once_and_a_literal_gets_no_more() {
+    let ready = "exec 3<&-; printf x >&$AUTHUPREADYFD;";
+    let literal = "* 1 FETCH (BODY[] {90}\r\nhal";
+    for (program, said) in [
+        (format!("{ready} printf 'a1 OK in\r\n{literal}'; kill -9 $$"), literal),
+        (format!("{ready} printf 'a1 OK in\r\n'; exit 17"), ""),
+        (format!("{ready} printf 'a1 OK in\r\n'; exit 16"), ""),
+        ("exec 3<&-; printf 'a1 OK in\r\n'; exit 1".to_owned(), ""),
+    ] {
+        let (server, mut tls) = by_imap(&program);
+        tls.write_all(b"a1 LOGIN bob p\r\n").unwrap();
+        assert_eq!(text(rest(&mut tls)), format!("a1 OK in\r\n{said}"), "{program}");
+        server.log.wait_for(&["tlsserver: end ", " status 256"]);
+    }
+    // While nobody has answered it, it waits for that.
+    let (_server, mut tls) = by_imap(&format!("{ready} kill -9 $$"));
+    tls.write_all(b"a1 LOGIN bob p\r\n").unwrap();
+    let why = "authup aack, child crashed\r\n";
+    assert_eq!(text(rest(&mut tls)), format!("a1 NO [UNAVAILABLE] {why}* BYE {why}"));
 }
 
 /// Who stays behind hears both, too.
