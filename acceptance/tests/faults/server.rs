@@ -49,6 +49,8 @@ const REPLIES: usize = 7;
 /// end.
 const NOT_STARTED: (&str, i32) = ("421 unable to start the mail server (#4.3.0)\r\n", 14);
 
+const ENDED: &str = "421 the mail server has ended (#4.3.0)\r\n";
+
 const CRASHED: &str = "454 authup aack, child crashed (#4.3.0)\r\n";
 
 fn dies(programs: &Programs, first: First) -> Result<()> {
@@ -66,6 +68,9 @@ fn dies(programs: &Programs, first: First) -> Result<()> {
                 let code = if may_leave && outcome.is_whole(first) { 0 } else { code };
                 check(&outcome, first, said, code)
                     .with_context(|| format!("{how} {when} {reply}"))?;
+                let waits = first == First::Fixsmtpio && said == reply && reply > 0;
+                let is_told = outcome.replies.concat().ends_with(ENDED);
+                ensure!(is_told || !waits, "{how} {when} {reply}: no word of it: {outcome:?}");
                 let is_whole = said == REPLIES + kept && code == 0;
                 count(Kind::Server, if is_whole { Verdict::Completed } else { Verdict::Refused });
             }
@@ -82,7 +87,8 @@ fn check(outcome: &Outcome, first: First, said: usize, code: i32) -> Result<()> 
     let (before, last, code) = match first {
         First::Fixsmtpio if !was_ready => (0, Some(NOT_STARTED.0), NOT_STARTED.1),
         First::Authup if !was_ready => (2, Some(NOT_STARTED.0), NOT_STARTED.1),
-        First::Fixsmtpio => (0, None, code),
+        // The next request may have come before the end was seen.
+        First::Fixsmtpio => (0, outcome.replies.concat().ends_with(ENDED).then_some(ENDED), code),
         // authup's greeting and its answer to EHLO come before the server's.
         First::Authup if code == 17 => (2, Some(CRASHED), 1),
         First::Authup => (2, None, code),

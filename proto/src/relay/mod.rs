@@ -46,6 +46,9 @@ pub const NOT_STARTED: &[u8] = b"421 unable to start the mail server (#4.3.0)\r\
 /// The same where the control files cannot be used.
 pub const NO_CONTROLS: &[u8] = b"421 unable to read controls (#4.3.0)\r\n";
 
+/// The same where the server has ended without a goodbye.
+pub const ENDED: &[u8] = b"421 the mail server has ended (#4.3.0)\r\n";
+
 /// The same where the relay itself cannot go on.
 pub const CANNOT_RELAY: &[u8] = b"421 unable to relay (#4.3.0)\r\n";
 
@@ -170,6 +173,9 @@ pub struct Relay<W> {
     last_words: Option<(&'static [u8], End)>,
     /// How far the server knows the client.
     acquaintance: Acquaintance,
+    /// The server has said goodbye to the client: by a reply that ends the session (RFC 5321,
+    /// sections 3.8 and 4.1.1.10), or by one that nobody had asked for.
+    has_parted: bool,
     /// The exit code that the client's closing asks for.
     exit_at_eof: Option<u8>,
 }
@@ -245,6 +251,7 @@ impl<W: Watch> Relay<W> {
             unwelcome: None,
             last_words: None,
             acquaintance,
+            has_parted: false,
             exit_at_eof: None,
         }
     }
@@ -380,7 +387,18 @@ impl<W: Watch> Relay<W> {
         let is_unwelcome = self.unwelcome.as_ref().is_some_and(|said| !said.answer.is_empty());
         let tells = is_unwelcome && !self.client_has_closed();
         if !tells && !matches!(self.phase, Phase::Ended(_)) {
+            self.part();
             self.phase = Phase::Ended(End::Server);
+        }
+    }
+
+    /// Who waits for a reply, or will at the end of a message, is told that there will be none.
+    /// Behind a login authup does it, by the exit code.
+    fn part(&mut self) {
+        let in_message = matches!(self.client, Client::Data(_) | Client::Chunk { .. });
+        let is_due = in_message || !self.pending.is_empty();
+        if is_due && !self.has_parted && !self.settings.logged_in {
+            self.tell_client(ENDED);
         }
     }
 

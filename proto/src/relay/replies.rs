@@ -73,6 +73,7 @@ impl<W: Watch> Relay<W> {
             let rules = self.settings.rules.select(&Event::Timeout);
             Pending { kind: Kind::Plain, rules, is_changed: false }
         };
+        self.has_parted |= self.pending.is_empty();
         Reply::to(self.pending.pop_front().unwrap_or_else(timeout))
     }
 
@@ -159,6 +160,7 @@ impl<W: Watch> Relay<W> {
                 said.answer.extend_from_slice(&self.held);
             }
         } else {
+            self.has_parted |= [&b"221"[..], b"421"].iter().any(|code| self.held.starts_with(code));
             self.watch.saw(Seen::ReplyOn, &self.held);
             self.to_client.push(&self.held);
         }

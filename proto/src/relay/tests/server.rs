@@ -176,3 +176,35 @@ fn d50_a_line_without_end_is_no_reply() {
     let said = "220 x/250-x/421 reply line too long (#4.3.0)/".to_string();
     assert_eq!(run.shown(), (said, "EHLO x/".into(), Some(Some(TOLD))));
 }
+
+#[test]
+fn d68_who_still_expects_a_word_is_told_that_the_server_has_ended() {
+    let told = "421 the mail server has ended (#4.3.0)/";
+    for (script, said) in [
+        (&["S: 220 x/", "C: NOOP/"][..], told),
+        (&["S: 220 x/", "C: NOOP/RSET/", "S: 250 ok/"], told),
+        // A reply that is cut off is ended first.
+        (&["S: 220 x/", "C: NOOP/RSET/", "S: 250-x/250-y"], told),
+        (&["S: 220 x/", "C: DATA/", "S: 354 go/", "C: half/"], told),
+        (&["S: 220 x/", "C: NOOP/", "C closes"], told),
+        (&["S: 220 x/", "C: DATA/", "S: 354 go/", "C: a/./"], told),
+        (&["S: 220 x/", "C: EHLO x/", "S: 250-x/250 CHUNKING/", "C: BDAT 9/abc"], told),
+        // Nothing is due, or it has been said already.
+        (&["S: 220 x/"], ""),
+        (&["S: 220 x/", "C: EHLO x/", "S: 250-x/250-SI"], ""),
+        (&["S: 220 x/", "C: QUIT/NOOP/", "S: 221 bye/"], ""),
+        (&["S: 220 x/", "C: NOOP/NOOP/", "S: 421-full/421 come again/"], ""),
+        (&["S: 220 x/", "S: 451 timeout/"], ""),
+        (&["S: 220 x/", "C: DATA/", "S: 354 go/", "C: half/", "S: 451 enough/"], ""),
+        (&["S: 220 x/", "C: NOOP/", "S: 250 ok/", "C closes"], ""),
+        (&["S: 220 x/", "C: BDAT x/"], ""),
+    ] {
+        let (client, _, ended) = play(&bare, &[script, &["S closes"]].concat());
+        assert_eq!(client.matches(told).count(), usize::from(!said.is_empty()), "{script:?}");
+        assert!(client.ends_with(said), "{script:?}: {client}");
+        assert_eq!(ended, Some(None), "{script:?}");
+    }
+    // Behind a login authup says it.
+    let (client, _, _) = play(&submission, &["S: 220 x/", "C: NOOP/", "S closes"]);
+    assert!(!client.contains(told), "{client}");
+}
