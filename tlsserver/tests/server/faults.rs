@@ -11,8 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::harness::client::{
-    after_line, begin, clear_rest, connect, finish_sending, handshake, hello, plain, reset, rest,
-    vanish,
+    after_line, begin, clear_rest, close, connect, finish_sending, handshake, hello, plain, reset,
+    rest, vanish,
 };
 use crate::harness::processes::{Held, descriptors, kill, signal, take_descriptor};
 use crate::harness::{Log, Server, Setup, skipped_without_root};
@@ -168,8 +168,7 @@ fn a_program_of_an_immediate_connection_may_end_too() {
         assert_eq!(rest(&mut tls), b"got\n");
         server.log.wait_for(&["end ", &format!(" status {status}")]);
     }
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 #[test]
@@ -188,8 +187,7 @@ fn a_program_that_cannot_be_run_is_said() {
         assert!(tls.is_err() || tls.unwrap().read(&mut [0]).is_err());
     }
     server.log.wait_for_count("unable to exec: ./program: No such file", 2);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 #[test]
@@ -200,8 +198,7 @@ fn a_flood_of_handshakes_is_served_in_turn() {
             for _ in 0..100 {
                 scope.spawn(|| {
                     let mut tls = connect(&server);
-                    finish_sending(&mut tls);
-                    assert_eq!(rest(&mut tls), b"");
+                    close(&mut tls);
                 });
             }
         });
@@ -227,8 +224,7 @@ fn an_engine_that_is_killed_takes_its_own_connections_and_no_others() {
         .collect();
     assert_eq!(alive.iter().filter(|alive| **alive).count(), 2, "{alive:?}");
     drop(sessions);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
     assert!(!server.engines().contains(&victim));
     assert_unharmed(&server, &before);
 }
@@ -252,8 +248,7 @@ fn a_killed_keyholder_costs_no_running_session() {
 
     running.write_all(b"x").unwrap();
     running.read_exact(&mut [0]).unwrap();
-    finish_sending(&mut running);
-    assert_eq!(rest(&mut running), b"");
+    close(&mut running);
     drop(running);
     server.idle();
     assert_unharmed(&server, &before);
@@ -298,8 +293,7 @@ fn an_engine_that_has_lost_its_keyholder_gets_no_more_connections() {
     server.log.wait_for(&[&line]);
     for _ in 0..20 {
         let mut tls = connect(&server);
-        finish_sending(&mut tls);
-        assert_eq!(rest(&mut tls), b"");
+        close(&mut tls);
     }
     // What it had goes on, and it ends with that.
     for tls in &mut sessions {
@@ -307,8 +301,7 @@ fn an_engine_that_has_lost_its_keyholder_gets_no_more_connections() {
         tls.read_exact(&mut [0]).unwrap();
     }
     drop(sessions);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
     assert!(!server.engines().contains(&victim));
     assert_eq!(server.log.count(" died: "), 0, "{:#?}", server.log.lines());
 }
@@ -352,8 +345,7 @@ fn an_engine_that_dies_while_its_channels_live_on_keeps_nobody() {
     kill(victim);
     server.log.wait_for(&[&format!("engine {victim} died: signal 9")]);
     let mut tls = connect(&server);
-    finish_sending(&mut tls);
-    assert_eq!(rest(&mut tls), b"");
+    close(&mut tls);
     server.signal(Signal::TERM);
     assert!(server.wait().success());
     drop(channels);

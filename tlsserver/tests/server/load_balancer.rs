@@ -1,6 +1,5 @@
 //! HAProxy in front, with both versions of its PROXY header.
 
-use rustix::process::Signal;
 use rustls::ClientConfig;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -105,8 +104,7 @@ fn one_of_two_servers_goes_and_no_session_fails() {
     for part in ["server.cert", "server.key"] {
         fs::copy(one.file(part), other.file(part)).unwrap();
     }
-    other.signal(Signal::HUP);
-    other.log.wait_for(&["certificates reloaded"]);
+    other.reload();
     let proxy = HaProxy::start(&[(&one, "send-proxy"), (&other, "send-proxy-v2")]);
     let (stop, done) = (AtomicBool::new(false), AtomicUsize::new(0));
     let config = Arc::new(config(&one));
@@ -131,8 +129,7 @@ fn one_of_two_servers_goes_and_no_session_fails() {
             }
         };
         reach(50);
-        one.signal(Signal::TERM);
-        assert_eq!(one.wait().code(), Some(0));
+        one.terminate();
         reach(done.load(Ordering::SeqCst) + 50);
         stop.store(true, Ordering::SeqCst);
         for worker in workers {

@@ -12,7 +12,7 @@ use test_support::run::OwnChild;
 use test_support::wait::{for_end, until};
 
 use crate::harness::client::{
-    after_line, begin, clear_rest, connect, finish_sending, handshake, plain, rest,
+    after_line, begin, clear_rest, close, connect, handshake, plain, rest,
 };
 use crate::harness::processes::{Process, children, signal};
 use crate::harness::{
@@ -28,8 +28,7 @@ fn lines_about_connections(server: &Server) -> Vec<String> {
 fn the_log_is_tcpservers() {
     let server = Setup::delayed(&["cat"]).start();
     let mut tls = connect(&server);
-    finish_sending(&mut tls);
-    assert_eq!(rest(&mut tls), b"");
+    close(&mut tls);
     drop(tls);
     server.idle();
     server.log.wait_for(&["end"]);
@@ -287,18 +286,15 @@ fn new_certificates_are_for_new_connections() {
     let mut old = connect(&server);
     let pem = certificate("localhost");
     pem.write(server.directory.path(), "server");
-    server.signal(Signal::HUP);
-    server.log.wait_for(&["certificates reloaded"]);
+    server.reload();
     server.certificate = first_certificate(pem.certificate.as_bytes());
     // The first that trusts only the new one; and the old session goes on.
     drop(connect(&server));
     old.write_all(b"x").unwrap();
     old.read_exact(&mut [0]).unwrap();
-    finish_sending(&mut old);
-    assert_eq!(rest(&mut old), b"");
+    close(&mut old);
     drop(old);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 #[test]
@@ -309,16 +305,13 @@ fn a_handshake_that_has_begun_is_finished_with_the_old_certificates() {
         let begun = begin(&server);
         server.log.wait_for(&["status: 1/40"]);
         certificate("localhost").write(server.directory.path(), "server");
-        server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates reloaded"]);
+        server.reload();
         let mut tls = handshake(&server, begun).unwrap();
         tls.write_all(b"x").unwrap();
         tls.read_exact(&mut [0]).unwrap();
-        finish_sending(&mut tls);
-        assert_eq!(rest(&mut tls), b"");
+        close(&mut tls);
         drop(tls);
-        server.idle();
-        server.wait_until_held(&before);
+        server.idle_as(&before);
     }
 }
 
@@ -342,8 +335,7 @@ fn bad_certificates_change_nothing_but_the_log() {
         assert_eq!(rest(&mut connect(&server)), b"in\n");
     }
     assert!(!server.log.lines().concat().contains(std::str::from_utf8(&expected).unwrap()));
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 /// As tcpserver does: a supervisor starts the next one only once it is gone.
@@ -361,8 +353,7 @@ fn told_to_end_it_leaves_the_port_and_sessions_go_on() {
             server.log.wait_for(&["status: 2/40"]);
         }
         let engines = server.engines();
-        server.signal(Signal::TERM);
-        assert_eq!(server.wait().code(), Some(0));
+        server.terminate();
         assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
         if let Some(mut beginning) = beginning {
             beginning.flush().unwrap();
@@ -372,8 +363,7 @@ fn told_to_end_it_leaves_the_port_and_sessions_go_on() {
         for mut tls in sessions {
             tls.write_all(b"still here").unwrap();
             tls.read_exact(&mut [0; 10]).unwrap();
-            finish_sending(&mut tls);
-            assert_eq!(rest(&mut tls), b"");
+            close(&mut tls);
         }
         drop(stays);
         let alive = |pid: &u32| std::path::Path::new(&format!("/proc/{pid}/exe")).exists();

@@ -65,6 +65,13 @@ pub(crate) fn rest(tls: &mut Tls) -> Vec<u8> {
     octets
 }
 
+/// Ends the session, of which nothing is left.
+#[track_caller]
+pub(crate) fn close(tls: &mut Tls) {
+    finish_sending(tls);
+    assert_eq!(rest(tls), b"");
+}
+
 /// What is left in the clear until the end, whichever way that comes.
 pub(crate) fn clear_rest(mut socket: TcpStream) -> Vec<u8> {
     let mut octets = Vec::new();

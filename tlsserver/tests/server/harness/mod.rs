@@ -7,6 +7,7 @@
 pub(crate) mod client;
 pub(crate) mod processes;
 
+use rustix::process::Signal;
 use rustls::pki_types::CertificateDer;
 use std::fs;
 use std::path::PathBuf;
@@ -149,8 +150,21 @@ impl Server {
         self.directory.path().join(name)
     }
 
-    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         self.running.signal(signal).unwrap();
+    }
+
+    /// Has it read its files again.
+    pub(crate) fn reload(&self) {
+        self.signal(Signal::HUP);
+        self.log.wait_for(&["certificates reloaded"]);
+    }
+
+    /// Ends it, which goes well.
+    #[track_caller]
+    pub(crate) fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.wait().code(), Some(0));
     }
 
     /// Waits for its end.

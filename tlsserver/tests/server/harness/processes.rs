@@ -83,6 +83,12 @@ impl Server {
         until("end of all", || ended_children(self.pid()), |ended| *ended >= count);
     }
 
+    /// Waits until nobody is connected any more, and it holds what it held before.
+    pub(crate) fn idle_as(&self, before: &Held) {
+        self.idle();
+        self.wait_until_held(before);
+    }
+
     /// Waits until it holds what it held before: what is retired or started anew is
     /// done a moment later, and no log line says when.
     pub(crate) fn wait_until_held(&self, before: &Held) {

@@ -154,8 +154,7 @@ fn refused_logins_are_remembered_as_the_file_says_now() {
     }
     drop(tls);
     remember(server.directory.path(), "user 2 6h\n");
-    server.signal(Signal::HUP);
-    server.log.wait_for(&["certificates reloaded"]);
+    server.reload();
     let (mut tls, _) = SUBMISSION.enter(&server);
     for name in &GUESSES[..2] {
         assert_eq!(guess(&mut tls, name), no);
@@ -185,16 +184,14 @@ fn what_is_owed_to_the_memory_is_paid_at_the_end() {
         let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
         let held = File::open(server.file("failures")).unwrap();
         flock(&held, FlockOperation::LockExclusive).unwrap();
-        let (mut tls, _) = door.enter(&server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+        let mut tls = door.says_login(&server);
         if door.pop3 {
             line(&mut tls);
         }
         assert_eq!(line(&mut tls), door.failed());
         drop(tls);
         server.log.wait_for(&["tlsserver: end "]);
-        server.signal(Signal::TERM);
-        assert_eq!(server.wait().code(), Some(0));
+        server.terminate();
         drop(held);
         wait_until_gone(&own);
         let control = unix::control::Folder::of(Some(server.directory.path().as_os_str()));

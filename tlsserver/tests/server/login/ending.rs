@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::faults::assert_unharmed;
 use super::{DOORS, Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
 use crate::harness::PATIENCE;
-use crate::harness::client::{Tls, clear_rest, finish_sending, plain, rest};
+use crate::harness::client::{Tls, clear_rest, close, finish_sending, plain, rest};
 use crate::harness::processes::{children, kill, signal};
 use test_support::wait::until_gone;
 
@@ -41,15 +41,13 @@ fn told_to_end_it_ends_who_has_not_begun_and_leaves_sessions_to_the_monitor() {
         door.logs_in(&mut session);
         server.log.wait_for(&["status: 3/40"]);
         let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-        server.signal(Signal::TERM);
-        assert_eq!(server.wait().code(), Some(0));
+        server.terminate();
         assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
         assert_eq!(text(rest(&mut stays)), last_words(door));
         let left = text(clear_rest(clear));
         assert_eq!(left, if door.asked { last_words(door) } else { String::new() });
         assert_repeats(&mut session);
-        finish_sending(&mut session);
-        assert_eq!(rest(&mut session), b"");
+        close(&mut session);
         drop(session);
         server.log.wait_for(&["succeeded, child completed (bob from 127.0.0.1)"]);
         server.log.wait_for(&["tlsserver: end ", " status 0"]);
@@ -65,8 +63,7 @@ fn who_is_in_a_handshake_when_the_server_ends_is_told_so() {
         let mut server = door.setup().start();
         let mut tls = door.all_but_secure(&server);
         let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-        server.signal(Signal::TERM);
-        assert_eq!(server.wait().code(), Some(0));
+        server.terminate();
         if !door.asked {
             line(&mut tls);
         }
@@ -85,8 +82,7 @@ fn who_has_just_connected_when_the_server_ends_is_told_so() {
     engines.iter().for_each(|&engine| signal(engine, Signal::STOP));
     let client = plain(&server);
     server.log.wait_for(&["status: 1/40"]);
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0));
+    server.terminate();
     engines.iter().for_each(|&engine| signal(engine, Signal::CONT));
     let said = format!("220 mail.example.org ESMTP\r\n{}", last_words(door));
     assert_eq!(text(clear_rest(client)), said);
@@ -103,8 +99,7 @@ fn who_waits_to_be_accepted_when_the_server_ends_is_told_so() {
         line(client);
     }
     let waiting = [(); 3].map(|()| plain(&server));
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0));
+    server.terminate();
     for client in waiting {
         let said = format!("220 mail.example.org ESMTP\r\n{}", last_words(door));
         assert_eq!(text(clear_rest(client)), said);
@@ -121,8 +116,7 @@ fn sessions_that_linger_for_too_long_are_ended() {
     let (mut session, _) = door.enter(&server);
     door.logs_in(&mut session);
     let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0));
+    server.terminate();
     assert!(session.read(&mut [0]).unwrap_or(0) == 0);
     wait_until_gone(&own);
     server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: 1"]);
@@ -163,8 +157,7 @@ fn a_second_sigterm_ends_sessions_at_once() {
     door.logs_in(&mut session);
     let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
     let monitor = server.monitor();
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0));
+    server.terminate();
     assert_repeats(&mut session);
     signal(monitor, Signal::TERM);
     assert!(session.read(&mut [0]).unwrap_or(0) == 0);
@@ -175,12 +168,10 @@ fn a_second_sigterm_ends_sessions_at_once() {
 fn a_login_that_is_looked_at_is_decided_although_the_server_ends() {
     let door = SUBMISSION;
     let mut server = door.with(UNDECIDED).start();
-    let (mut tls, _) = door.enter(&server);
-    tls.write_all(door.login().as_bytes()).unwrap();
+    let mut tls = door.says_login(&server);
     server.log.wait_for(&["attempt for bob"]);
     let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0));
+    server.terminate();
     finish_sending(&mut tls);
     assert!(text(rest(&mut tls)).starts_with(&door.failed()));
     server.log.wait_for(&[" failed, 4 remaining (bob from 127.0.0.1)"]);
@@ -197,8 +188,7 @@ fn sessions_go_on_without_the_listener() {
     server.signal(Signal::KILL);
     server.wait();
     assert_repeats(&mut session);
-    finish_sending(&mut session);
-    assert_eq!(rest(&mut session), b"");
+    close(&mut session);
     server.log.wait_for(&["tlsserver: end ", " status 0"]);
     wait_until_gone(&own);
 }
@@ -252,8 +242,7 @@ fn who_is_not_decided_when_the_monitor_dies_is_told_to_try_again() {
     for door in [SUBMISSION, POP3S] {
         let server = door.with(UNDECIDED).start();
         let before = server.held();
-        let (mut tls, _) = door.enter(&server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+        let mut tls = door.says_login(&server);
         server.log.wait_for(&["attempt for bob"]);
         kill(server.monitor());
         if door.pop3 {
@@ -265,8 +254,7 @@ fn who_is_not_decided_when_the_monitor_dies_is_told_to_try_again() {
         );
         assert_eq!(line(&mut tls), refused);
         drop(tls);
-        server.idle();
-        server.wait_until_held(&before);
+        server.idle_as(&before);
     }
 }
 
@@ -294,8 +282,7 @@ fn an_engine_that_dies_in_the_middle_of_a_login_leaves_no_session() {
     let door = SUBMISSION;
     let server = door.with(UNDECIDED).option("--engines 1").start();
     let before = server.held();
-    let (mut tls, _) = door.enter(&server);
-    tls.write_all(door.login().as_bytes()).unwrap();
+    let mut tls = door.says_login(&server);
     server.log.wait_for(&["attempt for bob"]);
     let programs = children(server.monitor());
     assert_eq!(programs.len(), 1);
@@ -305,8 +292,7 @@ fn an_engine_that_dies_in_the_middle_of_a_login_leaves_no_session() {
     wait_until_gone(&[programs[0].pid]);
     server.log.wait_for(&[" failed, 4 remaining (bob from 127.0.0.1)"]);
     drop(tls);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 #[test]

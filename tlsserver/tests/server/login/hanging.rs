@@ -12,7 +12,7 @@ use test_support::wait::until;
 use super::ending::{wait_until_gone, wait_until_ready};
 use super::faults::{assert_unharmed, with_seconds};
 use super::{Door, PROGRAM, SUBMISSION, ask, assert_repeats, line, text};
-use crate::harness::client::{Tls, finish_sending, plain, rest};
+use crate::harness::client::{Tls, close, plain, rest};
 use crate::harness::processes::{Process, children, signal};
 use crate::harness::{Server, Setup, skipped_without_root};
 
@@ -107,8 +107,7 @@ fn a_login_program_that_cannot_be_killed_keeps_its_turn_and_nobody_waiting() {
     assert_eq!(line(&mut tls), "#!/bin/bash --norc\n");
     server.log.wait_for_count(" attempt for bob", 2);
     drop((clients, late, tls));
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 #[test]
@@ -172,8 +171,7 @@ fn while_the_listener_is_stopped_sessions_go_on_and_whoever_comes_waits() {
     door.logs_in(&mut again);
     assert_repeats(&mut again);
     logs_in(&mut tries, door);
-    finish_sending(&mut session);
-    assert_eq!(rest(&mut session), b"");
+    close(&mut session);
     server.signal(Signal::CONT);
     door.is_logged_in(&mut tries);
     assert_repeats(&mut tries);

@@ -1,7 +1,6 @@
 //! What goes wrong inside the server while an engine talks to clients: programs, engines,
 //! the keyholder, descriptors. Both sides are told, and others go on.
 
-use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -41,8 +40,7 @@ fn a_program_that_cannot_be_run_any_more_is_said_to_both_sides() {
         server.wait_until_held(&before);
         fs::write(server.file("program"), "#!/bin/sh\necho back\n").unwrap();
         fs::set_permissions(server.file("program"), fs::Permissions::from_mode(0o755)).unwrap();
-        let (mut tls, _) = door.enter(&server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+        let mut tls = door.says_login(&server);
         assert_eq!(text(rest(&mut tls)), format!("{}back\n", door.first()));
     }
 }
@@ -137,8 +135,7 @@ fn without_an_engine_nobody_gets_a_program() {
         server.log.wait_for(&["tls from 127.0.0.1: engine: there is no engine"]);
         assert_eq!(server.log.count("tlsserver: pid "), 0, "{:#?}", server.log.lines());
         fs::rename(server.file("away"), server.file("server.cert")).unwrap();
-        server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates reloaded"]);
+        server.reload();
         server.wait_until_held(&before);
     }
 }

@@ -59,13 +59,11 @@ fn all_ways_to_end_are_answered_as_authup_does() {
         ] {
             let server = script(door, program);
             let before = server.held();
-            let (mut tls, _) = door.enter(&server);
-            tls.write_all(door.login().as_bytes()).unwrap();
+            let mut tls = door.says_login(&server);
             assert_eq!(text(rest(&mut tls)), format!("{}{said}", door.first()), "{program}");
             drop(tls);
             server.log.wait_for(&["tlsserver: end ", &format!(" status {status}")]);
-            server.idle();
-            server.wait_until_held(&before);
+            server.idle_as(&before);
         }
     }
 }
@@ -80,8 +78,7 @@ fn d65_a_program_that_ends_without_a_word_is_no_session_and_the_log_says_how_it_
             format!(" unable to start the mail server: exit code {code} (bob from 127.0.0.1)");
         for door in DOORS {
             let server = script(door, &program);
-            let (mut tls, _) = door.enter(&server);
-            tls.write_all(door.login().as_bytes()).unwrap();
+            let mut tls = door.says_login(&server);
             let said = format!("{}{}", door.first(), door.not_started());
             assert_eq!(text(rest(&mut tls)), said, "{program}");
             drop(tls);
@@ -99,8 +96,7 @@ fn d65_a_program_that_ends_without_a_word_is_no_session_and_the_log_says_how_it_
     }
     // One that has spoken is a session, however it ends.
     let server = script(SUBMISSIONS, &format!("{tells} echo hello; exit 7"));
-    let (mut tls, _) = SUBMISSIONS.enter(&server);
-    tls.write_all(SUBMISSIONS.login().as_bytes()).unwrap();
+    let mut tls = SUBMISSIONS.says_login(&server);
     assert_eq!(text(rest(&mut tls)), "hello\n");
     server.log.wait_for(&["succeeded, child completed: exit code 7 (bob from 127.0.0.1)"]);
 }
@@ -132,11 +128,9 @@ fn d67_a_login_by_imap_is_answered_once_and_a_literal_gets_no_more() {
 fn d65_without_a_listener_the_end_is_said_all_the_same() {
     let door = SUBMISSIONS;
     let mut server = script(door, "exec 3<&-; printf x >&$AUTHUPREADYFD; cat >/dev/null; exit 5");
-    let (mut tls, _) = door.enter(&server);
-    tls.write_all(door.login().as_bytes()).unwrap();
+    let mut tls = door.says_login(&server);
     server.log.wait_for(&["login succeeded"]);
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code(), Some(0));
+    server.terminate();
     finish_sending(&mut tls);
     assert_eq!(text(rest(&mut tls)), door.not_started());
     server.log.wait_for(&[" unable to start the mail server: exit code 5 (bob from 127.0.0.1)"]);
@@ -176,16 +170,14 @@ fn by_imap(program: &str) -> (Server, Tls) {
 fn what_a_program_wrote_before_it_refuses_is_said_first() {
     for door in [SUBMISSION, POP3S] {
         let server = script(door, "exec 3<&-; printf 'a word\\r\\n'; exit 1");
-        let (mut tls, _) = door.enter(&server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+        let mut tls = door.says_login(&server);
         finish_sending(&mut tls);
         let said = text(rest(&mut tls));
         let expected = format!("{}a word\r\n{}", door.first(), door.failed());
         assert!(said.starts_with(&expected), "{said}");
         // More than a socket holds.
         let server = script(door, "head -c 3000000 /dev/zero; exit 1");
-        let (mut tls, _) = door.enter(&server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+        let mut tls = door.says_login(&server);
         finish_sending(&mut tls);
         let said = rest(&mut tls);
         let zeros = said.iter().filter(|&&octet| octet == 0).count();
@@ -207,8 +199,7 @@ fn a_chain_that_does_not_tell_speaks_for_itself() {
         drop(tls);
         assert_eq!(server.log.count("login succeeded"), 0);
         server.log.wait_for(&["succeeded, child completed (bob from 127.0.0.1)"]);
-        server.idle();
-        server.wait_until_held(&before);
+        server.idle_as(&before);
     }
 }
 
@@ -224,8 +215,7 @@ fn each_direction_of_a_session_ends_by_itself() {
         assert_eq!(text(rest(&mut tls)), format!("{}70000\ndone\n", door.first()));
         // Somebody of it keeps the stream.
         let server = script(door, &format!("{tells} (sleep 0.2; echo late) & echo soon"));
-        let (mut tls, _) = door.enter(&server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+        let mut tls = door.says_login(&server);
         assert_eq!(text(rest(&mut tls)), format!("{}soon\nlate\n", door.first()));
     }
 }
@@ -236,8 +226,7 @@ fn a_client_that_goes_while_its_password_is_checked_leaves_nothing() {
         let server = script(door, "exec 3<&-; cat >/dev/null; exit 1");
         let before = server.held();
         for _ in 0..3 {
-            let (mut tls, _) = door.enter(&server);
-            tls.write_all(door.login().as_bytes()).unwrap();
+            drop(door.says_login(&server));
         }
         server.log.wait_for_count(" attempt for bob", 3);
         server.idle();
@@ -257,14 +246,12 @@ fn so_many_are_checked_at_once_and_others_wait() {
     thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| {
-                let (mut tls, _) = door.enter(&server);
-                tls.write_all(door.login().as_bytes()).unwrap();
+                let mut tls = door.says_login(&server);
                 assert_eq!(line(&mut tls), door.trouble());
             });
         }
     });
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 #[test]
@@ -287,8 +274,7 @@ fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
     server.log.wait_for(&["checkpassword ", " timed out (bob from 127.0.0.1)"]);
     server.log.wait_for(&[" too many logins being checked, no turn in time (bob from 127.0.0.1)"]);
     drop(clients);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 /// One that does not tell is a session once it is its user, and keeps nobody waiting.
@@ -303,16 +289,14 @@ fn a_chain_that_does_not_tell_gives_its_turn_back() {
     let before = server.held();
     let mut sessions = Vec::new();
     for _ in 0..4 {
-        let (mut tls, _) = door.enter(&server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+        let mut tls = door.says_login(&server);
         assert_eq!(line(&mut tls), "in\n");
         tls.write_all(b"more\n").unwrap();
         assert_eq!(line(&mut tls), "more\n");
         sessions.push(tls);
     }
     drop(sessions);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 #[test]
@@ -324,8 +308,7 @@ fn a_program_inherits_what_it_is_to_have_and_nothing_else() {
     );
     // Others' sessions leave it nothing.
     let _sessions: Vec<Tls> = (0..3).map(|_| SUBMISSION.enter(&server).0).collect();
-    let (mut tls, _) = SUBMISSION.enter(&server);
-    tls.write_all(SUBMISSION.login().as_bytes()).unwrap();
+    let mut tls = SUBMISSION.says_login(&server);
     let said = text(rest(&mut tls));
     let mut lines = said.lines();
     let numbers = lines.next().unwrap().split_whitespace();
@@ -370,8 +353,7 @@ fn whoever_begins_to_log_in_with_hundreds_of_others_waits_and_is_not_sent_away()
         door.is_logged_in(socket);
     }
     drop(clients);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
 
 /// Login after login, good and bad, from many at once.

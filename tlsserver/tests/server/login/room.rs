@@ -1,7 +1,6 @@
 //! Where there is no room for those who wait, those make some who have had their time and
 //! do not log in; whatever they do instead, and nobody else.
 
-use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
@@ -44,8 +43,7 @@ fn who_has_been_there_longest_without_a_login_makes_room() {
         server.log.wait_for_count(MADE, 2);
         assert_repeats(&mut logged_in);
         drop((logged_in, busy));
-        server.idle();
-        server.wait_until_held(&before);
+        server.idle_as(&before);
     };
     thread::scope(|scope| {
         for door in [SUBMISSION, POP3S] {
@@ -80,8 +78,7 @@ fn whatever_a_client_does_it_makes_room() {
         let mut talks = stuck.try_clone().unwrap();
         scope.spawn(move || while talks.write_all("NOOP\r\n".repeat(1000).as_bytes()).is_ok() {});
         // They may all be of an engine that gets no new ones.
-        server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates reloaded"]);
+        server.reload();
         let late: Vec<_> = (0..12).map(|_| scope.spawn(|| door.log_in(&server))).collect();
         late.into_iter().for_each(|one| one.join().unwrap());
         // Room enough for all who came: as long as anybody has to make it, one does.
@@ -97,6 +94,5 @@ fn whatever_a_client_does_it_makes_room() {
     assert!(handshake(&server, early).is_err());
     assert_eq!(text(rest(&mut half)), door.timeout());
     drop((clear, half, done, stuck));
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }

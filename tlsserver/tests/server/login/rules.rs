@@ -1,6 +1,5 @@
 //! What the rules add for an address holds for its dialog and its programs.
 
-use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
 use unix::failures::file::{Created, create};
@@ -69,8 +68,7 @@ fn a_login_in_the_clear_where_the_rules_allow_it() {
             let repeated = clear_rest(socket);
             assert!(repeated == written.join().unwrap(), "not what was said");
             assert_eq!(server.log.count("negotiated TLS"), 0);
-            server.idle();
-            server.wait_until_held(&before);
+            server.idle_as(&before);
         }
     }
 }
@@ -85,8 +83,7 @@ fn the_rules_variables_are_the_programs_but_not_what_is_the_dialogs() {
         let setup = setup.variable("AUTHUP_UID", "4711");
         let compiled = rules(&setup, "127.0.0.1:allow,A=\"yes\",UCSPITLS=\"!\"\n");
         let server = setup.option(&format!("-x {compiled}")).start();
-        let (mut tls, _) = door.enter(&server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+        let mut tls = door.says_login(&server);
         let said = text(crate::harness::client::rest(&mut tls));
         let said = said.strip_prefix(door.first()).unwrap();
         let mut said: Vec<_> = said.lines().filter(|line| !line.contains("READYFD")).collect();
@@ -126,8 +123,7 @@ fn a_rule_may_name_another_home_with_a_dialog_of_its_own() {
             let said = text(crate::harness::client::rest(&mut tls));
             assert_eq!(said, format!("{}{home}\n", door.first()));
         }
-        server.idle();
-        server.wait_until_held(&before);
+        server.idle_as(&before);
     }
 }
 
@@ -166,7 +162,6 @@ fn d59_a_home_that_a_rule_names_closes_at_accept_by_its_own_memory() {
     server.log.wait_for(&["deny from 127.0.0.1: too many failures"]);
     // Read again with the ordinary home's: nothing is remembered any more.
     fs::remove_file(other.path().join("control/loginfailures")).unwrap();
-    server.signal(Signal::HUP);
-    server.log.wait_for(&["certificates reloaded"]);
+    server.reload();
     guess();
 }

@@ -80,8 +80,7 @@ fn behind_a_load_balancer_the_client_is_the_client() {
                 server.log.wait_for(&["tlsserver: no login from 192.0.2.8"]);
             }
         }
-        server.idle();
-        server.wait_until_held(&before);
+        server.idle_as(&before);
     }
 }
 
@@ -93,8 +92,7 @@ fn new_control_files_are_for_new_clients() {
         let (mut stays, _) = door.enter(&server);
         let (mut logs_in, _) = door.enter(&server);
         fs::write(server.file("control/me"), "new.example.org\n").unwrap();
-        server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates reloaded"]);
+        server.reload();
 
         let greeting = {
             let mut new = plain(&server);
@@ -108,8 +106,7 @@ fn new_control_files_are_for_new_clients() {
         assert_eq!(stamp.ends_with("@mail.example.org>"), door.pop3, "{said}");
         assert_repeats(&mut logs_in);
         drop((stays, logs_in));
-        server.idle();
-        server.wait_until_held(&before);
+        server.idle_as(&before);
     }
 }
 
@@ -147,12 +144,10 @@ fn bad_control_files_change_nothing_but_the_log() {
         }
         assert_eq!(server.log.count("reloaded"), 0);
         fs::write(&capabilities, good).unwrap();
-        server.signal(Signal::HUP);
-        server.log.wait_for(&["certificates reloaded"]);
+        server.reload();
         assert_eq!(ask(&mut door.enter(&server).0, "NOOP\r\n"), door.ok());
         drop(old);
-        server.idle();
-        server.wait_until_held(&before);
+        server.idle_as(&before);
     }
 }
 
@@ -289,6 +284,5 @@ fn many_clients_are_held_at_once() {
         assert_eq!(said, format!("{}{}", SUBMISSION.ok(), SUBMISSION.bye()));
     }
     server.log.wait_for_count("no login from 127.0.0.1", MANY);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }

@@ -1,7 +1,6 @@
 //! What programs behind logins write to descriptor 2: it comes out as theirs and bounded,
 //! keeps nobody waiting, and ends none of them, whatever becomes of the server.
 
-use rustix::process::Signal;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -64,8 +63,7 @@ fn d61_nothing_that_a_program_writes_begins_as_our_lines_do() {
 fn d61_a_login_programs_words_come_out_with_it() {
     let program = &["sh", "-c", "exec 3<&-; printf 'checkpassword-x: no end' >&2; exit 1"];
     let server = SUBMISSION.with(program).start();
-    let (mut tls, _) = SUBMISSION.enter(&server);
-    tls.write_all(SUBMISSION.login().as_bytes()).unwrap();
+    let mut tls = SUBMISSION.says_login(&server);
     assert_eq!(line(&mut tls), SUBMISSION.failed());
     server.log.wait_for(&["program: checkpassword-x: no end"]);
 }
@@ -85,8 +83,7 @@ fn d61_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk(
     }
     children(server.monitor()).iter().for_each(|program| kill(program.pid));
     drop(flood);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
     let burst = proto::program_words::BURST as usize;
     // On a busy machine the test itself reads the log too slowly for some.
     let lines = server.log.lines();
@@ -141,8 +138,7 @@ fn d61_who_stays_behind_reads_on() {
         let (mut tls, _) = door.enter(&server);
         door.logs_in(&mut tls);
         let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-        server.signal(Signal::TERM);
-        assert_eq!(server.wait().code(), Some(0));
+        server.terminate();
         for words in ["one", "two"] {
             says(&mut tls, words);
             server.log.wait_for(&[&format!("program: {words}")]);
@@ -171,6 +167,5 @@ fn d61_what_is_written_while_there_is_no_monitor_waits_for_the_next() {
     says(&mut tls, "again");
     server.log.wait_for(&["program: again"]);
     drop(tls);
-    server.idle();
-    server.wait_until_held(&before);
+    server.idle_as(&before);
 }
