@@ -61,6 +61,10 @@ static:
 	done
 	$(STATIC_CARGO) build --locked --release -p checkpassword --no-default-features
 
+# tlsserver, too, for machines whose C library is another or older: for releases.
+static-all: static
+	$(STATIC_CARGO) build --locked --release -p tlsserver --bin tlsserver
+
 # Each page of section 8 is a program's. Nothing is built here: whoever installs may
 # be root, and need not have cargo.
 PAGES = $(notdir $(wildcard man/*.[0-9]))
@@ -121,8 +125,12 @@ cargo-cyclonedx:
 	@command -v cargo-cyclonedx >/dev/null || test -x $(CARGO_CYCLONEDX)/bin/cargo-cyclonedx || \
 		$(CARGO) install cargo-cyclonedx --version ^0.5 --locked --debug --root $(CARGO_CYCLONEDX)
 
+musl-gcc:
+	@case "$$(tools/static.sh target)" in *-musl) command -v musl-gcc >/dev/null || \
+		{ echo "make: musl-gcc not found: install musl-tools" >&2; exit 1; } ;; esac
+
 # A release, in target/dist; CONTRIBUTING.md says what comes first.
-release: dpkg-dev cargo-deb cargo-cyclonedx
+release: dpkg-dev musl-gcc cargo-deb cargo-cyclonedx
 	PATH="$$PATH:$(abspath $(CARGO_DEB))/bin:$(abspath $(CARGO_CYCLONEDX))/bin" release/release.sh release
 
 source:
@@ -244,4 +252,4 @@ sanitize:
 	RUSTFLAGS=-Zsanitizer=address $(CARGO) $(NIGHTLY) test -p unix --all-features --lib \
 		--target $(shell rustc -vV | sed -n "s,^host: ,,p") --target-dir $(CARGO_TARGET_DIR)/sanitize
 
-.PHONY: aarch64 cargo-cyclonedx cargo-deb changelog portable release source version completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize
+.PHONY: aarch64 cargo-cyclonedx cargo-deb changelog portable release source version completions deb dpkg-dev all static install test test-shipped lint packages bench demo picture bench-docs fuzz miri sanitize musl-gcc static-all

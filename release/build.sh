@@ -57,11 +57,20 @@ if [ "$what" = release ]; then
 	make --silent deb
 	cp target/debian/*.deb "$dist"
 
-	# The programs of each connection, for any Linux on this kind of processor.
+	# Programs for any Linux on this kind of processor. Not checkpassword-pam, as PAM loads
+	# modules, nor acceptutils, as musl would find the users of /etc/passwd only; tlsserver only
+	# with musl, as glibc loads what looks up hosts.
 	target=$(tools/static.sh target)
+	programs="authup fiximapio fixsmtpio checknotroot qmail-qfilter-addtlsheader checkpassword-file"
+	case $target in
+	*-musl)
+		make --silent static-all
+		programs="$programs tlsserver"
+		;;
+	esac
 	static=$stage/$name-$target
 	mkdir -p "$static/bin" "$static/man"
-	for program in authup fiximapio fixsmtpio checknotroot qmail-qfilter-addtlsheader checkpassword-file; do
+	for program in $programs; do
 		cp "target/static/$target/release/$program" "$static/bin"
 		cp "man/$program.8" "$static/man"
 	done

@@ -11,7 +11,7 @@
 # in a virtual machine each question is a trap. rustup's target is taken, if installed.
 # Otherwise the standard library is compiled for musl, by a compiler that comes with its
 # source (Debian's rustc-web and rust-web-src) and with Debian's musl-dev. Without
-# either, glibc it is.
+# either, glibc it is. What is in C, of tlsserver, musl-gcc compiles (Debian's musl-tools).
 #
 # Knows CARGO, CARGO_TARGET_DIR, and RUSTFLAGS, which are added to its own.
 set -eu
@@ -77,6 +77,10 @@ if [ -n "$compiler" ]; then
 	for object in $begin crti.o libc.a crtn.o; do
 		flags="$flags -C link-arg=$library/$object"
 	done
+	# musl has none of the kernel's headers.
+	name=$(echo "$musl" | tr - _)
+	export "CC_$name=musl-gcc" \
+		"CFLAGS_$name=-idirafter /usr/include -idirafter /usr/include/${host%%-*}-linux-gnu ${CFLAGS:-}"
 	RUSTC=$compiler
 	RUSTC_BOOTSTRAP=1
 	export RUSTC RUSTC_BOOTSTRAP
