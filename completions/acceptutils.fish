@@ -56,7 +56,7 @@ complete -c acceptutils -n "__fish_acceptutils_using_subcommand check" -l runnin
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand check" -l stdin -d 'Read the password from standard input, as one line'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand check" -l json -d 'Print as JSON'
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand explain" -l home -d 'The folder with control/fixsmtpio in it [default: $QMAILHOME, /var/qmail]' -r -F
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand explain" -l home -d 'The folder with control/fixsmtpio in it [default: $QMAILHOME, /etc/acceptutils, /var/qmail]' -r -F
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand explain" -l rules -d 'The rules file, instead of the one in that folder' -r -F
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand explain" -l set -d 'An environment variable that is set, as AUTHUP_USER is behind authup; may be repeated' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand explain" -l tls -d 'The state of TLS; a FIXSMTPIODEBUG transcript has it' -r -f -a "absent\t''

@@ -20,3 +20,13 @@ pub(crate) fn usual_home() -> PathBuf {
     }
     qmail_home(None)
 }
+
+/// Whether it is a host's name (RFC 1123, section 2.1), as long as the system has them.
+pub(crate) fn is_host(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let fits = (1..=63).contains(&label.len()) && !label.starts_with('-');
+        let is_of_it = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+        fits && !label.ends_with('-') && label.bytes().all(is_of_it)
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}

@@ -7,7 +7,7 @@ mod apple;
 mod dns;
 mod thunderbird;
 
-use crate::home::usual_home;
+use crate::home::{is_host, usual_home};
 use crate::outcome::{Error, Outcome, say};
 use crate::services::{Offer, SERVICES};
 use crate::xml;
@@ -120,10 +120,17 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     }
     settings.login_name = options.login_name;
     settings.address.clone_from(&options.address);
-    for said in [&options.domain, &options.address].into_iter().flatten() {
-        if !said.bytes().all(|octet| octet.is_ascii_graphic()) || xml::escaped(said) != *said {
-            return Err(Error::new(format!("unusable name: {}", said.escape_default())));
-        }
+    if let Some(domain) = &options.domain
+        && !is_host(domain)
+    {
+        let domain = domain.escape_default();
+        return Err(Error::new(format!("--domain {domain}: not the name of a domain")));
+    }
+    if let Some(address) = &options.address
+        && !is_address(address)
+    {
+        let address = address.escape_default();
+        return Err(Error::new(format!("--address {address}: not an address, as USER@DOMAIN")));
     }
     if settings.offers.is_empty() {
         let text = "no service for users: submission, submissions, imap, imaps, pop3 or pop3s";
@@ -138,6 +145,13 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     };
     say(text.trim_end());
     Ok(Outcome::Clean)
+}
+
+/// Whether it is one that can be written into all formats as it is.
+fn is_address(said: &str) -> bool {
+    let is_plain = said.bytes().all(|octet| octet.is_ascii_graphic()) && xml::escaped(said) == said;
+    let parts = said.rsplit_once('@');
+    is_plain && parts.is_some_and(|(user, domain)| !user.is_empty() && is_host(domain))
 }
 
 /// What `control/me` calls the server.

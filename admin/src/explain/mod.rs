@@ -7,7 +7,7 @@ mod narrator;
 mod replay;
 mod transcript;
 
-use crate::home::qmail_home;
+use crate::home::usual_home;
 use crate::outcome::{Error, Outcome, say};
 use clap::{Args, ValueEnum};
 use narrator::{Change, Told};
@@ -29,7 +29,8 @@ use unix::regular_file;
 pub(crate) struct Options {
     /// The transcript [default: standard input]
     transcript: Option<PathBuf>,
-    /// The folder with control/fixsmtpio in it [default: $QMAILHOME, /var/qmail]
+    /// The folder with control/fixsmtpio in it [default: $QMAILHOME,
+    /// /etc/acceptutils, /var/qmail]
     #[arg(long, value_name = "DIR")]
     home: Option<PathBuf>,
     /// The rules file, instead of the one in that folder
@@ -79,7 +80,7 @@ struct JsonChange {
 
 /// Explains; `Warnings` where the transcript says otherwise than these rules.
 pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
-    let home = qmail_home(options.home.as_deref());
+    let home = options.home.clone().unwrap_or_else(usual_home);
     // What is named may be a pipe.
     let (rules_path, rules) = match &options.rules {
         Some(named) => (named.clone(), std::fs::read(named)),

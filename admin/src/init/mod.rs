@@ -9,7 +9,7 @@ mod run_scripts;
 mod write;
 
 use crate::command::CommandLine;
-use crate::home::PACKAGED;
+use crate::home::{PACKAGED, is_host};
 use crate::outcome::{Error, Outcome, say};
 use crate::programs;
 use crate::services::SERVICES;
@@ -152,22 +152,18 @@ fn plan(options: &Options) -> Result<Plan, Error> {
         }
     }
     let jail = ids(options.jail_user.as_deref(), ["acceptutils", "nobody"])?;
+    if let Some(name) = options.jail_user.as_deref().filter(|_| jail.0 == 0 || jail.1 == 0) {
+        let (uid, gid) = jail;
+        return Err(Error::new(format!(
+            "--jail-user {name}: uid {uid}, gid {gid}: jailed processes would stay root"
+        )));
+    }
     plan.jail_ids = Some(jail);
     match incoming_ids(options.incoming_user.as_deref(), jail)? {
         Some((uid, gid)) => plan.incoming_ids = Some((uid.to_string(), gid.to_string())),
         None => plan.mail.incoming = plan.mail.incoming.and_then(|_| Err(ONE_UID.into())),
     }
     Ok(plan)
-}
-
-/// Whether it is a host's name (RFC 1123, section 2.1), as long as the system has them.
-fn is_host(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let fits = (1..=63).contains(&label.len()) && !label.starts_with('-');
-        let is_of_it = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
-        fits && !label.ends_with('-') && label.bytes().all(is_of_it)
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 /// What a service that is there is called, where that is not what was said: it keeps its name.

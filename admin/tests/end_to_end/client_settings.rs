@@ -56,6 +56,19 @@ fn clients_are_told_of_the_services_that_there_are() {
     let zone = print(&["dns", dir_name, "--domain", "example.net"]);
     assert!(zone.contains("example.net. IN MX 10 mail.example.org.\n"), "{zone}");
 
+    for (words, said) in [
+        (["--domain", ""], "--domain : not the name of a domain"),
+        (["--domain", "a b"], "--domain a b: not the name of a domain"),
+        (["--address", ""], "--address : not an address, as USER@DOMAIN"),
+        (["--address", "nodomain"], "--address nodomain: not an address, as USER@DOMAIN"),
+        (["--address", "@example.org"], "--address @example.org: not an address, as USER@DOMAIN"),
+        (["--address", "al@"], "--address al@: not an address, as USER@DOMAIN"),
+    ] {
+        let refused = run(&[&["client-settings", "apple", dir_name], &words[..]].concat());
+        ends_with(&refused, 2);
+        assert_eq!(stderr(&refused), format!("acceptutils: {said}\n"));
+    }
+
     std::fs::remove_dir_all(dir.join("service")).unwrap();
     let nothing = run(&["client-settings", "dns", dir_name]);
     ends_with(&nothing, 2);

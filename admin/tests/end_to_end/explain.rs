@@ -1,10 +1,13 @@
 //! `acceptutils explain`, as built: agrees with fixsmtpio, as built, on the same
 //! session, and names the right rule for every line.
 
-use crate::support::{beside, ends_with, folder, installed_or_skip, run, run_with, stderr, stdout};
+use crate::support::{
+    PROGRAM, beside, ends_with, folder, installed_or_skip, run, run_with, stderr, stdout,
+};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use test_support::needs::root_or_skip;
 
 /// The rules that the most widely used package of the C programs ships; their lines
 /// are named below.
@@ -228,4 +231,20 @@ fn what_cannot_be_explained() {
         assert!(stderr(&output).starts_with(&expected), "{expected}: {}", stderr(&output));
         assert_eq!(stderr(&output).lines().count(), 1);
     }
+}
+
+/// Where the other tasks look, too.
+#[test]
+fn the_rules_are_those_of_the_folder_that_is_usual() {
+    if !root_or_skip("the_rules_are_those_of_the_folder_that_is_usual") {
+        return;
+    }
+    let script = "mount -t tmpfs none /etc && mkdir -p /etc/acceptutils/control &&
+        echo ':quit::221*::221 mine' >/etc/acceptutils/control/fixsmtpio &&
+        printf 'S: 220 x\\nC: QUIT\\nS: 221 bye\\n' | exec \"$0\" explain";
+    let mut command = Command::new("unshare");
+    let command = command.args(["-m", "sh", "-c", script, PROGRAM]).env_remove("QMAILHOME");
+    let output = command.output().unwrap();
+    ends_with(&output, 0);
+    assert!(stdout(&output).contains("/etc/acceptutils/control/fixsmtpio"), "{}", stdout(&output));
 }

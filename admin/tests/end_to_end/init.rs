@@ -169,9 +169,11 @@ fn what_is_not_safe_is_not_made() {
     for (option, value, expected) in [
         ("--incoming", "/usr/sbin/sendmail -bs", "it treats remote clients as local users"),
         ("--incoming-user", "daemon", "--incoming-user and --jail-user: both are uid 1"),
+        ("--jail-user", "root", "--jail-user root: uid 0, gid 0: jailed processes would stay root"),
     ] {
-        let init = ["init", dir.to_str().unwrap(), "--host", "h.example", "--jail-user", "daemon"];
-        let output = run(&[&init[..], &[option, value]].concat());
+        let init = ["init", dir.to_str().unwrap(), "--host", "h.example"];
+        let jail = if option == "--jail-user" { &[][..] } else { &["--jail-user", "daemon"] };
+        let output = run(&[&init[..], jail, &[option, value]].concat());
         ends_with(&output, 2);
         assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
         assert!(!dir.exists());
