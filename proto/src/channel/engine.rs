@@ -80,6 +80,8 @@ pub enum FromEngine {
     Ready,
     /// The keyholder does not sign for it any more: it is of no use for new connections.
     CannotSign,
+    /// A delayed connection's program has asked for TLS.
+    Asked(ConnectionId),
     /// An immediate connection's handshake is done; the facts, as they are written to a
     /// program.
     Secured(ConnectionId, Vec<u8>),
@@ -196,6 +198,7 @@ impl FromEngine {
         match self {
             Self::Ready => Writer::new(b'r'),
             Self::CannotSign => Writer::new(b'k'),
+            Self::Asked(id) => Writer::new(b'a').long(*id),
             Self::Secured(id, facts) => Writer::new(b's').long(*id).octets(facts),
             Self::LogsIn(id) => Writer::new(b'l').long(*id),
             Self::Failed(id, why) => Writer::new(b'f').long(*id).octets(cut(why)),
@@ -212,6 +215,7 @@ impl FromEngine {
             Some(match kind {
                 b'r' => Self::Ready,
                 b'k' => Self::CannotSign,
+                b'a' => Self::Asked(reader.long()?),
                 b's' => Self::Secured(reader.long()?, reader.rest().to_vec()),
                 b'l' => Self::LogsIn(reader.long()?),
                 b'f' => Self::Failed(reader.long()?, log_text::read(reader)?),
@@ -273,6 +277,7 @@ mod tests {
         for message in [
             FromEngine::Ready,
             FromEngine::CannotSign,
+            FromEngine::Asked(4),
             FromEngine::Secured(5, b"SSL_PROTOCOL=TLSv1.3\0\0".to_vec()),
             FromEngine::LogsIn(5),
             FromEngine::Failed(6, "why".into()),

@@ -82,7 +82,10 @@ impl Dispatcher {
         let Ok([client, control, input, output]) = <[OwnedFd; 4]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
-        let session = session::delayed(self.handshakes.clone(), client, control, [input, output]);
+        let reports = self.reports.clone();
+        let asked = move || drop(reports.send(FromEngine::Asked(id)));
+        let program = [input, output];
+        let session = session::delayed(self.handshakes.clone(), client, control, program, asked);
         self.spawn(id, session);
     }
 

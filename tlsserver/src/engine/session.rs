@@ -79,12 +79,13 @@ impl Handshakes {
 }
 
 /// UCSPI-TLS: TLS once the program asks. Until then the client's socket is not
-/// touched, for it is the program's.
+/// touched, for it is the program's. `asked` is told when it does.
 pub(super) async fn delayed(
     handshakes: Handshakes,
     client: OwnedFd,
     control: OwnedFd,
     program: ProgramEnds,
+    asked: impl FnOnce(),
 ) -> Ended {
     let mut control = sockets::stream(control)?;
     let mut octet = [0];
@@ -93,6 +94,7 @@ pub(super) async fn delayed(
         Ok(0) | Err(_) => return Ok(()),
         Ok(_) => {}
     }
+    asked();
     let request = Asked::from_octet(octet[0]).ok_or(Fault::NotTls(octet[0]))?;
     let mut program = connect(program)?;
     let client = sockets::client(client)?;
@@ -189,7 +191,8 @@ mod tests {
     /// Each of thousands that are idle would have it.
     #[test]
     fn a_session_has_no_room_for_what_comes_before_it() {
-        for room in [room(talk), room(delayed)] {
+        let delayed = room(|a, b, c, d| delayed(a, b, c, d, || ()));
+        for room in [room(talk), delayed] {
             assert!(room < 2_000, "{room} octets");
         }
     }

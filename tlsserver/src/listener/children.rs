@@ -73,7 +73,9 @@ impl Server {
 
     fn on_engine_lost(&mut self, engine: EngineId) {
         for id in self.connections.engine_lost(engine) {
-            self.fault(id, &Fault::EngineDied);
+            if !self.connections.is_clear(id) {
+                self.fault(id, &Fault::EngineDied);
+            }
             self.let_go(id);
         }
         self.log_status();

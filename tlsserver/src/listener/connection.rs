@@ -13,6 +13,8 @@ pub(super) struct Connection<W> {
     pub(super) peer: IpAddr,
     /// While one has it.
     pub(super) engine: Option<EngineId>,
+    /// Its program has the client's own socket, and has not asked for TLS.
+    pub(super) is_clear: bool,
     behind: Behind<W>,
 }
 
@@ -48,7 +50,7 @@ struct Visitor<W> {
 impl<W> Connection<W> {
     /// One that begins.
     pub(super) const fn new(peer: IpAddr) -> Self {
-        Self { peer, engine: None, behind: Behind::Nobody }
+        Self { peer, engine: None, is_clear: false, behind: Behind::Nobody }
     }
 
     /// Its program runs.
@@ -66,6 +68,7 @@ impl<W> Connection<W> {
     /// An engine has it, and perhaps its program waits for the handshake.
     pub(super) fn handed_over(&mut self, engine: EngineId, waiting: Option<W>) {
         self.engine = Some(engine);
+        self.is_clear = waiting.is_none();
         if let Some(waiting) = waiting {
             self.behind = Behind::Handshake(waiting);
         }

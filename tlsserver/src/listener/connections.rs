@@ -111,6 +111,20 @@ impl<W> Connections<W> {
         }
     }
 
+    /// Its program has asked this engine for TLS.
+    pub(super) fn asked(&mut self, id: ConnectionId, engine: EngineId) {
+        if let Some(connection) = self.by_id.get_mut(&id)
+            && connection.engine == Some(engine)
+        {
+            connection.is_clear = false;
+        }
+    }
+
+    /// Whether it goes on without its engine, which it has not needed yet.
+    pub(super) fn is_clear(&self, id: ConnectionId) -> bool {
+        self.by_id.get(&id).is_some_and(|connection| connection.is_clear)
+    }
+
     /// Its client is to log in, from now on.
     pub(super) fn awaits_login(&mut self, id: ConnectionId, now: Instant) {
         self.before_login.insert(id, now);

@@ -42,6 +42,7 @@ impl Server {
             }
             FromEngine::Ready => {}
             FromEngine::CannotSign => self.workers.on_cannot_sign(engine),
+            FromEngine::Asked(id) => self.connections.asked(id, engine),
             FromEngine::Secured(id, facts) => self.on_secured(engine, id, &facts),
             FromEngine::LogsIn(id) => self.on_logs_in(engine, id),
             FromEngine::Failed(id, why) if self.connections.is_with(id, engine) => {

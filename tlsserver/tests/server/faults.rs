@@ -213,7 +213,9 @@ fn an_engine_that_is_killed_takes_its_own_connections_and_no_others() {
     let server = Setup::delayed(&["cat"]).option("--engines 2").start();
     let before = server.held();
     let mut sessions: Vec<_> = (0..4).map(|_| connect(&server)).collect();
-    // Handshakes alternate between the engines, so each has two.
+    let mut clear: Vec<_> = (0..2).map(|_| plain(&server)).collect();
+    server.log.wait_for_count("pid", 6);
+    // Connections alternate between the engines, so each has two and one in the clear.
     let victim = server.engines()[0];
     kill(victim);
     server.log.wait_for(&[&format!("engine {victim} died: signal 9")]);
@@ -223,8 +225,14 @@ fn an_engine_that_is_killed_takes_its_own_connections_and_no_others() {
         .map(|tls| tls.write_all(b"x").is_ok() && tls.read_exact(&mut [0]).is_ok())
         .collect();
     assert_eq!(alive.iter().filter(|alive| **alive).count(), 2, "{alive:?}");
-    drop(sessions);
+    // Who has not asked for TLS goes on without, and it is not said to have ended.
+    for socket in &mut clear {
+        socket.write_all(b"clear\nx").unwrap();
+        socket.read_exact(&mut [0]).unwrap();
+    }
+    drop((sessions, clear));
     server.idle_as(&before);
+    assert_eq!(server.log.count("its engine died"), 2);
     assert!(!server.engines().contains(&victim));
     assert_unharmed(&server, &before);
 }

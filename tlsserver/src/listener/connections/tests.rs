@@ -151,4 +151,9 @@ fn a_lost_engines_connections_are_found() {
     table.handed_over(one, 1, None);
     table.handed_over(other, 2, None);
     assert_eq!(table.engine_lost(1), [one]);
+    // Nobody but its own engine can say that it needs it.
+    table.asked(one, 2);
+    assert!(table.is_clear(one));
+    table.asked(one, 1);
+    assert!(!table.is_clear(one) && table.is_clear(other));
 }
