@@ -40,6 +40,8 @@ pub(crate) struct Program {
 pub(crate) enum Unusable {
     /// A variable that is to say whom it runs as.
     NotANumber(&'static str),
+    /// Its number would change nothing.
+    NotAnId(&'static str),
     NoProgram,
     NotFound(OsString),
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotANumber(name) => write!(f, "-U: {name} is not a number in the environment"),
+            Self::NotAnId(name) => write!(f, "-U: {name}: {} is nobody's number", u32::MAX),
             Self::NoProgram => f.write_str("no program"),
             Self::NotFound(name) => write!(f, "unable to find {}", name.display()),
         }
@@ -78,7 +81,10 @@ impl Program {
     pub(crate) fn find(options: &Options, variables: &Variables) -> Result<Self, Unusable> {
         let number = |name| {
             let found = value(variables, name).and_then(|text| text.to_str()?.parse().ok());
-            found.ok_or(Unusable::NotANumber(name))
+            match found.ok_or(Unusable::NotANumber(name))? {
+                u32::MAX => Err(Unusable::NotAnId(name)),
+                number => Ok(number),
+            }
         };
         let (user, group) = if options.identity_from_environment {
             (Some(number("UID")?), Some(number("GID")?))

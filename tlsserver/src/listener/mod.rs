@@ -27,8 +27,8 @@ mod workers;
 
 use proto::exit_code;
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
-use std::net::SocketAddr;
+use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use unix::capabilities::{Capability, keep_only};
 use unix::signals::Signals;
@@ -37,6 +37,7 @@ use crate::environment::{self, Variables};
 use crate::log::{Log, fatal};
 use crate::options::{Mode, Options, USAGE};
 use crate::program::Program;
+use report::Denial;
 
 use dialog::Source;
 use failures::Failures;
@@ -94,6 +95,7 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     let log = Log::new(options.verbosity);
     unix::log::wait_for_nobody("tlsserver");
     log_what_is_ignored(&options, &variables, log);
+    log_rules_that_are_none(&options, log);
     environment::jail_identity(&variables).map_err(Unable::Identity)?;
     let listening = sockets::open(&options, &variables).map_err(Unable::Listen)?;
     let signals = Signals::watch().map_err(Unable::Signals)?;
@@ -137,6 +139,18 @@ fn log_what_is_ignored(options: &Options, variables: &Variables, log: Log) {
     }
     if needs_no_certificate(options, variables) {
         Event::NoCertificate.log(log);
+    }
+}
+
+/// They are read for each connection, and may be there by then.
+fn log_rules_that_are_none(options: &Options, log: Log) {
+    // The file counts, not what it says of anybody.
+    let read = |file| rules::look_up(file, Ipv4Addr::UNSPECIFIED.into());
+    if let Some(file) = &options.rules
+        && let Err(reason) = read(file)
+        && !(options.missing_rules_allow && reason.kind() == ErrorKind::NotFound)
+    {
+        Event::NobodyMayConnect(&Denial::NoRules(file.clone(), reason)).log(log);
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Event<'a> {
     Ignored(char),
     BannerIgnored,
     NoCertificate,
+    /// While the rules are so.
+    NobodyMayConnect(&'a Denial),
 
     Denied(IpAddr, &'a Denial),
     /// Something went wrong with a connection; its number, once it has one for the log.
@@ -99,6 +101,7 @@ impl Display for Event<'_> {
             Self::Ignored(letter) => write!(f, "-{letter}: {}", why_ignored(*letter)),
             Self::BannerIgnored => f.write_str("-B: --login has its own greeting"),
             Self::NoCertificate => f.write_str("DISABLETLS: no certificate, TLS is not available"),
+            Self::NobodyMayConnect(why) => write!(f, "{why}; nobody may connect"),
             Self::Denied(peer, why) => write!(f, "deny from {peer}: {why}"),
             Self::Failed(None, peer, why) => write!(f, "tls from {peer}: {why}"),
             Self::Failed(Some(number), peer, why) => write!(f, "tls {number} from {peer}: {why}"),

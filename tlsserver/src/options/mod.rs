@@ -8,7 +8,9 @@ use interface::{interface_of, on_interface};
 use lexopt::{Arg, Parser, ValueExt};
 use proto::login::protocol::Protocol;
 use proto::network::{IPV6_CUSTOMER, Network};
+use std::error::Error;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -183,8 +185,8 @@ impl Options {
             'C' => self.limit_per_address = Some(at_least_one(parser)?),
             'x' => self.rules = Some(parser.value()?.into()),
             'X' => self.missing_rules_allow = true,
-            'u' => self.user = Some(parser.value()?.parse()?),
-            'g' => self.group = Some(parser.value()?.parse()?),
+            'u' => self.user = Some(id(parser)?),
+            'g' => self.group = Some(id(parser)?),
             'U' => self.identity_from_environment = true,
             'b' => self.backlog = parser.value()?.parse()?,
             'l' => self.local_name = Some(parser.value()?),
@@ -259,13 +261,36 @@ fn networks(list: &OsStr) -> Result<Vec<Network>, lexopt::Error> {
     list.split(',').map(network).collect()
 }
 
-/// Says which option has a value that is no number.
+/// Says which option has a value that cannot be used, and why.
 fn of_option(option: &str, error: lexopt::Error) -> lexopt::Error {
     match error {
         lexopt::Error::ParsingFailed { value, .. } => {
-            format!("{option}: not a number: {value}").into()
+            let is_number = !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit());
+            let why = if is_number { "too large" } else { "not a number" };
+            format!("{option}: {why}: {value}").into()
         }
+        lexopt::Error::Custom(why) if why.is::<NotAnId>() => format!("{option}: {why}").into(),
         error => error,
+    }
+}
+
+/// The number by which a process would keep the user or group that it has.
+#[derive(Debug)]
+struct NotAnId;
+
+impl Error for NotAnId {}
+
+impl fmt::Display for NotAnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is nobody's number", u32::MAX)
+    }
+}
+
+/// A user's, or a group's.
+fn id(parser: &mut Parser) -> Result<u32, lexopt::Error> {
+    match parser.value()?.parse()? {
+        u32::MAX => Err(lexopt::Error::Custom(Box::new(NotAnId))),
+        number => Ok(number),
     }
 }
 
@@ -372,6 +397,14 @@ mod tests {
             ("0 25", "no program"),
             ("-c 0 0 25 prog", "a limit must be at least 1"),
             ("-c many 0 25 prog", "-c: not a number: many"),
+            ("-c -1 0 25 prog", "-c: not a number: -1"),
+            ("-c 99999999999999999999 0 25 prog", "-c: too large: 99999999999999999999"),
+            ("-b 4294967295 0 25 prog", "-b: too large: 4294967295"),
+            ("-u 4294967296 0 25 prog", "-u: too large: 4294967296"),
+            ("-u 4294967295 0 25 prog", "-u: 4294967295 is nobody's number"),
+            ("-g 4294967295 0 25 prog", "-g: 4294967295 is nobody's number"),
+            ("--tries 4294967296 0 25 prog", "--tries: too large: 4294967296"),
+            ("--linger 4294967296 0 25 prog", "--linger: too large: 4294967296"),
             ("-i 0 25 prog", "-i: client certificates cannot be required"),
             ("-m 0 25 prog", "-m: client certificates cannot be required"),
             ("-nz 0 25 prog", "-z: client certificates cannot be required"),

@@ -186,6 +186,29 @@ fn the_options_of_deployed_run_scripts_are_served() {
 }
 
 #[test]
+fn rules_that_cannot_be_read_are_said_at_the_start() {
+    for (contents, option, reason) in [
+        (None, "-x", "No such file or directory"),
+        (None, "-Xx", ""),
+        (Some("short"), "-Xx", "not a file of tcprules"),
+    ] {
+        let setup = Setup::delayed(&["cat"]);
+        let file = setup.file("rules.cdb");
+        contents.into_iter().for_each(|octets| fs::write(&file, octets).unwrap());
+        let file = file.to_str().unwrap().to_owned();
+        let server = setup.option(&format!("{option} {file}")).start();
+        let line = format!("tlsserver: rules: {file}: {reason}; nobody may connect");
+        if reason.is_empty() {
+            let _client = plain(&server);
+            server.log.wait_for(&["pid "]);
+            assert_eq!(server.log.count("nobody may connect"), 0, "{option}");
+        } else {
+            server.log.wait_for(&[&line]);
+        }
+    }
+}
+
+#[test]
 fn missing_rules_allow_when_they_may() {
     let server = Setup::new(&["echo", "in"]).option("-X -x /no/such/rules.cdb").start();
     assert_eq!(rest(&mut connect(&server)), b"in\n");
