@@ -50,7 +50,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotANumber(name) => write!(f, "-U: {name} is not a number in the environment"),
-            Self::NotAnId(name) => write!(f, "-U: {name}: {} is nobody's number", u32::MAX),
+            Self::NotAnId(name) => write!(f, "-U: {name}: 4294967295 is nobody's number"),
             Self::NoProgram => f.write_str("no program"),
             Self::NotFound(name) => write!(f, "unable to find {}", name.display()),
         }

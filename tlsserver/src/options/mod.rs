@@ -266,8 +266,11 @@ fn of_option(option: &str, error: lexopt::Error) -> lexopt::Error {
     match error {
         lexopt::Error::ParsingFailed { value, .. } => {
             let is_number = !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit());
-            let why = if is_number { "too large" } else { "not a number" };
-            format!("{option}: {why}: {value}").into()
+            if is_number {
+                format!("{option}: too large: {value}").into()
+            } else {
+                format!("{option}: not a number: {value}").into()
+            }
         }
         lexopt::Error::Custom(why) if why.is::<NotAnId>() => format!("{option}: {why}").into(),
         error => error,
@@ -282,7 +285,7 @@ impl Error for NotAnId {}
 
 impl fmt::Display for NotAnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is nobody's number", u32::MAX)
+        f.write_str("4294967295 is nobody's number")
     }
 }
 
