@@ -211,6 +211,7 @@ fn regex_and_sums(chain: &Chain<'_>) -> Result<()> {
         ["bash", "-c", "read -rd '' user <&3; exec 3<&-; [ $user = bob ] || exit 111; exit 1"];
     let options = ["-n", "--login", "smtp", "--tries", "1000"];
     let mut command = chain.tls_command("127.0.0.1", &options, &checkpassword);
+    command.env("UCSPITLS", "-");
     let server = start_logging_to(&mut command, fs::File::create(&log)?)?;
     let guesser: IpAddr = [127, 0, 0, 9].into();
     for _ in 0..GUESSES {
