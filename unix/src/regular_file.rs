@@ -107,7 +107,9 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
 /// The system's reason; `InvalidInput` where it is no regular file.
 pub fn read_secret(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     let (descriptor, stat) = open_regular(path)?;
-    Ok((whole(descriptor, &stat)?, Mode::from_raw_mode(stat.st_mode).bits()))
+    #[allow(clippy::useless_conversion, reason = "the bits' type is not everywhere the same")]
+    let mode = u32::from(Mode::from_raw_mode(stat.st_mode).bits());
+    Ok((whole(descriptor, &stat)?, mode))
 }
 
 impl RegularFile {
