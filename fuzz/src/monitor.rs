@@ -134,8 +134,14 @@ impl Session {
         let may = match request {
             Request::Login(attempt) => {
                 let is_mine = match attempt {
-                    Attempt::Check(_, handoff) => {
-                        self.protocol == Protocol::Smtp || handoff.is_empty()
+                    Attempt::Check(record, handoff) => {
+                        // A name for whoever gave none: so nothing is left out.
+                        let mut names = handoff.variables(record.user(), Some(b"192.0.2.1"));
+                        names.all(|(name, _)| match self.protocol {
+                            Protocol::Smtp => name == "AUTHUP_HELO",
+                            Protocol::Pop3 => false,
+                            Protocol::Imap => matches!(name, "IMAPLOGINTAG" | "AUTHENTICATED"),
+                        })
                     }
                     Attempt::SomebodyElse(_) => true,
                 };
