@@ -11,7 +11,7 @@ use rustix::event::PollFlags;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::stdio::{stdin, stdout};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use zeroize::Zeroizing;
 
 /// The most that is looked at in one go: more than any ordinary command.
@@ -143,18 +143,6 @@ pub fn let_go() {
         let _ = rustix::stdio::dup2_stdin(reader);
         let _ = rustix::stdio::dup2_stdout(writer);
     }
-}
-
-/// Writes all of `bytes` to a descriptor that has room for them.
-///
-/// # Errors
-/// What the system says.
-pub fn write_to(descriptor: &impl AsFd, bytes: &[u8]) -> io::Result<()> {
-    let mut left = bytes;
-    while !left.is_empty() {
-        left = &left[retry(|| rustix::io::write(descriptor, left))?..];
-    }
-    Ok(())
 }
 
 fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {

@@ -5,7 +5,9 @@
 //! child inherits it by accident and 3 is free when it is needed.
 
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
+#[cfg(test)]
+use rustix::io::FdFlags;
+use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -73,12 +75,13 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((out_of_the_way(&reader)?, out_of_the_way(&writer)?))
 }
 
-/// A second descriptor for what a child shall inherit, under `number`, or the next
+/// A second descriptor for what a test's child shall inherit, under `number`, or the next
 /// one that is free.
 ///
 /// # Errors
 /// `EMFILE` where none is left.
-pub fn for_child(descriptor: &impl AsFd, number: RawFd) -> io::Result<OwnedFd> {
+#[cfg(test)]
+pub(crate) fn for_child(descriptor: &impl AsFd, number: RawFd) -> io::Result<OwnedFd> {
     let inherited = duplicate(descriptor, number)?;
     rustix::io::fcntl_setfd(&inherited, FdFlags::empty())?;
     Ok(inherited)

@@ -141,7 +141,6 @@ fn ask_to_end(child: &mut Child) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::write_to;
     use crate::deadline::wait_for;
     use rustix::event::PollFlags;
 
@@ -153,7 +152,7 @@ mod tests {
     #[test]
     fn a_child_between_pipes() {
         let mut child = shell("read word; echo \"$word$word\"; read more || exit 9");
-        write_to(&child.input().unwrap(), b"ab\n").unwrap();
+        assert_eq!(rustix::io::write(child.input().unwrap(), b"ab\n"), Ok(3));
         wait_for(child.output(), PollFlags::IN, Deadline::NEVER).unwrap();
         let mut answer = [0; 16];
         assert_eq!(rustix::io::read(child.output(), &mut answer).unwrap(), 5);

@@ -189,10 +189,7 @@ impl Monitor {
 
     /// No engine has the connection any more.
     fn on_closed(&mut self, id: ConnectionId) {
-        if self.sessions.disinherits(id) {
-            return self.inherited_ended(id);
-        }
-        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Some(session) = self.sessions.get_mut(id) else { return self.over(id) };
         session.engine = None;
         match &session.login {
             Login::None => self.over(id),
