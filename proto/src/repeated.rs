@@ -62,14 +62,17 @@ where
     }
 
     /// Whether one like this would be said.
-    #[must_use]
-    pub fn has_room(&self, key: &K) -> bool {
+    pub fn has_room(&mut self, now: T, key: &K) -> bool {
+        // Nobody calls when there is nothing to sum up, however long ago that was.
+        if now >= self.ends && self.ends_at().is_none() {
+            *self = Self::new(now);
+        }
         self.said < MOST_OF_ALL && self.by_key.get(key).is_none_or(|count| count.said < MOST_OF_ONE)
     }
 
     /// Counts one, and returns whether it is to be said.
-    pub fn count(&mut self, key: K, one: E) -> bool {
-        let has_room = self.has_room(&key);
+    pub fn count(&mut self, now: T, key: K, one: E) -> bool {
+        let has_room = self.has_room(now, &key);
         if has_room {
             self.count_said(key, one);
         } else {
@@ -151,10 +154,10 @@ mod tests {
         let mut now = START;
         let mut repeated = Counted::new(now);
         for _ in 0..2 {
-            let said = (0..999).filter(|_| repeated.count(1, 'a')).count();
+            let said = (0..999).filter(|_| repeated.count(now, 1, 'a')).count();
             assert_eq!(said, MOST_OF_ONE as usize);
-            assert!(!repeated.count(1, 'b'), "the last one");
-            assert!(repeated.count(2, 'c'), "another");
+            assert!(!repeated.count(now, 1, 'b'), "the last one");
+            assert!(repeated.count(now, 2, 'c'), "another");
             assert_eq!(repeated.sums(now), nothing());
             now += WINDOW;
             assert_eq!(repeated.ends_at(), Some(now));
@@ -167,11 +170,11 @@ mod tests {
     #[test]
     fn so_is_what_is_all_different() {
         let mut repeated = Counted::new(START);
-        let said = (0..100_000).filter(|&key| repeated.count(key, 'a')).count();
+        let said = (0..100_000).filter(|&key| repeated.count(START, key, 'a')).count();
         assert_eq!(said, MOST_OF_ALL as usize);
         assert_eq!(repeated.by_key.len(), MOST_DIFFERENT);
         // One that is known by then has a count of its own.
-        assert!(!repeated.count(0, 'b'));
+        assert!(!repeated.count(START, 0, 'b'));
         let sums = repeated.sums(START + WINDOW);
         assert_eq!(sums, Sums { by_key: [(0, 'b', 1)].into(), others: 99_500 });
     }
@@ -179,15 +182,25 @@ mod tests {
     #[test]
     fn who_asks_first_has_it_counted_as_it_was_told() {
         let mut repeated = Counted::new(START);
-        assert!(repeated.has_room(&1));
+        assert!(repeated.has_room(START, &1));
         for _ in 0..MOST_OF_ONE + 3 {
             repeated.count_said(1, 'a');
         }
-        assert!(!repeated.has_room(&1) && repeated.has_room(&2));
+        assert!(!repeated.has_room(START, &1) && repeated.has_room(START, &2));
         assert_eq!(repeated.ends_at(), None, "all was said");
         repeated.count_unsaid(1, 'b');
         repeated.count_unsaid(2, 'c');
         let sums = repeated.finish(START);
         assert_eq!(sums, Sums { by_key: [(1, 'b', 1), (2, 'c', 1)].into(), others: 0 });
+    }
+
+    #[test]
+    fn what_was_all_said_takes_no_room_later() {
+        let mut repeated = Counted::new(START);
+        for _ in 0..MOST_OF_ONE {
+            assert!(repeated.count(START, 1, 'a'));
+        }
+        assert!(repeated.count(START + WINDOW, 1, 'b'), "nobody sums up what was said");
+        assert_eq!(repeated.ends_at(), None);
     }
 }

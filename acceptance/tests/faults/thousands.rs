@@ -17,6 +17,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use test_support::log::Log;
 use test_support::needs::skipped;
 use test_support::process::{children, signal};
+use test_support::wait::until;
 
 use crate::figures::{Kind, count};
 use crate::verdict::Verdict;
@@ -149,9 +150,11 @@ fn hang(programs: &Programs) -> Result<()> {
     await_no_more_than(server.pid(), &own)?;
     ensure!(!log.lines().iter().any(|line| line.contains("is stuck")), "{:?}", log.lines());
 
-    // There are turns again; and one that hangs when the server ends is ended with it.
+    // There are turns again; and one that hangs when the server ends is ended with it. Its
+    // lines are kept, as those who were late are being summed up.
     let last = Client::logs_in(&server)?;
-    attempts(number + 2);
+    let running = || programs_of(&server).map_or(0, |programs| programs.len());
+    until("one login program", running, |&count| count == 1);
     server.stop()?;
     await_no_more_than(server.pid(), &BTreeSet::new())?;
     drop((last, other));

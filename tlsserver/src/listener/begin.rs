@@ -286,7 +286,7 @@ impl Server {
 
     fn deny(&self, peer: IpAddr, why: &Denial) {
         let event = Event::Denied(peer, why);
-        if self.repeated.count(event.to_string()) {
+        if self.repeated.count(Instant::now(), event.to_string()) {
             event.log(self.log);
         }
     }

@@ -3,6 +3,7 @@
 use proto::channel::ConnectionId;
 use proto::channel::engine::FromEngine;
 use std::fmt::Display;
+use std::time::Instant;
 
 use super::connections::EngineId;
 use super::report::Event;
@@ -63,7 +64,7 @@ impl Server {
     pub(super) fn fault(&self, id: ConnectionId, why: &dyn Display) {
         let Some(connection) = self.connections.get(id) else { return };
         let peer = connection.peer;
-        if self.repeated.count(Event::Failed(None, peer, why).to_string()) {
+        if self.repeated.count(Instant::now(), Event::Failed(None, peer, why).to_string()) {
             Event::Failed(connection.number(id), peer, why).log(self.log);
         }
     }

@@ -19,8 +19,8 @@ impl Repeated {
 
     /// Counts a line, and says whether it is to be logged. `line` is what makes it the same as
     /// others.
-    pub(super) fn count(&self, line: String) -> bool {
-        self.0.borrow_mut().count(line, ())
+    pub(super) fn count(&self, now: Instant, line: String) -> bool {
+        self.0.borrow_mut().count(now, line, ())
     }
 
     /// Has each line logged that stands for those that were not, once that is due.
@@ -51,9 +51,9 @@ mod tests {
         let now = Instant::now();
         let repeated = Repeated::new(now);
         let line = |number: u32| format!("deny from 10.0.0.{number}: x");
-        let said = (0..1000).filter(|_| repeated.count(line(7))).count();
+        let said = (0..1000).filter(|_| repeated.count(now, line(7))).count();
         assert_eq!(said, 50);
-        let said = (1000..2000).filter(|&number| repeated.count(line(number))).count();
+        let said = (1000..2000).filter(|&number| repeated.count(now, line(number))).count();
         assert_eq!(said, 450);
         let sums = |now| {
             let mut said = Vec::new();

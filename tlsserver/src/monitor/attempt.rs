@@ -75,7 +75,7 @@ impl Monitor {
     /// Where there have been many refused logins, the lines of this one are kept.
     pub(super) fn look_for_room(&mut self, id: ConnectionId) {
         if let Some(Session { lines, .. }) = self.sessions.get_mut(id) {
-            lines.login_begins(self.bound.has_room(lines.client()));
+            lines.login_begins(self.bound.has_room(Instant::now(), lines.client()));
         }
     }
 

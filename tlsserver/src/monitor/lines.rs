@@ -116,9 +116,9 @@ impl Bound {
     }
 
     /// Whether there is room for the lines of a client's login, however it ends.
-    pub(super) fn has_room(&self, client: IpAddr) -> bool {
+    pub(super) fn has_room(&mut self, now: Instant, client: IpAddr) -> bool {
         let network = network(client);
-        [End::Failed, End::NotChecked].iter().all(|&end| self.0.has_room(&(network, end)))
+        [End::Failed, End::NotChecked].iter().all(|&end| self.0.has_room(now, &(network, end)))
     }
 
     /// Counts a login that was not good.

@@ -152,7 +152,7 @@ impl Monitor {
         socket: Option<OwnedFd>,
     ) {
         let peer = client.remote.ip();
-        let mut lines = Lines::new(id, peer, self.bound.has_room(peer));
+        let mut lines = Lines::new(id, peer, self.bound.has_room(Instant::now(), peer));
         report::begins(self.log, id, &mut lines, self.protocol);
         // What an engine is to say before a login, it says of TLS from the first octet, too.
         let tls = if client.tls == Tls::On { Tls::Required } else { client.tls };
