@@ -8,14 +8,18 @@ pub(crate) const PACKAGED: &str = "/etc/acceptutils";
 
 /// The qmail home: as said, or else as the environment has it.
 pub(crate) fn qmail_home(said: Option<&Path>) -> PathBuf {
-    let inherited = || std::env::var_os("QMAILHOME").map(PathBuf::from);
     said.map(PathBuf::from).or_else(inherited).unwrap_or_else(|| unix::control::HOME.into())
+}
+
+/// The one that the environment has, where it has one.
+pub(crate) fn inherited() -> Option<PathBuf> {
+    std::env::var_os("QMAILHOME").filter(|said| !said.is_empty()).map(PathBuf::from)
 }
 
 /// The folder that is meant where none is named.
 pub(crate) fn usual_home() -> PathBuf {
     let packaged = Path::new(PACKAGED);
-    if std::env::var_os("QMAILHOME").is_none() && packaged.join("control").is_dir() {
+    if inherited().is_none() && packaged.join("control").is_dir() {
         return packaged.to_owned();
     }
     qmail_home(None)

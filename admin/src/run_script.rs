@@ -10,6 +10,7 @@ mod shell;
 
 pub(crate) use row::{Link, Role, SERVERS};
 use shell::{Command, Values, Written};
+use unix::control::HOME_VARIABLE;
 
 /// A word of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,15 @@ impl RunScript {
             let value = word.text.strip_prefix(name)?.strip_prefix('=')?;
             Some((value, word))
         })
+    }
+
+    /// The qmail home that the server or authup has; none where only a shell can tell.
+    pub(crate) fn home(&self) -> Option<&str> {
+        match self.variable(HOME_VARIABLE) {
+            Some((_, word)) if word.is_computed => None,
+            Some((home, _)) if !home.is_empty() => Some(home),
+            _ => Some(unix::control::HOME),
+        }
     }
 
     /// All that is set for the server or authup, each `NAME=value`; the last of a name counts.

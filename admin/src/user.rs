@@ -3,7 +3,7 @@
 //! Passwords and identities are [`crate::passwd`]'s; what the file looks like afterwards is
 //! `proto::passwd_file::edit`'s.
 
-use crate::home::PACKAGED;
+use crate::home::{PACKAGED, inherited};
 use crate::outcome::say;
 use crate::passwd::{Error, New, Wanted, edit, set};
 use clap::{Args, Subcommand};
@@ -78,10 +78,7 @@ struct UsersFile {
 
 impl UsersFile {
     fn path(&self) -> PathBuf {
-        let home = || {
-            let inherited = std::env::var_os("QMAILHOME").map(PathBuf::from);
-            inherited.unwrap_or_else(|| PACKAGED.into()).join("users")
-        };
+        let home = || inherited().unwrap_or_else(|| PACKAGED.into()).join("users");
         self.file.clone().unwrap_or_else(home)
     }
 }

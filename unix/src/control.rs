@@ -14,6 +14,13 @@ pub const HOME: &str = "/var/qmail";
 /// The variable that says so.
 pub const HOME_VARIABLE: &str = "QMAILHOME";
 
+/// The qmail home that is meant where the variable says this. An empty value says nothing:
+/// it is what `env QMAILHOME="$QMAILHOME"` comes to where nobody has set it.
+#[must_use]
+pub fn home(said: Option<&OsStr>) -> &OsStr {
+    said.filter(|said| !said.is_empty()).unwrap_or(OsStr::new(HOME))
+}
+
 /// Where its control files are.
 const FOLDER: &str = "control/";
 
@@ -48,8 +55,8 @@ impl Folder {
     ///
     /// # Errors
     /// The home's name and the system's reason.
-    pub fn enter(home: Option<&OsStr>) -> Result<Self, Unreadable> {
-        let name = home.unwrap_or(OsStr::new(HOME)).to_owned();
+    pub fn enter(said: Option<&OsStr>) -> Result<Self, Unreadable> {
+        let name = home(said).to_owned();
         match std::env::set_current_dir(&name) {
             Ok(()) => Ok(Self(FOLDER.into())),
             Err(reason) => Err(Unreadable { name, reason }),
@@ -58,8 +65,8 @@ impl Folder {
 
     /// The folder of this home, and the working directory as it is.
     #[must_use]
-    pub fn of(home: Option<&OsStr>) -> Self {
-        Self(Path::new(home.unwrap_or(OsStr::new(HOME))).join(FOLDER))
+    pub fn of(said: Option<&OsStr>) -> Self {
+        Self(Path::new(home(said)).join(FOLDER))
     }
 
     /// The contents of a file; `None` where there is no such file.
@@ -153,6 +160,14 @@ pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use rustix::fs::{FileType, Mode, mknodat};
+
+    #[test]
+    fn an_empty_variable_names_no_home() {
+        for said in [None, Some("")] {
+            assert_eq!(Folder::of(said.map(OsStr::new)).0, Path::new("/var/qmail/control"));
+        }
+        assert_eq!(Folder::of(Some(OsStr::new("/x"))).0, Path::new("/x/control"));
+    }
 
     #[test]
     fn what_is_no_file_is_an_error_and_holds_nobody() {

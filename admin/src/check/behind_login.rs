@@ -6,6 +6,7 @@ use super::identity::{self, Who};
 use super::service::Service;
 use crate::run_script::{Link, Role};
 use std::path::Path;
+use unix::control::HOME_VARIABLE;
 
 /// Looks at them; the first of those behind holds the dialog.
 pub(super) fn check(
@@ -162,10 +163,9 @@ fn check_home(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut
     let Service { path, script } = service;
     let Some(front) = links.first() else { return };
     let (line, name) = (front.program.line, front.name());
-    let said = script.variable("QMAILHOME");
-    let is_known = said.map_or(!script.hides_variables(), |(_, word)| !word.is_computed);
-    let said = said.map_or(unix::control::HOME, |(home, _)| home);
-    if is_known && !is_same(said, home) {
+    let is_set = script.variable(HOME_VARIABLE).is_some();
+    let said = script.home().filter(|_| is_set || !script.hides_variables());
+    if let Some(said) = said.filter(|said| !is_same(said, home)) {
         findings.warning(path, format!("QMAILHOME is {said}: {name} reads other control files"));
     }
     // It keeps the variable to itself.
@@ -181,6 +181,7 @@ fn check_home(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut
         return;
     }
     let passed_on = passed_on.and_then(|word| word.text.strip_prefix("QMAILHOME="));
+    let passed_on = passed_on.filter(|said| !said.is_empty());
     if !is_same(passed_on.unwrap_or(unix::control::HOME), home) {
         let line = links.get(fixsmtpio).map_or(line, |link| link.program.line);
         let text = format!(

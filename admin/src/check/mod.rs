@@ -115,11 +115,7 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
             continue;
         }
         for service in services::read_all(vec![path], findings) {
-            let home = match service.script.variable("QMAILHOME") {
-                Some((_, word)) if word.is_computed => None,
-                Some((home, _)) => Some(home.into()),
-                None => Some(unix::control::HOME.into()),
-            };
+            let home = service.script.home().map(PathBuf::from);
             match groups.iter_mut().find(|group| group.home == home) {
                 Some(group) => group.services.push(service),
                 None => {

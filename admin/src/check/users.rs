@@ -29,12 +29,8 @@ pub(super) fn asked_by(service: &Service) -> Vec<(PathBuf, Who)> {
     let files = asking.filter_map(|(at, link)| {
         let who = identity::behind(service, links.get(..at).unwrap_or_default());
         let file = Path::new(link.option('f').filter(|file| !file.is_empty())?);
-        let home = match service.script.variable("QMAILHOME") {
-            Some((_, word)) if word.is_computed => None,
-            Some((home, _)) => Some(home),
-            None => Some(unix::control::HOME),
-        };
-        let file = if file.is_absolute() { file.to_owned() } else { Path::new(home?).join(file) };
+        let home = || service.script.home().map(Path::new);
+        let file = if file.is_absolute() { file.to_owned() } else { home()?.join(file) };
         Some((file, who))
     });
     files.collect()
