@@ -251,8 +251,13 @@ const ONE_UID: &str = "its mail program would have the uid of the processes that
 /// User and group of port 25's mail program: never the jail's, whose processes could
 /// then stop it, and it them.
 fn incoming_ids(said: Option<&str>, jail: (u32, u32)) -> Result<Option<(u32, u32)>, Error> {
-    if said.is_some() {
+    if let Some(name) = said {
         let named = ids(said, ["", ""])?;
+        if named.0 == 0 {
+            return Err(Error::new(format!(
+                "--incoming-user {name}: uid 0: strangers would talk to a mail program of root's"
+            )));
+        }
         if named.0 == jail.0 {
             let uid = named.0;
             return Err(Error::new(format!("--incoming-user and --jail-user: both are uid {uid}")));
