@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
         Task::Failures(options) => failures::run(&options),
         Task::Passwd(options) => {
             // What it cannot do is 1, as it always was.
-            let done = passwd::run(&options).map(|said| outcome::say(&said));
+            let done = passwd::run(&options).map(|said| outcome::print_line(&said));
             return done.map_or_else(|error| fail(&error, 1), |()| ExitCode::SUCCESS);
         }
         Task::User(options) => {

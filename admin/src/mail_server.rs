@@ -131,13 +131,13 @@ struct Running {
 }
 
 impl Running {
-    fn say(&mut self, line: &str) {
+    fn send_line(&mut self, line: &str) {
         // Whether it still reads shows in its answer.
         let input = self.child.as_mut().and_then(|child| child.stdin.as_mut());
         let _ = input.map(|input| input.write_all(line.as_bytes()));
     }
 
-    fn hear(&mut self) -> Result<String, String> {
+    fn read_line(&mut self) -> Result<String, String> {
         self.lines.next(PATIENCE).map_err(|silence| match silence {
             Silence::TooLong => format!("no answer within {} s", PATIENCE.as_secs()),
             Silence::End => "it ends without an answer".to_owned(),
@@ -148,7 +148,7 @@ impl Running {
     fn reply(&mut self) -> Result<Vec<String>, String> {
         let mut lines = Vec::new();
         loop {
-            let line = self.hear()?;
+            let line = self.read_line()?;
             let is_last = line.as_bytes().get(3) != Some(&b'-');
             lines.push(line);
             if is_last {
@@ -170,9 +170,9 @@ impl Running {
                  fixsmtpio before it, with a rule for the greeting: {greeting}"
             ));
         }
-        self.say("EHLO [127.0.0.1]\r\n");
+        self.send_line("EHLO [127.0.0.1]\r\n");
         let reply = self.reply()?;
-        self.say("QUIT\r\n");
+        self.send_line("QUIT\r\n");
         // It may say goodbye, or not.
         let _ = self.reply();
         let is_esmtp = reply.first().is_some_and(|line| line.starts_with('2'));
@@ -183,13 +183,13 @@ impl Running {
     fn pop3(&mut self) -> Result<Option<Vec<String>>, String> {
         // Asked before it has said anything: the greeting of one that has none would be
         // waited for in vain.
-        self.say("CAPA\r\nQUIT\r\n");
-        let greeting = self.hear()?;
+        self.send_line("CAPA\r\nQUIT\r\n");
+        let greeting = self.read_line()?;
         if !greeting.starts_with("+OK") {
             let does = if greeting.starts_with("-ERR") { TURNS_AWAY } else { "it speaks no POP3" };
             return Err(format!("{does}: {greeting}"));
         }
-        let answer = self.hear()?;
+        let answer = self.read_line()?;
         if answer.starts_with("-ERR") {
             return Ok(None);
         }
@@ -200,7 +200,7 @@ impl Running {
         }
         let mut lines = Vec::new();
         loop {
-            let line = self.hear()?;
+            let line = self.read_line()?;
             if line == "." {
                 return Ok(Some(lines));
             }
@@ -210,7 +210,7 @@ impl Running {
 
     /// It answers the login that it is told of, and commands that came with it.
     fn imap(&mut self) -> Result<Vec<String>, String> {
-        self.say("a CAPABILITY\r\nb SELECT INBOX\r\nc LOGOUT\r\n");
+        self.send_line("a CAPABILITY\r\nb SELECT INBOX\r\nc LOGOUT\r\n");
         // Untagged lines may come first; a greeting is one of them.
         let answer = self.imap_answer()?;
         if answer.starts_with("* PREAUTH") {
@@ -230,7 +230,7 @@ impl Running {
         let mut offers = Vec::new();
         for command in ["a", "b"] {
             loop {
-                let line = self.hear()?;
+                let line = self.read_line()?;
                 if let Some(list) = line.strip_prefix("* CAPABILITY ") {
                     offers = list.split_whitespace().map(str::to_owned).collect();
                 }
@@ -250,7 +250,7 @@ impl Running {
     /// The first line that is an answer, or ends a session.
     fn imap_answer(&mut self) -> Result<String, String> {
         loop {
-            let line = self.hear()?;
+            let line = self.read_line()?;
             let decides = ["* PREAUTH", "* BYE"].iter().any(|start| line.starts_with(start));
             if decides || !line.starts_with("* ") {
                 return Ok(line);

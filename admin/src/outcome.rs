@@ -52,6 +52,6 @@ impl fmt::Display for Error {
 }
 
 /// Prints a line. Nobody need be listening.
-pub(crate) fn say(line: &str) {
+pub(crate) fn print_line(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,7 +1,7 @@
 //! How a conversation is shown: who says what, and where TLS begins; in colour on a
 //! terminal, unless `NO_COLOR` says otherwise (<https://no-color.org>).
 
-use crate::outcome::say;
+use crate::outcome::print_line;
 use proto::escape::Escaped;
 use std::io::IsTerminal;
 
@@ -46,9 +46,9 @@ impl Shown {
 
     fn line(&self, colour: &str, line: &str) {
         if self.in_colour {
-            say(&format!("  \x1b[{colour}m{line}\x1b[0m"));
+            print_line(&format!("  \x1b[{colour}m{line}\x1b[0m"));
         } else {
-            say(&format!("  {line}"));
+            print_line(&format!("  {line}"));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! `proto::passwd_file::edit`'s.
 
 use crate::home::{PACKAGED, inherited};
-use crate::outcome::say;
+use crate::outcome::print_line;
 use crate::passwd::{Error, New, Wanted, edit, set};
 use clap::{Args, Subcommand};
 use proto::escape::Escaped;
@@ -97,7 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         Task::Unlock(whose) => lock(whose, Lock::Unlocked)?,
         Task::List { file, json } => list(&file.path(), *json)?,
     };
-    say(&said);
+    print_line(&said);
     Ok(())
 }
 

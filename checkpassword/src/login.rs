@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use unix::environment::Environment;
 use unix::identity::Identity;
-use unix::process::{Program, keep_out_of_core_files};
+use unix::process::{Argv, keep_out_of_core_files};
 use unix::ready::{self, READY};
 
 /// The octets of descriptor 3, wiped when dropped.
@@ -53,7 +53,7 @@ impl Login {
         &self,
         identity: Option<Identity<'_>>,
         mut environment: Environment,
-        next: &Program,
+        next: &Argv,
     ) -> Result<Infallible, Failure> {
         if let Some(identity) = identity {
             let user = || self.user.clone().into_encoded_bytes();

@@ -4,7 +4,7 @@
 use lexopt::{Arg, Error, Parser};
 use std::ffi::OsString;
 use std::iter::once;
-use unix::process::Program;
+use unix::process::Argv;
 
 /// Whether help or the version was asked for, and so answered.
 #[cfg(feature = "pam")]
@@ -14,17 +14,14 @@ pub(crate) fn is_about_us(usage: &str) -> bool {
 }
 
 /// Reads `[-X VALUE] prog [arg ...]`; the last `-X` counts.
-pub(crate) fn parse(
-    mut parser: Parser,
-    letter: char,
-) -> Result<(Option<OsString>, Program), Error> {
+pub(crate) fn parse(mut parser: Parser, letter: char) -> Result<(Option<OsString>, Argv), Error> {
     let mut value = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Short(short) if short == letter => value = Some(parser.value()?),
             Arg::Value(program) => {
                 let words = once(program).chain(parser.raw_args()?);
-                return Program::new(words).map(|next| (value, next)).ok_or_else(no_program);
+                return Argv::new(words).map(|next| (value, next)).ok_or_else(no_program);
             }
             Arg::Short(_) | Arg::Long(_) => return Err(argument.unexpected()),
         }

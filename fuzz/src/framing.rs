@@ -10,7 +10,7 @@
 use crate::choices::Choices;
 use crate::octets::Octets;
 use crate::pump::{Out, Pump};
-use proto::relay::Settings;
+use proto::relay::RelayConfig;
 use proto::relay::rules::Rules;
 use proto::smtp::data::BareNewline;
 use proto::ucspi_tls::Tls;
@@ -115,7 +115,7 @@ pub fn check(input: &[u8]) {
     let rules: String = chosen.map(|(_, rule)| *rule).collect();
     let mut rules = Rules::parse(rules.as_bytes()).unwrap();
     rules.set_environment(|_| false);
-    let settings = Settings {
+    let config = RelayConfig {
         greeting: b"mx".to_vec(),
         rules,
         tls: Tls::Absent,
@@ -133,12 +133,12 @@ pub fn check(input: &[u8]) {
         output: b"220 hi\r\n".iter().copied().collect(),
         got: Vec::new(),
     };
-    play(settings, server, choices.rest());
+    play(config, server, choices.rest());
 }
 
-fn play(settings: Settings, mut server: Server, units: &[u8]) {
+fn play(config: RelayConfig, mut server: Server, units: &[u8]) {
     let (at_client, at_server) = (RefCell::<Vec<u8>>::default(), RefCell::<Vec<u8>>::default());
-    let mut pump = Pump::new(settings, (), 1024, usize::MAX, |out, octets: &[u8]| match out {
+    let mut pump = Pump::new(config, (), 1024, usize::MAX, |out, octets: &[u8]| match out {
         Out::ToClient => at_client.borrow_mut().extend_from_slice(octets),
         Out::ToServer => at_server.borrow_mut().extend_from_slice(octets),
         Out::Fresh | Out::Ended(_) => {}

@@ -9,7 +9,7 @@ use proto::line::LONGEST;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::login::reply::Refusal;
-use proto::login::{Attempt, Login, Settings, Step};
+use proto::login::{Attempt, DialogConfig, Login, Step};
 use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::Tls;
 
@@ -79,8 +79,8 @@ impl Scene<'_> {
         }
     }
 
-    pub(crate) fn settings(&self, protocol: Protocol) -> Settings {
-        Settings {
+    pub(crate) fn config(&self, protocol: Protocol) -> DialogConfig {
+        DialogConfig {
             protocol,
             greeting: b"mx.example".to_vec(),
             capabilities: [b"CAP1".to_vec(), b"CAP2".to_vec()].to_vec(),
@@ -110,24 +110,24 @@ pub(crate) fn check(
     let happened = in_any_pieces(says, sizes, |pieces| {
         let mut events = Vec::new();
         let pieces = pieces.iter().copied();
-        drive(scene, scene.settings(protocol), 0, pieces, |event| events.push(event));
+        drive(scene, scene.config(protocol), 0, pieces, |event| events.push(event));
         events
     });
     assert_eq!(happened, model(scene, says));
-    memory::at_most(HELD, || drive(scene, scene.settings(protocol), 0, [says], |_| {}));
+    memory::at_most(HELD, || drive(scene, scene.config(protocol), 0, [says], |_| {}));
 }
 
-/// Plays a dialog with these settings to its end, or to that of what the client says.
+/// Plays a dialog with these config to its end, or to that of what the client says.
 /// `turn`: how many turns of the scene are over already.
 pub(crate) fn drive<'a>(
     scene: Scene<'_>,
-    settings: Settings,
+    config: DialogConfig,
     mut turn: usize,
     pieces: impl IntoIterator<Item = &'a [u8]>,
     mut happens: impl FnMut(Event),
 ) {
-    let protocol = settings.protocol;
-    let mut login = Login::new(settings);
+    let protocol = config.protocol;
+    let mut login = Login::new(config);
     let (mut pieces, mut rest) = (pieces.into_iter(), &b""[..]);
     let (mut steps, mut octets, mut leaves) = (0, 0, scene.leaves);
     loop {

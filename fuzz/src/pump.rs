@@ -3,7 +3,7 @@
 //! checks with each step what the dialog promises to whoever drives it.
 
 use proto::line::LONGEST;
-use proto::relay::{End, Relay, Settings, Take, Turn, WINDOW, Watch};
+use proto::relay::{End, Relay, RelayConfig, Take, Turn, WINDOW, Watch};
 use std::collections::VecDeque;
 
 /// What comes out, as it comes out.
@@ -66,9 +66,9 @@ pub(crate) struct Pump<W, O> {
 
 impl<W: Watch, O: FnMut(Out, &[u8])> Pump<W, O> {
     /// `rules`: how long the rules are. `reads`: how much either side reads at once.
-    pub(crate) fn new(settings: Settings, watch: W, rules: usize, reads: usize, out: O) -> Self {
+    pub(crate) fn new(config: RelayConfig, watch: W, rules: usize, reads: usize, out: O) -> Self {
         Self {
-            relay: Relay::new(settings, watch),
+            relay: Relay::new(config, watch),
             client: Side::default(),
             server: Side::default(),
             rules,

@@ -11,7 +11,7 @@ use crate::memory;
 use crate::octets::Octets;
 use crate::pump::{Out, Pump};
 use proto::relay::rules::Rules;
-use proto::relay::{End, Introduction, Settings};
+use proto::relay::{End, Introduction, RelayConfig};
 use proto::smtp::data::BareNewline;
 use proto::smtp::hello::Hello;
 use proto::ucspi_tls::Tls;
@@ -103,8 +103,8 @@ fn play(scene: Scene<'_>, sizes: &[u8], reads: usize, often: bool, out: impl FnM
         literal: Some(b"[192.0.2.7]".to_vec()),
     });
     let greeting = b"mx".to_vec();
-    let settings = Settings { greeting, rules, tls, logged_in, introduction, bare_newline };
-    let mut pump = Pump::new(settings, (), length, reads, out);
+    let config = RelayConfig { greeting, rules, tls, logged_in, introduction, bare_newline };
+    let mut pump = Pump::new(config, (), length, reads, out);
     if !can_start {
         pump.tls_cannot_start();
     }

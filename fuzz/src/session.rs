@@ -16,7 +16,7 @@ use crate::octets::Octets;
 use crate::pump::{Out, Pump};
 use proto::line::LONGEST;
 use proto::relay::rules::Rules;
-use proto::relay::{End, SECRET, Seen, Settings, Watch};
+use proto::relay::{End, RelayConfig, SECRET, Seen, Watch};
 use proto::smtp::data::BareNewline;
 use proto::ucspi_tls::Tls;
 use std::cell::{Cell, RefCell};
@@ -356,7 +356,7 @@ impl Watch for Shown<'_> {
 
 /// The same through the relay.
 fn relayed(says: &[u8], replies: &[u8], turns: &[u8], reads: usize) -> Outcome {
-    let settings = Settings {
+    let config = RelayConfig {
         greeting: b"mx".to_vec(),
         rules: Rules::default(),
         tls: Tls::Absent,
@@ -368,7 +368,7 @@ fn relayed(says: &[u8], replies: &[u8], turns: &[u8], reads: usize) -> Outcome {
     let (shown, at_client, arrived) =
         (RefCell::default(), RefCell::<Vec<u8>>::default(), RefCell::<Vec<u8>>::default());
     let is_misdirected = Cell::new(false);
-    let mut pump = Pump::new(settings, Shown(&shown), 0, reads, |out, octets: &[u8]| match out {
+    let mut pump = Pump::new(config, Shown(&shown), 0, reads, |out, octets: &[u8]| match out {
         Out::ToClient => at_client.borrow_mut().extend_from_slice(octets),
         Out::ToServer => arrived.borrow_mut().extend_from_slice(octets),
         Out::Ended(End::Server) => {}

@@ -6,7 +6,7 @@ use proto::exit_code;
 use std::ffi::OsString;
 use unix::environment::Environment;
 use unix::log::Reason;
-use unix::process::{Program, is_root};
+use unix::process::{Argv, is_root};
 use unix::ready::{self, READY};
 
 const NAME: &str = "checknotroot";
@@ -16,7 +16,7 @@ pub const USAGE: &str = "usage: checknotroot prog";
 /// Runs the program; returns only if it cannot become the one behind it.
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
-    let Some(program) = Program::new(words) else {
+    let Some(program) = Argv::new(words) else {
         return fail(NAME, format_args!("{USAGE}"));
     };
     if is_root() {

@@ -17,7 +17,7 @@ use unix::environment::Environment;
 use unix::jail::{self, Profile};
 use unix::log::Reason;
 use unix::piped::Piped;
-use unix::process::Program;
+use unix::process::Argv;
 use unix::window::Window;
 
 const NAME: &str = "fiximapio";
@@ -36,7 +36,7 @@ const LAST_WORDS: u64 = 60;
 /// Runs the program.
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
-    let Some(program) = Program::new(words) else {
+    let Some(program) = Argv::new(words) else {
         return fail(NAME, format_args!("{USAGE}"));
     };
     let mut environment = Environment::inherited();
@@ -55,7 +55,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     }
 }
 
-fn run(server: Piped, program: &Program, tag: &[u8]) -> u8 {
+fn run(server: Piped, program: &Argv, tag: &[u8]) -> u8 {
     let mut relay = Relay::new(server);
     match relay.open(tag) {
         // Behind the answer to a login there is rarely anything yet, and what a jail needs for
@@ -192,7 +192,7 @@ impl Relay {
     }
 
     /// The server has no session for this client, who is told so.
-    fn turn_away(self, program: &Program, why: NotReady, tag: &[u8]) -> u8 {
+    fn turn_away(self, program: &Argv, why: NotReady, tag: &[u8]) -> u8 {
         let code = send_last_words(&preauth::not_ready(tag));
         client::let_go();
         let name = program.name().display();
@@ -236,7 +236,7 @@ fn cannot_wait(reason: &io::Error) -> u8 {
     fail(NAME, format_args!("unable to wait for child: {}", Reason(reason)))
 }
 
-fn cannot_exec(program: &Program, reason: &io::Error, words: &[u8]) -> u8 {
+fn cannot_exec(program: &Argv, reason: &io::Error, words: &[u8]) -> u8 {
     let name = program.name().display();
     log(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
     send_last_words(words)

@@ -3,7 +3,7 @@
 use crate::deadline::Deadline;
 use crate::descriptor::unblock;
 use crate::environment::Environment;
-use crate::process::{Program, exit_code, has_ended};
+use crate::process::{Argv, exit_code, has_ended};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -31,7 +31,7 @@ impl Piped {
     ///
     /// # Errors
     /// Why it cannot be run, or piped to.
-    pub fn spawn(program: &Program, environment: &Environment) -> io::Result<Self> {
+    pub fn spawn(program: &Argv, environment: &Environment) -> io::Result<Self> {
         let mut command = program.command(environment);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
@@ -146,7 +146,7 @@ mod tests {
 
     fn shell(script: &str) -> Piped {
         let words = ["sh", "-c", script].map(Into::into);
-        Piped::spawn(&Program::new(words).unwrap(), &Environment::default()).unwrap()
+        Piped::spawn(&Argv::new(words).unwrap(), &Environment::default()).unwrap()
     }
 
     #[test]

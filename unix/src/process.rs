@@ -16,12 +16,12 @@ const DEATH: u64 = 1;
 
 /// What to run: a program, looked up in `PATH`, and its arguments.
 #[derive(Debug, Clone)]
-pub struct Program {
+pub struct Argv {
     name: OsString,
     arguments: Vec<OsString>,
 }
 
-impl Program {
+impl Argv {
     /// The first word is the program, the others its arguments; `None` where there
     /// are none.
     pub fn new(words: impl IntoIterator<Item = OsString>) -> Option<Self> {

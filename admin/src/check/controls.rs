@@ -1,7 +1,7 @@
 //! The control files and the rules.
 
 use super::findings::{Findings, Place};
-use super::permissions::{Readers, look};
+use super::permissions::{Readers, check_permissions};
 use proto::control::{list, one_line, seconds};
 use proto::escape::Escaped;
 use proto::imap::capability::{self, Unlisted};
@@ -26,7 +26,9 @@ pub(super) struct Wanted {
 /// Looks at `control/`; returns the server's name.
 pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Option<String> {
     let control = home.join("control");
-    if !look(home, Readers::Anybody, findings) || !look(&control, Readers::Anybody, findings) {
+    if !check_permissions(home, Readers::Anybody, findings)
+        || !check_permissions(&control, Readers::Anybody, findings)
+    {
         return None;
     }
     let me = greeting(&control.join("me"), findings);
@@ -66,7 +68,7 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
 fn read(path: &Path, readers: Readers, findings: &mut Findings) -> Option<Vec<u8>> {
     match unix::control::contents(path) {
         Ok(contents) => {
-            look(path, readers, findings);
+            check_permissions(path, readers, findings);
             Some(contents)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

@@ -1,7 +1,7 @@
 //! `control/loginfailures`, and the file that it names.
 
 use super::findings::{Findings, Place};
-use super::permissions::{Readers, look};
+use super::permissions::{Readers, check_permissions};
 use proto::control::list;
 use proto::failures::Settings;
 use std::io;
@@ -22,7 +22,7 @@ pub(super) fn check(home: &Path, findings: &mut Findings) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         Err(error) => return findings.unusable(&control, &error),
     };
-    look(&control, Readers::Anybody, findings);
+    check_permissions(&control, Readers::Anybody, findings);
     let settings = match Settings::parse(&contents) {
         Ok(settings) => settings,
         Err(wrong) => {

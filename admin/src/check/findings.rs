@@ -1,6 +1,6 @@
 //! What a look at the files brings to light.
 
-use crate::outcome::{Error, Outcome, say};
+use crate::outcome::{Error, Outcome, print_line};
 use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -96,14 +96,14 @@ impl Findings {
     pub(super) fn report(&self, json: bool) -> Result<Outcome, Error> {
         if json {
             let text = serde_json::to_string_pretty(&self.0);
-            say(&text.map_err(|error| Error::new(error.to_string()))?);
+            print_line(&text.map_err(|error| Error::new(error.to_string()))?);
         } else {
-            self.0.iter().for_each(|finding| say(&finding.to_string()));
+            self.0.iter().for_each(|finding| print_line(&finding.to_string()));
             let count = |wanted| self.0.iter().filter(|found| found.severity == wanted).count();
             let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
             let s = |number| if number == 1 { "" } else { "s" };
             let (of_errors, of_warnings) = (s(errors), s(warnings));
-            say(&format!("{errors} error{of_errors}, {warnings} warning{of_warnings}"));
+            print_line(&format!("{errors} error{of_errors}, {warnings} warning{of_warnings}"));
         }
         Ok(match self.0.iter().map(|finding| finding.severity).max() {
             None | Some(Severity::Note) => Outcome::Clean,

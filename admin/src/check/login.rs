@@ -5,7 +5,7 @@ use super::command_line;
 use super::service::Service;
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
-use crate::outcome::{Error, say};
+use crate::outcome::{Error, print_line};
 use crate::passwd;
 use crate::run_script::SERVERS;
 use crate::running::Scene;
@@ -47,16 +47,16 @@ pub(super) fn check(services: &[Service], login: &Login<'_>) -> Result<bool, Err
     let services = services.iter().filter(|service| service.login().is_some());
     for (number, service) in services.enumerate() {
         let path = service.path.display();
-        say(&format!("\n{path}:"));
+        print_line(&format!("\n{path}:"));
         let log = format!("log-{number}");
         let done = log_in(service, &scene, &log, login);
         scene.stop();
         show_log(&scene.folder().join(&log));
         if let Err(error) = done {
             all_is_well = false;
-            say(&format!("error: {path}: {error}"));
+            print_line(&format!("error: {path}: {error}"));
         } else {
-            say(&format!("  {user} is logged in"));
+            print_line(&format!("  {user} is logged in"));
         }
     }
     Ok(all_is_well)
@@ -124,6 +124,6 @@ fn listens_at(service: &Service) -> Result<SocketAddr, Error> {
 
 fn show_log(path: &Path) {
     for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
-        say(&format!("  log      {}", Escaped(line.as_bytes())));
+        print_line(&format!("  log      {}", Escaped(line.as_bytes())));
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let mut findings = Findings::default();
     let mut groups = groups(&options.places, &mut findings)?;
     for group in &mut groups {
-        group.look(&mut findings);
+        group.check(&mut findings);
     }
     let outcome = findings.report(options.json)?;
     let Some(user) = &options.login else { return Ok(outcome) };
@@ -129,7 +129,7 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
 }
 
 impl Group {
-    fn look(&mut self, findings: &mut Findings) {
+    fn check(&mut self, findings: &mut Findings) {
         let Self { home, services, host, is_whole } = self;
         services::check(services, home.as_deref(), findings);
         if let Some(home) = home.as_deref() {

@@ -18,7 +18,7 @@ pub(super) enum Readers {
 }
 
 /// Looks at a file or folder; false where it cannot be looked at.
-pub(super) fn look(path: &Path, readers: Readers, findings: &mut Findings) -> bool {
+pub(super) fn check_permissions(path: &Path, readers: Readers, findings: &mut Findings) -> bool {
     let found = match path.metadata() {
         Ok(found) => found,
         Err(error) => {

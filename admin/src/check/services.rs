@@ -2,7 +2,7 @@
 //! `service`'s; what is wrong with it is found by the modules beside this one, a kind each.
 
 use super::findings::{Findings, Place};
-use super::permissions::{Readers, look};
+use super::permissions::{Readers, check_permissions};
 use super::service::Service;
 use super::{behind_login, command_line, row, tls_offer};
 use crate::programs;
@@ -37,7 +37,7 @@ pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Fi
 }
 
 fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
-    if !look(&path, Readers::Whoever, findings) {
+    if !check_permissions(&path, Readers::Whoever, findings) {
         return None;
     }
     if path.metadata().is_ok_and(|found| found.permissions().mode() & 0o100 == 0) {

@@ -1,7 +1,7 @@
 //! The certificate and the key.
 
 use super::findings::Findings;
-use super::permissions::{Readers, look};
+use super::permissions::{Readers, check_permissions};
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_secs(30 * DAY);
 
 /// Looks at both; `host` is what clients call the server.
 pub(super) fn check(certificate: &Path, key: &Path, host: Option<&str>, findings: &mut Findings) {
-    look(key, Readers::OwnerOnly, findings);
+    check_permissions(key, Readers::OwnerOnly, findings);
     let chain = chain(certificate, findings);
     let private = private_key(key, findings);
     let Some(first) = chain.first() else { return };
@@ -58,7 +58,7 @@ fn chain(path: &Path, findings: &mut Findings) -> Vec<CertificateDer<'static>> {
             return Vec::new();
         }
     };
-    if look(path, Readers::Whoever, findings) {
+    if check_permissions(path, Readers::Whoever, findings) {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&contents).collect();
         match chain {
             Ok(chain) if !chain.is_empty() => return chain,

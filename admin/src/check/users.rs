@@ -2,7 +2,7 @@
 
 use super::findings::{Findings, Place};
 use super::identity::{self, User, Who};
-use super::permissions::{Readers, look};
+use super::permissions::{Readers, check_permissions};
 use super::service::Service;
 use proto::escape::Escaped;
 use proto::passwd_file::{Account, Entry, RunsAs, entries};
@@ -56,7 +56,7 @@ pub(super) fn check(
     jails: &[u32],
     findings: &mut Findings,
 ) {
-    look(path, Readers::OwnerOnly, findings);
+    check_permissions(path, Readers::OwnerOnly, findings);
     let user = match who {
         Who::User(user) if user.uid != 0 => Some(user),
         _ => None,

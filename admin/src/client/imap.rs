@@ -20,16 +20,16 @@ impl Conversation {
         self.begin(tls)?;
         self.hears("* OK")?;
         if !self.is_secure && tls != Begin::Never {
-            self.say("a STARTTLS")?;
+            self.send_line("a STARTTLS")?;
             self.hears("a OK")?;
             self.start_tls()?;
         }
         self.offers = self.imap_capabilities("b")?;
-        self.say("c AUTHENTICATE PLAIN")?;
+        self.send_line("c AUTHENTICATE PLAIN")?;
         self.hears("+")?;
         let response = Secret::from([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
         let encoded = Secret::from(base64(response.expose()));
-        self.say_secret(encoded.expose(), &format!("(user {user} and the password)"))?;
+        self.send_secret(encoded.expose(), &format!("(user {user} and the password)"))?;
         self.hears("c OK")
     }
 
@@ -49,13 +49,13 @@ impl Conversation {
 
     /// Opens the user's mailbox.
     pub(crate) fn imap_select(&mut self) -> Result<(), Error> {
-        self.say("e SELECT INBOX")?;
+        self.send_line("e SELECT INBOX")?;
         self.hears("e OK")
     }
 
     /// Fetches the first message; its lines end as Unix has it.
     pub(crate) fn imap_fetch(&mut self) -> Result<String, Error> {
-        self.say("f FETCH 1 BODY.PEEK[]")?;
+        self.send_line("f FETCH 1 BODY.PEEK[]")?;
         let head = self.untagged("FETCH", "f")?;
         let octets = head.rsplit_once('{').and_then(|(_, octets)| octets.strip_suffix('}'));
         let octets = octets.and_then(|octets| octets.parse().ok()).filter(|&read| read <= LARGEST);
@@ -67,14 +67,14 @@ impl Conversation {
         let message = String::from_utf8_lossy(&message).replace("\r\n", "\n");
         message.lines().for_each(|line| self.shown.server(line));
         // The end of what the message is in.
-        self.hear()?;
+        self.read_line()?;
         self.hears("f OK")?;
         Ok(message)
     }
 
     /// Ends an IMAP session.
     pub(crate) fn imap_quit(mut self) -> Result<(), Error> {
-        self.say("g LOGOUT")?;
+        self.send_line("g LOGOUT")?;
         // It says goodbye before it answers.
         self.hears("* BYE")?;
         self.hears("g OK")?;
@@ -83,7 +83,7 @@ impl Conversation {
     }
 
     fn imap_capabilities(&mut self, tag: &str) -> Result<Vec<String>, Error> {
-        self.say(&format!("{tag} CAPABILITY"))?;
+        self.send_line(&format!("{tag} CAPABILITY"))?;
         let line = self.untagged("CAPABILITY", tag)?;
         self.hears(&format!("{tag} OK"))?;
         Ok(line.split_whitespace().skip(2).map(str::to_owned).collect())
@@ -92,7 +92,7 @@ impl Conversation {
     /// The untagged answer that has this word in it.
     fn untagged(&mut self, word: &str, tag: &str) -> Result<String, Error> {
         loop {
-            let line = self.hear()?;
+            let line = self.read_line()?;
             if line.starts_with("* ") && line.split(' ').take(3).any(|found| found == word) {
                 return Ok(line);
             }
@@ -105,7 +105,7 @@ impl Conversation {
     /// A line that begins so, behind untagged ones, which are for others.
     fn hears(&mut self, beginning: &str) -> Result<(), Error> {
         loop {
-            let line = self.hear()?;
+            let line = self.read_line()?;
             if line.starts_with(beginning) {
                 return Ok(());
             }

@@ -98,19 +98,19 @@ impl Conversation {
         written.map_err(|error| broken("unable to write to the server", &error))
     }
 
-    fn say(&mut self, line: &str) -> Result<(), Error> {
+    fn send_line(&mut self, line: &str) -> Result<(), Error> {
         self.shown.client(line);
         self.write(format!("{line}\r\n").as_bytes())
     }
 
     /// Says something that is not to be seen.
-    fn say_secret(&mut self, line: &[u8], shown: &str) -> Result<(), Error> {
+    fn send_secret(&mut self, line: &[u8], shown: &str) -> Result<(), Error> {
         self.shown.client(shown);
         self.write(line)?;
         self.write(b"\r\n")
     }
 
-    fn hear(&mut self) -> Result<String, Error> {
+    fn read_line(&mut self) -> Result<String, Error> {
         let mut line = Vec::new();
         match self.stream.read_until(b'\n', &mut line) {
             Ok(0) => return Err(Error::new("the server hung up")),
@@ -126,7 +126,7 @@ impl Conversation {
     fn reply(&mut self, code: &str) -> Result<Vec<String>, Error> {
         let mut lines = Vec::new();
         loop {
-            let line = self.hear()?;
+            let line = self.read_line()?;
             if !line.starts_with(code) {
                 return Err(Error::new(format!("the server said: {line}")));
             }
@@ -148,19 +148,19 @@ impl Conversation {
         let hello = "EHLO client.localhost";
         self.begin(tls)?;
         self.reply("220")?;
-        self.say(hello)?;
+        self.send_line(hello)?;
         self.offers = self.reply("250")?;
         if !self.is_secure && tls != Begin::Never {
-            self.say("STARTTLS")?;
+            self.send_line("STARTTLS")?;
             self.reply("220")?;
             self.start_tls()?;
-            self.say(hello)?;
+            self.send_line(hello)?;
             self.offers = self.reply("250")?;
         }
         let response = Secret::from([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
         let encoded = Secret::from(base64(response.expose()));
         let line = Secret::from([b"AUTH PLAIN ", encoded.expose()].concat());
-        self.say_secret(line.expose(), &format!("AUTH PLAIN (user {user} and the password)"))?;
+        self.send_secret(line.expose(), &format!("AUTH PLAIN (user {user} and the password)"))?;
         self.reply("235").map(drop)
     }
 
@@ -175,7 +175,7 @@ impl Conversation {
                 format!("RCPT TO:<{to}>{rcpt}"),
                 "RSET".to_owned(),
             ] {
-                self.say(&request)?;
+                self.send_line(&request)?;
                 self.reply("250").map_err(|error| Error::new(format!("{request}: {error}")))?;
             }
         }
@@ -184,23 +184,23 @@ impl Conversation {
 
     /// Sends a message; its lines end as Unix has it.
     pub(crate) fn submit(&mut self, from: &str, to: &str, message: &str) -> Result<(), Error> {
-        self.say(&format!("MAIL FROM:<{from}>"))?;
+        self.send_line(&format!("MAIL FROM:<{from}>"))?;
         self.reply("250")?;
-        self.say(&format!("RCPT TO:<{to}>"))?;
+        self.send_line(&format!("RCPT TO:<{to}>"))?;
         self.reply("250")?;
-        self.say("DATA")?;
+        self.send_line("DATA")?;
         self.reply("354")?;
         for line in message.lines() {
             let dot = if line.starts_with('.') { "." } else { "" };
-            self.say(&format!("{dot}{line}"))?;
+            self.send_line(&format!("{dot}{line}"))?;
         }
-        self.say(".")?;
+        self.send_line(".")?;
         self.reply("250").map(drop)
     }
 
     /// Ends an SMTP session.
     pub(crate) fn smtp_quit(mut self) -> Result<(), Error> {
-        self.say("QUIT")?;
+        self.send_line("QUIT")?;
         self.reply("221")?;
         self.close();
         Ok(())
@@ -215,25 +215,25 @@ impl Conversation {
     ) -> Result<(), Error> {
         self.begin(tls)?;
         self.ok()?;
-        self.say("CAPA")?;
+        self.send_line("CAPA")?;
         self.lines()?;
         if !self.is_secure && tls != Begin::Never {
-            self.say("STLS")?;
+            self.send_line("STLS")?;
             self.ok()?;
             self.start_tls()?;
         }
-        self.say(&format!("USER {user}"))?;
+        self.send_line(&format!("USER {user}"))?;
         self.ok()?;
         let line = Secret::from([b"PASS ", password.expose()].concat());
-        self.say_secret(line.expose(), "PASS (the password)")?;
+        self.send_secret(line.expose(), "PASS (the password)")?;
         self.ok()
     }
 
     /// Fetches the first message; its lines end as Unix has it.
     pub(crate) fn fetch(&mut self) -> Result<String, Error> {
-        self.say("STAT")?;
+        self.send_line("STAT")?;
         self.ok()?;
-        self.say("RETR 1")?;
+        self.send_line("RETR 1")?;
         let lines = self.lines()?;
         let undotted = lines.iter().map(|line| line.strip_prefix('.').unwrap_or(line));
         Ok(undotted.map(|line| format!("{line}\n")).collect())
@@ -241,7 +241,7 @@ impl Conversation {
 
     /// Ends a POP3 session.
     pub(crate) fn pop3_quit(mut self) -> Result<(), Error> {
-        self.say("QUIT")?;
+        self.send_line("QUIT")?;
         self.ok()?;
         self.close();
         Ok(())
@@ -260,7 +260,7 @@ impl Conversation {
     }
 
     fn ok(&mut self) -> Result<(), Error> {
-        let line = self.hear()?;
+        let line = self.read_line()?;
         let is_ok = line.starts_with("+OK");
         if is_ok { Ok(()) } else { Err(Error::new(format!("the server said: {line}"))) }
     }
@@ -269,7 +269,7 @@ impl Conversation {
         self.ok()?;
         let mut lines = Vec::new();
         loop {
-            let line = self.hear()?;
+            let line = self.read_line()?;
             if line == "." {
                 return Ok(lines);
             }

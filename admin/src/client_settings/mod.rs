@@ -8,7 +8,7 @@ mod dns;
 mod thunderbird;
 
 use crate::home::{is_host, usual_home};
-use crate::outcome::{Error, Outcome, say};
+use crate::outcome::{Error, Outcome, print_line};
 use crate::services::{Offer, SERVICES};
 use crate::xml;
 use clap::{Args, ValueEnum};
@@ -143,7 +143,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
             .ok_or_else(|| Error::new("Apple's profile needs a service to fetch mail by"))?,
         Format::Dns => dns::records(&settings),
     };
-    say(text.trim_end());
+    print_line(text.trim_end());
     Ok(Outcome::Clean)
 }
 

@@ -12,7 +12,7 @@ use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
 use crate::command::CommandLine;
 use crate::init::{Clients, Plan, imap_server};
-use crate::outcome::{Error, Outcome, say};
+use crate::outcome::{Error, Outcome, print_line};
 use crate::passwd;
 use crate::programs::{self, MailPrograms};
 use crate::running::Scene;
@@ -76,15 +76,17 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         demo.show_logs();
         return Err(error);
     }
-    say(&demo.how_to_connect());
+    print_line(&demo.how_to_connect());
     if options.keep {
-        say("\nRunning until Ctrl-C.");
+        print_line("\nRunning until Ctrl-C.");
         loop {
             std::thread::park();
         }
     }
-    say("\nThat was it: the services have ended, their files are gone.\n\
-         To keep them running and try a client of your own:  make demo KEEP=1");
+    print_line(
+        "\nThat was it: the services have ended, their files are gone.\n\
+         To keep them running and try a client of your own:  make demo KEEP=1",
+    );
     Ok(Outcome::Clean)
 }
 
@@ -143,7 +145,7 @@ impl Demo {
         );
         let password = Secret::from(self.password.clone().into_bytes());
 
-        say("Submission, STARTTLS (port 587): logging in and sending a message\n");
+        print_line("Submission, STARTTLS (port 587): logging in and sending a message\n");
         let mut smtp = Conversation::connect(&self.server(self.submission))?;
         smtp.smtp_login(Begin::OnRequest, USER, &password)?;
         let arrival = Arrival::new(self.scene.folder().join(USER).join("Maildir/new"))?;
@@ -151,16 +153,16 @@ impl Demo {
         smtp.smtp_quit()?;
         if let Some(delivery) = &self.delivery {
             arrival.wait()?;
-            say(&format!("\n{} has delivered the message to {USER}.", delivery.name));
+            print_line(&format!("\n{} has delivered the message to {USER}.", delivery.name));
         }
 
-        say("\nSubmission, TLS from the first octet (port 465): logging in\n");
+        print_line("\nSubmission, TLS from the first octet (port 465): logging in\n");
         let mut smtp = Conversation::connect(&self.server(self.submissions))?;
         smtp.smtp_login(Begin::AtOnce, USER, &password)?;
         smtp.smtp_quit()?;
 
         if let Some(port) = self.imap {
-            say("\nIMAP, STARTTLS (port 143): reading the message\n");
+            print_line("\nIMAP, STARTTLS (port 143): reading the message\n");
             let mut imap = Conversation::connect(&self.server(port))?;
             imap.imap_login(Begin::OnRequest, USER, &password)?;
             imap.imap_select()?;
@@ -169,13 +171,13 @@ impl Demo {
             is_sent(&message, &read)?;
         }
 
-        say("\nPOP3, STLS (port 110): fetching the message\n");
+        print_line("\nPOP3, STLS (port 110): fetching the message\n");
         let mut pop3 = Conversation::connect(&self.server(self.pop3))?;
         pop3.pop3_login(Begin::OnRequest, USER, &password)?;
         let fetched = pop3.fetch()?;
         pop3.pop3_quit()?;
         is_sent(&message, &fetched)?;
-        say("\nThe message is back, as it was sent.");
+        print_line("\nThe message is back, as it was sent.");
         Ok(())
     }
 
@@ -232,7 +234,7 @@ fn choose(options: &Options) -> Option<Installed> {
     let found = if options.own_server { Err("as asked".to_owned()) } else { Installed::find() };
     match found {
         Ok(installed) => {
-            say(&format!(
+            print_line(&format!(
                 "The mail server is {}, as it is installed here ({}); nobody else sees its \
                  queue, log\nand mailboxes.\n",
                 installed.name(),
@@ -241,7 +243,9 @@ fn choose(options: &Options) -> Option<Installed> {
             Some(installed)
         }
         Err(why) => {
-            say(&format!("The mail server is a small one of the demonstration's own: {why}.\n"));
+            print_line(&format!(
+                "The mail server is a small one of the demonstration's own: {why}.\n"
+            ));
             None
         }
     }

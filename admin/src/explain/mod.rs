@@ -8,7 +8,7 @@ mod replay;
 mod transcript;
 
 use crate::home::usual_home;
-use crate::outcome::{Error, Outcome, say};
+use crate::outcome::{Error, Outcome, print_line};
 use clap::{Args, ValueEnum};
 use narrator::{Change, Told};
 use proto::control::one_line;
@@ -118,8 +118,10 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         warn_of_disagreement(&replayed, &name);
     }
     if options.json {
-        say(&serde_json::to_string_pretty(&changes)
-            .map_err(|error| Error::new(error.to_string()))?);
+        print_line(
+            &serde_json::to_string_pretty(&changes)
+                .map_err(|error| Error::new(error.to_string()))?,
+        );
     }
     Ok(outcome)
 }
@@ -166,14 +168,14 @@ fn best(
 
 fn print(replayed: &Replayed, session: u32, rules: &Path) {
     if session != 0 {
-        say(&format!("fixsmtpio {session}:"));
+        print_line(&format!("fixsmtpio {session}:"));
     }
     for (_, told) in &replayed.told {
         match told {
-            Told::Client(text) => say(&format!("C: {}", Escaped(text))),
-            Told::Server(text) => say(&format!("S: {}", Escaped(text))),
-            Told::ClientClosed => say("(the client closes)"),
-            Told::Changed(change) => say(&format!("     {}", describe(change, rules))),
+            Told::Client(text) => print_line(&format!("C: {}", Escaped(text))),
+            Told::Server(text) => print_line(&format!("S: {}", Escaped(text))),
+            Told::ClientClosed => print_line("(the client closes)"),
+            Told::Changed(change) => print_line(&format!("     {}", describe(change, rules))),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::narrator::{Narrator, Told};
 use super::transcript::{Line, Way};
 use proto::relay::rules::{RuleError, Rules};
-use proto::relay::{Expects, Introduction, Relay, SECRET, Settings, Take, Turn};
+use proto::relay::{Expects, Introduction, Relay, RelayConfig, SECRET, Take, Turn};
 use proto::smtp::data::BareNewline;
 use proto::smtp::hello::Hello;
 use proto::ucspi_tls::Tls;
@@ -51,7 +51,7 @@ pub(super) fn replay(
 ) -> Result<Replayed, RuleError> {
     let mut rules = Rules::parse(rules)?;
     rules.set_environment(|name| surroundings.has(name));
-    let settings = Settings {
+    let config = RelayConfig {
         greeting: greeting.to_vec(),
         rules,
         tls: surroundings.tls,
@@ -60,7 +60,7 @@ pub(super) fn replay(
         bare_newline: BareNewline::Pass,
     };
     let mut replay = Replay {
-        relay: Relay::new(settings, Narrator::default()),
+        relay: Relay::new(config, Narrator::default()),
         surroundings: surroundings.clone(),
         told: Vec::new(),
         has_quit: false,

@@ -1,7 +1,7 @@
 //! What is remembered, as a table or as JSON: the highest scores first.
 
 use super::{Options, Wrong, entries, limit, names};
-use crate::outcome::{Error, Outcome, say};
+use crate::outcome::{Error, Outcome, print_line};
 use proto::failures::entry::Entry;
 use proto::failures::{About, Kind, Settings, UserHash};
 use serde::Serialize;
@@ -126,11 +126,11 @@ pub(super) fn show(
     rows.sort_by(|one, other| other.share().total_cmp(&one.share()));
     if options.json {
         let text = serde_json::to_string_pretty(&rows);
-        say(&text.map_err(|error| Wrong::Said(Error::new(error.to_string())))?);
+        print_line(&text.map_err(|error| Wrong::Said(Error::new(error.to_string())))?);
     } else if rows.is_empty() {
-        say("nothing is remembered");
+        print_line("nothing is remembered");
     } else {
-        rows.iter().for_each(|row| say(&row.shown()));
+        rows.iter().for_each(|row| print_line(&row.shown()));
     }
     Ok(Outcome::Clean)
 }

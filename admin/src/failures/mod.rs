@@ -6,7 +6,7 @@
 mod listing;
 
 use crate::home::usual_home;
-use crate::outcome::{Error, Outcome, say};
+use crate::outcome::{Error, Outcome, print_line};
 use clap::Args;
 use listing::Names;
 use proto::escape::Escaped;
@@ -101,8 +101,8 @@ fn make(file: &Path) -> Result<Outcome, Error> {
     let failed = |trouble| Error::new(format!("unable to make: {}: {trouble}", file.display()));
     match create(file).map_err(failed)? {
         Created::Kept => {}
-        Created::New => say(&format!("made {}", file.display())),
-        Created::Replaced => say(&format!("made {} anew", file.display())),
+        Created::New => print_line(&format!("made {}", file.display())),
+        Created::Replaced => print_line(&format!("made {} anew", file.display())),
     }
     Ok(Outcome::Clean)
 }
@@ -128,9 +128,9 @@ fn clear(who: Option<&OsStr>, all: bool, file: &File) -> Result<Outcome, Wrong> 
     })?;
     match who.filter(|_| cleared == 0) {
         Some(who) => {
-            say(&format!("cleared 0: nothing is remembered of {}", Escaped(who.as_bytes())))
+            print_line(&format!("cleared 0: nothing is remembered of {}", Escaped(who.as_bytes())))
         }
-        None => say(&format!("cleared {cleared}")),
+        None => print_line(&format!("cleared {cleared}")),
     }
     Ok(Outcome::Clean)
 }

@@ -10,7 +10,7 @@ mod write;
 
 use crate::command::CommandLine;
 use crate::home::{PACKAGED, is_host};
-use crate::outcome::{Error, Outcome, say};
+use crate::outcome::{Error, Outcome, print_line};
 use crate::programs;
 use crate::services::SERVICES;
 use clap::Args;
@@ -77,27 +77,29 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let silent = plan.ask();
     let made = plan.make()?;
     for (path, is_new) in &made {
-        say(&format!("{} {}", if *is_new { "made" } else { "kept" }, path.display()));
+        print_line(&format!("{} {}", if *is_new { "made" } else { "kept" }, path.display()));
     }
     if let Some(line) = make_root_folder() {
-        say(&line);
+        print_line(&line);
     }
     for service in SERVICES {
         if let Some(why) = service.left_out(&plan) {
-            say(&format!("left out service/{}: {why}", service.name));
+            print_line(&format!("left out service/{}: {why}", service.name));
         }
     }
     if SERVICES.iter().all(|service| service.left_out(&plan).is_some()) {
-        say("\nNo service was made: install a mail program, or name one, and run this again.");
+        print_line(
+            "\nNo service was made: install a mail program, or name one, and run this again.",
+        );
         return Ok(Outcome::Warnings);
     }
     if let Some(warning) = &other_host {
-        say(warning);
+        print_line(warning);
     }
     for (option, why) in &silent {
-        say(&format!("warning: --{option}: the program does not serve: {why}"));
+        print_line(&format!("warning: --{option}: the program does not serve: {why}"));
     }
-    say(&next_steps(&plan));
+    print_line(&next_steps(&plan));
     let is_clean = silent.is_empty() && other_host.is_none();
     Ok(if is_clean { Outcome::Clean } else { Outcome::Warnings })
 }

@@ -7,7 +7,7 @@ mod line;
 mod page;
 mod tally;
 
-use crate::outcome::{Error, Outcome, say};
+use crate::outcome::{Error, Outcome, print_line};
 use clap::Args;
 use line::days;
 use std::io::{BufRead, BufReader, Read};
@@ -52,9 +52,9 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     }
     if options.json {
         let text = serde_json::to_string_pretty(&tally);
-        say(&text.map_err(|error| Error::new(error.to_string()))?);
+        print_line(&text.map_err(|error| Error::new(error.to_string()))?);
     } else {
-        say(page::page(&tally).trim_end());
+        print_line(page::page(&tally).trim_end());
     }
     if tally.is_all_foreign() {
         let what = "nothing of these programs in it";

@@ -12,9 +12,9 @@ use crate::servers::{Chain, Contestant, Door};
 pub(crate) const TABLE: &str = "sessions logged in and idle, others beside them";
 
 /// Rows: a protocol, and how many are held.
-pub(crate) const FEW: &str = "10 held";
-pub(crate) const MANY: &str = "10,000 held";
-const HELD: [(&str, usize); 2] = [(FEW, 10), (MANY, 10_000)];
+pub(crate) const TEN_HELD: &str = "10 held";
+pub(crate) const TEN_THOUSAND_HELD: &str = "10,000 held";
+const HELD: [(&str, usize); 2] = [(TEN_HELD, 10), (TEN_THOUSAND_HELD, 10_000)];
 
 /// Columns.
 pub(crate) const RATE: &str = "logins/s, 16 clients";

@@ -94,13 +94,16 @@ fn of_memory(results: &Results) -> Vec<Goal> {
 }
 
 fn of_logged_in(results: &Results) -> Vec<Goal> {
-    use logged_in::{FEW, MANY, OURS, RATE, TABLE};
+    use logged_in::{OURS, RATE, TABLE, TEN_HELD, TEN_THOUSAND_HELD};
     let of = |row: &str, column| results.rounds(TABLE, row, column).to_vec();
     let beside = |protocol: &str| {
-        let few = median(&of(&format!("{protocol}, {FEW}"), RATE));
-        of(&format!("{protocol}, {MANY}"), RATE).iter().map(|rate| rate / few).collect()
+        let few = median(&of(&format!("{protocol}, {TEN_HELD}"), RATE));
+        of(&format!("{protocol}, {TEN_THOUSAND_HELD}"), RATE)
+            .iter()
+            .map(|rate| rate / few)
+            .collect()
     };
-    let memory = |protocol: &str| of(&format!("{protocol}, {MANY}"), OURS);
+    let memory = |protocol: &str| of(&format!("{protocol}, {TEN_THOUSAND_HELD}"), OURS);
     vec![
         at_most("10,000 logged in, ours: SMTP with fixsmtpio", 1200.0, "MB", memory("SMTP")),
         at_most("the same, POP3", 350.0, "MB", memory("POP3")),

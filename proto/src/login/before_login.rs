@@ -1,7 +1,7 @@
 //! What the administrator says about the time before a login: authup reads it, and so does
 //! tlsserver's listener, which tells its engines.
 
-use super::dialog::Settings;
+use super::dialog::DialogConfig;
 use super::protocol::Protocol;
 use crate::ucspi_tls::Tls;
 use alloc::vec::Vec;
@@ -26,8 +26,8 @@ pub struct BeforeLogin {
 impl BeforeLogin {
     /// What the dialog is told.
     #[must_use]
-    pub fn settings(self, tls: Tls, tries: u32, timestamp: Vec<u8>) -> Settings {
+    pub fn config(self, tls: Tls, tries: u32, timestamp: Vec<u8>) -> DialogConfig {
         let Self { protocol, auth_equals, greeting, capabilities, .. } = self;
-        Settings { protocol, greeting, capabilities, tls, tries, auth_equals, timestamp }
+        DialogConfig { protocol, greeting, capabilities, tls, tries, auth_equals, timestamp }
     }
 }

@@ -30,7 +30,7 @@ const MOST_BAD: u8 = 10;
 
 /// What the dialog is told at its start.
 #[derive(Debug)]
-pub struct Settings {
+pub struct DialogConfig {
     /// The protocol.
     pub protocol: Protocol,
     /// The greeting; its first word is the host's name.
@@ -59,7 +59,7 @@ pub enum Attempt {
 
 /// The dialog, but for the line being read.
 pub(super) struct Dialog {
-    pub(super) settings: Settings,
+    pub(super) config: DialogConfig,
     tries: Tries,
     pub(super) said: Said,
     pub(super) imap: Imap,
@@ -100,11 +100,11 @@ pub(super) enum State {
 }
 
 impl Dialog {
-    pub(super) fn new(settings: Settings) -> Self {
-        let Settings { protocol, greeting, tls, capabilities, tries, .. } = &settings;
+    pub(super) fn new(config: DialogConfig) -> Self {
+        let DialogConfig { protocol, greeting, tls, capabilities, tries, .. } = &config;
         let reply = protocol.greeting(greeting, *tls, capabilities);
         let (tries, said, state) = (Tries::new(*tries), Said::default(), State::Command);
-        Self { settings, tries, said, imap: Imap::default(), reply, state }
+        Self { config, tries, said, imap: Imap::default(), reply, state }
     }
 
     /// Ends the session of somebody who has come to the wrong port.
@@ -117,16 +117,16 @@ impl Dialog {
         self.state = State::Misdirected(spoken);
     }
 
-    pub(super) fn say(&mut self, reply: &[u8]) {
+    pub(super) fn send(&mut self, reply: &[u8]) {
         self.reply.extend_from_slice(reply);
     }
 
     /// Refuses what was asked, and is ready for the next command.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
-        let line = self.settings.protocol.refusal(refusal, &self.imap.tag);
-        self.say(&line);
+        let line = self.config.protocol.refusal(refusal, &self.imap.tag);
+        self.send(&line);
         self.state = State::Command;
-        if self.settings.protocol == Protocol::Imap {
+        if self.config.protocol == Protocol::Imap {
             self.imap_refused(refusal);
         }
     }
@@ -143,16 +143,16 @@ impl Dialog {
 
     /// Ends the session, for a reason that the client is told; exit code 1.
     pub(super) fn give_up(&mut self, why: Refusal) {
-        let line = self.settings.protocol.last_words(why);
-        self.say(&line);
+        let line = self.config.protocol.last_words(why);
+        self.send(&line);
         self.state = State::Ended(FAILED);
     }
 
     /// Refuses what was asked, and ends the session; exit code 1.
     pub(super) fn refuse_and_end(&mut self, why: Refusal) {
         self.refuse(why);
-        let farewell = self.settings.protocol.farewell(why);
-        self.say(&farewell);
+        let farewell = self.config.protocol.farewell(why);
+        self.send(&farewell);
         self.state = State::Ended(FAILED);
     }
 
@@ -162,18 +162,18 @@ impl Dialog {
             self.refuse(refusal);
         }
         if self.tries.remaining() == 0 {
-            let farewell = refusal.map(|why| self.settings.protocol.farewell(why));
-            self.say(&farewell.unwrap_or_default());
+            let farewell = refusal.map(|why| self.config.protocol.farewell(why));
+            self.send(&farewell.unwrap_or_default());
             self.state = State::Ended(outcome.exit_code());
         }
     }
 
     pub(super) fn must_start_tls(&self) -> bool {
-        self.settings.tls == Tls::Required
+        self.config.tls == Tls::Required
     }
 
     pub(super) fn start_tls(&mut self, argument: &[u8]) {
-        if !self.settings.tls.is_offered() {
+        if !self.config.tls.is_offered() {
             self.refuse(Refusal::NoStartTls);
         } else if argument.is_empty() {
             self.state = State::CheckTls;
@@ -185,8 +185,8 @@ impl Dialog {
     /// Whether TLS can start is known.
     pub(super) fn tls_checked(&mut self, can_start: bool) {
         if can_start {
-            let ready = self.settings.protocol.tls_ready(&self.imap.tag);
-            self.say(&ready);
+            let ready = self.config.protocol.tls_ready(&self.imap.tag);
+            self.send(&ready);
             self.state = State::StartTls;
         } else {
             self.refuse(Refusal::TlsUnavailable);
@@ -195,7 +195,7 @@ impl Dialog {
 
     /// What was said in the clear counts for nothing.
     pub(super) fn tls_started(&mut self) {
-        self.settings.tls = Tls::On;
+        self.config.tls = Tls::On;
         self.said = Said::default();
         self.state = State::Command;
     }
@@ -225,13 +225,13 @@ impl Dialog {
     }
 
     fn ask(&mut self, challenge: &[u8], exchange: Exchange) {
-        let line = self.settings.protocol.challenge(challenge);
-        self.say(&line);
+        let line = self.config.protocol.challenge(challenge);
+        self.send(&line);
         self.state = State::Exchange(exchange);
     }
 
     pub(super) fn continuation(&mut self, exchange: Exchange, line: &[u8]) {
-        let line = match self.settings.protocol {
+        let line = match self.config.protocol {
             Protocol::Smtp | Protocol::Pop3 => trim_blanks(line),
             Protocol::Imap => line,
         };
@@ -268,7 +268,7 @@ impl Dialog {
         let parts = [&user[..], password.expose()];
         let is_incomplete = parts.iter().any(|part| part.is_empty())
             && parts.iter().all(|part| memchr::memchr(0, part).is_none());
-        let record = Record::new(user, password.expose(), &self.settings.timestamp);
+        let record = Record::new(user, password.expose(), &self.config.timestamp);
         let attempt = match record {
             None if is_incomplete => return self.nobody(),
             None => return self.refuse(Refusal::Malformed),
@@ -280,7 +280,7 @@ impl Dialog {
 
     /// A login without a name or a password, which nobody has to be asked about.
     fn nobody(&mut self) {
-        match self.settings.protocol {
+        match self.config.protocol {
             Protocol::Smtp | Protocol::Pop3 => self.refuse(Refusal::Malformed),
             // The grammar allows it, and at a BAD clients do not see a wrong password.
             Protocol::Imap => self.outcome(Outcome::Refused),
@@ -289,7 +289,7 @@ impl Dialog {
 
     /// What the programs behind the login must know of what was said here.
     fn handoff(&self) -> Handoff {
-        match (self.settings.protocol, &self.said.hello) {
+        match (self.config.protocol, &self.said.hello) {
             (Protocol::Smtp, Some(hello)) => Handoff::nothing().with(Name::Helo, hello.encode()),
             (Protocol::Imap, _) => Handoff::nothing().with(Name::ImapTag, self.imap.tag.clone()),
             (Protocol::Smtp | Protocol::Pop3, _) => Handoff::nothing(),

@@ -43,7 +43,7 @@ impl Dialog {
                     self.refuse(Refusal::LineTooLong);
                     return Whole::Answered;
                 }
-                self.say(b"+ OK\r\n");
+                self.send(b"+ OK\r\n");
                 Some(octets)
             }
             // It is refused without them, and so they will not come.
@@ -110,7 +110,7 @@ impl Dialog {
             (b"capability", None) => {
                 let list = [
                     b"* CAPABILITY ",
-                    &capabilities(self.settings.tls, &self.settings.capabilities)[..],
+                    &capabilities(self.config.tls, &self.config.capabilities)[..],
                     b"\r\n",
                 ]
                 .concat();
@@ -118,7 +118,7 @@ impl Dialog {
             }
             (b"noop", None) => self.imap_done(b"", b"NOOP"),
             (b"logout", None) => {
-                let bye = [b"* BYE ", &self.settings.greeting[..], b"\r\n"].concat();
+                let bye = [b"* BYE ", &self.config.greeting[..], b"\r\n"].concat();
                 self.imap_done(&bye, b"LOGOUT");
                 self.state = State::Ended(0);
             }
@@ -150,7 +150,7 @@ impl Dialog {
 
     fn imap_done(&mut self, untagged: &[u8], name: &[u8]) {
         let tag = core::mem::take(&mut self.imap.tag);
-        self.say(&[untagged, &tag, b" OK ", name, b" completed\r\n"].concat());
+        self.send(&[untagged, &tag, b" OK ", name, b" completed\r\n"].concat());
     }
 }
 

@@ -24,7 +24,7 @@ mod step;
 pub mod summary;
 pub mod turns;
 
-pub use dialog::{Attempt, Settings};
+pub use dialog::{Attempt, DialogConfig};
 pub use step::{Login, Step};
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ impl Dialog {
             b"auth" => self.auth(argument),
             b"user" => self.user(argument),
             b"pass" => self.pass(argument),
-            b"noop" => self.say(b"+OK \r\n"),
+            b"noop" => self.send(b"+OK \r\n"),
             b"quit" => {
-                self.say(b"+OK \r\n");
+                self.send(b"+OK \r\n");
                 self.state = State::Ended(0);
             }
             _ => self.refuse(Refusal::AuthorizationFirst),
@@ -25,20 +25,20 @@ impl Dialog {
     }
 
     fn capa(&mut self) {
-        self.say(b"+OK capability list follows\r\n");
-        if self.settings.tls.is_offered() {
-            self.say(b"STLS\r\n");
+        self.send(b"+OK capability list follows\r\n");
+        if self.config.tls.is_offered() {
+            self.send(b"STLS\r\n");
         }
         // RFC 2595, section 4: not where it would be refused.
         if !self.must_start_tls() {
-            self.say(b"USER\r\n");
+            self.send(b"USER\r\n");
             let mechanisms = Mechanism::ALL.iter().rev().map(|one| one.name()).collect::<Vec<_>>();
-            self.say(&["SASL ", &mechanisms.join(" "), "\r\n"].concat().into_bytes());
+            self.send(&["SASL ", &mechanisms.join(" "), "\r\n"].concat().into_bytes());
         }
-        let lines = self.settings.capabilities.iter().map(Vec::as_slice);
+        let lines = self.config.capabilities.iter().map(Vec::as_slice);
         let list: Vec<&[u8]> = lines.flat_map(|line| [line, b"\r\n"]).collect();
-        self.say(&list.concat());
-        self.say(b".\r\n");
+        self.send(&list.concat());
+        self.send(b".\r\n");
     }
 
     fn user(&mut self, argument: &[u8]) {
@@ -48,7 +48,7 @@ impl Dialog {
             self.refuse(Refusal::Syntax);
         } else {
             self.said.user = Some(argument.to_vec());
-            self.say(b"+OK \r\n");
+            self.send(b"+OK \r\n");
         }
     }
 

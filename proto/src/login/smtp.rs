@@ -21,8 +21,8 @@ impl Dialog {
             }
             b"starttls" => self.start_tls(argument),
             b"auth" => self.auth(argument),
-            b"help" => self.say(b"214 authup, of acceptutils: see its manual page, authup(8)\r\n"),
-            b"noop" | b"rset" => self.say(b"250 ok\r\n"),
+            b"help" => self.send(b"214 authup, of acceptutils: see its manual page, authup(8)\r\n"),
+            b"noop" | b"rset" => self.send(b"250 ok\r\n"),
             b"quit" => {
                 self.say_with_greeting(b"221 ");
                 self.state = State::Ended(0);
@@ -32,30 +32,30 @@ impl Dialog {
     }
 
     fn say_with_greeting(&mut self, code: &[u8]) {
-        let reply = [code, &self.settings.greeting, b"\r\n"].concat();
-        self.say(&reply);
+        let reply = [code, &self.config.greeting, b"\r\n"].concat();
+        self.send(&reply);
     }
 
     fn ehlo(&mut self) {
         let mut lines: Vec<Vec<u8>> = Vec::new();
-        lines.push(self.settings.greeting.clone());
-        if self.settings.tls.is_offered() {
+        lines.push(self.config.greeting.clone());
+        if self.config.tls.is_offered() {
             lines.push(b"STARTTLS".to_vec());
         }
         // RFC 4954, section 4: not where it would be refused.
         if !self.must_start_tls() {
             let mechanisms = Mechanism::ALL.map(Mechanism::name).join(" ");
             lines.push([b"AUTH ", mechanisms.as_bytes()].concat());
-            if self.settings.auth_equals {
+            if self.config.auth_equals {
                 lines.push([b"AUTH=", mechanisms.as_bytes()].concat());
             }
         }
-        lines.extend_from_slice(&self.settings.capabilities);
+        lines.extend_from_slice(&self.config.capabilities);
         let last = lines.len() - 1;
         for (at, line) in lines.iter().enumerate() {
-            self.say(if at == last { b"250 " } else { b"250-" });
-            self.say(line);
-            self.say(b"\r\n");
+            self.send(if at == last { b"250 " } else { b"250-" });
+            self.send(line);
+            self.send(b"\r\n");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The login dialog as its driver has it: lines of the client's go in, and the next step
 //! comes out. Whose line it is, and what is to be said to it, the protocols' files say.
 
-use super::dialog::{Attempt, Dialog, Settings, State};
+use super::dialog::{Attempt, Dialog, DialogConfig, State};
 use super::imap::Whole;
 use super::outcome::{Heard, Outcome};
 use super::protocol::Protocol;
@@ -41,8 +41,8 @@ pub struct Login {
 impl Login {
     /// A dialog that begins with its greeting.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self { splitter: Splitter::new(), dialog: Dialog::new(settings), sent: false }
+    pub fn new(config: DialogConfig) -> Self {
+        Self { splitter: Splitter::new(), dialog: Dialog::new(config), sent: false }
     }
 
     /// The next step. Where it is not taken, the next call gives it again, but
@@ -101,7 +101,7 @@ impl Login {
 
     fn take_line(&mut self, input: &[u8]) -> usize {
         let Self { splitter, dialog, .. } = self;
-        let is_imap = dialog.settings.protocol == Protocol::Imap;
+        let is_imap = dialog.config.protocol == Protocol::Imap;
         if is_imap {
             dialog.imap_remember_tag(splitter.begun().unwrap_or_default(), input);
         }
@@ -148,7 +148,7 @@ impl Login {
     /// The same of a login behind which a session may have been, of which the client has
     /// heard so much.
     pub fn session_ended(&mut self, outcome: Outcome, heard: Heard) {
-        self.outcome(outcome.still_to_tell(self.dialog.settings.protocol, heard));
+        self.outcome(outcome.still_to_tell(self.dialog.config.protocol, heard));
     }
 
     /// Gives the session up, for a reason that the client is told; exit code 1. A login
@@ -173,13 +173,13 @@ impl Dialog {
     fn longest(&self, held: &[u8]) -> usize {
         match self.state {
             State::Exchange(_) => LONGEST,
-            _ => self.settings.protocol.longest(held),
+            _ => self.config.protocol.longest(held),
         }
     }
 
     /// Whether what ends here is all of a command.
     fn whole(&mut self, ended: &Splitter) -> Whole {
-        match self.settings.protocol {
+        match self.config.protocol {
             Protocol::Smtp | Protocol::Pop3 => Whole::Yes,
             Protocol::Imap => self.imap_whole(ended),
         }
@@ -196,7 +196,7 @@ impl Dialog {
     }
 
     fn command(&mut self, line: &[u8]) {
-        match self.settings.protocol {
+        match self.config.protocol {
             Protocol::Smtp => self.smtp_command(line),
             Protocol::Pop3 => self.pop3_command(line),
             Protocol::Imap => self.imap_command(line),

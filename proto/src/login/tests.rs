@@ -10,13 +10,13 @@ use outcome::Outcome;
 use protocol::Protocol;
 use std::string::String;
 
-pub(super) fn settings(protocol: Protocol, tls: Tls) -> Settings {
+pub(super) fn config(protocol: Protocol, tls: Tls) -> DialogConfig {
     let capabilities = match protocol {
         Protocol::Smtp => ["PIPELINING", "8BITMIME"],
         Protocol::Pop3 => ["TOP", "UIDL"],
         Protocol::Imap => ["IDLE", "NAMESPACE"],
     };
-    Settings {
+    DialogConfig {
         protocol,
         greeting: b"mail.example.org".to_vec(),
         capabilities: capabilities.map(|line| line.as_bytes().to_vec()).to_vec(),
@@ -92,13 +92,13 @@ pub(super) fn refuse_all(_record: &[u8]) -> Outcome {
 }
 
 pub(super) fn conversation(
-    settings: fn() -> Settings,
+    config: fn() -> DialogConfig,
     input: &str,
     outcome: fn(&[u8]) -> Outcome,
 ) -> String {
     at_every_split(input.as_bytes(), |pieces| {
         let [by_line, at_once] = [Login::push, Login::push_lines].map(|push| {
-            let mut login = Login::new(settings());
+            let mut login = Login::new(config());
             let mut seen = String::new();
             for piece in pieces {
                 drive_by(push, &mut login, piece, &mut seen, outcome);
@@ -114,12 +114,12 @@ pub(super) fn conversation(
 }
 
 fn smtp(input: &str) -> String {
-    let seen = conversation(|| settings(Protocol::Smtp, Tls::Absent), input, refuse_all);
+    let seen = conversation(|| config(Protocol::Smtp, Tls::Absent), input, refuse_all);
     seen.strip_prefix("220 mail.example.org ESMTP\r\n").unwrap().replace("\r\n", "/")
 }
 
 fn pop3(input: &str) -> String {
-    let seen = conversation(|| settings(Protocol::Pop3, Tls::Absent), input, refuse_all);
+    let seen = conversation(|| config(Protocol::Pop3, Tls::Absent), input, refuse_all);
     seen.strip_prefix("+OK mail.example.org\r\n").unwrap().replace("\r\n", "/")
 }
 
@@ -157,17 +157,18 @@ fn ehlo_lists_what_there_is() {
 
 #[test]
 fn d37_the_last_line_of_whatever_there_is_ends_the_ehlo_reply() {
-    let bare = || Settings { capabilities: Vec::new(), ..settings(Protocol::Smtp, Tls::Required) };
+    let bare =
+        || DialogConfig { capabilities: Vec::new(), ..config(Protocol::Smtp, Tls::Required) };
     let seen = conversation(bare, "EHLO x\r\n", refuse_all);
     assert!(seen.ends_with("250-mail.example.org\r\n250 STARTTLS\r\n"), "{seen}");
-    let bare = || Settings { capabilities: Vec::new(), ..settings(Protocol::Smtp, Tls::Absent) };
+    let bare = || DialogConfig { capabilities: Vec::new(), ..config(Protocol::Smtp, Tls::Absent) };
     let seen = conversation(bare, "EHLO x\r\n", refuse_all);
     assert!(seen.ends_with("250-mail.example.org\r\n250 AUTH LOGIN PLAIN\r\n"), "{seen}");
 }
 
 #[test]
 fn old_clients_get_auth_equals() {
-    let old = || Settings { auth_equals: true, ..settings(Protocol::Smtp, Tls::Absent) };
+    let old = || DialogConfig { auth_equals: true, ..config(Protocol::Smtp, Tls::Absent) };
     let seen = conversation(old, "EHLO x\r\n", refuse_all);
     assert!(seen.contains("250-AUTH LOGIN PLAIN\r\n250-AUTH=LOGIN PLAIN\r\n"), "{seen}");
 }
@@ -216,7 +217,7 @@ fn d02_an_exchange_that_is_given_up_is_answered_once() {
 
 #[test]
 fn d03_no_login_is_advertised_where_tls_is_required() {
-    let smtp = || settings(Protocol::Smtp, Tls::Required);
+    let smtp = || config(Protocol::Smtp, Tls::Required);
     let seen = conversation(
         smtp,
         "EHLO x\r\nAUTH PLAIN AGFsaWNlAHg=\r\nSTARTTLS\r\nEHLO x\r\n",
@@ -227,7 +228,7 @@ fn d03_no_login_is_advertised_where_tls_is_required() {
     assert!(clear.ends_with("530 authup Must start TLS first (#5.7.0)\r\n"), "{clear}");
     assert!(tls.contains("250-AUTH LOGIN PLAIN\r\n") && !tls.contains("STARTTLS"), "{tls}");
 
-    let pop3 = || settings(Protocol::Pop3, Tls::Required);
+    let pop3 = || config(Protocol::Pop3, Tls::Required);
     let seen = conversation(pop3, "CAPA\r\nUSER a\r\nSTLS\r\nCAPA\r\n", refuse_all);
     let (clear, tls) = seen.split_once("[check]").unwrap();
     assert!(clear.contains("STLS\r\n") && !clear.contains("USER\r\n"), "{clear}");
@@ -240,7 +241,7 @@ fn d06_long_lines_are_refused_and_skipped() {
     let long = "500 authup line too long (#5.5.2)/";
     let command = "x".repeat(LONGEST_COMMAND + 1);
     let auth = format!("AUTH PLAIN {}", "A".repeat(crate::line::LONGEST));
-    let mut login = Login::new(settings(Protocol::Smtp, Tls::Absent));
+    let mut login = Login::new(config(Protocol::Smtp, Tls::Absent));
     let mut seen = String::new();
     let input = format!("{command}\r\nNOOP\r\n{auth}\r\nNOOP\r\nAUTH PLAIN\r\n{auth}\r\nNOOP\r\n");
     drive(&mut login, input.as_bytes(), &mut seen, refuse_all);
@@ -253,7 +254,7 @@ fn d06_long_lines_are_refused_and_skipped() {
 }
 
 fn smtp_unsplit(input: &str) -> String {
-    let mut login = Login::new(settings(Protocol::Smtp, Tls::Absent));
+    let mut login = Login::new(config(Protocol::Smtp, Tls::Absent));
     let mut seen = String::new();
     drive(&mut login, input.as_bytes(), &mut seen, refuse_all);
     seen.replace("\r\n", "/").replace("220 mail.example.org ESMTP/", "")
@@ -276,20 +277,20 @@ fn d25_rset_before_login_is_ok() {
 fn d26_trouble_that_may_pass_is_said_to_be_that() {
     let outcome = |_: &[u8]| Outcome::Temporary;
     let smtp = conversation(
-        || settings(Protocol::Smtp, Tls::Absent),
+        || config(Protocol::Smtp, Tls::Absent),
         "AUTH PLAIN AGFsaWNlAHg=\r\n",
         outcome,
     );
     assert!(smtp.ends_with("454 authup temporary authentication failure (#4.7.0)\r\n"), "{smtp}");
     let pop3 =
-        conversation(|| settings(Protocol::Pop3, Tls::Absent), "USER a\r\nPASS b\r\n", outcome);
+        conversation(|| config(Protocol::Pop3, Tls::Absent), "USER a\r\nPASS b\r\n", outcome);
     let line = "-ERR [SYS/TEMP] authup temporary authentication failure\r\n";
     assert!(pop3.ends_with(line), "{pop3}");
 }
 
 #[test]
 fn d44_a_temporary_failure_uses_up_no_try_and_the_second_ends_the_session() {
-    let once = || Settings { tries: 1, ..settings(Protocol::Smtp, Tls::Absent) };
+    let once = || DialogConfig { tries: 1, ..config(Protocol::Smtp, Tls::Absent) };
     let auth = "AUTH PLAIN AGFsaWNlAHg=\r\n";
     let seen = conversation(once, &auth.repeat(3), |_: &[u8]| Outcome::Temporary);
     let told = "454 authup temporary authentication failure (#4.7.0)\r\n[alice|x||]\
@@ -314,7 +315,7 @@ fn d47_auth_as_pop3_has_it() {
     ] {
         assert_eq!(pop3(input), answer, "{input}");
     }
-    let required = || settings(Protocol::Pop3, Tls::Required);
+    let required = || config(Protocol::Pop3, Tls::Required);
     let seen = conversation(required, "CAPA\r\nAUTH PLAIN AGFsaWNlAHg=\r\n", refuse_all);
     assert!(!seen.contains("SASL"), "{seen}");
     assert!(seen.ends_with("-ERR authup Must start TLS first\r\n"), "{seen}");
@@ -333,10 +334,10 @@ fn d48_blanks_at_the_end_of_a_response_are_welcome() {
 
 #[test]
 fn d31_starttls_takes_no_argument() {
-    let offered = || settings(Protocol::Smtp, Tls::Available);
+    let offered = || config(Protocol::Smtp, Tls::Available);
     let seen = conversation(offered, "STARTTLS now\r\nNOOP\r\n", refuse_all);
     assert!(seen.ends_with("501 authup syntax error (#5.5.4)\r\n250 ok\r\n"), "{seen}");
-    let offered = || settings(Protocol::Pop3, Tls::Available);
+    let offered = || config(Protocol::Pop3, Tls::Available);
     let seen = conversation(offered, "STLS now\r\n", refuse_all);
     assert!(seen.ends_with("-ERR authup syntax error\r\n"), "{seen}");
 }
@@ -351,7 +352,7 @@ fn d36_nobody_logs_in_as_somebody_else() {
 
 #[test]
 fn d10_tls_that_cannot_start_leaves_the_session_as_it_was() {
-    let mut login = Login::new(settings(Protocol::Pop3, Tls::Available));
+    let mut login = Login::new(config(Protocol::Pop3, Tls::Available));
     let mut seen = String::new();
     drive(&mut login, b"USER alice\r\n", &mut seen, refuse_all);
     assert!(matches!(login.step(), Step::NeedInput));
@@ -393,10 +394,10 @@ fn lines_that_come_together_are_answered_together_and_what_follows_a_login_is_no
     ] {
         let upto = input.find(login).unwrap() + login.len();
         let mut one_by_one = String::new();
-        let mut dialog = Login::new(settings(protocol, Tls::Absent));
+        let mut dialog = Login::new(config(protocol, Tls::Absent));
         drive(&mut dialog, &input.as_bytes()[..upto], &mut one_by_one, refuse_all);
 
-        let mut dialog = Login::new(settings(protocol, Tls::Absent));
+        let mut dialog = Login::new(config(protocol, Tls::Absent));
         assert_eq!(dialog.push_lines(input.as_bytes()), 0, "the greeting is still to be sent");
         let Step::Send(greeting) = dialog.step() else { panic!("no greeting") };
         let mut said = greeting.to_vec();
@@ -418,7 +419,7 @@ fn a_pop3_password_keeps_its_spaces() {
 
 #[test]
 fn stls_forgets_the_user() {
-    let offered = || settings(Protocol::Pop3, Tls::Available);
+    let offered = || config(Protocol::Pop3, Tls::Available);
     let seen = conversation(offered, "USER a\r\nSTLS\r\nPASS b\r\n", refuse_all);
     assert!(
         seen.ends_with("[check]+OK starting TLS negotiation\r\n[tls]-ERR authup USER first\r\n"),
@@ -429,7 +430,7 @@ fn stls_forgets_the_user() {
 #[test]
 fn d27_nothing_behind_a_line_that_ends_our_part_is_taken() {
     for line in ["STARTTLS\r\n", "AUTH PLAIN AGFsaWNlAHg=\r\n", "QUIT\r\n"] {
-        let mut login = Login::new(settings(Protocol::Smtp, Tls::Available));
+        let mut login = Login::new(config(Protocol::Smtp, Tls::Available));
         assert!(matches!(login.step(), Step::Send(_)));
         assert_eq!(login.push(format!("{line}MAIL FROM:<>\r\n").as_bytes()), line.len());
         assert_eq!(login.push(b"MAIL FROM:<>\r\n"), 0);
@@ -452,7 +453,7 @@ fn d60_other_protocols_end_with_the_line_or_octets_that_show_them() {
         assert_eq!(seen(&long), TLS);
     }
     assert_eq!(smtp(&format!("NOOP\r\n{hello}")), format!("250 ok/{TLS}"));
-    let mut login = Login::new(settings(Protocol::Smtp, Tls::Absent));
+    let mut login = Login::new(config(Protocol::Smtp, Tls::Absent));
     assert!(matches!(login.step(), Step::Send(_)));
     let mut seen = String::new();
     drive(&mut login, b"\x80\x2e\x01\x00\x02evil\n", &mut seen, refuse_all);
@@ -472,7 +473,7 @@ fn outcomes_that_end_the_session() {
         (Outcome::Crashed, "454 authup aack, child crashed (#4.3.0)\r\n[end 1]"),
         (Outcome::CannotRun, "454 authup unable to fork (#4.3.0)\r\n[end 1]"),
     ] {
-        let mut login = Login::new(settings(Protocol::Smtp, Tls::Absent));
+        let mut login = Login::new(config(Protocol::Smtp, Tls::Absent));
         assert!(matches!(login.step(), Step::Send(_)));
         login.push(b"AUTH PLAIN AGFsaWNlAHg=\r\n");
         assert!(matches!(login.step(), Step::Login(_)));

@@ -145,7 +145,7 @@ impl<W: Watch> Relay<W> {
     /// Whether the server is to be spared MAIL's AUTH parameter (RFC 4954, section 5): the
     /// login was by AUTH, which the server does not offer, whoever has asked it.
     pub(super) const fn spares_auth(&self) -> bool {
-        self.settings.logged_in && !self.offers.auth
+        self.config.logged_in && !self.offers.auth
     }
 }
 

@@ -54,7 +54,7 @@ pub const CANNOT_RELAY: &[u8] = b"421 unable to relay (#4.3.0)\r\n";
 
 /// What the relay is told at its start.
 #[derive(Debug)]
-pub struct Settings {
+pub struct RelayConfig {
     /// The greeting; its first word is the host's name.
     pub greeting: Vec<u8>,
     /// The rules, told of the environment.
@@ -150,7 +150,7 @@ pub enum End {
 
 /// The relay.
 pub struct Relay<W> {
-    settings: Settings,
+    config: RelayConfig,
     watch: W,
     client: Client,
     phase: Phase,
@@ -231,13 +231,13 @@ pub enum Expects {
 impl<W: Watch> Relay<W> {
     /// A relay that waits for the server's greeting.
     #[must_use]
-    pub fn new(settings: Settings, watch: W) -> Self {
-        let rules = settings.rules.select(&Event::Greeting);
+    pub fn new(config: RelayConfig, watch: W) -> Self {
+        let rules = config.rules.select(&Event::Greeting);
         let greeting = Pending { kind: Kind::Greeting, rules, is_changed: false };
-        let acquaintance = Acquaintance::new(settings.introduction.as_ref());
+        let acquaintance = Acquaintance::new(config.introduction.as_ref());
         let is_due = matches!(acquaintance, Acquaintance::Due(_));
         Self {
-            settings,
+            config,
             watch,
             client: if is_due { Client::Held } else { Client::Request },
             phase: Phase::Relaying,
@@ -328,9 +328,9 @@ impl<W: Watch> Relay<W> {
     /// Answers [`Turn::StartTls`]: a fresh server runs, and what was said before
     /// counts for nothing. `is_set` tells which variables are set now.
     pub fn tls_started(&mut self, is_set: impl Fn(&[u8]) -> bool) {
-        self.settings.tls = Tls::On;
-        self.settings.rules.set_environment(is_set);
-        let rules = self.settings.rules.select(&Event::Greeting);
+        self.config.tls = Tls::On;
+        self.config.rules.set_environment(is_set);
+        let rules = self.config.rules.select(&Event::Greeting);
         self.pending.clear();
         let kind = Kind::FreshGreeting;
         self.pending.push_back(Pending { kind, rules, is_changed: false });
@@ -350,7 +350,7 @@ impl<W: Watch> Relay<W> {
     /// that cannot be taken. Replies that are still to come are delivered.
     pub fn client_closed(&mut self, left: &[u8]) {
         if !self.client_has_closed() {
-            let rules = self.settings.rules.of(self.settings.rules.group(&Event::ClientEof));
+            let rules = self.config.rules.of(self.config.rules.group(&Event::ClientEof));
             for rule in rules.iter().filter(|rule| rule.applies_to(left)) {
                 self.exit_at_eof = rule.exit.or(self.exit_at_eof);
                 self.watch.ruled(rule, Some(left), Some(left));
@@ -397,7 +397,7 @@ impl<W: Watch> Relay<W> {
     fn part(&mut self) {
         let in_message = matches!(self.client, Client::Data(_) | Client::Chunk { .. });
         let is_due = in_message || !self.pending.is_empty();
-        if is_due && !self.has_parted && !self.settings.logged_in {
+        if is_due && !self.has_parted && !self.config.logged_in {
             self.tell_client(ENDED);
         }
     }

@@ -62,12 +62,12 @@ impl Outbox {
 }
 
 /// Up to so many octets are copied a few at a time.
-const FEW: usize = 32;
+const SHORT: usize = 32;
 
 /// Appends octets. What a line is put together of is a few each time, and musl's memcpy takes
 /// longer to begin than such a piece takes: a fifth of the time that a command takes here.
 pub(super) fn append(to: &mut Vec<u8>, octets: &[u8]) {
-    if octets.len() > FEW {
+    if octets.len() > SHORT {
         return to.extend_from_slice(octets);
     }
     let (eights, mut rest) = octets.as_chunks::<8>();

@@ -70,7 +70,7 @@ impl<W: Watch> Relay<W> {
 
     fn begin_reply(&mut self) -> Reply {
         let timeout = || {
-            let rules = self.settings.rules.select(&Event::Timeout);
+            let rules = self.config.rules.select(&Event::Timeout);
             Pending { kind: Kind::Plain, rules, is_changed: false }
         };
         self.has_parted |= self.pending.is_empty();
@@ -85,8 +85,8 @@ impl<W: Watch> Relay<W> {
     /// is wrong. What an administrator's rule makes of it stands.
     fn edit_greeting(&mut self, reply: &mut Reply, line: &[u8]) {
         let selected = &reply.pending.rules;
-        let is_ruled = self.settings.rules.selected(selected).any(|rule| rule.applies_to(line));
-        if is_ruled || !self.settings.logged_in || has_class(line, b'2') {
+        let is_ruled = self.config.rules.selected(selected).any(|rule| rule.applies_to(line));
+        if is_ruled || !self.config.logged_in || has_class(line, b'2') {
             return self.edit(reply, line);
         }
         reply.turns_away = true;
@@ -103,9 +103,9 @@ impl<W: Watch> Relay<W> {
         let is_good = has_class(line, b'2');
         reply.offers.receive(line, reply.is_first);
         // TLS is our business or nobody's: the server's own offer could not be kept.
-        let ours = self.settings.tls != Tls::Absent && offers(line, STARTTLS) && !reply.is_first;
+        let ours = self.config.tls != Tls::Absent && offers(line, STARTTLS) && !reply.is_first;
         self.edit_from(reply, line, (!ours).then_some(line));
-        let advertise = self.settings.tls.is_offered() && !self.settings.logged_in;
+        let advertise = self.config.tls.is_offered() && !self.config.logged_in;
         if is_good && reply.is_first && advertise {
             self.put(b"250-STARTTLS\r\n");
         }
@@ -115,11 +115,11 @@ impl<W: Watch> Relay<W> {
     /// `goes`.
     fn edit_from(&mut self, reply: &mut Reply, line: &[u8], goes: Option<&[u8]>) {
         let mut edited = Edited { help: false, line: goes.map(Cow::Borrowed) };
-        let rules = self.settings.rules.selected(&reply.pending.rules);
+        let rules = self.config.rules.selected(&reply.pending.rules);
         for rule in rules.filter(|rule| rule.applies_to(line)) {
             reply.exit = rule.exit.or(reply.exit);
             let before = edited.line.clone();
-            edited.apply(rule, line, reply.is_first, &self.settings.greeting);
+            edited.apply(rule, line, reply.is_first, &self.config.greeting);
             self.watch.ruled(rule, before.as_deref(), edited.line.as_deref());
         }
         if edited.help && !reply.has_help {
@@ -219,7 +219,7 @@ impl<W: Watch> Relay<W> {
         if self.pending.is_empty() {
             self.decide(match (server, answered.kind) {
                 (Wants::Message, Kind::Data) => {
-                    Client::Data(Framing::new(self.settings.bare_newline))
+                    Client::Data(Framing::new(self.config.bare_newline))
                 }
                 (Wants::Response, Kind::Exchange | Kind::FixedInExchange(_)) => Client::Response,
                 _ => Client::Request,

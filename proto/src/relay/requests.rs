@@ -90,7 +90,7 @@ impl<W: Watch> Relay<W> {
         if !is_response && begins_like_bdat(line) {
             return self.turn_away(SYNTAX);
         }
-        let rules = self.settings.rules.select_for(b"", || None);
+        let rules = self.config.rules.select_for(b"", || None);
         self.queue(
             self.to_server.mark(),
             &[b"NOOP fixsmtpio LINE TOO LONG\r\n"],
@@ -120,7 +120,7 @@ impl<W: Watch> Relay<W> {
         if let Some(spoken) = request.other_protocol() {
             return self.end_as_misdirected(spoken);
         }
-        let ending = match self.settings.bare_newline {
+        let ending = match self.config.bare_newline {
             BareNewline::Reject if request.ending == b"\n" => return self.turn_away(BARE_NEWLINE),
             BareNewline::Normalize | BareNewline::AcceptEnd => b"\r\n",
             _ => request.ending,
@@ -157,9 +157,7 @@ impl<W: Watch> Relay<W> {
             What::StartTls(argument) => self.fate_of_starttls(argument),
             What::Ehlo => Fate::PassOn(Kind::Ehlo),
             What::AnyTime => Fate::PassOn(Kind::Plain),
-            _ if self.settings.tls == Tls::Required => {
-                Fate::Noop(b"STARTTLS FIRST ", Kind::TlsFirst)
-            }
+            _ if self.config.tls == Tls::Required => Fate::Noop(b"STARTTLS FIRST ", Kind::TlsFirst),
             What::Auth => Fate::PassOn(Kind::Exchange),
             What::Data => Fate::PassOn(Kind::Data),
             What::Helo => Fate::PassOn(Kind::Helo),
@@ -169,7 +167,7 @@ impl<W: Watch> Relay<W> {
             What::Chunk(_) => Fate::PassOn(Kind::Chunk),
             // What a rule looks for must not slip by it.
             What::Mail(_) | What::Rcpt(_)
-                if self.settings.rules.look_at(request.verb()) && request.shown().is_none() =>
+                if self.config.rules.look_at(request.verb()) && request.shown().is_none() =>
             {
                 Fate::Replace(b"SYNTAX", Kind::Fixed(SYNTAX))
             }
@@ -178,7 +176,7 @@ impl<W: Watch> Relay<W> {
     }
 
     fn fate_of_starttls(&self, argument: &[u8]) -> Fate {
-        match self.settings.tls {
+        match self.config.tls {
             Tls::On => Fate::Noop(b"STARTTLS AGAIN ", Kind::Fixed(NO_STARTTLS)),
             Tls::Absent => Fate::Noop(b"STARTTLS BLOCK ", Kind::Fixed(NO_STARTTLS)),
             _ if !argument.is_empty() => Fate::Noop(b"STARTTLS BLOCK ", Kind::Fixed(SYNTAX)),
@@ -188,10 +186,10 @@ impl<W: Watch> Relay<W> {
 
     /// Passes a request on behind what rules put before it.
     pub(super) fn send(&mut self, request: &Request<'_>, kind: Kind) {
-        let rules = self.settings.rules.select_for(request.verb(), || request.shown());
+        let rules = self.config.rules.select_for(request.verb(), || request.shown());
         let mark = self.to_server.mark();
         // Each rule in turn puts its text before all, so the last one's comes first.
-        let before = self.settings.rules.selected(&rules).rev();
+        let before = self.config.rules.selected(&rules).rev();
         for rule in before.filter(|rule| rule.holds() && !request.is_response()) {
             self.to_server.push(&rule.prepend);
             if !rule.prepend.is_empty() {
@@ -207,7 +205,7 @@ impl<W: Watch> Relay<W> {
 
     /// Keeps a request from the server, which gets a NOOP that says why.
     fn send_noop(&mut self, request: &Request<'_>, why: &[&[u8]], kind: Kind, is_secret: bool) {
-        let rules = self.settings.rules.select_for(request.verb(), || request.shown());
+        let rules = self.config.rules.select_for(request.verb(), || request.shown());
         let mark = self.to_server.mark();
         self.to_server.push(b"NOOP fixsmtpio ");
         self.queue(mark, why, Pending { kind, rules, is_changed: true }, is_secret);
@@ -231,7 +229,7 @@ impl<W: Watch> Relay<W> {
                 Take::Took(0)
             }
             Piece::End(count) => {
-                let rules = self.settings.rules.select(&Event::InData);
+                let rules = self.config.rules.select(&Event::InData);
                 self.pending.push_back(Pending { kind: Kind::Plain, rules, is_changed: false });
                 self.client = Client::Request;
                 self.pass(count, window)

@@ -18,10 +18,10 @@ const TOLD: u8 = 99;
 /// What real services run.
 const RULES: &str = include_str!("production-rules");
 
-fn settings(rules: &str, env: &str, tls: Tls) -> Settings {
+fn config(rules: &str, env: &str, tls: Tls) -> RelayConfig {
     let mut rules = Rules::parse(rules.as_bytes()).unwrap();
     rules.set_environment(|name| name == env.as_bytes());
-    Settings {
+    RelayConfig {
         greeting: b"mail.example.org".to_vec(),
         rules,
         tls,
@@ -42,10 +42,10 @@ struct Run {
 }
 
 impl Run {
-    fn new(settings: Settings) -> Self {
+    fn new(config: RelayConfig) -> Self {
         let (at_client, at_server) = (Vec::new(), Vec::new());
         let (client_window, server_window) = (Vec::new(), Vec::new());
-        let relay = Relay::new(settings, ());
+        let relay = Relay::new(config, ());
         Self { relay, client_window, server_window, at_client, at_server, ended: None }
     }
 
@@ -137,7 +137,7 @@ impl Run {
 
 /// Plays `C: ` and `S: ` pieces (`/` stands for CRLF, `⁄` for itself) and returns what came out;
 /// the same however the pieces are cut.
-fn play(make: &dyn Fn() -> Settings, script: &[&str]) -> (String, String, Option<Option<u8>>) {
+fn play(make: &dyn Fn() -> RelayConfig, script: &[&str]) -> (String, String, Option<Option<u8>>) {
     let run = |cut: usize, octets_each: bool| {
         let mut run = Run::new(make());
         for piece in script {
@@ -172,14 +172,14 @@ fn play(make: &dyn Fn() -> Settings, script: &[&str]) -> (String, String, Option
     whole
 }
 
-fn incoming(tls: Tls) -> impl Fn() -> Settings {
-    move || settings(RULES, "", tls)
+fn incoming(tls: Tls) -> impl Fn() -> RelayConfig {
+    move || config(RULES, "", tls)
 }
 
-fn submission() -> Settings {
-    settings(RULES, "AUTHUP_USER", Tls::Absent)
+fn submission() -> RelayConfig {
+    config(RULES, "AUTHUP_USER", Tls::Absent)
 }
 
-fn bare() -> Settings {
-    settings("", "", Tls::Absent)
+fn bare() -> RelayConfig {
+    config("", "", Tls::Absent)
 }

@@ -84,15 +84,15 @@ impl Framing {
                 at = self.skip(window, at);
             }
             let rest = window.get(at..).unwrap_or_default();
-            match self.look(rest) {
-                Look::Pass(before) => {
+            match self.judge(rest) {
+                Next::Pass(before) => {
                     self.before = before;
                     at += 1;
                 }
-                Look::End(more) => return Piece::End(at + more),
+                Next::End(more) => return Piece::End(at + more),
                 // What stands before it goes first; then it is looked at again.
-                Look::Stop(_) if at > 0 => return Piece::Pass(at),
-                Look::Stop(piece) => {
+                Next::Stop(_) if at > 0 => return Piece::Pass(at),
+                Next::Stop(piece) => {
                     self.before = match piece {
                         Piece::Insert(b"\r") if self.before == Before::Dot => Before::CrPutInAtEnd,
                         Piece::Insert(b"\r") => Before::CrPutIn,
@@ -106,33 +106,33 @@ impl Framing {
     }
 
     /// Looks at one octet, not in the middle of a line.
-    fn look(&self, rest: &[u8]) -> Look {
+    fn judge(&self, rest: &[u8]) -> Next {
         use Before::{Cr, CrLf, CrPutIn, CrPutInAtEnd, Dot, LineEnding, Middle, OtherDot};
         let accepts_end = self.bare_newline == BareNewline::AcceptEnd;
-        let Some(&octet) = rest.first() else { return Look::Stop(Piece::NeedInput) };
+        let Some(&octet) = rest.first() else { return Next::Stop(Piece::NeedInput) };
         match (octet, self.before) {
             (b'\r', Dot) => match rest.get(1) {
-                Some(b'\n') => Look::End(2),
-                Some(_) => Look::Stop(Piece::Insert(b".")),
-                None => Look::Stop(Piece::NeedInput),
+                Some(b'\n') => Next::End(2),
+                Some(_) => Next::Stop(Piece::Insert(b".")),
+                None => Next::Stop(Piece::NeedInput),
             },
-            (b'\n', Cr) => Look::Pass(CrLf),
-            (b'\n', CrPutInAtEnd) => Look::End(1),
-            (b'\n', CrPutIn) if accepts_end => Look::Pass(CrLf),
-            (b'\n', CrPutIn) => Look::Pass(LineEnding),
-            (b'\n', Dot) if accepts_end => Look::Stop(Piece::Insert(b"\r")),
-            (b'\n', _) if self.bare_newline == BareNewline::Reject => Look::Stop(Piece::Reject),
-            (b'\r' | b'\n', Dot | OtherDot) => Look::Stop(Piece::Insert(b".")),
+            (b'\n', Cr) => Next::Pass(CrLf),
+            (b'\n', CrPutInAtEnd) => Next::End(1),
+            (b'\n', CrPutIn) if accepts_end => Next::Pass(CrLf),
+            (b'\n', CrPutIn) => Next::Pass(LineEnding),
+            (b'\n', Dot) if accepts_end => Next::Stop(Piece::Insert(b"\r")),
+            (b'\n', _) if self.bare_newline == BareNewline::Reject => Next::Stop(Piece::Reject),
+            (b'\r' | b'\n', Dot | OtherDot) => Next::Stop(Piece::Insert(b".")),
             (b'\n', _) if accepts_end || self.bare_newline == BareNewline::Normalize => {
-                Look::Stop(Piece::Insert(b"\r"))
+                Next::Stop(Piece::Insert(b"\r"))
             }
-            (b'\n', _) => Look::Pass(LineEnding),
-            (b'\r', _) => Look::Pass(Cr),
-            (b'.', CrLf) => Look::Pass(Dot),
-            (b'.', Cr | LineEnding) => Look::Pass(OtherDot),
-            (0, Cr | CrLf | LineEnding) => Look::Pass(LineEnding),
-            (0, Dot | OtherDot) => Look::Pass(OtherDot),
-            _ => Look::Pass(Middle),
+            (b'\n', _) => Next::Pass(LineEnding),
+            (b'\r', _) => Next::Pass(Cr),
+            (b'.', CrLf) => Next::Pass(Dot),
+            (b'.', Cr | LineEnding) => Next::Pass(OtherDot),
+            (0, Cr | CrLf | LineEnding) => Next::Pass(LineEnding),
+            (0, Dot | OtherDot) => Next::Pass(OtherDot),
+            _ => Next::Pass(Middle),
         }
     }
 
@@ -159,7 +159,7 @@ impl Framing {
 }
 
 /// What [`Framing::look`] saw.
-enum Look {
+enum Next {
     /// Nothing to do; this stands before the next octet.
     Pass(Before),
     /// With so many octets.

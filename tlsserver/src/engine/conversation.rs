@@ -70,9 +70,9 @@ impl Conversation {
         said.auth_equals = talk.auth_equals;
         let io_timeout = seconds(said.io_timeout);
         let login_deadline = Instant::now() + seconds(said.login_timeout);
-        let settings = said.settings(talk.tls, dialog.tries, talk.timestamp);
+        let config = said.config(talk.tls, dialog.tries, talk.timestamp);
         Self {
-            dialog: Login::new(settings),
+            dialog: Login::new(config),
             tls_is_on: talk.tls == Tls::On,
             unread: Unread::default(),
             io_timeout,

@@ -46,7 +46,7 @@ use report::Event;
 use server::{Policy, Server};
 pub use sockets::Failure;
 use unable::Unable;
-use workers::{MonitorSettings, Settings, Workers};
+use workers::{MonitorConfig, Workers, WorkersConfig};
 
 /// More engines than this gain nothing: the programs need the rest.
 const MOST_ENGINES: usize = 4;
@@ -105,7 +105,7 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     } else {
         Program::find(&options, &variables).map_err(Unable::Program)?
     };
-    let workers = Workers::new(settings(&options, &variables, arguments), log);
+    let workers = Workers::new(config(&options, &variables, arguments), log);
     let failures = Failures::new(&options, &variables).map_err(Unable::Control)?;
     let port = sockets::local_port(listening.first().ok_or(Unable::NoSocket)?);
     let announce = move || {
@@ -163,12 +163,12 @@ fn needs_no_certificate(options: &Options, variables: &Variables) -> bool {
     may_be_without && disabled && file("CERTFILE").or(file(environment::CHAIN)).is_none()
 }
 
-fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) -> Settings {
+fn config(options: &Options, variables: &Variables, arguments: Vec<OsString>) -> WorkersConfig {
     let dialogs = options.login.map(|protocol| {
         let tries = options.tries.unwrap_or(protocol.default_tries());
         Source::new(protocol, tries, options.mode, variables)
     });
-    let monitor = options.login.map(|_| MonitorSettings {
+    let monitor = options.login.map(|_| MonitorConfig {
         arguments,
         variables: environment::only(variables, environment::is_for_program),
     });
@@ -184,7 +184,7 @@ fn settings(options: &Options, variables: &Variables, arguments: Vec<OsString>) 
     if needs_no_certificate(options, variables) {
         keyholder_variables.push((environment::NO_CERTIFICATE.into(), Vec::new()));
     }
-    Settings {
+    WorkersConfig {
         engines: options.engines.unwrap_or(cores.min(MOST_ENGINES)),
         keyholder_variables,
         engine_variables,

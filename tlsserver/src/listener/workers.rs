@@ -44,18 +44,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 /// Who lived for longer did not die of how it was started.
 const LIVED: Duration = Duration::from_secs(5);
 
-pub(super) use self::monitor::{Introduced, Settings as MonitorSettings};
+pub(super) use self::monitor::{Introduced, MonitorConfig};
 
 /// What the workers are started with.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(super) struct WorkersConfig {
     pub(super) engines: usize,
     pub(super) keyholder_variables: Variables,
     pub(super) engine_variables: Variables,
     /// What engines say to clients until they have logged in; none: nothing.
     pub(super) dialogs: Option<Source>,
     /// What a monitor is started with; none: there is none.
-    pub(super) monitor: Option<MonitorSettings>,
+    pub(super) monitor: Option<MonitorConfig>,
 }
 
 /// What an engine says.
@@ -71,7 +71,7 @@ pub(super) enum Received {
 
 /// All of them.
 pub(super) struct Workers {
-    settings: Settings,
+    config: WorkersConfig,
     log: Log,
     buffer: Vec<u8>,
     last_engine: EngineId,
@@ -105,9 +105,9 @@ pub(super) enum Worker {
 }
 
 impl Workers {
-    pub(super) fn new(settings: Settings, log: Log) -> Self {
+    pub(super) fn new(config: WorkersConfig, log: Log) -> Self {
         Self {
-            settings,
+            config,
             log,
             buffer: vec![0; LONGEST],
             last_engine: 0,
@@ -140,7 +140,7 @@ impl Workers {
 
     /// Starts what engines are missing.
     fn fill_up(&mut self) {
-        while self.keyholder.is_some() && self.current().count() < self.settings.engines {
+        while self.keyholder.is_some() && self.current().count() < self.config.engines {
             if let Err(reason) = self.start_engine() {
                 Event::NoEngine(&reason).log(self.log);
                 self.retry_later();
@@ -156,8 +156,7 @@ impl Workers {
         unblock(&keys)?;
         keyholder.serve(&keys)?;
         let keys = (keyholder.pid, keys_theirs);
-        let mut engine =
-            Engine::start(self.last_engine + 1, &self.settings.engine_variables, keys)?;
+        let mut engine = Engine::start(self.last_engine + 1, &self.config.engine_variables, keys)?;
         self.last_engine += 1;
         for certificate in &keyholder.certificates {
             engine.send(&ToEngine::Certificate(certificate.clone()), &[])?;

@@ -113,7 +113,7 @@ impl Monitor {
         match self.homes.of(home_of(&session.client)) {
             Ok(home) => Some(home),
             Err(wrong) => {
-                session.lines.say(format_args!("unable to read controls: {wrong}"));
+                session.lines.log(format_args!("unable to read controls: {wrong}"));
                 None
             }
         }

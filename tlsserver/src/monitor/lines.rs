@@ -52,7 +52,7 @@ impl Lines {
     }
 
     /// Says one about the login that is tried, or what was one.
-    pub(super) fn say(&mut self, text: Arguments<'_>) {
+    pub(super) fn log(&mut self, text: Arguments<'_>) {
         match &mut self.way {
             Way::Written => write(self.id, text),
             Way::Kept(_, login) => login.push(text.to_string()),

@@ -73,7 +73,7 @@ pub(super) fn negotiated(lines: &mut Lines) {
 /// One line about a user's login.
 pub(super) fn about(lines: &mut Lines, user: &[u8], event: Event) {
     let address = lines.client().to_string();
-    lines.say(format_args!("{}", event.about(user, Some(address.as_bytes()))));
+    lines.log(format_args!("{}", event.about(user, Some(address.as_bytes()))));
 }
 
 /// A password is being checked, by this process.
@@ -81,7 +81,7 @@ pub(super) fn attempt(session: &mut Session, user: &[u8], child: u32) {
     let Session { lines, given, .. } = session;
     let address = lines.client().to_string();
     let said = Event::Attempt(child).about(user, Some(address.as_bytes()));
-    lines.say(format_args!("{}", said.given_as(given)));
+    lines.log(format_args!("{}", said.given_as(given)));
 }
 
 /// A session's program has ended, which has said so much.
@@ -101,7 +101,7 @@ pub(super) fn completed(lines: &mut Lines, completed: &Completed, said: Said) {
 pub(super) fn login_ended(session: &mut Session, outcome: Option<Outcome>) {
     let summary = session.summary.as_mut();
     if let Some(text) = summary.and_then(|summary| summary.login_ends(outcome)) {
-        session.lines.say(format_args!("{text}"));
+        session.lines.log(format_args!("{text}"));
     }
 }
 
@@ -109,7 +109,7 @@ pub(super) fn login_ended(session: &mut Session, outcome: Option<Outcome>) {
 pub(super) fn session_ended(session: &mut Session) {
     login_ended(session, None);
     if let Some(summary) = &session.summary {
-        session.lines.say(format_args!("{}", summary.session_ends(session.code)));
+        session.lines.log(format_args!("{}", summary.session_ends(session.code)));
     }
 }
 
@@ -117,9 +117,9 @@ pub(super) fn session_ended(session: &mut Session) {
 pub(super) fn failed(lines: &mut Lines, failed: &Failed, program: &Path) {
     let reason = Reason(&failed.reason);
     match failed.outcome {
-        Outcome::CannotOpenPipe => lines.say(format_args!("unable to open pipe: {reason}")),
-        Outcome::CannotWritePipe => lines.say(format_args!("unable to write pipe: {reason}")),
-        _ => lines.say(format_args!("unable to fork: {}: {reason}", program.display())),
+        Outcome::CannotOpenPipe => lines.log(format_args!("unable to open pipe: {reason}")),
+        Outcome::CannotWritePipe => lines.log(format_args!("unable to write pipe: {reason}")),
+        _ => lines.log(format_args!("unable to fork: {}: {reason}", program.display())),
     }
 }
 

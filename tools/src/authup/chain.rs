@@ -12,7 +12,7 @@ use std::io;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
 use unix::login_program::{Failed, Place};
-use unix::process::{News, Program, Watched, exit_code, is_root};
+use unix::process::{Argv, News, Watched, exit_code, is_root};
 
 /// A chain that runs.
 pub(super) struct Chain {
@@ -41,7 +41,7 @@ impl Chain {
     pub(super) fn start(
         record: Record,
         place: &mut Place,
-        program: &Program,
+        program: &Argv,
         environment: &mut Environment,
         deadline: Deadline,
     ) -> Result<Self, Failed> {

@@ -100,16 +100,16 @@ fn part(
     report: Report,
 ) -> u8 {
     let Usage { protocol, program, .. } = usage;
-    let Controls { settings, limits, failures, jail, names, format } = controls;
+    let Controls { dialog, limits, failures, jail, names, format } = controls;
     let summary = format.map(|Format::Logfmt| Report::summary(protocol, &environment));
     match channel().and_then(|ends| Ok((Place::reserve()?, fork()?, ends))) {
         Ok((place, Forked::Child, (parser, monitor))) => {
             drop((place, parser, program, environment, report, failures, summary));
-            Parser::new(settings, limits, offer, monitor).run(jail)
+            Parser::new(dialog, limits, offer, monitor).run(jail)
         }
         Ok((place, Forked::Parent(parser), (channel, monitor))) => {
             drop(monitor);
-            let guard = Guard::new(protocol, settings.tls, settings.tries);
+            let guard = Guard::new(protocol, dialog.tls, dialog.tries);
             let monitor = Monitor {
                 protocol,
                 parser,

@@ -29,7 +29,7 @@ use unix::environment::Environment;
 use unix::failures::Memory;
 use unix::fork::Companion;
 use unix::login_program::{Failed, Place};
-use unix::process::Program;
+use unix::process::Argv;
 use unix::summary::Timed;
 use unix::ucspi_tls::HANDSHAKE;
 use zeroize::Zeroize;
@@ -43,7 +43,7 @@ pub(super) struct Monitor {
     pub(super) names: LoginNames,
     /// Where the program finds its record.
     pub(super) place: Place,
-    pub(super) program: Program,
+    pub(super) program: Argv,
     pub(super) environment: Environment,
     pub(super) offer: Offer,
     pub(super) report: Report,

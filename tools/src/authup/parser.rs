@@ -8,7 +8,7 @@ use crate::tls::Offer;
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
 use proto::login::reply::Refusal;
-use proto::login::{Login, Settings, Step};
+use proto::login::{DialogConfig, Login, Step};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use unix::client;
@@ -31,8 +31,13 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    pub(super) fn new(settings: Settings, limits: Limits, offer: Offer, monitor: OwnedFd) -> Self {
-        Self { login: Login::new(settings), limits, offer, monitor, is_without_tls: false }
+    pub(super) fn new(
+        config: DialogConfig,
+        limits: Limits,
+        offer: Offer,
+        monitor: OwnedFd,
+    ) -> Self {
+        Self { login: Login::new(config), limits, offer, monitor, is_without_tls: false }
     }
 
     /// Goes to jail and holds the dialog. What it came to is said to the monitor, whose

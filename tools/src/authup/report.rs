@@ -14,7 +14,7 @@ use unix::blocklist::Reporter;
 use unix::environment::Environment;
 use unix::log::Reason;
 use unix::login_program::Failed;
-use unix::process::Program;
+use unix::process::Argv;
 use unix::summary::Timed;
 
 /// Who is at the other end, and who wants to know.
@@ -121,7 +121,7 @@ impl Report {
     }
 
     /// A step of ours failed.
-    pub(super) fn failed(&self, failed: &Failed, program: &Program) {
+    pub(super) fn failed(&self, failed: &Failed, program: &Argv) {
         let reason = Reason(&failed.reason);
         match failed.outcome {
             Outcome::CannotOpenPipe => self.line(format_args!("unable to open pipe: {reason}")),

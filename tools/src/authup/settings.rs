@@ -5,7 +5,7 @@ use crate::qmail;
 use crate::tls::Offer;
 use proto::failures;
 use proto::logfmt::Format;
-use proto::login::Settings;
+use proto::login::DialogConfig;
 use proto::login::names::LoginNames;
 use proto::login::protocol::Protocol;
 use std::ffi::OsString;
@@ -17,13 +17,13 @@ use unix::deadline::Deadline;
 use unix::environment::Environment;
 use unix::jail::{Identity, NoIdentity};
 use unix::login_controls::LoginControls;
-use unix::process::Program;
+use unix::process::Argv;
 
 /// The command line.
 pub(super) struct Usage {
     pub(super) protocol: Protocol,
     tries: u32,
-    pub(super) program: Program,
+    pub(super) program: Argv,
 }
 
 impl Usage {
@@ -38,7 +38,7 @@ impl Usage {
                 _ => return None,
             }
         };
-        let program = Program::new(parser.raw_args().ok()?)?;
+        let program = Argv::new(parser.raw_args().ok()?)?;
         let tries = if tries == 0 { protocol.default_tries() } else { tries };
         Some(Self { protocol, tries, program })
     }
@@ -46,7 +46,7 @@ impl Usage {
 
 /// What the control files say, with the rest that the dialog is told.
 pub(super) struct Controls {
-    pub(super) settings: Settings,
+    pub(super) dialog: DialogConfig,
     pub(super) limits: Limits,
     /// What is remembered of refused logins, if anything is.
     pub(super) failures: Option<failures::Settings>,
@@ -111,8 +111,8 @@ impl Controls {
         };
         let LoginControls { names, failures, format } = LoginControls::read(&control)?;
         let timestamp = before_login::timestamp(&said, std::process::id());
-        let settings = said.settings(offer.level, usage.tries, timestamp);
-        Ok(Self { settings, limits, failures, jail, names, format })
+        let dialog = said.config(offer.level, usage.tries, timestamp);
+        Ok(Self { dialog, limits, failures, jail, names, format })
     }
 }
 

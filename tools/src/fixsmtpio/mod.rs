@@ -23,7 +23,7 @@ use unix::environment::Environment;
 use unix::jail::{self, Profile};
 use unix::log::Reason;
 use unix::piped::Piped;
-use unix::process::Program;
+use unix::process::Argv;
 
 const NAME: &str = "fixsmtpio";
 /// How it is called.
@@ -35,7 +35,7 @@ const SECONDS_TO_TELL: u64 = 10;
 /// Runs the program.
 #[must_use]
 pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
-    let Some(program) = Program::new(words) else {
+    let Some(program) = Argv::new(words) else {
         return fail(NAME, format_args!("{USAGE}"));
     };
     let mut environment = Environment::inherited();
@@ -59,7 +59,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
 
 struct Session {
     pump: Pump,
-    program: Program,
+    program: Argv,
     environment: Environment,
     offer: Offer,
 }
@@ -198,7 +198,7 @@ fn refuse(wrong: &Wrong, is_logged_in: bool) -> u8 {
     exit_code::CONTROLS
 }
 
-fn cannot_exec(program: &Program, reason: &io::Error) -> u8 {
+fn cannot_exec(program: &Argv, reason: &io::Error) -> u8 {
     let name = program.name().display();
     log(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
     send_last_words(NOT_STARTED)

@@ -4,7 +4,7 @@ use crate::qmail;
 use crate::tls::Offer;
 use proto::control::TIMEOUT;
 use proto::relay::rules::{RuleError, Rules};
-use proto::relay::{Introduction, Settings};
+use proto::relay::{Introduction, RelayConfig};
 use proto::smtp::data::BareNewline;
 use proto::smtp::hello::{Hello, address_literal};
 use proto::ucspi_tls::Tls;
@@ -38,7 +38,10 @@ impl From<Unreadable> for Wrong {
 
 /// What the relay is told, and the seconds that a client may do nothing. The qmail
 /// home becomes the working directory.
-pub(super) fn read(environment: &mut Environment, offer: &Offer) -> Result<(Settings, u64), Wrong> {
+pub(super) fn read(
+    environment: &mut Environment,
+    offer: &Offer,
+) -> Result<(RelayConfig, u64), Wrong> {
     let control = qmail::enter_home(environment)?;
     let greeting = control.greeting("smtpgreeting")?.text;
     let contents = control.read(RULES)?.unwrap_or_default();
@@ -54,8 +57,8 @@ pub(super) fn read(environment: &mut Environment, offer: &Offer) -> Result<(Sett
     }
     rules.set_environment(|name| environment.has(name));
     let tls = offer.level;
-    let settings = Settings { greeting, rules, tls, logged_in, introduction, bare_newline };
-    Ok((settings, seconds))
+    let config = RelayConfig { greeting, rules, tls, logged_in, introduction, bare_newline };
+    Ok((config, seconds))
 }
 
 /// Whether somebody has logged in by a program before us.

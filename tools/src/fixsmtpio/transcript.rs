@@ -6,7 +6,7 @@ use proto::smtp::reply::split_ending;
 use std::ffi::OsString;
 use std::path::Path;
 use unix::environment::Environment;
-use unix::process::Program;
+use unix::process::Argv;
 
 /// Writes each line that goes by, if it was asked to.
 pub(super) struct Transcript {
@@ -16,7 +16,7 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
-    pub(super) fn new(environment: &Environment, program: &Program, server: u32) -> Self {
+    pub(super) fn new(environment: &Environment, program: &Argv, server: u32) -> Self {
         let asked = environment.has(b"FIXSMTPIODEBUG");
         let base = Path::new(program.name()).file_name().unwrap_or(program.name());
         Self { asked, program: base.to_owned(), server }

@@ -2,7 +2,7 @@
 
 use super::super::outcome::Outcome;
 use super::super::protocol::Protocol;
-use super::super::tests::{conversation, refuse_all, settings};
+use super::super::tests::{config, conversation, refuse_all};
 use super::super::{Login, Step};
 use crate::ucspi_tls::Tls;
 use alloc::format;
@@ -19,13 +19,13 @@ const TLS_FIRST: &str = "a NO [PRIVACYREQUIRED] authup Must start TLS first/";
 /// Everything after the greeting, with `/` for line endings; TLS is on, and every login
 /// is refused.
 fn imap(input: &str) -> String {
-    let seen = conversation(|| settings(Protocol::Imap, Tls::On), input, refuse_all);
+    let seen = conversation(|| config(Protocol::Imap, Tls::On), input, refuse_all);
     seen.replace("\r\n", "/").strip_prefix(GREETING).unwrap().into()
 }
 
 /// The same in the clear, where TLS is required.
 fn in_the_clear(input: &str) -> String {
-    let seen = conversation(|| settings(Protocol::Imap, Tls::Required), input, refuse_all);
+    let seen = conversation(|| config(Protocol::Imap, Tls::Required), input, refuse_all);
     seen.replace("\r\n", "/").split_once("mail.example.org/").unwrap().1.into()
 }
 
@@ -191,14 +191,14 @@ fn d58_literals_and_their_limits() {
             ("a NOOP {+}\r\n", &format!("{SYNTAX}* BYE authup syntax error/[end 1]")),
         ],
         |said| {
-            let mut login = Login::new(settings(Protocol::Imap, Tls::On));
+            let mut login = Login::new(config(Protocol::Imap, Tls::On));
             let mut seen = String::new();
             super::super::tests::drive(&mut login, said.as_bytes(), &mut seen, refuse_all);
             seen.replace("\r\n", "/").strip_prefix(GREETING).unwrap().into()
         },
     );
     // All literals of a command together, and then one line.
-    let mut login = Login::new(settings(Protocol::Imap, Tls::On));
+    let mut login = Login::new(config(Protocol::Imap, Tls::On));
     let mut seen = String::new();
     let part = format!("{{4000+}}\r\n{}", "x".repeat(4000));
     let said = format!("a LOGIN {part} {part} {part} {part}\r\n");
@@ -225,7 +225,7 @@ fn d58_a_line_over_the_limit_is_answered_by_its_tag_and_ends_the_session() {
         (format!("a LOGIN {{9+}}\r\nb NOOP {{0}} {x}"), "a BAD authup line too long/".into()),
     ] {
         for size in [1, 2, 67, 4096, 12_288, 12_289, 20_000] {
-            let mut login = Login::new(settings(Protocol::Imap, Tls::On));
+            let mut login = Login::new(config(Protocol::Imap, Tls::On));
             let mut seen = String::new();
             let said = format!("{said}\r\n");
             for piece in said.as_bytes().chunks(size) {
@@ -271,7 +271,7 @@ fn d58_nobody_logs_in_before_the_tls_that_is_required() {
 fn d58_outcomes() {
     let with = |outcome: fn(&[u8]) -> Outcome| {
         let seen = conversation(
-            || settings(Protocol::Imap, Tls::On),
+            || config(Protocol::Imap, Tls::On),
             "a LOGIN u p\r\nb SELECT INBOX\r\nc LOGIN u p\r\n",
             outcome,
         );
@@ -320,7 +320,7 @@ fn d58_a_session_that_is_given_up_ends_with_bye() {
         (Refusal::InputEnded, "* BYE authup unable to read pipe\r\n"),
         (Refusal::Controls, "* BYE authup unable to read controls\r\n"),
     ] {
-        let mut login = Login::new(settings(Protocol::Imap, Tls::On));
+        let mut login = Login::new(config(Protocol::Imap, Tls::On));
         let Step::Send(_) = login.step() else { panic!("no greeting") };
         let said = b"a AUTHENTICATE PLAIN\r\n";
         assert_eq!(login.push(said), said.len());

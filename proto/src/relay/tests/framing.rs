@@ -21,7 +21,7 @@ fn without_rules_everything_passes() {
 
 #[test]
 fn pipelined_requests_pair_with_their_replies() {
-    let make = || settings(":mail::2*::250 M\n:rcpt::2*::250 R\n", "", Tls::Absent);
+    let make = || config(":mail::2*::250 M\n:rcpt::2*::250 R\n", "", Tls::Absent);
     let (client, server, _) = play(
         &make,
         &[
@@ -81,7 +81,7 @@ fn d06_a_request_that_is_too_long_goes_to_the_server_as_noop() {
 
 #[test]
 fn d20_chunks_pass_untouched() {
-    let make = || settings(":bdat::2*::250 chunk\n:noop::*::250 noop\n", "", Tls::Absent);
+    let make = || config(":bdat::2*::250 chunk\n:noop::*::250 noop\n", "", Tls::Absent);
     let (client, server, _) = play(
         &make,
         &[
@@ -119,12 +119,12 @@ fn d40_bdat_that_cannot_be_read_ends_the_session() {
 
 #[test]
 fn d40_a_chunk_is_none_of_the_servers_requests_whatever_was_announced() {
-    let announced = || settings(":ehlo::250*::250 CHUNKING\n", "", Tls::Absent);
-    let first = || settings("", "", Tls::Required);
+    let announced = || config(":ehlo::250*::250 CHUNKING\n", "", Tls::Absent);
+    let first = || config("", "", Tls::Required);
     let no = "503 BDAT without CHUNKING (#5.5.1)/";
     let block = "NOOP fixsmtpio CHUNKING BLOCK ";
     let must = "530 Must start TLS first (#5.7.0)/";
-    let makes: [(&dyn Fn() -> Settings, &str, &str); 3] = [
+    let makes: [(&dyn Fn() -> RelayConfig, &str, &str); 3] = [
         (&bare, block, no),
         (&announced, block, no),
         (&first, "NOOP fixsmtpio STARTTLS FIRST ", must),
@@ -154,7 +154,7 @@ fn d40_the_last_greeting_says_whether_the_server_takes_chunks() {
         assert!(takes || server.ends_with("NOOP fixsmtpio CHUNKING BLOCK BDAT 6/"), "{server}");
     }
     // A rule keeps EHLO from the server, and invents a reply.
-    let make = || settings(":ehlo:NOOP :*::250 x\n", "", Tls::Absent);
+    let make = || config(":ehlo:NOOP :*::250 x\n", "", Tls::Absent);
     let script = ["S: 220 x/", "C: EHLO x/BDAT 6/QUIT/", "S: 250-x/250 CHUNKING/"];
     assert!(play(&make, &script).1.ends_with("NOOP fixsmtpio CHUNKING BLOCK BDAT 6/"));
 }
@@ -221,10 +221,10 @@ fn d19_bare_newlines_in_requests() {
     for (bare_newline, server_sees) in
         [(BareNewline::Pass, "NOOP\nNOOP/"), (BareNewline::Normalize, "NOOP/NOOP/")]
     {
-        let make = || Settings { bare_newline, ..bare() };
+        let make = || RelayConfig { bare_newline, ..bare() };
         assert_eq!(play(&make, &["C: NOOP\nNOOP/"]).1, server_sees);
     }
-    let strict = || Settings { bare_newline: BareNewline::Reject, ..bare() };
+    let strict = || RelayConfig { bare_newline: BareNewline::Reject, ..bare() };
     let said = ["S: 220 x/", "C: RSET/NOOP\nMAIL/", "S: 250 ok/"];
     let (client, server, ended) = play(&strict, &said);
     assert_eq!(server, "RSET/");

@@ -35,7 +35,7 @@ fn exit_codes_of_rules() {
     }
     let (client, _, ended) = play(&submission, &["S: 220 x/", "S: 451 timeout/"]);
     assert_eq!((client.as_str(), ended), ("235 ok, go ahead (#2.0.0)/", Some(Some(16))));
-    let several = || settings(":noop::*:3:a\n:noop::2*:4:&fixsmtpio_noop\n", "", Tls::Absent);
+    let several = || config(":noop::*:3:a\n:noop::2*:4:&fixsmtpio_noop\n", "", Tls::Absent);
     let (client, _, ended) = play(&several, &["S: 220 x/", "C: NOOP/NOOP/", "S: 250 ok/"]);
     assert_eq!((client.as_str(), ended), ("220 x/a/", Some(Some(4))), "the last wins");
 }
@@ -66,14 +66,14 @@ fn d52_a_line_of_help_has_the_code_of_the_reply() {
 #[test]
 fn patterns_see_the_line_as_the_server_sent_it() {
     let rules = ":noop::250 ok::never\n:noop::250 ok*::changed\n:noop::250 ok*::changed again\n";
-    let make = || settings(rules, "", Tls::Absent);
+    let make = || config(rules, "", Tls::Absent);
     let (client, _, _) = play(&make, &["S: 220 x/", "C: NOOP/", "S: 250 ok/"]);
     assert_eq!(client, "220 x/cha ged again/", "the fourth character is the reply's");
 }
 
 #[test]
 fn removed_lines_leave_a_reply_that_ends() {
-    let make = || settings(":ehlo::250?B*::\n:noop::*::\n", "", Tls::Absent);
+    let make = || config(":ehlo::250?B*::\n:noop::*::\n", "", Tls::Absent);
     let (client, _, _) = play(
         &make,
         &["S: 220 x/", "C: EHLO x/", "S: 250-A/250-B/250 B2/", "C: NOOP/", "S: 250 ok/"],
@@ -83,14 +83,14 @@ fn removed_lines_leave_a_reply_that_ends() {
 
 #[test]
 fn requests_are_prepended_in_turn() {
-    let make = || settings(":x:a :*::\n:x:b :*::\n", "", Tls::Absent);
+    let make = || config(":x:a :*::\n:x:b :*::\n", "", Tls::Absent);
     let (_, server, _) = play(&make, &["C: X y/"]);
     assert_eq!(server, "b a X y/");
 }
 
 #[test]
 fn d12_filtering_goes_on_after_a_message() {
-    let make = || settings(":in_data::2*::250 mine\n:noop::2*::250 fine\n", "", Tls::Absent);
+    let make = || config(":in_data::2*::250 mine\n:noop::2*::250 fine\n", "", Tls::Absent);
     let (client, _, _) =
         play(&make, &["S: 220 x/", "C: DATA/", "S: 354 go/", "C: a/./NOOP/", "S: 250 q/250 n/"]);
     assert_eq!(client, "220 x/354 go/250 mine/250 fine/");
@@ -109,7 +109,7 @@ fn d40_what_follows_is_never_one_thing_for_the_client_and_another_for_the_server
         (":auth::*::503 no", "AUTH LOGIN", "334 x", "503 no/"),
         (":auth::5*::334 x", "AUTH LOGIN", "503 no", "334 x/"),
     ] {
-        let make = || settings(rules, "", Tls::Absent);
+        let make = || config(rules, "", Tls::Absent);
         let (said, reply) = (format!("C: {request}/"), format!("S: {reply}/"));
         let script = ["S: 220 x/", &said, &reply, "C: MAIL FROM:<evil>/./"];
         let (client, server, ended) = play(&make, &script);
@@ -118,17 +118,17 @@ fn d40_what_follows_is_never_one_thing_for_the_client_and_another_for_the_server
         assert_eq!(ended, Some(None));
     }
     // Both are told no; both are told to go on.
-    let make = || settings(":data:NOOP :*::550 no\n", "", Tls::Absent);
+    let make = || config(":data:NOOP :*::550 no\n", "", Tls::Absent);
     let script = ["S: 220 x/", "C: DATA/", "S: 250 ok/", "C: NOOP/", "S: 250 b/"];
     assert_eq!(play(&make, &script).0, "220 x/550 no/250 b/");
-    let make = || settings(":data::354*::354 mine\n", "", Tls::Absent);
+    let make = || config(":data::354*::354 mine\n", "", Tls::Absent);
     let script = ["S: 220 x/", "C: DATA/", "S: 354 ok/", "C: a/./NOOP/", "S: 250 b/250 c/"];
     assert_eq!(play(&make, &script).0, "220 x/354 mine/250 b/250 c/");
 }
 
 #[test]
 fn rules_for_the_end_of_input_see_what_is_left() {
-    let make = || settings(":clienteof::QU*:7:\n", "", Tls::Absent);
+    let make = || config(":clienteof::QU*:7:\n", "", Tls::Absent);
     assert_eq!(play(&make, &["S: 220 x/", "C: QUI", "C closes", "S closes"]).2, Some(Some(7)));
     assert_eq!(play(&make, &["S: 220 x/", "C: NO", "C closes", "S closes"]).2, Some(None));
 }
@@ -138,7 +138,7 @@ fn d46_a_rule_that_looks_at_the_request_holds_for_no_other() {
     let rules = ":mail::250*::250 fine\n\
                  request mail boss@*\n:mail:NOOP :*::553 not you\n\
                  request rcpt list-[ab]@example.org\n:rcpt:NOOP :2*::550 no list\n";
-    let make = || settings(rules, "", Tls::Absent);
+    let make = || config(rules, "", Tls::Absent);
     let ask = |request: &str| {
         let (client, server, _) =
             play(&make, &["S: 220 x/", &format!("C: {request}/"), "S: 250 ok/"]);
@@ -182,7 +182,7 @@ fn d46_other_verbs_are_looked_at_in_lower_case() {
     let rules = "request vrfy *root*\n:vrfy:NOOP :*::252 maybe\n\
                  request helo localhost\n:helo:NOOP :*::550 you are not\n\
                  request auth *hunter2*\n:auth::*::never\n";
-    let make = || settings(rules, "", Tls::Absent);
+    let make = || config(rules, "", Tls::Absent);
     for (request, answer) in [
         ("VRFY  Root", "252 maybe/"),
         ("VRFY bob", "250 ok/"),

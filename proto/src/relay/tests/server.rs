@@ -9,11 +9,11 @@ fn d15_a_client_that_closes_still_gets_its_replies() {
     assert_eq!((client.as_str(), ended), ("220 x/250 a/250 b/", Some(None)));
 }
 
-fn introduced(hello: &str, rules: &str) -> Settings {
+fn introduced(hello: &str, rules: &str) -> RelayConfig {
     let hello = crate::smtp::hello::Hello::decode(hello.as_bytes()).unwrap();
     let literal = Some(b"[192.0.2.7]".to_vec());
     let introduction = Some(Introduction { hello, literal });
-    Settings { introduction, ..settings(rules, "AUTHUP_USER", Tls::Absent) }
+    RelayConfig { introduction, ..config(rules, "AUTHUP_USER", Tls::Absent) }
 }
 
 #[test]
@@ -45,13 +45,13 @@ fn d39_the_server_hears_who_the_client_is_and_the_client_nothing_of_it() {
 #[test]
 fn d39_auth_is_spared_a_server_that_nobody_has_said_ehlo_to() {
     let mail = "C: MAIL FROM:<a@b> AUTH=<>/";
-    let make = || settings("", "AUTHUP_USER", Tls::Absent);
+    let make = || config("", "AUTHUP_USER", Tls::Absent);
     assert_eq!(play(&make, &["S: 220 x/", mail]).1, "MAIL FROM:<a@b>/");
     // The client's own EHLO shows what there is.
     let offers = ["S: 220 x/", "C: EHLO x/", "S: 250-x/250 AUTH PLAIN/", mail];
     assert_eq!(play(&make, &offers).1, "EHLO x/MAIL FROM:<a@b> AUTH=<>/");
     // Without a login AUTH is between the two.
-    let make = || settings("", "", Tls::Absent);
+    let make = || config("", "", Tls::Absent);
     assert_eq!(play(&make, &["S: 220 x/", mail]).1, "MAIL FROM:<a@b> AUTH=<>/");
 }
 
@@ -124,10 +124,10 @@ fn d39_a_server_that_wants_no_second_ehlo_has_answered_it() {
 
 #[test]
 fn d45_a_server_that_is_not_there_says_so() {
-    let behind = || settings(":helo::*::x\n", "AUTHUP_USER", Tls::Absent);
-    let alone = || settings(":helo::*::x\n", "", Tls::Absent);
+    let behind = || config(":helo::*::x\n", "AUTHUP_USER", Tls::Absent);
+    let alone = || config(":helo::*::x\n", "", Tls::Absent);
     let gone = "421 unable to start the mail server (#4.3.0)/";
-    let makes: [&dyn Fn() -> Settings; 2] = [&behind, &alone];
+    let makes: [&dyn Fn() -> RelayConfig; 2] = [&behind, &alone];
     for make in makes {
         for script in [&["S closes"][..], &["S: 220-half/", "S closes"], &["S: 22", "S closes"]] {
             let (client, _, ended) = play(make, script);
@@ -146,7 +146,7 @@ fn d45_a_server_that_is_not_there_says_so() {
     }
     // Nobody takes it for an answer to AUTH; and what a rule says stands.
     assert_eq!(play(&alone, &["S: 554 no/"]), ("554 no/".into(), String::new(), None));
-    let ruled = || settings(":greeting::5*:15:&fixsmtpio_noop\n", "AUTHUP_USER", Tls::Absent);
+    let ruled = || config(":greeting::5*:15:&fixsmtpio_noop\n", "AUTHUP_USER", Tls::Absent);
     assert_eq!(play(&ruled, &["S: 554 no/"]).0, "554 no/");
 }
 

@@ -59,7 +59,7 @@ fn d13_a_fresh_server_greets_nobody() {
 
 #[test]
 fn d13_rules_for_the_greeting_hold_for_a_fresh_server() {
-    let make = || settings(":greeting::5*:15:&fixsmtpio_noop\n", "", Tls::Available);
+    let make = || config(":greeting::5*:15:&fixsmtpio_noop\n", "", Tls::Available);
     let script = ["S: 220 x/", "C: STARTTLS/", "S: 250 ok/", "S: 554 no/", "C: EHLO x/"];
     let (client, _, ended) = play(&make, &script);
     assert!(client.ends_with("[tls]554 no/"));
@@ -69,7 +69,7 @@ fn d13_rules_for_the_greeting_hold_for_a_fresh_server() {
 #[test]
 fn d14_starttls_is_advertised_rule_or_no_rule() {
     for rules in ["", RULES] {
-        let make = move || settings(rules, "", Tls::Available);
+        let make = move || config(rules, "", Tls::Available);
         for reply in ["250 x/", "250-x/250 STARTTLS/", "250-x/250-STARTTLS/250 PIPELINING/"] {
             let reply = format!("S: {reply}");
             let (client, _, _) = play(&make, &["S: 220 x/", "C: EHLO x/", &reply]);
@@ -79,7 +79,7 @@ fn d14_starttls_is_advertised_rule_or_no_rule() {
         let refused = play(&make, &["S: 220 x/", "C: EHLO x/", "S: 550 no/"]).0;
         assert!(!refused.contains("STARTTLS"), "{refused}");
     }
-    let behind_authup = || settings(RULES, "AUTHUP_USER", Tls::Available);
+    let behind_authup = || config(RULES, "AUTHUP_USER", Tls::Available);
     let (client, _, _) = play(&behind_authup, &["S: 220 x/", "C: EHLO x/", "S: 250 x/"]);
     assert!(!client.contains("STARTTLS"));
 }

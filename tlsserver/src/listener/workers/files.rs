@@ -59,14 +59,14 @@ impl Workers {
 
     fn read_dialogs(&self) -> Result<Option<Dialogs>, Unread> {
         let read = |source: &Source| source.read(self.dialogs.as_ref());
-        self.settings.dialogs.as_ref().map(read).transpose().map_err(Unread::Dialogs)
+        self.config.dialogs.as_ref().map(read).transpose().map_err(Unread::Dialogs)
     }
 
     fn start_keyholder(&mut self, dialogs: Option<Dialogs>) -> Result<(), Unread> {
         if let Some(superseded) = self.reading.take() {
             self.retired.push(superseded.pid);
         }
-        let started = Keyholder::start(&self.settings.keyholder_variables, dialogs);
+        let started = Keyholder::start(&self.config.keyholder_variables, dialogs);
         self.reading = Some(started.map_err(Unread::Keyholder)?);
         Ok(())
     }

@@ -32,12 +32,12 @@ impl Workers {
     /// # Errors
     /// The system's.
     pub(in crate::listener) fn start_monitor(&mut self) -> io::Result<()> {
-        let Some(settings) = &self.settings.monitor else { return Ok(()) };
+        let Some(config) = &self.config.monitor else { return Ok(()) };
         let words = match self.words.take() {
             Some(words) => words,
             None => pipe()?,
         };
-        let mut monitor = Monitor::start(settings, self.words.insert(words))?;
+        let mut monitor = Monitor::start(config, self.words.insert(words))?;
         for engine in &mut self.engines {
             join(engine, &mut monitor)?;
         }
@@ -103,7 +103,7 @@ impl Workers {
 
     /// How clients are talked to, where they are.
     pub(in crate::listener) const fn source(&self) -> Option<&Source> {
-        self.settings.dialogs.as_ref()
+        self.config.dialogs.as_ref()
     }
 
     /// What is said where a rule has named this home, or none. A home that is not known
@@ -119,7 +119,7 @@ impl Workers {
         if let Some((id, dialog)) = known {
             return Ok((id, dialog.clone()));
         }
-        let (Some(home), Some(source)) = (other, &self.settings.dialogs) else {
+        let (Some(home), Some(source)) = (other, &self.config.dialogs) else {
             return Err(NoDialog::NoEngine);
         };
         let dialog = source.dialog(Some(home))?;

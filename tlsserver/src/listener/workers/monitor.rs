@@ -19,7 +19,7 @@ use crate::outbox::Outbox;
 
 /// What it is started with.
 #[derive(Debug)]
-pub(in crate::listener) struct Settings {
+pub(in crate::listener) struct MonitorConfig {
     /// The listener's own.
     pub(in crate::listener) arguments: Vec<OsString>,
     pub(in crate::listener) variables: Variables,
@@ -51,13 +51,13 @@ impl Monitor {
     /// Starts one; `words` are the two ends of the pipe that programs behind logins have
     /// for a log.
     pub(in crate::listener) fn start(
-        settings: &Settings,
+        config: &MonitorConfig,
         words: &(OwnedFd, OwnedFd),
     ) -> io::Result<Self> {
         let (control, theirs) = channel()?;
         unblock(&control)?;
-        let mut command = itself(NAME, &settings.variables);
-        command.args(&settings.arguments).stdin(Stdio::from(theirs)).stdout(Stdio::null());
+        let mut command = itself(NAME, &config.variables);
+        command.args(&config.arguments).stdin(Stdio::from(theirs)).stdout(Stdio::null());
         let words = vec![words.0.try_clone()?, words.1.try_clone()?];
         let (pid, mut outbox) = (start(&mut command)?.id(), Outbox::new(control));
         outbox.send(ToMonitor::Words.encode(), words);

@@ -20,14 +20,14 @@ const ID: EngineId = 7;
 
 impl Listening {
     fn new() -> Self {
-        let settings = Settings {
+        let config = WorkersConfig {
             engines: 1,
             keyholder_variables: Vec::new(),
             engine_variables: Vec::new(),
             dialogs: None,
             monitor: None,
         };
-        let mut workers = Workers::new(settings, Log::new(Verbosity::Quiet));
+        let mut workers = Workers::new(config, Log::new(Verbosity::Quiet));
         let (control, engine) = channel().unwrap();
         unblock(&control).unwrap();
         unblock(&engine).unwrap();
