@@ -102,6 +102,16 @@ impl Piped {
         child.wait().map(exit_code)
     }
 
+    /// Closes both pipes; whether a signal ends the child within [`BY_ITSELF`] seconds.
+    ///
+    /// # Errors
+    /// What the system says of the wait.
+    pub fn crashes(&mut self) -> io::Result<bool> {
+        self.close_input();
+        let has_ended = has_ended(&self.child, Deadline::after_seconds(BY_ITSELF))?;
+        Ok(has_ended && self.child.wait().map(exit_code)?.is_none())
+    }
+
     /// [`Self::finish`] for a child that may go on: one that has not ended by itself in
     /// [`BY_ITSELF`] seconds is [asked to](Self::terminate).
     ///

@@ -68,8 +68,9 @@ fn dies(programs: &Programs, first: First) -> Result<()> {
                 let code = if may_leave && outcome.is_whole(first) { 0 } else { code };
                 check(&outcome, first, said, code)
                     .with_context(|| format!("{how} {when} {reply}"))?;
-                let waits = first == First::Fixsmtpio && said == reply && reply > 0;
-                let is_told = outcome.replies.concat().ends_with(ENDED);
+                let waits = said == reply && reply > kept;
+                let is_told =
+                    [ENDED, CRASHED].iter().any(|&word| outcome.replies.concat().ends_with(word));
                 ensure!(is_told || !waits, "{how} {when} {reply}: no word of it: {outcome:?}");
                 let is_whole = said == REPLIES + kept && code == 0;
                 count(Kind::Server, if is_whole { Verdict::Completed } else { Verdict::Refused });
@@ -91,6 +92,7 @@ fn check(outcome: &Outcome, first: First, said: usize, code: i32) -> Result<()> 
         First::Fixsmtpio => (0, outcome.replies.concat().ends_with(ENDED).then_some(ENDED), code),
         // authup's greeting and its answer to EHLO come before the server's.
         First::Authup if code == 17 => (2, Some(CRASHED), 1),
+        First::Authup if outcome.replies.concat().ends_with(ENDED) => (2, Some(ENDED), 14),
         First::Authup => (2, None, code),
     };
     let told = outcome.replies.concat();

@@ -176,6 +176,8 @@ pub struct Relay<W> {
     /// The server has said goodbye to the client: by a reply that ends the session (RFC 5321,
     /// sections 3.8 and 4.1.1.10), or by one that nobody had asked for.
     has_parted: bool,
+    /// See [`Self::owes_reply`].
+    owes_reply: bool,
     /// The exit code that the client's closing asks for.
     exit_at_eof: Option<u8>,
 }
@@ -252,6 +254,7 @@ impl<W: Watch> Relay<W> {
             last_words: None,
             acquaintance,
             has_parted: false,
+            owes_reply: false,
             exit_at_eof: None,
         }
     }
@@ -393,13 +396,21 @@ impl<W: Watch> Relay<W> {
     }
 
     /// Who waits for a reply, or will at the end of a message, is told that there will be none.
-    /// Behind a login authup does it, by the exit code.
+    /// Behind a login authup does it where the exit code tells of a crash.
     fn part(&mut self) {
         let in_message = matches!(self.client, Client::Data(_) | Client::Chunk { .. });
         let is_due = in_message || !self.pending.is_empty();
-        if is_due && !self.has_parted && !self.config.logged_in {
-            self.tell_client(ENDED);
+        match is_due && !self.has_parted {
+            true if self.config.logged_in => self.owes_reply = true,
+            true => self.tell_client(ENDED),
+            false => {}
         }
+    }
+
+    /// Whether the server has ended while a reply was due, and the client is still to be told
+    /// so ([`ENDED`]), unless the server has crashed.
+    pub const fn owes_reply(&self) -> bool {
+        self.owes_reply
     }
 
     /// The client waits for a word, and there will be none.

@@ -13,7 +13,7 @@ use crate::{fail, log};
 use proto::escape::Escaped;
 use proto::exit_code;
 use proto::relay::rules::RuleError;
-use proto::relay::{CANNOT_RELAY, End, NO_CONTROLS, NOT_STARTED, Relay};
+use proto::relay::{CANNOT_RELAY, ENDED, End, NO_CONTROLS, NOT_STARTED, Relay};
 use pump::{Pump, Stop};
 use settings::Wrong;
 use std::ffi::OsString;
@@ -123,6 +123,13 @@ impl Session {
     /// Waits for the server; the client need not. The exit code is the one a rule
     /// asked for, else the server's own, but where that could read as a refused login.
     fn finish(self, end: End) -> u8 {
+        let owes_reply = self.pump.relay.owes_reply();
+        let mut server = self.pump.into_server();
+        // How it ended is not known where that cannot be waited for.
+        let is_told = owes_reply && !server.crashes().unwrap_or(false);
+        if is_told {
+            send_last_words(ENDED);
+        }
         unix::client::let_go();
         if let End::OtherProtocol(spoken) = end {
             match self.environment.get(b"TCPREMOTEIP") {
@@ -130,7 +137,7 @@ impl Session {
                 None => log(NAME, format_args!("{spoken}")),
             }
         }
-        let ended = match self.pump.into_server().finish() {
+        let ended = match server.finish() {
             Ok(ended) => ended,
             Err(reason) => {
                 return fail(NAME, format_args!("unable to wait for child: {}", Reason(&reason)));
@@ -138,6 +145,7 @@ impl Session {
         };
         let why = match (end, ended) {
             (End::Code(code), _) => return code,
+            (End::Server, _) if is_told => "ended while a reply was due",
             (End::Server | End::OtherProtocol(_), Some(code)) => return code,
             (End::Server | End::OtherProtocol(_), None) => {
                 log(NAME, format_args!("aack, child crashed"));

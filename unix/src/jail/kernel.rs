@@ -114,9 +114,15 @@ const DIALOG: &[libc::c_long] = &[
     libc::SYS_dup3,
 ];
 
-/// [`Profile::Relay`]: besides, a pipe of its own, and the child's end.
-const RELAY: &[libc::c_long] =
-    &[libc::SYS_pipe2, libc::SYS_splice, libc::SYS_tee, libc::SYS_wait4, libc::SYS_waitid];
+/// [`Profile::Relay`]: besides, a pipe of its own, and the child's end, which it sees coming.
+const RELAY: &[libc::c_long] = &[
+    libc::SYS_pipe2,
+    libc::SYS_splice,
+    libc::SYS_tee,
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    libc::SYS_pidfd_open,
+];
 
 const fn always(profile: Profile) -> &'static [&'static [libc::c_long]] {
     match profile {

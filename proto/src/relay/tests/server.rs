@@ -204,7 +204,13 @@ fn d68_who_still_expects_a_word_is_told_that_the_server_has_ended() {
         assert!(client.ends_with(said), "{script:?}: {client}");
         assert_eq!(ended, Some(None), "{script:?}");
     }
-    // Behind a login authup says it.
-    let (client, _, _) = play(&submission, &["S: 220 x/", "C: NOOP/", "S closes"]);
-    assert!(!client.contains(told), "{client}");
+    // Behind a login it is said once it is known how the server ended.
+    for (line, owes) in [(&b"NOOP\r\n"[..], true), (b"", false)] {
+        let mut run = Run::new(submission());
+        run.server(b"220 x\r\n");
+        run.client(line);
+        run.relay.server_closed(b"");
+        assert_eq!(run.relay.owes_reply(), owes);
+        assert!(!run.shown().0.contains(told));
+    }
 }
