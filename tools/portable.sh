@@ -17,7 +17,7 @@ fi
 # Those that pass, Linux with 32 bits and with the other byte order among them; others can be named.
 [ $# -gt 0 ] || set -- x86_64-unknown-freebsd x86_64-unknown-netbsd x86_64-unknown-openbsd \
 	aarch64-apple-darwin aarch64-unknown-linux-gnu i686-unknown-linux-gnu \
-	armv7-unknown-linux-gnueabihf s390x-unknown-linux-gnu
+	armv7-unknown-linux-gnueabihf powerpc64le-unknown-linux-gnu s390x-unknown-linux-gnu
 for target in "$@"; do
 	echo "portable: $target"
 	RUSTC=$compiler RUSTC_BOOTSTRAP=1 CARGO=$(command -v "${CARGO:-cargo}") "$linter" clippy --quiet \
