@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Instant;
-use unix::control::HOME_VARIABLE;
+use unix::control::{self, HOME_VARIABLE};
 use unix::descriptor_passing::stream_pair;
 use unix::login_program::{Failed, Started, Told};
 use unix::process::{is_of_root, is_root};
@@ -343,5 +343,6 @@ impl Monitor {
 
 /// The home that a rule names.
 pub(super) fn home_of(client: &Client) -> Option<&OsStr> {
-    variables::value(&client.added, HOME_VARIABLE).map(OsStr::from_bytes)
+    let said = variables::value(&client.added, HOME_VARIABLE).map(OsStr::from_bytes);
+    said.map(|said| control::home(Some(said)))
 }
