@@ -6,6 +6,7 @@ use clap_complete::{Shell, generate};
 use std::path::Path;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "for who makes the files")]
 fn completions_are_those_of_the_options() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../completions");
     for (shell, name) in [

@@ -1,6 +1,8 @@
 //! Which folder is meant: a qmail home, with control files, users and services in it.
 
+use proto::names::Variable;
 use std::path::{Path, PathBuf};
+use unix::environment;
 
 /// Where the Debian package's unit looks for run scripts, and what the files in
 /// `contrib` name.
@@ -13,7 +15,7 @@ pub(crate) fn qmail_home(said: Option<&Path>) -> PathBuf {
 
 /// The one that the environment has, where it has one.
 pub(crate) fn inherited() -> Option<PathBuf> {
-    std::env::var_os("QMAILHOME").filter(|said| !said.is_empty()).map(PathBuf::from)
+    environment::inherited(Variable::QmailHome).filter(|said| !said.is_empty()).map(PathBuf::from)
 }
 
 /// The folder that is meant where none is named.

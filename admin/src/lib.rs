@@ -5,6 +5,7 @@
 //! 2 what was looked at does not work, or called wrongly.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
 
 mod certificate;
 mod check;

@@ -2,11 +2,13 @@
 //! and exit codes. What it prints is for people, and not an interface.
 
 use crate::Cli;
+use crate::outcome::Outcome;
 use clap::CommandFactory;
+use proto::names::{ControlFile, Variable};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use test_support::manual::page::Page;
-use test_support::manual::source::{Source, files_in, root};
+use test_support::manual::source::{Source, files_in, named_in, root};
 use test_support::manual::{has_its_shape, holds_options};
 
 fn sources() -> Vec<Source> {
@@ -38,32 +40,23 @@ fn every_option_is_in_the_page_and_back() {
 
 #[test]
 fn every_variable_is_in_the_page_and_back() {
-    let mut variables = BTreeSet::new();
-    for source in sources() {
-        let read = source.text.split("env::var_os(\"").skip(1);
-        variables.extend(read.map(|behind| behind.split('"').next().unwrap().to_owned()));
-        if source.text.contains("tempfile::Builder") {
-            variables.insert("TMPDIR".into());
-        }
+    let sources = sources();
+    let mut variables = named_in(&sources, Variable::ALL, |one| one.name());
+    if sources.iter().any(|source| source.text.contains("tempfile::Builder")) {
+        variables.insert(Variable::TmpDir.name().into());
     }
     assert_eq!(page().items("ENVIRONMENT", "Ev"), variables);
 }
 
 #[test]
 fn every_control_file_is_in_the_page_and_back() {
-    let sources = sources();
-    let literals = sources.iter().flat_map(Source::literals);
-    let files: BTreeSet<_> = literals.filter(|literal| literal.starts_with("control/")).collect();
+    let files = named_in(&sources(), ControlFile::ALL, |file| format!("control/{}", file.name()));
     assert_eq!(page().items("CONTROL FILES", "Pa"), files);
 }
 
 #[test]
 fn every_exit_code_is_in_the_page_and_back() {
-    let sources = sources();
-    let outcome = sources.iter().find_map(|source| source.text.split_once("enum Outcome {\n"));
-    let (variants, _) = outcome.unwrap().1.split_once('}').unwrap();
-    let count = variants.lines().filter(|line| line.ends_with(',')).count();
-    assert_eq!(page().exit_codes(), (0..u8::try_from(count).unwrap()).collect());
+    assert_eq!(page().exit_codes(), Outcome::ALL.map(|outcome| outcome as u8).into());
 }
 
 #[test]

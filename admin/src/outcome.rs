@@ -17,6 +17,12 @@ pub(crate) enum Outcome {
     Errors,
 }
 
+impl Outcome {
+    /// All of them.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 3] = [Self::Clean, Self::Warnings, Self::Errors];
+}
+
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         Self::from(outcome as u8)

@@ -8,9 +8,9 @@
 mod row;
 mod shell;
 
+use proto::names::Variable;
 pub(crate) use row::{Link, Role, SERVERS};
 use shell::{Command, Values, Written};
-use unix::control::HOME_VARIABLE;
 
 /// A word of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl RunScript {
 
     /// The qmail home that the server or authup has; none where only a shell can tell.
     pub(crate) fn home(&self) -> Option<&str> {
-        match self.variable(HOME_VARIABLE) {
+        match self.variable(Variable::QmailHome.name()) {
             Some((_, word)) if word.is_computed => None,
             Some((home, _)) if !home.is_empty() => Some(home),
             _ => Some(unix::control::HOME),

@@ -3,7 +3,9 @@
 
 use crate::outcome::print_line;
 use proto::escape::Escaped;
+use proto::names::Variable;
 use std::io::IsTerminal;
+use unix::environment::inherited;
 
 /// Shows one conversation.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ const YELLOW: &str = "1;33";
 impl Shown {
     /// Nothing is said yet.
     pub(crate) fn new() -> Self {
-        let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let forbidden = inherited(Variable::NoColor).is_some_and(|value| !value.is_empty());
         Self { in_colour: !forbidden && std::io::stdout().is_terminal(), is_secure: false }
     }
 

@@ -6,6 +6,7 @@
 //! record means is decided in `proto`; ids, files and descriptors are `unix`'s.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
 #![cfg_attr(not(feature = "pam"), allow(dead_code, reason = "what PAM says has no other use"))]
 
 mod failure;

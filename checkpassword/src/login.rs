@@ -4,6 +4,7 @@
 use crate::failure::{Failure, Refusal};
 use proto::checkpassword::LIMIT;
 use proto::checkpassword::reader::Credentials;
+use proto::names::Variable;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -61,12 +62,12 @@ impl Login {
         }
         std::env::set_current_dir(&self.home)
             .map_err(|error| Failure::Home(self.home.clone(), error))?;
-        for (name, value) in [
-            ("USER", self.user.as_os_str()),
-            ("HOME", self.home.as_os_str()),
-            ("SHELL", self.shell.as_os_str()),
+        for (variable, value) in [
+            (Variable::User, self.user.as_os_str()),
+            (Variable::Home, self.home.as_os_str()),
+            (Variable::Shell, self.shell.as_os_str()),
         ] {
-            environment.set(name.as_bytes(), Some(value.as_bytes()));
+            environment.set(variable, Some(value.as_bytes()));
         }
         // Nobody is root here, so there is nothing that is left to be refused.
         let waiting = environment.take(READY);

@@ -176,7 +176,7 @@ pub(crate) fn drive<'a>(
                 match attempt {
                     Attempt::Check(record, handoff) => {
                         for (name, value) in handoff.variables(record.user(), Some(ADDRESS)) {
-                            let variable = [name.as_bytes(), b"=", &value].concat();
+                            let variable = [name.name().as_bytes(), b"=", &value].concat();
                             happens(Event::HandsOn(Octets(variable)));
                         }
                         let user = Octets::from(record.user());

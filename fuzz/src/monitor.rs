@@ -70,14 +70,14 @@ fn reads_back(message: &[u8], request: &Request) {
             assert_eq!(*written, message);
             for (variable, value) in handoff.variables(record.user(), None) {
                 let hello = value.strip_prefix(b"EHLO ").or(value.strip_prefix(b"HELO "));
-                let (text, longest) = match (variable, hello) {
+                let (text, longest) = match (variable.name(), hello) {
                     ("AUTHUP_HELO", Some(name)) => (name, 255),
                     ("IMAPLOGINTAG", _) => (&value[..], 64),
                     ("AUTHENTICATED", _) => {
                         assert_eq!(value, record.user());
                         continue;
                     }
-                    _ => panic!("{variable}: not to be handed on like this"),
+                    _ => panic!("{variable:?}: not to be handed on like this"),
                 };
                 assert!(
                     (1..=longest).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
@@ -138,9 +138,11 @@ impl Session {
                         // A name for whoever gave none: so nothing is left out.
                         let mut names = handoff.variables(record.user(), Some(b"192.0.2.1"));
                         names.all(|(name, _)| match self.protocol {
-                            Protocol::Smtp => name == "AUTHUP_HELO",
+                            Protocol::Smtp => name.name() == "AUTHUP_HELO",
                             Protocol::Pop3 => false,
-                            Protocol::Imap => matches!(name, "IMAPLOGINTAG" | "AUTHENTICATED"),
+                            Protocol::Imap => {
+                                matches!(name.name(), "IMAPLOGINTAG" | "AUTHENTICATED")
+                            }
                         })
                     }
                     Attempt::SomebodyElse(_) => true,

@@ -26,6 +26,7 @@ pub mod imap;
 pub mod line;
 pub mod logfmt;
 pub mod login;
+pub mod names;
 pub mod network;
 pub mod other_protocol;
 pub mod pam_service;

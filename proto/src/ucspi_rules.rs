@@ -72,7 +72,7 @@ fn variable(setting: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::variables::value;
+    use crate::variables::named;
     use alloc::vec;
 
     #[test]
@@ -121,8 +121,8 @@ mod tests {
     #[test]
     fn of_several_values_the_last_counts() {
         let added = instructions(b"+A=1\0+B=2\0+A=3\0").unwrap().environment;
-        assert_eq!(value(&added, "A"), Some(&b"3"[..]));
-        assert_eq!([value(&added, "B"), value(&added, "C")], [Some(&b"2"[..]), None]);
+        assert_eq!(named(&added, "A"), Some(&b"3"[..]));
+        assert_eq!([named(&added, "B"), named(&added, "C")], [Some(&b"2"[..]), None]);
     }
 
     #[test]

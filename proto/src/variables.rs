@@ -5,6 +5,7 @@
 //! `unix::environment`'s, where nothing is copied. What a dialog hands on is
 //! [`handoff`](crate::login::handoff)'s, which has names of its own, and a check for each.
 
+use crate::names::Variable;
 use alloc::vec::Vec;
 
 /// Names and values, in the order in which they are set.
@@ -12,7 +13,13 @@ pub type Variables = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The value of a variable; of several, the last.
 #[must_use]
-pub fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a [u8]> {
+pub fn value(variables: &Variables, variable: Variable) -> Option<&[u8]> {
+    named(variables, variable.name())
+}
+
+/// The same of a name that is somebody else's to say.
+#[must_use]
+pub fn named<'a>(variables: &'a Variables, name: &str) -> Option<&'a [u8]> {
     let found = variables.iter().rev().find(|(found, _)| found == name.as_bytes());
     found.map(|(_, value)| value.as_slice())
 }

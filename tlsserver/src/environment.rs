@@ -2,10 +2,10 @@
 //! to programs. It is read once by each process, at its start.
 
 use proto::login::handoff::Name;
+use proto::names::Variable;
 pub use proto::variables::Variables;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use unix::before_login::Variable;
 use unix::jail::{Identity, NoIdentity};
 
 /// What this process was started with. Of several of one name the first counts, as it does for
@@ -32,14 +32,14 @@ pub(crate) fn owned((name, value): &(Vec<u8>, Vec<u8>)) -> (OsString, OsString) 
 /// # Errors
 /// When one is not a number, or none for a jail.
 pub fn jail_identity(variables: &Variables) -> Result<Identity, NoIdentity> {
-    let number = |names: [&'static str; 2], nobody| {
-        let found = names.iter().find_map(|&name| Some((name, value(variables, name)?)));
+    let number = |names: [Variable; 2], nobody| {
+        let found = names.iter().find_map(|&one| Some((one.name(), value(variables, one)?)));
         found.map_or(Ok(nobody), |(name, text)| Identity::number(name, text.as_bytes()))
     };
     let Identity { user, group } = Identity::NOBODY;
     Ok(Identity {
-        user: number(["SSL_UID", "TLS_UID"], user)?,
-        group: number(["SSL_GID", "TLS_GID"], group)?,
+        user: number([Variable::SslUid, Variable::TlsUid], user)?,
+        group: number([Variable::SslGid, Variable::TlsGid], group)?,
     })
 }
 
@@ -55,17 +55,14 @@ pub fn is_for_keyholder(name: &[u8]) -> bool {
     is_certificate(name) || is_identity(name)
 }
 
-/// sslserver's variable for a certificate with its chain, which goes before `CERTFILE`.
-pub const CHAIN: &str = "CERTCHAINFILE";
-
-/// The keyholder's variable that is set where nobody is to get TLS, so that no certificate
-/// is needed.
-pub const NO_CERTIFICATE: &str = "NO_CERTIFICATE";
-
 /// Whether the variable says which user the jailed processes become.
 #[must_use]
 pub fn is_identity(name: &[u8]) -> bool {
-    matches!(name, b"SSL_UID" | b"SSL_GID" | b"TLS_UID" | b"TLS_GID")
+    is_one_of(name, &[Variable::SslUid, Variable::SslGid, Variable::TlsUid, Variable::TlsGid])
+}
+
+fn is_one_of(name: &[u8], variables: &[Variable]) -> bool {
+    variables.iter().any(|one| one.name().as_bytes() == name)
 }
 
 /// Whether the program may see the variable of the server's own environment. Not
@@ -76,41 +73,68 @@ pub fn is_for_program(name: &[u8]) -> bool {
     let server_s_own = is_certificate(name)
         || is_identity(name)
         || name.starts_with(b"SSL_")
-        || matches!(name, b"SSLCTLFD" | b"SSLREADFD" | b"SSLWRITEFD")
-        || matches!(name, b"LISTEN_FDS" | b"LISTEN_PID" | b"LISTEN_FDNAMES" | b"NOTIFY_SOCKET")
-        || matches!(name, b"PROTO" | b"TCPREMOTEINFO")
-        || matches!(name, b"TCPREMOTEIP" | b"TCPREMOTEPORT" | b"TCPREMOTEHOST")
-        || matches!(name, b"SSLREMOTEIP" | b"SSLREMOTEPORT" | b"SSLLOCALIP" | b"SSLLOCALPORT")
-        || matches!(name, b"TCPLOCALIP" | b"TCPLOCALPORT" | b"TCPLOCALHOST");
+        || is_one_of(name, &SERVER_S_OWN);
     !server_s_own
 }
+
+/// What is said to the dialog, or to authup.
+const DIALOG_S: [Variable; 5] = [
+    Variable::QmailHome,
+    Variable::UcspiTls,
+    Variable::DisableTls,
+    Variable::AuthupUid,
+    Variable::AuthupGid,
+];
+
+/// What else would pass for the server's word, or was said to it by its supervisor.
+const SERVER_S_OWN: [Variable; 19] = [
+    Variable::SslCtlFd,
+    Variable::SslReadFd,
+    Variable::SslWriteFd,
+    Variable::ListenFds,
+    Variable::ListenPid,
+    Variable::ListenFdNames,
+    Variable::NotifySocket,
+    Variable::Proto,
+    Variable::TcpRemoteInfo,
+    Variable::TcpRemoteIp,
+    Variable::TcpRemotePort,
+    Variable::TcpRemoteHost,
+    Variable::SslRemoteIp,
+    Variable::SslRemotePort,
+    Variable::SslLocalIp,
+    Variable::SslLocalPort,
+    Variable::TcpLocalIp,
+    Variable::TcpLocalPort,
+    Variable::TcpLocalHost,
+];
 
 /// Whether a login program may see it: what is said to the dialog is not for it either.
 #[must_use]
 pub fn is_for_login_program(name: &[u8]) -> bool {
-    let dialog_s = [Variable::Home, Variable::Tls, Variable::TlsDisabled].map(Some);
-    let dialog_s = dialog_s.contains(&Variable::named(name));
-    let inherited = Name::ALL.iter().any(|one| one.variable().as_bytes() == name);
-    let ours = dialog_s || inherited || matches!(name, b"AUTHUP_UID" | b"AUTHUP_GID");
+    let ours = is_one_of(name, &DIALOG_S) || is_one_of(name, &Name::ALL.map(Name::variable));
     is_for_program(name) && !ours
 }
 
 /// A variable's value.
 #[must_use]
-pub fn value<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
-    proto::variables::value(variables, name).map(OsStr::from_bytes)
+pub fn value(variables: &Variables, variable: Variable) -> Option<&OsStr> {
+    proto::variables::value(variables, variable).map(OsStr::from_bytes)
 }
 
-/// The value of a variable that names a file, which an empty one does not.
+/// The value of a variable that names a file, which an empty one does not. Behind its name
+/// stands `behind`: nothing, or a colon and a host's name.
 #[must_use]
-pub fn file<'a>(variables: &'a Variables, name: &str) -> Option<&'a OsStr> {
-    value(variables, name).filter(|value| !value.is_empty())
+pub fn file<'a>(variables: &'a Variables, variable: Variable, behind: &str) -> Option<&'a OsStr> {
+    let name = [variable.name(), behind].concat();
+    let value = proto::variables::named(variables, &name).map(OsStr::from_bytes);
+    value.filter(|value| !value.is_empty())
 }
 
 fn is_certificate(name: &[u8]) -> bool {
-    name == CHAIN.as_bytes()
-        || [&b"CERTFILE"[..], b"KEYFILE"].iter().any(|kind| {
-            let Some(rest) = name.strip_prefix(*kind) else { return false };
+    name == Variable::CertChainFile.name().as_bytes()
+        || [Variable::CertFile, Variable::KeyFile].iter().any(|kind| {
+            let Some(rest) = name.strip_prefix(kind.name().as_bytes()) else { return false };
             let rest = rest.strip_prefix(b"2").unwrap_or(rest);
             rest.is_empty() || rest.starts_with(b":")
         })

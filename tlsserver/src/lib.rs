@@ -11,6 +11,7 @@
 //! [`proto::channel`] is what they say to each other.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
 
 mod child;
 pub mod engine;

@@ -5,6 +5,7 @@
 //! closed here just after. There is one thread, so no other child can get it.
 
 use proto::channel::listener::Client;
+use proto::names::Variable;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{SendFlags, send};
 use std::collections::BTreeMap;
@@ -79,20 +80,21 @@ impl Program {
     /// # Errors
     /// What is missing.
     pub(crate) fn find(options: &Options, variables: &Variables) -> Result<Self, Unusable> {
-        let number = |name| {
-            let found = value(variables, name).and_then(|text| text.to_str()?.parse().ok());
+        let number = |one: Variable| {
+            let name = one.name();
+            let found = value(variables, one).and_then(|text| text.to_str()?.parse().ok());
             match found.ok_or(Unusable::NotANumber(name))? {
                 u32::MAX => Err(Unusable::NotAnId(name)),
                 number => Ok(number),
             }
         };
         let (user, group) = if options.identity_from_environment {
-            (Some(number("UID")?), Some(number("GID")?))
+            (Some(number(Variable::Uid)?), Some(number(Variable::Gid)?))
         } else {
             (options.user, options.group)
         };
         let name = options.program.first().ok_or(Unusable::NoProgram)?;
-        let path = search_path::find(name, value(variables, "PATH"))
+        let path = search_path::find(name, value(variables, Variable::Path))
             .ok_or_else(|| Unusable::NotFound(name.clone()))?;
         Ok(Self {
             path,
@@ -132,10 +134,10 @@ impl Program {
         let control = engine_pair()?;
         let input = engine_pair()?;
         let output = engine_pair()?;
-        let named = [("SSLCTLFD", &control), ("SSLREADFD", &input), ("SSLWRITEFD", &output)];
-        for (name, (_, program_end)) in named {
+        let named = unix::ucspi_tls::NAMES.into_iter().zip([&control, &input, &output]);
+        for (variable, (_, program_end)) in named {
             fcntl_setfd(program_end, FdFlags::empty())?;
-            variables.insert(name.into(), program_end.as_raw_fd().to_string().into());
+            variables.insert(variable.name().into(), program_end.as_raw_fd().to_string().into());
         }
         let pid = self.start(&variables, client.try_clone()?, client.try_clone()?, None)?;
         Ok(Running { pid, ends: [control.0, input.0, output.0] })
@@ -200,20 +202,20 @@ impl Program {
     ) -> BTreeMap<OsString, OsString> {
         let mut variables: BTreeMap<_, _> = self.variables.iter().map(owned).collect();
         let address = [
-            ("PROTO", "TCP".to_owned()),
-            ("TCPREMOTEIP", remote.ip().to_string()),
-            ("TCPREMOTEPORT", remote.port().to_string()),
-            ("TCPLOCALIP", local.ip().to_string()),
-            ("TCPLOCALPORT", local.port().to_string()),
+            (Variable::Proto, "TCP".to_owned()),
+            (Variable::TcpRemoteIp, remote.ip().to_string()),
+            (Variable::TcpRemotePort, remote.port().to_string()),
+            (Variable::TcpLocalIp, local.ip().to_string()),
+            (Variable::TcpLocalPort, local.port().to_string()),
             // The same by sslserver's names.
-            ("SSLREMOTEIP", remote.ip().to_string()),
-            ("SSLREMOTEPORT", remote.port().to_string()),
-            ("SSLLOCALIP", local.ip().to_string()),
-            ("SSLLOCALPORT", local.port().to_string()),
+            (Variable::SslRemoteIp, remote.ip().to_string()),
+            (Variable::SslRemotePort, remote.port().to_string()),
+            (Variable::SslLocalIp, local.ip().to_string()),
+            (Variable::SslLocalPort, local.port().to_string()),
         ];
-        variables.extend(address.map(|(name, value)| (name.into(), value.into())));
-        let own = |name: &str, value: &OsStr| (name.into(), value.to_owned());
-        variables.extend(self.local_name.as_ref().map(|name| own("TCPLOCALHOST", name)));
+        variables.extend(address.map(|(one, value)| (one.name().into(), value.into())));
+        let own = |name: &OsString| (Variable::TcpLocalHost.name().into(), name.clone());
+        variables.extend(self.local_name.as_ref().map(own));
         variables.extend(added.iter().map(owned));
         variables
     }

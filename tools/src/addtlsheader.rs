@@ -2,6 +2,7 @@
 //! it. It runs for every message, so it starts fast and lets the kernel copy.
 
 use crate::fail;
+use proto::names::Variable;
 use proto::tls_header::{Front, received};
 use std::ffi::OsString;
 use std::fs::File;
@@ -29,12 +30,12 @@ pub fn main(_words: &mut dyn Iterator<Item = OsString>) -> u8 {
 }
 
 fn header(environment: &Environment) -> Option<String> {
-    let protocol = environment.get(b"SSL_PROTOCOL")?;
-    let cipher = environment.get(b"SSL_CIPHER")?;
-    let front = if environment.has(b"FIXSMTPIOTLS") {
+    let protocol = environment.get(Variable::SslProtocol)?;
+    let cipher = environment.get(Variable::SslCipher)?;
+    let front = if environment.has(Variable::FixsmtpioTls) {
         Front::Fixsmtpio
     } else {
-        environment.get(b"AUTHUP_USER").map_or(Front::Unknown, Front::Authup)
+        environment.get(Variable::AuthupUser).map_or(Front::Unknown, Front::Authup)
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Some(received(protocol, cipher, front, now.as_secs()))

@@ -8,6 +8,7 @@ use crate::{fail, log};
 use proto::exit_code;
 use proto::imap::command::is_tag;
 use proto::imap::preauth::{self, NotReady, Opening};
+use proto::names::Variable;
 use std::ffi::OsString;
 use std::io;
 use unix::client;
@@ -24,9 +25,6 @@ const NAME: &str = "fiximapio";
 /// How it is called.
 pub const USAGE: &str = "usage: fiximapio prog [ arg ... ]";
 
-/// The tag of the client's login, as authup hands it on.
-const TAG: &str = "IMAPLOGINTAG";
-
 /// Octets that are read in one piece.
 const PIECE: usize = 16 * 1024;
 
@@ -40,7 +38,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
         return fail(NAME, format_args!("{USAGE}"));
     };
     let mut environment = Environment::inherited();
-    let Some(tag) = environment.take(TAG) else {
+    let Some(tag) = environment.take(Variable::ImapLoginTag) else {
         return cannot_exec(&program, &program.become_it(&environment), preauth::BYE);
     };
     if !is_tag(&tag) {

@@ -1,6 +1,7 @@
 //! The programs of each connection: drivers that join `proto`, which decides, to `unix`, which acts.
 
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods)]
 
 pub mod addtlsheader;
 pub mod authup;

@@ -1,11 +1,12 @@
 //! What authup and fixsmtpio both make of the environment that a TLS server and an
 //! administrator gave them.
 
+use proto::names::Variable;
 use proto::ucspi_tls::{Fact, Tls, is_fact_name};
 use std::io;
 use std::os::fd::BorrowedFd;
 use unix::environment::Environment;
-use unix::ucspi_tls::{DISABLED, Interface, LEVEL, Unavailable};
+use unix::ucspi_tls::{Interface, Unavailable};
 
 /// TLS at the start of a connection.
 #[derive(Debug)]
@@ -20,15 +21,15 @@ impl Offer {
     /// Takes all that concerns TLS out of the environment: no child is to see what
     /// is not for it, nor a fact that does not hold.
     pub(crate) fn take(environment: &mut Environment) -> Self {
-        let ucspitls = environment.take(LEVEL);
-        let disabled = environment.take(DISABLED).is_some();
-        let delayed = environment.has(b"SSLCTLFD");
+        let ucspitls = environment.take(Variable::UcspiTls);
+        let disabled = environment.take(Variable::DisableTls).is_some();
+        let delayed = environment.has(Variable::SslCtlFd);
         let interface = Interface::inherited(environment);
         if delayed {
             // Inherited from whoever started the TLS server; they prove nothing.
             environment.take_all(is_fact_name);
         }
-        let implicit = !delayed && environment.has(b"SSL_PROTOCOL");
+        let implicit = !delayed && environment.has(Variable::SslProtocol);
         Self { level: Tls::from_environment(disabled, ucspitls.as_deref(), implicit), interface }
     }
 
@@ -64,6 +65,6 @@ impl Offer {
 /// Puts what the TLS server reported into the environment.
 pub(crate) fn report(facts: &[Fact], environment: &mut Environment) {
     for fact in facts {
-        environment.set(&fact.name, fact.value.as_deref());
+        environment.set_named(&fact.name, fact.value.as_deref());
     }
 }

@@ -2,53 +2,22 @@
 //! speaks for it until there is one: variables and control files, all that is read here
 //! and no more.
 
-use crate::control::{Folder, Greeting, HOME_VARIABLE, Unreadable};
-use crate::ucspi_tls;
+use crate::control::{Folder, Greeting, Unreadable};
 use proto::control::{TIMEOUT, TIMEOUT_IMAP, TIMEOUT_LOGIN, lines, words};
 use proto::escape::Escaped;
 use proto::imap::capability::{self, Unlisted};
 use proto::login::before_login::BeforeLogin;
 use proto::login::protocol::Protocol;
+use proto::names::{ControlFile, Variable};
 use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A variable that changes what is said before a login. Whoever speaks to a client for
+/// The variables that change what is said before a login. Whoever speaks to a client for
 /// authup must have read the same as authup would.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variable {
-    /// Another qmail home.
-    Home,
-    /// Whether TLS is on offer, or required.
-    Tls,
-    /// TLS is not on offer.
-    TlsDisabled,
-    /// Mechanisms are repeated as `AUTH=`.
-    AuthEquals,
-}
+pub const VARIABLES: [Variable; 4] =
+    [Variable::QmailHome, Variable::UcspiTls, Variable::DisableTls, Variable::SaslBrokenClients];
 
-impl Variable {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Home, Self::Tls, Self::TlsDisabled, Self::AuthEquals];
-
-    /// The variable's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Home => HOME_VARIABLE,
-            Self::Tls => ucspi_tls::LEVEL,
-            Self::TlsDisabled => ucspi_tls::DISABLED,
-            Self::AuthEquals => "AUTHUP_SASL_BROKEN_CLIENTS",
-        }
-    }
-
-    /// The one of this name.
-    #[must_use]
-    pub fn named(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.name().as_bytes() == name)
-    }
-}
-
-/// Reads the files. `auth_equals`: whether [`Variable::AuthEquals`] is set.
+/// Reads the files. `auth_equals`: whether [`Variable::SaslBrokenClients`] is set.
 ///
 /// # Errors
 /// The first that must be there and is not, or cannot be read.
@@ -57,10 +26,9 @@ pub fn read(
     spoken: Protocol,
     auth_equals: bool,
 ) -> Result<BeforeLogin, Unreadable> {
-    let protocol = spoken.name();
-    let file = format!("{protocol}greeting");
-    let greeting = control.greeting(&file)?;
-    let listed = control.require(&format!("{protocol}capabilities"))?;
+    let [greeting, _, timeout] = files(spoken);
+    let greeting = control.greeting(greeting)?;
+    let listed = control.require(capabilities(spoken))?;
     let (capabilities, io_timeout) = match spoken {
         Protocol::Smtp | Protocol::Pop3 => {
             let mut listed = lines(&listed);
@@ -74,9 +42,31 @@ pub fn read(
         auth_equals,
         greeting: greeting.text,
         capabilities,
-        io_timeout: control.timeout(&format!("timeout{protocol}d"), io_timeout)?,
-        login_timeout: control.timeout("timeoutlogin", TIMEOUT_LOGIN)?,
+        io_timeout: control.timeout(timeout, io_timeout)?,
+        login_timeout: control.timeout(ControlFile::TimeoutLogin, TIMEOUT_LOGIN)?,
     })
+}
+
+/// A protocol's greeting, capabilities and timeout.
+const fn files(protocol: Protocol) -> [ControlFile; 3] {
+    match protocol {
+        Protocol::Smtp => {
+            [ControlFile::SmtpGreeting, ControlFile::SmtpCapabilities, ControlFile::TimeoutSmtpd]
+        }
+        Protocol::Pop3 => {
+            [ControlFile::Pop3Greeting, ControlFile::Pop3Capabilities, ControlFile::TimeoutPop3d]
+        }
+        Protocol::Imap => {
+            [ControlFile::ImapGreeting, ControlFile::ImapCapabilities, ControlFile::TimeoutImapd]
+        }
+    }
+}
+
+/// The file with what a protocol's dialog lists.
+#[must_use]
+pub const fn capabilities(protocol: Protocol) -> ControlFile {
+    let [_, capabilities, _] = files(protocol);
+    capabilities
 }
 
 /// The timestamp of a session that begins now; `session` tells it from others of the same
@@ -90,10 +80,9 @@ pub fn timestamp(said: &BeforeLogin, session: impl Display) -> Vec<u8> {
 /// What an IMAP client is told, where all of it can stand in a greeting.
 fn imap_words(
     control: &Folder,
-    greeting: &Greeting<'_>,
+    greeting: &Greeting,
     listed: &[u8],
 ) -> Result<Vec<Vec<u8>>, Unreadable> {
-    const LIST: &str = "imapcapabilities";
     if !capability::is_text(&greeting.text) {
         let why = "not a greeting: printable ASCII that does not begin with [";
         return Err(control.unfit(greeting.file, why));
@@ -102,8 +91,12 @@ fn imap_words(
     for word in &words {
         let shown = Escaped(word);
         capability::check(word).map_err(|unlisted| match unlisted {
-            Unlisted::NoAtom => control.unfit(LIST, &format!("{shown}: not a capability")),
-            Unlisted::Ours => control.unfit(LIST, &format!("{shown}: not to be listed")),
+            Unlisted::NoAtom => {
+                control.unfit(ControlFile::ImapCapabilities, &format!("{shown}: not a capability"))
+            }
+            Unlisted::Ours => {
+                control.unfit(ControlFile::ImapCapabilities, &format!("{shown}: not to be listed"))
+            }
         })?;
     }
     Ok(words)

@@ -2,6 +2,7 @@
 
 use crate::regular_file::open_file;
 use proto::control::{one_line, seconds};
+use proto::names::ControlFile;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read, retry_on_intr};
 use std::ffi::{OsStr, OsString};
@@ -10,9 +11,6 @@ use std::{fmt, io};
 
 /// Where qmail lives, unless `QMAILHOME` in the environment says otherwise.
 pub const HOME: &str = "/var/qmail";
-
-/// The variable that says so.
-pub const HOME_VARIABLE: &str = "QMAILHOME";
 
 /// The qmail home that is meant where the variable says this. An empty value says nothing:
 /// it is what `env QMAILHOME="$QMAILHOME"` comes to where nobody has set it.
@@ -39,9 +37,9 @@ impl fmt::Display for Unreadable {
 
 /// What a server calls itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Greeting<'a> {
+pub struct Greeting {
     /// The file that says so.
-    pub file: &'a str,
+    pub file: ControlFile,
     /// Its first line.
     pub text: Vec<u8>,
 }
@@ -73,11 +71,11 @@ impl Folder {
     ///
     /// # Errors
     /// The file's name and the system's reason, where it is there and cannot be read.
-    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, Unreadable> {
-        match contents(&self.0.join(file)) {
+    pub fn read(&self, file: ControlFile) -> Result<Option<Vec<u8>>, Unreadable> {
+        match contents(&self.0.join(file.name())) {
             Ok(contents) => Ok(Some(contents)),
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(reason) => Err(self.unreadable(file, reason)),
+            Err(reason) => Err(self.unreadable(file.name(), reason)),
         }
     }
 
@@ -85,19 +83,19 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Self::read`], and where there is no such file.
-    pub fn require(&self, file: &str) -> Result<Vec<u8>, Unreadable> {
+    pub fn require(&self, file: ControlFile) -> Result<Vec<u8>, Unreadable> {
         let missing = || io::Error::from_raw_os_error(Errno::NOENT.raw_os_error());
-        self.read(file)?.ok_or_else(|| self.unreadable(file, missing()))
+        self.read(file)?.ok_or_else(|| self.unreadable(file.name(), missing()))
     }
 
     /// The greeting in this file, or else in `me`, which is the name of the server.
     ///
     /// # Errors
     /// As [`Self::require`], of `me`.
-    pub fn greeting<'a>(&self, file: &'a str) -> Result<Greeting<'a>, Unreadable> {
+    pub fn greeting(&self, file: ControlFile) -> Result<Greeting, Unreadable> {
         let (file, contents) = match self.read(file)? {
             Some(contents) => (file, contents),
-            None => ("me", self.require("me")?),
+            None => (ControlFile::Me, self.require(ControlFile::Me)?),
         };
         Ok(Greeting { file, text: one_line(&contents).to_vec() })
     }
@@ -106,7 +104,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn timeout(&self, file: &str, default: u64) -> Result<u64, Unreadable> {
+    pub fn timeout(&self, file: ControlFile, default: u64) -> Result<u64, Unreadable> {
         Ok(self.read(file)?.and_then(|contents| seconds(&contents)).unwrap_or(default))
     }
 
@@ -116,21 +114,32 @@ impl Folder {
     /// As [`Self::read`], and where `parse` says what is wrong with them.
     pub fn parse<T, E: fmt::Display>(
         &self,
-        file: &str,
+        file: ControlFile,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<Option<T>, Unreadable> {
         let parsed = self.read(file)?.map(|contents| parse(&contents)).transpose();
-        parsed.map_err(|wrong| self.unreadable(file, io::Error::other(wrong.to_string())))
+        parsed.map_err(|wrong| self.unfit(file, &wrong.to_string()))
     }
 
     /// What cannot be used of a file, for a reason that is not the system's.
-    pub(crate) fn unfit(&self, file: &str, why: &str) -> Unreadable {
-        self.unreadable(file, io::Error::other(why))
+    pub(crate) fn unfit(&self, file: ControlFile, why: &str) -> Unreadable {
+        self.unreadable(file.name(), io::Error::other(why))
+    }
+
+    /// The same of one of its lines.
+    pub(crate) fn unfit_line(&self, file: ControlFile, line: usize, why: &str) -> Unreadable {
+        self.unreadable(&format!("{}:{line}", file.name()), io::Error::other(why))
     }
 
     fn unreadable(&self, file: &str, reason: io::Error) -> Unreadable {
         Unreadable { name: self.0.join(file).into(), reason }
     }
+}
+
+/// Where a file of this home is.
+#[must_use]
+pub fn control_file(home: &Path, file: ControlFile) -> PathBuf {
+    home.join(FOLDER).join(file.name())
 }
 
 /// What a control file holds at most, in octets: far more than any that somebody has written.
@@ -174,22 +183,26 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let control = home.path().join(FOLDER);
         std::fs::create_dir(&control).unwrap();
-        let fifo = control.join("fifo");
-        mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
-        std::os::unix::fs::symlink("/dev/zero", control.join("device")).unwrap();
-        std::fs::write(control.join("long"), vec![b'x'; LONGEST + 1]).unwrap();
-        std::fs::write(control.join("most"), vec![b'x'; LONGEST]).unwrap();
+        let path = |file: ControlFile| control.join(file.name());
+        let (fifo, device) = (ControlFile::Me, ControlFile::LogFormat);
+        let (long, most) = (ControlFile::LoginNames, ControlFile::Fixsmtpio);
+        let folder_in_folder = ControlFile::LoginFailures;
+        mknodat(rustix::fs::CWD, path(fifo), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path(device)).unwrap();
+        std::fs::create_dir(path(folder_in_folder)).unwrap();
+        std::fs::write(path(long), vec![b'x'; LONGEST + 1]).unwrap();
+        std::fs::write(path(most), vec![b'x'; LONGEST]).unwrap();
         let folder = Folder::of(Some(home.path().as_os_str()));
-        for (name, why) in [
-            ("fifo", "not a regular file"),
-            ("device", "not a regular file"),
-            (".", "Is a directory"),
-            ("long", "more than 1 MiB"),
+        for (file, why) in [
+            (fifo, "not a regular file"),
+            (device, "not a regular file"),
+            (folder_in_folder, "Is a directory"),
+            (long, "more than 1 MiB"),
         ] {
-            let wrong = folder.read(name).unwrap_err().to_string();
-            assert_eq!(wrong, format!("{}: {why}", control.join(name).display()));
+            let wrong = folder.read(file).unwrap_err().to_string();
+            assert_eq!(wrong, format!("{}: {why}", path(file).display()));
         }
-        assert_eq!(folder.read("most").unwrap().map(|octets| octets.len()), Some(LONGEST));
-        assert!(folder.read("none").unwrap().is_none());
+        assert_eq!(folder.read(most).unwrap().map(|octets| octets.len()), Some(LONGEST));
+        assert!(folder.read(ControlFile::SmtpGreeting).unwrap().is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! This process's own environment: read once, at the edge, and changed only for what we run. What
 //! somebody else's is made of, as far as processes tell each other, is `proto::variables`.
 
+use proto::names::Variable;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io;
@@ -32,7 +33,13 @@ impl Environment {
 
     /// The value of a variable, as a child would see it now.
     #[must_use]
-    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+    pub fn get(&self, variable: Variable) -> Option<&[u8]> {
+        self.named(variable.name().as_bytes())
+    }
+
+    /// The same of a name that is somebody else's to say: of a rule, of a fact.
+    #[must_use]
+    pub fn named(&self, name: &[u8]) -> Option<&[u8]> {
         let changed = self.changes.iter().rev().find(|(changed, _)| changed.as_bytes() == name);
         match changed {
             Some((_, value)) => value.as_deref().map(OsStr::as_bytes),
@@ -48,15 +55,15 @@ impl Environment {
 
     /// Whether a variable is set, to anything.
     #[must_use]
-    pub fn has(&self, name: &[u8]) -> bool {
-        self.get(name).is_some()
+    pub fn has(&self, variable: Variable) -> bool {
+        self.get(variable).is_some()
     }
 
     /// Takes a variable out: its value, which no child sees any more.
-    pub fn take(&mut self, name: &str) -> Option<Vec<u8>> {
-        let value = self.get(name.as_bytes()).map(<[u8]>::to_vec);
+    pub fn take(&mut self, variable: Variable) -> Option<Vec<u8>> {
+        let value = self.get(variable).map(<[u8]>::to_vec);
         if value.is_some() {
-            self.changes.push((name.into(), None));
+            self.changes.push((variable.name().into(), None));
         }
         value
     }
@@ -69,7 +76,12 @@ impl Environment {
     }
 
     /// Sets a variable, or with `None` makes it absent.
-    pub fn set(&mut self, name: &[u8], value: Option<&[u8]>) {
+    pub fn set(&mut self, variable: Variable, value: Option<&[u8]>) {
+        self.set_named(variable.name().as_bytes(), value);
+    }
+
+    /// The same of a name that is somebody else's to say.
+    pub fn set_named(&mut self, name: &[u8], value: Option<&[u8]>) {
         let owned = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
         self.changes.push((owned(name), value.map(owned)));
     }
@@ -103,6 +115,13 @@ impl Environment {
         }
         Ok(strings)
     }
+}
+
+/// What this process was started with for a variable, for who reads no other.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "for who has a row of the table")]
+pub fn inherited(variable: Variable) -> Option<OsString> {
+    std::env::var_os(variable.name())
 }
 
 /// A variable's name and value. A name may begin with an equals sign.
@@ -139,22 +158,22 @@ mod tests {
     #[test]
     fn the_last_change_counts() {
         let mut environment =
-            Environment { inherited: vec![c"SSL_A=1", c"B=2", c"D==5"], changes: vec![] };
-        assert_eq!(environment.get(b"SSL_A"), Some(&b"1"[..]));
+            Environment { inherited: vec![c"SSL_CIPHER=1", c"UID=2", c"D==5"], changes: vec![] };
+        assert_eq!(environment.get(Variable::SslCipher), Some(&b"1"[..]));
         environment.take_all(|name| name.starts_with(b"SSL_"));
-        assert_eq!(environment.get(b"SSL_A"), None);
-        environment.set(b"SSL_A", Some(b"3"));
-        assert_eq!(environment.get(b"SSL_A"), Some(&b"3"[..]));
-        assert_eq!(environment.take("B"), Some(b"2".to_vec()));
-        assert_eq!(environment.take("B"), None);
+        assert_eq!(environment.get(Variable::SslCipher), None);
+        environment.set(Variable::SslCipher, Some(b"3"));
+        assert_eq!(environment.get(Variable::SslCipher), Some(&b"3"[..]));
+        assert_eq!(environment.take(Variable::Uid), Some(b"2".to_vec()));
+        assert_eq!(environment.take(Variable::Uid), None);
         let mut command = Command::new("env");
         environment.apply(&mut command);
         let seen: Vec<_> = command.get_envs().collect();
-        let set = (OsStr::new("SSL_A"), Some(OsStr::new("3")));
-        assert_eq!(seen, [(OsStr::new("B"), None), set]);
-        environment.set(b"C", Some(b"4"));
-        assert_eq!(environment.strings().unwrap(), [c"D==5", c"SSL_A=3", c"C=4"]);
-        assert_eq!(environment.get(b"D"), Some(&b"=5"[..]));
+        let set = (OsStr::new("SSL_CIPHER"), Some(OsStr::new("3")));
+        assert_eq!(seen, [set, (OsStr::new("UID"), None)]);
+        environment.set_named(b"C", Some(b"4"));
+        assert_eq!(environment.strings().unwrap(), [c"D==5", c"SSL_CIPHER=3", c"C=4"]);
+        assert_eq!(environment.named(b"D"), Some(&b"=5"[..]));
     }
 
     #[test]
@@ -164,7 +183,7 @@ mod tests {
         assert!(!there.is_empty());
         assert_eq!(inherited.variables().count(), there.len());
         for (name, value) in there {
-            assert_eq!(inherited.get(name.as_bytes()), Some(value.as_bytes()), "{name:?}");
+            assert_eq!(inherited.named(name.as_bytes()), Some(value.as_bytes()), "{name:?}");
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::environment::Environment;
 use crate::search_path::places;
 use nix::errno::Errno;
 use nix::unistd::execve;
+use proto::names::Variable;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -27,7 +28,7 @@ fn try_exec(
     let words = std::iter::once(name).chain(arguments.iter().map(OsString::as_os_str));
     let words = words.map(|word| CString::new(word.as_bytes())).collect::<Result<Vec<_>, _>>()?;
     let variables = environment.strings()?;
-    let path = environment.get(b"PATH").map(OsStr::from_bytes);
+    let path = environment.get(Variable::Path).map(OsStr::from_bytes);
     disposition::end_at_broken_pipes();
     let mut reason = Errno::ENOENT;
     for place in places(name, path) {
@@ -53,7 +54,7 @@ mod tests {
         std::fs::write(&file, "no program").unwrap();
         let mut environment = Environment::default();
         let path = [b"/nonexistent:", folder.path().as_os_str().as_bytes(), b":/"].concat();
-        environment.set(b"PATH", Some(&path));
+        environment.set(Variable::Path, Some(&path));
         let reason =
             |name: &OsStr| exec(name, &[], &environment).raw_os_error().map(Errno::from_raw);
         assert_eq!(reason("no-program".as_ref()), Some(Errno::EACCES), "and not the last ENOENT");

@@ -15,15 +15,13 @@ pub mod file;
 use crate::control::{Folder, Unreadable};
 use file::{File, Trouble};
 use proto::failures::{self, About, Answer, Case, Settings, Source};
+use proto::names::ControlFile;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
-
-/// The control file that says that refused logins are remembered, and how.
-pub const CONTROL: &str = "loginfailures";
 
 /// How long the lock is tried for while somebody waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -35,7 +33,7 @@ const MOST_OWED: usize = 10_000;
 /// # Errors
 /// The control file's name, and why it cannot be used.
 pub fn settings(control: &Folder) -> Result<Option<Settings>, Unreadable> {
-    control.parse(CONTROL, Settings::parse)
+    control.parse(ControlFile::LoginFailures, Settings::parse)
 }
 
 /// The memory, as one process has it.

@@ -1,12 +1,11 @@
 //! How bad a line of the log is, for the journal: a number in angle brackets before it, as
 //! sd-daemon(3) describes it, which the journal takes off again. Nothing for anybody else.
 
+use crate::environment::inherited;
+use proto::names::Variable;
 use rustix::fs::fstat;
 use rustix::stdio::stderr;
 use std::sync::OnceLock;
-
-/// Says which file the journal reads, by device and inode.
-const STREAM: &str = "JOURNAL_STREAM";
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,7 @@ pub fn mark(level: Level) -> &'static str {
 /// Whether descriptor 2 is what the variable says; it may have been inherited from who has
 /// another log.
 fn listens() -> bool {
-    let Some(stream) = std::env::var_os(STREAM) else { return false };
+    let Some(stream) = inherited(Variable::JournalStream) else { return false };
     let found = fstat(stderr()).map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
     found.is_ok_and(|found| stream.to_str() == Some(&found))
 }

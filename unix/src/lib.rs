@@ -3,6 +3,8 @@
 //! The only package in which `unsafe` may stand; each place says why it holds.
 //! It decides nothing: what to do comes from `proto`, by way of the programs.
 
+#![deny(clippy::disallowed_methods)]
+
 pub mod about;
 pub mod before_login;
 pub mod blocklist;

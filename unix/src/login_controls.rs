@@ -7,11 +7,7 @@ use crate::failures;
 use proto::failures::Settings;
 use proto::logfmt::Format;
 use proto::login::names::LoginNames;
-
-/// The control file of [`LoginNames`].
-const NAMES: &str = "loginnames";
-/// The control file of [`Format`].
-const FORMAT: &str = "logformat";
+use proto::names::ControlFile;
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +27,12 @@ impl LoginControls {
     /// The first that is there and cannot be used, with the line where it is one's fault.
     pub fn read(control: &Folder) -> Result<Self, Unreadable> {
         let failures = failures::settings(control)?;
-        let names = control.read(NAMES)?.unwrap_or_default();
+        let names = control.read(ControlFile::LoginNames)?.unwrap_or_default();
         let names = LoginNames::parse(&names).map_err(|fault| {
             let why = "neither lower-case nor strip-domain";
-            control.unfit(&format!("{NAMES}:{}", fault.line), why)
+            control.unfit_line(ControlFile::LoginNames, fault.line, why)
         })?;
-        let format = control.parse(FORMAT, Format::parse)?;
+        let format = control.parse(ControlFile::LogFormat, Format::parse)?;
         Ok(Self { names, failures, format })
     }
 }

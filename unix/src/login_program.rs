@@ -6,13 +6,13 @@
 
 use proto::checkpassword::Record;
 use proto::login::outcome::Outcome;
+use proto::names::Variable;
 use rustix::io::{FdFlags, dup2, fcntl_dupfd_cloexec, fcntl_setfd};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// The descriptor that checkpassword reads.
 pub const RECORD: RawFd = 3;
-const USER_VARIABLE: &str = "AUTHUP_USER";
 
 /// Descriptor 3, kept for records by a process that starts one login program after
 /// another: nothing else can come to lie there.
@@ -20,7 +20,7 @@ const USER_VARIABLE: &str = "AUTHUP_USER";
 pub struct Place(OwnedFd);
 
 /// What a login program is told by its environment: names and values.
-pub type Told = [(&'static str, Vec<u8>); 2];
+pub type Told = [(Variable, Vec<u8>); 2];
 
 /// A login program that runs.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Place {
             .and_then(|()| dup2(reader, &mut self.0))
             .map_err(|reason| failed(Outcome::CannotOpenPipe)(reason.into()))?;
         let number = teller.as_raw_fd().to_string().into_bytes();
-        let begun = begin([(USER_VARIABLE, user), (crate::ready::READY, number)]);
+        let begun = begin([(Variable::AuthupUser, user), (crate::ready::READY, number)]);
         self.empty();
         let child = begun.map_err(failed(Outcome::CannotRun))?;
         Ok(Started { child, ready: ready.into() })

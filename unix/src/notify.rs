@@ -3,13 +3,12 @@
 //!
 //! Nobody is waited for: what a supervisor does not take at once is lost.
 
+use crate::environment::inherited;
+use proto::names::Variable;
 #[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-
-/// Where the supervisor hears services.
-const SOCKET: &str = "NOTIFY_SOCKET";
 
 /// What there is to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ impl Supervisor {
     /// The one that the environment names.
     #[must_use]
     pub fn from_environment() -> Self {
-        Self(std::env::var_os(SOCKET).and_then(|name| connect(name.as_bytes())))
+        Self(inherited(Variable::NotifySocket).and_then(|name| connect(name.as_bytes())))
     }
 
     /// Tells it.

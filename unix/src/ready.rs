@@ -2,9 +2,10 @@
 //! descriptor that a variable names. Who has started it waits there.
 
 use crate::descriptor::{inherit, number_in};
+use proto::names::Variable;
 
 /// The variable with the descriptor's number. It is not passed on.
-pub const READY: &str = "AUTHUPREADYFD";
+pub const READY: Variable = Variable::AuthupReadyFd;
 
 /// Writes one octet to the descriptor whose number the variable gave, and closes it.
 /// Nobody need be listening: what cannot be told is not told.

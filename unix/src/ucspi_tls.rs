@@ -5,6 +5,7 @@ use crate::client::read_from;
 use crate::deadline::{Deadline, wait};
 use crate::descriptor::{FIRST, inherit, number_in};
 use crate::environment::Environment;
+use proto::names::Variable;
 use proto::ucspi_tls::{Decoder, Fact, Progress};
 use rustix::event::{PollFd, PollFlags};
 use std::fmt;
@@ -14,14 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 /// Seconds that a handshake may take.
 pub const HANDSHAKE: u64 = 60;
 
-/// The administrator's: whether TLS is on offer, or required.
-pub const LEVEL: &str = "UCSPITLS";
-/// The administrator's: TLS is not on offer.
-pub const DISABLED: &str = "DISABLETLS";
-
-const CONTROL: &str = "SSLCTLFD";
-const READ: &str = "SSLREADFD";
-const WRITE: &str = "SSLWRITEFD";
+/// What names the descriptors: that to ask by, that to read, that to write.
+pub const NAMES: [Variable; 3] = [Variable::SslCtlFd, Variable::SslReadFd, Variable::SslWriteFd];
 
 /// What a TLS server gave us.
 #[derive(Debug)]
@@ -50,7 +45,9 @@ impl fmt::Display for Unavailable {
             Self::Unset(name) => write!(f, "{name}: not set"),
             Self::Standard(name, number) => write!(f, "{name}: {number}: standard descriptor"),
             Self::Descriptor(name, reason) => write!(f, "{name}: {}", crate::log::Reason(reason)),
-            Self::ControlClosed => write!(f, "{CONTROL}: closed by the TLS server"),
+            Self::ControlClosed => {
+                write!(f, "{}: closed by the TLS server", Variable::SslCtlFd.name())
+            }
         }
     }
 }
@@ -63,7 +60,7 @@ impl Interface {
     /// # Errors
     /// What is missing. Descriptors that are there are taken all the same.
     pub fn inherited(environment: &mut Environment) -> Result<Self, Unavailable> {
-        let named = [CONTROL, READ, WRITE].map(|name| (name, environment.take(name)));
+        let named = NAMES.map(|one| (one.name(), environment.take(one)));
         let numbers = named.each_ref().map(|(_, value)| value.as_deref().map_or(-1, number_in));
         let [control, read, write] = inherit(numbers);
         let one = |at: usize, descriptor: io::Result<OwnedFd>| {

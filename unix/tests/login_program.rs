@@ -20,7 +20,7 @@ fn run(place: &mut Place, script: &str) -> (String, bool) {
     let words = ["sh", "-c", script].map(OsString::from);
     let record = Record::new(b"bob", b"secret", b"<1@h>").unwrap();
     let begin = |told: Told| {
-        let told = told.map(|(name, value)| (name.into(), OsString::from_vec(value)));
+        let told = told.map(|(name, value)| (name.name().into(), OsString::from_vec(value)));
         let variables = &BTreeMap::from(told);
         let input = File::open("/dev/null")?.into();
         let program = Path::new("/bin/sh");

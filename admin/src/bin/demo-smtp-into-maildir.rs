@@ -7,18 +7,20 @@
 
 #![forbid(unsafe_code)]
 
+use proto::names::Variable;
 use std::fs::{DirBuilder, File};
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
+use unix::environment::inherited;
 
 /// The largest message that is taken, in octets; and the longest line.
 const LARGEST: u64 = 10 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("Maildir"));
+    let home = inherited(Variable::Home).map(|home| PathBuf::from(home).join("Maildir"));
     let Some(maildir) = std::env::args_os().nth(1).map(PathBuf::from).or(home) else {
         complain("no MAILDIR, and no HOME");
         return ExitCode::from(1);

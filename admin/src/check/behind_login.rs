@@ -5,8 +5,8 @@ use super::findings::{Findings, Place};
 use super::identity::{self, Who};
 use super::service::Service;
 use crate::run_script::{Link, Role};
+use proto::names::Variable;
 use std::path::Path;
-use unix::control::HOME_VARIABLE;
 
 /// Looks at them; the first of those behind holds the dialog.
 pub(super) fn check(
@@ -163,7 +163,7 @@ fn check_home(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut
     let Service { path, script } = service;
     let Some(front) = links.first() else { return };
     let (line, name) = (front.program.line, front.name());
-    let is_set = script.variable(HOME_VARIABLE).is_some();
+    let is_set = script.variable(Variable::QmailHome.name()).is_some();
     let said = script.home().filter(|_| is_set || !script.hides_variables());
     if let Some(said) = said.filter(|said| !is_same(said, home)) {
         findings.warning(path, format!("QMAILHOME is {said}: {name} reads other control files"));

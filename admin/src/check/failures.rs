@@ -4,8 +4,10 @@ use super::findings::{Findings, Place};
 use super::permissions::{Readers, check_permissions};
 use proto::control::list;
 use proto::failures::Settings;
+use proto::names::ControlFile;
 use std::io;
 use std::path::Path;
+use unix::control::control_file;
 use unix::failures::file::{File, Trouble};
 use unix::failures::path;
 use unix::regular_file::read_to_string;
@@ -16,7 +18,7 @@ const FAIL2BAN: &str = "/etc/fail2ban";
 /// Looks; nothing is said where there is no such control file, as then nothing is
 /// remembered.
 pub(super) fn check(home: &Path, findings: &mut Findings) {
-    let control = home.join("control/loginfailures");
+    let control = control_file(home, ControlFile::LoginFailures);
     let contents = match unix::control::contents(&control) {
         Ok(contents) => contents,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,

@@ -8,6 +8,8 @@ use crate::programs;
 use proto::control::list;
 use proto::login::protocol::Protocol;
 use std::path::Path;
+use unix::before_login::capabilities;
+use unix::control::control_file;
 
 /// Runs them all, the same one once.
 pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Findings) {
@@ -92,7 +94,7 @@ fn is_the_servers_own(name: &str, is_login: bool) -> bool {
 
 fn compare(offers: &[String], protocol: Protocol, home: &Path, findings: &mut Findings) {
     let own: &[&str] = if protocol == Protocol::Pop3 { &POP3_OWN } else { &[] };
-    let path = home.join("control").join(format!("{}capabilities", protocol.name()));
+    let path = control_file(home, capabilities(protocol));
     let Ok(contents) = unix::control::contents(&path) else { return };
     let mut listed = Vec::new();
     // What is left out is promised to nobody.

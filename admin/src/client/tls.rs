@@ -3,6 +3,7 @@
 //! trust must have signed it, too.
 
 use super::{Error, Server, broken};
+use proto::names::Variable;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -18,6 +19,7 @@ use rustls::{
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use unix::environment::inherited;
 
 /// Starts TLS; says which version and ciphers it came to.
 pub(super) fn start(
@@ -69,7 +71,7 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The authorities that clients of this machine trust.
 fn roots(provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
-    let file = std::env::var_os("SSL_CERT_FILE").map_or_else(|| AUTHORITIES.into(), PathBuf::from);
+    let file = inherited(Variable::SslCertFile).map_or_else(|| AUTHORITIES.into(), PathBuf::from);
     let contents = std::fs::read(&file).map_err(|error| Error::read(&file, error))?;
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_slice_iter(&contents).flatten();

@@ -12,7 +12,9 @@ use crate::outcome::{Error, Outcome, print_line};
 use crate::services::{Offer, SERVICES};
 use crate::xml;
 use clap::{Args, ValueEnum};
+use proto::names::ControlFile;
 use std::path::{Path, PathBuf};
+use unix::control::control_file;
 
 /// Print settings for mail clients, or DNS records
 ///
@@ -156,7 +158,7 @@ fn is_address(said: &str) -> bool {
 
 /// What `control/me` calls the server.
 fn host(home: &Path) -> Result<String, Error> {
-    let path = home.join("control/me");
+    let path = control_file(home, ControlFile::Me);
     let contents = unix::regular_file::read(&path).map_err(|error| Error::read(&path, error))?;
     let line = proto::control::one_line(&contents);
     let is_name = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-');

@@ -13,12 +13,14 @@ use clap::{Args, ValueEnum};
 use narrator::{Change, Told};
 use proto::control::one_line;
 use proto::escape::Escaped;
+use proto::names::ControlFile;
 use proto::ucspi_tls::Tls;
 use replay::{Replayed, Surroundings, replay};
 use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use transcript::{Line, Way};
+use unix::control::control_file;
 use unix::regular_file;
 
 /// Show which rule of fixsmtpio changed which line into what
@@ -85,7 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let (rules_path, rules) = match &options.rules {
         Some(named) => (named.clone(), std::fs::read(named)),
         None => {
-            let usual = home.join("control/fixsmtpio");
+            let usual = control_file(&home, ControlFile::Fixsmtpio);
             let rules = regular_file::read(&usual);
             (usual, rules)
         }
@@ -140,8 +142,8 @@ fn read(path: Option<&Path>) -> Result<(String, Vec<u8>), Error> {
 
 /// As fixsmtpio has it; a name to show where there is none.
 fn greeting(home: &Path) -> Vec<u8> {
-    let read = |name: &str| regular_file::read(&home.join("control").join(name)).ok();
-    let contents = read("smtpgreeting").or_else(|| read("me"));
+    let read = |file| regular_file::read(&control_file(home, file)).ok();
+    let contents = read(ControlFile::SmtpGreeting).or_else(|| read(ControlFile::Me));
     contents.map_or_else(|| b"GREETING".to_vec(), |contents| one_line(&contents).to_vec())
 }
 

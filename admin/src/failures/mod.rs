@@ -12,13 +12,14 @@ use listing::Names;
 use proto::escape::Escaped;
 use proto::failures::entry::Entry;
 use proto::failures::{Prefix, Settings, UserHash};
+use proto::names::ControlFile;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use unix::control::Folder;
+use unix::control::{Folder, control_file};
 use unix::failures::file::{Created, File, Trouble, create};
-use unix::failures::{CONTROL, path, settings};
+use unix::failures::{path, settings};
 
 /// Show or clear the memory of refused logins
 ///
@@ -54,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let said = settings(&Folder::of(Some(home.as_os_str())));
     let said = said.map_err(|wrong| Error::new(format!("unable to read {wrong}")))?;
     let Some(settings) = said else {
-        let file = home.join("control").join(CONTROL);
+        let file = control_file(&home, ControlFile::LoginFailures);
         let why = "No such file or directory: failures are not remembered";
         return Err(Error::new(format!("unable to read {}: {why}", file.display())));
     };

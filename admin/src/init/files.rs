@@ -8,6 +8,7 @@ use crate::mail_server::{POP3_OWN, may_be_listed};
 use crate::outcome::Error;
 use crate::services::SERVICES;
 use proto::login::protocol::Protocol;
+use proto::names::ControlFile;
 use rcgen::{CertificateParams, DnType, KeyPair};
 use std::path::PathBuf;
 use unix::control::Folder;
@@ -51,12 +52,15 @@ impl Plan {
 
     fn files(&self) -> Result<Vec<New>, Error> {
         let mut files = vec![
-            New::public("control/me", format!("{}\n", self.host)),
-            New::public("control/fixsmtpio", include_str!("../../../contrib/control/fixsmtpio")),
-            New::public("control/smtpcapabilities", self.smtp_capabilities()),
-            New::public("control/pop3capabilities", self.pop3_capabilities()),
-            New::public("control/imapcapabilities", self.imap_capabilities()),
-            New::public("control/loginfailures", self.login_failures()),
+            New::control(ControlFile::Me, format!("{}\n", self.host)),
+            New::control(
+                ControlFile::Fixsmtpio,
+                include_str!("../../../contrib/control/fixsmtpio"),
+            ),
+            New::control(ControlFile::SmtpCapabilities, self.smtp_capabilities()),
+            New::control(ControlFile::Pop3Capabilities, self.pop3_capabilities()),
+            New::control(ControlFile::ImapCapabilities, self.imap_capabilities()),
+            New::control(ControlFile::LoginFailures, self.login_failures()),
         ];
         files.push(match self.users {
             Users::File => New::private("users", USERS),

@@ -17,7 +17,9 @@ use clap::Args;
 use plan::Users;
 pub(crate) use plan::{Clients, Plan};
 use proto::login::protocol::Protocol;
+use proto::names::ControlFile;
 use std::path::{Path, PathBuf};
+use unix::control::control_file;
 use unix::identity::{SystemUser, runs_as_root};
 use unix::log::Reason;
 use unix::root_folder;
@@ -170,7 +172,7 @@ fn plan(options: &Options) -> Result<Plan, Error> {
 
 /// What a service that is there is called, where that is not what was said: it keeps its name.
 fn other_host(plan: &Plan, host: &str) -> Option<String> {
-    let file = plan.dir.join("control/me");
+    let file = control_file(&plan.dir, ControlFile::Me);
     let contents = unix::control::contents(&file).ok()?;
     let name = proto::control::one_line(&contents);
     let (file, said) = (file.display(), proto::escape::Escaped(name));

@@ -1,6 +1,7 @@
 //! Atomic file creation: a file is there whole or not at all, and never in place of another.
 
 use crate::outcome::Error;
+use proto::names::ControlFile;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -22,6 +23,11 @@ impl New {
     /// A file that everybody may read.
     pub(super) fn public(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         Self { path: path.into(), content: content.into(), mode: 0o644 }
+    }
+
+    /// A control file, which everybody may read.
+    pub(super) fn control(file: ControlFile, content: impl Into<Vec<u8>>) -> Self {
+        Self::public(format!("control/{}", file.name()), content)
     }
 
     /// A file for its owner alone.

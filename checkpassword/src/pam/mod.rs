@@ -16,6 +16,7 @@ use lexopt::Parser;
 use nonstick::items::{Items, ItemsMut};
 use nonstick::{AuthnFlags, ErrorCode, PamShared, Transaction, TransactionBuilder};
 use proto::checkpassword::reader::Credentials;
+use proto::names::Variable;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::net::IpAddr;
@@ -44,7 +45,7 @@ fn run() -> Result<Infallible, Failure> {
     let service = service_name(service, &environment);
     let record = Record::read()?;
     let credentials = record.credentials()?;
-    let user = admit(&service, &credentials, environment.get(b"TCPREMOTEIP"))?;
+    let user = admit(&service, &credentials, environment.get(Variable::TcpRemoteIp))?;
     drop(record);
     let known = look_up(&user)?;
     if known.as_ref().is_some_and(is_root) {
@@ -65,7 +66,8 @@ fn run() -> Result<Infallible, Failure> {
 
 /// The option's, else the environment's, else our own.
 fn service_name(option: Option<OsString>, environment: &Environment) -> OsString {
-    let given = || environment.get(b"PAM_SERVICE").map(|name| OsStr::from_bytes(name).to_owned());
+    let given =
+        || environment.get(Variable::PamService).map(|name| OsStr::from_bytes(name).to_owned());
     option.or_else(given).filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_SERVICE.into())
 }
 

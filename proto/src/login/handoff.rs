@@ -7,6 +7,7 @@
 
 use super::protocol::Protocol;
 use crate::imap::command::is_tag;
+use crate::names::Variable;
 use crate::sasl::Mechanism;
 use crate::smtp::hello::Hello;
 use alloc::vec::Vec;
@@ -26,13 +27,13 @@ impl Name {
     /// All of them. Whoever inherits one from elsewhere takes it out: it proves nothing.
     pub const ALL: [Self; 3] = [Self::Helo, Self::ImapTag, Self::Authenticated];
 
-    /// The variable's name.
+    /// The variable.
     #[must_use]
-    pub const fn variable(self) -> &'static str {
+    pub const fn variable(self) -> Variable {
         match self {
-            Self::Helo => "AUTHUP_HELO",
-            Self::ImapTag => "IMAPLOGINTAG",
-            Self::Authenticated => "AUTHENTICATED",
+            Self::Helo => Variable::AuthupHelo,
+            Self::ImapTag => Variable::ImapLoginTag,
+            Self::Authenticated => Variable::Authenticated,
         }
     }
 
@@ -117,7 +118,8 @@ impl Handoff {
     pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let mechanism = self.mechanism.map(|one| (MECHANISM, one.name().as_bytes()));
         let variables = self.variables.iter();
-        let variables = variables.map(|(name, value)| (name.variable().as_bytes(), &value[..]));
+        let variables =
+            variables.map(|(name, value)| (name.variable().name().as_bytes(), &value[..]));
         mechanism
             .into_iter()
             .chain(variables)
@@ -143,7 +145,8 @@ impl Handoff {
                 read.mechanism = Some(Mechanism::ALL.into_iter().find(of_value)?);
                 continue;
             }
-            let name = Name::ALL.into_iter().find(|one| one.variable().as_bytes() == name)?;
+            let name =
+                Name::ALL.into_iter().find(|one| one.variable().name().as_bytes() == name)?;
             let known = read.variables.len();
             read = read.with(name, value.to_vec());
             (read.variables.len() > known).then_some(())?;
@@ -156,7 +159,7 @@ impl Handoff {
         &'a self,
         user: &'a [u8],
         address: Option<&'a [u8]>,
-    ) -> impl Iterator<Item = (&'static str, Vec<u8>)> + 'a {
+    ) -> impl Iterator<Item = (Variable, Vec<u8>)> + 'a {
         let is_imap = self.variables.iter().any(|(name, _)| *name == Name::ImapTag);
         let user = is_imap.then(|| (Name::Authenticated.variable(), user.to_vec()));
         let said = self.variables.iter().filter_map(move |(name, value)| {
@@ -213,7 +216,10 @@ mod tests {
         let tagged = Handoff::nothing().with(Name::ImapTag, b"a1".to_vec());
         assert_eq!(
             tagged.variables(b"alice", None).collect::<Vec<_>>(),
-            [("IMAPLOGINTAG", b"a1".to_vec()), ("AUTHENTICATED", b"alice".to_vec())]
+            [
+                (Variable::ImapLoginTag, b"a1".to_vec()),
+                (Variable::Authenticated, b"alice".to_vec())
+            ]
         );
         assert!(tagged.is_of(Protocol::Imap) && !tagged.is_of(Protocol::Smtp));
         for entry in [&b"IMAPLOGINTAG=a b\0\0"[..], b"IMAPLOGINTAG=*\0\0", b"AUTHENTICATED=bob\0\0"]
@@ -229,7 +235,7 @@ mod tests {
         let nameless = Handoff::nothing().with(Name::Helo, b"HELO".to_vec());
         assert_eq!(seen(&nameless, None), []);
         let literal = b"HELO [192.0.2.7]".to_vec();
-        assert_eq!(seen(&nameless, Some(b"192.0.2.7")), [("AUTHUP_HELO", literal)]);
+        assert_eq!(seen(&nameless, Some(b"192.0.2.7")), [(Variable::AuthupHelo, literal)]);
         assert!(nameless.is_of(Protocol::Smtp) && !nameless.is_of(Protocol::Pop3));
         assert!(Handoff::nothing().is_of(Protocol::Pop3));
     }

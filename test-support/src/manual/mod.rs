@@ -2,16 +2,17 @@
 //! stands in its page, its page names nothing else, and all have one shape.
 //!
 //! A package asks this of its own programs, in `tests/manual.rs`. What a program takes it
-//! says itself; the rest is read from its source ([`source`]), so that there is no list to
-//! keep.
+//! says itself; names and exit codes are those of the tables that it uses; what it says, and
+//! which rows it uses, is read from its source ([`source`]), so that there is no list to keep.
 
 pub mod page;
 pub mod source;
 
 use page::Page;
 use proto::login::handoff::Name;
+use proto::names::{ControlFile, Variable};
 use proto::ucspi_tls::is_fact_name;
-use source::{Program, is_name, texts};
+use source::{Program, is_name, named_in, texts};
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -98,46 +99,34 @@ pub fn page_of(program: &Program) -> Page {
     Page::named(&format!("{}.8", program.name))
 }
 
-/// Names of variables and control files in the code of a package's programs are in their
-/// pages, and back.
+/// The variables and control files that a package's programs use are in their pages, and back.
 ///
 /// # Panics
 /// When they are not.
 #[track_caller]
 pub fn holds_names(package: &str) {
     for program in Program::of_package(package) {
-        let (page, names) = (page_of(&program), program.names());
-        let variables = page.items("ENVIRONMENT", "Ev");
-        let files: BTreeSet<_> = page
-            .items("CONTROL FILES", "Pa")
-            .iter()
-            .map(|file| file.strip_prefix("control/").unwrap().to_owned())
-            .collect();
-        let (marked, options) = (page.marked(), page.options());
-        let is_there = |name: &&String| {
-            let lists = [&variables, &files, &marked];
-            lists.iter().any(|list| list.contains(*name)) || options.contains(&format!("-{name}"))
-        };
-        let missing: Vec<_> = names.iter().filter(|name| !is_there(name)).collect();
-        assert!(missing.is_empty(), "man/{}: missing: {missing:?}", page.name);
-        for name in variables.iter().chain(&files) {
-            let reported = name == "SSL_*"
-                && is_fact_name(b"SSL_PROTOCOL")
-                && program.mentions("is_fact_name");
-            let handed_on = program.mentions("handoff::")
-                && Name::ALL.iter().any(|known| known.variable() == name);
-            // tlsserver takes some with a host's name behind a colon.
-            let is_there = name.split(':').next().is_some_and(|name| names.contains(name));
-            assert!(
-                is_there || reported || handed_on,
-                "man/{}: {name} is not in the code",
-                page.name
-            );
+        let page = page_of(&program);
+        let path = |file: ControlFile| format!("control/{}", file.name());
+        let files = named_in(&program.sources, ControlFile::ALL, path);
+        assert_eq!(page.items("CONTROL FILES", "Pa"), files, "man/{}", page.name);
+
+        let mut variables = named_in(&program.sources, Variable::ALL, |one| one.name());
+        if program.mentions("handoff::") {
+            variables.extend(Name::ALL.map(|one| one.variable().name().to_owned()));
         }
+        if program.mentions("is_fact_name") && is_fact_name(b"SSL_PROTOCOL") {
+            variables.insert("SSL_*".into());
+        }
+        let listed = page.items("ENVIRONMENT", "Ev");
+        // tlsserver takes some with a host's name behind a colon.
+        let listed = listed.iter().map(|name| name.split(':').next().unwrap().to_owned());
+        assert_eq!(listed.collect::<BTreeSet<_>>(), variables, "man/{}", page.name);
     }
 }
 
-/// Texts in the code of a package's programs are in a page of a program that has them.
+/// Texts in the code of a package's programs are in a page of a program that has them; those of
+/// one word, such as values, are marked in its own page or are options there.
 ///
 /// # Panics
 /// When they are not.
@@ -145,8 +134,14 @@ pub fn holds_names(package: &str) {
 pub fn holds_texts(package: &str) {
     let all: Vec<_> = Program::all().into_iter().map(|one| (page_of(&one).text(), one)).collect();
     for program in Program::of_package(package) {
+        let page = page_of(&program);
+        let (marked, options) = (page.marked(), page.options());
         for source in &program.sources {
             let literals = source.literals();
+            for word in literals.iter().filter(|text| is_name(text)) {
+                let is_there = marked.contains(word) || options.contains(&format!("-{word}"));
+                assert!(is_there, "{}: not in man/{}: {word}", source.path.display(), page.name);
+            }
             for text in literals.iter().filter(|text| !is_name(text)).flat_map(|text| texts(text)) {
                 let is_there = NOT_SAID.contains(&text.as_str())
                     || all.iter().any(|(page, one)| one.has(source) && page.contains(&text));

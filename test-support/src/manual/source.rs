@@ -1,12 +1,14 @@
 //! What a program's source says that its manual page has to say too.
 //!
 //! A program is its file in `src/bin` and the modules that it and they name, in the
-//! packages that read, write and say something. `proto` does none of that. So there
-//! is no list to keep: whoever adds a variable adds its name to the code.
+//! packages that read, write and say something. `proto` does none of that.
+//!
+//! Names of variables and control files and exit codes are rows of tables in `proto`; all
+//! that is asked of the source is which rows a program's modules use. What it says is read
+//! from its string literals: lines of a log are written where they are said.
 
-use proto::exit_code;
-use proto::login::protocol::Protocol;
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 
@@ -30,8 +32,8 @@ const NOT_FOR_USERS: [&str; 10] = [
     "pledge(c",
 ];
 
-/// Files whose texts are neither logged nor in a page, and whose names of variables are:
-/// what is said to who asks for help, to a supervisor, and to the journal.
+/// Files whose texts are neither logged nor in a page: what is said to who asks for help, to
+/// a supervisor, and to the journal.
 const SAID_ELSEWHERE: [&str; 3] =
     ["unix/src/about.rs", "unix/src/journal.rs", "unix/src/notify.rs"];
 
@@ -62,6 +64,9 @@ impl Source {
     /// All string literals. Escapes are spaces: none stands within what is tested.
     pub fn literals(&self) -> Vec<String> {
         let mut literals = Vec::new();
+        if SAID_ELSEWHERE.iter().any(|file| self.path.ends_with(file)) {
+            return literals;
+        }
         let mut rest = self.text.as_str();
         while let Some(at) = rest.find(['"', '/', '\'']) {
             let is_attribute = NOT_FOR_USERS.iter().any(|name| rest[..at].ends_with(name));
@@ -70,7 +75,7 @@ impl Source {
             match opening {
                 "\"" => {
                     let (literal, behind) = literal(rest);
-                    literals.extend(protocols(&literal).into_iter().filter(|_| !is_attribute));
+                    literals.extend(Some(literal).filter(|_| !is_attribute));
                     rest = behind;
                 }
                 "/" if rest.starts_with('/') => rest = rest.split_once('\n').map_or("", |l| l.1),
@@ -81,9 +86,6 @@ impl Source {
                 }
                 _ => {}
             }
-        }
-        if SAID_ELSEWHERE.iter().any(|file| self.path.ends_with(file)) {
-            literals.retain(|literal| is_name(literal));
         }
         literals
     }
@@ -124,9 +126,17 @@ fn literal(text: &str) -> (String, &str) {
     panic!("a literal has no end: {literal}");
 }
 
-/// Names that are made of the protocol's name are two names.
-fn protocols(literal: &str) -> BTreeSet<String> {
-    Protocol::ALL.map(|protocol| literal.replace("{protocol}", protocol.name())).into()
+/// The rows of a table, an enum, that sources use, by what `name` calls them.
+pub fn named_in<Row: Debug + Copy, Name: Into<String>>(
+    sources: &[Source],
+    table: &[Row],
+    name: impl Fn(Row) -> Name,
+) -> BTreeSet<String> {
+    let path = std::any::type_name::<Row>();
+    let word = path.rsplit("::").next().unwrap();
+    let used: BTreeSet<&str> = sources.iter().flat_map(|source| source.after(word)).collect();
+    let rows = table.iter().filter(|row| used.contains(format!("{row:?}").as_str()));
+    rows.map(|row| name(*row).into()).collect()
 }
 
 /// A program with all its source.
@@ -174,23 +184,12 @@ impl Program {
         Self { name, sources }
     }
 
-    /// String literals that are one word: names of variables and control files, and
-    /// their values. `PATH` is one, where programs are looked up.
-    pub fn names(&self) -> BTreeSet<String> {
-        let literals = self.sources.iter().flat_map(Source::literals);
-        let mut names: BTreeSet<String> = literals.filter(|literal| is_name(literal)).collect();
-        if self.mentions("process::Program") || self.mentions("process::{Program") {
-            names.insert("PATH".into());
-        }
-        names
-    }
-
     /// Exit codes that the program names.
     pub fn exit_codes(&self) -> BTreeSet<u8> {
         let named: BTreeSet<&str> =
             self.sources.iter().flat_map(|source| source.after("exit_code")).collect();
         let is_named = |(name, _): &&(&str, u8)| named.contains(name);
-        exit_code::ALL.iter().filter(is_named).map(|(_, code)| *code).collect()
+        proto::exit_code::ALL.iter().filter(is_named).map(|(_, code)| *code).collect()
     }
 
     /// Whether this file is of it.

@@ -1,6 +1,7 @@
 //! What is said about a handshake to the program, in mod_ssl's names and OpenSSL's
 //! spelling, which is what filters and people expect.
 
+use proto::names::Variable;
 use proto::ucspi_tls::Fact;
 use proto::ucspi_tls::server::Encoder;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
@@ -8,31 +9,26 @@ use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
 use crate::environment::Variables;
 
 /// What is ever said: the only names that a program can get from an engine.
-const NAMES: [&str; 12] = [
-    PROTOCOL,
-    CIPHER,
-    SERVER_NAME,
-    SUBJECT,
-    "SSL_CIPHER_USEKEYSIZE",
-    "SSL_CIPHER_ALGKEYSIZE",
-    "SSL_CIPHER_EXPORT",
-    "SSL_SESSION_RESUMED",
-    "SSL_CLIENT_VERIFY",
-    "SSL_PEER_CERT_HASH",
-    "SSL_PEER_CERT_SUBJECT",
-    "SSL_PEER_CERT_CN",
+const NAMES: [Variable; 12] = [
+    Variable::SslProtocol,
+    Variable::SslCipher,
+    Variable::SslTlsSniServerName,
+    Variable::SslServerSDn,
+    Variable::SslCipherUseKeySize,
+    Variable::SslCipherAlgKeySize,
+    Variable::SslCipherExport,
+    Variable::SslSessionResumed,
+    Variable::SslClientVerify,
+    Variable::SslPeerCertHash,
+    Variable::SslPeerCertSubject,
+    Variable::SslPeerCertCn,
 ];
-
-const PROTOCOL: &str = "SSL_PROTOCOL";
-const CIPHER: &str = "SSL_CIPHER";
-const SERVER_NAME: &str = "SSL_TLS_SNI_SERVERNAME";
-const SUBJECT: &str = "SSL_SERVER_S_DN";
 
 /// An engine's report as variables. One that was taken over can name nothing but what an
 /// engine has to say, for much else could be made of a program's environment.
 #[must_use]
 pub fn variables(facts: Vec<Fact>) -> Variables {
-    let known = |name: &[u8]| NAMES.iter().any(|known| known.as_bytes() == name);
+    let known = |name: &[u8]| NAMES.iter().any(|known| known.name().as_bytes() == name);
     facts
         .into_iter()
         .filter(|fact| known(&fact.name))
@@ -58,12 +54,23 @@ fn written(
     (server_name, subject): (Option<&str>, Option<&str>),
     is_resumed: bool,
 ) -> Vec<u8> {
-    let [_, _, _, _, used, algorithm, export, resumed, verified, no_certificate @ ..] = NAMES;
+    let [
+        protocol_name,
+        cipher_name,
+        server,
+        own,
+        used,
+        algorithm,
+        export,
+        resumed,
+        verified,
+        no_certificate @ ..,
+    ] = NAMES.map(Variable::name);
     let mut report = Encoder::default();
-    report.push(PROTOCOL, protocol(version).as_bytes());
-    report.push(CIPHER, cipher(suite).as_bytes());
+    report.push(protocol_name, protocol(version).as_bytes());
+    report.push(cipher_name, cipher(suite).as_bytes());
     if let Some(name) = server_name {
-        report.push(SERVER_NAME, name.as_bytes());
+        report.push(server, name.as_bytes());
     }
     for name in [used, algorithm] {
         report.push(name, key_size(suite).as_bytes());
@@ -75,7 +82,7 @@ fn written(
         report.push(name, b"");
     }
     if let Some(subject) = subject.filter(|subject| !subject.is_empty()) {
-        report.push(SUBJECT, subject.as_bytes());
+        report.push(own, subject.as_bytes());
     }
     report.finish()
 }

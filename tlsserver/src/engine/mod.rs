@@ -28,6 +28,7 @@ use proto::channel::LONGEST;
 use proto::channel::engine::{FromEngine, ToEngine};
 use proto::channel::keyholder::Certificate;
 use proto::exit_code;
+use proto::names::Variable;
 use rustls::server::ProducesTickets;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -52,15 +53,6 @@ use tickets::Tickets;
 
 /// The name under which the program is this process.
 pub const NAME: &str = "tlsserver-engine";
-
-/// The variable with the bound on a handshake, in seconds.
-pub const HANDSHAKE_SECONDS: &str = "HANDSHAKE_SECONDS";
-
-/// The variable with the bound on connections.
-pub const CLIENTS: &str = "CLIENTS";
-
-/// The variable that is set where sessions are not to be resumed.
-pub const NO_TICKETS: &str = "NO_TICKETS";
 
 /// Runs until the listener has no more connections for it and its own have ended.
 #[must_use]
@@ -110,21 +102,21 @@ fn start() -> Result<(), Fatal> {
     unix::disposition::ignore_hangups();
     let variables = environment::inherited();
     let identity = environment::jail_identity(&variables).map_err(Fatal::Identity)?;
-    let seconds = environment::value(&variables, HANDSHAKE_SECONDS);
+    let seconds = environment::value(&variables, Variable::HandshakeSeconds);
     let seconds = seconds.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(60);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let control = io::stdin().as_fd().try_clone_to_owned()?;
     let keyholder = io::stdout().as_fd().try_clone_to_owned()?;
     signatures::bound(&keyholder)?;
     crate::warm_up().map_err(Fatal::NoRandomOctets)?;
-    let clients = environment::value(&variables, CLIENTS);
+    let clients = environment::value(&variables, Variable::Clients);
     let clients = clients.and_then(|text| text.to_str()?.parse().ok()).unwrap_or(u64::MAX);
     last_words::leave_the_log(|words| FromEngine::Says(words).encode())?;
     let profile = Profile::Server { clients };
     jail::enter(profile, Some(identity)).map_err(Fatal::Jail)?;
 
     let tickets = Arc::new(Tickets::default());
-    if environment::value(&variables, NO_TICKETS).is_none() {
+    if environment::value(&variables, Variable::NoTickets).is_none() {
         tickets.turn();
     }
     let Some((certificates, dialogs)) = receive_setup(&control)? else { return Ok(()) };

@@ -3,6 +3,7 @@
 
 use proto::channel::LONGEST;
 use proto::channel::keyholder::{Certificate, FromKeyholder, Validity};
+use proto::names::Variable;
 use rustls::SignatureScheme;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 mod subject;
 
 use super::signing::Keys;
-use crate::environment::{CHAIN, NO_CERTIFICATE, Variables, file, value};
+use crate::environment::{Variables, file, value};
 
 /// What is wrong with which file.
 #[derive(Debug, PartialEq, Eq)]
@@ -110,28 +111,29 @@ fn goes_before(first: &Certificate, second: &Certificate) -> bool {
 }
 
 /// A certificate's variable and its key's.
-const KINDS: [(&str, &str); 2] = [("CERTFILE", "KEYFILE"), ("CERTFILE2", "KEYFILE2")];
+const KINDS: [(Variable, Variable); 2] =
+    [(Variable::CertFile, Variable::KeyFile), (Variable::CertFile2, Variable::KeyFile2)];
 
 /// What is to be said of keys that have no certificate beside them.
 fn keys_alone(variables: &Variables) -> Vec<String> {
     let mut warnings = Vec::new();
-    if value(variables, NO_CERTIFICATE).is_some() {
+    if value(variables, Variable::NoCertificate).is_some() {
         return warnings;
     }
-    for (variable, _) in variables {
-        let Some(key) = str::from_utf8(variable).ok().filter(|key| file(variables, key).is_some())
-        else {
+    for (variable, path) in variables {
+        let Some(set) = str::from_utf8(variable).ok().filter(|_| !path.is_empty()) else {
             continue;
         };
         // The kinds with a 2 first, since the others' names begin theirs.
-        let rest = |of: &'static str| Some((of, key.strip_prefix(of)?));
-        let Some((of, name)) = KINDS.iter().rev().find_map(|(_, of)| rest(of)) else { continue };
-        let Some((certificate, _)) = KINDS.iter().find(|(_, key)| *key == of) else { continue };
-        let certificate = format!("{certificate}{name}");
-        let is_first = certificate == KINDS[0].0;
-        if !is_first && file(variables, &certificate).is_none() {
+        let of = |&(certificate, key): &(Variable, Variable)| {
+            Some((certificate, set.strip_prefix(key.name())?))
+        };
+        let Some((certificate, behind)) = KINDS.iter().rev().find_map(of) else { continue };
+        let is_first = (certificate, behind) == (KINDS[0].0, "");
+        if !is_first && file(variables, certificate, behind).is_none() {
+            let certificate = [certificate.name(), behind].concat();
             let what = format_args!("not used, as {certificate} is not set");
-            warnings.push(wrong(Path::new(key), what).to_string());
+            warnings.push(wrong(Path::new(set), what).to_string());
         }
     }
     warnings
@@ -140,31 +142,31 @@ fn keys_alone(variables: &Variables) -> Vec<String> {
 /// Which files there are, none where none is needed: first those for any name. One PEM file may hold both
 /// certificate and key, so a key file need not be named.
 fn sources(variables: &Variables) -> Result<Vec<Source>, Failure> {
-    if value(variables, NO_CERTIFICATE).is_some() {
+    if value(variables, Variable::NoCertificate).is_some() {
         return Ok(Vec::new());
     }
-    let chain = file(variables, CHAIN);
-    if chain.or(file(variables, KINDS[0].0)).is_none() {
+    let chain = file(variables, Variable::CertChainFile, "");
+    if chain.or(file(variables, KINDS[0].0, "")).is_none() {
         let what = "not set in the environment".into();
-        return Err(Failure { file: PathBuf::from(KINDS[0].0), what });
+        return Err(Failure { file: PathBuf::from(KINDS[0].0.name()), what });
     }
     let mut sources = Vec::new();
     for (certificate, key) in KINDS {
         let chain = chain.filter(|_| certificate == KINDS[0].0);
-        if let Some(certificate) = chain.or(file(variables, certificate)) {
-            let key = file(variables, key).unwrap_or(certificate);
+        if let Some(certificate) = chain.or(file(variables, certificate, "")) {
+            let key = file(variables, key, "").unwrap_or(certificate);
             sources.push(Source { name: None, certificate: certificate.into(), key: key.into() });
         }
     }
     for (certificate, key) in KINDS {
         for (variable, path) in variables.iter().filter(|(_, path)| !path.is_empty()) {
-            let Some(name) = variable.strip_prefix(certificate.as_bytes()) else {
+            let Some(name) = variable.strip_prefix(certificate.name().as_bytes()) else {
                 continue;
             };
             let Some(name) = name.strip_prefix(b":") else { continue };
             let path = OsStr::from_bytes(path);
             let name = String::from_utf8_lossy(name).into_owned();
-            let key = file(variables, &format!("{key}:{name}")).unwrap_or(path);
+            let key = file(variables, key, &format!(":{name}")).unwrap_or(path);
             let name = Some(name.to_ascii_lowercase());
             sources.push(Source { name, certificate: path.into(), key: key.into() });
         }

@@ -3,6 +3,7 @@
 
 use proto::channel::ConnectionId;
 use proto::channel::engine::{DialogId, DialogSetup, ToEngine};
+use proto::names::Variable;
 use proto::ucspi_tls::{Decoder, Progress as Report};
 use proto::variables;
 use std::io;
@@ -27,9 +28,6 @@ use crate::program::Peer;
 
 /// How long a client that has not logged in keeps its place while others wait.
 const TIME_TO_LOG_IN: Duration = Duration::from_secs(10);
-
-/// What tcprules may add for a client, as ucspi-tcp6's tcpserver reads it.
-const LIMIT_OF_ONE: &str = "MAXCONNIP";
 
 /// Connections accepted before anything else is looked at again.
 const MOST_ACCEPTED_AT_ONCE: usize = 16;
@@ -292,10 +290,10 @@ impl Server {
     }
 }
 
-/// The limit on connections of one client that the rules set for it, if they do; or what they
-/// say that is none.
+/// The limit on connections of one client that the rules set for it, if they do, as
+/// ucspi-tcp6's tcpserver reads it; or what they say that is none.
 fn limit_in(added: &Variables) -> Result<Option<usize>, Vec<u8>> {
-    let Some(said) = variables::value(added, LIMIT_OF_ONE) else { return Ok(None) };
+    let Some(said) = variables::value(added, Variable::MaxConnIp) else { return Ok(None) };
     let limit = str::from_utf8(said).ok().and_then(|text| text.parse().ok());
     limit.map(Some).ok_or_else(|| said.to_vec())
 }

@@ -4,6 +4,7 @@
 use proto::channel::engine::{DialogId, DialogSetup, Talk as ToTalk, ToEngine};
 use proto::channel::{ConnectionId, LONGEST};
 use proto::login::protocol::Protocol;
+use proto::names::Variable;
 use proto::ucspi_tls::Tls;
 use proto::variables;
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
-use unix::before_login::{self, Variable};
+use unix::before_login;
 use unix::control::{Folder, Unreadable};
 
 use crate::environment::{Variables, value};
@@ -57,8 +58,9 @@ impl fmt::Display for NoDialog {
         match self {
             Self::Control(why) => why.fmt(f),
             Self::TooLarge(protocol) => {
-                let (protocol, why) = (protocol.name(), "too large (limit 128 KiB)");
-                write!(f, "control/{protocol}capabilities: {why}")
+                let file = before_login::capabilities(*protocol).name();
+                let why = "too large (limit 128 KiB)";
+                write!(f, "control/{file}: {why}")
             }
             Self::NoEngine => f.write_str("there is no engine"),
         }
@@ -86,17 +88,18 @@ pub(super) struct Talk {
 impl Source {
     /// By what the login program's environment would say.
     pub(super) fn new(protocol: Protocol, tries: u32, mode: Mode, variables: &Variables) -> Self {
-        let value = |one: Variable| value(variables, one.name());
+        let value = |one| value(variables, one);
         Self {
             protocol,
             tries,
             tls_at_once: mode == Mode::Immediate,
-            disabled: value(Variable::TlsDisabled).is_some(),
+            disabled: value(Variable::DisableTls).is_some(),
             // What authup takes for no TLS is here the safe of the two: nobody says so who
             // has a certificate.
-            level: value(Variable::Tls).map_or(b"!".to_vec(), |value| value.as_bytes().to_vec()),
-            auth_equals: value(Variable::AuthEquals).is_some(),
-            home: value(Variable::Home).map(OsStr::to_owned),
+            level: value(Variable::UcspiTls)
+                .map_or(b"!".to_vec(), |value| value.as_bytes().to_vec()),
+            auth_equals: value(Variable::SaslBrokenClients).is_some(),
+            home: value(Variable::QmailHome).map(OsStr::to_owned),
         }
     }
 
@@ -133,7 +136,7 @@ impl Source {
     /// The home that a rule names, if it is another.
     pub(super) fn other_home(&self, added: &Variables) -> Option<OsString> {
         let home =
-            added_value(added, Variable::Home).map(|home| OsStr::from_bytes(home).to_owned());
+            added_value(added, Variable::QmailHome).map(|home| OsStr::from_bytes(home).to_owned());
         home.filter(|home| Some(home) != self.home.as_ref())
     }
 
@@ -145,13 +148,14 @@ impl Source {
         id: ConnectionId,
         now: Instant,
     ) -> Talk {
-        let disabled = self.disabled || added_value(added, Variable::TlsDisabled).is_some();
-        let level = added_value(added, Variable::Tls).unwrap_or(&self.level);
+        let disabled = self.disabled || added_value(added, Variable::DisableTls).is_some();
+        let level = added_value(added, Variable::UcspiTls).unwrap_or(&self.level);
         let timestamp = session(said, id);
         let how = ToTalk {
             dialog,
             tls: Tls::from_environment(disabled, Some(level), self.tls_at_once),
-            auth_equals: self.auth_equals || added_value(added, Variable::AuthEquals).is_some(),
+            auth_equals: self.auth_equals
+                || added_value(added, Variable::SaslBrokenClients).is_some(),
             timestamp,
         };
         let login_timeout = std::time::Duration::from_secs(said.before_login.login_timeout);
@@ -191,7 +195,7 @@ impl Dialogs {
 }
 
 fn added_value(added: &Variables, variable: Variable) -> Option<&[u8]> {
-    variables::value(added, variable.name())
+    variables::value(added, variable)
 }
 
 /// The session's timestamp, which both its greeting and checkpassword have.

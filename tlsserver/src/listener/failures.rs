@@ -5,13 +5,13 @@
 //! people of his network have done. What a home says that a rule names is read when the first
 //! client comes whom that rule is for, and again with the ordinary one's.
 
+use proto::names::Variable;
 use proto::variables;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use unix::before_login::Variable;
 use unix::control::{Folder, Unreadable};
 use unix::failures::{Memory, settings};
 
@@ -57,7 +57,7 @@ impl Failures {
         if options.login.is_none() && !options.program.iter().any(is_login) {
             return Ok(Self::of_nobody());
         }
-        let ordinary = Home::read(Folder::of(value(variables, Variable::Home.name())))?;
+        let ordinary = Home::read(Folder::of(value(variables, Variable::QmailHome)))?;
         Ok(Self(Some(Homes { ordinary, others: BTreeMap::new() })))
     }
 
@@ -75,7 +75,7 @@ impl Failures {
     /// Looks whether a client at this address, for which the rules add this, is not to be heard.
     pub(super) fn shut_out(&mut self, address: IpAddr, added: &Variables, log: Log) -> bool {
         let Some(homes) = &mut self.0 else { return false };
-        let home = variables::value(added, Variable::Home.name()).map(OsStr::from_bytes);
+        let home = variables::value(added, Variable::QmailHome).map(OsStr::from_bytes);
         let Some(memory) = &mut homes.home(home, log).memory else { return false };
         let is_shut_out = memory.shuts_out(address);
         if let Some(why) = memory.trouble() {

@@ -26,6 +26,7 @@ mod unable;
 mod workers;
 
 use proto::exit_code;
+use proto::names::Variable;
 use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -157,10 +158,12 @@ fn log_rules_that_are_none(options: &Options, log: Log) {
 /// Whether no program may ask for TLS, as far as it is ours to know: that is sslserver's word
 /// for it, too.
 fn needs_no_certificate(options: &Options, variables: &Variables) -> bool {
-    let disabled = environment::value(variables, "DISABLETLS").is_some();
-    let file = |name| environment::file(variables, name);
+    let disabled = environment::value(variables, Variable::DisableTls).is_some();
+    let file = |one| environment::file(variables, one, "");
     let may_be_without = options.mode == Mode::Delayed && options.login.is_none();
-    may_be_without && disabled && file("CERTFILE").or(file(environment::CHAIN)).is_none()
+    may_be_without
+        && disabled
+        && file(Variable::CertFile).or(file(Variable::CertChainFile)).is_none()
 }
 
 fn config(options: &Options, variables: &Variables, arguments: Vec<OsString>) -> WorkersConfig {
@@ -174,15 +177,17 @@ fn config(options: &Options, variables: &Variables, arguments: Vec<OsString>) ->
     });
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut engine_variables = environment::only(variables, environment::is_identity);
-    let seconds = options.handshake_timeout.as_secs().to_string();
-    engine_variables.push((crate::engine::HANDSHAKE_SECONDS.into(), seconds.into()));
-    engine_variables.push((crate::engine::CLIENTS.into(), options.limit.to_string().into()));
+    let mut add = |one: Variable, value: String| {
+        engine_variables.push((one.name().into(), value.into()));
+    };
+    add(Variable::HandshakeSeconds, options.handshake_timeout.as_secs().to_string());
+    add(Variable::Clients, options.limit.to_string());
     if options.no_tickets {
-        engine_variables.push((crate::engine::NO_TICKETS.into(), Vec::new()));
+        add(Variable::NoTickets, String::new());
     }
     let mut keyholder_variables = environment::only(variables, environment::is_for_keyholder);
     if needs_no_certificate(options, variables) {
-        keyholder_variables.push((environment::NO_CERTIFICATE.into(), Vec::new()));
+        keyholder_variables.push((Variable::NoCertificate.name().into(), Vec::new()));
     }
     WorkersConfig {
         engines: options.engines.unwrap_or(cores.min(MOST_ENGINES)),

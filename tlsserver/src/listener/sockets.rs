@@ -1,6 +1,7 @@
 //! Where connections come from: a socket bound here, or those that the supervisor
 //! passed (`LISTEN_FDS`).
 
+use proto::names::Variable;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
@@ -12,6 +13,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use unix::descriptor::unblock;
+use unix::environment::inherited;
 
 use crate::environment::{Variables, value};
 use crate::options::{Family, Options};
@@ -138,9 +140,9 @@ fn service(services: &str, wanted: &str) -> Option<u16> {
 /// Closes what whoever started us left open, but for the sockets that were passed: none of
 /// it is for the programs that will be run. To be called before anything is opened.
 pub(super) fn close_what_is_not_passed() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-    let is_passed = number("LISTEN_PID") == Some(std::process::id());
-    let count = number("LISTEN_FDS").filter(|_| is_passed).unwrap_or(0);
+    let number = |one| inherited(one).and_then(|text| text.to_str()?.parse::<u32>().ok());
+    let is_passed = number(Variable::ListenPid) == Some(std::process::id());
+    let count = number(Variable::ListenFds).filter(|_| is_passed).unwrap_or(0);
     unix::open_descriptors::close_from(i32::try_from(count).unwrap_or(0).saturating_add(3));
 }
 
@@ -151,23 +153,23 @@ fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
     let sockets = unix::listen_fds::take(count);
     for socket in &sockets {
         if !sockopt::socket_acceptconn(socket).unwrap_or(false) {
-            return Err(Failure::new("LISTEN_FDS", "not a listening socket"));
+            return Err(Failure::new(Variable::ListenFds.name(), "not a listening socket"));
         }
-        unblock(socket).map_err(|reason| Failure::new("LISTEN_FDS", reason))?;
+        unblock(socket).map_err(|reason| Failure::new(Variable::ListenFds.name(), reason))?;
     }
     Ok(sockets)
 }
 
 /// How many sockets the supervisor has passed; none where they are another process's.
 fn count_of_passed(variables: &Variables, own: u32) -> Result<Option<u32>, Failure> {
-    let number = |name| {
-        let Some(text) = value(variables, name) else { return Ok(None) };
+    let number = |one: Variable| {
+        let Some(text) = value(variables, one) else { return Ok(None) };
         let number = text.to_str().and_then(|text| text.parse::<u32>().ok());
-        let wrong = || Failure::new(name, format_args!("not a number: {}", text.display()));
+        let wrong = || Failure::new(one.name(), format_args!("not a number: {}", text.display()));
         number.map(Some).ok_or_else(wrong)
     };
-    let is_ours = number("LISTEN_PID")? == Some(own);
-    if is_ours { number("LISTEN_FDS") } else { Ok(None) }
+    let is_ours = number(Variable::ListenPid)? == Some(own);
+    if is_ours { number(Variable::ListenFds) } else { Ok(None) }
 }
 
 /// Has the system take no more connections for the socket than are waiting now.

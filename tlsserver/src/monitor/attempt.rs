@@ -9,13 +9,14 @@ use proto::login::handoff::Handoff;
 use proto::login::outcome::Outcome;
 use proto::login::report::Event;
 use proto::login::turns::network;
+use proto::names::Variable;
 use proto::variables;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Instant;
-use unix::control::{self, HOME_VARIABLE};
+use unix::control;
 use unix::descriptor_passing::stream_pair;
 use unix::login_program::{Failed, Started, Told};
 use unix::process::{is_of_root, is_root};
@@ -262,14 +263,16 @@ impl Monitor {
         variables.extend(session.facts.iter().map(owned));
         let address = session.client.remote.ip().to_string();
         let handed_on = handoff.variables(record.user(), Some(address.as_bytes()));
-        variables.extend(handed_on.map(|(name, value)| (name.into(), OsString::from_vec(value))));
+        variables
+            .extend(handed_on.map(|(name, value)| (name.name().into(), OsString::from_vec(value))));
         let home = home_of(&session.client).filter(|home| !self.homes.is_ordinary(home));
         let home = home.map(OsStr::to_owned);
         let errors = self.words.as_ref().map(Words::for_program).transpose();
         let errors = errors.map_err(no_stream)?;
         let (path, usual) = (&self.program, &self.ordinary_home);
         let begin = |told: Told| {
-            variables.extend(told.map(|(name, value)| (name.into(), OsString::from_vec(value))));
+            variables
+                .extend(told.map(|(name, value)| (name.name().into(), OsString::from_vec(value))));
             let Some(home) = home else {
                 return path.start(&variables, program, output, errors);
             };
@@ -343,6 +346,6 @@ impl Monitor {
 
 /// The home that a rule names.
 pub(super) fn home_of(client: &Client) -> Option<&OsStr> {
-    let said = variables::value(&client.added, HOME_VARIABLE).map(OsStr::from_bytes);
+    let said = variables::value(&client.added, Variable::QmailHome).map(OsStr::from_bytes);
     said.map(|said| control::home(Some(said)))
 }

@@ -11,12 +11,11 @@ use proto::login::outcome::Outcome;
 use proto::login::report::Event;
 use proto::sasl::Mechanism;
 use proto::ucspi_tls::Tls;
+use proto::variables;
 use rustix::event::PollFlags;
 use std::collections::VecDeque;
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 use unix::blocklist::Reporter;
 use unix::deadline::ready_now;
@@ -32,7 +31,7 @@ use super::sessions::{Login, Parting, Session};
 use super::words::Words;
 use super::{Engine, MOST_KEPT, Monitor};
 use crate::engine::fact_variables;
-use crate::environment::{Variables, value};
+use crate::environment::Variables;
 use crate::outbox::Outbox;
 
 /// An engine that has more to say than so many messages waits for its turn, too.
@@ -273,7 +272,7 @@ impl Monitor {
                 session.facts = fact_variables(facts);
                 if let Some(summary) = &mut session.summary {
                     let facts = &session.facts;
-                    summary.negotiated(|name| value(facts, name).map(OsStr::as_bytes));
+                    summary.negotiated(|name| variables::named(facts, name));
                 }
                 if session.client.tls != Tls::On {
                     report::negotiated(&mut session.lines);

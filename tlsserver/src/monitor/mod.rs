@@ -24,6 +24,7 @@ use proto::channel::{ConnectionId, EngineId};
 use proto::exit_code;
 use proto::login::protocol::Protocol;
 use proto::login::turns::Turns;
+use proto::names::Variable;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use unix::control::{self, Folder, HOME_VARIABLE, Unreadable};
+use unix::control::{self, Folder, Unreadable};
 use unix::deadline::ready_sources;
 use unix::descriptor::{out_of_the_way, unblock};
 use unix::login_program::Place;
@@ -169,7 +170,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
     let protocol = options.login.ok_or(CannotStart::NoProtocol)?;
     let variables = environment::inherited();
     // Where authup would be, and its programs.
-    let home = control::home(environment::value(&variables, HOME_VARIABLE));
+    let home = control::home(environment::value(&variables, Variable::QmailHome));
     // By its whole name, for it is read again from inside.
     let home = std::path::absolute(home)?.into_os_string();
     let control = Folder::enter(Some(&home)).map_err(CannotStart::Control)?;

@@ -47,7 +47,7 @@ impl Chain {
     ) -> Result<Self, Failed> {
         let started = place.start(record, |told| {
             for (name, value) in told {
-                environment.set(name.as_bytes(), Some(&value));
+                environment.set(name, Some(&value));
             }
             program.command(environment).spawn()
         })?;

@@ -163,7 +163,7 @@ impl Monitor {
         }
         tls::report(facts, &mut self.environment);
         if let Some(summary) = &mut self.summary {
-            summary.negotiated(|name| self.environment.get(name.as_bytes()));
+            summary.negotiated(|name| self.environment.named(name.as_bytes()));
         }
         self.guard.tls_started();
         self.report.line(format_args!("negotiated TLS"));
@@ -224,10 +224,10 @@ impl Monitor {
     /// Puts into the environment what the programs behind the login must know.
     fn hand_on(&mut self, handoff: &Handoff, user: &[u8]) {
         for name in Name::ALL {
-            self.environment.set(name.variable().as_bytes(), None);
+            self.environment.set(name.variable(), None);
         }
         for (name, value) in handoff.variables(user, self.report.address()) {
-            self.environment.set(name.as_bytes(), Some(&value));
+            self.environment.set(name, Some(&value));
         }
     }
 

@@ -7,6 +7,7 @@ use proto::failures::About;
 use proto::login::outcome::Outcome;
 use proto::login::protocol::Protocol;
 use proto::login::report::{Event, verdict};
+use proto::names::Variable;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -27,9 +28,9 @@ pub(super) struct Report {
 impl Report {
     /// To be made while descriptor 0 is the network's.
     pub(super) fn new(environment: &Environment) -> Self {
-        let [ip, port] = match environment.get(b"PROTO") {
-            Some(b"TCP6") => [&b"TCP6REMOTEIP"[..], b"TCP6LOCALPORT"],
-            _ => [&b"TCPREMOTEIP"[..], b"TCPLOCALPORT"],
+        let [ip, port] = match environment.get(Variable::Proto) {
+            Some(b"TCP6") => [Variable::Tcp6RemoteIp, Variable::Tcp6LocalPort],
+            _ => [Variable::TcpRemoteIp, Variable::TcpLocalPort],
         };
         let (ip, port) = (environment.get(ip), environment.get(port));
         let blocklist = Reporter::new(peer(ip, port));
@@ -44,12 +45,14 @@ impl Report {
     /// What is to be said of a session that begins now, when it is over. TLS counts that is
     /// on from the first octet.
     pub(super) fn summary(protocol: Protocol, environment: &Environment) -> Timed {
-        let names: [&[u8]; 3] = match environment.get(b"PROTO") {
-            Some(b"TCP6") => [b"TCP6REMOTEIP", b"TCP6REMOTEPORT", b"TCP6LOCALPORT"],
-            _ => [b"TCPREMOTEIP", b"TCPREMOTEPORT", b"TCPLOCALPORT"],
+        let names = match environment.get(Variable::Proto) {
+            Some(b"TCP6") => {
+                [Variable::Tcp6RemoteIp, Variable::Tcp6RemotePort, Variable::Tcp6LocalPort]
+            }
+            _ => [Variable::TcpRemoteIp, Variable::TcpRemotePort, Variable::TcpLocalPort],
         };
         let mut summary = Timed::begin(protocol, names.map(|name| environment.get(name)));
-        summary.negotiated(|name| environment.get(name.as_bytes()));
+        summary.negotiated(|name| environment.named(name.as_bytes()));
         summary
     }
 

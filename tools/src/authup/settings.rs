@@ -8,10 +8,11 @@ use proto::logfmt::Format;
 use proto::login::DialogConfig;
 use proto::login::names::LoginNames;
 use proto::login::protocol::Protocol;
+use proto::names::Variable;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use unix::before_login::{self, Variable};
+use unix::before_login;
 use unix::control::Unreadable;
 use unix::deadline::Deadline;
 use unix::environment::Environment;
@@ -95,15 +96,15 @@ impl Controls {
         offer: &Offer,
         environment: &mut Environment,
     ) -> Result<Self, Wrong> {
-        let mut number = |name, otherwise| match environment.take(name) {
-            Some(value) => Identity::number(name, &value),
+        let mut number = |one: Variable, otherwise| match environment.take(one) {
+            Some(value) => Identity::number(one.name(), &value),
             None => Ok(otherwise),
         };
         let Identity { user, group } = Identity::NOBODY;
-        let jail =
-            Identity { user: number("AUTHUP_UID", user)?, group: number("AUTHUP_GID", group)? };
+        let user = number(Variable::AuthupUid, user)?;
+        let jail = Identity { user, group: number(Variable::AuthupGid, group)? };
         let control = qmail::enter_home(environment)?;
-        let auth_equals = environment.has(Variable::AuthEquals.name().as_bytes());
+        let auth_equals = environment.has(Variable::SaslBrokenClients);
         let said = before_login::read(&control, usage.protocol, auth_equals)?;
         let limits = Limits {
             io_timeout: said.io_timeout,

@@ -12,6 +12,7 @@ use crate::tls::{self, Offer};
 use crate::{fail, log};
 use proto::escape::Escaped;
 use proto::exit_code;
+use proto::names::Variable;
 use proto::relay::rules::RuleError;
 use proto::relay::{CANNOT_RELAY, ENDED, End, NO_CONTROLS, NOT_STARTED, Relay};
 use pump::{Pump, Stop};
@@ -39,7 +40,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
         return fail(NAME, format_args!("{USAGE}"));
     };
     let mut environment = Environment::inherited();
-    if environment.has(b"NOFIXSMTPIO") {
+    if environment.has(Variable::NoFixsmtpio) {
         return cannot_exec(&program, &program.become_it(&environment));
     }
     let offer = Offer::take(&mut environment);
@@ -109,14 +110,14 @@ impl Session {
             fail(NAME, format_args!("TLS temporarily not available: {}", Reason(&reason)))
         })?;
         tls::report(&facts, &mut self.environment);
-        self.environment.set(settings::TLS_IS_ON.as_bytes(), Some(b"1"));
+        self.environment.set(Variable::FixsmtpioTls, Some(b"1"));
         let server = Piped::spawn(&self.program, &self.environment)
             .map_err(|reason| cannot_exec(&self.program, &reason))?;
         self.pump.relay.watch().server_is_now(server.id());
         if let Err(reason) = self.pump.replace_server(server).terminate() {
             log(NAME, format_args!("unable to wait for child: {}", Reason(&reason)));
         }
-        self.pump.relay.tls_started(|name| self.environment.has(name));
+        self.pump.relay.tls_started(|name| self.environment.named(name).is_some());
         give_up_what_is_not_needed()
     }
 
@@ -132,7 +133,7 @@ impl Session {
         }
         unix::client::let_go();
         if let End::OtherProtocol(spoken) = end {
-            match self.environment.get(b"TCPREMOTEIP") {
+            match self.environment.get(Variable::TcpRemoteIp) {
                 Some(address) => log(NAME, format_args!("{spoken} (from {})", Escaped(address))),
                 None => log(NAME, format_args!("{spoken}")),
             }

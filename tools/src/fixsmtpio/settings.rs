@@ -3,6 +3,7 @@
 use crate::qmail;
 use crate::tls::Offer;
 use proto::control::TIMEOUT;
+use proto::names::{ControlFile, Variable};
 use proto::relay::rules::{RuleError, Rules};
 use proto::relay::{Introduction, RelayConfig};
 use proto::smtp::data::BareNewline;
@@ -11,14 +12,6 @@ use proto::ucspi_tls::Tls;
 use unix::control::Unreadable;
 use unix::environment::Environment;
 
-/// The rules file, under `control/`.
-const RULES: &str = "fixsmtpio";
-/// Tells rules and programs that TLS is on.
-pub(super) const TLS_IS_ON: &str = "FIXSMTPIOTLS";
-const BARE_NEWLINE: &str = "FIXSMTPIOBARENEWLINE";
-const USER: &[u8] = b"AUTHUP_USER";
-/// What the client has greeted with, before its login.
-const HELLO: &str = "AUTHUP_HELO";
 /// Seconds on top of `timeoutsmtpd`, so that a server with a timeout of its own
 /// comes first.
 const GRACE: u64 = 10;
@@ -43,19 +36,19 @@ pub(super) fn read(
     offer: &Offer,
 ) -> Result<(RelayConfig, u64), Wrong> {
     let control = qmail::enter_home(environment)?;
-    let greeting = control.greeting("smtpgreeting")?.text;
-    let contents = control.read(RULES)?.unwrap_or_default();
+    let greeting = control.greeting(ControlFile::SmtpGreeting)?.text;
+    let contents = control.read(ControlFile::Fixsmtpio)?.unwrap_or_default();
     let mut rules = Rules::parse(&contents).map_err(Wrong::Rules)?;
-    let seconds = control.timeout("timeoutsmtpd", TIMEOUT)?.saturating_add(GRACE);
+    let seconds = control.timeout(ControlFile::TimeoutSmtpd, TIMEOUT)?.saturating_add(GRACE);
     let bare_newline = bare_newline(environment)?;
     let introduction = introduction(environment);
     let logged_in = is_logged_in(environment);
     // Inherited, it proves nothing.
-    environment.take(TLS_IS_ON);
+    environment.take(Variable::FixsmtpioTls);
     if offer.level == Tls::On && !logged_in {
-        environment.set(TLS_IS_ON.as_bytes(), Some(b"1"));
+        environment.set(Variable::FixsmtpioTls, Some(b"1"));
     }
-    rules.set_environment(|name| environment.has(name));
+    rules.set_environment(|name| environment.named(name).is_some());
     let tls = offer.level;
     let config = RelayConfig { greeting, rules, tls, logged_in, introduction, bare_newline };
     Ok((config, seconds))
@@ -63,15 +56,15 @@ pub(super) fn read(
 
 /// Whether somebody has logged in by a program before us.
 pub(super) fn is_logged_in(environment: &Environment) -> bool {
-    environment.has(USER)
+    environment.has(Variable::AuthupUser)
 }
 
 /// Taken out: it is for us, and the server hears of it by SMTP.
 fn introduction(environment: &mut Environment) -> Option<Introduction> {
-    let hello = Hello::decode(&environment.take(HELLO)?)?;
-    let ip = match environment.get(b"PROTO") {
-        Some(b"TCP6") => &b"TCP6REMOTEIP"[..],
-        _ => b"TCPREMOTEIP",
+    let hello = Hello::decode(&environment.take(Variable::AuthupHelo)?)?;
+    let ip = match environment.get(Variable::Proto) {
+        Some(b"TCP6") => Variable::Tcp6RemoteIp,
+        _ => Variable::TcpRemoteIp,
     };
     let literal = environment.get(ip).and_then(address_literal);
     hello.name()?;
@@ -79,7 +72,7 @@ fn introduction(environment: &mut Environment) -> Option<Introduction> {
 }
 
 fn bare_newline(environment: &Environment) -> Result<BareNewline, Wrong> {
-    match environment.get(BARE_NEWLINE.as_bytes()) {
+    match environment.get(Variable::FixsmtpioBareNewline) {
         None => Ok(BareNewline::Pass),
         Some(b"normalize") => Ok(BareNewline::Normalize),
         Some(b"reject") => Ok(BareNewline::Reject),

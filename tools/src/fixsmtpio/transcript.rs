@@ -1,6 +1,7 @@
 //! The transcript of `FIXSMTPIODEBUG`: what goes by, on standard error.
 
 use proto::escape::Escaped;
+use proto::names::Variable;
 use proto::relay::{Seen, Watch};
 use proto::smtp::reply::split_ending;
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ pub(super) struct Transcript {
 
 impl Transcript {
     pub(super) fn new(environment: &Environment, program: &Argv, server: u32) -> Self {
-        let asked = environment.has(b"FIXSMTPIODEBUG");
+        let asked = environment.has(Variable::FixsmtpioDebug);
         let base = Path::new(program.name()).file_name().unwrap_or(program.name());
         Self { asked, program: base.to_owned(), server }
     }
