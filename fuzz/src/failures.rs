@@ -69,7 +69,7 @@ struct Table<'a> {
 
 impl Table<'_> {
     fn with<T>(&mut self, case: &mut Case, act: impl FnOnce(&mut Case) -> T) -> T {
-        for place in case.places() {
+        while let Some(place) = case.unread() {
             let offset = place.offset();
             let found = self.written.iter().find(|(at, _)| *at == offset);
             *place.octets_mut() = found.map_or(self.of_old.0, |(_, octets)| *octets);

@@ -3,7 +3,8 @@
 //!
 //! Measured as the programs use it. tlsserver's listener keeps the file open; each authup
 //! opens it before its login and closes it after. Every login comes from another network of
-//! IPv6 and for another user, which is the most that there is to read and write.
+//! IPv6 and for another user, which is the most that there is to write. (In a network that
+//! somebody is known in, one bucket more is read.)
 
 use proto::failures::{Answer, Settings};
 use std::hint::black_box;

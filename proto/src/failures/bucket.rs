@@ -38,7 +38,10 @@ impl Bucket {
         self.0.as_chunks().0.get(at)
     }
 
-    fn entry(&self, at: usize) -> Option<Entry> {
+    /// What it holds there. Part of whatever loops over a bucket, which takes a fourth less
+    /// than with calls.
+    #[inline(always)]
+    pub(super) fn entry(&self, at: usize) -> Option<Entry> {
         let entry = Entry::decode(self.octets(at)?)?;
         places(entry.about.kind()).contains(&at).then_some(entry)
     }
@@ -48,36 +51,56 @@ impl Bucket {
         (0..WAYS).filter_map(|at| self.entry(at))
     }
 
-    fn find(&self, about: About) -> Option<(usize, Entry)> {
+    /// Where it holds something about this.
+    pub(super) fn find(&self, about: About) -> Option<usize> {
         let wanted = identity(about);
-        let is_it =
-            |&at: &usize| self.octets(at).is_some_and(|entry| is_about_same(entry, &wanted));
-        let mut found = places(about.kind()).filter(is_it);
-        found.find_map(|at| Some((at, self.entry(at)?)))
+        let is_it = |at: usize| self.octets(at).is_some_and(|one| is_about_same(one, &wanted));
+        places(about.kind()).find(|&at| is_it(at) && self.entry(at).is_some())
     }
 
     /// What it holds about this.
     #[must_use]
     pub fn get(&self, about: About) -> Option<Entry> {
-        self.find(about).map(|(_, entry)| entry)
+        self.entry(self.find(about)?)
     }
 
-    /// Puts an entry in its place, a free one, or that of the one that is worth least; which
-    /// one it is.
-    pub(super) fn put(&mut self, entry: &Entry, settings: &Settings, now: u32) -> Option<usize> {
-        // A free one is less than any.
-        let worth = |at: &usize| self.entry(*at).map(|entry| entry.worth(settings, now));
-        let found = self.find(entry.about).map(|(at, _)| at);
-        let at = found.or_else(|| places(entry.about.kind()).min_by_key(worth))?;
+    /// Whether an entry of this kind can be put there with no other given up for it.
+    pub(super) fn has_room(&self, kind: Kind) -> bool {
+        places(kind).any(|at| self.entry(at).is_none())
+    }
+
+    /// Puts an entry where one about the same was [found](Self::find), else in a free place, or
+    /// that of the one that is worth least; which place it is.
+    pub(super) fn put(
+        &mut self,
+        found: Option<usize>,
+        entry: &Entry,
+        settings: &Settings,
+        now: u32,
+    ) -> Option<usize> {
+        let places = places(entry.about.kind());
+        let at = found.or_else(|| self.dispensable(places, settings, now))?;
         self.set(at, entry.encode());
         Some(at)
     }
 
-    /// Forgets what it holds about this; which one that was.
-    pub(super) fn forget(&mut self, about: About) -> Option<usize> {
-        let (at, _) = self.find(about)?;
+    /// The first of these places that is free, else that of the entry that is worth least.
+    fn dispensable(&self, places: Range<usize>, settings: &Settings, now: u32) -> Option<usize> {
+        let mut least = None;
+        for at in places {
+            let Some(worth) = self.entry(at).map(|entry| entry.worth(settings, now)) else {
+                return Some(at);
+            };
+            if least.is_none_or(|(least, _)| worth < least) {
+                least = Some((worth, at));
+            }
+        }
+        least.map(|(_, at)| at)
+    }
+
+    /// Forgets what it holds there.
+    pub(super) fn forget(&mut self, at: usize) {
         self.set(at, [0; ENTRY]);
-        Some(at)
     }
 
     /// Takes back all refusals of what is meant; of how many there were any. Who is known
@@ -112,17 +135,21 @@ mod tests {
     use crate::failures::source::{Kind, Source};
     use std::vec::Vec;
 
+    fn put(bucket: &mut Bucket, entry: &Entry, now: u32) {
+        let found = bucket.find(entry.about);
+        bucket.put(found, entry, &Settings::default(), now).unwrap();
+    }
+
     #[test]
     fn who_is_worth_least_goes() {
-        let settings = Settings::default();
         let mut bucket = Bucket::empty();
         let about = |number: u64| About::User(UserHash(number));
         for number in 0..20 {
             // The tenth has the least.
             let score = if number == 10 { ONE } else { 2 * ONE };
-            bucket.put(&Entry { score, ..Entry::new(about(number), 0) }, &settings, 0);
+            put(&mut bucket, &Entry { score, ..Entry::new(about(number), 0) }, 0);
         }
-        bucket.put(&Entry { score: ONE, ..Entry::new(about(20), 0) }, &settings, 0);
+        put(&mut bucket, &Entry { score: ONE, ..Entry::new(about(20), 0) }, 0);
         assert!(bucket.get(about(10)).is_none() && bucket.get(about(20)).is_some());
         assert_eq!(bucket.entries().count(), 20);
         assert_eq!(bucket.clear(|entry| entry.score == ONE), 1);
@@ -131,21 +158,17 @@ mod tests {
 
     #[test]
     fn failures_do_not_push_out_who_is_known() {
-        let settings = Settings::default();
         let mut bucket = Bucket::empty();
         let source = Source::new("192.0.2.7".parse().unwrap());
         let pair = |number: u64| source.pair(UserHash(number));
         for number in 0..13 {
             let good = 100 + u32::try_from(number).unwrap();
-            bucket.put(&Entry { good, ..Entry::new(pair(number), 0) }, &settings, 200);
+            put(&mut bucket, &Entry { good, ..Entry::new(pair(number), 0) }, 200);
         }
         for number in 0..100 {
             let score = 60_000 * ONE;
-            bucket.put(
-                &Entry { score, ..Entry::new(About::User(UserHash(number)), 0) },
-                &settings,
-                200,
-            );
+            let about = About::User(UserHash(number));
+            put(&mut bucket, &Entry { score, ..Entry::new(about, 0) }, 200);
         }
         let known: Vec<_> =
             bucket.entries().filter(|entry| entry.about.kind() == Kind::Pair).collect();

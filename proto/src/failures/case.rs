@@ -11,42 +11,21 @@
 //! - A login that is refused unasked counts for nothing: a client that goes on asking
 //!   would else never be let in.
 //!
-//! The caller fills [`Case::places`], asks, and writes [`Case::changed`] back, all under
-//! one lock; who only looks needs none. What is written begins with the first entry of a
-//! bucket that has been changed and ends with the last: for a whole one the system takes half
-//! as long again.
+//! The caller reads what is [unread](Case::unread), asks, and writes [`Case::changed`] back, all
+//! under one lock; who only looks needs none.
 
-use super::bucket::{BUCKET, Bucket};
-use super::entry::{ENTRY, Entry, code};
-use super::header::{BUCKETS, HEADER};
+use super::entry::Entry;
 use super::keyed_hash::{Digest, Key, UserHash};
+use super::places::{Place, Places};
 use super::score::{ONE, faded};
 use super::settings::Settings;
-use super::source::{About, Kind, Source};
-use alloc::vec::Vec;
-use core::hash::Hasher;
-use core::ops::RangeInclusive;
-
-/// The most that one login is about.
-const ABOUTS: usize = 6;
-/// In so many buckets at most.
-const PLACES: usize = 4;
+use super::source::{About, Source};
 
 /// One login, or one client that has connected.
 pub struct Case {
     key: Key,
     who: Who,
-    /// What it is about, and in which of the places each of them is.
-    abouts: [Option<(About, usize)>; ABOUTS],
-    places: Vec<Place>,
-}
-
-/// A bucket, where it is in the file, and what is in it.
-pub struct Place {
-    index: u16,
-    bucket: Bucket,
-    /// The entries that have been changed, and what is between them.
-    changed: Option<RangeInclusive<usize>>,
+    places: Places,
 }
 
 /// Who wants to log in.
@@ -135,32 +114,6 @@ impl Ticket {
     }
 }
 
-impl Place {
-    /// Where it begins in the file, in octets.
-    #[must_use]
-    pub const fn offset(&self) -> u64 {
-        HEADER as u64 + self.index as u64 * BUCKET as u64
-    }
-
-    /// Its octets, to be read.
-    pub const fn octets_mut(&mut self) -> &mut [u8; BUCKET] {
-        &mut self.bucket.0
-    }
-
-    /// What is to be written, and where.
-    fn changed(&self) -> Option<(u64, &[u8])> {
-        let entries = self.changed.clone()?;
-        let begin = entries.start() * ENTRY;
-        let octets = self.bucket.0.get(begin..(entries.end() + 1) * ENTRY)?;
-        Some((self.offset() + begin as u64, octets))
-    }
-
-    fn change(&mut self, at: usize) {
-        let (first, last) = self.changed.clone().map_or((at, at), RangeInclusive::into_inner);
-        self.changed = Some(first.min(at)..=last.max(at));
-    }
-}
-
 impl Case {
     /// A login that is wanted. `source` is `None` where the client's address is not known.
     #[must_use]
@@ -174,7 +127,9 @@ impl Case {
         let is_exempt = source.is_some_and(|source| settings.exempts(source.address()));
         let source = source.filter(|_| !is_exempt);
         let (secret, user) = (Digest::of(key, user, secret), UserHash::of(key, user));
-        Self::of_login(key, Who { source, is_exempt, user, secret })
+        let mut case = Self::of_login(key, Who { source, is_exempt, user, secret });
+        case.places.spare_pair();
+        case
     }
 
     /// A login whose answer is known.
@@ -184,16 +139,14 @@ impl Case {
     }
 
     fn of_login(key: &Key, who: Who) -> Self {
-        let mut case = Self::new(key, who);
-        case.involve(About::User(who.user));
+        let mut places = Places::new();
+        places.involve(key, [About::User(who.user)]);
         if let Some(source) = who.source {
-            case.involve(source.itself());
-            case.involve(source.network());
-            case.involve(source.pair(who.user));
-            case.involve(source.known());
-            source.wide().into_iter().for_each(|about| case.involve(about));
+            places.involve(key, [source.itself(), source.network(), source.known()]);
+            source.wide().into_iter().for_each(|about| places.involve(key, [about]));
+            places.involve(key, [source.pair(who.user)]);
         }
-        case
+        Self { key: key.clone(), who, places }
     }
 
     /// A client that has connected.
@@ -201,48 +154,27 @@ impl Case {
     pub fn connection(key: &Key, source: Source) -> Self {
         let nobody =
             Who { source: Some(source), is_exempt: false, user: UserHash(0), secret: Digest(0) };
-        let mut case = Self::new(key, nobody);
-        case.involve(source.itself());
-        case.involve(source.known());
-        case
+        let mut places = Places::new();
+        places.involve(key, [source.itself(), source.known()]);
+        Self { key: key.clone(), who: nobody, places }
     }
 
-    fn new(key: &Key, who: Who) -> Self {
-        let places = Vec::with_capacity(PLACES);
-        Self { key: key.clone(), who, abouts: [None; ABOUTS], places }
-    }
-
-    fn involve(&mut self, about: About) {
-        let index = index(&self.key, about);
-        let same = self.places.iter().position(|place| place.index == index);
-        let at = same.unwrap_or_else(|| {
-            self.places.push(Place { index, bucket: Bucket::empty(), changed: None });
-            self.places.len() - 1
-        });
-        if let Some(free) = self.abouts.iter_mut().find(|free| free.is_none()) {
-            *free = Some((about, at));
-        }
-    }
-
-    fn place_of(&self, about: About) -> Option<usize> {
-        self.abouts.iter().flatten().find(|(one, _)| *one == about).map(|(_, at)| *at)
-    }
-
-    /// The buckets to be read first.
-    pub fn places(&mut self) -> impl Iterator<Item = &mut Place> {
-        self.places.iter_mut()
+    /// The next bucket that is to be read before all else; `None` once all are that matter.
+    pub fn unread(&mut self) -> Option<&mut Place> {
+        self.places.unread()
     }
 
     /// What is to be written then: where it begins in the file, and its octets.
     pub fn changed(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.places.iter().filter_map(Place::changed)
+        self.places.changed()
     }
 
     /// Whether the login may be tried, which charges it as refused.
     pub fn before(&mut self, settings: &Settings, now: u32) -> Verdict {
         let scope = self.scope(settings, now);
-        let too_much =
-            |about: &About| self.get(*about).is_some_and(|entry| entry.is_at_limit(settings, now));
+        let too_much = |about: &About| {
+            self.places.get(*about).is_some_and(|entry| entry.is_at_limit(settings, now))
+        };
         let refused = self.counted(scope).find(too_much).filter(|_| !self.who.is_exempt);
         if let Some(about) = refused {
             self.set_clocks(scope, settings, now);
@@ -289,7 +221,7 @@ impl Case {
         if settings.exempts(source.address()) {
             return false;
         }
-        let address = self.get(source.itself()).filter(|entry| entry.last <= now);
+        let address = self.places.get(source.itself()).filter(|entry| entry.last <= now);
         address.is_some_and(|entry| entry.is_at_limit(settings, now))
             && !self.is_known(source.known(), settings, now)
     }
@@ -303,7 +235,7 @@ impl Case {
     }
 
     fn is_known(&self, about: About, settings: &Settings, now: u32) -> bool {
-        let good = self.get(about).map(|entry| entry.good);
+        let good = self.places.get(about).map(|entry| entry.good);
         good.is_some_and(|good| now.saturating_sub(good) <= settings.known)
     }
 
@@ -325,42 +257,42 @@ impl Case {
         for about in self.counted(scope) {
             let mut entry = self.aged(about, settings, now);
             entry.score = entry.score.saturating_add(ONE);
-            self.put(&entry, settings, now);
+            self.places.put(&entry, settings, now);
         }
     }
 
     /// Takes off what is left of a charge.
     fn take_back(&mut self, scope: Scope, then: u32, settings: &Settings, now: u32) {
         for about in self.counted(scope) {
-            let Some(entry) = self.get(about) else { continue };
+            let Some(entry) = self.places.get(about) else { continue };
             let half_life = settings.limit(about.kind()).map_or(0, |limit| limit.half_life);
             let left = faded(ONE, now.saturating_sub(then), half_life);
             let mut entry = entry.aged(settings, now);
             entry.score = entry.score.saturating_sub(left);
             if entry.says_nothing() {
-                self.forget(about);
+                self.places.forget(about);
             } else {
-                self.put(&entry, settings, now);
+                self.places.put(&entry, settings, now);
             }
         }
     }
 
     fn is_wrong_again(&self) -> bool {
-        let user = self.get(About::User(self.who.user));
+        let user = self.places.get(About::User(self.who.user));
         user.is_some_and(|entry| entry.secrets.contains(self.who.secret))
     }
 
     fn remember_secret(&mut self, settings: &Settings, now: u32) {
         let mut entry = self.aged(About::User(self.who.user), settings, now);
         entry.secrets = entry.secrets.with(self.who.secret);
-        self.put(&entry, settings, now);
+        self.places.put(&entry, settings, now);
     }
 
     fn remember_known(&mut self, settings: &Settings, now: u32) {
         let Some(source) = self.who.source else { return };
         for about in [source.pair(self.who.user), source.known()] {
             let entry = self.aged(about, settings, now);
-            self.put(&Entry { good: now, ..entry }, settings, now);
+            self.places.put(&Entry { good: now, ..entry }, settings, now);
         }
     }
 
@@ -368,56 +300,15 @@ impl Case {
     /// gets there.
     fn set_clocks(&mut self, scope: Scope, settings: &Settings, now: u32) {
         for about in self.counted(scope) {
-            let entry = self.get(about).filter(|entry| entry.last > now || entry.good > now);
+            let entry = self.places.get(about).filter(|entry| entry.last > now || entry.good > now);
             if let Some(entry) = entry {
-                self.put(&entry.aged(settings, now), settings, now);
+                self.places.put(&entry.aged(settings, now), settings, now);
             }
         }
     }
 
     fn aged(&self, about: About, settings: &Settings, now: u32) -> Entry {
-        let entry = self.get(about).unwrap_or_else(|| Entry::new(about, now));
+        let entry = self.places.get(about).unwrap_or_else(|| Entry::new(about, now));
         entry.aged(settings, now)
     }
-
-    fn get(&self, about: About) -> Option<Entry> {
-        self.places.get(self.place_of(about)?)?.bucket.get(about)
-    }
-
-    fn put(&mut self, entry: &Entry, settings: &Settings, now: u32) {
-        self.change(entry.about, |bucket| bucket.put(entry, settings, now));
-    }
-
-    fn forget(&mut self, about: About) {
-        self.change(about, |bucket| bucket.forget(about));
-    }
-
-    /// Has a bucket change an entry, and say which one.
-    fn change(&mut self, about: About, act: impl FnOnce(&mut Bucket) -> Option<usize>) {
-        let place = self.place_of(about).and_then(|at| self.places.get_mut(at));
-        if let Some(place) = place
-            && let Some(at) = act(&mut place.bucket)
-        {
-            place.change(at);
-        }
-    }
-}
-
-/// Which bucket something is in. What is known of a network and of its addresses is in
-/// one: it is read at once, and whoever has many addresses pushes out none but his own.
-#[must_use]
-pub fn index(key: &Key, about: About) -> u16 {
-    let (kind, prefix) = match about {
-        About::Address(prefix) | About::Network(prefix) | About::Known(prefix) => {
-            (Kind::Network, Some(prefix.network()))
-        }
-        About::Wide(_) | About::User(_) | About::Pair(..) => (about.kind(), about.prefix()),
-    };
-    let mut hasher = key.hasher();
-    hasher.write_u8(code(kind));
-    hasher.write_u8(prefix.map_or(0, super::Prefix::length));
-    hasher.write_u64(u64::from_le_bytes(prefix.map_or([0; 8], super::Prefix::octets)));
-    hasher.write_u64(about.user().map_or(0, |user| user.0));
-    // Less than BUCKETS.
-    (hasher.finish() % u64::from(BUCKETS)) as u16
 }

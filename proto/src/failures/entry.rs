@@ -136,6 +136,7 @@ impl Entry {
 
     /// What it is worth among those that it shares places with. A user's wrong secrets
     /// are worth a refusal, lest a phone with a stale password count again.
+    #[inline(always)]
     pub(super) fn worth(&self, settings: &Settings, now: u32) -> u32 {
         if is_about_who_is_known(self.about.kind()) {
             return self.good.min(now);
@@ -162,6 +163,7 @@ impl Entry {
         octets
     }
 
+    #[inline(always)]
     pub(super) fn decode(octets: &[u8; ENTRY]) -> Option<Self> {
         let [kind, length, used, spare, rest @ ..] = octets;
         let (last, rest) = rest.split_first_chunk()?;
@@ -222,12 +224,19 @@ pub(super) fn identity(about: About) -> [u8; ENTRY] {
     octets
 }
 
-/// Whether two are about the same.
+/// Whether two are about the same. Asked of every entry of a bucket several times for a
+/// login, so nothing is skipped: to guess wrong what comes takes longer than to compare it.
+#[inline]
 pub(super) fn is_about_same(one: &[u8; ENTRY], other: &[u8; ENTRY]) -> bool {
-    let same = |from: usize, to: usize| one.get(from..to) == other.get(from..to);
-    one.first_chunk::<USED>() == other.first_chunk()
-        && one.last_chunk::<8>() == other.last_chunk()
-        && (one.first() == Some(&code(Kind::User)) || same(PREFIX, GOOD))
+    let is_user = one.first() == Some(&code(Kind::User));
+    (part::<USED>(one, 0) == part(other, 0))
+        & (part::<8>(one, USER) == part(other, USER))
+        & (is_user | (part::<8>(one, PREFIX) == part(other, PREFIX)))
+}
+
+#[inline]
+fn part<const LENGTH: usize>(octets: &[u8; ENTRY], from: usize) -> Option<&[u8; LENGTH]> {
+    octets.get(from..)?.first_chunk()
 }
 
 fn is_too_much(score: u32, limit: Limit) -> bool {

@@ -4,8 +4,8 @@
 //! A table of fixed size holds scores that fade away ([`score`]): of the client's address,
 //! its network and provider, of the user, and of who is known, which is a user who has logged
 //! in from that network ([`source`]). A [`Case`] is one login: which buckets of the table it has to do with,
-//! whether it may be tried, and what its answer changes. The rules are in [`case`], the
-//! table's octets in [`entry`], [`bucket`] and [`header`], what the administrator says in
+//! whether it may be tried, and what its answer changes. The rules are in [`case`], its
+//! buckets in [`places`], the table's octets in [`entry`], [`bucket`] and [`header`], what the administrator says in
 //! [`settings`]. Time is passed in, in seconds. Reading, writing and locking are
 //! `unix::failures`', which authup's monitor, tlsserver's listener and `acceptutils
 //! failures` call.
@@ -18,6 +18,7 @@ pub mod case;
 pub mod entry;
 pub mod header;
 pub mod keyed_hash;
+pub mod places;
 pub mod score;
 pub mod settings;
 pub mod source;

@@ -61,12 +61,14 @@ impl Prefix {
     /// From those octets; `None` where one is set that does not count.
     pub(super) fn from_octets(octets: [u8; 8], length: u8, is_v4: bool) -> Option<Self> {
         let bits = u64::from_be_bytes(octets);
-        let address = if is_v4 {
-            IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits >> 32).ok()?))
-        } else {
-            IpAddr::V6(Ipv6Addr::from_bits(u128::from(bits) << 64))
-        };
-        Some(Self::of(address, length, length)).filter(|prefix| prefix.octets() == octets)
+        let beyond = u64::MAX.checked_shr(length.into()).unwrap_or(0);
+        (bits & beyond == 0).then(|| {
+            if is_v4 {
+                Self::V4(Ipv4Addr::from_bits((bits >> 32) as u32), length)
+            } else {
+                Self::V6(Ipv6Addr::from_bits(u128::from(bits) << 64), length)
+            }
+        })
     }
 }
 

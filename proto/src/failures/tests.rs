@@ -7,10 +7,11 @@ mod owner;
 mod table;
 
 use super::bucket::{BUCKET, Bucket};
-use super::case::{Answer, Case, Ticket, Verdict, index};
+use super::case::{Answer, Case, Ticket, Verdict};
 use super::entry::Entry;
 use super::header::{BUCKETS, HEADER};
 use super::keyed_hash::Key;
+use super::places::index;
 use super::{About, Settings, Source, UserHash};
 use std::vec;
 use std::vec::Vec;
@@ -64,7 +65,7 @@ impl Table {
         act: impl FnOnce(&mut Case, &Settings, u32) -> T,
     ) -> T {
         let at = |offset: u64| usize::try_from(offset).unwrap() - HEADER;
-        for place in case.places() {
+        while let Some(place) = case.unread() {
             *place.octets_mut() = self.buckets[at(place.offset()) / BUCKET].0;
         }
         let done = act(&mut case, &self.settings, self.now);

@@ -96,6 +96,58 @@ impl From<io::Error> for Trouble {
     }
 }
 
+/// What is asked of a file before it is used.
+struct Facts {
+    mode: u32,
+    owner: u32,
+    size: u64,
+    inode: u64,
+    links: u64,
+}
+
+impl Facts {
+    /// By `statx`, without the times: Linux notes that somebody has seen when the file was
+    /// written last, and takes a finer, slower clock for the next write then. Not every kernel
+    /// and sandbox has that call.
+    #[cfg(target_os = "linux")]
+    fn of(fd: &OwnedFd) -> rustix::io::Result<Self> {
+        use rustix::fs::{StatxFlags, statx};
+        let wanted = StatxFlags::TYPE
+            | StatxFlags::MODE
+            | StatxFlags::UID
+            | StatxFlags::SIZE
+            | StatxFlags::INO
+            | StatxFlags::NLINK;
+        match statx(fd, c"", AtFlags::EMPTY_PATH, wanted) {
+            Ok(found) if found.stx_mask & wanted.bits() == wanted.bits() => Ok(Self {
+                mode: found.stx_mode.into(),
+                owner: found.stx_uid,
+                size: found.stx_size,
+                inode: found.stx_ino,
+                links: found.stx_nlink.into(),
+            }),
+            _ => Self::with_times(fd),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn of(fd: &OwnedFd) -> rustix::io::Result<Self> {
+        Self::with_times(fd)
+    }
+
+    #[allow(clippy::unnecessary_cast, reason = "these types differ from system to system")]
+    fn with_times(fd: &OwnedFd) -> rustix::io::Result<Self> {
+        let stat = fstat(fd)?;
+        Ok(Self {
+            mode: stat.st_mode as u32,
+            owner: stat.st_uid,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            inode: stat.st_ino as u64,
+            links: stat.st_nlink as u64,
+        })
+    }
+}
+
 impl File {
     /// Opens the file.
     ///
@@ -113,17 +165,17 @@ impl File {
             // login's count.
             opened => opened?,
         };
-        let stat = fstat(&fd)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        let facts = Facts::of(&fd)?;
+        if FileType::from_raw_mode(facts.mode) != FileType::RegularFile {
             return Err(Trouble::NotRegular);
         }
-        if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
+        if facts.owner != 0 && facts.owner != geteuid().as_raw() {
             return Err(Trouble::Owner);
         }
-        if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+        if Mode::from_raw_mode(facts.mode).intersects(Mode::RWXG | Mode::RWXO) {
             return Err(Trouble::Mode);
         }
-        if u64::try_from(stat.st_size) != Ok(FILE) {
+        if facts.size != FILE {
             return Err(Trouble::Size);
         }
         let mut octets = [0; HEADER];
@@ -134,7 +186,7 @@ impl File {
         match header.clock {
             // To ask for this start's number takes a fourth of the time of a login's count.
             Clock::SinceBoot { boot, inode }
-                if inode != stat.st_ino && this_boot() != Some(boot) =>
+                if inode != facts.inode && this_boot() != Some(boot) =>
             {
                 Err(Trouble::OtherBoot)
             }
@@ -151,8 +203,7 @@ impl File {
     /// Whether it is still whole, and has not been removed.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        fstat(&self.fd)
-            .is_ok_and(|stat| stat.st_nlink > 0 && u64::try_from(stat.st_size) == Ok(FILE))
+        Facts::of(&self.fd).is_ok_and(|facts| facts.links > 0 && facts.size == FILE)
     }
 
     /// Seconds on the file's clock.
@@ -172,15 +223,18 @@ impl File {
     /// # Errors
     /// The system's reason.
     pub fn lock_within(&self, patience: Duration) -> Result<Option<Lock<'_>>, Trouble> {
-        let begun = Instant::now();
+        let mut begun: Option<Instant> = None;
         loop {
             match flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Some(Lock(&self.fd))),
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) if begun.elapsed() < patience => {
+                // The clock is read only where somebody else has it.
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    if begun.get_or_insert_with(Instant::now).elapsed() >= patience {
+                        return Ok(None);
+                    }
                     std::thread::sleep(NAP);
                 }
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
                 Err(reason) => return Err(reason.into()),
             }
         }
@@ -191,13 +245,13 @@ impl File {
     /// # Errors
     /// The system's reason.
     pub fn read(&self, case: &mut Case) -> Result<(), Trouble> {
-        case.places().try_for_each(|place| {
+        while let Some(place) = case.unread() {
             let offset = place.offset();
-            match pread(&self.fd, &mut place.octets_mut()[..], offset)? {
-                BUCKET => Ok(()),
-                _ => Err(Trouble::Size),
+            if pread(&self.fd, &mut place.octets_mut()[..], offset)? != BUCKET {
+                return Err(Trouble::Size);
             }
-        })
+        }
+        Ok(())
     }
 
     /// Writes what it has changed of them.

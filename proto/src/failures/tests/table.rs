@@ -147,3 +147,50 @@ fn d59_whatever_is_in_a_bucket_is_bounded() {
         }
     }
 }
+
+/// How many buckets are read before this user's login from 2001:db8::1 is decided.
+fn buckets_read(table: &mut Table, user: &str) -> usize {
+    let from = source("2001:db8::1");
+    let mut case = Case::login(&table.key, &table.settings, from, user.as_bytes(), b"x");
+    let mut read = 0;
+    while let Some(place) = case.unread() {
+        let at = usize::try_from(place.offset()).unwrap() - HEADER;
+        *place.octets_mut() = table.buckets[at / BUCKET].0;
+        read += 1;
+    }
+    read
+}
+
+#[test]
+fn whether_a_user_is_known_is_read_only_where_anybody_is() {
+    let mut table = Table::new("");
+    assert_eq!(buckets_read(&mut table, "alice"), 3);
+    table.log_in(Try { from: "2001:db8::2", user: "bob", secret: "right" });
+    assert_eq!(buckets_read(&mut table, "alice"), 4);
+    // Also where others may have pushed out that anybody is.
+    let mut table = Table::new("");
+    let network = source("2001:db8::1").unwrap().network();
+    let of_others = (1..=12).map(|other| source(&std::format!("192.0.{other}.1")).unwrap().known());
+    for (at, about) in of_others.enumerate() {
+        assert_eq!(buckets_read(&mut table, "alice"), 3, "{at}");
+        let bucket = &mut table.buckets[usize::from(index(&table.key, network))];
+        bucket.put(None, &Entry { good: 1, ..Entry::new(about, 1) }, &table.settings, 1).unwrap();
+    }
+    assert_eq!(buckets_read(&mut table, "alice"), 4);
+}
+
+#[test]
+fn what_has_made_room_for_its_neighbour_is_looked_for_again() {
+    let mut table = Table::new("");
+    let home = source("2001:db8:0:ff::1").unwrap();
+    let address = |host: u16| source(&std::format!("2001:db8:0:{host:x}::1")).unwrap().itself();
+    let bucket = &mut table.buckets[usize::from(index(&table.key, home.network()))];
+    for (about, score) in (0..19).map(|host| (address(host), 5)).chain([(home.network(), 2)]) {
+        let entry = Entry { score: score << 16, ..Entry::new(about, table.now) };
+        bucket.put(None, &entry, &table.settings, table.now).unwrap();
+    }
+    // The address takes the place of its network, and this takes its, as it is worth least.
+    let before = table.before(Try { from: "2001:db8:0:ff::1", user: "alice", secret: "x" });
+    assert!(matches!(before, Verdict::Ask(_)));
+    assert_eq!((table.score(home.itself()), table.score(home.network())), (0, 100));
+}
