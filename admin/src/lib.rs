@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+mod authorities;
 mod certificate;
+mod chain;
 mod check;
 mod client;
 mod client_settings;

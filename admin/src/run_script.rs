@@ -83,7 +83,8 @@ impl RunScript {
     pub(crate) fn set(&self) -> Vec<&Word> {
         let front = self.front();
         let env = front.iter().filter(|link| link.name() == "env").flat_map(|link| link.arguments);
-        let of_env = env.filter(|word| is_assignment(&word.text));
+        // Names that no shell would take, such as CERTFILE:NAME, env sets, too.
+        let of_env = env.filter(|word| word.text.contains('=') && !word.text.starts_with('-'));
         self.variables.iter().chain(of_env).collect()
     }
 

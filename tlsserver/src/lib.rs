@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]
 
+pub mod certificate_files;
 mod child;
 pub mod engine;
 pub mod environment;

@@ -61,7 +61,7 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
     log_format(&control.join("logformat"), findings);
     login_names(&control.join("loginnames"), findings);
     rules(&control.join("fixsmtpio"), findings);
-    smtp.or(me)
+    smtp.or(me).filter(|name| !name.is_empty())
 }
 
 /// The file's contents, if it is there and can be read.
@@ -79,7 +79,7 @@ fn read(path: &Path, readers: Readers, findings: &mut Findings) -> Option<Vec<u8
     }
 }
 
-/// The name that a greeting begins with.
+/// The name that a greeting begins with, as it can be printed.
 fn greeting(path: &PathBuf, findings: &mut Findings) -> Option<String> {
     let contents = read(path, Readers::Anybody, findings)?;
     let line = one_line(&contents);
@@ -90,7 +90,7 @@ fn greeting(path: &PathBuf, findings: &mut Findings) -> Option<String> {
         findings.error(path, format!("not printable ASCII: {line}"));
     }
     let name = line.split(|&octet| octet == b' ').next().unwrap_or_default();
-    let name = String::from_utf8_lossy(name).into_owned();
+    let name = Escaped(name).to_string();
     if !line.is_empty() && !name.contains('.') {
         let text = format!("begins with {name}, which is not the full name of a host");
         findings.warning(path, text);

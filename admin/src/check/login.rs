@@ -66,9 +66,9 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
     let user = login.user;
     let out = |error: Error| Error::new(format!("{user} is not logged in: {error}"));
     let begin = service.begins_tls();
-    let certificate = match service.certificate() {
+    let certificate = match service.certificate_for(login.host) {
         _ if begin == Begin::Never => None,
-        Some((file, _)) => Some(certificate::first(&file).map_err(out)?),
+        Some(file) => Some(certificate::first(&file).map_err(out)?),
         None => return Err(out(Error::new("no CERTFILE, or one that only a shell knows"))),
     };
     let address = if login.running {

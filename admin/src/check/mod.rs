@@ -3,11 +3,13 @@
 //! Each kind of file has a module of its own.
 
 mod behind_login;
+mod chain;
 mod command_line;
 mod controls;
 mod failures;
 mod findings;
 mod identity;
+mod lifetime;
 mod login;
 mod offered;
 mod permissions;
@@ -139,12 +141,7 @@ impl Group {
             *host = controls::check(home, Self::wanted(services), findings);
             failures::check(home, findings);
         }
-        let mut certificates: Vec<_> = services.iter().filter_map(Service::certificate).collect();
-        certificates.sort();
-        certificates.dedup();
-        for (certificate, key) in certificates {
-            tls::check(&certificate, &key, host.as_deref(), findings);
-        }
+        tls::check(services, host.as_deref(), findings);
         let mut users: Vec<_> = services.iter().flat_map(users::asked_by).collect();
         users.sort();
         users.dedup();

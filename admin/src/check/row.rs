@@ -90,8 +90,8 @@ fn check_identity(service: &Service, links: &[Link<'_>], findings: &mut Findings
     let Some(at) = links.iter().position(|link| link.name() == "tlsserver") else { return };
     let Some((front, server)) = links.get(..at).zip(links.get(at)) else { return };
     let Who::User(user) = identity::behind(service, front) else { return };
-    let Some((certificate, key)) = service.certificate() else { return };
-    for file in [certificate, key] {
+    for file in service.certificates().into_iter().flat_map(|files| [files.certificate, files.key])
+    {
         if !user.can_read(&file) {
             let (how, uid, file) = (&user.how, user.uid, file.display());
             let text = format!("{how}: tlsserver cannot start: user {uid} cannot read {file}");

@@ -6,6 +6,8 @@ use crate::client::Begin;
 use crate::run_script::{Role, RunScript, Word};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use tlsserver::certificate_files::{self, CertificateFiles};
+use tlsserver::environment::Variables;
 use tlsserver::options::{Mode, Options};
 
 /// Who is jailed where nobody else is named.
@@ -43,14 +45,42 @@ impl Service {
         Some(spoken?.to_ascii_lowercase())
     }
 
-    /// The certificate's and the key's file, where they are known; from where the server is
-    /// started, as supervisors do in the script's folder.
-    pub(super) fn certificate(&self) -> Option<(PathBuf, PathBuf)> {
+    /// The files of certificates and keys, as far as they are known, by the server's own
+    /// reading; from where it is started, as supervisors do in the script's folder.
+    pub(super) fn certificates(&self) -> Vec<CertificateFiles> {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let known = |(path, word): (&str, &Word)| (!word.is_computed).then(|| folder.join(path));
-        let certificate = known(self.certificate_variable()?)?;
-        let key = self.file("KEYFILE").map_or_else(|| Some(certificate.clone()), known)?;
-        Some((certificate, key))
+        let set = self.script.set();
+        let is_known = |path: &Path| {
+            let mut computed = set.iter().filter(|word| word.is_computed);
+            !computed.any(|word| word.text.split_once('=').is_some_and(|(_, it)| path == it))
+        };
+        let mut files = certificate_files::named(&self.variables());
+        files.retain(|files| is_known(&files.certificate) && is_known(&files.key));
+        for files in &mut files {
+            files.certificate = folder.join(&files.certificate);
+            files.key = folder.join(&files.key);
+        }
+        files
+    }
+
+    /// The file of the certificate that a client is shown who asks for this name.
+    pub(super) fn certificate_for(&self, host: &str) -> Option<PathBuf> {
+        let files = self.certificates();
+        let is_of = |name: &str| name.eq_ignore_ascii_case(host);
+        let of_it = files.iter().find(|files| files.name.as_deref().is_some_and(is_of));
+        let any = || files.iter().find(|files| files.name.is_none());
+        of_it.or_else(any).map(|files| files.certificate.clone())
+    }
+
+    /// All that is set for the server, of each name what counts: the last.
+    pub(super) fn variables(&self) -> Variables {
+        let mut variables = Variables::new();
+        for word in self.script.set() {
+            let Some((name, value)) = word.text.split_once('=') else { continue };
+            variables.retain(|(known, _)| known != name.as_bytes());
+            variables.push((name.into(), value.into()));
+        }
+        variables
     }
 
     /// What names the certificate's file, as tlsserver has it.

@@ -1,7 +1,10 @@
 //! The certificate and the key.
 
+use super::chain;
 use super::findings::Findings;
 use super::permissions::{Readers, check_permissions};
+use super::service::Service;
+use proto::escape::Escaped;
 use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -11,32 +14,38 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tlsserver::certificate_files::{self, CertificateFiles};
 use unix::regular_file;
-use x509_cert::Certificate;
-use x509_cert::der::Decode;
-use x509_cert::ext::pkix::BasicConstraints;
 
-const HOUR: u64 = 60 * 60;
-const DAY: u64 = 24 * HOUR;
-/// How long before its end a certificate is spoken of at most: a month is what those
-/// need who renew by hand.
-const SOON: Duration = Duration::from_secs(30 * DAY);
+/// Looks at all that the services have, the same once; `host` is what clients call the server.
+pub(super) fn check(services: &[Service], host: Option<&str>, findings: &mut Findings) {
+    let mut seen = Vec::new();
+    for service in services {
+        for alone in certificate_files::keys_alone(&service.variables()) {
+            findings.warning(&service.path, format!("{}: {}", alone.key, alone.why()));
+        }
+        for files in service.certificates().into_iter() {
+            if !seen.contains(&files) {
+                check_files(&files, host, findings);
+                seen.push(files);
+            }
+        }
+    }
+}
 
-/// Looks at both; `host` is what clients call the server.
-pub(super) fn check(certificate: &Path, key: &Path, host: Option<&str>, findings: &mut Findings) {
+fn check_files(files: &CertificateFiles, host: Option<&str>, findings: &mut Findings) {
+    let (certificate, key) = (files.certificate.as_path(), files.key.as_path());
     check_permissions(key, Readers::OwnerOnly, findings);
-    let chain = chain(certificate, findings);
+    let chain = read_chain(certificate, findings);
     let private = private_key(key, findings);
     let Some(first) = chain.first() else { return };
-    if let Ok(read) = Certificate::from_der(first) {
-        validity(certificate, &read, findings);
-        authority(certificate, &read, findings);
-    } else {
-        findings.error(certificate, "its first certificate cannot be read");
-    }
-    if let Some(host) = host {
-        name(certificate, first, host, findings);
+    chain::check(certificate, &chain, findings);
+    if let Some(name) = &files.name {
+        let text = format!("not for {}, for which it is named", Escaped(name.as_bytes()));
+        check_name(certificate, first, name, &text, findings);
+    } else if let Some(host) = host {
+        let text = format!("not for {host}, as control/me calls this server");
+        check_name(certificate, first, host, &text, findings);
     }
     if let Some(private) = private {
         match CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider()) {
@@ -50,7 +59,7 @@ pub(super) fn check(certificate: &Path, key: &Path, host: Option<&str>, findings
     }
 }
 
-fn chain(path: &Path, findings: &mut Findings) -> Vec<CertificateDer<'static>> {
+fn read_chain(path: &Path, findings: &mut Findings) -> Vec<CertificateDer<'static>> {
     let contents = match regular_file::read(path) {
         Ok(contents) => contents,
         Err(error) => {
@@ -86,84 +95,18 @@ fn private_key(path: &Path, findings: &mut Findings) -> Option<PrivateKeyDer<'st
     key
 }
 
-/// Warns of a server's certificate that is an authority's, as `openssl req -x509` makes it:
-/// whoever trusts it, trusts whatever its key signs.
-fn authority(path: &Path, certificate: &Certificate, findings: &mut Findings) {
-    let constraints = certificate.tbs_certificate.get::<BasicConstraints>();
-    if constraints.is_ok_and(|found| found.is_some_and(|(_, found)| found.ca)) {
-        let text = "may sign other certificates (CA:TRUE), which a server's should not";
-        findings.warning(path, text);
-    }
-}
-
-fn validity(path: &Path, certificate: &Certificate, findings: &mut Findings) {
-    let validity = certificate.tbs_certificate.validity;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (from, to) =
-        (validity.not_before.to_unix_duration(), validity.not_after.to_unix_duration());
-    if let Some(early) = from.checked_sub(now).filter(|early| !early.is_zero()) {
-        findings.error(path, format!("not valid for another {}", span(early)));
-    } else if let Some(left) = to.checked_sub(now) {
-        let text = format!("valid for {} more", span(left));
-        if is_due(to.saturating_sub(from), left) {
-            findings.warning(path, format!("{text}: it should have been renewed by now"));
-        } else {
-            findings.note(path, text);
-        }
-    } else {
-        findings.error(path, format!("expired {} ago", span(now.saturating_sub(to))));
-    }
-}
-
-/// Whether a certificate that lasts so long, with so much of it left, should have been
-/// renewed. Those who renew by themselves do so when a third is left, or a month.
-fn is_due(lifetime: Duration, left: Duration) -> bool {
-    left < (lifetime / 3).min(SOON)
-}
-
-/// Days, or hours where days would say too little.
-fn span(span: Duration) -> String {
-    match span.as_secs() {
-        seconds if seconds < 3 * DAY => format!("{} hours", seconds.div_ceil(HOUR)),
-        seconds => format!("{} days", seconds / DAY),
-    }
-}
-
-fn name(path: &Path, certificate: &CertificateDer<'_>, host: &str, findings: &mut Findings) {
-    let fits = ServerName::try_from(host).is_ok_and(|name| {
+fn check_name(
+    path: &Path,
+    certificate: &CertificateDer<'_>,
+    name: &str,
+    text: &str,
+    findings: &mut Findings,
+) {
+    let fits = ServerName::try_from(name).is_ok_and(|name| {
         let parsed = ParsedCertificate::try_from(certificate);
         parsed.is_ok_and(|parsed| verify_server_name(&parsed, &name).is_ok())
     });
     if !fits {
-        findings.warning(path, format!("not for {host}, as control/me calls this server"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_certificate_is_due_when_a_third_is_left_or_a_month() {
-        let days = |days: u64| Duration::from_secs(days * DAY);
-        for (lifetime, left, due) in [
-            (6, 3, false),
-            (6, 2, false),
-            (6, 1, true),
-            (45, 16, false),
-            (45, 14, true),
-            (90, 31, false),
-            (90, 29, true),
-            (825, 31, false),
-            (825, 29, true),
-        ] {
-            assert_eq!(is_due(days(lifetime), days(left)), due, "{left} of {lifetime}");
-        }
-    }
-
-    #[test]
-    fn short_times_are_said_in_hours() {
-        assert_eq!(span(Duration::from_secs(47 * HOUR - 1)), "47 hours");
-        assert_eq!(span(Duration::from_secs(90 * DAY - 1)), "89 days");
+        findings.warning(path, text);
     }
 }

@@ -3,23 +3,17 @@
 //! trust must have signed it, too.
 
 use super::{Error, Server, broken};
-use proto::names::Variable;
+use crate::authorities;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
     verify_tls13_signature,
 };
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    StreamOwned,
-};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::sync::Arc;
-use unix::environment::inherited;
 
 /// Starts TLS; says which version and ciphers it came to.
 pub(super) fn start(
@@ -66,20 +60,12 @@ struct Known {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Where Debian and others keep the authorities that they trust.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-/// The authorities that clients of this machine trust.
+/// Has the authorities that clients of this machine trust look at certificates.
 fn roots(provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, Error> {
-    let file = inherited(Variable::SslCertFile).map_or_else(|| AUTHORITIES.into(), PathBuf::from);
-    let contents = std::fs::read(&file).map_err(|error| Error::read(&file, error))?;
-    let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_slice_iter(&contents).flatten();
-    // What this library cannot read, it would not trust.
-    let _ = roots.add_parsable_certificates(certificates);
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+    let roots = Arc::new(authorities::read()?);
+    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
         .build()
-        .map_err(|error| Error::new(format!("{}: {error}", file.display())))
+        .map_err(|error| Error::new(format!("{}: {error}", authorities::file().display())))
 }
 
 impl ServerCertVerifier for Known {

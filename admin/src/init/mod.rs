@@ -8,6 +8,8 @@ mod plan;
 mod run_scripts;
 mod write;
 
+use crate::certificate;
+use crate::chain::Chain;
 use crate::command::CommandLine;
 use crate::home::{PACKAGED, is_host};
 use crate::outcome::{Error, Outcome, print_line};
@@ -98,11 +100,15 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     if let Some(warning) = &other_host {
         print_line(warning);
     }
+    let gap = gap(options);
+    if let Some(warning) = &gap {
+        print_line(warning);
+    }
     for (option, why) in &silent {
         print_line(&format!("warning: --{option}: the program does not serve: {why}"));
     }
     print_line(&next_steps(&plan));
-    let is_clean = silent.is_empty() && other_host.is_none();
+    let is_clean = silent.is_empty() && other_host.is_none() && gap.is_none();
     Ok(if is_clean { Outcome::Clean } else { Outcome::Warnings })
 }
 
@@ -136,6 +142,7 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     if let Some(cert) = &options.cert {
         plan.certificate = must_be_there(cert)?;
         plan.key = must_be_there(options.key.as_ref().unwrap_or(cert))?;
+        must_hold_both(&plan)?;
         plan.self_signed = false;
     }
     if let Some(bin) = &options.bin {
@@ -186,6 +193,29 @@ fn must_be_there(path: &Path) -> Result<PathBuf, Error> {
     path.metadata().map_err(|error| Error::read(path, error))?;
     let path = std::path::absolute(path).map_err(|error| Error::read(path, error))?;
     must_be_plain(&path, "file name").map(|()| path)
+}
+
+/// A certificate and its key: without one of them no service can start. Whoever makes the files
+/// need not be who runs the service, and may be kept from reading the key.
+fn must_hold_both(plan: &Plan) -> Result<(), Error> {
+    certificate::first(&plan.certificate)?;
+    let opened = std::fs::File::open(&plan.key);
+    if opened.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
+        return Ok(());
+    }
+    match certificate::key(&plan.key) {
+        Err(error) if plan.key == plan.certificate => {
+            Err(Error::new(format!("{error}: name the key's file with --key")))
+        }
+        key => key.map(drop),
+    }
+}
+
+/// What clients would lack of a certificate's chain.
+fn gap(options: &Options) -> Option<String> {
+    let file = options.cert.as_ref()?;
+    let gap = Chain::of(&certificate::all(file).ok()?)?.gap()?;
+    Some(format!("warning: --cert: {}: {gap}", file.display()))
 }
 
 /// It goes into shell scripts and units, both of which would have it quoted, each

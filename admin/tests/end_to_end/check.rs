@@ -1,15 +1,15 @@
 //! `acceptutils check`, as built: broken set-ups, and real logins.
 
+use crate::certificates;
 use crate::support::{
     PASSWORD, PROGRAM, add_al, ends_with, folder, init, installed_or_skip, programs, run, run_with,
     skipped, stderr, stdout,
 };
-use rcgen::{BasicConstraints, IsCa};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::process::{Command, Output};
 use tempfile::TempDir;
-use test_support::certificate::Pem;
+use test_support::folder::write_secret;
+use test_support::run::output;
 
 struct Good {
     folder: TempDir,
@@ -24,26 +24,6 @@ fn good() -> Good {
     Good { folder, dir }
 }
 
-/// Certificates that are valid at other times.
-fn certificates(folder: &Path) {
-    let (now, day) = (SystemTime::now(), Duration::from_secs(24 * 60 * 60));
-    for (name, from, to) in [
-        ("expired", now - day * 9, now - day * 3 - day / 2),
-        ("soon", now - day * 10, now + day * 5 - day / 2),
-        ("six-days", now - day * 5, now + day),
-        ("later", now + day * 3 - day / 2, now + day * 900),
-        ("authority", now - day * 9, now + day * 900),
-    ] {
-        let pem = Pem::with(&["mail.example.org"], |wanted| {
-            (wanted.not_before, wanted.not_after) = (from.into(), to.into());
-            if name == "authority" {
-                wanted.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            }
-        });
-        std::fs::write(folder.join(format!("{name}.pem")), pem.certificate).unwrap();
-    }
-}
-
 #[test]
 fn finds_what_is_broken() {
     let Good { folder, dir } = good();
@@ -52,7 +32,7 @@ fn finds_what_is_broken() {
         let status = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
         assert!(status.success());
     };
-    certificates(folder.path());
+    certificates::write(folder.path());
     std::fs::create_dir(&saved).unwrap();
     copy(&dir, &saved.join("service"));
     copy(&home, &saved.join("al"));
@@ -67,7 +47,7 @@ fn finds_what_is_broken() {
             .current_dir(&dir)
             .status();
         assert!(broken.unwrap().success(), "{command}");
-        let output = run(&["check", dir.to_str().unwrap()]);
+        let output = check_among(folder.path(), &dir);
         let (severity, rest) = expected.split_once(' ').unwrap();
         let expected = format!("{severity} {}/{rest}", dir.display()).replace("/.: ", ": ");
         let said = stdout(&output);
@@ -83,6 +63,43 @@ fn finds_what_is_broken() {
     }
     assert!(count >= 30, "{count}");
     ends_with(&run(&["check", dir.to_str().unwrap()]), 0);
+}
+
+/// Has it checked on a machine that trusts the tests' root.
+fn check_among(certificates: &Path, dir: &Path) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.arg("check").arg(dir).env("SSL_CERT_FILE", certificates.join("root.pem"));
+    output(command.env_remove("QMAILHOME"), b"")
+}
+
+/// With as much of the chain as clients need, in the order in which they need it.
+#[test]
+fn a_chain_that_clients_can_follow_is_right() {
+    let Good { folder, dir } = good();
+    certificates::write(folder.path());
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    write_secret(&dir.join("tls/key.pem"), &read("leaf.key"));
+    for names in [
+        &["leaf.pem", "between.pem"][..],
+        &["leaf.pem", "between.pem", "root.pem"],
+        // What is left over hurts nobody.
+        &["leaf.pem", "between.pem", "between-other.pem"],
+        // The root is on every machine.
+        &["direct.pem"],
+    ] {
+        let chain: String = names.iter().map(|name| read(name)).collect();
+        std::fs::write(dir.join("tls/cert.pem"), chain).unwrap();
+        let output = check_among(folder.path(), &dir);
+        ends_with(&output, 0);
+    }
+    // A root of one's own is worth a note where this machine does not know it.
+    std::fs::write(dir.join("tls/cert.pem"), read("leaf.pem") + &read("between.pem")).unwrap();
+    let output = run(&["check", dir.to_str().unwrap()]);
+    ends_with(&output, 0);
+    let said = stdout(&output);
+    let expected =
+        "its chain ends with CN=Between, issued by CN=Root: no authority of this machine's";
+    assert!(said.contains(expected), "{said}");
 }
 
 /// A FIFO has whoever opens it wait for somebody who writes.
@@ -313,7 +330,7 @@ fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
     let good = try_it(&trust);
     ends_with(&good, 0);
     assert!(stdout(&good).contains("  al is logged in\n"), "{}", stdout(&good));
-    certificates(folder.path());
+    certificates::write(folder.path());
     let unknown = try_it(&folder.path().join("soon.pem"));
     ends_with(&unknown, 2);
     assert!(stdout(&unknown).contains("invalid peer certificate"), "{}", stdout(&unknown));

@@ -1,5 +1,6 @@
 //! `acceptutils init`, as built.
 
+use crate::certificates;
 use crate::support::{
     PROGRAM, add_al, beside, ends_with, folder, init, installed_or_skip, is_root, programs, run,
     skipped, stderr, stdout,
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use test_support::certificate::Pem;
 
 /// Every file under a folder, with its permissions and content.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
@@ -86,6 +88,18 @@ fn a_certificate_that_is_there_is_used() {
         "{script}"
     );
     assert!(!Path::new(dir).join("tls").exists());
+
+    // One that clients cannot verify is made use of, and that is said.
+    certificates::write(folder.path());
+    let leaf = folder.path().join("leaf.pem");
+    let (leaf, key) = (leaf.to_str().unwrap(), leaf.with_extension("key"));
+    let options = ["--host", "a.example", "--cert", leaf, "--key", key.to_str().unwrap()];
+    let made = run(&[&["init", &format!("{dir}-2")], &options[..]].concat());
+    ends_with(&made, 1);
+    let expected = format!(
+        "warning: --cert: {leaf}: issued by CN=Between, whose certificate is not in the file"
+    );
+    assert!(stdout(&made).contains(&expected), "{}", stdout(&made));
 }
 
 #[test]
@@ -115,6 +129,7 @@ fn what_cannot_be_made_is_said_and_nothing_is() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("file"), "").unwrap();
+    std::fs::write(path("cert.pem"), Pem::of(&["h.example"]).certificate).unwrap();
     for (arguments, expected) in [
         (vec![path("a b"), "--host".into(), "h.example".into()], "unusable folder: "),
         (vec![path("d"), "--host".into(), "h example".into()], "unusable host name: h example: "),
@@ -125,6 +140,15 @@ fn what_cannot_be_made_is_said_and_nothing_is() {
         (
             vec![path("d"), "--host".into(), "h.example".into(), "--cert".into(), path("none")],
             "none: No such file or directory",
+        ),
+        (
+            vec![path("d"), "--host".into(), "h.example".into(), "--cert".into(), path("cert.pem")],
+            "cert.pem: no key (PEM) in it, or one that asks for a passphrase: name the key's file \
+             with --key",
+        ),
+        (
+            vec![path("d"), "--host".into(), "h.example".into(), "--cert".into(), path("file")],
+            "file: no certificate (PEM) in it",
         ),
         (
             vec![path("d"), "--host".into(), "h.example".into(), "--pop3".into(), "a; b".into()],
@@ -159,7 +183,7 @@ fn what_cannot_be_made_is_said_and_nothing_is() {
         assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
         assert_eq!(stderr(&output).lines().count(), 1);
     }
-    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 2);
 }
 
 #[test]

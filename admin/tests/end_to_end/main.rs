@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod about;
+mod certificates;
 mod check;
 mod client_settings;
 mod demo;

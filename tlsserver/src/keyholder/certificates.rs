@@ -9,9 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ParsedCertificate;
 use rustls::sign::SigningKey;
-use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use unix::regular_file;
@@ -22,7 +20,8 @@ use zeroize::Zeroizing;
 mod subject;
 
 use super::signing::Keys;
-use crate::environment::{Variables, file, value};
+use crate::certificate_files::{self, CertificateFiles, KeyAlone};
+use crate::environment::{Variables, value};
 
 /// What is wrong with which file.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,78 +97,32 @@ pub(super) fn load(variables: &Variables) -> Result<Loaded, Failure> {
     Ok(Loaded { keys: Keys::new(keys), certificates, validities, warnings })
 }
 
-/// Which files, and for whom who asks for which name.
-struct Source {
-    name: Option<String>,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
 /// Whether whoever could be shown the second certificate is shown the first.
 fn goes_before(first: &Certificate, second: &Certificate) -> bool {
     first.name == second.name && second.schemes.iter().all(|one| first.schemes.contains(one))
 }
 
-/// A certificate's variable and its key's.
-const KINDS: [(Variable, Variable); 2] =
-    [(Variable::CertFile, Variable::KeyFile), (Variable::CertFile2, Variable::KeyFile2)];
-
 /// What is to be said of keys that have no certificate beside them.
 fn keys_alone(variables: &Variables) -> Vec<String> {
-    let mut warnings = Vec::new();
     if value(variables, Variable::NoCertificate).is_some() {
-        return warnings;
+        return Vec::new();
     }
-    for (variable, path) in variables {
-        let Some(set) = str::from_utf8(variable).ok().filter(|_| !path.is_empty()) else {
-            continue;
-        };
-        // The kinds with a 2 first, since the others' names begin theirs.
-        let of = |&(certificate, key): &(Variable, Variable)| {
-            Some((certificate, set.strip_prefix(key.name())?))
-        };
-        let Some((certificate, behind)) = KINDS.iter().rev().find_map(of) else { continue };
-        let is_first = (certificate, behind) == (KINDS[0].0, "");
-        if !is_first && file(variables, certificate, behind).is_none() {
-            let certificate = [certificate.name(), behind].concat();
-            let what = format_args!("not used, as {certificate} is not set");
-            warnings.push(wrong(Path::new(set), what).to_string());
-        }
-    }
-    warnings
+    let said = |alone: KeyAlone| wrong(Path::new(&alone.key), alone.why()).to_string();
+    certificate_files::keys_alone(variables).into_iter().map(said).collect()
 }
 
-/// Which files there are, none where none is needed: first those for any name. One PEM file may hold both
-/// certificate and key, so a key file need not be named.
-fn sources(variables: &Variables) -> Result<Vec<Source>, Failure> {
+/// Which files there are, none where none is needed: first those for any name.
+fn sources(variables: &Variables) -> Result<Vec<CertificateFiles>, Failure> {
     if value(variables, Variable::NoCertificate).is_some() {
         return Ok(Vec::new());
     }
-    let chain = file(variables, Variable::CertChainFile, "");
-    if chain.or(file(variables, KINDS[0].0, "")).is_none() {
+    let sources = certificate_files::named(variables);
+    if sources
+        .first()
+        .is_none_or(|first| first.variable != Variable::CertFile || first.name.is_some())
+    {
         let what = "not set in the environment".into();
-        return Err(Failure { file: PathBuf::from(KINDS[0].0.name()), what });
-    }
-    let mut sources = Vec::new();
-    for (certificate, key) in KINDS {
-        let chain = chain.filter(|_| certificate == KINDS[0].0);
-        if let Some(certificate) = chain.or(file(variables, certificate, "")) {
-            let key = file(variables, key, "").unwrap_or(certificate);
-            sources.push(Source { name: None, certificate: certificate.into(), key: key.into() });
-        }
-    }
-    for (certificate, key) in KINDS {
-        for (variable, path) in variables.iter().filter(|(_, path)| !path.is_empty()) {
-            let Some(name) = variable.strip_prefix(certificate.name().as_bytes()) else {
-                continue;
-            };
-            let Some(name) = name.strip_prefix(b":") else { continue };
-            let path = OsStr::from_bytes(path);
-            let name = String::from_utf8_lossy(name).into_owned();
-            let key = file(variables, key, &format!(":{name}")).unwrap_or(path);
-            let name = Some(name.to_ascii_lowercase());
-            sources.push(Source { name, certificate: path.into(), key: key.into() });
-        }
+        return Err(Failure { file: PathBuf::from(Variable::CertFile.name()), what });
     }
     Ok(sources)
 }
@@ -185,7 +138,9 @@ struct Contents {
     subject: String,
 }
 
-fn load_certificate(Source { certificate: file, .. }: &Source) -> Result<Contents, Failure> {
+fn load_certificate(
+    CertificateFiles { certificate: file, .. }: &CertificateFiles,
+) -> Result<Contents, Failure> {
     let pem = read(file)?.0;
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
@@ -223,7 +178,7 @@ fn rsa_bits(key: &x509_cert::spki::SubjectPublicKeyInfoOwned) -> Option<usize> {
 
 /// What engines and the listener are told of them, if the key is the certificate's.
 fn join(
-    source: &Source,
+    source: &CertificateFiles,
     Contents { chain, subject, .. }: &Contents,
     key: &dyn SigningKey,
 ) -> Result<Certificate, Failure> {

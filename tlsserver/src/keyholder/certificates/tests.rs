@@ -1,6 +1,8 @@
 //! Certificates that are good and those that are not.
 
 use super::*;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::ffi::OsStringExt;
 use std::process::Command;
 use tempfile::TempDir;
