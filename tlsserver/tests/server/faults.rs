@@ -14,7 +14,7 @@ use crate::harness::client::{
     after_line, begin, clear_rest, close, connect, finish_sending, handshake, hello, plain, reset,
     rest, vanish,
 };
-use crate::harness::processes::{Held, descriptors, kill, signal, take_descriptor};
+use crate::harness::processes::{descriptors, kill, signal, take_descriptor};
 use crate::harness::{Log, Server, Setup, skipped_without_root};
 
 /// Both ways in which TLS can begin.
@@ -28,15 +28,14 @@ pub(crate) fn assert_only_an_alert(octets: &[u8]) {
     assert!(octets.is_empty() || alert, "{octets:02x?}");
 }
 
-/// The server still serves, and holds what it held before.
-fn assert_unharmed(server: &Server, before: &Held) {
+/// The server still serves, and holds what it began with.
+fn assert_unharmed(server: &Server) {
     let mut tls = connect(server);
     tls.write_all(b"still there").unwrap();
     finish_sending(&mut tls);
     assert_eq!(rest(&mut tls), b"still there");
     drop(tls);
-    server.idle();
-    server.wait_until_held(before);
+    server.idle_as_begun();
 }
 
 #[test]
@@ -50,7 +49,6 @@ fn what_is_no_hello_is_refused_in_words() {
     .concat();
     let garbage: Vec<u8> = (0..2000_u32).map(|at| (at * 167 % 251) as u8 | 0x80).collect();
     for server in both(&["cat"], "") {
-        let before = server.held();
         for (input, reason) in [
             (garbage.as_slice(), "handshake failed: "),
             (b"EHLO client.example.org\r\n", "handshake failed: the peer does not speak TLS"),
@@ -67,7 +65,7 @@ fn what_is_no_hello_is_refused_in_words() {
             server.log.wait_for(&["tls ", "from 127.0.0.1: ", reason]);
             server.idle();
         }
-        assert_unharmed(&server, &before);
+        assert_unharmed(&server);
     }
 }
 
@@ -75,7 +73,6 @@ fn what_is_no_hello_is_refused_in_words() {
 fn half_a_hello_and_silence_end_in_time() {
     // Time enough for the handshakes that show that nothing is harmed.
     for server in both(&["cat"], "-t 5") {
-        let before = server.held();
         let hello = hello(&server);
         let silent = [0, 1, 5, hello.len() / 2, hello.len() - 1].map(|length| {
             let mut socket = begin(&server);
@@ -85,14 +82,13 @@ fn half_a_hello_and_silence_end_in_time() {
         silent.into_iter().for_each(|socket| assert_only_an_alert(&clear_rest(socket)));
         server.log.wait_for_count("handshake failed: not completed within 5 s", 5);
         server.idle();
-        assert_unharmed(&server, &before);
+        assert_unharmed(&server);
     }
 }
 
 #[test]
 fn a_peer_may_vanish_at_any_stage() {
     for server in both(&["cat"], "") {
-        let before = server.held();
         let hello = hello(&server);
         // At once, in the clear, within a hello, after it, and when secured: with
         // an end and without one.
@@ -111,7 +107,7 @@ fn a_peer_may_vanish_at_any_stage() {
         server.idle();
         server.log.wait_for(&["handshake failed: the peer closed the connection"]);
         server.log.wait_for(&["connection lost: "]);
-        assert_unharmed(&server, &before);
+        assert_unharmed(&server);
     }
 }
 
@@ -132,7 +128,6 @@ fn a_peer_that_reads_nothing_does_not_keep_others_waiting() {
 #[test]
 fn a_program_may_end_at_any_stage() {
     let server = Setup::delayed(&["cat"]).start();
-    let before = server.held();
     for (line, status) in [("exit", 7 << 8), ("crash", 9)] {
         assert_eq!(clear_rest(after_line(&server, line)), b"");
         let how = if line == "crash" { "signal 9" } else { "exit 7" };
@@ -146,7 +141,7 @@ fn a_program_may_end_at_any_stage() {
     }
     server.log.wait_for_count("the program ended during the handshake", 2);
     server.idle();
-    assert_unharmed(&server, &before);
+    assert_unharmed(&server);
 }
 
 #[test]
@@ -161,14 +156,13 @@ fn a_program_that_asks_for_something_else_is_refused() {
 fn a_program_of_an_immediate_connection_may_end_too() {
     let script = "read -r line; echo got; eval \"$line\"";
     let server = Setup::new(&["bash", "--norc", "-c", script]).start();
-    let before = server.held();
     for (line, status) in [("exit 7", 7 << 8), ("kill -9 $$", 9)] {
         let mut tls = connect(&server);
         tls.write_all(format!("{line}\n").as_bytes()).unwrap();
         assert_eq!(rest(&mut tls), b"got\n");
         server.log.wait_for(&["end ", &format!(" status {status}")]);
     }
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 #[test]
@@ -181,19 +175,17 @@ fn a_program_that_cannot_be_run_is_said() {
     let mut command = setup.command();
     command.current_dir(setup.directory.path());
     let server = setup.start_as(command);
-    let before = server.held();
     for _ in 0..2 {
         let tls = handshake(&server, plain(&server));
         assert!(tls.is_err() || tls.unwrap().read(&mut [0]).is_err());
     }
     server.log.wait_for_count("unable to exec: ./program: No such file", 2);
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 #[test]
 fn a_flood_of_handshakes_is_served_in_turn() {
     for server in both(&["cat"], "-c 10") {
-        let before = server.held();
         thread::scope(|scope| {
             for _ in 0..100 {
                 scope.spawn(|| {
@@ -204,14 +196,13 @@ fn a_flood_of_handshakes_is_served_in_turn() {
         });
         server.idle();
         assert_eq!(server.log.count(": status: 11/10"), 0);
-        assert_unharmed(&server, &before);
+        assert_unharmed(&server);
     }
 }
 
 #[test]
 fn an_engine_that_is_killed_takes_its_own_connections_and_no_others() {
     let server = Setup::delayed(&["cat"]).option("--engines 2").start();
-    let before = server.held();
     let mut sessions: Vec<_> = (0..4).map(|_| connect(&server)).collect();
     let mut clear: Vec<_> = (0..2).map(|_| plain(&server)).collect();
     server.log.wait_for_count("pid", 6);
@@ -231,16 +222,15 @@ fn an_engine_that_is_killed_takes_its_own_connections_and_no_others() {
         socket.read_exact(&mut [0]).unwrap();
     }
     drop((sessions, clear));
-    server.idle_as(&before);
+    server.idle_as_begun();
     assert_eq!(server.log.count("its engine died"), 2);
     assert!(!server.engines().contains(&victim));
-    assert_unharmed(&server, &before);
+    assert_unharmed(&server);
 }
 
 #[test]
 fn a_killed_keyholder_costs_no_running_session() {
     let server = Setup::delayed(&["cat"]).start();
-    let before = server.held();
     let mut running = connect(&server);
     let late = plain(&server);
     server.log.wait_for_count("pid", 2);
@@ -259,13 +249,12 @@ fn a_killed_keyholder_costs_no_running_session() {
     close(&mut running);
     drop(running);
     server.idle();
-    assert_unharmed(&server, &before);
+    assert_unharmed(&server);
 }
 
 #[test]
 fn an_engine_that_is_stuck_is_ended_and_replaced() {
     let server = Setup::delayed(&["cat"]).option("--engines 2").start();
-    let before = server.held();
     let mut sessions = [connect(&server), connect(&server)];
     let victim = server.engines()[0];
     signal(victim, Signal::STOP);
@@ -279,8 +268,8 @@ fn an_engine_that_is_stuck_is_ended_and_replaced() {
     drop(sessions);
     server.idle();
     assert_eq!(server.log.count("is stuck"), 1, "{:#?}", server.log.lines());
-    server.wait_until_held(&before);
-    assert_unharmed(&server, &before);
+    server.wait_until_held_as_begun();
+    assert_unharmed(&server);
 }
 
 /// Whoever it was that ended the channel: such an engine could do no handshake, and would
@@ -291,7 +280,6 @@ fn an_engine_that_has_lost_its_keyholder_gets_no_more_connections() {
         return;
     }
     let server = Setup::delayed(&["cat"]).option("--engines 2").start();
-    let before = server.held();
     let mut sessions = [connect(&server), connect(&server)];
     let victim = server.engines()[0];
     let keys = take_descriptor(victim, 1);
@@ -309,7 +297,7 @@ fn an_engine_that_has_lost_its_keyholder_gets_no_more_connections() {
         tls.read_exact(&mut [0]).unwrap();
     }
     drop(sessions);
-    server.idle_as(&before);
+    server.idle_as_begun();
     assert!(!server.engines().contains(&victim));
     assert_eq!(server.log.count(" died: "), 0, "{:#?}", server.log.lines());
 }
@@ -317,7 +305,6 @@ fn an_engine_that_has_lost_its_keyholder_gets_no_more_connections() {
 #[test]
 fn a_keyholder_that_is_stuck_is_ended_and_replaced_and_no_engine_is() {
     let server = Setup::delayed(&["cat"]).option("--engines 2").start();
-    let before = server.held();
     let mut sessions = [connect(&server), connect(&server)];
     let victim = server.keyholder();
     signal(victim, Signal::STOP);
@@ -336,8 +323,8 @@ fn a_keyholder_that_is_stuck_is_ended_and_replaced_and_no_engine_is() {
     server.idle();
     let of_engines = |line: &String| line.contains("engine ") && line.contains("signal");
     assert!(!server.log.lines().iter().any(of_engines), "{:#?}", server.log.lines());
-    server.wait_until_held(&before);
-    assert_unharmed(&server, &before);
+    server.wait_until_held_as_begun();
+    assert_unharmed(&server);
 }
 
 /// What a process that was taken over can do by sending its channels into a socket that
@@ -365,7 +352,6 @@ fn exhausted_descriptors_of_an_engine_cost_one_connection() {
     // engine needs four for each connection, and has the same limit.
     let own = descriptors(Setup::delayed(&["cat"]).start().pid());
     let server = Setup::delayed(&["cat"]).option("--engines 1").start_limited(own + 16);
-    let before = server.held();
     let mut open = Vec::new();
     for count in 1..=8 {
         open.push(plain(&server));
@@ -374,7 +360,7 @@ fn exhausted_descriptors_of_an_engine_cost_one_connection() {
     server.log.wait_for(&["tls ", "the engine has no descriptors left"]);
     drop(open);
     server.idle();
-    assert_unharmed(&server, &before);
+    assert_unharmed(&server);
 }
 
 #[test]
@@ -489,7 +475,6 @@ fn a_socket_that_is_none_any_more_ends_the_server() {
 fn programs_that_end_at_once_are_all_seen() {
     const MANY: usize = 20;
     for server in both(&["cat"], "") {
-        let before = server.held();
         let clients: Vec<_> = (0..MANY).map(|_| connect(&server)).collect();
         server.log.wait_for_count("tlsserver: pid ", MANY);
         // A program is logged before its connection is handed over. When another begins
@@ -503,6 +488,6 @@ fn programs_that_end_at_once_are_all_seen() {
         server.signal(Signal::CONT);
         server.log.wait_for_count("tlsserver: end ", MANY);
         drop(one_more);
-        assert_unharmed(&server, &before);
+        assert_unharmed(&server);
     }
 }

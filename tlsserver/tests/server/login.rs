@@ -22,6 +22,7 @@ mod words;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -58,19 +59,22 @@ const POP3: Door = Door { pop3: true, asked: true };
 const POP3S: Door = Door { pop3: true, asked: false };
 const DOORS: [Door; 4] = [SUBMISSION, SUBMISSIONS, POP3, POP3S];
 
+/// Makes a qmail home of a folder, with these control files.
+fn write_controls(home: &Path, files: &[(&str, &str)]) {
+    fs::create_dir(home.join("control")).unwrap();
+    for (name, text) in files {
+        fs::write(home.join("control").join(name), text).unwrap();
+    }
+}
+
 impl Door {
     /// A server with control files of its own.
     fn with(self, program: &[&str]) -> Setup {
         let setup = Setup::new(program);
         let home = setup.directory.path().to_str().unwrap().to_owned();
-        fs::create_dir(setup.file("control")).unwrap();
-        for (name, text) in [
-            ("me", "mail.example.org\n"),
-            ("smtpcapabilities", "8BITMIME\nPIPELINING\n"),
-            ("pop3capabilities", "UIDL\nTOP\n"),
-        ] {
-            fs::write(setup.file("control").join(name), text).unwrap();
-        }
+        let smtp = ("smtpcapabilities", "8BITMIME\nPIPELINING\n");
+        let files = [("me", "mail.example.org\n"), smtp, ("pop3capabilities", "UIDL\nTOP\n")];
+        write_controls(setup.directory.path(), &files);
         let face = if self.pop3 { "pop3" } else { "smtp" };
         let setup = setup.variable("QMAILHOME", home).option("--login").option(face).option("-v");
         if self.asked { setup.option("-n").variable("UCSPITLS", "!") } else { setup }

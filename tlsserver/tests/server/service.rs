@@ -16,7 +16,8 @@ use crate::harness::client::{
 };
 use crate::harness::processes::{Process, children, signal};
 use crate::harness::{
-    Listening, Server, Setup, certificate, first_certificate, is_root, skipped_without,
+    Listening, Server, Setup, certificate, compile_rules, first_certificate, is_root,
+    skipped_without,
 };
 
 fn lines_about_connections(server: &Server) -> Vec<String> {
@@ -89,25 +90,10 @@ fn one_address_has_a_quarter_unless_the_rules_say_more() {
     if skipped_without("tcprules") {
         return;
     }
-    let setup = setup();
-    let compiled = rules(&setup, "127.0.0.1:allow,MAXCONNIP=\"3\"\n");
-    let server = setup.option(&format!("-x {compiled}")).start();
+    let server = setup().rules("127.0.0.1:allow,MAXCONNIP=\"3\"\n").start();
     let _held = [connect(&server), connect(&server), connect(&server)];
     assert_eq!(clear_rest(plain(&server)), b"");
     server.log.wait_for(&["deny from 127.0.0.1: too many connections from this address"]);
-}
-
-/// Compiles rules for the server that is set up; the file's name.
-pub(crate) fn rules(setup: &Setup, text: &str) -> String {
-    let (source, compiled) = (setup.file("rules"), setup.file("rules.cdb"));
-    fs::write(&source, text).unwrap();
-    let status = Command::new("tcprules")
-        .arg(&compiled)
-        .arg(setup.file("rules.tmp"))
-        .stdin(fs::File::open(source).unwrap())
-        .status();
-    assert!(status.unwrap().success());
-    compiled.to_str().unwrap().to_owned()
 }
 
 /// As cp and rsync --inplace write: the file is short for a moment, time and again.
@@ -117,9 +103,8 @@ fn rules_that_are_written_in_place_refuse_and_harm_nobody() {
     if skipped_without("tcprules") {
         return;
     }
-    let setup = Setup::delayed(&["cat"]);
-    let compiled = rules(&setup, "127.0.0.1:deny\n:allow\n");
-    let server = setup.option(&format!("-x {compiled}")).start();
+    let server = Setup::delayed(&["cat"]).rules("127.0.0.1:deny\n:allow\n").start();
+    let compiled = server.file("rules.cdb");
     let whole = fs::read(&compiled).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -145,20 +130,12 @@ fn rules_of_tcprules_hold_from_one_connection_to_the_next() {
     if skipped_without("tcprules") {
         return;
     }
-    let setup = Setup::new(&["env"]);
-    let compiled = rules(&setup, "127.0.0.1:allow,RELAYCLIENT=\"yes\"\n:deny\n");
-    let server = setup.option(&format!("-x {compiled}")).start();
+    let server = Setup::new(&["env"]).rules("127.0.0.1:allow,RELAYCLIENT=\"yes\"\n:deny\n").start();
     let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
     assert!(text.contains("RELAYCLIENT=yes\n"), "{text}");
 
     // Written beside and moved over it, as tcprules does.
-    let (source, temporary) = (server.file("rules"), server.file("rules.tmp"));
-    fs::write(&source, "127.:deny\n:allow\n").unwrap();
-    let made = Command::new("tcprules")
-        .args([&server.file("rules.cdb"), &temporary])
-        .stdin(fs::File::open(source).unwrap())
-        .status();
-    assert!(made.unwrap().success());
+    compile_rules(server.directory.path(), "127.:deny\n:allow\n");
     assert!(handshake(&server, plain(&server)).is_err());
     server.log.wait_for(&["deny from 127.0.0.1: rejected by rules.cdb"]);
 
@@ -173,9 +150,9 @@ fn the_options_of_deployed_run_scripts_are_served() {
         return;
     }
     let identity = if is_root() { "-u 4713 -g 4714" } else { "" };
-    let setup = Setup::delayed(&["env"]);
-    let compiled = rules(&setup, ":allow,A=\"from the rules\"\n");
-    let server = setup.option(&format!("-e -vRl0 -x {compiled} -c 40 {identity}")).start();
+    let setup = Setup::delayed(&["env"]).option("-e -vRl0");
+    let setup = setup.rules(":allow,A=\"from the rules\"\n").option(&format!("-c 40 {identity}"));
+    let server = setup.start();
     let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
     for line in ["SSL_PROTOCOL=TLSv1.3", "TCPLOCALHOST=0", "A=from the rules"] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
@@ -269,7 +246,6 @@ fn behind_a_load_balancer_the_client_is_the_client() {
 #[test]
 fn headers_that_are_false_short_long_or_slow_are_refused() {
     let server = Setup::new(&["echo", "in"]).option("--proxy-protocol").start();
-    let before = server.held();
     for (input, why) in [
         ("EHLO there, how are you\r\n", "PROXY: not a header"),
         ("PROXY TCP4 192.0.2.7 192.0.2.1 70000 587\r\n", "PROXY: the header is malformed"),
@@ -299,13 +275,12 @@ fn headers_that_are_false_short_long_or_slow_are_refused() {
     drop(tls);
     server.idle();
     assert_eq!(server.log.count("deny"), 5, "{:?}", &server.log.lines()[lines..]);
-    server.wait_until_held(&before);
+    server.wait_until_held_as_begun();
 }
 
 #[test]
 fn new_certificates_are_for_new_connections() {
     let mut server = Setup::new(&["cat"]).start();
-    let before = server.held();
     let mut old = connect(&server);
     let pem = certificate("localhost");
     pem.write(server.directory.path(), "server");
@@ -317,14 +292,13 @@ fn new_certificates_are_for_new_connections() {
     old.read_exact(&mut [0]).unwrap();
     close(&mut old);
     drop(old);
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 #[test]
 fn a_handshake_that_has_begun_is_finished_with_the_old_certificates() {
     for setup in [Setup::new(&["cat"]), Setup::delayed(&["cat"])] {
         let server = setup.start();
-        let before = server.held();
         let begun = begin(&server);
         server.log.wait_for(&["status: 1/40"]);
         certificate("localhost").write(server.directory.path(), "server");
@@ -334,14 +308,13 @@ fn a_handshake_that_has_begun_is_finished_with_the_old_certificates() {
         tls.read_exact(&mut [0]).unwrap();
         close(&mut tls);
         drop(tls);
-        server.idle_as(&before);
+        server.idle_as_begun();
     }
 }
 
 #[test]
 fn bad_certificates_change_nothing_but_the_log() {
     let server = Setup::new(&["echo", "in"]).start();
-    let before = server.held();
     let expected = fs::read(server.file("server.key")).unwrap();
     for (file, text, why) in [
         (
@@ -358,7 +331,7 @@ fn bad_certificates_change_nothing_but_the_log() {
         assert_eq!(rest(&mut connect(&server)), b"in\n");
     }
     assert!(!server.log.lines().concat().contains(std::str::from_utf8(&expected).unwrap()));
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 /// As tcpserver does: a supervisor starts the next one only once it is gone.

@@ -7,10 +7,11 @@
 pub(crate) mod client;
 pub(crate) mod processes;
 
+use processes::Held;
 use rustix::process::Signal;
 use rustls::pki_types::CertificateDer;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use tempfile::TempDir;
@@ -78,6 +79,12 @@ impl Setup {
         self
     }
 
+    /// With these rules, which tcprules compiles.
+    pub(crate) fn rules(self, text: &str) -> Self {
+        let compiled = compile_rules(self.directory.path(), text);
+        self.option(&format!("-x {}", compiled.display()))
+    }
+
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -126,7 +133,11 @@ impl Setup {
     pub(crate) fn serves(self, running: Listening, log: Log) -> Server {
         let certificate = first_certificate(&fs::read(self.file("server.cert")).unwrap());
         let Self { delayed, directory, .. } = self;
-        Server { port: running.port, running, log, certificate, delayed, directory }
+        let port = running.port;
+        let began_with = Held::default();
+        let mut server = Server { port, running, log, certificate, delayed, directory, began_with };
+        server.began_with = server.held();
+        server
     }
 }
 
@@ -139,6 +150,8 @@ pub(crate) struct Server {
     /// Its program is the stand-in, which wants to be asked for TLS.
     pub(crate) delayed: bool,
     pub(crate) directory: TempDir,
+    /// What it held once it served.
+    pub(crate) began_with: Held,
 }
 
 impl Server {
@@ -192,6 +205,16 @@ impl Drop for Server {
             eprintln!("the server's log: {:#?}", self.log.lines());
         }
     }
+}
+
+/// Makes `rules.cdb` of these in a folder, as tcprules does: beside it, and then moved over it.
+pub(crate) fn compile_rules(folder: &Path, text: &str) -> PathBuf {
+    let (source, compiled) = (folder.join("rules"), folder.join("rules.cdb"));
+    fs::write(&source, text).unwrap();
+    let mut tcprules = Command::new("tcprules");
+    tcprules.arg(&compiled).arg(folder.join("rules.tmp"));
+    assert!(tcprules.stdin(fs::File::open(source).unwrap()).status().unwrap().success());
+    compiled
 }
 
 /// A self-signed certificate for a name and for 127.0.0.1.

@@ -83,16 +83,17 @@ impl Server {
         until("end of all", || ended_children(self.pid()), |ended| *ended >= count);
     }
 
-    /// Waits until nobody is connected any more, and it holds what it held before.
-    pub(crate) fn idle_as(&self, before: &Held) {
+    /// Waits until nobody is connected any more, and it holds what it began with.
+    pub(crate) fn idle_as_begun(&self) {
         self.idle();
-        self.wait_until_held(before);
+        self.wait_until_held_as_begun();
     }
 
-    /// Waits until it holds what it held before: what is retired or started anew is
+    /// Waits until it holds what it began with: what is retired or started anew is
     /// done a moment later, and no log line says when.
-    pub(crate) fn wait_until_held(&self, before: &Held) {
-        until(&format!("{before:?}"), || self.held(), |held| held == before);
+    pub(crate) fn wait_until_held_as_begun(&self) {
+        let began_with = &self.began_with;
+        until(&format!("{began_with:?}"), || self.held(), |held| held == began_with);
     }
 }
 

@@ -8,10 +8,9 @@ use std::io::Write;
 use std::path::Path;
 
 use super::ending::wait_until_gone;
-use super::{POP3S, SUBMISSION, ask, line, text};
+use super::{POP3S, SUBMISSION, ask, line, text, write_controls};
 use crate::harness::client::rest;
 use crate::harness::{Server, skipped_without};
-use crate::service::rules;
 use unix::failures::file::{Created, create};
 use unix::failures::{Memory, settings};
 
@@ -60,14 +59,10 @@ fn a_home_that_a_rule_names_has_names_of_its_own() {
     }
     let setup = SUBMISSION.with(NAMES);
     let other = tempfile::tempdir().unwrap();
-    fs::create_dir(other.path().join("control")).unwrap();
-    for (name, text) in [("me", "other.example.org\n"), ("smtpcapabilities", "X\n")] {
-        fs::write(other.path().join("control").join(name), text).unwrap();
-    }
+    write_controls(other.path(), &[("me", "other.example.org\n"), ("smtpcapabilities", "X\n")]);
     fs::write(setup.file("control/loginnames"), "lower-case\n").unwrap();
     let home = other.path().to_str().unwrap();
-    let compiled = rules(&setup, &format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n"));
-    let server = setup.option(&format!("-x {compiled}")).start();
+    let server = setup.rules(&format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n")).start();
     let file = other.path().join("control/loginnames");
     let enter = || {
         let (mut tls, _) = SUBMISSION.enter_as(&server, "other.example.org");

@@ -146,7 +146,6 @@ fn the_log_has_a_sessions_lines_under_one_number() {
 fn a_refused_login_leaves_what_follows_it_to_the_dialog() {
     for door in DOORS {
         let server = door.setup().option("--tries 3").start();
-        let before = server.held();
         let (mut tls, _) = door.enter(&server);
         let says = format!("{}NOOP\r\n", door.wrong()).repeat(2) + door.wrong() + "NOOP\r\n";
         tls.write_all(says.as_bytes()).unwrap();
@@ -158,7 +157,7 @@ fn a_refused_login_leaves_what_follows_it_to_the_dialog() {
         }
         server.log.wait_for(&["tlsserver: end ", " status 256"]);
         drop(tls);
-        server.idle_as(&before);
+        server.idle_as_begun();
     }
 }
 

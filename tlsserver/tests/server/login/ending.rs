@@ -198,7 +198,6 @@ fn sessions_go_on_without_the_listener() {
 fn a_monitor_that_dies_is_replaced_and_costs_nobody_a_session() {
     for door in [SUBMISSION, POP3S] {
         let server = door.setup().start();
-        let before = server.held();
         let (mut session, _) = door.enter(&server);
         door.logs_in(&mut session);
         let (mut tries, _) = door.enter(&server);
@@ -216,7 +215,7 @@ fn a_monitor_that_dies_is_replaced_and_costs_nobody_a_session() {
         assert_repeats(&mut tries);
         drop((session, tries));
         server.log.wait_for(&["tlsserver: end ", " status unknown: its monitor died"]);
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }
 
@@ -241,7 +240,6 @@ pub(super) fn wait_until_ready(door: Door, server: &crate::harness::Server, befo
 fn who_is_not_decided_when_the_monitor_dies_is_told_to_try_again() {
     for door in [SUBMISSION, POP3S] {
         let server = door.with(UNDECIDED).start();
-        let before = server.held();
         let mut tls = door.says_login(&server);
         server.log.wait_for(&["attempt for bob"]);
         kill(server.monitor());
@@ -254,7 +252,7 @@ fn who_is_not_decided_when_the_monitor_dies_is_told_to_try_again() {
         );
         assert_eq!(line(&mut tls), refused);
         drop(tls);
-        server.idle_as(&before);
+        server.idle_as_begun();
     }
 }
 
@@ -262,7 +260,6 @@ fn who_is_not_decided_when_the_monitor_dies_is_told_to_try_again() {
 fn a_monitor_that_is_stuck_is_replaced() {
     let door = SUBMISSION;
     let server = door.setup().start();
-    let before = server.held();
     let (mut session, _) = door.enter(&server);
     door.logs_in(&mut session);
     let (mut waits, _) = door.enter(&server);
@@ -274,14 +271,13 @@ fn a_monitor_that_is_stuck_is_replaced() {
     assert!(line(&mut waits).starts_with("454 authup temporary"));
     assert_repeats(&mut session);
     drop((session, waits));
-    assert_unharmed(door, &server, &before);
+    assert_unharmed(door, &server);
 }
 
 #[test]
 fn an_engine_that_dies_in_the_middle_of_a_login_leaves_no_session() {
     let door = SUBMISSION;
     let server = door.with(UNDECIDED).option("--engines 1").start();
-    let before = server.held();
     let mut tls = door.says_login(&server);
     server.log.wait_for(&["attempt for bob"]);
     let programs = children(server.monitor());
@@ -292,14 +288,13 @@ fn an_engine_that_dies_in_the_middle_of_a_login_leaves_no_session() {
     wait_until_gone(&[programs[0].pid]);
     server.log.wait_for(&[" failed, 4 remaining (bob from 127.0.0.1)"]);
     drop(tls);
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 #[test]
 fn a_reload_leaves_sessions_and_logins_alone() {
     let door = SUBMISSION;
     let server = door.setup().option("--engines 1").start();
-    let before = server.held();
     let monitor = server.monitor();
     let mut clients: Vec<Tls> = (0..4).map(|_| door.enter(&server).0).collect();
     door.logs_in(&mut clients[0]);
@@ -311,5 +306,5 @@ fn a_reload_leaves_sessions_and_logins_alone() {
     }
     assert_eq!(server.monitor(), monitor);
     drop(clients);
-    assert_unharmed(door, &server, &before);
+    assert_unharmed(door, &server);
 }

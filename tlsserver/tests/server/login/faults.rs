@@ -9,15 +9,15 @@ use std::thread;
 
 use super::{DOORS, Door, POP3S, SUBMISSION, ask, line, text};
 use crate::harness::client::{Tls, clear_rest, finish_sending, hello, plain, reset, rest, vanish};
-use crate::harness::processes::{Held, signal, status};
+use crate::harness::processes::{signal, status};
 use crate::harness::{Server, Setup};
 
-/// The server still serves, and holds what it held before.
-pub(super) fn assert_unharmed(door: Door, server: &Server, before: &Held) {
+/// The server still serves, and holds what it began with.
+pub(super) fn assert_unharmed(door: Door, server: &Server) {
     server.idle();
     door.log_in(server);
     server.idle();
-    server.wait_until_held(before);
+    server.wait_until_held_as_begun();
 }
 
 /// With a control file that says so many seconds.
@@ -36,7 +36,6 @@ impl Door {
 fn silence_ends_the_session_with_a_word() {
     for door in DOORS {
         let server = door.with_each("1\n");
-        let before = server.held();
         let falls_silent = &|says: &str| {
             let answer = if says.ends_with('\n') { door.ok() } else { "" };
             let expected = format!("{answer}{}", door.timeout());
@@ -58,7 +57,7 @@ fn silence_ends_the_session_with_a_word() {
         assert_eq!(server.log.count("tlsserver: pid "), 0);
         assert_eq!(server.log.count("tlsserver: tls "), 0, "{:#?}", server.log.lines());
         server.log.wait_for_count("no login from 127.0.0.1", 4);
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }
 
@@ -83,7 +82,6 @@ fn a_client_that_takes_nothing_is_left_and_costs_little() {
     for door in [SUBMISSION, POP3S] {
         let setup = door.setup().option("--engines 1");
         let server = with_seconds(setup, door.word("timeoutsmtpd", "timeoutpop3d"), "3\n");
-        let before = server.held();
         let (mut other, _) = door.enter(&server);
         let engine = server.engines()[0];
         let peak =
@@ -108,7 +106,7 @@ fn a_client_that_takes_nothing_is_left_and_costs_little() {
         let grown = peak() - peak_before;
         assert!(grown < 10_000, "{grown} kB for {CLIENTS} clients");
         drop(other);
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }
 
@@ -116,7 +114,6 @@ fn a_client_that_takes_nothing_is_left_and_costs_little() {
 fn a_half_closed_client_is_told() {
     for door in DOORS {
         let server = door.setup().start();
-        let before = server.held();
         for says in ["", "N", "NOOP\r\n", door.word("AUTH", "USER").split_at(3).0] {
             let answer = if says.ends_with('\n') { door.ok() } else { "" };
             let expected = format!("{answer}{}", door.ended());
@@ -140,7 +137,7 @@ fn a_half_closed_client_is_told() {
         door.is_logged_in(&mut tls);
         assert_eq!(text(rest(&mut tls)), "more");
         drop(tls);
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }
 
@@ -148,7 +145,6 @@ fn a_half_closed_client_is_told() {
 fn a_client_may_vanish_at_any_stage() {
     for door in DOORS {
         let server = door.setup().start();
-        let before = server.held();
         let hello = hello(&server);
         for how in [vanish, reset] {
             how(plain(&server));
@@ -193,7 +189,7 @@ fn a_client_may_vanish_at_any_stage() {
             signal(engine, Signal::CONT);
         }
         server.idle();
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }
 
@@ -202,7 +198,6 @@ fn a_client_may_vanish_at_any_stage() {
 fn nothing_is_left_of_many_sessions() {
     for door in DOORS {
         let server = door.setup().option("-c 10").start();
-        let before = server.held();
         thread::scope(|scope| {
             for at in 0..100 {
                 let server = &server;
@@ -234,8 +229,8 @@ fn nothing_is_left_of_many_sessions() {
         assert_eq!(server.log.count(": status: 11/10"), 0);
         server.log.wait_for_count("tlsserver: end ", 20);
         assert_eq!(server.log.count("tlsserver: pid "), 20);
-        assert_unharmed(door, &server, &before);
-        assert_eq!(server.processes().len(), before.1);
+        assert_unharmed(door, &server);
+        assert_eq!(server.processes().len(), server.began_with.1);
     }
 }
 
@@ -243,7 +238,6 @@ fn nothing_is_left_of_many_sessions() {
 fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
     for door in DOORS {
         let server = door.setup().start();
-        let before = server.held();
         let (mut tls, _) = door.enter(&server);
         tls.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let last = door.refusal("421", "HTTP is not spoken here", "4.5.0");
@@ -256,7 +250,7 @@ fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
             assert_eq!(clear_rest(socket), b"");
             server.log.wait_for(&["tls from 127.0.0.1: client speaks TLS at once"]);
         }
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }
 
@@ -265,7 +259,6 @@ fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
 fn d60_nor_does_the_monitor_keep_anything_of_it() {
     for door in [SUBMISSION, POP3S] {
         let server = door.setup().option("--tries 2").start();
-        let before = server.held();
         let (mut tls, _) = door.enter(&server);
         let answer = ask(&mut tls, door.wrong());
         tls.write_all(b"POST / HTTP/1.0\r\n").unwrap();
@@ -276,6 +269,6 @@ fn d60_nor_does_the_monitor_keep_anything_of_it() {
         );
         server.log.wait_for(&[": client speaks HTTP"]);
         server.log.wait_for(&["tlsserver: end ", " status 256: exit 1"]);
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }

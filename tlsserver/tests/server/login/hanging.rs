@@ -45,7 +45,6 @@ fn a_login_program_on_a_file_system_that_hangs_stops_logins_until_the_monitor_is
     let door = SUBMISSION;
     let Some((setup, hanging)) = with_file(door, &|file| vec![file.into()]) else { return };
     let server = setup.start();
-    let before = server.held();
     let (mut session, _) = door.enter(&server);
     door.logs_in(&mut session);
     let [mut first, mut second, mut waits] = [(); 3].map(|()| door.enter(&server).0);
@@ -69,7 +68,7 @@ fn a_login_program_on_a_file_system_that_hangs_stops_logins_until_the_monitor_is
     wait_until_ready(door, &server, monitor);
     door.logs_in(&mut first);
     drop((session, first, second, waits));
-    assert_unharmed(door, &server, &before);
+    assert_unharmed(door, &server);
 }
 
 #[test]
@@ -81,7 +80,6 @@ fn a_login_program_that_cannot_be_killed_keeps_its_turn_and_nobody_waiting() {
     };
     let Some((setup, hanging)) = with_file(door, &reads) else { return };
     let server = with_seconds(setup.option("--checks 1"), "timeoutlogin", "3\n");
-    let before = server.held();
     let mut clients = [(); 2].map(|()| door.enter(&server).0);
     hanging.hang();
     logs_in(&mut clients[0], door);
@@ -107,7 +105,7 @@ fn a_login_program_that_cannot_be_killed_keeps_its_turn_and_nobody_waiting() {
     assert_eq!(line(&mut tls), "#!/bin/bash --norc\n");
     server.log.wait_for_count(" attempt for bob", 2);
     drop((clients, late, tls));
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 #[test]
@@ -155,7 +153,6 @@ fn a_login_program_that_hangs_does_not_outlive_the_server() {
 fn while_the_listener_is_stopped_sessions_go_on_and_whoever_comes_waits() {
     let door = SUBMISSION;
     let server = door.setup().start();
-    let before = server.held();
     let [mut session, mut tries] = [(); 2].map(|()| door.enter(&server).0);
     door.logs_in(&mut session);
     let (mut again, _) = door.enter(&server);
@@ -181,5 +178,5 @@ fn while_the_listener_is_stopped_sessions_go_on_and_whoever_comes_waits() {
     assert_eq!(line(&mut new), door.bye());
     assert_eq!(new.read(&mut [0]).unwrap_or(0), 0);
     drop(new);
-    assert_unharmed(door, &server, &before);
+    assert_unharmed(door, &server);
 }

@@ -25,7 +25,6 @@ fn with_script(door: Door, script: &str) -> Server {
 fn a_program_that_cannot_be_run_any_more_is_said_to_both_sides() {
     for door in DOORS {
         let server = with_script(door, "#!/bin/cat\n");
-        let before = server.held();
         fs::remove_file(server.file("program")).unwrap();
         for says in [door.login().to_owned(), format!("{}{}", door.login(), "x".repeat(50_000))] {
             let (mut tls, _) = door.enter(&server);
@@ -37,7 +36,7 @@ fn a_program_that_cannot_be_run_any_more_is_said_to_both_sides() {
         server.log.wait_for_count("unable to fork: ./program: No such file or directory", 2);
         server.idle();
         assert_eq!(server.log.count("no login"), 0, "{:#?}", server.log.lines());
-        server.wait_until_held(&before);
+        server.wait_until_held_as_begun();
         fs::write(server.file("program"), "#!/bin/sh\necho back\n").unwrap();
         fs::set_permissions(server.file("program"), fs::Permissions::from_mode(0o755)).unwrap();
         let mut tls = door.says_login(&server);
@@ -56,7 +55,6 @@ fn alive(clients: &mut [impl Read + Write]) -> usize {
 #[test]
 fn an_engine_that_is_killed_takes_its_own_clients_and_no_others() {
     let server = SUBMISSION.setup().option("--engines 2").start();
-    let before = server.held();
     let mut clear: Vec<TcpStream> = (0..2).map(|_| plain(&server)).collect();
     clear.iter_mut().for_each(|socket| assert!(line(socket).starts_with("220 ")));
     let mut secured: Vec<Tls> = (0..2).map(|_| SUBMISSION.enter(&server).0).collect();
@@ -71,14 +69,13 @@ fn an_engine_that_is_killed_takes_its_own_clients_and_no_others() {
     server.log.wait_for_count("its engine died", 3);
     assert_eq!([alive(&mut clear), alive(&mut secured), alive(&mut with_programs)], [1; 3]);
     drop((clear, secured, with_programs));
-    assert_unharmed(SUBMISSION, &server, &before);
+    assert_unharmed(SUBMISSION, &server);
 }
 
 #[test]
 fn a_killed_keyholder_costs_those_in_the_clear_their_handshake_and_no_more() {
     for door in [SUBMISSION, POP3] {
         let server = door.setup().start();
-        let before = server.held();
         let mut late = plain(&server);
         line(&mut late);
         let (mut tls, _) = door.enter(&server);
@@ -95,7 +92,7 @@ fn a_killed_keyholder_costs_those_in_the_clear_their_handshake_and_no_more() {
         assert!(handshake(&server, late).is_err());
         server.log.wait_for(&["handshake failed: ", "keyholder: "]);
         drop(tls);
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }
 
@@ -104,12 +101,11 @@ fn a_killed_keyholder_costs_those_in_the_clear_their_handshake_and_no_more() {
 fn a_keyholder_that_dies_while_a_control_file_is_bad_is_replaced() {
     for door in [SUBMISSION, POP3S] {
         let server = door.setup().start();
-        let before = server.held();
         fs::remove_file(server.file("control/me")).unwrap();
         kill(server.keyholder());
         server.log.wait_for(&["control/me: No such file or directory; keeping the previous ones"]);
         server.log.wait_for(&["certificates reloaded"]);
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }
 
@@ -119,7 +115,6 @@ fn a_keyholder_that_dies_while_a_control_file_is_bad_is_replaced() {
 fn without_an_engine_nobody_gets_a_program() {
     for door in DOORS {
         let server = door.setup().option("--proxy-protocol").start();
-        let before = server.held();
         let mut socket = plain(&server);
         // Its header is waited for when this one has been served.
         let mut other = plain(&server);
@@ -136,7 +131,7 @@ fn without_an_engine_nobody_gets_a_program() {
         assert_eq!(server.log.count("tlsserver: pid "), 0, "{:#?}", server.log.lines());
         fs::rename(server.file("away"), server.file("server.cert")).unwrap();
         server.reload();
-        server.wait_until_held(&before);
+        server.wait_until_held_as_begun();
     }
 }
 
@@ -145,7 +140,6 @@ fn exhausted_descriptors_of_an_engine_are_said_to_both_sides() {
     let own = descriptors(SUBMISSION.setup().start().pid());
     for door in [SUBMISSION, POP3] {
         let server = door.setup().option("--engines 1 -c 100").start_limited(own + 16);
-        let before = server.held();
         let mut secured: Vec<Tls> = (0..3).map(|_| door.enter(&server).0).collect();
         // A client that is held costs an engine one descriptor; to log in, one more.
         let mut held = Vec::new();
@@ -170,6 +164,6 @@ fn exhausted_descriptors_of_an_engine_are_said_to_both_sides() {
         assert_eq!(alive(std::slice::from_mut(&mut tls)), 1);
         drop(secured);
         drop((tls, held));
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }

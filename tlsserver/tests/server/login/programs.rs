@@ -58,12 +58,11 @@ fn all_ways_to_end_are_answered_as_authup_does() {
             ("printf x >&$AUTHUPREADYFD; printf half; kill -9 $$", "half", 256),
         ] {
             let server = script(door, program);
-            let before = server.held();
             let mut tls = door.says_login(&server);
             assert_eq!(text(rest(&mut tls)), format!("{}{said}", door.first()), "{program}");
             drop(tls);
             server.log.wait_for(&["tlsserver: end ", &format!(" status {status}")]);
-            server.idle_as(&before);
+            server.idle_as_begun();
         }
     }
 }
@@ -191,7 +190,6 @@ fn what_a_program_wrote_before_it_refuses_is_said_first() {
 fn a_chain_that_does_not_tell_speaks_for_itself() {
     for door in DOORS {
         let server = script(door, "exec 3<&-; echo hello; exec cat");
-        let before = server.held();
         let (mut tls, _) = door.enter(&server);
         tls.write_all(format!("{}behind\r\n", door.login()).as_bytes()).unwrap();
         finish_sending(&mut tls);
@@ -199,7 +197,7 @@ fn a_chain_that_does_not_tell_speaks_for_itself() {
         drop(tls);
         assert_eq!(server.log.count("login succeeded"), 0);
         server.log.wait_for(&["succeeded, child completed (bob from 127.0.0.1)"]);
-        server.idle_as(&before);
+        server.idle_as_begun();
     }
 }
 
@@ -224,14 +222,13 @@ fn each_direction_of_a_session_ends_by_itself() {
 fn a_client_that_goes_while_its_password_is_checked_leaves_nothing() {
     for door in [SUBMISSION, POP3S] {
         let server = script(door, "exec 3<&-; cat >/dev/null; exit 1");
-        let before = server.held();
         for _ in 0..3 {
             drop(door.says_login(&server));
         }
         server.log.wait_for_count(" attempt for bob", 3);
         server.idle();
         server.log.wait_for_count("tlsserver: end ", 3);
-        server.wait_until_held(&before);
+        server.wait_until_held_as_begun();
     }
 }
 
@@ -242,7 +239,6 @@ const ALONE: &str = "exec 3<&-; mkdir running || exit 0; sleep 0.1; rmdir runnin
 fn so_many_are_checked_at_once_and_others_wait() {
     let door = SUBMISSION;
     let server = door.with(&["bash", "-c", ALONE]).option("--checks 1").start();
-    let before = server.held();
     thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| {
@@ -251,7 +247,7 @@ fn so_many_are_checked_at_once_and_others_wait() {
             });
         }
     });
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 #[test]
@@ -262,7 +258,6 @@ fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
     let door = SUBMISSION;
     let setup = door.with(&["bash", "-c", "exec 3<&-; exec sleep 1000"]).option("--checks 1");
     let server = with_seconds(setup, "timeoutlogin", "2\n");
-    let before = server.held();
     let mut clients: Vec<Tls> = (0..2).map(|_| door.enter(&server).0).collect();
     // Who came first, and so must be done first, waits for the other.
     clients[1].write_all(door.login().as_bytes()).unwrap();
@@ -274,7 +269,7 @@ fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
     server.log.wait_for(&["checkpassword ", " timed out (bob from 127.0.0.1)"]);
     server.log.wait_for(&[" too many logins being checked, no turn in time (bob from 127.0.0.1)"]);
     drop(clients);
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 /// One that does not tell is a session once it is its user, and keeps nobody waiting.
@@ -286,7 +281,6 @@ fn a_chain_that_does_not_tell_gives_its_turn_back() {
     let door = SUBMISSION;
     let program = "exec 3<&-; exec setpriv --reuid=4713 --clear-groups sh -c 'echo in; exec cat'";
     let server = door.with(&["bash", "-c", program]).option("--checks 1").start();
-    let before = server.held();
     let mut sessions = Vec::new();
     for _ in 0..4 {
         let mut tls = door.says_login(&server);
@@ -296,7 +290,7 @@ fn a_chain_that_does_not_tell_gives_its_turn_back() {
         sessions.push(tls);
     }
     drop(sessions);
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 #[test]
@@ -336,7 +330,6 @@ fn whoever_begins_to_log_in_with_hundreds_of_others_waits_and_is_not_sent_away()
     let door = SUBMISSION;
     let setup = door.setup().variable("UCSPITLS", "-").option("-c 1000 --checks 8");
     let server = setup.start();
-    let before = server.held();
     let monitor = server.monitor();
     signal(monitor, Signal::STOP);
     let mut clients: Vec<_> = (0..MANY)
@@ -353,7 +346,7 @@ fn whoever_begins_to_log_in_with_hundreds_of_others_waits_and_is_not_sent_away()
         door.is_logged_in(socket);
     }
     drop(clients);
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
 
 /// Login after login, good and bad, from many at once.
@@ -361,7 +354,6 @@ fn whoever_begins_to_log_in_with_hundreds_of_others_waits_and_is_not_sent_away()
 fn nothing_is_lost_or_doubled_of_many_logins() {
     for door in [SUBMISSION, POP3S] {
         let server = door.setup().option("-c 100 --checks 4").start();
-        let before = server.held();
         thread::scope(|scope| {
             for at in 0..60 {
                 let server = &server;
@@ -391,6 +383,6 @@ fn nothing_is_lost_or_doubled_of_many_logins() {
         server.log.wait_for_count(" login succeeded (bob", good);
         server.log.wait_for_count("tlsserver: end ", 60);
         assert_eq!(server.log.count(" failed, "), 20);
-        assert_unharmed(door, &server, &before);
+        assert_unharmed(door, &server);
     }
 }

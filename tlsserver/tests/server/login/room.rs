@@ -14,7 +14,6 @@ const MADE: &str = "evicted 127.0.0.1: not logged in, connection limit reached";
 fn who_has_been_there_longest_without_a_login_makes_room() {
     let by = |door: Door| {
         let server = door.setup().option("-c 3").start();
-        let before = server.held();
         let (mut logged_in, _) = door.enter(&server);
         door.logs_in(&mut logged_in);
         let (mut silent, _) = door.enter(&server);
@@ -43,7 +42,7 @@ fn who_has_been_there_longest_without_a_login_makes_room() {
         server.log.wait_for_count(MADE, 2);
         assert_repeats(&mut logged_in);
         drop((logged_in, busy));
-        server.idle_as(&before);
+        server.idle_as_begun();
     };
     thread::scope(|scope| {
         for door in [SUBMISSION, POP3S] {
@@ -56,7 +55,6 @@ fn who_has_been_there_longest_without_a_login_makes_room() {
 fn whatever_a_client_does_it_makes_room() {
     let door = SUBMISSION;
     let server = door.setup().option("-c 6 -t 1000").start();
-    let before = server.held();
     let greeted = || {
         let mut socket = plain(&server);
         line(&mut socket);
@@ -94,5 +92,5 @@ fn whatever_a_client_does_it_makes_room() {
     assert!(handshake(&server, early).is_err());
     assert_eq!(text(rest(&mut half)), door.timeout());
     drop((clear, half, done, stuck));
-    server.idle_as(&before);
+    server.idle_as_begun();
 }

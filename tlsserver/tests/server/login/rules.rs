@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 use unix::failures::file::{Created, create};
 
-use super::{DOORS, POP3, SUBMISSION, ask, line, text};
+use super::{DOORS, POP3, SUBMISSION, ask, line, text, write_controls};
 use crate::harness::client::{clear_rest, plain};
 use crate::harness::skipped_without;
-use crate::service::rules;
 use std::io::Write;
 
 #[test]
@@ -28,9 +27,7 @@ fn what_is_offered_is_what_the_rules_say_of_the_address() {
              250-8BITMIME\r\n",
         ),
     ] {
-        let setup = SUBMISSION.setup();
-        let compiled = rules(&setup, &format!("127.0.0.1:allow,{rule}\n"));
-        let server = setup.option(&format!("-x {compiled}")).start();
+        let server = SUBMISSION.setup().rules(&format!("127.0.0.1:allow,{rule}\n")).start();
         let mut socket = plain(&server);
         socket.write_all(b"EHLO x\r\nQUIT\r\n").unwrap();
         let bye = SUBMISSION.bye();
@@ -47,10 +44,7 @@ fn a_login_in_the_clear_where_the_rules_allow_it() {
     }
     for door in [SUBMISSION, POP3] {
         for rule in ["UCSPITLS=\"\"", "DISABLETLS=\"\""] {
-            let setup = door.setup();
-            let compiled = rules(&setup, &format!("127.0.0.1:allow,{rule}\n"));
-            let server = setup.option(&format!("-x {compiled}")).start();
-            let before = server.held();
+            let server = door.setup().rules(&format!("127.0.0.1:allow,{rule}\n")).start();
             let mut socket = plain(&server);
             line(&mut socket);
             if !door.pop3 {
@@ -68,7 +62,7 @@ fn a_login_in_the_clear_where_the_rules_allow_it() {
             let repeated = clear_rest(socket);
             assert!(repeated == written.join().unwrap(), "not what was said");
             assert_eq!(server.log.count("negotiated TLS"), 0);
-            server.idle_as(&before);
+            server.idle_as_begun();
         }
     }
 }
@@ -80,9 +74,10 @@ fn the_rules_variables_are_the_programs_but_not_what_is_the_dialogs() {
     }
     for door in DOORS {
         let setup = door.with(&["sh", "-c", "env | grep -E '^(A|UCSPI|DIS|AUTHUP_U)'; exit 0"]);
-        let setup = setup.variable("AUTHUP_UID", "4711");
-        let compiled = rules(&setup, "127.0.0.1:allow,A=\"yes\",UCSPITLS=\"!\"\n");
-        let server = setup.option(&format!("-x {compiled}")).start();
+        let server = setup
+            .variable("AUTHUP_UID", "4711")
+            .rules("127.0.0.1:allow,A=\"yes\",UCSPITLS=\"!\"\n")
+            .start();
         let mut tls = door.says_login(&server);
         let said = text(crate::harness::client::rest(&mut tls));
         let said = said.strip_prefix(door.first()).unwrap();
@@ -100,14 +95,10 @@ fn a_rule_may_name_another_home_with_a_dialog_of_its_own() {
     for door in DOORS {
         let setup = door.with(&["sh", "-c", "pwd; exit 0"]);
         let other = tempfile::tempdir().unwrap();
-        fs::create_dir(other.path().join("control")).unwrap();
-        for (name, text) in [("smtpcapabilities", "X\n"), ("pop3capabilities", "X\n")] {
-            fs::write(other.path().join("control").join(name), text).unwrap();
-        }
+        let files = [("smtpcapabilities", "X\n"), ("pop3capabilities", "X\n")];
+        write_controls(other.path(), &files);
         let home = other.path().to_str().unwrap();
-        let compiled = rules(&setup, &format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n"));
-        let server = setup.option(&format!("-x {compiled}")).start();
-        let before = server.held();
+        let server = setup.rules(&format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n")).start();
         // One that cannot be read is said, and lets nobody in.
         assert_eq!(clear_rest(plain(&server)), b"");
         server.log.wait_for(&["deny from 127.0.0.1: ", "control/me: No such file or directory"]);
@@ -123,7 +114,7 @@ fn a_rule_may_name_another_home_with_a_dialog_of_its_own() {
             let said = text(crate::harness::client::rest(&mut tls));
             assert_eq!(said, format!("{}{home}\n", door.first()));
         }
-        server.idle_as(&before);
+        server.idle_as_begun();
     }
 }
 
@@ -142,16 +133,12 @@ fn d59_a_home_that_a_rule_names_closes_at_accept_by_its_own_memory() {
     }
     let setup = SUBMISSION.setup();
     let other = tempfile::tempdir().unwrap();
-    fs::create_dir(other.path().join("control")).unwrap();
-    for name in ["me", "smtpcapabilities"] {
-        let copy = other.path().join("control").join(name);
-        fs::copy(setup.file("control").join(name), copy).unwrap();
-    }
+    let files = [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\nPIPELINING\n")];
+    write_controls(other.path(), &files);
     let home = other.path().to_str().unwrap();
     let rule = format!("127.0.0.1:allow,DISABLETLS=\"\",QMAILHOME=\"{home}\"\n");
-    let compiled = rules(&setup, &rule);
     remembers_one(other.path());
-    let server = setup.option(&format!("-x {compiled}")).start();
+    let server = setup.rules(&rule).start();
     let guess = || {
         let mut socket = plain(&server);
         line(&mut socket);

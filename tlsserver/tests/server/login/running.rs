@@ -55,7 +55,6 @@ fn held_clients_count() {
 fn behind_a_load_balancer_the_client_is_the_client() {
     for door in DOORS {
         let server = door.setup().option("--proxy-protocol -C 1").start();
-        let before = server.held();
         for client in ["192.0.2.7", "192.0.2.8"] {
             let mut socket = plain(&server);
             let header = format!("PROXY TCP4 {client} 192.0.2.1 4321 587\r\n");
@@ -80,7 +79,7 @@ fn behind_a_load_balancer_the_client_is_the_client() {
                 server.log.wait_for(&["tlsserver: no login from 192.0.2.8"]);
             }
         }
-        server.idle_as(&before);
+        server.idle_as_begun();
     }
 }
 
@@ -88,7 +87,6 @@ fn behind_a_load_balancer_the_client_is_the_client() {
 fn new_control_files_are_for_new_clients() {
     for door in DOORS {
         let server = door.setup().start();
-        let before = server.held();
         let (mut stays, _) = door.enter(&server);
         let (mut logs_in, _) = door.enter(&server);
         fs::write(server.file("control/me"), "new.example.org\n").unwrap();
@@ -106,7 +104,7 @@ fn new_control_files_are_for_new_clients() {
         assert_eq!(stamp.ends_with("@mail.example.org>"), door.pop3, "{said}");
         assert_repeats(&mut logs_in);
         drop((stays, logs_in));
-        server.idle_as(&before);
+        server.idle_as_begun();
     }
 }
 
@@ -114,7 +112,6 @@ fn new_control_files_are_for_new_clients() {
 fn bad_control_files_change_nothing_but_the_log() {
     for door in [SUBMISSION, POP3S] {
         let server = door.setup().start();
-        let before = server.held();
         let (mut old, _) = door.enter(&server);
         let capabilities =
             server.file(door.word("control/smtpcapabilities", "control/pop3capabilities"));
@@ -147,7 +144,7 @@ fn bad_control_files_change_nothing_but_the_log() {
         server.reload();
         assert_eq!(ask(&mut door.enter(&server).0, "NOOP\r\n"), door.ok());
         drop(old);
-        server.idle_as(&before);
+        server.idle_as_begun();
     }
 }
 
@@ -269,12 +266,11 @@ fn openssl_and_gnutls_get_log_in() {
 fn many_clients_are_held_at_once() {
     const MANY: usize = 300;
     let server = SUBMISSION.setup().option(&format!("-c {MANY}")).start();
-    let before = server.held();
     let mut clear: Vec<TcpStream> = (0..MANY).map(|_| plain(&server)).collect();
     for socket in &mut clear {
         assert!(line(socket).starts_with("220 "));
     }
-    assert_eq!(server.processes().len(), before.1);
+    assert_eq!(server.processes().len(), server.began_with.1);
     for socket in &mut clear {
         socket.write_all(b"NOOP\r\nQUIT\r\n").unwrap();
     }
@@ -284,5 +280,5 @@ fn many_clients_are_held_at_once() {
         assert_eq!(said, format!("{}{}", SUBMISSION.ok(), SUBMISSION.bye()));
     }
     server.log.wait_for_count("no login from 127.0.0.1", MANY);
-    server.idle_as(&before);
+    server.idle_as_begun();
 }

@@ -36,7 +36,6 @@ fn says(tls: &mut Tls, words: &str) {
 fn d61_nothing_that_a_program_writes_begins_as_our_lines_do() {
     for door in DOORS {
         let server = door.with(REPEATS).start();
-        let before = server.held();
         let (mut tls, _) = door.enter(&server);
         door.logs_in(&mut tls);
         for words in FORGED {
@@ -55,7 +54,7 @@ fn d61_nothing_that_a_program_writes_begins_as_our_lines_do() {
         assert_eq!(lines.iter().find(forged), None);
         let longest = lines.iter().map(String::len).max();
         assert!(longest < Some(4096), "{longest:?}");
-        server.wait_until_held(&before);
+        server.wait_until_held_as_begun();
     }
 }
 
@@ -73,7 +72,6 @@ fn d61_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk(
     let script = r#"exec 3<&-; printf x >&"$AUTHUPREADYFD"; eval "exec $AUTHUPREADYFD>&-"
                     echo "bob floods"; exec yes >&2"#;
     let server = SUBMISSION.with(&["bash", "--norc", "-c", script]).start();
-    let before = server.held();
     let (mut flood, _) = SUBMISSION.enter(&server);
     assert_eq!(SUBMISSION.logs_in(&mut flood), "bob floods\n");
     server.log.wait_for(&["tlsserver: ", " lines of programs lost: too many"]);
@@ -83,7 +81,7 @@ fn d61_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk(
     }
     children(server.monitor()).iter().for_each(|program| kill(program.pid));
     drop(flood);
-    server.idle_as(&before);
+    server.idle_as_begun();
     let burst = proto::program_words::BURST as usize;
     // On a busy machine the test itself reads the log too slowly for some.
     let lines = server.log.lines();
@@ -156,7 +154,6 @@ fn d61_who_stays_behind_reads_on() {
 fn d61_what_is_written_while_there_is_no_monitor_waits_for_the_next() {
     let door = SUBMISSION;
     let server = door.with(REPEATS).start();
-    let before = server.held();
     let (mut tls, _) = door.enter(&server);
     door.logs_in(&mut tls);
     let victim = server.monitor();
@@ -167,5 +164,5 @@ fn d61_what_is_written_while_there_is_no_monitor_waits_for_the_next() {
     says(&mut tls, "again");
     server.log.wait_for(&["program: again"]);
     drop(tls);
-    server.idle_as(&before);
+    server.idle_as_begun();
 }
