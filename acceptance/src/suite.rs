@@ -2,11 +2,12 @@
 //!
 //! Called by the `main` of each such suite in `tests`.
 
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::chain::is_installed;
@@ -43,6 +44,28 @@ fn trial((name, needs, run): Test, programs: &Arc<Programs>) -> Trial {
     let programs = Arc::clone(programs);
     let test = move || run(&programs).map_err(|error| Failed::from(format!("{error:#}")));
     Trial::test(format!("{name}{missing}"), test).with_ignored_flag(!missing.is_empty())
+}
+
+/// Writes what a suite has counted into the build's folder.
+///
+/// # Errors
+/// The system's, with the file's name.
+pub fn write(name: &str, text: &str) -> Result<()> {
+    let test = std::env::current_exe()?;
+    let target = test.ancestors().nth(3).context("the test executable lies in no build")?;
+    let path = target.join(name);
+    fs::write(&path, text).with_context(|| path.display().to_string())
+}
+
+/// The row about this of `docs/under-attack.md`, which has a copy of what one run has counted.
+///
+/// # Errors
+/// When there is none.
+pub fn row_of_the_page(what: &str) -> Result<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/under-attack.md");
+    let page = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
+    let row = page.lines().find(|line| line.starts_with(&format!("| {what} | ")));
+    row.map(str::to_owned).with_context(|| format!("docs/under-attack.md has no row {what:?}"))
 }
 
 /// What is said behind a test's name where it has to be skipped; empty where not.

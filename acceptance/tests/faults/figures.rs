@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, ensure};
+use acceptance::suite;
+use anyhow::Result;
 
 use crate::verdict::Verdict;
 
@@ -29,39 +28,20 @@ pub(crate) enum Kind {
     Clock,
 }
 
-impl Kind {
-    const ALL: [Self; 12] = [
-        Self::Interrupted,
-        Self::Failing,
-        Self::Unjailed,
-        Self::Descriptors,
-        Self::Processes,
-        Self::Server,
-        Self::Inherited,
-        Self::Stopped,
-        Self::Hanging,
-        Self::Terminated,
-        Self::Files,
-        Self::Clock,
-    ];
-
-    const fn says(self) -> &'static str {
-        match self {
-            Self::Interrupted => "system calls interrupted by a signal, each in turn",
-            Self::Failing => "system calls that fail, each in turn, in several ways",
-            Self::Unjailed => "steps into the jail that fail, each in turn",
-            Self::Descriptors => "limits on descriptors, from 3 up",
-            Self::Processes => "limits on processes",
-            Self::Server => "servers that die behind fixsmtpio, at each reply",
-            Self::Inherited => "signals ignored or blocked by whoever starts us",
-            Self::Stopped => "processes stopped and continued, programs that hang",
-            Self::Hanging => "login programs that hang, thousands at once",
-            Self::Terminated => "processes told to end, at each step",
-            Self::Files => "file systems that take nothing",
-            Self::Clock => "clocks of day that jump each time they are looked at",
-        }
-    }
-}
+const ROWS: [(Kind, &str); 12] = [
+    (Kind::Interrupted, "system calls interrupted by a signal, each in turn"),
+    (Kind::Failing, "system calls that fail, each in turn, in several ways"),
+    (Kind::Unjailed, "steps into the jail that fail, each in turn"),
+    (Kind::Descriptors, "limits on descriptors, from 3 up"),
+    (Kind::Processes, "limits on processes"),
+    (Kind::Server, "servers that die behind fixsmtpio, at each reply"),
+    (Kind::Inherited, "signals ignored or blocked by whoever starts us"),
+    (Kind::Stopped, "processes stopped and continued, programs that hang"),
+    (Kind::Hanging, "login programs that hang, thousands at once"),
+    (Kind::Terminated, "processes told to end, at each step"),
+    (Kind::Files, "file systems that take nothing"),
+    (Kind::Clock, "clocks of day that jump each time they are looked at"),
+];
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Row {
@@ -89,15 +69,10 @@ fn table() -> String {
          |---|---|---|---|\n",
     );
     let mut all = Row::default();
-    for kind in Kind::ALL {
+    for (kind, what) in ROWS {
         let Row { completed, refused } = rows.get(&kind).copied().unwrap_or_default();
         all = Row { completed: all.completed + completed, refused: all.refused + refused };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {completed} | {refused} |",
-            kind.says(),
-            completed + refused
-        );
+        let _ = writeln!(text, "| {what} | {} | {completed} | {refused} |", completed + refused);
     }
     let Row { completed, refused } = all;
     let _ = writeln!(text, "| all | {} | {completed} | {refused} |", completed + refused);
@@ -106,19 +81,10 @@ fn table() -> String {
 
 /// Writes the table into the build's folder, and shows it.
 pub(crate) fn write() -> Result<()> {
-    let test = std::env::current_exe()?;
-    let target = test.ancestors().nth(3).context("the test executable lies in no build")?;
-    let path = target.join("faults.md");
-    fs::write(&path, table()).with_context(|| path.display().to_string())
+    suite::write("faults.md", &table())
 }
 
 /// The page shows the rows that the suite has.
 pub(crate) fn the_page_has_every_row() -> Result<()> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/under-attack.md");
-    let page = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    for kind in Kind::ALL {
-        let what = kind.says();
-        ensure!(page.contains(&format!("\n| {what} | ")), "docs/under-attack.md lacks {what:?}");
-    }
-    Ok(())
+    ROWS.iter().try_for_each(|(_, what)| suite::row_of_the_page(what).map(drop))
 }

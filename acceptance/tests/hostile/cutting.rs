@@ -10,16 +10,27 @@ use base64ct::{Base64, Encoding};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, connect, trust};
-use crate::session::Service;
-use crate::{as_an_ordinary_user, as_run, login};
+use crate::peer::{Peer, connect};
+use crate::{as_an_ordinary_user, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_message_cut_off_is_not_delivered", &["exim4"], incoming_in_the_clear),
-    ("a_message_cut_off_within_tls_is_not_delivered", &["exim4"], submission_within_tls),
-    ("a_pop3_session_cut_off_leaves_nobody", &["pop3front-maildir"], fetching),
-    ("an_imap_session_cut_off_leaves_nobody", &["imap"], reading),
+    ("a_message_cut_off_within_tls_is_not_delivered", &["exim4"], |programs| {
+        Door::each(
+            &[Door::Starttls, Door::Login, Door::LoginAtOnce],
+            programs,
+            submission_within_tls,
+        )
+    }),
+    ("a_pop3_session_cut_off_leaves_nobody", &["pop3front-maildir"], |programs| {
+        Door::each(&WITH_TLS_OR_NOT, programs, fetching)
+    }),
+    ("an_imap_session_cut_off_leaves_nobody", &["imap"], |programs| {
+        Door::each(&WITH_TLS_OR_NOT, programs, reading)
+    }),
 ];
+
+const WITH_TLS_OR_NOT: [Door; 3] = [Door::Clear, Door::Login, Door::LoginAtOnce];
 
 /// How the client leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +147,7 @@ fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
     let chain = as_an_ordinary_user(programs)?;
     let config = chain.name("exim.conf");
     let command = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
-    let service = Service::new(chain.tls_server("", &command)?);
+    let service = Door::Clear.service(&chain, "smtp", &command)?;
     let mut ledger = Ledger::default();
     let count = mail("").len() + 1;
     for at in 0..count {
@@ -147,9 +158,7 @@ fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
                 let subject = format!("{at}-{cut}-{way:?}");
                 let steps = steps_for(&subject);
                 let cut = cut.min(steps[at].0.len());
-                FIGURES.sessions(1);
-                let mut peer = connect(&service.server)?;
-                peer.hear("220 ")?;
+                let mut peer = service.knock()?;
                 play(&mut peer, &steps, at, cut).with_context(|| subject.clone())?;
                 ledger.enter(subject, &steps, at, cut);
                 leave(peer, way)?;
@@ -162,19 +171,10 @@ fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
 }
 
 /// Port 587: with a login, within TLS, where the end of input comes without TLS's own.
-fn submission_within_tls(programs: &Programs) -> Result<()> {
-    for door in [Door::Starttls, Door::Login, Door::LoginAtOnce] {
-        submission_at(programs, door).with_context(|| format!("{door:?}"))?;
-    }
-    Ok(())
-}
-
-fn submission_at(programs: &Programs, door: Door) -> Result<()> {
-    let chain = as_run(programs)?;
+fn submission_within_tls(chain: &Chain<'_>, door: Door) -> Result<()> {
     let config = chain.name("exim.conf");
-    let command = login(&chain, "smtp", &["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"]);
-    let service = door.service(&chain, "smtp", &command)?;
-    let trust = trust(&chain)?;
+    let command = login(chain, "smtp", &["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"]);
+    let service = door.service(chain, "smtp", &command)?;
     let mut ledger = Ledger::default();
     let user = Base64::encode_string(b"bob") + "\r\n";
     let password = Base64::encode_string(b"pass word") + "\r\n";
@@ -196,7 +196,7 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
             for cut in cuts {
                 let subject = format!("{at}-{cut}-{way:?}");
                 let steps = [begin.clone(), mail(&subject)].concat();
-                let mut peer = door.knock(&service.server, "smtp", &trust)?;
+                let mut peer = service.knock()?;
                 play(&mut peer, &steps, at, cut).with_context(|| subject.clone())?;
                 ledger.enter(subject, &steps, at, cut);
                 leave(peer, way)?;
@@ -214,28 +214,19 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
         }
     }
     service.is_idle()?;
-    ledger.check(&chain)?;
+    ledger.check(chain)?;
     service.over()
 }
 
 /// Ports 110: nothing to deliver, but nobody may stay.
-fn fetching(programs: &Programs) -> Result<()> {
-    for door in [Door::Clear, Door::Login, Door::LoginAtOnce] {
-        fetching_at(programs, door).with_context(|| format!("{door:?}"))?;
-    }
-    Ok(())
-}
-
-fn fetching_at(programs: &Programs, door: Door) -> Result<()> {
-    let chain = as_run(programs)?;
-    let trust = trust(&chain)?;
-    let command = login(&chain, "pop3", &["pop3front-maildir", "Maildir"]);
-    let service = door.service(&chain, "pop3", &command)?;
+fn fetching(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let command = login(chain, "pop3", &["pop3front-maildir", "Maildir"]);
+    let service = door.service(chain, "pop3", &command)?;
     let steps = ["CAPA\r\n", "USER bob\r\n", "PASS pass word\r\n", "STAT\r\n", "QUIT\r\n"];
     for at in 0..steps.len() {
         for way in WAYS {
             for cut in cuts(steps[at]) {
-                let mut peer = door.knock(&service.server, "pop3", &trust)?;
+                let mut peer = service.knock()?;
                 for says in &steps[..at] {
                     peer.say(says);
                     let mut answer = peer.hear("+OK")?;
@@ -249,23 +240,13 @@ fn fetching_at(programs: &Programs, door: Door) -> Result<()> {
             }
         }
     }
-    service.is_idle()?;
     service.over()
 }
 
 /// Port 143 and 993: between lines, within literals, and within a mailbox.
-fn reading(programs: &Programs) -> Result<()> {
-    for door in [Door::Clear, Door::Login, Door::LoginAtOnce] {
-        reading_at(programs, door).with_context(|| format!("{door:?}"))?;
-    }
-    Ok(())
-}
-
-fn reading_at(programs: &Programs, door: Door) -> Result<()> {
-    let chain = as_run(programs)?;
-    let trust = trust(&chain)?;
-    let command = login(&chain, "imap", &DOVECOT);
-    let service = door.service(&chain, "imap", &command)?;
+fn reading(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let command = login(chain, "imap", &DOVECOT);
+    let service = door.service(chain, "imap", &command)?;
     let steps = [
         ("c CAPABILITY\r\n", "c OK"),
         ("a AUTHENTICATE PLAIN\r\n", "+ "),
@@ -281,7 +262,7 @@ fn reading_at(programs: &Programs, door: Door) -> Result<()> {
     for at in 0..steps.len() {
         for way in WAYS {
             for cut in cuts(steps[at].0) {
-                let mut peer = door.knock(&service.server, "imap", &trust)?;
+                let mut peer = service.knock()?;
                 for (says, answer) in &steps[..at] {
                     peer.say(says);
                     while !peer.reply()?.starts_with(answer) {}
@@ -292,6 +273,5 @@ fn reading_at(programs: &Programs, door: Door) -> Result<()> {
             }
         }
     }
-    service.is_idle()?;
     service.over()
 }

@@ -1,15 +1,13 @@
 //! Where clients meet the login dialog: authup talks to them, or a TLS server does. What comes of an attack must be the same at every door.
 
-use std::sync::Arc;
-
-use acceptance::chain::{Chain, Server};
-use anyhow::{Result, bail};
-use rustls::ClientConfig;
+use acceptance::chain::Chain;
+use acceptance::programs::Programs;
+use anyhow::{Context, Result};
 
 use crate::figures::FIGURES;
-use crate::peer::{Peer, connect, trust};
+use crate::peer::{Peer, connect};
 use crate::session::{Service, Session};
-use crate::words;
+use crate::{as_run, words};
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +26,32 @@ pub(crate) enum Door {
     LoginAtOnce,
 }
 
+/// How a server's first line begins.
+fn greeting(protocol: &str) -> &'static str {
+    match protocol {
+        "smtp" => "220 ",
+        "pop3" => "+OK ",
+        _ => "* OK [CAPABILITY IMAP4rev1 ",
+    }
+}
+
 impl Door {
     /// Those with a login behind them, each its own way of talking until then.
     pub(crate) const WITH_A_LOGIN: [Self; 3] = [Self::Alone, Self::Login, Self::LoginAtOnce];
     /// Those of a TLS server that talks itself.
     pub(crate) const OF_AN_ENGINE: [Self; 3] =
         [Self::LoginBeforeTls, Self::Login, Self::LoginAtOnce];
+
+    /// The same at each of these, with a chain of its own there.
+    pub(crate) fn each(
+        doors: &[Self],
+        programs: &Programs,
+        test: impl Fn(&Chain<'_>, Self) -> Result<()>,
+    ) -> Result<()> {
+        doors.iter().try_for_each(|&door| {
+            test(&as_run(programs)?, door).with_context(|| format!("{door:?}"))
+        })
+    }
 
     pub(crate) const fn has_engine(self) -> bool {
         matches!(self, Self::LoginBeforeTls | Self::Login | Self::LoginAtOnce)
@@ -44,7 +62,7 @@ impl Door {
         self,
         chain: &Chain<'_>,
         protocol: &str,
-        command: &[String],
+        command: &[impl AsRef<str>],
     ) -> Result<Service> {
         self.service_for("10000", chain, protocol, command)
     }
@@ -55,7 +73,7 @@ impl Door {
         limit: &str,
         chain: &Chain<'_>,
         protocol: &str,
-        command: &[String],
+        command: &[impl AsRef<str>],
     ) -> Result<Service> {
         let mut options = if self == Self::LoginAtOnce { vec![] } else { vec!["-n"] };
         if self.has_engine() {
@@ -65,7 +83,7 @@ impl Door {
         let level = if self == Self::Clear { "" } else { "!" };
         let (own, behind) = self.behind(protocol, words(command));
         options.extend(own);
-        Ok(Service::new(chain.tlsserver(&options, level, &behind)?))
+        Service::new(chain, chain.tlsserver(&options, level, &behind)?, self, protocol)
     }
 
     /// What is behind the dialog in a command that begins with authup, where an engine holds
@@ -87,18 +105,14 @@ impl Door {
 
     /// A client that comes to the TLS server, up to where the dialog awaits its words: it
     /// has had the greeting.
-    pub(crate) fn knock(
-        self,
-        server: &Server,
-        protocol: &str,
-        trust: &Arc<ClientConfig>,
-    ) -> Result<Peer> {
-        let (greeting, asks, ready) = match protocol {
-            "smtp" => ("220 ", "STARTTLS", "220 Ready"),
-            "pop3" => ("+OK ", "STLS", "+OK starting TLS"),
-            "imap" => ("* OK ", "s STARTTLS", "s OK Begin"),
-            _ => bail!("{protocol}?"),
+    pub(crate) fn knock(self, service: &Service) -> Result<Peer> {
+        let Service { server, protocol, trust, .. } = service;
+        let (asks, ready) = match protocol.as_str() {
+            "smtp" => ("STARTTLS", "220 Ready"),
+            "pop3" => ("STLS", "+OK starting TLS"),
+            _ => ("s STARTTLS", "s OK Begin"),
         };
+        let greeting = greeting(protocol);
         FIGURES.sessions(1);
         let mut peer = connect(server)?;
         if self == Self::LoginAtOnce {
@@ -119,20 +133,16 @@ impl Door {
         self,
         chain: &Chain<'_>,
         protocol: &str,
-        command: &[String],
+        command: &[impl AsRef<str>],
     ) -> Result<Session> {
         if self == Self::Alone {
             let mut session = Session::start(chain, &words(command))?;
-            session.peer.hear(match protocol {
-                "smtp" => "220 ",
-                "imap" => "* OK ",
-                _ => "+OK ",
-            })?;
+            session.peer.hear(greeting(protocol))?;
             return Ok(session);
         }
         let logged = chain.log().len();
         let service = self.service(chain, protocol, command)?;
-        let peer = self.knock(&service.server, protocol, &trust(chain)?)?;
+        let peer = service.knock()?;
         Ok(Session::within(service, chain.path("server.log"), logged, peer))
     }
 }

@@ -4,11 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, ensure};
+use acceptance::suite;
+use anyhow::{Result, ensure};
 
 /// A row: what was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,48 +27,26 @@ pub(crate) enum Kind {
     Held,
 }
 
-impl Kind {
-    const ALL: [Self; 13] = [
-        Self::Injection,
-        Self::Smuggling,
-        Self::SmugglingAlone,
-        Self::Sasl,
-        Self::Line,
-        Self::Unread,
-        Self::CutOff,
-        Self::Forging,
-        Self::Descriptor,
-        Self::Variable,
-        Self::LeftBehind,
-        Self::Idle,
-        Self::Held,
-    ];
-
-    /// What is counted, and what must not come of it.
-    const fn says(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Injection => {
-                ("plaintext behind STARTTLS and STLS, cut everywhere", "read as commands")
-            }
-            Self::Smuggling => {
-                ("ends of data that are none, with a message behind", "second messages")
-            }
-            Self::SmugglingAlone => ("the same, without fixsmtpio", "second messages"),
-            Self::Sasl => ("logins and exchanges that are none", "taken for a login"),
-            Self::Line => ("lines without end, NULs, octet by octet", "taken for something else"),
-            Self::Unread => ("pipelined commands before a reply is read", "replies lost"),
-            Self::CutOff => {
-                ("dialogs cut off: end of input, close, reset, at each step", "messages delivered")
-            }
-            Self::Forging => ("names with line breaks and escape sequences", "log lines forged"),
-            Self::Descriptor => ("descriptors found in children", "not promised"),
-            Self::Variable => ("variables found in children", "not promised"),
-            Self::LeftBehind => ("sessions looked over after their end", "processes left"),
-            Self::Idle => ("processes whose client stalls", "wake-ups"),
-            Self::Held => ("connections held before a login", "processes more"),
-        }
-    }
-}
+/// What is counted, and what must not come of it.
+const ROWS: [(Kind, &str, &str); 13] = [
+    (Kind::Injection, "plaintext behind STARTTLS and STLS, cut everywhere", "read as commands"),
+    (Kind::Smuggling, "ends of data that are none, with a message behind", "second messages"),
+    (Kind::SmugglingAlone, "the same, without fixsmtpio", "second messages"),
+    (Kind::Sasl, "logins and exchanges that are none", "taken for a login"),
+    (Kind::Line, "lines without end, NULs, octet by octet", "taken for something else"),
+    (Kind::Unread, "pipelined commands before a reply is read", "replies lost"),
+    (
+        Kind::CutOff,
+        "dialogs cut off: end of input, close, reset, at each step",
+        "messages delivered",
+    ),
+    (Kind::Forging, "names with line breaks and escape sequences", "log lines forged"),
+    (Kind::Descriptor, "descriptors found in children", "not promised"),
+    (Kind::Variable, "variables found in children", "not promised"),
+    (Kind::LeftBehind, "sessions looked over after their end", "processes left"),
+    (Kind::Idle, "processes whose client stalls", "wake-ups"),
+    (Kind::Held, "connections held before a login", "processes more"),
+];
 
 /// The figures of this run.
 pub(crate) static FIGURES: Figures =
@@ -115,9 +92,8 @@ impl Figures {
     pub(crate) fn table(&self) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::from("| attack | number | result |\n|---|---|---|\n");
-        for kind in Kind::ALL {
+        for (kind, what, outcome) in ROWS {
             let (tried, through) = counts.rows.get(&kind).copied().unwrap_or_default();
-            let (what, outcome) = kind.says();
             let _ = writeln!(text, "| {what} | {tried} | {through} {outcome} |");
         }
         let _ = writeln!(text, "\nConnections: {}.\n", counts.sessions);
@@ -131,20 +107,13 @@ impl Figures {
 
 /// Writes the tables into the build's folder.
 pub(crate) fn write() -> Result<()> {
-    let test = std::env::current_exe()?;
-    let target = test.ancestors().nth(3).context("the test executable lies in no build")?;
-    let path = target.join("under-attack.md");
-    fs::write(&path, FIGURES.table()).with_context(|| path.display().to_string())
+    suite::write("under-attack.md", &FIGURES.table())
 }
 
 /// The page shows the rows that the suite has, and no others.
 pub(crate) fn the_page_has_every_row() -> Result<()> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/under-attack.md");
-    let page = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
-    for kind in Kind::ALL {
-        let (what, outcome) = kind.says();
-        let row = page.lines().find(|line| line.starts_with(&format!("| {what} | ")));
-        let row = row.with_context(|| format!("docs/under-attack.md has no row {what:?}"))?;
+    for (_, what, outcome) in ROWS {
+        let row = suite::row_of_the_page(what)?;
         ensure!(row.ends_with(&format!(" {outcome} |")), "{row}");
     }
     Ok(())

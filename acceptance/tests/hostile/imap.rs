@@ -9,16 +9,19 @@ use anyhow::{Context, Result, ensure};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, trust};
+use crate::login;
+use crate::peer::Peer;
 use crate::sasl::{b64, contents, nobody_was_asked, not_base64};
-use crate::session::Service;
-use crate::{as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("malformed_imap_sasl_is_answered_once", &[], malformed_sasl),
     ("malformed_imap_logins_are_answered_once", &[], malformed_logins),
-    ("tags_forge_no_response", &["imap"], tags),
-    ("literals_without_end_are_bounded", &[], literals),
+    ("tags_forge_no_response", &["imap"], |programs| {
+        Door::each(&Door::WITH_A_LOGIN, programs, tags)
+    }),
+    ("literals_without_end_are_bounded", &[], |programs| {
+        Door::each(&Door::WITH_A_LOGIN, programs, literals)
+    }),
 ];
 
 /// Lines that the client sends, one after another, and how the last answer begins.
@@ -29,11 +32,7 @@ const EACH: usize = 4;
 
 /// Plays them at each door, some in each session.
 fn play(programs: &Programs, exchanges: &[Exchange]) -> Result<()> {
-    for door in Door::WITH_A_LOGIN {
-        let chain = as_run(programs)?;
-        play_at(&chain, door, exchanges).with_context(|| format!("{door:?}"))?;
-    }
-    Ok(())
+    Door::each(&Door::WITH_A_LOGIN, programs, |chain, door| play_at(chain, door, exchanges))
 }
 
 fn play_at(chain: &Chain<'_>, door: Door, exchanges: &[Exchange]) -> Result<()> {
@@ -47,20 +46,13 @@ fn play_at(chain: &Chain<'_>, door: Door, exchanges: &[Exchange]) -> Result<()> 
         return Ok(());
     }
     let service = door.service(chain, "imap", &command)?;
-    let trust = trust(chain)?;
     for some in exchanges.chunks(EACH) {
-        answered_once(&mut door.knock(&service.server, "imap", &trust)?, some)?;
+        answered_once(&mut service.knock()?, some)?;
     }
-    let log = over(chain, service)?;
+    service.over()?;
+    let log = chain.log();
     ensure!(!log.contains(" attempt for "), "taken for a login:\n{log}");
     Ok(())
-}
-
-/// The service's end, and its log.
-fn over(chain: &Chain<'_>, service: Service) -> Result<String> {
-    service.is_idle()?;
-    service.over()?;
-    Ok(chain.log())
 }
 
 fn answered_once(peer: &mut Peer, exchanges: &[Exchange]) -> Result<()> {
@@ -205,58 +197,52 @@ fn malformed_logins(programs: &Programs) -> Result<()> {
 
 /// A tag comes back octet for octet, from the server behind the login, too; and what could
 /// not be one never does.
-fn tags(programs: &Programs) -> Result<()> {
-    for door in Door::WITH_A_LOGIN {
-        let chain = as_run(programs)?;
-        let longest = "t".repeat(64);
-        for tag in ["A]1", "1.20", "}/;'`$&|<>~#!", "[CAPABILITY]", "OK", &longest] {
-            let mut session = door.session(&chain, "imap", &login(&chain, "imap", &DOVECOT))?;
-            let peer = &mut session.peer;
-            let too_long = "t".repeat(65);
-            for none in ["*", "+", "a+", "a*", "a%", "a(", "a\\", "a\"", "\u{e9}", &too_long] {
-                let said = format!("{none} LOGIN bob \"pass word\"");
-                peer.ask(&said, "* BAD authup syntax error\r\n")?;
-                FIGURES.add(Kind::Sasl, 1, 0);
-                if none == "a(" {
-                    break;
-                }
+fn tags(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let longest = "t".repeat(64);
+    for tag in ["A]1", "1.20", "}/;'`$&|<>~#!", "[CAPABILITY]", "OK", &longest] {
+        let mut session = door.session(chain, "imap", &login(chain, "imap", &DOVECOT))?;
+        let peer = &mut session.peer;
+        let too_long = "t".repeat(65);
+        for none in ["*", "+", "a+", "a*", "a%", "a(", "a\\", "a\"", "\u{e9}", &too_long] {
+            let said = format!("{none} LOGIN bob \"pass word\"");
+            peer.ask(&said, "* BAD authup syntax error\r\n")?;
+            FIGURES.add(Kind::Sasl, 1, 0);
+            if none == "a(" {
+                break;
             }
-            peer.ask(&format!("{tag} NOOP"), &format!("{tag} OK "))?;
-            peer.ask(&format!("{tag} LOGIN bob \"pass word\""), &format!("{tag} OK "))?;
-            peer.ask("q LOGOUT", "* BYE ")?;
-            peer.hear("q OK ")?;
-            let ended = session.over()?;
-            ensure!(ended.log.contains(" login succeeded (bob from "), "{}", ended.log);
         }
+        peer.ask(&format!("{tag} NOOP"), &format!("{tag} OK "))?;
+        peer.ask(&format!("{tag} LOGIN bob \"pass word\""), &format!("{tag} OK "))?;
+        peer.ask("q LOGOUT", "* BYE ")?;
+        peer.hear("q OK ")?;
+        let ended = session.over()?;
+        ensure!(ended.log.contains(" login succeeded (bob from "), "{}", ended.log);
     }
     Ok(())
 }
 
 /// However many octets are announced or sent, no more than a command's are taken.
-fn literals(programs: &Programs) -> Result<()> {
+fn literals(chain: &Chain<'_>, door: Door) -> Result<()> {
     const TOO_BIG: &str = "* BYE [TOOBIG] authup line too long\r\n";
-    for door in Door::WITH_A_LOGIN {
-        let chain = as_run(programs)?;
-        let piece = format!("{{4000+}}\r\n{}", "x".repeat(4000));
-        for (said, told) in [
-            ("a LOGIN {4097+}".to_owned(), TOO_BIG),
-            ("a NOOP {99999999999999999999+}".to_owned(), TOO_BIG),
-            (format!("a ID ({piece} {piece} {piece} {{4000+}}"), TOO_BIG),
-            ("a LOGIN {1x+}".to_owned(), "a BAD authup syntax error\r\n"),
-            ("a LOGIN {-1+}".to_owned(), "a BAD authup syntax error\r\n"),
-            ("a LOGIN {+}".to_owned(), "a BAD authup syntax error\r\n"),
-        ] {
-            let command = login(&chain, "imap", &["false"]);
-            let mut session = door.session(&chain, "imap", &command)?;
-            let peer = &mut session.peer;
-            peer.ask(&said, told)?;
-            let rest = String::from_utf8_lossy(&peer.rest()?).into_owned();
-            let bye = if told == TOO_BIG { "" } else { "* BYE authup syntax error\r\n" };
-            ensure!(rest == bye, "{rest:?} after {said:?}");
-            let ended = session.over()?;
-            ensure!(!ended.log.contains(" attempt for "), "{}", ended.log);
-            FIGURES.add(Kind::Line, 1, 0);
-        }
+    let piece = format!("{{4000+}}\r\n{}", "x".repeat(4000));
+    for (said, told) in [
+        ("a LOGIN {4097+}".to_owned(), TOO_BIG),
+        ("a NOOP {99999999999999999999+}".to_owned(), TOO_BIG),
+        (format!("a ID ({piece} {piece} {piece} {{4000+}}"), TOO_BIG),
+        ("a LOGIN {1x+}".to_owned(), "a BAD authup syntax error\r\n"),
+        ("a LOGIN {-1+}".to_owned(), "a BAD authup syntax error\r\n"),
+        ("a LOGIN {+}".to_owned(), "a BAD authup syntax error\r\n"),
+    ] {
+        let command = login(chain, "imap", &["false"]);
+        let mut session = door.session(chain, "imap", &command)?;
+        let peer = &mut session.peer;
+        peer.ask(&said, told)?;
+        let rest = String::from_utf8_lossy(&peer.rest()?).into_owned();
+        let bye = if told == TOO_BIG { "" } else { "* BYE authup syntax error\r\n" };
+        ensure!(rest == bye, "{rest:?} after {said:?}");
+        let ended = session.over()?;
+        ensure!(!ended.log.contains(" attempt for "), "{}", ended.log);
+        FIGURES.add(Kind::Line, 1, 0);
     }
     Ok(())
 }

@@ -2,38 +2,40 @@
 //! with a real TLS client: cut into two packets everywhere, none of it may be read as
 //! a command, neither before TLS is on nor after.
 
-use std::sync::Arc;
-
 use acceptance::chain::Chain;
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, bail, ensure};
 use base64ct::{Base64, Encoding};
-use rustls::{ClientConfig, StreamOwned};
+use rustls::StreamOwned;
 use test_support::client::Stream;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, client, connect, trust};
+use crate::peer::{Peer, client};
 use crate::session::Service;
-use crate::{as_an_ordinary_user, as_run, login};
+use crate::{as_an_ordinary_user, login};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("plaintext_behind_starttls_to_authup", &[], behind_starttls),
-    ("plaintext_behind_stls_to_authup", &[], behind_stls),
-    ("plaintext_behind_imap_starttls_to_authup", &[], behind_imap_starttls),
+    ("plaintext_behind_starttls_to_authup", &[], |programs| {
+        Door::each(&DOORS, programs, behind_starttls)
+    }),
+    ("plaintext_behind_stls_to_authup", &[], |programs| Door::each(&DOORS, programs, behind_stls)),
+    ("plaintext_behind_imap_starttls_to_authup", &[], |programs| {
+        Door::each(&DOORS, programs, behind_imap_starttls)
+    }),
     ("plaintext_behind_starttls_to_fixsmtpio", &["smtpfront-echo"], behind_starttls_to_fixsmtpio),
     ("a_message_behind_starttls_to_fixsmtpio", &["exim4"], a_message_behind_starttls),
-    ("a_handshake_behind_starttls_is_one", &[], a_handshake_behind_starttls_is_one),
+    ("a_handshake_behind_starttls_is_one", &[], |programs| {
+        Door::each(&DOORS, programs, a_handshake_behind_starttls_is_one)
+    }),
 ];
 
 /// A service that offers TLS, and how its dialog begins.
 struct Front<'a> {
     chain: &'a Chain<'a>,
     service: Service,
-    trust: Arc<ClientConfig>,
     hello: &'static str,
-    greeting: &'static str,
     /// The line that asks for TLS, without its ending, and the answer.
     asks: (&'static str, &'static str),
     /// What the victim says once TLS is on, with the beginnings of the answers to it.
@@ -45,9 +47,7 @@ struct Front<'a> {
 impl Front<'_> {
     /// Up to where TLS is asked for.
     fn begin(&self) -> Result<Peer> {
-        FIGURES.sessions(1);
-        let mut peer = connect(&self.service.server)?;
-        peer.hear(self.greeting)?;
+        let mut peer = Door::Clear.knock(&self.service)?;
         if !self.hello.is_empty() {
             peer.ask(self.hello, "250")?;
         }
@@ -76,7 +76,9 @@ impl Front<'_> {
 
     /// The victim's handshake follows: it fails, or what was injected has left no trace.
     fn victim_follows(&self, text: &[u8], cut: usize) -> Result<()> {
-        let Ok(mut peer) = self.inject(text, cut)?.secure(&self.trust) else { return Ok(()) };
+        let Ok(mut peer) = self.inject(text, cut)?.secure(&self.service.trust) else {
+            return Ok(());
+        };
         for (says, answer) in self.victim {
             peer.ask(says, answer)?;
         }
@@ -121,93 +123,77 @@ const SMTP_VICTIM: [(&str, &str); 2] = [("EHLO victim", "250"), ("QUIT", "221")]
 /// Who reads the request for TLS: authup, or the TLS server itself.
 const DOORS: [Door; 2] = [Door::Starttls, Door::LoginBeforeTls];
 
+fn smtp<'a>(chain: &'a Chain<'a>, service: Service) -> Front<'a> {
+    let (hello, asks) = ("EHLO attacker", ("STARTTLS", "220 Ready"));
+    Front { chain, service, hello, asks, victim: SMTP_VICTIM, farewell: "" }
+}
+
 fn authup_smtp<'a>(chain: &'a Chain<'a>, door: Door) -> Result<Front<'a>> {
     let command = login(chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
-    let service = door.service(chain, "smtp", &command)?;
-    let asks = ("STARTTLS", "220 Ready");
-    let (hello, greeting, victim) = ("EHLO attacker", "220 ", SMTP_VICTIM);
-    Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim, farewell: "" })
+    Ok(smtp(chain, door.service(chain, "smtp", &command)?))
 }
 
-fn behind_starttls(programs: &Programs) -> Result<()> {
-    for door in DOORS {
-        let chain = as_run(programs)?;
-        let front = authup_smtp(&chain, door)?;
-        front.try_all(&[
-            "NOOP\r\n",
-            "QUIT\r\n",
-            "EHLO x",
-            "\r\n",
-            "\0",
-            "STARTTLS\r\n",
-            "RSET\r\nNOOP\r\n",
-            "AUTH PLAIN ",
-            "AUT",
-            &right_login(),
-        ])?;
-        front.over()?;
-    }
-    Ok(())
+fn behind_starttls(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let front = authup_smtp(chain, door)?;
+    front.try_all(&[
+        "NOOP\r\n",
+        "QUIT\r\n",
+        "EHLO x",
+        "\r\n",
+        "\0",
+        "STARTTLS\r\n",
+        "RSET\r\nNOOP\r\n",
+        "AUTH PLAIN ",
+        "AUT",
+        &right_login(),
+    ])?;
+    front.over()
 }
 
-fn behind_stls(programs: &Programs) -> Result<()> {
-    for door in DOORS {
-        let chain = as_run(programs)?;
-        let command = login(&chain, "pop3", &["pop3front-maildir", "Maildir"]);
-        let service = door.service(&chain, "pop3", &command)?;
-        let asks = ("STLS", "+OK starting TLS");
-        // A USER that was injected must not be there for the victim's PASS.
-        let victim = [("PASS pass word", "-ERR authup USER first"), ("QUIT", "+OK")];
-        let (hello, greeting, farewell, trust) = ("", "+OK ", "", trust(&chain)?);
-        let chain = &chain;
-        let front = Front { chain, service, trust, hello, greeting, asks, victim, farewell };
-        front.try_all(&[
-            "NOOP\r\n",
-            "QUIT\r\n",
-            "CAPA",
-            "STLS\r\n",
-            "USE",
-            "USER bob\r\n",
-            "USER bob\r\nPASS pass word\r\n",
-        ])?;
-        front.over()?;
-    }
-    Ok(())
+fn behind_stls(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let command = login(chain, "pop3", &["pop3front-maildir", "Maildir"]);
+    let service = door.service(chain, "pop3", &command)?;
+    let asks = ("STLS", "+OK starting TLS");
+    // A USER that was injected must not be there for the victim's PASS.
+    let victim = [("PASS pass word", "-ERR authup USER first"), ("QUIT", "+OK")];
+    let front = Front { chain, service, hello: "", asks, victim, farewell: "" };
+    front.try_all(&[
+        "NOOP\r\n",
+        "QUIT\r\n",
+        "CAPA",
+        "STLS\r\n",
+        "USE",
+        "USER bob\r\n",
+        "USER bob\r\nPASS pass word\r\n",
+    ])?;
+    front.over()
 }
 
-fn behind_imap_starttls(programs: &Programs) -> Result<()> {
-    for door in DOORS {
-        let chain = as_run(programs)?;
-        let service = door.service(&chain, "imap", &login(&chain, "imap", &["false"]))?;
-        let asks = ("s STARTTLS", "s OK Begin TLS negotiation now\r\n");
-        // A literal that was announced in the clear must not swallow what the victim says.
-        let victim = [("v NOOP", "v OK NOOP"), ("w LOGOUT", "* BYE ")];
-        let (hello, greeting, trust) = ("", "* OK [CAPABILITY IMAP4rev1 ", trust(&chain)?);
-        let (chain, farewell) = (&chain, "w OK LOGOUT completed\r\n");
-        let front = Front { chain, service, trust, hello, greeting, asks, victim, farewell };
-        front.try_all(&[
-            "a NOOP\r\n",
-            "a LOGOUT\r\n",
-            "a CAPABILITY",
-            "a STARTTLS\r\n",
-            "+ \r\n",
-            "a LOG",
-            "a LOGIN bob {9+}\r\n",
-            "a LOGIN bob {99}\r\n",
-            "a LOGIN bob \"pass word\"\r\n",
-            "a AUTHENTICATE PLAIN\r\n",
-        ])?;
-        front.over()?;
-    }
-    Ok(())
+fn behind_imap_starttls(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let service = door.service(chain, "imap", &login(chain, "imap", &["false"]))?;
+    let asks = ("s STARTTLS", "s OK Begin TLS negotiation now\r\n");
+    // A literal that was announced in the clear must not swallow what the victim says.
+    let victim = [("v NOOP", "v OK NOOP"), ("w LOGOUT", "* BYE ")];
+    let farewell = "w OK LOGOUT completed\r\n";
+    let front = Front { chain, service, hello: "", asks, victim, farewell };
+    front.try_all(&[
+        "a NOOP\r\n",
+        "a LOGOUT\r\n",
+        "a CAPABILITY",
+        "a STARTTLS\r\n",
+        "+ \r\n",
+        "a LOG",
+        "a LOGIN bob {9+}\r\n",
+        "a LOGIN bob {99}\r\n",
+        "a LOGIN bob \"pass word\"\r\n",
+        "a AUTHENTICATE PLAIN\r\n",
+    ])?;
+    front.over()
 }
 
 fn incoming<'a>(chain: &'a Chain<'a>, server: &[&str]) -> Result<Front<'a>> {
     let command = [&["fixsmtpio"], server].concat();
-    let service = Service::new(chain.tls_server("", &command)?);
-    let asks = ("STARTTLS", "220 Ready");
-    let (hello, greeting, victim) = ("EHLO attacker", "220 ", SMTP_VICTIM);
-    Ok(Front { chain, service, trust: trust(chain)?, hello, greeting, asks, victim, farewell: "" })
+    Ok(smtp(chain, Door::Clear.service(chain, "smtp", &command)?))
 }
 
 fn behind_starttls_to_fixsmtpio(programs: &Programs) -> Result<()> {
@@ -234,23 +220,19 @@ fn a_message_behind_starttls(programs: &Programs) -> Result<()> {
 
 /// What may follow in the same packet is the handshake itself: had it been read away
 /// with what stands before it, injected plaintext would have been, too.
-fn a_handshake_behind_starttls_is_one(programs: &Programs) -> Result<()> {
-    for door in DOORS {
-        let chain = as_run(programs)?;
-        let front = authup_smtp(&chain, door)?;
-        let mut peer = front.begin()?;
-        let mut conn = client(&front.trust)?;
-        let mut packet = b"STARTTLS\r\n".to_vec();
-        conn.write_tls(&mut packet)?;
-        peer.say(packet);
-        peer.hear(front.asks.1)?;
-        let Stream::Clear(socket) = peer.stream else { bail!("TLS too early") };
-        let mut tls = Peer { stream: Stream::Tls(Box::new(StreamOwned::new(conn, socket))) };
-        for (says, answer) in front.victim {
-            tls.ask(says, answer)?;
-        }
-        drop(tls);
-        front.over()?;
+fn a_handshake_behind_starttls_is_one(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let front = authup_smtp(chain, door)?;
+    let mut peer = front.begin()?;
+    let mut conn = client(&front.service.trust)?;
+    let mut packet = b"STARTTLS\r\n".to_vec();
+    conn.write_tls(&mut packet)?;
+    peer.say(packet);
+    peer.hear(front.asks.1)?;
+    let Stream::Clear(socket) = peer.stream else { bail!("TLS too early") };
+    let mut tls = Peer { stream: Stream::Tls(Box::new(StreamOwned::new(conn, socket))) };
+    for (says, answer) in front.victim {
+        tls.ask(says, answer)?;
     }
-    Ok(())
+    drop(tls);
+    front.over()
 }

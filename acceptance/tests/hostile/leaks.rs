@@ -15,16 +15,21 @@ use base64ct::{Base64, Encoding};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{connect, trust};
 use crate::session::Service;
 use crate::{as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("a_submission_chain_is_given_what_is_promised", &["smtpfront-echo"], submission),
+    ("a_submission_chain_is_given_what_is_promised", &["smtpfront-echo"], |programs| {
+        Door::each(&WITHIN_TLS, programs, submission)
+    }),
     ("a_chain_begins_in_one_state", &[ROOT, "keyctl", "smtpfront-echo"], state),
-    ("passwords_are_seen_by_whoever_needs_them", &[ROOT, "smtpfront-echo"], passwords),
+    ("passwords_are_seen_by_whoever_needs_them", &[ROOT, "smtpfront-echo"], |programs| {
+        Door::each(&[Door::Login, Door::LoginAtOnce], programs, passwords)
+    }),
     ("a_server_behind_fixsmtpio_is_given_what_is_promised", &["smtpfront-echo"], incoming),
 ];
+
+const WITHIN_TLS: [Door; 3] = [Door::Starttls, Door::Login, Door::LoginAtOnce];
 
 /// What whoever starts the service has in the environment; all of the chain may see it.
 const SERVICE: &[&str] = &["HOME", "LC_ALL", "MAILRULES", "PATH", "PLUGINS"];
@@ -143,19 +148,11 @@ impl Given {
 }
 
 /// Port 587 and 465, with TLS and a login.
-fn submission(programs: &Programs) -> Result<()> {
-    for door in [Door::Starttls, Door::Login, Door::LoginAtOnce] {
-        submission_at(programs, door).with_context(|| format!("{door:?}"))?;
-    }
-    Ok(())
-}
-
-fn submission_at(programs: &Programs, door: Door) -> Result<()> {
-    let chain = as_run(programs)?;
-    let server = listing(&chain, "server", "smtpfront-echo");
-    let fixsmtpio = listing(&chain, "fixsmtpio", "fixsmtpio sh -c \"$0\"");
-    let check = listing(&chain, "checkpassword", "checkpassword-file -f \"$0\" \"$@\"");
-    let authup = listing(&chain, "authup", "authup \"$@\"");
+fn submission(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let server = listing(chain, "server", "smtpfront-echo");
+    let fixsmtpio = listing(chain, "fixsmtpio", "fixsmtpio sh -c \"$0\"");
+    let check = listing(chain, "checkpassword", "checkpassword-file -f \"$0\" \"$@\"");
+    let authup = listing(chain, "authup", "authup \"$@\"");
     let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
     let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
     let front = ["sh", "-c", &authup, "authup", "smtp"];
@@ -164,16 +161,11 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
         true => [&login[..], &behind].concat(),
         false => [&front[..], &login, &behind].concat(),
     };
-    let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-    let service = door.service(&chain, "smtp", &command)?;
-    let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
-    let word = Base64::encode_string(b"\0bob\0pass word");
-    peer.ask(&format!("AUTH PLAIN {word}"), "235")?;
-    peer.ask("QUIT", "221")?;
-    drop(peer);
+    let service = door.service(chain, "smtp", &command)?;
+    logs_in(&service)?;
     service.is_idle()?;
 
-    let given = |stage| Given::read(&chain, stage);
+    let given = |stage| Given::read(chain, stage);
     if !door.has_engine() {
         let authup = given("authup")?;
         authup.has_variables("authup", &[SERVICE, UCSPI, SSLSERVERS, UCSPI_TLS, ADMINISTRATORS])?;
@@ -198,6 +190,14 @@ fn submission_at(programs: &Programs, door: Door) -> Result<()> {
     service.over()
 }
 
+/// A client logs in, and goes.
+fn logs_in(service: &Service) -> Result<()> {
+    let mut peer = service.knock()?;
+    let word = Base64::encode_string(b"\0bob\0pass word");
+    peer.ask(&format!("AUTH PLAIN {word}"), "235")?;
+    peer.ask("QUIT", "221").map(drop)
+}
+
 /// What exec hands on beside descriptors and variables: whatever whoever starts the service
 /// has ignored or blocked, and a session keyring of his own, goes no further.
 fn state(programs: &Programs) -> Result<()> {
@@ -212,18 +212,14 @@ fn state(programs: &Programs) -> Result<()> {
     let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
     let front = ["sh", "-c", &authup, "authup", "smtp"];
     let login = [&["sh", "-c", &check, &users], &behind[..]].concat();
-    for door in [Door::Starttls, Door::Login, Door::LoginAtOnce] {
+    for door in WITHIN_TLS {
         let command = match door.has_engine() {
             true => login.clone(),
             false => [&front[..], &login].concat(),
         };
-        let service = Service::new(oddly_started(&chain, door, &command)?);
-        let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
-        let word = Base64::encode_string(b"\0bob\0pass word");
-        peer.ask(&format!("AUTH PLAIN {word}"), "235")?;
-        peer.ask("QUIT", "221")?;
-        drop(peer);
-        service.is_idle()?;
+        let server = oddly_started(&chain, door, &command)?;
+        let service = Service::new(&chain, server, door, "smtp")?;
+        logs_in(&service)?;
         service.over()?;
         let stages = [("authup", 1), ("checkpassword", 0), ("fixsmtpio", 0), ("-server", 0)];
         let stages = &stages[usize::from(door.has_engine())..];
@@ -244,11 +240,9 @@ fn state(programs: &Programs) -> Result<()> {
     }
     // The same behind STARTTLS, where fixsmtpio starts a second server.
     let words = ["fixsmtpio", "sh", "-c", &server];
-    let service = Service::new(oddly_started(&chain, Door::Clear, &words)?);
-    let mut peer = connect(&service.server)?;
-    peer.hear("220 ")?;
-    peer.ask("STARTTLS", "220 ")?;
-    let mut peer = peer.secure(&trust(&chain)?)?;
+    let server = oddly_started(&chain, Door::Clear, &words)?;
+    let service = Service::new(&chain, server, Door::Starttls, "smtp")?;
+    let mut peer = service.knock()?;
     peer.ask("QUIT", "221")?;
     drop(peer);
     service.is_idle()?;
@@ -321,45 +315,41 @@ fn state_of(chain: &Chain<'_>, stage: &str) -> Result<State> {
 /// A login passes through the engine, and by the descriptors that the listener handed on; in
 /// neither of the listener and the keyholder is anything of it, and nothing in the log, also
 /// when it was said too early, or twice.
-fn passwords(programs: &Programs) -> Result<()> {
+fn passwords(chain: &Chain<'_>, door: Door) -> Result<()> {
     let encoded = Base64::encode_string(b"\0bob\0pass word");
     let secrets = ["pass word", &encoded].map(|secret| secret.as_bytes().to_vec());
     let own = memory(std::process::id())?;
     ensure!(secrets.iter().all(|secret| contains(&own, secret)), "nothing is found anywhere");
     drop(own);
-    for door in [Door::Login, Door::LoginAtOnce] {
-        let chain = as_run(programs)?;
-        let command = login(&chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
-        let service = door.service(&chain, "smtp", &command)?;
-        if door == Door::Login {
-            let mut hasty = Door::LoginBeforeTls.knock(&service.server, "smtp", &trust(&chain)?)?;
-            hasty.ask(&format!("AUTH PLAIN {encoded}"), "530")?;
-            hasty.ask("QUIT", "221")?;
-        }
-        let mut peer = door.knock(&service.server, "smtp", &trust(&chain)?)?;
-        peer.ask(&format!("NOOP {encoded}"), "250")?;
-        peer.ask(&format!("AUTH PLAIN {encoded}=="), "501")?;
-        peer.ask(&format!("AUTH PLAIN {encoded}"), "235")?;
-        let mut looked_at = 0;
-        for process in of_group(service.server.pid()) {
-            if ["tlsserver", "tlsserver-keyho"].contains(&process.name.as_str()) {
-                let memory = memory(process.pid)?;
-                ensure!(memory.len() > 4096, "{} cannot be read", process.name);
-                let found = secrets.iter().any(|secret| contains(&memory, secret));
-                ensure!(!found, "{door:?}: {} has the password", process.name);
-                looked_at += 1;
-            }
-        }
-        ensure!(looked_at == 2, "{looked_at} processes, and not the listener and the keyholder");
-        peer.ask("QUIT", "221")?;
-        drop(peer);
-        service.is_idle()?;
-        service.over()?;
-        let log = chain.log();
-        ensure!(log.contains(" login succeeded (bob from "), "{log}");
-        let found = secrets.iter().any(|secret| contains(log.as_bytes(), secret));
-        ensure!(!found, "{door:?}: the log has the password:\n{log}");
+    let command = login(chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
+    let service = door.service(chain, "smtp", &command)?;
+    if door == Door::Login {
+        let mut hasty = Door::LoginBeforeTls.knock(&service)?;
+        hasty.ask(&format!("AUTH PLAIN {encoded}"), "530")?;
+        hasty.ask("QUIT", "221")?;
     }
+    let mut peer = service.knock()?;
+    peer.ask(&format!("NOOP {encoded}"), "250")?;
+    peer.ask(&format!("AUTH PLAIN {encoded}=="), "501")?;
+    peer.ask(&format!("AUTH PLAIN {encoded}"), "235")?;
+    let mut looked_at = 0;
+    for process in of_group(service.server.pid()) {
+        if ["tlsserver", "tlsserver-keyho"].contains(&process.name.as_str()) {
+            let memory = memory(process.pid)?;
+            ensure!(memory.len() > 4096, "{} cannot be read", process.name);
+            let found = secrets.iter().any(|secret| contains(&memory, secret));
+            ensure!(!found, "{door:?}: {} has the password", process.name);
+            looked_at += 1;
+        }
+    }
+    ensure!(looked_at == 2, "{looked_at} processes, and not the listener and the keyholder");
+    peer.ask("QUIT", "221")?;
+    drop(peer);
+    service.over()?;
+    let log = chain.log();
+    ensure!(log.contains(" login succeeded (bob from "), "{log}");
+    let found = secrets.iter().any(|secret| contains(log.as_bytes(), secret));
+    ensure!(!found, "{door:?}: the log has the password:\n{log}");
     Ok(())
 }
 
@@ -367,11 +357,8 @@ fn passwords(programs: &Programs) -> Result<()> {
 fn incoming(programs: &Programs) -> Result<()> {
     let chain = as_an_ordinary_user(programs)?;
     let server = listing(&chain, "$FIXSMTPIOTLS-server", "smtpfront-echo");
-    let service = Service::new(chain.tls_server("", &["fixsmtpio", "sh", "-c", &server])?);
-    let mut peer = connect(&service.server)?;
-    peer.hear("220 ")?;
-    peer.ask("STARTTLS", "220 ")?;
-    let mut peer = peer.secure(&trust(&chain)?)?;
+    let service = Door::Clear.service(&chain, "smtp", &["fixsmtpio", "sh", "-c", &server])?;
+    let mut peer = Door::Starttls.knock(&service)?;
     peer.ask("EHLO client", "250")?;
     peer.ask("QUIT", "221")?;
     drop(peer);

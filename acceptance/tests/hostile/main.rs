@@ -73,6 +73,6 @@ fn login(chain: &Chain<'_>, protocol: &str, server: &[&str]) -> Vec<String> {
 }
 
 /// The words as they are passed on.
-fn words(owned: &[String]) -> Vec<&str> {
-    owned.iter().map(String::as_str).collect()
+fn words(command: &[impl AsRef<str>]) -> Vec<&str> {
+    command.iter().map(AsRef::as_ref).collect()
 }

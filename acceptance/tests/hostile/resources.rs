@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -13,12 +12,11 @@ use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustls::ClientConfig;
 use test_support::client::Stream;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, client, connect, trust};
+use crate::peer::{Peer, client};
 use crate::session::{Service, Session};
 use crate::{as_an_ordinary_user, as_run, login, words};
 
@@ -27,10 +25,14 @@ pub(crate) const TESTS: &[Test] = &[
     ("memory_is_bounded_within_tls", &["smtpfront-echo"], memory_within_tls),
     ("memory_is_bounded_before_a_login", &[], memory_before_a_login),
     ("a_thousand_held_before_a_login_cost_no_process", &[], held),
-    ("a_flood_keeps_nobody_from_being_served", &[], flooded),
+    ("a_flood_keeps_nobody_from_being_served", &[], |programs| {
+        Door::each(&Door::OF_AN_ENGINE, programs, flooded)
+    }),
     ("no_way_to_hold_a_place_keeps_it", &[], full),
     ("a_client_that_stalls_costs_no_time", &["smtpfront-echo"], stalled),
-    ("a_client_that_stalls_before_a_login_costs_no_time", &["smtpfront-echo"], stalled_at_a_door),
+    ("a_client_that_stalls_before_a_login_costs_no_time", &["smtpfront-echo"], |programs| {
+        Door::each(&Door::OF_AN_ENGINE, programs, stalled_at_a_door)
+    }),
     ("a_handshake_that_stalls_costs_no_time", &["smtpfront-echo"], stalled_within_tls),
 ];
 
@@ -162,14 +164,9 @@ fn memory(programs: &Programs) -> Result<()> {
 
 fn memory_within_tls(programs: &Programs) -> Result<()> {
     let chain = as_an_ordinary_user(programs)?;
-    let service = Service::new(chain.tls_server("", &["fixsmtpio", "smtpfront-echo"])?);
-    let trust = trust(&chain)?;
+    let service = Door::Clear.service(&chain, "smtp", &["fixsmtpio", "smtpfront-echo"])?;
     let poured = |count| {
-        FIGURES.sessions(1);
-        let mut peer = connect(&service.server)?;
-        peer.hear("220 ")?;
-        peer.ask("STARTTLS", "220")?;
-        let mut peer = peer.secure(&trust)?;
+        let mut peer = Door::Starttls.knock(&service)?;
         Flood::Message.pour(&mut peer, count)?;
         let peaks = peaks(service.server.pid());
         peer.ask("QUIT", "221")?;
@@ -226,14 +223,14 @@ fn held(programs: &Programs) -> Result<()> {
     for (door, count) in HELD {
         let chain = as_an_ordinary_user(programs)?;
         let service = door.service(&chain, "smtp", &login(&chain, "smtp", &["false"]))?;
-        let (group, trust) = (service.server.pid(), trust(&chain)?);
+        let group = service.server.pid();
         // What the first ones cost once is no more than anybody's.
-        drop(door.knock(&service.server, "smtp", &trust)?);
+        drop(service.knock()?);
         service.is_idle()?;
         let (processes, open, memory) = costs(group)?;
         let mut peers = Vec::new();
         for _ in 0..count {
-            peers.push(door.knock(&service.server, "smtp", &trust)?);
+            peers.push(service.knock()?);
         }
         let ensure_cost = |what: &str, each: u64| {
             let (now, descriptors, resident) = costs(group)?;
@@ -260,11 +257,10 @@ fn held(programs: &Programs) -> Result<()> {
             stuff(peer)?;
         }
         ensure_cost("not reading", EACH[1])?;
-        let mut other = door.knock(&service.server, "smtp", &trust)?;
+        let mut other = service.knock()?;
         other.ask("NOOP", "250")?;
         other.ask("QUIT", "221")?;
         drop((peers, other));
-        service.is_idle()?;
         service.over()?;
     }
     Ok(())
@@ -275,51 +271,44 @@ const FLOODERS: usize = 4;
 const AT_A_TIME: usize = 1_000;
 
 /// Some say as much as they can, all the time; and others come, are served and go.
-fn flooded(programs: &Programs) -> Result<()> {
-    for door in Door::OF_AN_ENGINE {
-        let chain = as_run(programs)?;
-        let service = door.service(&chain, "smtp", &login(&chain, "smtp", &["false"]))?;
-        let trust = trust(&chain)?;
-        let (served, over) = (AtomicUsize::new(0), AtomicBool::new(false));
-        thread::scope(|scope| {
-            let flood = || {
-                let mut peer = door.knock(&service.server, "smtp", &trust)?;
-                let mut mine = 0;
-                while !over.load(Ordering::Relaxed) || mine == 0 {
-                    peer.say("NOOP\r\n".repeat(AT_A_TIME));
-                    for _ in 0..AT_A_TIME {
-                        peer.hear("250 ok")?;
-                    }
-                    mine += 1;
-                    served.fetch_add(1, Ordering::Relaxed);
+fn flooded(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let service = door.service(chain, "smtp", &login(chain, "smtp", &["false"]))?;
+    let (served, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let flood = || {
+            let mut peer = service.knock()?;
+            let mut mine = 0;
+            while !over.load(Ordering::Relaxed) || mine == 0 {
+                peer.say("NOOP\r\n".repeat(AT_A_TIME));
+                for _ in 0..AT_A_TIME {
+                    peer.hear("250 ok")?;
                 }
-                peer.ask("QUIT", "221")
-            };
-            let floods: Vec<_> = (0..FLOODERS).map(|_| scope.spawn(flood)).collect();
-            let others = (|| {
-                for _ in 0..20 {
-                    let before = served.load(Ordering::Relaxed);
-                    let mut peer = door.knock(&service.server, "smtp", &trust)?;
-                    while served.load(Ordering::Relaxed) == before
-                        && !floods.iter().any(|flood| flood.is_finished())
-                    {
-                        peer.ask("NOOP", "250 ok")?;
-                    }
-                    peer.ask("QUIT", "221")?;
-                }
-                anyhow::Ok(())
-            })();
-            over.store(true, Ordering::Relaxed);
-            for flood in floods {
-                flood.join().ok().context("a flooder panicked")??;
+                mine += 1;
+                served.fetch_add(1, Ordering::Relaxed);
             }
-            others
-        })
-        .with_context(|| format!("{door:?}"))?;
-        service.is_idle()?;
-        service.over()?;
-    }
-    Ok(())
+            peer.ask("QUIT", "221")
+        };
+        let floods: Vec<_> = (0..FLOODERS).map(|_| scope.spawn(flood)).collect();
+        let others = (|| {
+            for _ in 0..20 {
+                let before = served.load(Ordering::Relaxed);
+                let mut peer = service.knock()?;
+                while served.load(Ordering::Relaxed) == before
+                    && !floods.iter().any(|flood| flood.is_finished())
+                {
+                    peer.ask("NOOP", "250 ok")?;
+                }
+                peer.ask("QUIT", "221")?;
+            }
+            anyhow::Ok(())
+        })();
+        over.store(true, Ordering::Relaxed);
+        for flood in floods {
+            flood.join().ok().context("a flooder panicked")??;
+        }
+        others
+    })?;
+    service.over()
 }
 
 /// As much as the buffers below take; what does not go is left out.
@@ -339,10 +328,9 @@ fn full(programs: &Programs) -> Result<()> {
     let chain = as_run(programs)?;
     let command = login(&chain, "smtp", &["false"]);
     let service = within.service_for(&PLACES.to_string(), &chain, "smtp", &command)?;
-    let trust = trust(&chain)?;
-    let knock = |door: Door| door.knock(&service.server, "smtp", &trust);
+    let knock = |door: Door| door.knock(&service);
     let mut hello = Vec::new();
-    client(&trust)?.write_tls(&mut hello)?;
+    client(&service.trust)?.write_tls(&mut hello)?;
 
     let silent = [knock(clear)?, knock(within)?];
     let mut half_a_verb = knock(within)?;
@@ -376,7 +364,6 @@ fn full(programs: &Programs) -> Result<()> {
         peer.ask("QUIT", "221")?;
     }
     drop(others);
-    service.is_idle()?;
     service.over()
 }
 
@@ -455,22 +442,18 @@ fn stalled(programs: &Programs) -> Result<()> {
 }
 
 /// The same where a TLS server talks, which must not look after each of its clients.
-fn stalled_at_a_door(programs: &Programs) -> Result<()> {
-    for door in Door::OF_AN_ENGINE {
-        for (protocol, says) in [
-            ("smtp", &["", "NO", "AU", "EHLO x\r\n", "AUTH LOGIN\r\n", "\0\0"][..]),
-            ("pop3", &["", "US", "CAPA\r\n", "USER bob\r\nPA"]),
-            ("imap", &IMAP_STALLS),
-        ] {
-            for text in says {
-                let chain = as_run(programs)?;
-                let mut session =
-                    door.session(&chain, protocol, &login(&chain, protocol, &["false"]))?;
-                session.peer.say(text);
-                // All that is to be said to it is said.
-                costs_nothing(&chain, session.pid(), &format!("{door:?} after {text:?}"))?;
-                session.over()?;
-            }
+fn stalled_at_a_door(chain: &Chain<'_>, door: Door) -> Result<()> {
+    for (protocol, says) in [
+        ("smtp", &["", "NO", "AU", "EHLO x\r\n", "AUTH LOGIN\r\n", "\0\0"][..]),
+        ("pop3", &["", "US", "CAPA\r\n", "USER bob\r\nPA"]),
+        ("imap", &IMAP_STALLS),
+    ] {
+        for text in says {
+            let mut session = door.session(chain, protocol, &login(chain, protocol, &["false"]))?;
+            session.peer.say(text);
+            // All that is to be said to it is said.
+            costs_nothing(chain, session.pid(), &format!("{door:?} after {text:?}"))?;
+            session.over()?;
         }
     }
     Ok(())
@@ -479,36 +462,28 @@ fn stalled_at_a_door(programs: &Programs) -> Result<()> {
 /// Connections within tlsserver that stop at each point.
 fn stalled_within_tls(programs: &Programs) -> Result<()> {
     let chain = as_run(programs)?;
-    let service = Service::new(chain.tls_server("", &["fixsmtpio", "smtpfront-echo"])?);
-    let trust = trust(&chain)?;
+    let service = Door::Clear.service(&chain, "smtp", &["fixsmtpio", "smtpfront-echo"])?;
     let mut hello = Vec::new();
-    client(&trust)?.write_tls(&mut hello)?;
+    client(&service.trust)?.write_tls(&mut hello)?;
     let mut stalled: Vec<Peer> = Vec::new();
     // Nothing, STARTTLS only, and pieces of the handshake.
     for piece in [None, Some(0), Some(1), Some(5), Some(100)] {
-        FIGURES.sessions(1);
-        let mut peer = connect(&service.server)?;
-        peer.hear("220 ")?;
+        let mut peer = service.knock()?;
         if let Some(count) = piece {
             peer.ask("STARTTLS", "220")?;
             peer.say(&hello[..count]);
         }
         stalled.push(peer);
     }
-    let half_a_record = half_a_record(&service, &trust)?;
+    let half_a_record = half_a_record(&service)?;
     costs_nothing(&chain, service.server.pid(), "tlsserver")?;
     drop((stalled, half_a_record));
-    service.is_idle()?;
     service.over()
 }
 
 /// A session within TLS, of whose next record one octet is missing.
-fn half_a_record(service: &Service, trust: &Arc<ClientConfig>) -> Result<Peer> {
-    FIGURES.sessions(1);
-    let mut peer = connect(&service.server)?;
-    peer.hear("220 ")?;
-    peer.ask("STARTTLS", "220")?;
-    let mut peer = peer.secure(trust)?;
+fn half_a_record(service: &Service) -> Result<Peer> {
+    let mut peer = Door::Starttls.knock(service)?;
     peer.ask("EHLO client", "250")?;
     let Stream::Tls(tls) = &mut peer.stream else { bail!("no TLS") };
     tls.conn.writer().write_all(b"NOOP\r\n")?;

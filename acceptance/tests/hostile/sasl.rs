@@ -9,7 +9,7 @@ use base64ct::{Base64, Encoding};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, trust};
+use crate::peer::Peer;
 use crate::session::Session;
 use crate::{as_run, login};
 
@@ -17,9 +17,15 @@ pub(crate) const TESTS: &[Test] = &[
     ("malformed_sasl_is_answered_once", &[], malformed_sasl),
     ("no_octet_passes_as_base64_that_is_none", &[], octets_that_are_no_base64),
     ("unknown_mechanisms_are_refused", &[], unknown_mechanisms),
-    ("malformed_pop3_logins_are_answered_once", &[], malformed_pop3),
-    ("a_checkpassword_that_is_true_opens_nothing", &[], true_opens_nothing),
-    ("a_login_after_all_that_is_good", &["smtpfront-echo"], good_login_afterwards),
+    ("malformed_pop3_logins_are_answered_once", &[], |programs| {
+        Door::each(&Door::WITH_A_LOGIN, programs, malformed_pop3)
+    }),
+    ("a_checkpassword_that_is_true_opens_nothing", &[], |programs| {
+        Door::each(&Door::WITH_A_LOGIN, programs, true_opens_nothing)
+    }),
+    ("a_login_after_all_that_is_good", &["smtpfront-echo"], |programs| {
+        Door::each(&Door::WITH_A_LOGIN, programs, good_login_afterwards)
+    }),
 ];
 
 /// Lines that the client sends, one after another, and how the last answer begins.
@@ -173,12 +179,10 @@ fn play(chain: &Chain<'_>, exchanges: &[Exchange]) -> Result<()> {
     // Where each is the first that the TLS server hears of a login.
     for door in [Door::Login, Door::LoginAtOnce] {
         let service = door.service(chain, "smtp", &login(chain, "smtp", &["smtpfront-echo"]))?;
-        let trust = trust(chain)?;
         for exchange in exchanges.iter().step_by(exchanges.len().div_ceil(40)) {
-            let mut peer = door.knock(&service.server, "smtp", &trust)?;
+            let mut peer = service.knock()?;
             answered_once(&mut peer, exchange).with_context(|| format!("{door:?}"))?;
         }
-        service.is_idle()?;
         service.over()?;
         let log = chain.log();
         ensure!(!log.contains(" attempt for "), "taken for a login:\n{log}");
@@ -281,16 +285,8 @@ fn unknown_mechanisms(programs: &Programs) -> Result<()> {
     play(&as_run(programs)?, &all)
 }
 
-fn malformed_pop3(programs: &Programs) -> Result<()> {
-    for door in Door::WITH_A_LOGIN {
-        malformed_pop3_at(programs, door).with_context(|| format!("{door:?}"))?;
-    }
-    Ok(())
-}
-
-fn malformed_pop3_at(programs: &Programs, door: Door) -> Result<()> {
-    let chain = as_run(programs)?;
-    let mut session = door.session(&chain, "pop3", &login(&chain, "pop3", &["false"]))?;
+fn malformed_pop3(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let mut session = door.session(chain, "pop3", &login(chain, "pop3", &["false"]))?;
     let peer = &mut session.peer;
     let long = vec![b'x'; 600];
     let lines: Vec<Vec<u8>> = vec![
@@ -335,14 +331,10 @@ fn malformed_pop3_at(programs: &Programs, door: Door) -> Result<()> {
 const NO_MAIL_PROGRAM: &[u8] = b"421 authup unable to start the mail server (#4.3.0)\r\n";
 
 /// Whoever put `true` where checkpassword belongs has let nobody relay.
-fn true_opens_nothing(programs: &Programs) -> Result<()> {
-    let commands = [&["authup", "smtp", "true"][..], &["authup", "smtp", "true", "smtpfront-echo"]];
-    for (door, command) in
-        Door::WITH_A_LOGIN.into_iter().flat_map(|door| commands.map(|command| (door, command)))
+fn true_opens_nothing(chain: &Chain<'_>, door: Door) -> Result<()> {
+    for command in [&["authup", "smtp", "true"][..], &["authup", "smtp", "true", "smtpfront-echo"]]
     {
-        let chain = as_run(programs)?;
-        let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-        let mut session = door.session(&chain, "smtp", &command)?;
+        let mut session = door.session(chain, "smtp", command)?;
         let peer = &mut session.peer;
         peer.say(format!("AUTH PLAIN {}\r\n", Base64::encode_string(b"\0bob\0anything")));
         peer.say("MAIL FROM:<eve@example.org>\r\n");
@@ -357,17 +349,9 @@ fn true_opens_nothing(programs: &Programs) -> Result<()> {
 }
 
 /// That all of it would have been taken, had it been right.
-fn good_login_afterwards(programs: &Programs) -> Result<()> {
-    for door in Door::WITH_A_LOGIN {
-        good_login_at(programs, door).with_context(|| format!("{door:?}"))?;
-    }
-    Ok(())
-}
-
-fn good_login_at(programs: &Programs, door: Door) -> Result<()> {
-    let chain = as_run(programs)?;
-    let command = login(&chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
-    let mut session = door.session(&chain, "smtp", &command)?;
+fn good_login_afterwards(chain: &Chain<'_>, door: Door) -> Result<()> {
+    let command = login(chain, "smtp", &["fixsmtpio", "smtpfront-echo"]);
+    let mut session = door.session(chain, "smtp", &command)?;
     let peer = &mut session.peer;
     for (lines, _) in exchanges().iter().take(20) {
         peer.say([&lines.join(&b"\r\n"[..])[..], b"\r\n"].concat());

@@ -5,15 +5,18 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use acceptance::chain::{Chain, Server};
 use acceptance::connected::Connected;
 use acceptance::processes::{await_no_more_than, of_group};
 use anyhow::{Context, Result, ensure};
+use rustls::ClientConfig;
 
+use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::Peer;
+use crate::peer::{Peer, trust};
 
 /// The session, and the client's end of its connection.
 pub(crate) struct Session {
@@ -100,7 +103,6 @@ impl Running {
                 Ended { code: status.code(), log }
             }
             Self::Service(service, log, logged) => {
-                service.is_idle()?;
                 service.over()?;
                 let log = fs::read(log)?.split_off(logged);
                 Ended { code: Some(0), log: String::from_utf8_lossy(&log).into_owned() }
@@ -114,14 +116,29 @@ impl Running {
 /// A listening server whose sessions are looked over.
 pub(crate) struct Service {
     pub(crate) server: Server,
+    /// By which its clients come, and what they speak.
+    door: Door,
+    pub(crate) protocol: String,
+    /// What they trust.
+    pub(crate) trust: Arc<ClientConfig>,
     /// Those of its processes that are there without a session.
     own: BTreeSet<u32>,
 }
 
 impl Service {
-    pub(crate) fn new(server: Server) -> Self {
+    pub(crate) fn new(
+        chain: &Chain<'_>,
+        server: Server,
+        door: Door,
+        protocol: &str,
+    ) -> Result<Self> {
         let own = of_group(server.pid()).into_iter().map(|process| process.pid).collect();
-        Self { server, own }
+        Ok(Self { server, door, protocol: protocol.to_owned(), trust: trust(chain)?, own })
+    }
+
+    /// A client of it, up to where the dialog awaits its words.
+    pub(crate) fn knock(&self) -> Result<Peer> {
+        self.door.knock(self)
     }
 
     /// Waits until none of its sessions has a process left.
@@ -131,8 +148,9 @@ impl Service {
         Ok(())
     }
 
-    /// It is told to end, its sessions do, and nobody is left.
+    /// Its sessions are over; it is told to end, and nobody is left.
     pub(crate) fn over(mut self) -> Result<()> {
+        self.is_idle()?;
         self.server.stop()?;
         await_no_more_than(self.server.pid(), &BTreeSet::new())
     }
