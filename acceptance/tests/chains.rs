@@ -96,6 +96,13 @@ pub(crate) fn ensure_body(stored: &[u8], message: &str) -> Result<()> {
     Ok(())
 }
 
+/// The only message in the mailbox, and whose it is.
+pub(crate) fn only_message(chain: &Chain<'_>) -> Result<(Vec<u8>, u32)> {
+    let mut mailbox = chain.mailbox()?;
+    ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
+    Ok(mailbox.remove(0))
+}
+
 /// Fails unless `text` holds `part`.
 pub(crate) fn holds(text: &str, part: &str) -> Result<()> {
     ensure!(text.contains(part), "no {part:?} in\n{text}");

@@ -3,7 +3,7 @@
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
-use crate::{Test, ensure_body, for_swaks, holds, message, swaks};
+use crate::{Test, ensure_body, for_swaks, holds, message, only_message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
     ("incoming by swaks over STARTTLS to Exim", &["swaks", "exim4"], swaks_to_exim),
@@ -39,11 +39,7 @@ fn send(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
         &[&swaks(&port)[..], &mail[..], more].concat(),
         for_swaks(&message("incoming")),
     )?;
-    let mailbox = chain.mailbox()?;
-    ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
-    for (stored, _) in mailbox {
-        ensure_body(&stored, &message("incoming"))?;
-    }
+    ensure_body(&only_message(chain)?.0, &message("incoming"))?;
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
@@ -93,12 +89,7 @@ fn chunks_to_exim(chain: &Chain<'_>) -> Result<()> {
     );
     let said = chain.succeeds(&["python3", "-c", &program], message("chunks").as_bytes())?;
     holds(&String::from_utf8_lossy(&said), "(221, b'mail.example.org')")?;
-    let mailbox = chain.mailbox()?;
-    ensure!(mailbox.len() == 1, "{} messages in the mailbox", mailbox.len());
-    for (stored, _) in mailbox {
-        ensure_body(&stored, &message("chunks"))?;
-    }
-    Ok(())
+    ensure_body(&only_message(chain)?.0, &message("chunks"))
 }
 
 /// By tcprules, for its address; another's LF.LF is text.
@@ -126,8 +117,7 @@ fn device_with_bare_newlines(chain: &Chain<'_>) -> Result<()> {
         server.port
     );
     chain.succeeds(&["python3", "-c", &program], b"")?;
-    let mailbox = chain.mailbox()?;
-    ensure!(mailbox.len() == 1, "{} messages in the mailbox", mailbox.len());
-    ensure!(mailbox.iter().all(|(stored, _)| stored.ends_with(b"\n\nscanned\n")), "{mailbox:?}");
+    let (stored, _) = only_message(chain)?;
+    ensure!(stored.ends_with(b"\n\nscanned\n"), "{}", stored.escape_ascii());
     Ok(())
 }

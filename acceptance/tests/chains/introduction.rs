@@ -7,8 +7,8 @@ use std::io::Write;
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
-use crate::chains::sending::{ECHO, python};
-use crate::{Commands, Test, body, ensure_body, holds, message};
+use crate::chains::sending::{ECHO, python, python_that_greets};
+use crate::{Commands, Test, body, ensure_body, holds, message, only_message};
 
 pub(crate) const TESTS: &[Test] = &[
     ("Exim hears the EHLO of a client that logs in", &["python3", "exim4"], exim_hears),
@@ -41,9 +41,7 @@ fn exim(chain: &Chain<'_>) -> Result<Server> {
 }
 
 fn stored(chain: &Chain<'_>) -> Result<Vec<u8>> {
-    let mailbox = chain.mailbox()?;
-    ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
-    let stored: Vec<u8> = mailbox.into_iter().flat_map(|(stored, _)| stored).collect();
+    let (stored, _) = only_message(chain)?;
     ensure_body(&stored, &message("smtplib"))?;
     Ok(stored)
 }
@@ -57,26 +55,6 @@ fn exim_hears(chain: &Chain<'_>) -> Result<()> {
 fn exim_refuses_the_name(chain: &Chain<'_>) -> Result<()> {
     python_that_greets(chain, &exim(chain)?, "client.ehlo('my_pc')", SENDS)?;
     holds(&String::from_utf8_lossy(&stored(chain)?), "helo=[127.0.0.1]")
-}
-
-fn python_that_greets(
-    chain: &Chain<'_>,
-    server: &Server,
-    greets: &str,
-    more: &str,
-) -> Result<String> {
-    // `python` logs in by the name that smtplib has for this machine.
-    let program = format!(
-        "import smtplib, ssl, sys\n\
-         trust = ssl.create_default_context(cafile={:?})\n\
-         client = smtplib.SMTP('localhost', {})\n\
-         client.starttls(context=trust)\n{greets}\n\
-         client.login('bob', 'pass word')\n{more}\nprint(client.quit())\n",
-        chain.name("cert.pem"),
-        server.port
-    );
-    let output = chain.succeeds(&["python3", "-c", &program], message("smtplib").as_bytes())?;
-    Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
 /// Announced by the capabilities file.

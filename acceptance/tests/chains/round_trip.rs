@@ -3,10 +3,10 @@
 
 use acceptance::chain::{Chain, Server, is_root};
 use acceptance::stage::NOBODY;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::chains::fetching::{Begin, dovecot_command, ensure_fetched, poplib_fetches};
-use crate::{Commands, Test, ensure_body, for_swaks, holds, message, swaks};
+use crate::{Commands, Test, ensure_body, for_swaks, holds, message, only_message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -70,9 +70,7 @@ fn round_trip(chain: &Chain<'_>, tls: Tls, pop3: &[&str]) -> Result<()> {
     )?;
     holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")?;
 
-    let mut mailbox = chain.mailbox()?;
-    ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
-    let (stored, owner) = mailbox.pop().context("no message")?;
+    let (stored, owner) = only_message(chain)?;
     ensure_body(&stored, &message("round"))?;
     ensure!(!is_root() || owner == NOBODY, "delivered as user {owner}");
 

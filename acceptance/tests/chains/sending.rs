@@ -166,11 +166,21 @@ pub(crate) fn curl_sends(chain: &Chain<'_>, scheme: &str, server: &Server) -> Re
 }
 
 pub(crate) fn python(chain: &Chain<'_>, server: &Server, more: &str) -> Result<String> {
+    // It logs in by the name that smtplib has for this machine.
+    python_that_greets(chain, server, "", more)
+}
+
+pub(crate) fn python_that_greets(
+    chain: &Chain<'_>,
+    server: &Server,
+    greets: &str,
+    more: &str,
+) -> Result<String> {
     let program = format!(
         "import smtplib, ssl, sys\n\
          trust = ssl.create_default_context(cafile={:?})\n\
          client = smtplib.SMTP('localhost', {})\n\
-         client.starttls(context=trust)\n\
+         client.starttls(context=trust)\n{greets}\n\
          client.login('bob', 'pass word')\n{more}\nprint(client.quit())\n",
         chain.name("cert.pem"),
         server.port

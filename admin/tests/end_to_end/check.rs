@@ -169,9 +169,7 @@ fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
         assert_eq!(said.contains(note), !is_known, "{front}\n{said}");
     }
     std::fs::write(&script, format!("{before}exec front --serve sendmail -bs\n")).unwrap();
-    let output = run(&["check", script.to_str().unwrap()]);
-    ends_with(&output, 0);
-    let said = stdout(&output);
+    let said = ends_with(&run(&["check", script.to_str().unwrap()]), 0);
     assert!(said.contains(": front: not known here, and not looked at\n"), "{said}");
 }
 
@@ -183,9 +181,7 @@ fn no_certificate_is_missed_where_tls_is_disabled() {
     let text = std::fs::read_to_string(&script).unwrap();
     let text = text.replace("export CERTFILE=", "export DISABLETLS=1 NO_CERTFILE=");
     std::fs::write(&script, text).unwrap();
-    let output = run(&["check", dir.to_str().unwrap()]);
-    ends_with(&output, 1);
-    let said = stdout(&output);
+    let said = ends_with(&run(&["check", dir.to_str().unwrap()]), 1);
     assert!(said.contains("DISABLETLS is set: TLS is never offered"), "{said}");
     assert!(!said.contains("no certificate"), "{said}");
 }
@@ -199,9 +195,7 @@ fn what_is_left_out_of_what_is_offered_is_no_error() {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{text}{line}\n")).unwrap();
     }
-    let output = run(&["check", dir.to_str().unwrap()]);
-    ends_with(&output, 1);
-    let said = stdout(&output);
+    let said = ends_with(&run(&["check", dir.to_str().unwrap()]), 1);
     assert_eq!(said.matches(": left out: authup lists it when it is time\n").count(), 2, "{said}");
 }
 
@@ -231,9 +225,7 @@ fn a_folder_that_is_not_there() {
 fn logs_in_through_every_service() {
     let Good { dir, folder: _folder } = good();
     let arguments = ["check", dir.to_str().unwrap(), "--login", "al", "--stdin"];
-    let output = run_with(&arguments, &format!("{PASSWORD}\n"));
-    ends_with(&output, 0);
-    let said = stdout(&output);
+    let said = ends_with(&run_with(&arguments, &format!("{PASSWORD}\n")), 0);
     assert_eq!(said.matches("  al is logged in\n").count(), 6, "{said}");
     assert_eq!(said.matches("TLS begins: TLSv1.3").count(), 6, "{said}");
     assert!(said.contains("client | AUTH PLAIN (user al and the password)\n"), "{said}");
@@ -250,9 +242,7 @@ fn logs_in_through_every_service() {
     }
     assert!(!said.contains("DATA"), "{said}");
 
-    let output = run_with(&arguments, "wrong\n");
-    ends_with(&output, 2);
-    let said = stdout(&output);
+    let said = ends_with(&run_with(&arguments, "wrong\n"), 2);
     assert!(said.contains("al is not logged in: the server said: 535 "), "{said}");
     assert!(said.contains("al is not logged in: the server said: -ERR "), "{said}");
     assert!(said.contains("wrong password"), "the reason from the log: {said}");
@@ -275,9 +265,7 @@ fn a_service_that_takes_no_mail_is_no_service() {
     let (before, _) = text.rsplit_once("fixsmtpio").unwrap();
     std::fs::write(&script, format!("{before}fixsmtpio {}\n", server.display())).unwrap();
     let arguments = ["check", dir.to_str().unwrap(), "--login", "al", "--stdin"];
-    let output = run_with(&arguments, PASSWORD);
-    ends_with(&output, 2);
-    let said = stdout(&output);
+    let said = ends_with(&run_with(&arguments, PASSWORD), 2);
     let expected = "al is logged in and cannot send: MAIL FROM:<al@mail.example.org> BODY=8BITMIME: \
                     the server said: 501 no\n";
     assert!(said.contains(expected), "{said}");
@@ -382,9 +370,7 @@ fn a_script_without_tls_is_tried_without_it() {
     let text = format!("{before}exec tcpserver -v -R -H -l 0 127.0.0.1 110 authup pop3 {behind}");
     std::fs::write(&script, text).unwrap();
     let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-    let output = run_with(&arguments, PASSWORD);
-    ends_with(&output, 0);
-    let said = stdout(&output);
+    let said = ends_with(&run_with(&arguments, PASSWORD), 0);
     assert!(said.contains("client   PASS (the password)\n"), "{said}");
     assert!(said.contains("  al is logged in\n"), "{said}");
 }
@@ -405,9 +391,7 @@ fn logs_in_by_imap() {
         run_with(&arguments, PASSWORD)
     };
     std::fs::write(&script, format!("{before}{imap}")).unwrap();
-    let output = login();
-    ends_with(&output, 0);
-    let said = stdout(&output);
+    let said = ends_with(&login(), 0);
     for expected in [
         "client | c AUTHENTICATE PLAIN\n",
         "client | e SELECT INBOX\n",
@@ -420,9 +404,7 @@ fn logs_in_by_imap() {
 
     // What clients need not ask for again has to be there.
     std::fs::write(dir.join("control/imapcapabilities"), "IDLE X-ONE X-TWO\n").unwrap();
-    let output = login();
-    ends_with(&output, 2);
-    let said = stdout(&output);
+    let said = ends_with(&login(), 2);
     let expected = "al is logged in and cannot read mail: X-ONE X-TWO: offered before the login, \
                     and not behind it\n";
     assert!(said.contains(expected), "{said}");
@@ -433,9 +415,7 @@ fn logs_in_by_imap() {
     let text = text.replace(" --login imap", "");
     let text = text.replacen("checkpassword-file", "authup imap checkpassword-file", 1);
     std::fs::write(&script, text).unwrap();
-    let output = login();
-    ends_with(&output, 2);
-    let said = stdout(&output);
+    let said = ends_with(&login(), 2);
     assert!(
         said.contains("al is logged in and cannot read mail: the server said: e NO "),
         "{said}"

@@ -142,9 +142,7 @@ fn a_user_logs_in_by_a_script_that_uses_what_it_has_set() {
     let shown = with_a_home_of_its_own().replace(" checkpassword ", &users);
     let script = machine.script(&shown.replace("sendmail -bs", "sendmail"));
     let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-    let output = run_with(&arguments, PASSWORD);
-    ends_with(&output, 0);
-    let said = stdout(&output);
+    let said = ends_with(&run_with(&arguments, PASSWORD), 0);
     assert!(said.contains("  al is logged in\n"), "{said}");
 }
 
@@ -163,9 +161,7 @@ fn what_only_a_shell_knows_is_doubted_and_not_asserted() {
     ] {
         assert!(shown.contains(from), "{from}: {shown}");
         let script = machine.script(&shown.replace(from, to));
-        let output = run(&["check", script.to_str().unwrap()]);
-        ends_with(&output, 1);
-        let said = stdout(&output);
+        let said = ends_with(&run(&["check", script.to_str().unwrap()]), 1);
         let warnings: Vec<_> = said.lines().filter(|line| line.starts_with("warning: ")).collect();
         assert!(warnings.iter().any(|line| line.contains("uses shell expansion")), "{to}\n{said}");
         let only = warnings.iter().all(|line| line.contains("uses shell expansion"));

@@ -27,9 +27,12 @@ pub(crate) fn run_with(arguments: &[&str], input: &str) -> Output {
     output(command.args(arguments).env_remove("QMAILHOME"), input.as_bytes())
 }
 
+/// Fails unless it has ended so; what it wrote on standard output.
 #[track_caller]
-pub(crate) fn ends_with(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}{}", stdout(output), stderr(output));
+pub(crate) fn ends_with(output: &Output, code: i32) -> String {
+    let said = stdout(output);
+    assert_eq!(output.status.code(), Some(code), "{said}{}", stderr(output));
+    said
 }
 
 /// Another program of this project, built beside this one.

@@ -4,10 +4,10 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use tempfile::TempDir;
 use test_support::certificate::Pem;
+use test_support::folder::{public, write_secret};
 
 use crate::service::{PASSWORD, USER};
 
@@ -24,10 +24,8 @@ pub(crate) struct Workshop {
 
 impl Workshop {
     pub(crate) fn new() -> io::Result<Self> {
-        let directory = TempDir::with_prefix("bench")?;
-        let workshop = Self { directory };
         // Dovecot's mail programs are nobody.
-        fs::set_permissions(workshop.path(""), fs::Permissions::from_mode(0o755))?;
+        let workshop = Self { directory: public() };
         workshop.write_certificate()?;
         fs::create_dir(workshop.path("control"))?;
         workshop.write("control/me", "localhost\n")?;
@@ -35,15 +33,16 @@ impl Workshop {
         workshop.write("control/pop3capabilities", "UIDL\n")?;
         workshop.write("control/imapcapabilities", "IDLE\n")?;
         workshop.write("control/fixsmtpio", RULES)?;
-        workshop.write_secret("users", &users()?)?;
+        write_secret(&workshop.path("users"), &users()?);
         Ok(workshop)
     }
 
     fn write_certificate(&self) -> io::Result<()> {
         let Pem { certificate, key } = Pem::of(&["localhost"]);
         self.write("cert.pem", &certificate)?;
-        self.write_secret("key.pem", &key)?;
-        self.write_secret("both.pem", &format!("{key}{certificate}"))
+        write_secret(&self.path("key.pem"), &key);
+        write_secret(&self.path("both.pem"), &format!("{key}{certificate}"));
+        Ok(())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -54,11 +53,6 @@ impl Workshop {
         let path = self.path(name);
         fs::write(&path, text)?;
         Ok(path)
-    }
-
-    fn write_secret(&self, name: &str, text: &str) -> io::Result<()> {
-        let path = self.write(name, text)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
     }
 
     pub(crate) fn text(&self, name: &str) -> String {
