@@ -68,3 +68,27 @@ fn require_memory(octets: usize) -> Result<(), Incomputable> {
     black_box(&memory);
     there.map_err(|_| Incomputable::Memory)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So that what is told of a hash without its library is what its library takes.
+    #[test]
+    fn the_memory_that_is_told_is_the_memory_that_is_asked_for() {
+        let digest = "x".repeat(43);
+        for text in [
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$",
+            "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$",
+            "$y$j9T$saltsalt$",
+            "$y$jBT$saltsalt$",
+            "$y$j75$saltsalt$",
+            "$5$saltsalt$",
+        ] {
+            let text = format!("{text}{digest}");
+            let hash = PasswordHash::parse(text.as_bytes()).unwrap();
+            let asked = memory_for(&hash).unwrap() - (1 << 20);
+            assert_eq!(hash.memory(), Some(asked as u64), "{text}");
+        }
+    }
+}

@@ -89,6 +89,17 @@ impl<'a> PasswordHash<'a> {
         self.cost.parameters
     }
 
+    /// Octets of memory that computing it takes, beside the little that every kind does;
+    /// `None` where its parameters do not say.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        match self.scheme() {
+            Scheme::Argon2id => argon2id_memory(self.parameters()),
+            Scheme::Yescrypt => yescrypt_memory(self.parameters()),
+            Scheme::Bcrypt | Scheme::Sha512Crypt | Scheme::Sha256Crypt => Some(0),
+        }
+    }
+
     /// What checking a password against it costs.
     #[must_use]
     pub const fn cost(&self) -> Cost<'a> {
@@ -163,6 +174,12 @@ fn argon2id_parameters(text: &str) -> Option<&str> {
     sound.then_some(parameters)
 }
 
+/// By `m`, which is in KiB.
+fn argon2id_memory(parameters: &str) -> Option<u64> {
+    let memory = parameters.split(',').find_map(|parameter| parameter.strip_prefix("m="))?;
+    memory.parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// `$2b$COST$` and 53 characters: 22 of salt, 31 of hash.
 fn bcrypt_parameters(text: &str) -> Option<&str> {
     let mut parts = text.split('$').skip(2);
@@ -199,6 +216,19 @@ fn yescrypt_parameters(text: &str) -> Option<&str> {
         && is_base64(hash)
         && parts.next().is_none();
     sound.then_some(parameters)
+}
+
+/// By N and r, which stand behind the flavour: a letter for N's binary logarithm, one for r,
+/// each less one. Numbers too large for a letter, which nobody needs, are not read.
+fn yescrypt_memory(parameters: &str) -> Option<u64> {
+    const LETTERS: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij";
+    let mut letters = parameters.bytes().skip(1);
+    let mut number = || {
+        let letter = letters.next()?;
+        LETTERS.iter().position(|&known| known == letter).map(|at| at as u64 + 1)
+    };
+    let (logarithm, r) = (number()?, number()?);
+    (128 * r).checked_mul(1 << logarithm)
 }
 
 /// Every alphabet that these hashes use is within this one.
@@ -242,6 +272,24 @@ mod tests {
     fn each_kind_is_told_by_its_prefix_and_its_cost_read() {
         for (scheme, cost, text) in examples() {
             assert_eq!(parse(&text), Ok((scheme, cost.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_memory_that_a_hash_takes() {
+        for (scheme, cost, text) in examples() {
+            let expected = match scheme {
+                Scheme::Argon2id => 19 * 1024 * 1024,
+                Scheme::Yescrypt => 16 * 1024 * 1024,
+                _ => 0,
+            };
+            assert_eq!(PasswordHash::parse(text.as_bytes()).unwrap().memory(), Some(expected));
+            for other in ["m=x", "t=2,p=1", "m=18446744073709551615", "j", "j9z", "jjz"] {
+                let text = text.replace(cost, other);
+                let hash = PasswordHash::parse(text.as_bytes());
+                let memory = hash.ok().and_then(|hash| hash.memory());
+                assert!(memory.is_none() || expected == 0, "{text}");
+            }
         }
     }
 
