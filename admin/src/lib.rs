@@ -25,6 +25,7 @@ mod init;
 mod mail_server;
 #[cfg(test)]
 mod manual;
+mod new_user;
 mod outcome;
 mod passwd;
 mod programs;

@@ -4,12 +4,13 @@
 //! What the file looks like afterwards is `proto::passwd_file::edit`'s; that it
 //! appears whole is `unix::locked_file`'s.
 
+use crate::new_user::New;
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
 use clap::Args;
 use proto::checkpassword::Record;
 use proto::escape::Escaped;
-use proto::passwd_file::edit::{Change, NewFields, is_field, is_user, with_hash};
+use proto::passwd_file::edit::{Change, NewFields, is_user, with_hash};
 use proto::passwd_file::entries;
 use proto::secret::Secret;
 use std::ffi::OsString;
@@ -17,9 +18,10 @@ use std::fmt;
 use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use unix::identity::{SystemUser, group_named, runs_as_root};
+use unix::identity::runs_as_root;
 use unix::locked_file::LockedFile;
 use unix::log::Reason;
+use unix::login_controls::login_names;
 use unix::process::keep_out_of_core_files;
 
 /// Set a user's password in a users file
@@ -37,20 +39,6 @@ pub(crate) struct Options {
     stdin: bool,
     #[command(flatten)]
     new: New,
-}
-
-/// What an entry needs that is not there yet.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct New {
-    /// For a new user: the system user to run as, a name or number
-    #[arg(long, value_name = "USER")]
-    uid: Option<String>,
-    /// For a new user: the group to run as [default: the system user's]
-    #[arg(long, value_name = "GROUP", requires = "uid")]
-    gid: Option<String>,
-    /// For a new user: the home directory, an absolute path [default: the system user's]
-    #[arg(long, value_name = "DIR")]
-    home: Option<PathBuf>,
 }
 
 /// What becomes of the file.
@@ -121,93 +109,42 @@ pub(crate) fn set(
     if !is_user(name) {
         return Err(Error::User(user.clone()));
     }
-    let new = new.resolve()?;
+    let asked = new.resolve()?;
     let file_error = |error| Error::File(path.to_owned(), error);
     // Before anybody types a password, look whether it is of any use.
     let old = LockedFile::lock(path).and_then(|file| file.read()).map_err(file_error)?;
     let old = old.unwrap_or_default();
     match (entries(&old).any(|entry| entry.user == name), wanted) {
         (true, Wanted::Added) => return Err(Error::There(user.clone())),
-        (true, _) if !new.is_empty() => return Err(Error::NotNew(user.clone())),
+        (true, _) if !asked.is_empty() => return Err(Error::NotNew(user.clone())),
         (false, Wanted::Changed) => return Err(Error::NoUser(user.clone())),
-        (false, _) if new.ids.is_none() && runs_as_root() => {
+        (false, _) if asked.ids.is_none() && runs_as_root() => {
             return Err(Error::NoIdentity(user.clone()));
         }
         _ => {}
     }
     let password = if stdin { read_line(io::stdin().lock())? } else { ask_twice(name)? };
     check(name, password.expose())?;
-    let fields = NewFields { ids: new.ids, home: new.home.as_os_str().as_bytes() };
+    let home = asked.home();
+    let fields = NewFields { ids: asked.ids, home: home.as_os_str().as_bytes() };
     let change = write(path, name, password.expose(), fields)?;
-    Ok(said(path, name, change, fields))
+    let warning = (change == Change::Added).then(|| warning(path, name)).flatten();
+    Ok(said(path, name, change, fields) + &warning.unwrap_or_default())
 }
 
-/// An identity that can stand in a file.
-#[derive(Debug, Default)]
-struct Identity {
-    ids: Option<(u32, u32)>,
-    home: PathBuf,
-}
-
-impl Identity {
-    fn is_empty(&self) -> bool {
-        self.ids.is_none() && self.home.as_os_str().is_empty()
-    }
-}
-
-impl New {
-    fn resolve(&self) -> Result<Identity, Error> {
-        let mut found = Identity::default();
-        if let Some(said) = &self.uid {
-            let system = match number(said) {
-                Some(_) => None,
-                None => SystemUser::named(said).ok().flatten(),
-            };
-            let uid = system.as_ref().map(|user| user.uid).or_else(|| number(said));
-            let uid = usable("--uid", said, uid, "no user of the system's has this name")?;
-            let gid = match (&self.gid, &system) {
-                (Some(said), _) => {
-                    let gid = number(said).or_else(|| group_named(said).ok().flatten());
-                    usable("--gid", said, gid, "no group of the system's has this name")?
-                }
-                (None, Some(user)) => usable("--uid", said, Some(user.gid), "")?,
-                (None, None) => {
-                    return Err(Error::Id("--uid", said.clone(), "a number needs --gid beside it"));
-                }
-            };
-            found.ids = Some((uid, gid));
-            found.home = system.map(|user| user.home).unwrap_or_default();
-        }
-        if let Some(home) = &self.home {
-            found.home.clone_from(home);
-        }
-        let home = &found.home;
-        let is_usable = home.is_absolute() && is_field(home.as_os_str().as_bytes());
-        if !home.as_os_str().is_empty() && !is_usable {
-            return Err(Error::Home(home.clone()));
-        }
-        Ok(found)
-    }
-}
-
-fn number(said: &str) -> Option<u32> {
-    said.parse().ok()
-}
-
-/// An id that somebody can be served as.
-fn usable(
-    option: &'static str,
-    said: &str,
-    id: Option<u32>,
-    missing: &'static str,
-) -> Result<u32, Error> {
-    let why = match id {
-        None => missing,
-        Some(0) => "root is never served",
-        Some(u32::MAX) => "nobody can have this number",
-        Some(id) => return Ok(id),
-    };
-    Err(Error::Id(option, said.to_owned(), why))
+/// Where the control file beside the users file has clients who give this name log in with
+/// another one. The user is added all the same: the file may serve others, too, and the
+/// control file may be about to change.
+fn warning(path: &Path, name: &[u8]) -> Option<String> {
+    let path = std::path::absolute(path).ok()?;
+    let changed = login_names(path.parent()?).ok()?.apply(name);
+    let (user, other) = (Escaped(name), Escaped(&changed));
+    (changed != name).then(|| {
+        format!(
+            "\nwarning: control/loginnames makes {other} of this name: who gives {user} logs in as \
+             {other}"
+        )
+    })
 }
 
 /// Adds a user, as `run` does, with a password that is known to be usable.

@@ -4,8 +4,9 @@
 //! `proto::passwd_file::edit`'s.
 
 use crate::home::{PACKAGED, inherited};
+use crate::new_user::New;
 use crate::outcome::print_line;
-use crate::passwd::{Error, New, Wanted, edit, set};
+use crate::passwd::{Error, Wanted, edit, set};
 use clap::{Args, Subcommand};
 use proto::escape::Escaped;
 use proto::passwd_file::edit::{Lock, Unchanged, with_lock, without};

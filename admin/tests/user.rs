@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
+use test_support::folder::{copy_program, public};
 use test_support::needs::{installed_or_skip, is_root, root_or_skip};
 use test_support::run::output;
 use test_support::wait::{for_end, until};
@@ -100,6 +103,55 @@ fn the_list_says_who_can_log_in() {
     }
     let json: serde_json::Value = serde_json::from_str(&users.succeeds("list --json", "")).unwrap();
     assert_eq!((&json[0]["user"], &json[0]["state"]), (&"al".into(), &"locked".into()));
+}
+
+#[test]
+fn a_name_that_no_client_can_give_is_added_with_a_warning() {
+    let users = Users::new();
+    let control = users.0.path().join("control");
+    std::fs::create_dir(&control).unwrap();
+    std::fs::write(control.join("loginnames"), "lower-case\nstrip-domain\n").unwrap();
+    let file = users.path().display().to_string();
+    for (name, other) in [("bob", None), ("Carl", Some("carl")), ("d@example.org", Some("d"))] {
+        let words = format!("add {name} --uid 1000 --gid 100 --home /home/al --stdin");
+        let warning = other.map(|other| {
+            format!(
+                "warning: control/loginnames makes {other} of this name: who gives {name} logs in \
+                 as {other}\n"
+            )
+        });
+        let expected = format!("added {name} to {file}\n{}", warning.unwrap_or_default());
+        assert_eq!(users.succeeds(&words, "secret\n"), expected);
+    }
+    let said = users.succeeds("passwd Carl --stdin", "secret\n");
+    assert_eq!(said, format!("changed the password of Carl in {file}\n"));
+}
+
+#[test]
+fn an_ordinary_user_has_the_own_home_unless_another_is_named() {
+    const DAEMON: u32 = 1;
+    if !root_or_skip("an_ordinary_user_has_the_own_home_unless_another_is_named") {
+        return;
+    }
+    let folder = public();
+    let (program, users) = (folder.path().join("acceptutils"), folder.path().join("users"));
+    copy_program(Path::new(env!("CARGO_BIN_EXE_acceptutils")), &program);
+    chown(folder.path(), Some(DAEMON), Some(DAEMON)).unwrap();
+    for (options, home) in [
+        ("", "/usr/sbin"),
+        ("--home /srv", "/srv"),
+        ("--uid 1 --gid 1", "/usr/sbin"),
+        ("--uid 7 --gid 7", ""),
+    ] {
+        let mut command = Command::new(&program);
+        command.uid(DAEMON).gid(DAEMON).args(["user", "add", "al", "--stdin", "--file"]);
+        command.arg(&users).args(options.split_whitespace());
+        let output = output(&mut command, b"secret\n");
+        assert!(output.status.success(), "{options}: {output:?}");
+        let entry = std::fs::read_to_string(&users).unwrap();
+        assert!(entry.ends_with(&format!("::{home}:\n")), "{options}: {entry}");
+        std::fs::remove_file(&users).unwrap();
+    }
 }
 
 /// A running Dovecot that has our file for its users.

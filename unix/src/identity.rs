@@ -129,12 +129,22 @@ impl SystemUser {
     /// # Errors
     /// The database could not be asked.
     pub fn named(name: &str) -> io::Result<Option<Self>> {
-        let user = unistd::User::from_name(name)?;
-        Ok(user.map(|user| {
-            let shell =
-                if user.shell.as_os_str().is_empty() { "/bin/sh".into() } else { user.shell };
-            Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir, shell }
-        }))
+        Ok(unistd::User::from_name(name)?.map(Self::from))
+    }
+
+    /// The user that this process acts as; `None` where the system does not know it.
+    ///
+    /// # Errors
+    /// The database could not be asked.
+    pub fn own() -> io::Result<Option<Self>> {
+        Ok(unistd::User::from_uid(unistd::geteuid())?.map(Self::from))
+    }
+}
+
+impl From<unistd::User> for SystemUser {
+    fn from(user: unistd::User) -> Self {
+        let shell = if user.shell.as_os_str().is_empty() { "/bin/sh".into() } else { user.shell };
+        Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir, shell }
     }
 }
 

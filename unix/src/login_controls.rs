@@ -8,6 +8,7 @@ use proto::failures::Settings;
 use proto::logfmt::Format;
 use proto::login::names::LoginNames;
 use proto::names::ControlFile;
+use std::path::Path;
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,14 +28,26 @@ impl LoginControls {
     /// The first that is there and cannot be used, with the line where it is one's fault.
     pub fn read(control: &Folder) -> Result<Self, Unreadable> {
         let failures = failures::settings(control)?;
-        let names = control.read(ControlFile::LoginNames)?.unwrap_or_default();
-        let names = LoginNames::parse(&names).map_err(|fault| {
-            let why = "neither lower-case nor strip-domain";
-            control.unfit_line(ControlFile::LoginNames, fault.line, why)
-        })?;
+        let names = names(control)?;
         let format = control.parse(ControlFile::LogFormat, Format::parse)?;
         Ok(Self { names, failures, format })
     }
+}
+
+fn names(control: &Folder) -> Result<LoginNames, Unreadable> {
+    let names = control.read(ControlFile::LoginNames)?.unwrap_or_default();
+    LoginNames::parse(&names).map_err(|fault| {
+        let why = "neither lower-case nor strip-domain";
+        control.unfit_line(ControlFile::LoginNames, fault.line, why)
+    })
+}
+
+/// What is made of the names that clients give, by the control file in this qmail home.
+///
+/// # Errors
+/// It is there and cannot be used, with the line where it is one's fault.
+pub fn login_names(home: &Path) -> Result<LoginNames, Unreadable> {
+    names(&Folder::of(Some(home.as_os_str())))
 }
 
 #[cfg(test)]
