@@ -3,11 +3,14 @@
 //! Reads as much of the shell as run scripts have: `export`, quotes, lines that go
 //! on after a backslash, variables that the script itself has set, and one `exec` at the
 //! end, or a server that is run without it. What only the shell can compute is marked, not
-//! guessed.
+//! guessed. Of execline's scripts, those that are one row of programs.
 
+mod execline;
+mod first_line;
 mod row;
 mod shell;
 
+pub(crate) use first_line::{FirstLine, Language};
 use proto::names::Variable;
 pub(crate) use row::{Link, Role, SERVERS};
 use shell::{Command, Values, Written};
@@ -23,6 +26,12 @@ pub(crate) struct Word {
     pub(crate) is_computed: bool,
     /// And how many words that is: it stands there without quotes.
     pub(crate) may_be_many: bool,
+}
+
+impl Word {
+    const fn empty(line: usize) -> Self {
+        Self { text: String::new(), line, is_computed: false, may_be_many: false }
+    }
 }
 
 /// What a script says.
@@ -53,7 +62,16 @@ const FRAME: [&str; 14] = [
     "}",
 ];
 impl RunScript {
-    /// Reads a script.
+    /// Reads a script; none where it is in a language that is not known here.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        match Language::of(text) {
+            Language::Shell => Some(Self::parse(text)),
+            Language::Execline => execline::parse(text),
+            Language::Other => None,
+        }
+    }
+
+    /// Reads a shell's script.
     pub(crate) fn parse(text: &str) -> Self {
         let mut reading = Reading::default();
         for command in shell::commands(text) {
@@ -274,137 +292,4 @@ fn name(word: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SCRIPT: &str = "#!/bin/sh\n# export NO=1\nexec 2>&1\nexport A=b QMAILHOME='/x y' C=\n\
-        exec tlsserver -n -vRl0 -c 40 -x r.cdb -- 0 587 \\\n  authup -t 5 smtp \\\n\
-        checkpassword-file -f /users checknotroot env A=1 qmail-fixsmtpio \\\n sendmail -bs # all\n";
-
-    #[test]
-    fn the_row_of_programs() {
-        let script = RunScript::parse(SCRIPT);
-        assert_eq!(script.variable("QMAILHOME").unwrap().0, "/x y");
-        assert_eq!(script.variable("C").unwrap().0, "");
-        assert!(script.variable("NO").is_none() && script.variable("Q").is_none());
-        let links = script.links();
-        let names: Vec<_> = links.iter().map(Link::name).collect();
-        let expected =
-            ["tlsserver", "authup", "checkpassword-file", "checknotroot", "env", "fixsmtpio"];
-        assert_eq!(names, [&expected[..], &["sendmail"]].concat());
-        assert_eq!(links[6].arguments.len(), 1);
-        assert_eq!((links[1].program.line, links[6].program.line), (6, 8));
-    }
-
-    #[test]
-    fn the_same_on_a_free_port() {
-        let script = RunScript::parse(SCRIPT);
-        let command = script.command_here().unwrap().join(" ");
-        assert!(command.starts_with("tlsserver -1 -n -vRl0 -c 40 -x r.cdb -- 127.0.0.1 0 authup "));
-        assert!(RunScript::parse("exec inetd").command_here().is_none());
-    }
-
-    #[test]
-    fn variables_that_are_exported_later() {
-        let script =
-            RunScript::parse("PATH=/a\nexport PATH\nNOT=1\nA=1 B=2\nexport B\nB=3\nC=4 exec x\n");
-        let seen: Vec<_> = script.variables.iter().map(|word| word.text.as_str()).collect();
-        assert_eq!(seen, ["PATH=/a", "B=2", "B=3", "C=4"]);
-        assert_eq!(script.variable("B").unwrap().0, "3");
-        assert_eq!(script.variable("PATH").unwrap().1.line, 1);
-    }
-
-    #[test]
-    fn what_a_shell_stays_beside_is_told() {
-        for (script, stays) in [
-            ("exec tlsserver 0 25 x", None),
-            ("tlsserver 0 25 x", Some(Stays::NoExec)),
-            ("A=1 nice tlsserver 0 25 x", Some(Stays::NoExec)),
-            ("exec tlsserver 0 25 x 2>&1 | logger", Some(Stays::Beside)),
-            ("tlsserver 0 25 x &\nwait", Some(Stays::Beside)),
-            ("echo tlsserver; head -1 tlsserver | cat\nexec tlsserver 0 25 x >&2 2>&1", None),
-            ("test -f /x && exec tlsserver 0 25 x || exit 1", None),
-            ("tlsserver --version\nexec tlsserver 0 25 x", None),
-        ] {
-            let script_read = RunScript::parse(script);
-            assert_eq!(script_read.shell_stays, stays, "{script}");
-            let links = script_read.links();
-            let last: Vec<_> = links.iter().map(Link::name).collect();
-            assert_eq!(last.last(), Some(&"x"), "{script}");
-        }
-        assert!(RunScript::parse("echo tlsserver 0 25 x").command.is_empty());
-        let set = RunScript::parse("exec env A=1 nice env -u C B=2 authup smtp env D=4 x");
-        assert_eq!(set.variable("B").map(|(value, _)| value), Some("2"));
-        assert!(set.variable("A").is_some() && set.variable("D").is_none());
-    }
-
-    #[test]
-    fn a_bound_on_memory_is_in_octets() {
-        let bound = |script| RunScript::parse(script).memory;
-        assert_eq!(bound("ulimit -v 12000\nexec x"), Some((12_288_000, 1)));
-        assert_eq!(bound("ulimit -n 12000\nulimit -Sd 1"), Some((1024, 2)));
-        assert_eq!(bound("ulimit -v unlimited"), None);
-    }
-
-    #[test]
-    fn what_the_shell_computes_is_marked() {
-        let script =
-            RunScript::parse("exec a \"$b\" '$c' `d e` $(f g) -u\"$(h \"i\" j)\" ${k:-l m} $1");
-        let said: Vec<_> =
-            script.command.iter().map(|word| (word.text.as_str(), word.is_computed)).collect();
-        let expected = [
-            ("a", false),
-            ("$b", true),
-            ("$c", false),
-            ("`d e`", true),
-            ("$(f g)", true),
-            ("-u$(h \"i\" j)", true),
-            ("${k:-l m}", true),
-            ("$1", true),
-        ];
-        assert_eq!(said, expected);
-    }
-
-    /// What the last word of a script comes to; none where only the shell knows.
-    fn last(script: &str) -> Option<String> {
-        let script = RunScript::parse(script);
-        script.command.last().filter(|word| !word.is_computed).map(|word| word.text.clone())
-    }
-
-    #[test]
-    fn variables_that_the_script_has_set_are_known() {
-        for (script, value) in [
-            ("export A=/x\nexec env B=\"$A\"", "B=/x"),
-            ("A=/x\nexec env B=$A/${A}y", "B=/x//xy"),
-            ("export A='/x y'\nexec env \"B=${A}\"", "B=/x y"),
-            ("export A=\nexec env B=\"$A\"", "B="),
-            ("A=1 B=2$A\nexport C=3$B; exec \"$C\"", "321"),
-            ("A=1\nA=2\nexec x $A", "2"),
-            ("if test -f /x; then C=1; fi\nA=1\nexec x $A", "1"),
-            ("A=1\nexec x \"\\$A\\n\"", "$A\\n"),
-        ] {
-            assert_eq!(last(script).as_deref(), Some(value), "{script}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_known_is_not_asserted() {
-        for script in [
-            "exec x $A",
-            "A=$(b)\nexec x $A",
-            "A=\"b c\"\nexec x $A",
-            "A=\nexec x $A",
-            "A=*\nexec x $A",
-            "A=1\n. /etc/default/mail\nexec x $A",
-            "A=1\nunset A\nexec x $A",
-            "A=1\nread A\nexec x $A",
-            "A=1\ntest -f /x && A=2\nexec x $A",
-            "A=1\nif test -f /x; then A=2; fi\nexec x $A",
-            "A=1\nif test -f /x\nthen\n  export A=2\nfi\nexec x $A",
-            "A=1\nfor B in 1 2; do A=$B; done\nexec x $A",
-            "A=1 exec x $A",
-        ] {
-            assert_eq!(last(script), None, "{script}");
-        }
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use unix::deadline::Deadline;
 use unix::private_mounts::PrivateMounts;
 use unix::process::has_ended;
-use unix::regular_file::read_to_string;
+use unix::regular_file::read;
 
 /// A server and all that it started.
 #[derive(Debug)]
@@ -35,9 +35,9 @@ const GRACE: u64 = 5;
 impl Running {
     /// Starts what the run script becomes; returns it with the port.
     fn start(script: &Path, log: &Path) -> Result<(Self, u16), Error> {
-        let text = read_to_string(script).map_err(|error| Error::read(script, error))?;
+        let text = read(script).map_err(|error| Error::read(script, error))?;
         let script_name = script.display();
-        let script = RunScript::parse(&text);
+        let script = RunScript::read(&String::from_utf8_lossy(&text)).unwrap_or_default();
         let words = script.command_here().ok_or_else(|| {
             Error::new(format!("{script_name}: no tlsserver in it that could be tried here"))
         })?;

@@ -16,6 +16,7 @@ mod permissions;
 mod row;
 mod service;
 mod services;
+mod start;
 mod tls;
 mod tls_offer;
 mod users;

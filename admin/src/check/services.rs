@@ -4,7 +4,7 @@
 use super::findings::{Findings, Place};
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
-use super::{behind_login, command_line, row, tls_offer};
+use super::{behind_login, command_line, row, start, tls_offer};
 use crate::programs;
 use crate::run_script::{Link, Role, RunScript, Stays};
 use std::os::unix::fs::PermissionsExt;
@@ -43,13 +43,17 @@ fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
     if path.metadata().is_ok_and(|found| found.permissions().mode() & 0o100 == 0) {
         findings.error(&path, "not executable: the supervisor cannot run it");
     }
-    match read_to_string(&path) {
-        Ok(text) => Some(Service { script: RunScript::parse(&text), path }),
-        Err(error) => {
-            findings.unusable(&path, &error);
-            None
-        }
+    let octets = unix::regular_file::read(&path);
+    let octets = octets.map_err(|error| findings.unusable(&path, &error)).ok()?;
+    // A comment may be in any encoding.
+    let text = String::from_utf8_lossy(&octets);
+    start::check(&path, &text, findings);
+    let script = RunScript::read(&text);
+    if script.is_none() {
+        let text = "neither a shell script nor an execline script without blocks: not checked";
+        findings.note(&path, text);
     }
+    Some(Service { script: script?, path })
 }
 
 fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {

@@ -175,7 +175,8 @@ pub(super) fn links(mut rest: &[Word]) -> Vec<Link<'_>> {
     links
 }
 
-fn name(program: &str) -> &str {
+/// A program's name without its folder, nor the `qmail-` that some have.
+pub(super) fn name(program: &str) -> &str {
     let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or(program);
     name.strip_prefix("qmail-").filter(|own| OWN.contains(own)).unwrap_or(name)
 }

@@ -59,8 +59,7 @@ impl Written {
 
     /// What the word comes to, as far as the values tell.
     pub(super) fn expand(&self, values: &Values) -> Word {
-        let mut word =
-            Word { text: String::new(), line: self.line, is_computed: false, may_be_many: false };
+        let mut word = Word::empty(self.line);
         for part in &self.parts {
             match part {
                 Part::Text(text) => word.text.push_str(text),

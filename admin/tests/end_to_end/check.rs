@@ -50,13 +50,14 @@ fn finds_what_is_broken() {
         let output = check_among(folder.path(), &dir);
         let (severity, rest) = expected.split_once(' ').unwrap();
         let expected = format!("{severity} {}/{rest}", dir.display()).replace("/.: ", ": ");
-        let said = stdout(&output);
+        let beside = format!("{}/", folder.path().display());
+        let (expected, said) = (expected.replace("../", &beside), stdout(&output));
         assert!(said.contains(&expected), "{command}\n{expected}\n{said}");
         let errors = said.lines().any(|line| line.starts_with("error: "));
         assert_eq!(output.status.code(), Some(if errors { 2 } else { 1 }), "{command}\n{said}");
         assert_eq!(stderr(&output), "", "{command}");
         std::fs::remove_dir_all(&dir).unwrap();
-        let _ = std::fs::remove_dir_all(&home);
+        let _ = std::fs::remove_dir_all(&home).or_else(|_| std::fs::remove_file(&home));
         copy(&saved.join("service"), &dir);
         copy(&saved.join("al"), &home);
         count += 1;
@@ -171,6 +172,54 @@ fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
     std::fs::write(&script, format!("{before}exec front --serve sendmail -bs\n")).unwrap();
     let said = ends_with(&run(&["check", script.to_str().unwrap()]), 0);
     assert!(said.contains(": front: not known here, and not looked at\n"), "{said}");
+}
+
+/// execline, as s6's users write it, is read; of what is not, it is said that it is not.
+#[test]
+fn scripts_that_are_no_shells_are_not_taken_for_one() {
+    let Good { dir, folder } = good();
+    // Stands in for the interpreter, which need not be installed: it only has to be there.
+    let interpreter = folder.path().join("bin/execlineb");
+    std::os::unix::fs::symlink("/bin/true", &interpreter).unwrap();
+    let script = dir.join("service/submission/run");
+    let good = std::fs::read_to_string(&script).unwrap();
+    let mut text = format!("#!{} -P\nfdmove -c 2 1\n", interpreter.display());
+    for line in good.lines().skip(1).filter(|line| *line != "exec 2>&1") {
+        let line = line.trim_start_matches("exec ").trim_end_matches('\\');
+        let Some(set) = line.strip_prefix("export ") else {
+            text += &format!("{line}\n");
+            continue;
+        };
+        for (name, value) in set.split(' ').filter_map(|set| set.split_once('=')) {
+            text += &format!("export {name} {}\n", value.trim_matches('\''));
+        }
+    }
+    std::fs::write(&script, &text).unwrap();
+    let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
+    let output = run_with(&arguments, PASSWORD);
+    ends_with(&output, 0);
+    assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
+    std::fs::write(&script, text.replace(" :: 587", " :: 465").replace(" 0 587", " 0 465"))
+        .unwrap();
+    let output = run(&arguments[..2]);
+    ends_with(&output, 1);
+    assert!(stdout(&output).contains(": port 465: clients begin with TLS"), "{}", stdout(&output));
+
+    let note = "note: SCRIPT: neither a shell script nor an execline script without blocks: not \
+                checked\n0 errors, 0 warnings\n";
+    let note = note.replace("SCRIPT", script.to_str().unwrap());
+    for text in [
+        text.replace("tlsserver ", "if { test -d /var/empty }\ntlsserver "),
+        "#!/usr/bin/env python3\nimport os\nos.execlp('tlsserver', 'tlsserver')\n".to_owned(),
+        String::from_utf8_lossy(b"\x7fELF\x02\x01").into_owned(),
+    ] {
+        std::fs::write(&script, text).unwrap();
+        assert_eq!(stdout(&run(&arguments[..2])), note);
+    }
+    // A comment may be in any encoding.
+    let latin1 = [good.as_bytes(), b"# caf\xe9\n"].concat();
+    std::fs::write(&script, latin1).unwrap();
+    ends_with(&run(&arguments[..2]), 0);
 }
 
 /// As tlsserver has it: with -n, where no program is to ask for TLS.
