@@ -3,6 +3,7 @@
 
 use super::findings::{Findings, Place};
 use super::identity::{self, Who};
+use super::pam;
 use super::service::Service;
 use crate::run_script::{Link, Role};
 use proto::names::Variable;
@@ -30,7 +31,7 @@ pub(super) fn check(
         check_identity(service, &until, login, findings);
         match login.name() {
             "checkpassword-file" => check_file(service, login, findings),
-            "checkpassword-pam" => check_pam(service, login, findings),
+            "checkpassword-pam" => pam::check(service, login, findings),
             "vchkpw" => check_vchkpw(service, behind, login, findings),
             _ => {}
         }
@@ -128,24 +129,6 @@ fn check_file(service: &Service, login: &Link<'_>, findings: &mut Findings) {
     }
     if login.option('f').is_none_or(str::is_empty) {
         findings.error(place, "checkpassword-file: no -f FILE: nobody can log in");
-    }
-}
-
-fn check_pam(service: &Service, login: &Link<'_>, findings: &mut Findings) {
-    let place = Place::line(&service.path, login.program.line);
-    if let Some((letter, _)) = login.options().into_iter().find(|(letter, _)| *letter != 's') {
-        findings.error(place, format!("checkpassword-pam: no option -{letter}"));
-    }
-    let said = service.script.variable("PAM_SERVICE");
-    let is_known = said.map_or(!service.script.hides_variables(), |(_, word)| !word.is_computed);
-    if !is_known || login.arguments.iter().any(|word| word.is_computed) {
-        return;
-    }
-    let name = login.option('s').or(said.map(|(name, _)| name)).filter(|name| !name.is_empty());
-    let file = Path::new("/etc/pam.d").join(name.unwrap_or("checkpassword"));
-    if !file.exists() {
-        let text = format!("{}: not there, and PAM lets nobody in without it", file.display());
-        findings.error(place, text);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::service::Service;
 use crate::run_script::{Link, Role};
+use rustix::fs::getxattr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use unix::identity::SystemUser;
 
 /// As whom a program runs.
@@ -97,6 +98,19 @@ fn account(link: &Link<'_>, said: &str) -> Who {
 }
 
 impl User {
+    /// Whom an entry of a users file names; without a group it may be in any.
+    pub(super) const fn of_entry(uid: u32, gid: Option<u32>) -> Self {
+        Self { uid, gid, how: String::new() }
+    }
+
+    /// The folder that keeps this user out of another one: that one or one above it.
+    pub(super) fn barred_at(&self, folder: &Path) -> Option<PathBuf> {
+        let folder = folder.canonicalize().ok()?;
+        let above: Vec<_> = folder.ancestors().collect();
+        let barred = above.into_iter().rev().find(|folder| !self.may(folder, 1));
+        barred.map(Path::to_owned)
+    }
+
     /// Whether this user can read a file; where it cannot be told, it can.
     pub(super) fn can_read(&self, path: &Path) -> bool {
         let Ok(path) = path.canonicalize() else { return true };
@@ -108,14 +122,20 @@ impl User {
     /// By the bits of a file's mode; of its group nobody knows who else is in it.
     fn may(&self, path: &Path, bit: u32) -> bool {
         let Ok(found) = path.metadata() else { return true };
-        let is_of_group = self.gid.is_none_or(|gid| gid == found.gid());
-        let shift = if found.uid() == self.uid {
-            6
-        } else if is_of_group && found.mode() & (bit << 3) != 0 {
-            3
+        let bits = if found.uid() == self.uid {
+            bit << 6
         } else {
-            0
+            match self.gid {
+                None => bit << 3 | bit,
+                Some(gid) if gid == found.gid() => bit << 3,
+                Some(_) => bit,
+            }
         };
-        found.mode() & (bit << shift) != 0
+        found.mode() & bits != 0 || has_access_list(path)
     }
+}
+
+/// Whether more than the mode says who may do what (acl(5)).
+fn has_access_list(path: &Path) -> bool {
+    getxattr(path, c"system.posix_acl_access", &mut [0; 0]).is_ok_and(|length| length > 0)
 }

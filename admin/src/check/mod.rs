@@ -8,10 +8,13 @@ mod command_line;
 mod controls;
 mod failures;
 mod findings;
+mod homes;
 mod identity;
 mod lifetime;
 mod login;
+mod memory;
 mod offered;
+mod pam;
 mod permissions;
 mod row;
 mod service;
@@ -30,7 +33,9 @@ use login::Login;
 use proto::secret::Secret;
 use service::Service;
 use std::path::PathBuf;
+use unix::login_controls::login_names;
 use unix::process::keep_out_of_core_files;
+use users::Against;
 
 /// Check a mail service's configuration
 ///
@@ -148,8 +153,11 @@ impl Group {
         users.dedup();
         let maildir = services.iter().find_map(Service::maildir);
         let jails: Vec<_> = services.iter().flat_map(Service::jails).collect();
+        // What is wrong with the file is said above.
+        let names = home.as_deref().and_then(|home| login_names(home).ok()).unwrap_or_default();
+        let against = Against { maildir: maildir.as_deref(), jails: &jails, names: &names };
         for (file, who) in users {
-            users::check(&file, &who, maildir.as_deref(), &jails, findings);
+            users::check(&file, &who, &against, findings);
         }
         offered::check(services, home.as_deref(), findings);
     }

@@ -1,5 +1,5 @@
-//! The row of programs itself: whether they are there, have the memory that they need, and
-//! are known; and those behind which nobody logs in.
+//! The row of programs itself: whether they are there and are known; and those behind which
+//! nobody logs in.
 
 use super::findings::{Findings, Place};
 use super::identity::{self, Who};
@@ -7,13 +7,9 @@ use super::service::Service;
 use crate::programs;
 use crate::run_script::{Link, Role};
 
-/// Octets that a program of a connection needs, linked as sparingly as it can be.
-const LEAST: u64 = 1_500_000;
-
 /// Looks at it.
 pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
     check_programs(service, links, findings);
-    check_memory(service, links, findings);
     check_identity(service, links, findings);
     let path = &service.path;
     for (link, next) in links.iter().zip(links.iter().skip(1)).filter(|(link, _)| !link.is_known) {
@@ -50,38 +46,6 @@ fn check_programs(service: &Service, links: &[Link<'_>], findings: &mut Findings
     if let Some(last) = links.last().filter(|last| last.needs_another()) {
         let text = format!("{}: no program behind it", last.program.text);
         findings.error(Place::line(&service.path, last.program.line), text);
-    }
-}
-
-/// Bounds that hold for all that stands behind them.
-fn check_memory(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
-    let path = &service.path;
-    let mut bound = service.script.memory.map(|(octets, _)| (octets, "ulimit".to_owned()));
-    for link in links {
-        let letters: &[char] = match link.name() {
-            "softlimit" | "s6-softlimit" => &['m', 'a', 'd'],
-            "chpst" => &['m', 'd'],
-            _ => &[],
-        };
-        for letter in letters {
-            let octets = link.option(*letter).and_then(|octets| octets.parse().ok());
-            let Some(octets) = octets else { continue };
-            if bound.as_ref().is_none_or(|(least, _)| octets < *least) {
-                bound = Some((octets, format!("{} -{letter}", link.name())));
-            }
-        }
-        let needed = match (link.name(), link.role()) {
-            ("tlsserver", _) => tlsserver::listener::LEAST_MEMORY,
-            ("checkpassword-file", _) | (_, Role::Dialog | Role::Guard | Role::Relay) => LEAST,
-            _ => continue,
-        };
-        if let Some((octets, what)) = bound.as_ref().filter(|(octets, _)| *octets < needed) {
-            let text = format!(
-                "{what} {octets}: {} cannot start: it needs at least {needed} octets",
-                link.name()
-            );
-            findings.error(Place::line(path, link.program.line), text);
-        }
     }
 }
 

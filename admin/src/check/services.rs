@@ -4,7 +4,7 @@
 use super::findings::{Findings, Place};
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
-use super::{behind_login, command_line, row, start, tls_offer};
+use super::{behind_login, command_line, memory, row, start, tls_offer};
 use crate::programs;
 use crate::run_script::{Link, Role, RunScript, Stays};
 use std::os::unix::fs::PermissionsExt;
@@ -82,6 +82,7 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
         return;
     }
     row::check(service, &links, findings);
+    memory::check(service, &links, findings);
     command_line::check(service, &links, findings);
     tls_offer::check(service, &links, findings);
     if let Some(at) = links.iter().rposition(Link::has_dialog) {

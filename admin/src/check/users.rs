@@ -1,16 +1,17 @@
 //! The users file of `checkpassword-file`, as the user sees it that the program runs as.
 
 use super::findings::{Findings, Place};
+use super::homes;
 use super::identity::{self, User, Who};
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
+use crate::run_script::Link;
 use proto::escape::Escaped;
-use proto::passwd_file::{Account, Entry, RunsAs, entries};
+use proto::login::names::LoginNames;
+use proto::passwd_file::{Entry, RunsAs, entries};
 use proto::password_hash::{HashError, PasswordHash};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use unix::identity::{own_uid, runs_as_root};
@@ -22,40 +23,35 @@ use zeroize::Zeroizing;
 /// the dialog is.
 pub(super) fn asked_by(service: &Service) -> Vec<(PathBuf, Who)> {
     let links = service.script.links();
-    let asking = links.iter().enumerate().filter(|(_, link)| {
-        let is_computed = link.arguments.iter().any(|word| word.is_computed);
-        link.name() == "checkpassword-file" && !is_computed
-    });
+    let asking = links.iter().enumerate().filter(|(_, link)| link.name() == "checkpassword-file");
     let files = asking.filter_map(|(at, link)| {
         let who = identity::behind(service, links.get(..at).unwrap_or_default());
-        let file = Path::new(link.option('f').filter(|file| !file.is_empty())?);
-        let home = || service.script.home().map(Path::new);
-        let file = if file.is_absolute() { file.to_owned() } else { home()?.join(file) };
-        Some((file, who))
+        Some((file(service, link)?, who))
     });
     files.collect()
 }
 
-/// What an entry is looked at with.
-struct Eyes<'a> {
-    /// As whom the program reads it.
-    runs_as: RunsAs,
+/// The file that is named to `checkpassword-file`; none where only a shell knows it.
+pub(super) fn file(service: &Service, login: &Link<'_>) -> Option<PathBuf> {
+    let is_known = login.arguments.iter().all(|word| !word.is_computed);
+    let file = login.option('f').filter(|file| is_known && !file.is_empty()).map(Path::new)?;
+    let home = || service.script.home().map(Path::new);
+    Some(if file.is_absolute() { file.to_owned() } else { home()?.join(file) })
+}
+
+/// What entries are held against.
+#[derive(Debug)]
+pub(super) struct Against<'a> {
     /// Where mail is fetched from, in a user's home.
-    maildir: Option<&'a str>,
-    /// Users of processes that talk to strangers.
-    jails: &'a [u32],
+    pub(super) maildir: Option<&'a str>,
+    /// The user ids of the processes that talk to strangers.
+    pub(super) jails: &'a [u32],
+    /// What is made of the names that clients give.
+    pub(super) names: &'a LoginNames,
 }
 
 /// Looks at the file as the program would.
-///
-/// `jails` are the user ids of the processes that talk to strangers.
-pub(super) fn check(
-    path: &Path,
-    who: &Who,
-    maildir: Option<&str>,
-    jails: &[u32],
-    findings: &mut Findings,
-) {
+pub(super) fn check(path: &Path, who: &Who, against: &Against<'_>, findings: &mut Findings) {
     check_permissions(path, Readers::OwnerOnly, findings);
     let user = match who {
         Who::User(user) if user.uid != 0 => Some(user),
@@ -72,7 +68,6 @@ pub(super) fn check(
         None if runs_as_root() => RunsAs::Root,
         None => RunsAs::User { uid: own_uid() },
     };
-    let eyes = Eyes { runs_as, maildir, jails };
     let contents = match read(path, runs_as) {
         Ok(contents) => contents,
         Err(error) => return findings.unusable(path, &error),
@@ -91,7 +86,7 @@ pub(super) fn check(
                 } else {
                     lines.insert(entry.user, number);
                 }
-                check_entry(&entry, &eyes, place, findings);
+                check_entry(&entry, runs_as, against, place, findings);
             }
             None if line.starts_with(b":") => findings.warning(place, "no user name"),
             None => {}
@@ -113,7 +108,14 @@ fn read(path: &Path, runs_as: RunsAs) -> io::Result<Zeroizing<Vec<u8>>> {
     }
 }
 
-fn check_entry(entry: &Entry<'_>, eyes: &Eyes<'_>, place: Place<'_>, findings: &mut Findings) {
+fn check_entry(
+    entry: &Entry<'_>,
+    runs_as: RunsAs,
+    against: &Against<'_>,
+    place: Place<'_>,
+    findings: &mut Findings,
+) {
+    check_name(entry.user, against.names, place, findings);
     let user = Escaped(entry.user);
     match PasswordHash::parse(entry.hash) {
         Ok(_) => {}
@@ -126,53 +128,38 @@ fn check_entry(entry: &Entry<'_>, eyes: &Eyes<'_>, place: Place<'_>, findings: &
             findings.error(place, format!("{user}: its hash is cut off or mistyped"));
         }
     }
-    match entry.account(eyes.runs_as) {
+    match entry.account(runs_as) {
         Ok(account) => {
-            if let Some((uid, _)) = account.ids.filter(|(uid, _)| eyes.jails.contains(uid)) {
+            if let Some((uid, _)) = account.ids.filter(|(uid, _)| against.jails.contains(uid)) {
                 let text = format!(
                     "{user}: uid {uid} is that of the processes that talk to strangers, which \
                      could stop the user's mail program"
                 );
                 findings.error(place, text);
             }
-            check_home(entry.user, &account, place, findings);
-            if let Some(maildir) = eyes.maildir {
-                check_maildir(entry.user, &account, maildir, place, findings);
-            }
+            homes::check(entry.user, &account, against.maildir, place, findings);
         }
         Err(error) => findings.error(place, format!("{user}: {error}")),
     }
 }
 
-fn check_home(user: &[u8], account: &Account<'_>, place: Place<'_>, findings: &mut Findings) {
-    let (user, home) = (Escaped(user), Path::new(OsStr::from_bytes(account.home)));
-    match home.metadata() {
-        Err(error) => {
-            let (home, reason) = (home.display(), unix::log::Reason(&error));
-            findings.error(place, format!("{user}: home folder: {home}: {reason}"));
-        }
-        Ok(found) => {
-            let owner = found.uid();
-            if account.ids.is_some_and(|(uid, _)| uid != owner) && home != Path::new("/") {
-                let home = home.display();
-                findings.warning(place, format!("{user}: {home} belongs to user {owner}"));
-            }
-        }
+/// Whether a client can give this name.
+fn check_name(name: &[u8], names: &LoginNames, place: Place<'_>, findings: &mut Findings) {
+    // With a password of one octet, no timestamp, and what ends each of the three.
+    const LONGEST: usize = proto::checkpassword::LIMIT - 4;
+    if name.len() > LONGEST {
+        let text = format!(
+            "a name of {} octets: nobody can log in with one of more than {LONGEST}",
+            name.len()
+        );
+        findings.error(place, text);
     }
-}
-
-fn check_maildir(
-    user: &[u8],
-    account: &Account<'_>,
-    maildir: &str,
-    place: Place<'_>,
-    findings: &mut Findings,
-) {
-    let maildir = Path::new(OsStr::from_bytes(account.home)).join(maildir);
-    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    if maildir.join("cur").metadata().err().as_ref().is_some_and(is_missing) {
-        let (user, maildir) = (Escaped(user), maildir.display());
-        findings
-            .warning(place, format!("{user}: {maildir}: no Maildir: there is no mail to fetch"));
+    let changed = names.apply(name);
+    if changed != name {
+        let (user, other) = (Escaped(name), Escaped(&changed));
+        let text = format!(
+            "{user}: control/loginnames makes {other} of this name: who gives it logs in as {other}"
+        );
+        findings.warning(place, text);
     }
 }
