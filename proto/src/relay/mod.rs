@@ -376,23 +376,36 @@ impl<W: Watch> Relay<W> {
 
     /// The server has closed, with this much left in its window.
     pub fn server_closed(&mut self, left: &[u8]) {
+        // What no line feed ends may be a good word cut short.
         if !left.is_empty() {
-            self.reply_line(left);
+            self.watch.saw(Seen::Reply, left);
         }
-        let reply = self.reply.take();
-        let pending = reply.as_ref().map(|reply| &reply.pending).or(self.pending.front());
-        match pending.map(|pending| pending.kind) {
+        let exit = self.reply.take().and_then(|reply| self.cut_off(reply));
+        match self.pending.front().map(|pending| pending.kind) {
             Some(Kind::Greeting) => return self.end_without_greeting(),
             Some(Kind::FreshGreeting | Kind::Introduction) => self.server_is_missing(),
-            _ => reply.into_iter().for_each(|reply| self.finish(reply, &[])),
+            _ => {}
         }
         // What it said instead of a good word is still to be told.
         let is_unwelcome = self.unwelcome.as_ref().is_some_and(|said| !said.answer.is_empty());
         let tells = is_unwelcome && !self.client_has_closed();
         if !tells && !matches!(self.phase, Phase::Ended(_)) {
             self.part();
-            self.phase = Phase::Ended(End::Server);
+            self.phase = Phase::Ended(exit.map_or(End::Server, End::Code));
         }
+    }
+
+    /// A reply that ends before its last line is none, and still due; a notice that nobody
+    /// waits for may be short. What a rule asked for stays.
+    fn cut_off(&mut self, reply: Reply) -> Option<u8> {
+        let exit = reply.exit;
+        if self.has_parted {
+            self.finish(reply, &[]);
+        } else {
+            self.held.clear();
+            self.pending.push_front(reply.pending);
+        }
+        exit
     }
 
     /// Who waits for a reply, or will at the end of a message, is told that there will be none.
