@@ -34,6 +34,9 @@ impl Word {
     }
 }
 
+/// tlsserver's option for what stands behind a load balancer, whose addresses may be joined to it.
+const PROXY_PROTOCOL: &str = "--proxy-protocol";
+
 /// What a script says.
 #[derive(Debug, Default)]
 pub(crate) struct RunScript {
@@ -147,6 +150,12 @@ impl RunScript {
         let mut command: Vec<&str> = self.command.iter().map(|word| word.text.as_str()).collect();
         *command.get_mut(host)? = "127.0.0.1";
         *command.get_mut(host + 1)? = "0";
+        // Nobody but this machine can be the load balancer there.
+        for word in command.iter_mut().take(host).skip(at + 1) {
+            if word.starts_with(PROXY_PROTOCOL) {
+                *word = PROXY_PROTOCOL;
+            }
+        }
         command.insert(at + 1, "-1");
         Some(command)
     }

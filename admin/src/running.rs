@@ -37,6 +37,7 @@ impl Running {
     fn start(script: &Path, log: &Path) -> Result<(Self, u16), Error> {
         let text = read(script).map_err(|error| Error::read(script, error))?;
         let script_name = script.display();
+        let folder = script.parent().filter(|folder| !folder.as_os_str().is_empty());
         let script = RunScript::read(&String::from_utf8_lossy(&text)).unwrap_or_default();
         let words = script.command_here().ok_or_else(|| {
             Error::new(format!("{script_name}: no tlsserver in it that could be tried here"))
@@ -54,6 +55,10 @@ impl Running {
             .args(words.iter().skip(1))
             .envs(script.variables.iter().filter_map(|word| word.text.split_once('=')))
             .stdout(Stdio::piped());
+        // Paths may begin there, as they do with supervisors.
+        if let Some(folder) = folder {
+            command.current_dir(folder);
+        }
         let mut running = Self::run(command, log)?;
         let mut lines = Lines::of(running.child.stdout.take());
         let line = match lines.next(PATIENCE) {

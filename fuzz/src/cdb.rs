@@ -1,9 +1,9 @@
 //! A file of tcprules (`proto::cdb`): in one that is whole, the first value of a key is
-//! found; in one that was cut or written to, nothing is found that is not there, and no more
+//! found, and all that is in it; in one that was cut or written to, nothing is found that is not there, and no more
 //! is asked for than a value can have.
 
 use crate::choices::Choices;
-use proto::cdb::{LONGEST, Lookup, Malformed, Progress, hash};
+use proto::cdb::{LONGEST, Lookup, Malformed, Progress, hash, records};
 
 /// Slots beside those that a table needs.
 const SPARE: usize = 2;
@@ -19,6 +19,7 @@ pub fn check(input: &[u8]) {
     let mut file = made_of(&entries);
     let expected = entries.iter().find(|(known, _)| *known == key).map(|(_, value)| value.to_vec());
     assert_eq!(look_up(&file, key), Ok(expected));
+    assert_eq!(records(&file).as_ref(), Ok(&entries));
     let length = file.len() - cut.min(file.len());
     file.truncate(length);
     edits.by_ref().for_each(|edit| {
@@ -28,6 +29,10 @@ pub fn check(input: &[u8]) {
             *octet = edit[2];
         }
     });
+    let read = records(&file).unwrap_or_default();
+    assert!(
+        read.iter().map(|(key, value)| 8 + key.len() + value.len()).sum::<usize>() <= file.len()
+    );
     if let Ok(Some(value)) = look_up(&file, key) {
         let record = [&word(key.len())[..], &word(value.len()), key, &value].concat();
         assert!(file.windows(record.len()).any(|there| there == record), "{value:?} is nowhere");

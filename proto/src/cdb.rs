@@ -1,10 +1,11 @@
 //! Looking one key up in a constant data base (cdb(5), Bernstein 1996), as tcprules makes
-//! them. Only that: who asks knows nothing of the rest of the file.
+//! them: who asks knows nothing of the rest of the file. And all that is in one, for those who
+//! look it over.
 //!
-//! It says which octets of the file it wants next and is given them, so it can be read from
+//! A look-up says which octets of the file it wants next and is given them, so it can be read from
 //! a file that is never mapped: one that changes under us is then an error and nothing worse.
 //! What contradicts itself is an error, too, since a rule that is not found is not the same
-//! as a file that cannot be read. Called by `tlsserver`.
+//! as a file that cannot be read. Called by `tlsserver`; `acceptutils check` reads it whole.
 
 use alloc::vec::Vec;
 
@@ -151,6 +152,45 @@ const fn wants(at: u64, length: usize) -> Progress {
     Progress::Wants(Wanted { at, length })
 }
 
+/// A key and its value.
+pub type Record<'f> = (&'f [u8], &'f [u8]);
+
+/// All keys of a whole file with their values, in the order in which they were put there; of
+/// several values of a key the first counts.
+///
+/// # Errors
+/// [`Malformed`], as for a look-up: tables that are not in the file, a record that does not end
+/// before them, or a value longer than [`LONGEST`].
+pub fn records(file: &[u8]) -> Result<Vec<Record<'_>>, Malformed> {
+    let tables = file.get(..TABLES as usize * PAIR).ok_or(Malformed)?;
+    // Behind the last record comes the first table; without records no table has slots.
+    let mut end = None;
+    for table in tables.chunks_exact(PAIR) {
+        let (at, slots) = pair(table)?;
+        if slots > 0 && u64::from(at) + u64::from(slots) * PAIR as u64 > file.len() as u64 {
+            return Err(Malformed);
+        }
+        if slots > 0 {
+            end = Some(end.unwrap_or(at).min(at));
+        }
+    }
+    let end = end.map_or(tables.len(), |end| end as usize);
+    let mut rest = file.get(tables.len()..end).ok_or(Malformed)?;
+    let mut records = Vec::new();
+    while !rest.is_empty() {
+        let (lengths, after) = rest.split_at_checked(PAIR).ok_or(Malformed)?;
+        let (key, value) = pair(lengths)?;
+        let (key, after) = after.split_at_checked(key as usize).ok_or(Malformed)?;
+        let (value, after) = after.split_at_checked(value as usize).ok_or(Malformed)?;
+        if value.len() > LONGEST {
+            return Err(Malformed);
+        }
+        records.push((key, value));
+        rest = after;
+    }
+    Ok(records)
+}
+
 /// The hash of a key, as cdb(5) has it.
 #[must_use]
 pub fn hash(key: &[u8]) -> u32 {
@@ -221,6 +261,20 @@ mod tests {
         }
         let file = file(&[(b"", b"+A=b\0")], 2);
         assert_eq!(look_up(&file, b"").unwrap().as_deref(), Some(&b"+A=b\0"[..]));
+    }
+
+    #[test]
+    fn all_that_is_in_a_file() {
+        let entries = [(&b"10."[..], &b"D\0"[..]), (b"10.", b"second"), (b"10.", b"")];
+        let whole = file(&entries, 4);
+        assert_eq!(records(&whole), Ok(entries.to_vec()));
+        assert_eq!(records(&[0; 2048]), Ok(Vec::new()));
+        for cut in 0..whole.len() {
+            assert_eq!(records(&whole[..cut]), Err(Malformed), "{cut}");
+        }
+        let mut longer = whole;
+        longer[2048] += 1;
+        assert_eq!(records(&longer), Err(Malformed), "a record that ends in another");
     }
 
     #[test]

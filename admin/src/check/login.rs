@@ -10,6 +10,7 @@ use crate::passwd;
 use crate::run_script::SERVERS;
 use crate::running::Scene;
 use proto::escape::Escaped;
+use proto::network::Network;
 use proto::secret::Secret;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -49,6 +50,10 @@ pub(super) fn check(services: &[Service], login: &Login<'_>) -> Result<bool, Err
         let path = service.path.display();
         print_line(&format!("\n{path}:"));
         let log = format!("log-{number}");
+        if let Some(why) = login.running.then(|| out_of_reach(service)).flatten() {
+            print_line(&format!("note: {path}: not tried: {why}"));
+            continue;
+        }
         let done = log_in(service, &scene, &log, login);
         scene.stop();
         show_log(&scene.folder().join(&log));
@@ -78,7 +83,9 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
         (Ipv4Addr::LOCALHOST, port).into()
     };
     let host = login.host.to_owned();
-    let server = Server { address, host, certificate, is_verified: login.running };
+    let is_behind_balancer = balancers(service).is_some();
+    let is_verified = login.running;
+    let server = Server { address, host, certificate, is_behind_balancer, is_verified };
     let mut conversation = Conversation::connect(&server).map_err(out)?;
     match service.login().as_deref() {
         Some("pop3") => {
@@ -98,6 +105,21 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
         .try_sending(&login.address, &login.address)
         .map_err(|error| Error::new(format!("{user} is logged in and cannot send: {error}")))?;
     conversation.smtp_quit()
+}
+
+/// The load balancers that the service stands behind, if it does; all may be one where none is
+/// named.
+fn balancers(service: &Service) -> Option<Vec<Network>> {
+    service.tlsserver()?.ok()?.proxy_protocol
+}
+
+/// Why the service that runs cannot be tried from here: it hears its load balancers only.
+fn out_of_reach(service: &Service) -> Option<String> {
+    let balancers = balancers(service).filter(|balancers| !balancers.is_empty())?;
+    // To an address of its own, this machine speaks from that one.
+    let here = listens_at(service).ok()?.ip();
+    let is_one = balancers.iter().any(|balancer| balancer.contains(here));
+    (!is_one).then(|| format!("{here} is none of the load balancers of --proxy-protocol"))
 }
 
 /// What a client does that has logged in by IMAP.

@@ -16,7 +16,9 @@ mod memory;
 mod offered;
 mod pam;
 mod permissions;
+mod ports;
 mod row;
+mod rules;
 mod service;
 mod services;
 mod start;
@@ -146,6 +148,10 @@ impl Group {
             }
             *host = controls::check(home, Self::wanted(services), findings);
             failures::check(home, findings);
+        }
+        ports::check(services, findings);
+        for home in rules::check(services, findings) {
+            controls::check(&home, Self::wanted(services), findings);
         }
         tls::check(services, host.as_deref(), findings);
         let mut users: Vec<_> = services.iter().flat_map(users::asked_by).collect();

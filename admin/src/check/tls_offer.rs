@@ -101,7 +101,7 @@ fn check_port(service: &Service, server: &Link<'_>, begins: Begin, findings: &mu
 }
 
 /// Where it listens, if that is known.
-fn address(server: &Link<'_>) -> Option<SocketAddr> {
+pub(super) fn address(server: &Link<'_>) -> Option<SocketAddr> {
     let [.., host, port] = server.arguments else { return None };
     let is_known = !host.is_computed && !port.is_computed;
     command_line::address(server).filter(|_| is_known)?.ok()

@@ -22,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) host: String,
     /// The certificate that it must show; none where it does no TLS.
     pub(crate) certificate: Option<CertificateDer<'static>>,
+    /// Whether it waits for a load balancer's PROXY header.
+    pub(crate) is_behind_balancer: bool,
     /// Whether the certificate must be one that clients trust, as well.
     pub(crate) is_verified: bool,
 }
@@ -29,6 +31,17 @@ pub(crate) struct Server {
 enum Stream {
     Clear(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    /// Says what a load balancer would say of this connection (version 1 of its header).
+    fn introduce(&mut self) -> io::Result<()> {
+        let Self::Clear(stream) = self else { return Ok(()) };
+        let (from, to) = (stream.local_addr()?, stream.peer_addr()?);
+        let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
+        let (client, server) = (from.ip(), to.ip());
+        write!(stream, "PROXY {family} {client} {server} {} {}\r\n", from.port(), to.port())
+    }
 }
 
 impl Read for Stream {
@@ -75,7 +88,11 @@ impl Conversation {
         let stream = TcpStream::connect_timeout(&server.address, PATIENCE)
             .and_then(|stream| stream.set_read_timeout(Some(PATIENCE)).map(|()| stream))
             .map_err(|error| broken("unable to connect", &error))?;
-        let stream = BufReader::new(Stream::Clear(stream));
+        let mut stream = Stream::Clear(stream);
+        if server.is_behind_balancer {
+            stream.introduce().map_err(|error| broken("unable to write to the server", &error))?;
+        }
+        let stream = BufReader::new(stream);
         let server = server.clone();
         let offers = Vec::new();
         Ok(Self { stream, server, shown: Shown::new(), is_secure: false, offers })

@@ -191,6 +191,7 @@ impl Demo {
             address: (Ipv4Addr::LOCALHOST, port).into(),
             host: HOST.into(),
             certificate: Some(self.certificate.clone()),
+            is_behind_balancer: false,
             is_verified: false,
         }
     }

@@ -25,6 +25,11 @@ fn the_same_on_a_free_port() {
     let command = script.command_here().unwrap().join(" ");
     assert!(command.starts_with("tlsserver -1 -n -vRl0 -c 40 -x r.cdb -- 127.0.0.1 0 authup "));
     assert!(RunScript::parse("exec inetd").command_here().is_none());
+    let balanced = "exec tlsserver -v --proxy-protocol=192.0.2.1 0 587 x --proxy-protocol=y";
+    let balanced = RunScript::parse(balanced);
+    let command = balanced.command_here().unwrap().join(" ");
+    let expected = "tlsserver -1 -v --proxy-protocol 127.0.0.1 0 x --proxy-protocol=y";
+    assert_eq!(command, expected);
 }
 
 #[test]

@@ -11,12 +11,13 @@ use tempfile::TempDir;
 use test_support::folder::write_secret;
 use test_support::run::output;
 
-struct Good {
-    folder: TempDir,
-    dir: PathBuf,
+/// A service that is right, and the folder that it is in.
+pub(crate) struct Good {
+    pub(crate) folder: TempDir,
+    pub(crate) dir: PathBuf,
 }
 
-fn good() -> Good {
+pub(crate) fn good() -> Good {
     let folder = folder();
     let dir = folder.path().join("service");
     ends_with(&init(&dir, &programs(folder.path())), 0);

@@ -6,6 +6,7 @@ mod about;
 mod certificates;
 mod check;
 mod client_settings;
+mod clients_let_in;
 mod demo;
 mod explain;
 mod failures;

@@ -1,0 +1,56 @@
+//! Services of one folder that would listen at one place: the second of them cannot.
+
+use super::findings::{Findings, Place};
+use super::service::Service;
+use super::tls_offer::address;
+use crate::run_script::SERVERS;
+use std::net::{IpAddr, SocketAddr};
+
+/// Looks.
+pub(super) fn check(services: &[Service], findings: &mut Findings) {
+    let mut taken: Vec<(&Service, SocketAddr)> = Vec::new();
+    for service in services {
+        let links = service.script.links();
+        let Some(server) = links.iter().find(|link| SERVERS.contains(&link.name())) else {
+            continue;
+        };
+        let known = address(server).filter(|_| service.row_is_known());
+        // A free one is another each time.
+        let Some(here) = known.filter(|here| here.port() != 0) else { continue };
+        if let Some((other, _)) = taken.iter().find(|(_, there)| meet(*there, here)) {
+            let (port, other) = (here.port(), other.path.display());
+            let text = format!("port {port}: {other} listens there, too: only one of them can");
+            findings.warning(Place::line(&service.path, server.program.line), text);
+        }
+        taken.push((service, here));
+    }
+}
+
+/// `::` is every address, of IPv4 as well.
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip(), other.ip());
+    let covers = |all: IpAddr, it: IpAddr| all.is_unspecified() && (all.is_ipv6() || it.is_ipv4());
+    one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_is_taken_once() {
+        for (one, other, is_taken) in [
+            ("192.0.2.1:25", "192.0.2.1:25", true),
+            ("192.0.2.1:25", "192.0.2.2:25", false),
+            ("192.0.2.1:25", "192.0.2.1:587", false),
+            ("0.0.0.0:25", "192.0.2.1:25", true),
+            ("0.0.0.0:25", "[2001:db8::1]:25", false),
+            ("[::]:25", "[2001:db8::1]:25", true),
+            ("[::]:25", "0.0.0.0:25", true),
+            ("[::]:25", "192.0.2.1:25", true),
+        ] {
+            let (a, b) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!((meet(a, b), meet(b, a)), (is_taken, is_taken), "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The rules that tlsserver asks about each client (`-x`, a file of tcprules): whether it can
+//! read them, whom they let in, and what they change for a login.
+//!
+//! The control files of a home that a rule names are for `controls` to look at.
+
+use super::findings::Findings;
+use super::permissions::{Readers, check_permissions};
+use super::service::Service;
+use crate::client::Begin;
+use proto::cdb::records;
+use proto::escape::Escaped;
+use proto::names::Variable;
+use proto::ucspi_rules::{Instructions, instructions};
+use proto::variables::{Variables, named, value};
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use unix::log::Reason;
+use unix::regular_file;
+
+/// What is looked up, and what it says.
+type Rule<'a> = (&'a [u8], Instructions);
+
+/// Looks at those of all services; returns the homes that rules name.
+pub(super) fn check(services: &[Service], findings: &mut Findings) -> Vec<PathBuf> {
+    let mut homes = Vec::new();
+    for service in services {
+        let Some(Ok(options)) = service.tlsserver() else { continue };
+        let Some(rules) = options.rules else { continue };
+        if rules.as_os_str().as_bytes().contains(&b'$') {
+            continue;
+        }
+        // From where the server is started, as supervisors do in the script's folder.
+        let folder = service.path.parent().unwrap_or(Path::new("/"));
+        let path = folder.join(rules);
+        let Some(file) = read(&path, options.missing_rules_allow, findings) else { continue };
+        let Some(rules) = rules_of(&path, &file, findings) else { continue };
+        check_who(&path, &rules, findings);
+        for (key, rule) in rules.iter().filter(|(_, rule)| !rule.refuse) {
+            check_login(&path, key, &rule.environment, service, findings);
+            homes.extend(home(&rule.environment).map(|home| folder.join(home)));
+        }
+    }
+    homes.sort();
+    homes.dedup();
+    homes
+}
+
+fn read(path: &Path, may_be_missing: bool, findings: &mut Findings) -> Option<Vec<u8>> {
+    match regular_file::read(path) {
+        Ok(file) => {
+            check_permissions(path, Readers::Whoever, findings);
+            Some(file)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound && may_be_missing => {
+            findings.note(path, "No such file: everybody may connect (-X)");
+            None
+        }
+        Err(error) => {
+            findings.error(path, format!("{}: nobody may connect", Reason(&error)));
+            None
+        }
+    }
+}
+
+/// What each key says. tlsserver denies those whose rule is malformed.
+fn rules_of<'a>(path: &Path, file: &'a [u8], findings: &mut Findings) -> Option<Vec<Rule<'a>>> {
+    let Ok(records) = records(file) else {
+        let is_text = !file.contains(&0);
+        let hint = if is_text { "; give tcprules this text, and name what it makes" } else { "" };
+        findings.error(path, format!("not a file of tcprules: nobody may connect{hint}"));
+        return None;
+    };
+    let mut rules: Vec<Rule<'_>> = Vec::new();
+    for (key, value) in records {
+        if rules.iter().any(|(known, _)| *known == key) {
+            continue;
+        }
+        let rule = instructions(value).unwrap_or_else(|_| {
+            findings.error(path, format!("{}: malformed: its clients may not connect", of(key)));
+            Instructions { refuse: true, environment: Vec::new() }
+        });
+        rules.push((key, rule));
+    }
+    Some(rules)
+}
+
+/// Whoever has no rule may connect.
+fn check_who(path: &Path, rules: &[Rule<'_>], findings: &mut Findings) {
+    let refuses_the_rest = rules.iter().any(|(key, rule)| key.is_empty() && rule.refuse);
+    // Names of clients are not looked up.
+    let is_used = |key: &[u8]| !key.starts_with(b"=");
+    let lets_in = rules.iter().any(|(key, rule)| is_used(key) && !rule.refuse);
+    if refuses_the_rest && !lets_in {
+        findings.warning(path, "nobody may connect: every rule denies");
+    }
+}
+
+/// Whether passwords still come in TLS. On this machine alone nobody listens between.
+fn check_login(
+    path: &Path,
+    key: &[u8],
+    added: &Variables,
+    service: &Service,
+    findings: &mut Findings,
+) {
+    let is_here = key.starts_with(b"127.") || key == b"::1";
+    if service.login().is_none() || service.offers_tls() != Some(Begin::OnRequest) || is_here {
+        return;
+    }
+    let of = of(key);
+    if named(added, "DISABLETLS").is_some() {
+        findings.warning(path, format!("{of}: DISABLETLS is set: TLS is never offered"));
+    }
+    match named(added, "UCSPITLS") {
+        None | Some(b"!") => {}
+        Some(b"-") => {
+            findings.warning(path, format!("{of}: UCSPITLS is '-': TLS is never offered"));
+        }
+        Some(_) => {
+            let text = format!("{of}: UCSPITLS is not '!': passwords may come in the clear");
+            findings.warning(path, text);
+        }
+    }
+}
+
+/// An empty one is none.
+fn home(added: &Variables) -> Option<PathBuf> {
+    let home = value(added, Variable::QmailHome).filter(|home| !home.is_empty())?;
+    Some(OsStr::from_bytes(home).into())
+}
+
+/// A rule, by what tcprules had before the colon.
+fn of(key: &[u8]) -> String {
+    format!("rule \"{}\"", Escaped(key))
+}

@@ -1,0 +1,49 @@
+//! `acceptutils check` of services that do not hear everybody: behind a load balancer, or with
+//! rules.
+
+use crate::check::{Good, good};
+use crate::support::{PASSWORD, ends_with, run_with, stdout};
+use std::process::Command;
+
+/// It is tried as a load balancer would, where that can be.
+#[test]
+fn a_service_behind_a_load_balancer_is_tried_with_its_header() {
+    let Good { dir, folder: _folder } = good();
+    let script = dir.join("service/submission/run");
+    let text = std::fs::read_to_string(&script).unwrap();
+    for option in ["--proxy-protocol", "--proxy-protocol=192.0.2.7,2001:db8::/64"] {
+        std::fs::write(&script, text.replace(" -n -v", &format!(" {option} -n -v"))).unwrap();
+        let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
+        let output = run_with(&arguments, PASSWORD);
+        ends_with(&output, 0);
+        assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
+    }
+    // The service that runs hears nobody else.
+    let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--running", "--stdin"];
+    let output = run_with(&arguments, PASSWORD);
+    ends_with(&output, 0);
+    let said = stdout(&output);
+    let expected = "/run: not tried: ";
+    assert!(said.contains(expected) && !said.contains("logged in"), "{said}");
+}
+
+/// Rules that let clients in, and change nothing that a login needs.
+#[test]
+fn nothing_is_said_against_rules_that_are_right() {
+    let Good { dir, folder: _folder } = good();
+    let script = dir.join("service/submission/run");
+    let text = std::fs::read_to_string(&script).unwrap();
+    let rules = "127.:allow,UCSPITLS=\"\"\n10.:allow,RELAYCLIENT=\"\",UCSPITLS=\"!\"\n:deny\n";
+    let made = Command::new("sh")
+        .args(["-ec", "printf %s \"$0\" | tcprules rules.cdb tmp", rules])
+        .current_dir(script.parent().unwrap())
+        .status();
+    assert!(made.unwrap().success());
+    for options in ["-x rules.cdb", "-X -x no-such.cdb"] {
+        std::fs::write(&script, text.replace(" -n -v", &format!(" {options} -n -v"))).unwrap();
+        let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
+        let output = run_with(&arguments, PASSWORD);
+        ends_with(&output, 0);
+        assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
+    }
+}
