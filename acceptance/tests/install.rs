@@ -12,6 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
+use test_support::needs;
 use test_support::needs::{installed_or_skip, skipped};
 
 /// A folder of its own for each test, removed with it.
@@ -86,9 +87,7 @@ fn programs() -> Vec<String> {
 
 #[test]
 fn programs_pages_and_examples_go_where_they_are_looked_for() {
-    if !installed_or_skip("make install", "make") {
-        return;
-    }
+    needs!("make");
     for (settings, prefix, bin, man, etc) in [
         (&[][..], "usr/local", "usr/local/bin", "usr/local/share/man", "etc"),
         (&["PREFIX=/opt/mail"], "opt/mail", "opt/mail/bin", "opt/mail/share/man", "etc"),
@@ -161,9 +160,7 @@ fn a_package_without_dependencies_is_not_made() {
 
 #[test]
 fn what_is_not_built_is_named_and_nothing_is_installed() {
-    if !installed_or_skip("make install of what is not built", "make") {
-        return;
-    }
+    needs!("make");
     let folder = Folder::new();
     programs()
         .iter()

@@ -12,6 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use test_support::needs;
 
 use acceptance::processes::{contains, memory};
 use acceptance::programs::Programs;
@@ -20,7 +21,6 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use test_support::folder::{public, set_mode};
 use test_support::log::Log;
-use test_support::needs::root_or_skip;
 use test_support::process::{self, Process, children, signal};
 use test_support::run::OwnChild;
 use test_support::wait::{PATIENCE, for_end, until_gone};
@@ -147,9 +147,7 @@ fn the_parser_is_jailed_before_it_says_a_word() {
 
 #[test]
 fn as_root_the_parser_is_nobody_nowhere() {
-    if !root_or_skip("who the parser is") {
-        return;
-    }
+    needs!("root");
     let ids = |user: &str, group: &str| {
         Session::with(&[], NO, |command| {
             if !user.is_empty() {
@@ -175,9 +173,7 @@ fn as_root_the_parser_is_nobody_nowhere() {
 
 #[test]
 fn the_parser_has_the_client_and_the_monitor_and_nothing_else() {
-    if !root_or_skip("the parser's descriptors") {
-        return;
-    }
+    needs!("root");
     let session = Session::start(&[], NO).greeted();
     let folder = format!("/proc/{}/fd", session.parser());
     let mut held: Vec<(i32, String)> = fs::read_dir(folder)
@@ -212,9 +208,7 @@ fn no_number_for_the_jails_user_is_no_session() {
 
 #[test]
 fn a_parser_without_a_root_folder_is_held_by_the_kernel() {
-    if !root_or_skip("a jail without a root folder") {
-        return;
-    }
+    needs!("root");
     // No root folder can be made: /var/empty is anybody's, and there is no other place. Where
     // the kernel has Landlock that is no reason to serve nobody.
     let mounts = "mount -t tmpfs -o mode=1777 none /var/empty";
@@ -261,9 +255,7 @@ fn a_parser_does_not_outlive_its_monitor() {
 
 #[test]
 fn a_login_program_that_hangs_is_ended() {
-    if !root_or_skip("a login program that hangs") {
-        return;
-    }
+    needs!("root");
     // It has not become anybody when the time for a login is over.
     let hangs = &["sh", "-c", "cat <&3 >/dev/null; exec sleep 1000"];
     let mut session = Session::start(&[("timeoutlogin", "1\n")], hangs).greeted();
@@ -276,9 +268,7 @@ fn a_login_program_that_hangs_is_ended() {
 
 #[test]
 fn a_session_is_not_ended_with_the_time_for_a_login() {
-    if !root_or_skip("a session that is longer than a login may be") {
-        return;
-    }
+    needs!("root");
     // It does not know of the ready pipe, and outlasts the time: its end is asked for.
     let session = &[
         "setpriv",
@@ -309,9 +299,7 @@ fn no_process_is_left_behind() {
 
 #[test]
 fn neither_process_keeps_the_password() {
-    if !root_or_skip("looking into memory") {
-        return;
-    }
+    needs!("root");
     // The chain waits, so both processes are as they are during a session.
     let waits = &["sh", "-c", "cat <&3 >/dev/null; printf '235 ok\\r\\n'; read line"];
     let mut session = Session::start(&[], waits).greeted();
@@ -331,9 +319,7 @@ fn neither_process_keeps_the_password() {
 
 #[test]
 fn the_empty_folder_is_used_only_if_nobody_else_can_write_to_it() {
-    if !root_or_skip("the parser's root folder") {
-        return;
-    }
+    needs!("root");
     for (mode, used) in [(0o755, true), (0o777, false), (0o775, false)] {
         let empty = public();
         set_mode(empty.path(), mode);

@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
-use test_support::needs::{installed_or_skip, is_root};
+use test_support::needs;
+use test_support::needs::is_root;
 use test_support::run::output;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
@@ -87,9 +88,7 @@ fn a_new_file_a_new_user_another_password() {
 
 #[test]
 fn dovecot_takes_the_password_and_no_other() {
-    if !installed_or_skip("dovecot_takes_the_password_and_no_other", "doveadm") {
-        return;
-    }
+    needs!("doveadm");
     let folder = Folder::new();
     for password in ["secret", " a:b $ ", "pässwörd€"] {
         let new = ["--stdin", "--uid", "7", "--gid", "7", "al"];
@@ -137,9 +136,7 @@ fn what_cannot_be_done_leaves_the_file_as_it_was() {
 
 #[test]
 fn without_a_terminal_it_says_so() {
-    if !installed_or_skip("without_a_terminal_it_says_so", "setsid") {
-        return;
-    }
+    needs!("setsid");
     let folder = Folder::new();
     let mut command = Command::new("setsid");
     command.args(["--wait", PROGRAM, "passwd"]).arg(folder.users());
@@ -200,10 +197,7 @@ impl Terminal {
 
 #[test]
 fn a_person_is_asked_twice_and_sees_nothing() {
-    let test = "a_person_is_asked_twice_and_sees_nothing";
-    if !installed_or_skip(test, "script") || !installed_or_skip(test, "stty") {
-        return;
-    }
+    needs!("script", "stty");
     let folder = Folder::new();
     let mut terminal = Terminal::open(&folder);
     terminal.answer("New password for al: ", "correct horse");

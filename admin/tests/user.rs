@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 use test_support::folder::{copy_program, public};
-use test_support::needs::{installed_or_skip, is_root, root_or_skip};
+use test_support::needs;
+use test_support::needs::is_root;
 use test_support::run::output;
 use test_support::wait::{for_end, until};
 
@@ -158,10 +159,7 @@ fn an_ordinary_user_has_the_own_home_unless_another_is_named() {
 #[test]
 fn one_file_serves_dovecot_too() {
     let users = Users::new();
-    let test = "one_file_serves_dovecot_too";
-    if !root_or_skip(test) || !installed_or_skip(test, "doveadm") {
-        return;
-    }
+    needs!("root", "doveadm");
     users.succeeds("add al --uid 1000 --gid 100 --home /home/al --stdin", "correct horse\n");
     let (base, file) = (users.0.path().display(), users.path());
     let config = users.0.path().join("dovecot.conf");

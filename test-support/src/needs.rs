@@ -5,6 +5,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
+use std::thread;
 
 /// Where programs are that not everybody has in `PATH`.
 const BESIDE_PATH: &str = "/usr/sbin:/sbin:/usr/lib/dovecot";
@@ -25,6 +26,27 @@ pub fn is_installed(program: &str) -> bool {
         return in_folder(Path::new("/"));
     }
     folders.into_iter().any(|folder| in_folder(&folder))
+}
+
+/// Goes no further in a test that needs `"root"`, or programs, where one of them is not there;
+/// as [`is_there_or_skip`] has it.
+#[macro_export]
+macro_rules! needs {
+    ($($need:expr),+) => {
+        $(if !$crate::needs::is_there_or_skip($need) {
+            return;
+        })+
+    };
+}
+
+/// Whether what the test that this thread runs needs is there; where not, this says that the
+/// test is skipped, as [`root_or_skip`] and [`installed_or_skip`] do.
+#[track_caller]
+#[must_use]
+pub fn is_there_or_skip(need: &str) -> bool {
+    let this = thread::current();
+    let test = this.name().unwrap_or_default();
+    if need == "root" { root_or_skip(test) } else { installed_or_skip(test, need) }
 }
 
 /// Says that something is not tried, and why, past what keeps the output of tests to itself.

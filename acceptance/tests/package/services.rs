@@ -2,7 +2,8 @@
 
 use crate::PASSWORD;
 use crate::machine::Machine;
-use test_support::needs::{installed_or_skip, is_installed};
+use test_support::needs;
+use test_support::needs::is_installed;
 
 /// Waits until services listen, or one of them is not up.
 fn listening(machine: &Machine, services: &[(&str, u16)]) {
@@ -106,9 +107,7 @@ pub(crate) fn thunderbird_works(machine: &Machine) {
         "python3 play.py thunderbird-imaps-submission.dialog {certificate} \
          imaps=127.0.0.1:993 submission=127.0.0.1:587"
     ));
-    if !installed_or_skip("Thunderbird itself", "thunderbird") {
-        return;
-    }
+    needs!("thunderbird");
     let settings = "/etc/acceptutils/client/config-v1.1.xml";
     for ports in ["imap 993 587", "pop3 995 465"] {
         let said = machine.run(&format!(

@@ -2,13 +2,14 @@
 
 use crate::certificates;
 use crate::support::{
-    PASSWORD, PROGRAM, add_al, ends_with, folder, init, installed_or_skip, programs, run, run_with,
-    skipped, stderr, stdout,
+    PASSWORD, PROGRAM, add_al, ends_with, folder, init, programs, run, run_with, skipped, stderr,
+    stdout,
 };
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use test_support::folder::write_secret;
+use test_support::needs;
 use test_support::run::output;
 
 /// A service that is right, and the folder that it is in.
@@ -408,9 +409,7 @@ fn a_users_file_without_a_folder_is_in_the_qmail_home() {
 
 #[test]
 fn a_script_without_tls_is_tried_without_it() {
-    if !installed_or_skip("a_script_without_tls_is_tried_without_it", "tcpserver") {
-        return;
-    }
+    needs!("tcpserver");
     let Good { dir, folder: _folder } = good();
     let script = dir.join("service/pop3/run");
     let text = std::fs::read_to_string(&script).unwrap();

@@ -1,7 +1,8 @@
 //! `acceptutils client-settings`, as built, read by others than its author.
 
-use crate::support::{ends_with, folder, init, installed_or_skip, programs, run, stderr, stdout};
+use crate::support::{ends_with, folder, init, programs, run, stderr, stdout};
 use std::process::Command;
+use test_support::needs;
 
 /// What a few lines of Python make of a file.
 fn python(program: &str, file: &str) -> String {
@@ -12,9 +13,7 @@ fn python(program: &str, file: &str) -> String {
 
 #[test]
 fn clients_are_told_of_the_services_that_there_are() {
-    if !installed_or_skip("clients_are_told_of_the_services_that_there_are", "python3") {
-        return;
-    }
+    needs!("python3");
     let folder = folder();
     let dir = folder.path().join("service");
     ends_with(&init(&dir, &programs(folder.path())), 0);

@@ -12,6 +12,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use test_support::folder::copy_program;
+use test_support::needs;
 use test_support::run::output;
 
 /// Nothing of the demonstration is in its temporary folder, and no process has
@@ -138,9 +139,7 @@ fn an_ordinary_user_can_run_it() {
 
 #[test]
 fn is_in_colour_on_a_terminal_if_nobody_minds() {
-    if !installed_or_skip("is_in_colour_on_a_terminal_if_nobody_minds", "script") {
-        return;
-    }
+    needs!("script");
     let temporary = folder();
     let at_terminal = |no_color: &str| {
         let mut command = Command::new("script");

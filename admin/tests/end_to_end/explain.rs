@@ -1,13 +1,11 @@
 //! `acceptutils explain`, as built: agrees with fixsmtpio, as built, on the same
 //! session, and names the right rule for every line.
 
-use crate::support::{
-    PROGRAM, beside, ends_with, folder, installed_or_skip, run, run_with, stderr, stdout,
-};
+use crate::support::{PROGRAM, beside, ends_with, folder, run, run_with, stderr, stdout};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use test_support::needs::root_or_skip;
+use test_support::needs;
 
 /// The rules that the most widely used package of the C programs ships; their lines
 /// are named below.
@@ -64,10 +62,7 @@ fn change(rule: u64, before: &str, after: &str) -> (u64, Option<String>, Option<
 
 #[test]
 fn the_right_rule_for_every_line_of_a_session_with_login() {
-    let test = "the_right_rule_for_every_line_of_a_session_with_login";
-    if !installed_or_skip(test, "smtpfront-echo") {
-        return;
-    }
+    needs!("smtpfront-echo");
     let folder = folder();
     let home = home(folder.path(), PRODUCTION);
     let server = ["env", "SMTPGREETING=inside", "RELAYCLIENT=", "smtpfront-echo"];
@@ -236,9 +231,7 @@ fn what_cannot_be_explained() {
 /// Where the other tasks look, too.
 #[test]
 fn the_rules_are_those_of_the_folder_that_is_usual() {
-    if !root_or_skip("the_rules_are_those_of_the_folder_that_is_usual") {
-        return;
-    }
+    needs!("root");
     let script = "mount -t tmpfs none /etc && mkdir -p /etc/acceptutils/control &&
         echo ':quit::221*::221 mine' >/etc/acceptutils/control/fixsmtpio &&
         printf 'S: 220 x\\nC: QUIT\\nS: 221 bye\\n' | exec \"$0\" explain";

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use test_support::certificate::Pem;
+use test_support::needs;
 
 /// Every file under a folder, with its permissions and content.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
@@ -244,9 +245,7 @@ fn what_is_offered_is_what_the_server_says_that_it_has() {
 
 #[test]
 fn exim_is_asked_as_debian_installs_it() {
-    if !installed_or_skip("exim_is_asked_as_debian_installs_it", "exim4") {
-        return;
-    }
+    needs!("exim4");
     let folder = folder();
     let (said, code) = init_with(folder.path(), "--submission", "/usr/sbin/exim4 -bs", &[]);
     assert_eq!(code, 0, "{said}");
@@ -258,9 +257,7 @@ fn exim_is_asked_as_debian_installs_it() {
 
 #[test]
 fn a_sendmail_that_serves_nobody_is_found_out() {
-    if !installed_or_skip("a_sendmail_that_serves_nobody_is_found_out", "msmtp") {
-        return;
-    }
+    needs!("msmtp");
     let folder = folder();
     let (said, code) = init_with(folder.path(), "--submission", "/usr/bin/msmtp -bs", &[]);
     assert_eq!(code, 1, "{said}");

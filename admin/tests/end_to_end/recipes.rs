@@ -2,12 +2,12 @@
 //! takes them, and lets a user in by them.
 
 use crate::support::{
-    PASSWORD, add_al, ends_with, folder, init, installed_or_skip, programs, run, run_with, skipped,
-    stdout,
+    PASSWORD, add_al, ends_with, folder, init, programs, run, run_with, skipped, stdout,
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use test_support::folder::{copy_program, set_mode};
+use test_support::needs;
 
 /// A page of this repository.
 fn page(name: &str) -> String {
@@ -95,9 +95,7 @@ impl Machine {
 #[test]
 fn check_takes_every_run_script_that_is_shown() {
     let test = "check_takes_every_run_script_that_is_shown";
-    if !installed_or_skip(test, "tcpserver") {
-        return;
-    }
+    needs!("tcpserver");
     let dovecot = ["imap", "pop3"].map(|name| format!("/usr/lib/dovecot/{name}"));
     if !dovecot.iter().all(|server| Path::new(server).exists()) {
         return skipped(test, "needs dovecot-imapd and dovecot-pop3d");

@@ -1,9 +1,7 @@
 //! A certificate's renewal, in the layout that certbot keeps: `live/NAME` holds links, each
 //! renewal makes new files in `archive/NAME` and turns the links to them.
 
-use crate::support::{
-    PASSWORD, add_al, ends_with, folder, here, installed_or_skip, programs, run, stdout,
-};
+use crate::support::{PASSWORD, add_al, ends_with, folder, here, programs, run, stdout};
 use rcgen::SerialNumber;
 use std::fs::{DirBuilder, File, rename};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,6 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, SystemTime};
 use test_support::certificate::Pem;
 use test_support::folder::write_secret;
+use test_support::needs;
 
 const NAME: &str = "mail.example.org";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,9 +92,7 @@ fn until(output: &mut impl BufRead, beginning: &str) -> String {
 
 #[test]
 fn a_renewal_by_certbots_links_reaches_new_clients_and_loses_no_connection() {
-    if !installed_or_skip("a_renewal_by_certbots_links", "openssl") {
-        return;
-    }
+    needs!("openssl");
     let folder = folder();
     let certbot = folder.path().join("letsencrypt");
     for inside in ["live", "archive"] {

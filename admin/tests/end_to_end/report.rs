@@ -1,7 +1,8 @@
 //! `acceptutils report`, as built, on logs as loggers write them.
 
-use crate::support::{ends_with, folder, installed_or_skip, run, run_with, stderr, stdout};
+use crate::support::{ends_with, folder, run, run_with, stderr, stdout};
 use std::process::Command;
+use test_support::needs;
 use test_support::run::output;
 
 /// A day at port 587, without times.
@@ -108,10 +109,7 @@ fn the_same_trouble_is_counted_as_the_same() {
 
 #[test]
 fn what_s6_log_writes_is_understood() {
-    let test = "what_s6_log_writes_is_understood";
-    if !installed_or_skip(test, "s6-log") {
-        return;
-    }
+    needs!("s6-log");
     let folder = folder();
     for stamps in [&["T"][..], &["t"], &["t", "T"]] {
         let service = folder.path().join(format!("submission-{}", stamps.concat()));

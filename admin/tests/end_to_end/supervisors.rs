@@ -1,6 +1,6 @@
 //! What `init` makes, under the real supervisors: each runs all services at once.
 
-use crate::support::{ends_with, folder, here, init, installed_or_skip, programs, stderr, stdout};
+use crate::support::{ends_with, folder, here, init, programs, stderr, stdout};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use test_support::needs;
 
 /// Each service, what its server says first, and whether it does so behind TLS.
 const SERVICES: [(&str, &str, bool); 7] = [
@@ -64,10 +65,8 @@ fn greeting(port: u16, behind_tls: bool) -> String {
 
 /// Runs all services under a supervisor, as `init` says how, but for the ports; then
 /// ends it as its administrator would, and waits until nothing of it runs.
-fn supervised(test: &str, supervisor: &str, end: fn(&mut Supervisor, &Path)) {
-    if !installed_or_skip(test, supervisor) || !installed_or_skip(test, "openssl") {
-        return;
-    }
+fn supervised(supervisor: &str, end: fn(&mut Supervisor, &Path)) {
+    needs!(supervisor, "openssl");
     let folder = folder();
     let dir = folder.path().join("service");
     ends_with(&init(&dir, &programs(folder.path())), 0);
@@ -109,7 +108,7 @@ fn supervised(test: &str, supervisor: &str, end: fn(&mut Supervisor, &Path)) {
 
 #[test]
 fn run_under_daemontools() {
-    supervised("run_under_daemontools", "svscan", |svscan, scanned| {
+    supervised("svscan", |svscan, scanned| {
         svscan.signal("-TERM");
         let services = SERVICES.map(|(name, ..)| scanned.join(name));
         let logs = services.clone().map(|service| service.join("log"));
@@ -120,12 +119,12 @@ fn run_under_daemontools() {
 
 #[test]
 fn run_under_runit() {
-    supervised("run_under_runit", "runsvdir", |runsvdir, _| runsvdir.signal("-HUP"));
+    supervised("runsvdir", |runsvdir, _| runsvdir.signal("-HUP"));
 }
 
 #[test]
 fn run_under_s6() {
-    supervised("run_under_s6", "s6-svscan", |s6_svscan, scanned| {
+    supervised("s6-svscan", |s6_svscan, scanned| {
         let mut end = Command::new("s6-svscanctl");
         assert!(end.arg("-t").arg(scanned).status().unwrap().success());
         s6_svscan.0.wait().unwrap();
@@ -138,9 +137,7 @@ const EXPOSURE: &str = "--threshold=38";
 
 #[test]
 fn systemd_takes_the_unit_and_finds_it_hardened() {
-    if !installed_or_skip("systemd_takes_the_unit_and_finds_it_hardened", "systemd-analyze") {
-        return;
-    }
+    needs!("systemd-analyze");
     let folder = folder();
     let dir = folder.path().join("service");
     ends_with(&init(&dir, &programs(folder.path())), 0);

@@ -1,9 +1,10 @@
 //! Dovecot as the one who asks: its `passdb checkpassword` has spoken the interface
 //! for many years, so it is the yardstick for it.
 
-use crate::support::{Account, Folder, installed_or_skip, root_or_skip, tool};
+use crate::support::{Account, Folder, tool};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
+use test_support::needs;
 
 /// A Dovecot of the test's own, with nothing but its login service.
 struct Dovecot {
@@ -72,21 +73,16 @@ impl Drop for Dovecot {
     }
 }
 
-fn possible(test: &str) -> bool {
-    root_or_skip(test)
-        && installed_or_skip(test, "/usr/lib/dovecot/checkpassword-reply")
-        && installed_or_skip(test, "doveadm")
-}
+/// Its client at the end of the chain.
+const REPLY: &str = "/usr/lib/dovecot/checkpassword-reply";
 
-/// Its client at the end of the chain wants to be told that the user has changed on
+/// That wants to be told that the user has changed on
 /// purpose, and is, by its variable for that.
 const AS_ROOT: &str = "/usr/bin/env INSECURE_SETUID=1";
 
 #[test]
 fn asks_checkpassword_file() {
-    if !possible("asks_checkpassword_file") {
-        return;
-    }
+    needs!("root", REPLY, "doveadm");
     let folder = Folder::new();
     let home = folder.0.path().display();
     let hash = tool(&["doveadm", "-O", "pw", "-s", "ARGON2ID", "-p", "secret"], "");
@@ -103,9 +99,7 @@ fn asks_checkpassword_file() {
 /// As Dovecot runs it by itself: as an ordinary user, who stays what it is.
 #[test]
 fn asks_checkpassword_file_as_an_ordinary_user() {
-    if !possible("asks_checkpassword_file_as_an_ordinary_user") {
-        return;
-    }
+    needs!("root", REPLY, "doveadm");
     let folder = Folder::new();
     let hash = tool(&["doveadm", "-O", "pw", "-s", "SHA512-CRYPT", "-p", "secret"], "");
     let users = folder.write("users", &format!("al:{hash}\nother:{hash}:54321:54321\n"));
@@ -120,9 +114,7 @@ fn asks_checkpassword_file_as_an_ordinary_user() {
 
 #[test]
 fn asks_checkpassword_pam() {
-    if !possible("asks_checkpassword_pam") {
-        return;
-    }
+    needs!("root", REPLY, "doveadm");
     let folder = Folder::new();
     let account = Account::new(&[], "secret");
     let program = folder.path("checkpassword-pam");

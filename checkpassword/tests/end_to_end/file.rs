@@ -1,7 +1,8 @@
 //! `checkpassword-file`: whom it serves, as whom, and which file it trusts.
 
-use crate::support::{Caller, Folder, Ran, own_uid, root_or_skip, tool};
+use crate::support::{Caller, Folder, Ran, own_uid, tool};
 use std::path::Path;
+use test_support::needs;
 
 /// Shows what the next program finds.
 const LOOK: &str = "id -u; id -g; id -G; pwd; echo $USER:$HOME:$SHELL:$KEPT; \
@@ -31,9 +32,7 @@ fn login(folder: &Folder, users: &Path, user: &str) -> Ran {
 
 #[test]
 fn root_becomes_the_user_of_the_entry() {
-    if !root_or_skip("root_becomes_the_user_of_the_entry") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let home = folder.0.path().display();
     let users = folder.write("users", &format!("al:{}:54321:54322::{home}:/bin/ash\n", hash()));
@@ -49,9 +48,7 @@ fn root_becomes_the_user_of_the_entry() {
 
 #[test]
 fn the_user_cannot_become_root_again() {
-    if !root_or_skip("the_user_cannot_become_root_again") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let users = folder.write("users", &format!("al:{}:54321:54322\n", hash()));
     let caught =
@@ -81,9 +78,7 @@ fn the_next_program_does_not_ignore_broken_pipes() {
 
 #[test]
 fn root_serves_no_entry_of_roots() {
-    if !root_or_skip("root_serves_no_entry_of_roots") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let hash = hash();
     let users =

@@ -1,8 +1,9 @@
 //! `checkpassword-file` with the hashes that others wrote: Debian's tools into
 //! `/etc/shadow` and elsewhere, and Dovecot's `doveadm pw`.
 
-use crate::support::{Account, Caller, Folder, installed_or_skip, own_uid, root_or_skip, tool};
+use crate::support::{Account, Caller, Folder, own_uid, tool};
 use std::path::Path;
+use test_support::needs;
 
 /// What people type: plain, with the file's own signs in it, not ASCII, and longer
 /// than bcrypt looks at.
@@ -34,10 +35,7 @@ fn accepts_only(hash: &str, password: &str) {
 
 #[test]
 fn what_debian_wrote_into_etc_shadow() {
-    let test = "what_debian_wrote_into_etc_shadow";
-    if !root_or_skip(test) {
-        return;
-    }
+    needs!("root");
     let account = Account::new(&[], "first");
     for (options, prefix) in [
         (&[][..], "$y$"),
@@ -57,10 +55,7 @@ fn what_debian_wrote_into_etc_shadow() {
 
 #[test]
 fn what_debians_other_tools_write() {
-    let test = "what_debians_other_tools_write";
-    if !installed_or_skip(test, "mkpasswd") || !installed_or_skip(test, "openssl") {
-        return;
-    }
+    needs!("mkpasswd", "openssl");
     for command in [
         &["mkpasswd", "-s", "-m", "bcrypt", "-R", "5"][..],
         &["mkpasswd", "-s", "-m", "bcrypt-a", "-R", "4"],
@@ -79,9 +74,7 @@ fn what_debians_other_tools_write() {
 
 #[test]
 fn what_dovecot_writes() {
-    if !installed_or_skip("what_dovecot_writes", "doveadm") {
-        return;
-    }
+    needs!("doveadm");
     for (options, prefix) in [
         (&["-s", "ARGON2ID"][..], "{ARGON2ID}$argon2id$"),
         (&["-s", "BLF-CRYPT", "-r", "5"], "{BLF-CRYPT}$2y$"),
@@ -99,9 +92,7 @@ fn what_dovecot_writes() {
 
 #[test]
 fn a_hash_that_was_cut_off_lets_nobody_in() {
-    if !installed_or_skip("a_hash_that_was_cut_off_lets_nobody_in", "mkpasswd") {
-        return;
-    }
+    needs!("mkpasswd");
     let whole = tool(&["mkpasswd", "-s", "-m", "yescrypt"], "secret\n");
     let (head, _) = whole.rsplit_once('$').unwrap();
     let folder = Folder::new();

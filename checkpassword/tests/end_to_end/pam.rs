@@ -1,8 +1,9 @@
 //! `checkpassword-pam` with the system's own PAM and accounts made for the test.
 
 use crate::file::TOLD;
-use crate::support::{Account, Caller, Folder, Ran, installed_or_skip, root_or_skip, tool, unique};
+use crate::support::{Account, Caller, Folder, Ran, tool, unique};
 use std::path::PathBuf;
+use test_support::needs;
 
 const SHIPPED: &str = include_str!("../../../contrib/pam.d/checkpassword");
 
@@ -51,9 +52,7 @@ fn login(folder: &Folder, service: &Service, user: &str, password: &str) -> Ran 
 
 #[test]
 fn a_real_account_logs_in() {
-    if !root_or_skip("a_real_account_logs_in") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let service = Service::shipped();
     let account = Account::new(&["-G", "mail,games", "-s", "/bin/dash"], "s:cret wörd");
@@ -71,9 +70,7 @@ fn a_real_account_logs_in() {
 
 #[test]
 fn who_waits_is_told_of_a_good_login_and_of_no_other() {
-    if !root_or_skip("who_waits_is_told_of_a_good_login_and_of_no_other") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let service = Service::shipped();
     let account = Account::new(&[], "secret");
@@ -96,9 +93,7 @@ fn who_waits_is_told_of_a_good_login_and_of_no_other() {
 
 #[test]
 fn who_is_not_let_in() {
-    if !root_or_skip("who_is_not_let_in") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let service = Service::shipped();
     let account = Account::new(&[], "secret");
@@ -124,9 +119,7 @@ fn who_is_not_let_in() {
 /// With the right password; and PAM, which would be content, never hears it.
 #[test]
 fn root_by_any_name_is_refused() {
-    if !root_or_skip("root_by_any_name_is_refused") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let heard = folder.path("heard");
     let script = folder.write("note", &format!("#!/bin/sh\ncat >>{}\n", heard.display()));
@@ -173,10 +166,7 @@ fn yescrypt_hashes(folder: &Folder, service: &Service, user: &str) -> usize {
 
 #[test]
 fn who_is_refused_had_the_same_computed_whoever_it_is() {
-    let test = "who_is_refused_had_the_same_computed_whoever_it_is";
-    if !root_or_skip(test) || !installed_or_skip(test, "strace") {
-        return;
-    }
+    needs!("root", "strace");
     let folder = Folder::new();
     let known = Account::new(&[], "secret");
     assert!(known.hash().starts_with("$y$j9T$"), "{}", known.hash());
@@ -196,9 +186,7 @@ fn who_is_refused_had_the_same_computed_whoever_it_is() {
 
 #[test]
 fn pam_knows_service_user_and_address() {
-    if !root_or_skip("pam_knows_service_user_and_address") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let log = folder.path("log");
     let script = format!(
@@ -233,9 +221,7 @@ fn pam_knows_service_user_and_address() {
 
 #[test]
 fn trouble_that_may_pass() {
-    if !root_or_skip("trouble_that_may_pass") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let account = Account::new(&[], "secret");
     let line = format!(": {}: ", account.name);
@@ -257,9 +243,7 @@ fn trouble_that_may_pass() {
 /// PAM lets an ordinary user ask for its own account only; nobody else's can be taken on.
 #[test]
 fn an_ordinary_user_cannot_become_another() {
-    if !root_or_skip("an_ordinary_user_cannot_become_another") {
-        return;
-    }
+    needs!("root");
     let folder = Folder::new();
     let permit = "auth required pam_permit.so\naccount required pam_permit.so\n";
     let service = Service::new(permit);
@@ -272,10 +256,7 @@ fn an_ordinary_user_cannot_become_another() {
 
 #[test]
 fn the_user_that_pam_settled_on_counts() {
-    let test = "the_user_that_pam_settled_on_counts";
-    if !root_or_skip(test) || !installed_or_skip(test, "cc") {
-        return;
-    }
+    needs!("root", "cc");
     let folder = Folder::new();
     let module = stand_in(&folder);
     let permit = "account required pam_permit.so\n";
@@ -297,10 +278,7 @@ fn the_user_that_pam_settled_on_counts() {
 
 #[test]
 fn the_password_is_all_that_pam_can_have() {
-    let test = "the_password_is_all_that_pam_can_have";
-    if !root_or_skip(test) || !installed_or_skip(test, "cc") {
-        return;
-    }
+    needs!("root", "cc");
     let folder = Folder::new();
     let module = stand_in(&folder);
     let account = Account::new(&[], "secret");

@@ -6,7 +6,6 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
-pub(crate) use test_support::needs::{installed_or_skip, root_or_skip};
 use test_support::run::output;
 
 /// One number for each call, so that tests that run side by side share no names.

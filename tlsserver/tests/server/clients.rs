@@ -4,8 +4,9 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use test_support::needs;
 
-use crate::harness::{Server, Setup, skipped_without};
+use crate::harness::{Server, Setup};
 
 /// mailfront, which takes any message and says how many octets it had.
 fn smtp(program: &[&str]) -> Setup {
@@ -57,9 +58,7 @@ const MESSAGE: &str = "From: a@example.org\r\nTo: b@example.org\r\n\r\nhello\r\n
 
 #[test]
 fn swaks_sends_a_message() {
-    if skipped_without("swaks") || skipped_without("mailfront") {
-        return;
-    }
+    needs!("swaks", "mailfront");
     const COMMON: &str = "swaks --server localhost:PORT --tls-verify --tls-ca-path CERT \
                           --from a@example.org --to b@example.org --tls-sni localhost";
     for (server, how) in [(starttls(), "--tls"), (smtps(), "--tls-on-connect")] {
@@ -73,9 +72,7 @@ fn swaks_sends_a_message() {
 
 #[test]
 fn curl_sends_a_message() {
-    if skipped_without("curl") || skipped_without("mailfront") {
-        return;
-    }
+    needs!("curl", "mailfront");
     const COMMON: &str = "curl -v --cacert CERT --ssl-reqd --mail-from a@example.org \
                           --mail-rcpt b@example.org -T -";
     for (server, scheme) in [(starttls(), "smtp"), (smtps(), "smtps")] {
@@ -88,9 +85,7 @@ fn curl_sends_a_message() {
 
 #[test]
 fn msmtp_sends_a_message() {
-    if skipped_without("msmtp") || skipped_without("mailfront") {
-        return;
-    }
+    needs!("msmtp", "mailfront");
     const COMMON: &str = "msmtp -v --file=/dev/null --host=localhost --port=PORT --tls=on \
                           --tls-trust-file=CERT --from=a@example.org b@example.org";
     for (server, how) in [(starttls(), "on"), (smtps(), "off")] {
@@ -102,9 +97,7 @@ fn msmtp_sends_a_message() {
 
 #[test]
 fn openssl_speaks_both_versions_and_resumes() {
-    if skipped_without("openssl") || skipped_without("mailfront") {
-        return;
-    }
+    needs!("openssl", "mailfront");
     const COMMON: &str = "openssl s_client -connect localhost:PORT -servername localhost \
                           -CAfile CERT -verify_return_error -crlf -ign_eof";
     for (server, how) in [(starttls(), "-starttls smtp"), (smtps(), "")] {
@@ -131,9 +124,7 @@ fn openssl_speaks_both_versions_and_resumes() {
 
 #[test]
 fn gnutls_speaks_with_it() {
-    if skipped_without("gnutls-cli") || skipped_without("mailfront") {
-        return;
-    }
+    needs!("gnutls-cli", "mailfront");
     const COMMON: &str = "gnutls-cli --x509cafile=CERT -p PORT localhost";
     for (server, how) in [(starttls(), "--starttls-proto=smtp"), (smtps(), "")] {
         let text = succeeds(&server, &format!("{COMMON} {how}"), "EHLO x\nQUIT\n");
@@ -145,9 +136,7 @@ fn gnutls_speaks_with_it() {
 
 #[test]
 fn fetchmail_looks_for_mail() {
-    if skipped_without("fetchmail") {
-        return;
-    }
+    needs!("fetchmail");
     let stand_in = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/stand-ins/pop3");
     let stls = Setup::new(&[stand_in]).option("-n").start();
     let pop3s = Setup::new(&[stand_in]).start();
@@ -172,9 +161,7 @@ fn fetchmail_looks_for_mail() {
 
 #[test]
 fn sslscan_finds_no_fault() {
-    if skipped_without("sslscan") || skipped_without("mailfront") {
-        return;
-    }
+    needs!("sslscan", "mailfront");
     for (server, how) in [(starttls(), "--starttls-smtp"), (smtps(), "")] {
         let text = succeeds(&server, &format!("sslscan --no-colour {how} localhost:PORT"), "");
         for line in [
@@ -215,9 +202,7 @@ fn findings(report: &str) -> Vec<(&str, &str)> {
 
 #[test]
 fn testssl_finds_no_fault() {
-    if skipped_without("testssl") || skipped_without("mailfront") {
-        return;
-    }
+    needs!("testssl", "mailfront");
     const COMMON: &str = "testssl --quiet --warnings off --color 0 --ip 127.0.0.1 --nodns none \
                           --add-ca CERT --fast --protocols --server-defaults";
     for (server, how, looked_at) in [

@@ -9,13 +9,14 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::mpsc;
 use std::thread;
+use test_support::needs;
 
 use crate::harness::client::{
     after_line, begin, clear_rest, close, connect, finish_sending, handshake, hello, plain, reset,
     rest, vanish,
 };
 use crate::harness::processes::{descriptors, kill, signal, take_descriptor};
-use crate::harness::{Log, Server, Setup, skipped_without_root};
+use crate::harness::{Log, Server, Setup};
 
 /// Both ways in which TLS can begin.
 fn both(program: &[&str], options: &str) -> [Server; 2] {
@@ -276,9 +277,7 @@ fn an_engine_that_is_stuck_is_ended_and_replaced() {
 /// get all connections, as it has the fewest.
 #[test]
 fn an_engine_that_has_lost_its_keyholder_gets_no_more_connections() {
-    if skipped_without_root("taking an engine's descriptors") {
-        return;
-    }
+    needs!("root");
     let server = Setup::delayed(&["cat"]).option("--engines 2").start();
     let mut sessions = [connect(&server), connect(&server)];
     let victim = server.engines()[0];
@@ -331,9 +330,7 @@ fn a_keyholder_that_is_stuck_is_ended_and_replaced_and_no_engine_is() {
 /// nobody reads: it is gone, and its channels never end.
 #[test]
 fn an_engine_that_dies_while_its_channels_live_on_keeps_nobody() {
-    if skipped_without_root("taking an engine's descriptors") {
-        return;
-    }
+    needs!("root");
     let mut server = Setup::delayed(&["cat"]).option("--engines 1").start();
     let victim = server.engines()[0];
     let channels = [0, 1].map(|number| take_descriptor(victim, number));
@@ -456,9 +453,7 @@ fn a_flood_that_is_refused_is_summed_up() {
 
 #[test]
 fn a_socket_that_is_none_any_more_ends_the_server() {
-    if skipped_without_root("shutting down the server's own socket") {
-        return;
-    }
+    needs!("root");
     let mut server = Setup::new(&["cat"]).start();
     let numbers = fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
     let numbers = numbers.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse());

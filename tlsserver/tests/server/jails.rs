@@ -6,10 +6,11 @@
 use std::any::Any;
 use std::fs;
 use std::process::Command;
+use test_support::needs;
 
 use crate::harness::client::connect;
 use crate::harness::processes::{children, kill, signal, status};
-use crate::harness::{Server, Setup, skipped_without_root};
+use crate::harness::{Server, Setup};
 use crate::login::server_with_clients;
 use test_support::process::{contains, memory};
 use test_support::wait::until;
@@ -57,9 +58,7 @@ fn privileges_and_limits_are_given_up() {
 
 #[test]
 fn as_root_the_user_and_the_root_are_given_up_too() {
-    if skipped_without_root("who the jailed processes are") {
-        return;
-    }
+    needs!("root");
     for (server, _sessions) in servers_with_sessions() {
         for pid in jailed(&server) {
             assert_eq!(status(pid, "Uid"), "4711\t4711\t4711\t4711");
@@ -83,9 +82,7 @@ fn as_root_the_user_and_the_root_are_given_up_too() {
 /// engines still become who they are.
 #[test]
 fn a_listener_that_starts_no_programs_keeps_few_of_roots_powers() {
-    if skipped_without_root("what root may do") {
-        return;
-    }
+    needs!("root");
     let all = status(std::process::id(), "CapPrm");
     let [(program, _held), (login, _sessions)] = servers_with_sessions();
     let powers = |pid| ["CapPrm", "CapEff"].map(|set| status(pid, set));
@@ -115,9 +112,7 @@ fn a_listener_that_starts_no_programs_keeps_few_of_roots_powers() {
 
 #[test]
 fn nobody_of_its_own_user_can_trace_it() {
-    if skipped_without_root("tracing as the jail's user") {
-        return;
-    }
+    needs!("root");
     for (server, _sessions) in servers_with_sessions() {
         for pid in jailed(&server) {
             // The same user and group: only that it is not dumpable is in the way.
@@ -135,9 +130,7 @@ fn nobody_of_its_own_user_can_trace_it() {
 
 #[test]
 fn no_channel_leads_from_the_engine_to_a_file_or_from_the_keyholder_to_the_network() {
-    if skipped_without_root("the descriptors of jailed processes") {
-        return;
-    }
+    needs!("root");
     for (server, _sessions) in servers_with_sessions() {
         let log = fs::read_link(format!("/proc/{}/fd/2", server.pid())).unwrap();
         for pid in jailed(&server) {
@@ -172,9 +165,7 @@ fn no_channel_leads_from_the_engine_to_a_file_or_from_the_keyholder_to_the_netwo
 
 #[test]
 fn the_key_is_in_the_keyholder_and_nowhere_else() {
-    if skipped_without_root("reading the processes' memory") {
-        return;
-    }
+    needs!("root");
     for (server, _sessions) in servers_with_sessions() {
         let pem = fs::read(server.file("server.key")).unwrap();
         use rustls::pki_types::PrivateKeyDer;

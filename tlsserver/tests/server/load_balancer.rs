@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use test_support::needs;
 use test_support::run::OwnChild;
 
 use crate::harness::client::{clear_rest, config, handshake, plain, secure};
-use crate::harness::{PATIENCE, Server, Setup, skipped_without};
+use crate::harness::{PATIENCE, Server, Setup};
 
 struct HaProxy {
     _child: OwnChild,
@@ -81,9 +82,7 @@ fn session(mut socket: TcpStream, config: Arc<ClientConfig>) -> std::io::Result<
 
 #[test]
 fn the_client_is_known_by_either_version() {
-    if skipped_without("haproxy") {
-        return;
-    }
+    needs!("haproxy");
     for how in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl-cn"] {
         let server = server();
         let proxy = HaProxy::start(&[(&server, how)]);
@@ -96,9 +95,7 @@ fn the_client_is_known_by_either_version() {
 
 #[test]
 fn one_of_two_servers_goes_and_no_session_fails() {
-    if skipped_without("haproxy") {
-        return;
-    }
+    needs!("haproxy");
     let (mut one, other) = (server(), server());
     // Both show the same certificate, as servers behind one name do.
     for part in ["server.cert", "server.key"] {
@@ -144,9 +141,7 @@ fn one_of_two_servers_goes_and_no_session_fails() {
 
 #[test]
 fn a_check_that_talks_is_served_by_the_program() {
-    if skipped_without("haproxy") || skipped_without("mailfront") {
-        return;
-    }
+    needs!("haproxy", "mailfront");
     for how in ["send-proxy", "send-proxy-v2"] {
         let program = ["mailfront", "smtp", "echo", "starttls-ucspi"];
         let greeting = "mail.example.org";

@@ -1,18 +1,17 @@
 //! With how much memory it starts and serves, and what it says where there is less.
 
+use crate::harness::Setup;
 use crate::harness::client::connect;
-use crate::harness::{Setup, skipped_without};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use test_support::needs;
 
 /// By the real softlimit. The figure is that of the program as it is shipped: its own pages
 /// count, too.
 #[cfg_attr(debug_assertions, ignore = "too large with what only tests need")]
 #[test]
 fn too_little_memory_is_said_and_the_least_serves_all_of_the_default() {
-    if skipped_without("softlimit") {
-        return;
-    }
+    needs!("softlimit");
     let limited = |limit: &str| {
         let setup = Setup::new(&["cat"]).option("-c 40 -C 40");
         let server = setup.command();

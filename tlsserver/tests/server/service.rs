@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use test_support::needs;
 use test_support::run::OwnChild;
 use test_support::wait::{for_end, until};
 
@@ -17,7 +18,6 @@ use crate::harness::client::{
 use crate::harness::processes::{Process, children, signal};
 use crate::harness::{
     Listening, Server, Setup, certificate, compile_rules, first_certificate, is_root,
-    skipped_without,
 };
 
 fn lines_about_connections(server: &Server) -> Vec<String> {
@@ -87,9 +87,7 @@ fn one_address_has_a_quarter_unless_the_rules_say_more() {
     let _held = [connect(&server), connect(&server)];
     assert_eq!(clear_rest(plain(&server)), b"");
     server.log.wait_for(&["deny from 127.0.0.1: too many connections from this address"]);
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     let server = setup().rules("127.0.0.1:allow,MAXCONNIP=\"3\"\n").start();
     let _held = [connect(&server), connect(&server), connect(&server)];
     assert_eq!(clear_rest(plain(&server)), b"");
@@ -100,9 +98,7 @@ fn one_address_has_a_quarter_unless_the_rules_say_more() {
 #[test]
 fn rules_that_are_written_in_place_refuse_and_harm_nobody() {
     const CONNECTIONS: usize = 1000;
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     let server = Setup::delayed(&["cat"]).rules("127.0.0.1:deny\n:allow\n").start();
     let compiled = server.file("rules.cdb");
     let whole = fs::read(&compiled).unwrap();
@@ -127,9 +123,7 @@ fn rules_that_are_written_in_place_refuse_and_harm_nobody() {
 
 #[test]
 fn rules_of_tcprules_hold_from_one_connection_to_the_next() {
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     let server = Setup::new(&["env"]).rules("127.0.0.1:allow,RELAYCLIENT=\"yes\"\n:deny\n").start();
     let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
     assert!(text.contains("RELAYCLIENT=yes\n"), "{text}");
@@ -146,9 +140,7 @@ fn rules_of_tcprules_hold_from_one_connection_to_the_next() {
 
 #[test]
 fn the_options_of_deployed_run_scripts_are_served() {
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     let identity = if is_root() { "-u 4713 -g 4714" } else { "" };
     let setup = Setup::delayed(&["env"]).option("-e -vRl0");
     let setup = setup.rules(":allow,A=\"from the rules\"\n").option(&format!("-c 40 {identity}"));
@@ -193,9 +185,7 @@ fn missing_rules_allow_when_they_may() {
 
 #[test]
 fn the_program_can_have_a_user_of_its_own() {
-    if crate::harness::skipped_without_root("the program's user") {
-        return;
-    }
+    needs!("root");
     for setup in [
         Setup::new(&["id"]).option("-u 4713 -g 4714"),
         Setup::new(&["id"]).option("-U").variable("UID", "4713").variable("GID", "4714"),
@@ -383,9 +373,7 @@ fn told_to_end_while_it_starts_it_ends_well() {
 
 #[test]
 fn a_supervisor_may_pass_the_socket() {
-    if skipped_without("systemd-socket-activate") {
-        return;
-    }
+    needs!("systemd-socket-activate");
     // The tool says no port, so one that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();

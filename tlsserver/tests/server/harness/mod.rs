@@ -18,7 +18,6 @@ use tempfile::TempDir;
 use test_support::certificate::Pem;
 pub(crate) use test_support::log::Log;
 pub(crate) use test_support::needs::is_root;
-use test_support::needs::{installed_or_skip, root_or_skip};
 pub(crate) use test_support::server::Server as Listening;
 use test_support::wait;
 pub(crate) use test_support::wait::PATIENCE;
@@ -230,15 +229,4 @@ pub(crate) fn certificate_until(name: &str, year: i32) -> Pem {
 pub(crate) fn first_certificate(pem: &[u8]) -> CertificateDer<'static> {
     use rustls::pki_types::pem::PemObject;
     CertificateDer::from_pem_slice(pem).unwrap()
-}
-
-/// Whether the tests must not go on, because they need root.
-pub(crate) fn skipped_without_root(what: &str) -> bool {
-    !root_or_skip(what)
-}
-
-/// Whether a program is missing that the test needs.
-#[track_caller]
-pub(crate) fn skipped_without(program: &str) -> bool {
-    !installed_or_skip(thread::current().name().unwrap_or_default(), program)
 }

@@ -6,11 +6,12 @@ use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use test_support::needs;
 
 use super::ending::wait_until_gone;
 use super::{POP3S, SUBMISSION, ask, line, text, write_controls};
+use crate::harness::Server;
 use crate::harness::client::rest;
-use crate::harness::{Server, skipped_without};
 use unix::failures::file::{Created, create};
 use unix::failures::{Memory, settings};
 
@@ -54,9 +55,7 @@ fn names_are_changed_as_the_file_says_now() {
 
 #[test]
 fn a_home_that_a_rule_names_has_names_of_its_own() {
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     let setup = SUBMISSION.with(NAMES);
     let other = tempfile::tempdir().unwrap();
     write_controls(other.path(), &[("me", "other.example.org\n"), ("smtpcapabilities", "X\n")]);

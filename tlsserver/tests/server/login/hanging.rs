@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::thread;
 use test_support::hanging::Hanging;
+use test_support::needs;
 use test_support::wait::until;
 
 use super::ending::{wait_until_gone, wait_until_ready};
@@ -14,7 +15,7 @@ use super::faults::{assert_unharmed, with_seconds};
 use super::{Door, PROGRAM, SUBMISSION, ask, assert_repeats, line, text};
 use crate::harness::client::{Tls, close, plain, rest};
 use crate::harness::processes::{Process, children, signal};
-use crate::harness::{Server, Setup, skipped_without_root};
+use crate::harness::{Server, Setup};
 
 const TEMPORARY: &str = "454 authup temporary authentication failure (#4.7.0)\r\n";
 
@@ -133,9 +134,7 @@ fn a_server_is_not_kept_from_its_end_by_a_monitor_that_is_stuck() {
 /// One that hears nothing of its input's end, either.
 #[test]
 fn a_login_program_that_hangs_does_not_outlive_the_server() {
-    if skipped_without_root("login programs that stay root") {
-        return;
-    }
+    needs!("root");
     let door = SUBMISSION;
     let setup = door.with(&["bash", "-c", "exec 3<&-; exec sleep 1000"]);
     let mut server = setup.option("--linger 1").start();

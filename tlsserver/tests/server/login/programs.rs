@@ -8,12 +8,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::process::Command;
 use std::thread;
+use test_support::needs;
 
 use super::faults::{assert_unharmed, with_seconds};
 use super::{DOORS, Door, POP3S, SUBMISSION, SUBMISSIONS, line, text};
+use crate::harness::Server;
 use crate::harness::client::{Tls, finish_sending, handshake, plain, rest};
 use crate::harness::processes::signal;
-use crate::harness::{Server, skipped_without_root};
 
 /// A login program in a word.
 fn script(door: Door, script: &str) -> Server {
@@ -138,9 +139,7 @@ fn d65_without_a_listener_the_end_is_said_all_the_same() {
 
 #[test]
 fn without_proc_it_does_not_start_and_names_the_file() {
-    if skipped_without_root("a file system of its own") {
-        return;
-    }
+    needs!("root");
     let setup = SUBMISSION.setup();
     let command = setup.command();
     let mut there = Command::new("unshare");
@@ -252,9 +251,7 @@ fn so_many_are_checked_at_once_and_others_wait() {
 
 #[test]
 fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
-    if skipped_without_root("login programs that stay root") {
-        return;
-    }
+    needs!("root");
     let door = SUBMISSION;
     let setup = door.with(&["bash", "-c", "exec 3<&-; exec sleep 1000"]).option("--checks 1");
     let server = with_seconds(setup, "timeoutlogin", "2\n");
@@ -275,9 +272,7 @@ fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
 /// One that does not tell is a session once it is its user, and keeps nobody waiting.
 #[test]
 fn a_chain_that_does_not_tell_gives_its_turn_back() {
-    if skipped_without_root("login programs that become users") {
-        return;
-    }
+    needs!("root");
     let door = SUBMISSION;
     let program = "exec 3<&-; exec setpriv --reuid=4713 --clear-groups sh -c 'echo in; exec cat'";
     let server = door.with(&["bash", "-c", program]).option("--checks 1").start();

@@ -2,18 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use test_support::needs;
 use unix::failures::file::{Created, create};
 
 use super::{DOORS, POP3, SUBMISSION, ask, line, text, write_controls};
 use crate::harness::client::{clear_rest, plain};
-use crate::harness::skipped_without;
 use std::io::Write;
 
 #[test]
 fn what_is_offered_is_what_the_rules_say_of_the_address() {
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     for (rule, offered) in [
         ("A=\"b\"", "250-mail.example.org\r\n250-STARTTLS\r\n250-8BITMIME\r\n"),
         (
@@ -39,9 +37,7 @@ fn what_is_offered_is_what_the_rules_say_of_the_address() {
 /// Where the rules let a client do without TLS, it logs in without, in one stream.
 #[test]
 fn a_login_in_the_clear_where_the_rules_allow_it() {
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     for door in [SUBMISSION, POP3] {
         for rule in ["UCSPITLS=\"\"", "DISABLETLS=\"\""] {
             let server = door.setup().rules(&format!("127.0.0.1:allow,{rule}\n")).start();
@@ -69,9 +65,7 @@ fn a_login_in_the_clear_where_the_rules_allow_it() {
 
 #[test]
 fn the_rules_variables_are_the_programs_but_not_what_is_the_dialogs() {
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     for door in DOORS {
         let setup = door.with(&["sh", "-c", "env | grep -E '^(A|UCSPI|DIS|AUTHUP_U)'; exit 0"]);
         let server = setup
@@ -89,9 +83,7 @@ fn the_rules_variables_are_the_programs_but_not_what_is_the_dialogs() {
 
 #[test]
 fn a_rule_may_name_another_home_with_a_dialog_of_its_own() {
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     for door in DOORS {
         let setup = door.with(&["sh", "-c", "pwd; exit 0"]);
         let other = tempfile::tempdir().unwrap();
@@ -128,9 +120,7 @@ fn remembers_one(home: &Path) {
 
 #[test]
 fn d59_a_home_that_a_rule_names_closes_at_accept_by_its_own_memory() {
-    if skipped_without("tcprules") {
-        return;
-    }
+    needs!("tcprules");
     let setup = SUBMISSION.setup();
     let other = tempfile::tempdir().unwrap();
     let files = [("me", "mail.example.org\n"), ("smtpcapabilities", "8BITMIME\nPIPELINING\n")];

@@ -6,10 +6,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use test_support::needs::is_there_or_skip;
 
 use super::{DOORS, POP3, POP3S, SUBMISSION, SUBMISSIONS, ask, assert_repeats, line, text};
 use crate::harness::client::{clear_rest, handshake, plain, rest};
-use crate::harness::{Server, Setup, skipped_without};
+use crate::harness::{Server, Setup};
 
 #[test]
 fn the_log_has_a_line_for_who_does_not_log_in() {
@@ -248,7 +249,7 @@ fn openssl_and_gnutls_get_log_in() {
                 ["--starttls-proto=smtp", "--starttls-proto=pop3"],
             ),
         ] {
-            if skipped_without(program) {
+            if !is_there_or_skip(program) {
                 continue;
             }
             let asks = if door.asked { asks[usize::from(door.pop3)] } else { "" };
