@@ -50,6 +50,22 @@ impl Running {
         (self.child.stdin.take().expect("input"), output)
     }
 
+    /// fixsmtpio before a server that this script is, which has greeted; and its ends.
+    fn relay(script: &str) -> (Self, ChildStdin, BufReader<ChildStdout>) {
+        let mut running = Self::start(&[], &["fixsmtpio", "sh", "-c", script]);
+        let (input, mut output) = running.ends();
+        assert_eq!(line(&mut output), "220 local\r\n");
+        (running, input, output)
+    }
+
+    /// authup where a login may take a second, and an answer as long as it wants.
+    fn dialog(protocol: &str) -> (Self, ChildStdin, BufReader<ChildStdout>) {
+        let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
+        let mut running = Self::start(&control, &["authup", protocol, "false"]);
+        let (input, output) = running.ends();
+        (running, input, output)
+    }
+
     /// The most memory that the process ever had, in KiB.
     fn peak(&self) -> u64 {
         processes::peak(self.child.id()).expect("VmHWM")
@@ -73,9 +89,7 @@ const TALKATIVE: &str =
 
 #[test]
 fn d11_half_a_line_lets_it_sleep() {
-    let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", TALKATIVE]);
-    let (mut input, mut output) = running.ends();
-    assert_eq!(line(&mut output), "220 local\r\n");
+    let (running, mut input, mut output) = Running::relay(TALKATIVE);
     input.write_all(b"EHLO half").expect("half a line");
     // A program that spins is never seen asleep; the test would not end.
     for _ in 0..1000 {
@@ -87,9 +101,7 @@ fn d11_half_a_line_lets_it_sleep() {
 
 #[test]
 fn d16_requests_and_replies_both_ways_at_once() {
-    let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", TALKATIVE]);
-    let (mut input, mut output) = running.ends();
-    assert_eq!(line(&mut output), "220 local\r\n");
+    let (mut running, mut input, mut output) = Running::relay(TALKATIVE);
     let count = 3000;
     let writer = thread::spawn(move || {
         for _ in 0..count {
@@ -109,9 +121,7 @@ fn d16_requests_and_replies_both_ways_at_once() {
 #[test]
 fn d16_a_client_that_does_not_read_makes_the_server_wait() {
     let flood = r"printf '220 local\r\n'; yes '250 0123456789012345678901234567890123456789' | head -c 40000000";
-    let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", flood]);
-    let (input, mut output) = running.ends();
-    assert_eq!(line(&mut output), "220 local\r\n");
+    let (running, input, mut output) = Running::relay(flood);
     // Our pipe is full and it sleeps: all is waiting for us.
     for _ in 0..1000 {
         running.settles();
@@ -127,9 +137,7 @@ fn d16_a_client_that_does_not_read_makes_the_server_wait() {
 #[test]
 fn d16_a_server_that_does_not_read_makes_the_client_wait() {
     let deaf = r"printf '220 local\r\n'; read data; printf '354 go\r\n'; exec sleep 30";
-    let mut running = Running::start(&[], &["fixsmtpio", "sh", "-c", deaf]);
-    let (mut input, mut output) = running.ends();
-    assert_eq!(line(&mut output), "220 local\r\n");
+    let (running, mut input, mut output) = Running::relay(deaf);
     input.write_all(b"DATA\r\n").expect("DATA");
     assert_eq!(line(&mut output), "354 go\r\n");
     let mut sent = 0;
@@ -152,9 +160,7 @@ fn writable(input: &ChildStdin) -> bool {
 
 #[test]
 fn d32_a_client_that_keeps_talking_is_bounded_too() {
-    let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
-    let mut running = Running::start(&control, &["authup", "smtp", "false"]);
-    let (mut input, mut output) = running.ends();
+    let (mut running, mut input, mut output) = Running::dialog("smtp");
     assert_eq!(line(&mut output), "220 mail.example.org ESMTP\r\n");
     // A command after each answer; the end comes all the same.
     loop {
@@ -171,9 +177,7 @@ fn d32_a_client_that_keeps_talking_is_bounded_too() {
 #[test]
 fn d32_a_client_that_never_pauses_is_bounded_too() {
     const MANY: usize = 1000;
-    let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
-    let mut running = Running::start(&control, &["authup", "smtp", "false"]);
-    let (mut input, mut output) = running.ends();
+    let (mut running, mut input, mut output) = Running::dialog("smtp");
     // More commands than can be answered in that time, so there is always one to be read.
     let talking = thread::spawn(move || {
         let commands = "NOOP\r\n".repeat(MANY);
@@ -192,9 +196,7 @@ fn last(said: &str) -> Option<&str> {
 
 #[test]
 fn d32_a_client_that_takes_no_replies_is_bounded_too() {
-    let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
-    let mut running = Running::start(&control, &["authup", "smtp", "false"]);
-    let (mut input, mut output) = running.ends();
+    let (mut running, mut input, mut output) = Running::dialog("smtp");
     assert_eq!(line(&mut output), "220 mail.example.org ESMTP\r\n");
     // More replies than the pipe has room for, and nobody who reads them.
     let flooding = thread::spawn(move || while input.write_all(b"HELP\r\n").is_ok() {});
@@ -207,9 +209,7 @@ fn d32_a_client_that_takes_no_replies_is_bounded_too() {
 
 #[test]
 fn d32_a_client_that_drips_is_bounded_too() {
-    let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
-    let mut running = Running::start(&control, &["authup", "pop3", "false"]);
-    let (mut input, mut output) = running.ends();
+    let (mut running, mut input, mut output) = Running::dialog("pop3");
     let greeting = line(&mut output);
     assert_eq!(greeting, "+OK mail.example.org\r\n");
     // Octets of one line that never ends, each when the one before was taken.

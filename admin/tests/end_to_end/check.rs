@@ -26,6 +26,18 @@ pub(crate) fn good() -> Good {
     Good { folder, dir }
 }
 
+/// The run script of a service, and what is in it.
+fn script_of(dir: &Path, service: &str) -> (PathBuf, String) {
+    let script = dir.join("service").join(service).join("run");
+    let text = std::fs::read_to_string(&script).unwrap();
+    (script, text)
+}
+
+/// Checks with a login as `al`.
+fn check_login(what: &Path, password: &str) -> Output {
+    run_with(&["check", what.to_str().unwrap(), "--login", "al", "--stdin"], password)
+}
+
 #[test]
 fn finds_what_is_broken() {
     let Good { folder, dir } = good();
@@ -139,8 +151,7 @@ fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
     for name in ["envdir", "softlimit", "setlock", "chpst", "s6-envdir", "tcpserver", "rblsmtpd"] {
         std::os::unix::fs::symlink("/bin/true", bin.join(name)).unwrap();
     }
-    let script = dir.join("service/submission/run");
-    let good = std::fs::read_to_string(&script).unwrap();
+    let (script, good) = script_of(&dir, "submission");
     // Whom al may not be.
     let good = good.replace("exec 2>&1", "export AUTHUP_UID=1 AUTHUP_GID=1\nexec 2>&1");
     let (before, behind) = good.split_once("exec tlsserver").unwrap();
@@ -228,8 +239,7 @@ fn scripts_that_are_no_shells_are_not_taken_for_one() {
 #[test]
 fn no_certificate_is_missed_where_tls_is_disabled() {
     let Good { dir, folder: _folder } = good();
-    let script = dir.join("service/smtp/run");
-    let text = std::fs::read_to_string(&script).unwrap();
+    let (script, text) = script_of(&dir, "smtp");
     let text = text.replace("export CERTFILE=", "export DISABLETLS=1 NO_CERTFILE=");
     std::fs::write(&script, text).unwrap();
     let said = ends_with(&run(&["check", dir.to_str().unwrap()]), 1);
@@ -275,8 +285,7 @@ fn a_folder_that_is_not_there() {
 #[test]
 fn logs_in_through_every_service() {
     let Good { dir, folder: _folder } = good();
-    let arguments = ["check", dir.to_str().unwrap(), "--login", "al", "--stdin"];
-    let said = ends_with(&run_with(&arguments, &format!("{PASSWORD}\n")), 0);
+    let said = ends_with(&check_login(&dir, &format!("{PASSWORD}\n")), 0);
     assert_eq!(said.matches("  al is logged in\n").count(), 6, "{said}");
     assert_eq!(said.matches("TLS begins: TLSv1.3").count(), 6, "{said}");
     assert!(said.contains("client | AUTH PLAIN (user al and the password)\n"), "{said}");
@@ -293,7 +302,7 @@ fn logs_in_through_every_service() {
     }
     assert!(!said.contains("DATA"), "{said}");
 
-    let said = ends_with(&run_with(&arguments, "wrong\n"), 2);
+    let said = ends_with(&check_login(&dir, "wrong\n"), 2);
     assert!(said.contains("al is not logged in: the server said: 535 "), "{said}");
     assert!(said.contains("al is not logged in: the server said: -ERR "), "{said}");
     assert!(said.contains("wrong password"), "the reason from the log: {said}");
@@ -311,12 +320,10 @@ fn a_service_that_takes_no_mail_is_no_service() {
     std::fs::write(&server, STAND_IN).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&server, mode).unwrap();
-    let script = dir.join("service/submission/run");
-    let text = std::fs::read_to_string(&script).unwrap();
+    let (script, text) = script_of(&dir, "submission");
     let (before, _) = text.rsplit_once("fixsmtpio").unwrap();
     std::fs::write(&script, format!("{before}fixsmtpio {}\n", server.display())).unwrap();
-    let arguments = ["check", dir.to_str().unwrap(), "--login", "al", "--stdin"];
-    let said = ends_with(&run_with(&arguments, PASSWORD), 2);
+    let said = ends_with(&check_login(&dir, PASSWORD), 2);
     let expected = "al is logged in and cannot send: MAIL FROM:<al@mail.example.org> BODY=8BITMIME: \
                     the server said: 501 no\n";
     assert!(said.contains(expected), "{said}");
@@ -390,8 +397,7 @@ fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
 #[test]
 fn a_users_file_without_a_folder_is_in_the_qmail_home() {
     let Good { dir, folder: _folder } = good();
-    let script = dir.join("service/pop3/run");
-    let text = std::fs::read_to_string(&script).unwrap();
+    let (script, text) = script_of(&dir, "pop3");
     let text = text.replace(&format!("-f {}/users", dir.display()), "-f users");
     assert!(text.contains(" -f users "), "{text}");
     let behind_authup = text
@@ -400,8 +406,7 @@ fn a_users_file_without_a_folder_is_in_the_qmail_home() {
         .replace("exec 2>&1", "export AUTHUP_UID=1 AUTHUP_GID=1\nexec 2>&1");
     for text in [text, behind_authup] {
         std::fs::write(&script, text).unwrap();
-        let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-        let output = run_with(&arguments, PASSWORD);
+        let output = check_login(&script, PASSWORD);
         ends_with(&output, 0);
         assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
     }
@@ -411,15 +416,13 @@ fn a_users_file_without_a_folder_is_in_the_qmail_home() {
 fn a_script_without_tls_is_tried_without_it() {
     needs!("tcpserver");
     let Good { dir, folder: _folder } = good();
-    let script = dir.join("service/pop3/run");
-    let text = std::fs::read_to_string(&script).unwrap();
+    let (script, text) = script_of(&dir, "pop3");
     let (before, behind) = text.split_once("exec tlsserver").unwrap();
     let (_, behind) = behind.split_once(" \\\n").unwrap();
     let before = before.replace("export UCSPITLS='!'\n", "export AUTHUP_UID=1 AUTHUP_GID=1\n");
     let text = format!("{before}exec tcpserver -v -R -H -l 0 127.0.0.1 110 authup pop3 {behind}");
     std::fs::write(&script, text).unwrap();
-    let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-    let said = ends_with(&run_with(&arguments, PASSWORD), 0);
+    let said = ends_with(&check_login(&script, PASSWORD), 0);
     assert!(said.contains("client   PASS (the password)\n"), "{said}");
     assert!(said.contains("  al is logged in\n"), "{said}");
 }
@@ -430,15 +433,11 @@ fn logs_in_by_imap() {
         return skipped("logs_in_by_imap", "needs dovecot-imapd");
     }
     let Good { dir, folder: _folder } = good();
-    let script = dir.join("service/imap/run");
-    let text = std::fs::read_to_string(&script).unwrap();
+    let (script, text) = script_of(&dir, "imap");
     // Whoever has checknotroot there keeps it: it does no harm.
     let (before, _) = text.rsplit_once(" \\\n").unwrap();
     let imap = " checknotroot /usr/lib/dovecot/imap -k -o 'mail_location=maildir:~/Maildir'\n";
-    let login = || {
-        let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-        run_with(&arguments, PASSWORD)
-    };
+    let login = || check_login(&script, PASSWORD);
     std::fs::write(&script, format!("{before}{imap}")).unwrap();
     let said = ends_with(&login(), 0);
     for expected in [

@@ -131,53 +131,31 @@ fn what_cannot_be_made_is_said_and_nothing_is() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("file"), "").unwrap();
     std::fs::write(path("cert.pem"), Pem::of(&["h.example"]).certificate).unwrap();
-    for (arguments, expected) in [
-        (vec![path("a b"), "--host".into(), "h.example".into()], "unusable folder: "),
-        (vec![path("d"), "--host".into(), "h example".into()], "unusable host name: h example: "),
-        (vec![path("d"), "--host".into(), String::new()], "unusable host name: : "),
-        (vec![path("d"), "--host".into(), "a..b".into()], "unusable host name: a..b: "),
-        (vec![path("d"), "--host=-a".into()], "unusable host name: -a: "),
-        (vec![path("file"), "--host".into(), "h.example".into()], "unable to make: "),
+    const HOST: &str = "--host=h.example";
+    let (no_file, no_key) =
+        (format!("--cert={}", path("none")), format!("--cert={}", path("cert.pem")));
+    let no_certificate = format!("--cert={}", path("file"));
+    for (dir, options, expected) in [
+        ("a b", &[HOST][..], "unusable folder: "),
+        ("d", &["--host=h example"], "unusable host name: h example: "),
+        ("d", &["--host="], "unusable host name: : "),
+        ("d", &["--host=a..b"], "unusable host name: a..b: "),
+        ("d", &["--host=-a"], "unusable host name: -a: "),
+        ("file", &[HOST], "unable to make: "),
+        ("d", &[HOST, &no_file], "none: No such file or directory"),
         (
-            vec![path("d"), "--host".into(), "h.example".into(), "--cert".into(), path("none")],
-            "none: No such file or directory",
-        ),
-        (
-            vec![path("d"), "--host".into(), "h.example".into(), "--cert".into(), path("cert.pem")],
+            "d",
+            &[HOST, &no_key],
             "cert.pem: no key (PEM) in it, or one that asks for a passphrase: name the key's file \
              with --key",
         ),
-        (
-            vec![path("d"), "--host".into(), "h.example".into(), "--cert".into(), path("file")],
-            "file: no certificate (PEM) in it",
-        ),
-        (
-            vec![path("d"), "--host".into(), "h.example".into(), "--pop3".into(), "a; b".into()],
-            "unusable command: a; b: ; must be quoted",
-        ),
-        (
-            vec![
-                path("d"),
-                "--host".into(),
-                "h.example".into(),
-                "--incoming-user".into(),
-                "no such user".into(),
-            ],
-            "unknown user: no such user",
-        ),
-        (
-            vec![
-                path("d"),
-                "--host".into(),
-                "h.example".into(),
-                "--jail-user".into(),
-                "no such jail".into(),
-            ],
-            "unknown user: no such jail",
-        ),
+        ("d", &[HOST, &no_certificate], "file: no certificate (PEM) in it"),
+        ("d", &[HOST, "--pop3=a; b"], "unusable command: a; b: ; must be quoted"),
+        ("d", &[HOST, "--incoming-user=no such user"], "unknown user: no such user"),
+        ("d", &[HOST, "--jail-user=no such jail"], "unknown user: no such jail"),
     ] {
-        let arguments: Vec<_> =
-            ["init"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        let dir = path(dir);
+        let arguments = [&["init", &dir], options].concat();
         let output = run(&arguments);
         ends_with(&output, 2);
         assert!(stderr(&output).starts_with("acceptutils: "), "{}", stderr(&output));
@@ -206,12 +184,12 @@ fn what_is_not_safe_is_not_made() {
     }
 }
 
-/// A service for this command, by this option; what was said, and its folder.
-fn init_with(folder: &Path, option: &str, command: &str, more: &[&str]) -> (String, i32) {
+/// A service for this command, by this option, which ends so; what was said.
+fn init_with(code: i32, folder: &Path, option: &str, command: &str, more: &[&str]) -> String {
     let dir = folder.join("service");
     let init = ["init", dir.to_str().unwrap(), "--host", "a.example", option, command];
     let output = run(&[&init[..], &["--jail-user", "daemon"], more].concat());
-    (stdout(&output) + &stderr(&output), output.status.code().unwrap())
+    ends_with(&output, code) + &stderr(&output)
 }
 
 fn listed(folder: &Path, file: &str) -> Vec<String> {
@@ -224,8 +202,7 @@ fn what_is_offered_is_what_the_server_says_that_it_has() {
     let folder = folder();
     let server = "sh -c 'echo 220 hi; read l; printf \"250-hi\\n250-SIZE 1000\\n250-XCLIENT NAME\\n\
                   250-AUTH PLAIN\\n250-DSN\\n250 STARTTLS\\n\"; read l; echo 221 bye'";
-    let (said, code) = init_with(folder.path(), "--submission", server, &[]);
-    assert_eq!(code, 0, "{said}");
+    init_with(0, folder.path(), "--submission", server, &[]);
     assert_eq!(listed(folder.path(), "smtpcapabilities"), ["SIZE 1000", "DSN"]);
     // The run script has it as it was said.
     let dir = folder.path().join("service");
@@ -247,8 +224,7 @@ fn what_is_offered_is_what_the_server_says_that_it_has() {
 fn exim_is_asked_as_debian_installs_it() {
     needs!("exim4");
     let folder = folder();
-    let (said, code) = init_with(folder.path(), "--submission", "/usr/sbin/exim4 -bs", &[]);
-    assert_eq!(code, 0, "{said}");
+    init_with(0, folder.path(), "--submission", "/usr/sbin/exim4 -bs", &[]);
     let listed = listed(folder.path(), "smtpcapabilities");
     // PRDR is not passed on: nothing here counts its replies.
     assert!(listed.contains(&"SIZE 52428800".into()), "{listed:?}");
@@ -259,8 +235,7 @@ fn exim_is_asked_as_debian_installs_it() {
 fn a_sendmail_that_serves_nobody_is_found_out() {
     needs!("msmtp");
     let folder = folder();
-    let (said, code) = init_with(folder.path(), "--submission", "/usr/bin/msmtp -bs", &[]);
-    assert_eq!(code, 1, "{said}");
+    let said = init_with(1, folder.path(), "--submission", "/usr/bin/msmtp -bs", &[]);
     let expected = "warning: --submission: the program does not serve: it ends without an answer: ";
     assert!(said.contains(expected), "{said}");
     let dir = folder.path().join("service");
@@ -286,17 +261,14 @@ fn dovecots_pop3_is_a_command_with_quotes_and_needs_no_file_of_its_own() {
     }
     let folder = folder();
     let dovecot = recipe("In front of Dovecot's POP3", "sh -c ");
-    let (said, code) = init_with(folder.path(), "--pop3", &dovecot, &[]);
-    assert_eq!(code, 0, "{said}");
+    init_with(0, folder.path(), "--pop3", &dovecot, &[]);
     let offered = listed(folder.path(), "pop3capabilities");
     assert_eq!(offered, ["TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"]);
     let dir = folder.path().join("service");
     let check = stdout(&run(&["check", dir.to_str().unwrap()]));
     assert!(!check.contains("does not serve"), "{check}");
     // Without its first line nobody would answer PASS.
-    let (said, code) =
-        init_with(&folder.path().join("other"), "--pop3", "/usr/lib/dovecot/pop3", &[]);
-    assert_eq!(code, 1, "{said}");
+    let said = init_with(1, &folder.path().join("other"), "--pop3", "/usr/lib/dovecot/pop3", &[]);
     assert!(said.contains("the program does not serve: "), "{said}");
 }
 
@@ -308,14 +280,12 @@ fn dovecots_imap_is_found_and_asked() {
     let folder = folder();
     let pop3 = ["--pop3", "sh -c 'printf \"+OK\\r\\n-ERR\\r\\n\"'"];
     // It is the same as by its recipe.
-    let (said, code) = init_with(folder.path(), pop3[0], pop3[1], &[]);
-    assert_eq!(code, 0, "{said}");
+    init_with(0, folder.path(), pop3[0], pop3[1], &[]);
     let dir = folder.path().join("service");
     let found = std::fs::read_to_string(dir.join("service/imaps/run")).unwrap();
     let (named, recipe) =
         (folder.path().join("named"), recipe("In front of Dovecot's IMAP", "sh -c "));
-    let (said, code) = init_with(&named, "--imap", &recipe, &pop3);
-    assert_eq!(code, 0, "{said}");
+    init_with(0, &named, "--imap", &recipe, &pop3);
     let script = std::fs::read_to_string(named.join("service/service/imaps/run")).unwrap();
     let named = named.display().to_string();
     assert_eq!(found, script.replace(&named, &folder.path().display().to_string()));
@@ -362,14 +332,12 @@ fn an_imap_server_that_cannot_answer_a_login_is_found_out() {
             "it does not open INBOX: b NO such box",
         ),
     ] {
-        let (said, code) = init_with(folder.path(), "--imap", server, &[]);
-        assert_eq!(code, 1, "{said}");
+        let said = init_with(1, folder.path(), "--imap", server, &[]);
         let expected = format!("warning: --imap: the program does not serve: {why}\n");
         assert!(said.contains(&expected), "{expected}{said}");
     }
     let other = folder.path().join("other");
-    let (said, code) = init_with(&other, "--imap", &format!("{fiximapio} {greets}"), &[]);
-    assert_eq!(code, 0, "{said}");
+    init_with(0, &other, "--imap", &format!("{fiximapio} {greets}"), &[]);
     assert_eq!(listed(&other, "imapcapabilities"), ["IDLE"]);
 }
 
@@ -377,10 +345,8 @@ fn an_imap_server_that_cannot_answer_a_login_is_found_out() {
 fn an_open_relay_is_made_for_who_says_so() {
     let folder = folder();
     let relay = "sh -c 'echo 220 hi; read l; echo 250 hi; read l; echo 221 bye' -bs";
-    let (said, code) = init_with(folder.path(), "--incoming", relay, &[]);
-    assert_eq!(code, 2, "{said}");
-    let (said, code) = init_with(folder.path(), "--incoming", relay, &["--allow-open-relay"]);
-    assert_eq!(code, 0, "{said}");
+    init_with(2, folder.path(), "--incoming", relay, &[]);
+    init_with(0, folder.path(), "--incoming", relay, &["--allow-open-relay"]);
     assert!(folder.path().join("service/service/smtp/run").exists());
 }
 
@@ -389,8 +355,7 @@ fn users_can_be_the_systems() {
     let folder = folder();
     let server = "sh -c 'echo 220 hi; read l; echo 250 hi; read l; echo 221 bye'";
     let more = ["--users", "pam"];
-    let (said, code) = init_with(folder.path(), "--submission", server, &more);
-    assert_eq!(code, 0, "{said}");
+    let said = init_with(0, folder.path(), "--submission", server, &more);
     let dir = folder.path().join("service");
     let script = std::fs::read_to_string(dir.join("service/submission/run")).unwrap();
     assert!(script.contains(" \\\n    checkpassword-pam \\\n    env "), "{script}");
