@@ -27,6 +27,7 @@ mod resources;
 mod sasl;
 mod session;
 mod smuggling;
+mod stalling;
 
 const PAGES: &[Test] = &[
     ("the_page_has_every_row", &[], |_| figures::the_page_has_every_row()),
@@ -48,6 +49,7 @@ fn main() -> Result<ExitCode> {
         forging::TESTS,
         leaks::TESTS,
         resources::TESTS,
+        stalling::TESTS,
         PAGES,
     ];
     suite::run(tests.concat(), &built, figures::write)
