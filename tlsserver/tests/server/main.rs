@@ -19,3 +19,4 @@ mod login;
 mod memory;
 mod relay;
 mod service;
+mod starting;

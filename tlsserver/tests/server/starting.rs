@@ -1,0 +1,128 @@
+//! How it starts, and what prevents it: by hand, by a supervisor that passes the socket and
+//! hears how far it is, and what is said to whom.
+
+use rustix::process::Signal;
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use test_support::needs;
+use test_support::run::OwnChild;
+
+use crate::harness::client::{clear_rest, connect, plain, rest};
+use crate::harness::{Listening, Setup};
+
+#[test]
+fn a_supervisor_may_pass_the_socket() {
+    needs!("systemd-socket-activate");
+    // The tool says no port, so one that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let setup = Setup::new(&["env"]);
+    let command = setup.command();
+    let mut activated = Command::new("systemd-socket-activate");
+    activated.arg(format!("--listen=127.0.0.1:{port}"));
+    activated.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    for (name, value) in &setup.variables {
+        activated.arg(format!("--setenv={name}={value}"));
+    }
+    activated.arg("--setenv=PATH=/usr/bin:/bin").arg(command.get_program());
+    activated.args(command.get_args()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = activated.spawn().unwrap();
+    let log = crate::harness::Log::of(child.stderr.take().unwrap());
+    log.wait_for(&["Listening on"]);
+    let server = setup.serves(Listening { child: OwnChild(child), port }, log);
+    let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+    assert!(
+        text.contains(&format!("TCPLOCALPORT={port}\n")) && !text.contains("LISTEN_"),
+        "{text}"
+    );
+}
+
+/// What systemd would hear of `Type=notify`.
+#[test]
+fn a_supervisor_hears_how_far_it_is() {
+    let setup = Setup::new(&["cat"]);
+    let path = setup.file("notify");
+    let supervisor = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    supervisor.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let hears = |expected: &str| {
+        let mut octets = [0; 100];
+        let count = supervisor.recv(&mut octets).expect(expected);
+        let text = String::from_utf8_lossy(&octets[..count]).into_owned();
+        assert!(text.starts_with(expected), "{expected}: {text}");
+    };
+    let server = setup.variable("NOTIFY_SOCKET", path.to_str().unwrap()).start();
+    hears("READY=1\n");
+    server.signal(Signal::HUP);
+    hears("RELOADING=1\nMONOTONIC_USEC=");
+    hears("READY=1\n");
+    // A reload that fails is over, too.
+    fs::write(server.file("server.key"), "nonsense").unwrap();
+    server.signal(Signal::HUP);
+    hears("RELOADING=1\n");
+    hears("READY=1\n");
+    server.signal(Signal::TERM);
+    hears("STOPPING=1\n");
+}
+
+/// Runs the command to its end; its exit code and what it said.
+fn failing(mut command: Command) -> (Option<i32>, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn what_prevents_a_start_is_said_in_one_line() {
+    let setup = || Setup::new(&["true"]);
+    let with = |name: &str, value: &str| setup().variable(name, value);
+    let elsewhere = setup().host("192.0.2.77");
+    for (setup, complaint) in [
+        (
+            with("CERTFILE", "/no/such/file"),
+            "certificate: /no/such/file: No such file or directory",
+        ),
+        (with("KEYFILE", "/dev/null"), "certificate: /dev/null: not a regular file"),
+        (with("SSL_UID", "nobody"), "SSL_UID: not a number"),
+        (Setup::new(&["no-such-program"]), "unable to find no-such-program"),
+        (elsewhere, "unable to listen: 192.0.2.77:0: Cannot assign requested address"),
+    ] {
+        let (code, said) = failing(setup.command());
+        assert_eq!(code, Some(111), "{said}");
+        assert!(said.starts_with(&format!("tlsserver: {complaint}")), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let (code, said) = failing(setup().option("--no-such-option").command());
+    assert_eq!(code, Some(100));
+    assert!(said.contains("usage: tlsserver"), "{said}");
+}
+
+#[test]
+fn the_journal_is_told_how_bad_it_is() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let found = std::os::unix::fs::MetadataExt::ino(&log.as_file().metadata().unwrap());
+    let device = std::os::unix::fs::MetadataExt::dev(&log.as_file().metadata().unwrap());
+    for (stream, mark) in [(format!("{device}:{found}"), "<3>"), ("1:1".into(), "")] {
+        log.as_file().set_len(0).unwrap();
+        let setup = Setup::new(&["true"]).variable("CERTFILE", "/no/such/file");
+        let mut command = setup.variable("JOURNAL_STREAM", stream).command();
+        let writes = fs::OpenOptions::new().append(true).open(log.path()).unwrap();
+        command.stdin(Stdio::null()).stderr(writes).status().unwrap();
+        let said = fs::read_to_string(log.path()).unwrap();
+        let expected = format!("{mark}tlsserver: certificate: /no/such/file: ");
+        assert!(said.starts_with(&expected), "{said}");
+    }
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let setup = Setup::new(&["true"]).option("-q").variable("CERTFILE", "/no/such/file");
+    let (_, said) = failing(setup.command());
+    assert_eq!(said.lines().count(), 1, "a reason not to start is said all the same");
+    let server = Setup::new(&["echo", "in"]).option("-q").start();
+    let mut socket = plain(&server);
+    socket.write_all(b"no hello\n").unwrap();
+    clear_rest(socket);
+    assert_eq!(rest(&mut connect(&server)), b"in\n");
+    assert!(server.log.lines().is_empty(), "{:?}", server.log.lines());
+}
