@@ -131,9 +131,7 @@ fn a_name_that_no_client_can_give_is_added_with_a_warning() {
 #[test]
 fn an_ordinary_user_has_the_own_home_unless_another_is_named() {
     const DAEMON: u32 = 1;
-    if !root_or_skip("an_ordinary_user_has_the_own_home_unless_another_is_named") {
-        return;
-    }
+    needs!("root");
     let folder = public();
     let (program, users) = (folder.path().join("acceptutils"), folder.path().join("users"));
     copy_program(Path::new(env!("CARGO_BIN_EXE_acceptutils")), &program);
