@@ -181,15 +181,16 @@ impl<W> Connections<W> {
         }
     }
 
-    /// The monitor has died. Who was about to log in may try again; sessions are the next
-    /// one's.
-    pub(super) fn monitor_lost(&mut self) {
+    /// The monitor has died. Who was about to log in may try again, with the next one: those
+    /// are returned, as nobody else says that they have ended. Sessions are the next one's.
+    pub(super) fn monitor_lost(&mut self) -> Vec<ConnectionId> {
         let known = self.by_id.iter().filter(|(_, one)| one.is_with_monitor() && !one.is_session());
         let lost: Vec<_> = known.map(|(&id, _)| id).collect();
-        for id in lost {
+        for &id in &lost {
             self.refused(id);
             self.over(id);
         }
+        lost
     }
 
     /// The monitor's sessions, and the engines that have them.

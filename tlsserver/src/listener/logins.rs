@@ -141,7 +141,9 @@ impl Server {
         while let Ok(Some(message)) = self.workers.receive_from_monitor() {
             self.on_monitor_message(message)?;
         }
-        self.connections.monitor_lost();
+        for id in self.connections.monitor_lost() {
+            Event::LoginLost(id).log(self.log);
+        }
         self.log_status();
         if self.course.is_starting() { Err(Unable::MonitorEnded) } else { Ok(()) }
     }

@@ -20,6 +20,8 @@ pub(super) enum Event<'a> {
     ProgramStarted(u32, IpAddr),
     ProgramEnded(u32, How),
     NoLogin(IpAddr),
+    /// With the monitor that had begun with it; its number.
+    LoginLost(u64),
     Evicted(IpAddr),
     Reloaded,
 
@@ -77,6 +79,7 @@ impl Event<'_> {
             | Self::ProgramStarted(..)
             | Self::ProgramEnded(..)
             | Self::NoLogin(_)
+            | Self::LoginLost(_)
             | Self::Evicted(_)
             | Self::Reloaded => Verbosity::Status,
             _ => Verbosity::Errors,
@@ -94,6 +97,7 @@ impl Display for Event<'_> {
                 number => write!(f, "end {pid} status {number}: {how}"),
             },
             Self::NoLogin(peer) => write!(f, "no login from {peer}"),
+            Self::LoginLost(id) => write!(f, "end {id} status unknown: its monitor died"),
             Self::Evicted(peer) => {
                 write!(f, "evicted {peer}: not logged in, connection limit reached")
             }

@@ -219,6 +219,25 @@ fn a_monitor_that_dies_is_replaced_and_costs_nobody_a_session() {
     }
 }
 
+/// Each that the log says has begun has an end there, once.
+#[test]
+fn a_login_that_ends_with_its_monitor_has_an_end_in_the_log() {
+    let door = SUBMISSION;
+    let server = door.with(UNDECIDED).start();
+    let tls = door.says_login(&server);
+    server.log.wait_for(&["attempt for bob"]);
+    let begun = server.log.wait_for(&["tlsserver: pid "]);
+    let number = begun.split(' ').nth(2).unwrap().to_owned();
+    let victim = server.monitor();
+    kill(victim);
+    let end = format!("tlsserver: end {number} status unknown: its monitor died");
+    server.log.wait_for(&[&end]);
+    drop(tls);
+    server.log.wait_for(&[&format!("monitor {victim} died: signal 9; starting another")]);
+    server.log.wait_for(&["status: 0/40"]);
+    assert_eq!(server.log.count(&format!("tlsserver: end {number} ")), 1);
+}
+
 /// Until somebody can log in again.
 pub(super) fn wait_until_ready(door: Door, server: &crate::harness::Server, before: u32) {
     let until = Instant::now() + PATIENCE;
