@@ -131,10 +131,12 @@ fn tests(conditions: &[If]) -> (Vec<sock_filter>, Vec<(u32, Verdict)>) {
 fn ranges(mut calls: Vec<(u32, Verdict)>) -> Vec<(u32, Verdict)> {
     calls.sort_unstable_by_key(|(call, _)| *call);
     let mut ranges = vec![(0, Verdict::Kill)];
-    let mut begin = |from: u32, verdict: Verdict| match ranges.last_mut() {
-        Some(last) if last.0 == from => last.1 = verdict,
-        Some(last) if last.1 == verdict => {}
-        _ => ranges.push((from, verdict)),
+    let mut begin = |from: u32, verdict: Verdict| {
+        // The one behind the last call is none where the next call follows at once.
+        ranges.pop_if(|last| last.0 == from);
+        if ranges.last().is_none_or(|last| last.1 != verdict) {
+            ranges.push((from, verdict));
+        }
     };
     for (call, verdict) in calls {
         begin(call, verdict);
@@ -277,6 +279,17 @@ mod tests {
         }
         assert_eq!(run(&program(8, &[1], &[]).unwrap(), 1, [0; 2]).0, KILL.k, "another processor");
         assert_eq!(run(&program(7, &[], &[]).unwrap(), 1, [0; 2]).0, KILL.k, "nothing is allowed");
+    }
+
+    #[test]
+    fn calls_that_follow_each_other_are_one_range() {
+        let both =
+            [(4, Verdict::Allow), (3, Verdict::Allow), (5, Verdict::Ask(0)), (0, Verdict::Allow)];
+        let found: Vec<_> = ranges(both.to_vec()).iter().map(|(from, _)| *from).collect();
+        assert_eq!(found, [0, 1, 3, 5, 6]);
+        let always = |last| (0..last).collect::<Vec<_>>();
+        let [few, many] = [2, 60].map(|last| program(7, &always(last), &[]).unwrap().len());
+        assert_eq!(few, many);
     }
 
     #[test]

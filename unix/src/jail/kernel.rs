@@ -111,18 +111,13 @@ const DIALOG: &[libc::c_long] = &[
     libc::SYS_fstat,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_dup2,
+    #[cfg(not(target_arch = "x86_64"))]
     libc::SYS_dup3,
 ];
 
 /// [`Profile::Relay`]: besides, a pipe of its own, and the child's end, which it sees coming.
-const RELAY: &[libc::c_long] = &[
-    libc::SYS_pipe2,
-    libc::SYS_splice,
-    libc::SYS_tee,
-    libc::SYS_wait4,
-    libc::SYS_waitid,
-    libc::SYS_pidfd_open,
-];
+const RELAY: &[libc::c_long] =
+    &[libc::SYS_pipe2, libc::SYS_wait4, libc::SYS_waitid, libc::SYS_pidfd_open];
 
 const fn always(profile: Profile) -> &'static [&'static [libc::c_long]] {
     match profile {
@@ -165,10 +160,9 @@ fn conditions(profile: Profile) -> Vec<If> {
         If::With(libc::SYS_tkill, 0, std::process::id()),
     ];
     if profile == Profile::Relay {
-        let (another_number, more_room) = (libc::F_DUPFD_CLOEXEC, libc::F_SETPIPE_SZ);
-        for command in [another_number, more_room] {
-            conditions.push(If::With(libc::SYS_fcntl, 1, command.cast_unsigned()));
-        }
+        // More room in a pipe.
+        let command = libc::F_SETPIPE_SZ.cast_unsigned();
+        conditions.push(If::With(libc::SYS_fcntl, 1, command));
     }
     conditions
 }
