@@ -56,14 +56,15 @@ impl Chain {
                 chain.end = End::SelfSigned;
                 break;
             }
+            // What stands behind it in the file, clients need not look at.
+            if last.is_issued_by_one_of(&roots) {
+                chain.end = End::Authority;
+                break;
+            }
             let is_next =
                 |link: &Option<Link>| link.as_ref().is_some_and(|link| last.is_issued_by(link));
             let next = links.iter_mut().find(|link| is_next(link)).and_then(Option::take);
-            let Some(next) = next else {
-                let is_trusted = last.is_issued_by_one_of(&roots);
-                chain.end = if is_trusted { End::Authority } else { End::Unknown };
-                break;
-            };
+            let Some(next) = next else { break };
             chain.links.push(next);
         }
         Some(chain)

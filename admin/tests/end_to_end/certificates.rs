@@ -44,8 +44,11 @@ fn self_signed(folder: &Path) {
 /// key in `leaf.key`. Another intermediate has their name only.
 fn chains(folder: &Path) {
     let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
-    let root = CertifiedIssuer::self_signed(authority("Root", 900), key()).unwrap();
+    let root_key = key();
+    let root = CertifiedIssuer::self_signed(authority("Root", 900), &root_key).unwrap();
     write("root.pem", root.pem());
+    // As one signed by an older root would be.
+    write("root-expired.pem", authority("Root", -3).self_signed(&root_key).unwrap().pem());
     let between = key();
     write("between.key", between.serialize_pem());
     for (name, days) in [("between", 800), ("between-expired", -3), ("between-soon", 4)] {

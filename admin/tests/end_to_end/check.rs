@@ -99,6 +99,7 @@ fn a_chain_that_clients_can_follow_is_right() {
         &["leaf.pem", "between.pem", "root.pem"],
         // What is left over hurts nobody.
         &["leaf.pem", "between.pem", "between-other.pem"],
+        &["leaf.pem", "between.pem", "root-expired.pem"],
         // The root is on every machine.
         &["direct.pem"],
     ] {
