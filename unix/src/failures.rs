@@ -10,6 +10,7 @@
 //! written then is written later. Where the file is not there or cannot be used, logins
 //! go on as if there were none, and [`Memory::trouble`] says so once.
 
+mod facts;
 pub mod file;
 
 use crate::control::{Folder, Unreadable};
@@ -192,8 +193,9 @@ impl Memory {
 
     /// The file, opened anew where it is not the one that is there any more.
     fn opened(&mut self) -> Option<Parts<'_>> {
-        if !self.file.as_ref().is_some_and(File::is_there) {
-            match File::open(path(&self.settings)) {
+        let path = path(&self.settings);
+        if !self.file.as_ref().is_some_and(|file| file.is_at(path)) {
+            match File::open(path) {
                 Ok(file) => {
                     self.file = Some(file);
                     self.trouble = Known::None;

@@ -4,6 +4,7 @@
 //! and a process that looks at five places of two million octets is done sooner. The lock
 //! is the open file's (`flock`), so that it goes with the process that holds it.
 
+use super::facts::{Facts, Identity};
 use crate::log::Reason;
 use proto::failures::Case;
 use proto::failures::bucket::{BUCKET, Bucket};
@@ -35,6 +36,7 @@ const NAP: Duration = Duration::from_micros(200);
 #[derive(Debug)]
 pub struct File {
     fd: OwnedFd,
+    identity: Identity,
     header: Header,
 }
 
@@ -96,58 +98,6 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// What is asked of a file before it is used.
-struct Facts {
-    mode: u32,
-    owner: u32,
-    size: u64,
-    inode: u64,
-    links: u64,
-}
-
-impl Facts {
-    /// By `statx`, without the times: Linux notes that somebody has seen when the file was
-    /// written last, and takes a finer, slower clock for the next write then. Not every kernel
-    /// and sandbox has that call.
-    #[cfg(target_os = "linux")]
-    fn of(fd: &OwnedFd) -> rustix::io::Result<Self> {
-        use rustix::fs::{StatxFlags, statx};
-        let wanted = StatxFlags::TYPE
-            | StatxFlags::MODE
-            | StatxFlags::UID
-            | StatxFlags::SIZE
-            | StatxFlags::INO
-            | StatxFlags::NLINK;
-        match statx(fd, c"", AtFlags::EMPTY_PATH, wanted) {
-            Ok(found) if found.stx_mask & wanted.bits() == wanted.bits() => Ok(Self {
-                mode: found.stx_mode.into(),
-                owner: found.stx_uid,
-                size: found.stx_size,
-                inode: found.stx_ino,
-                links: found.stx_nlink.into(),
-            }),
-            _ => Self::with_times(fd),
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn of(fd: &OwnedFd) -> rustix::io::Result<Self> {
-        Self::with_times(fd)
-    }
-
-    #[allow(clippy::unnecessary_cast, reason = "these types differ from system to system")]
-    fn with_times(fd: &OwnedFd) -> rustix::io::Result<Self> {
-        let stat = fstat(fd)?;
-        Ok(Self {
-            mode: stat.st_mode as u32,
-            owner: stat.st_uid,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            inode: stat.st_ino as u64,
-            links: stat.st_nlink as u64,
-        })
-    }
-}
-
 impl File {
     /// Opens the file.
     ///
@@ -186,11 +136,11 @@ impl File {
         match header.clock {
             // To ask for this start's number takes a fourth of the time of a login's count.
             Clock::SinceBoot { boot, inode }
-                if inode != facts.inode && this_boot() != Some(boot) =>
+                if inode != facts.identity.1 && this_boot() != Some(boot) =>
             {
                 Err(Trouble::OtherBoot)
             }
-            _ => Ok(Self { fd, header }),
+            _ => Ok(Self { fd, identity: facts.identity, header }),
         }
     }
 
@@ -200,10 +150,10 @@ impl File {
         &self.header.key
     }
 
-    /// Whether it is still whole, and has not been removed.
+    /// Whether it is still whole, and the one of this name.
     #[must_use]
-    pub fn is_there(&self) -> bool {
-        Facts::of(&self.fd).is_ok_and(|facts| facts.links > 0 && facts.size == FILE)
+    pub fn is_at(&self, path: &Path) -> bool {
+        Facts::at(path).is_ok_and(|facts| facts.identity == self.identity && facts.size == FILE)
     }
 
     /// Seconds on the file's clock.

@@ -190,6 +190,13 @@ fn d59_a_resident_process_finds_the_new_file() {
     ask(&mut memory, "d", Answer::Refused);
     assert_eq!(place.score(), 1);
     assert_eq!(memory.trouble(), None);
+    // One that has been moved away is not the one that the settings name, and counts no more.
+    std::fs::rename(&place.path, place.path.with_file_name("away")).unwrap();
+    ask(&mut memory, "e", Answer::Refused);
+    assert!(memory.trouble().is_some());
+    create(&place.path).unwrap();
+    ask(&mut memory, "f", Answer::Refused);
+    assert_eq!(place.score(), 1);
 }
 
 #[test]
