@@ -1,7 +1,7 @@
 //! What the system says of a file: whose it is, how long, and which. Called by
 //! [`super::file`], for each login.
 
-use rustix::fs::{Stat, fstat, lstat};
+use rustix::fs::{RawMode, Stat, fstat, lstat};
 #[cfg(target_os = "linux")]
 use rustix::{
     fs::{AtFlags, CWD},
@@ -17,10 +17,10 @@ pub(super) type Identity = (u64, u64);
 
 /// What is asked of a file before it is used.
 pub(super) struct Facts {
-    pub(super) mode: u32,
+    pub(super) mode: RawMode,
     pub(super) owner: u32,
-    size: u64,
-    identity: Identity,
+    pub(super) size: u64,
+    pub(super) identity: Identity,
 }
 
 impl Facts {
@@ -76,7 +76,7 @@ impl From<Stat> for Facts {
     )]
     fn from(stat: Stat) -> Self {
         Self {
-            mode: stat.st_mode as u32,
+            mode: stat.st_mode as RawMode,
             owner: stat.st_uid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             identity: (stat.st_dev as u64, stat.st_ino as u64),
