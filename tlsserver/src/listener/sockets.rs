@@ -150,12 +150,16 @@ fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
     let Some(count) = count_of_passed(variables, std::process::id())? else {
         return Ok(Vec::new());
     };
+    let failure = |reason: &dyn fmt::Display| Failure::new(Variable::ListenFds.name(), reason);
     let sockets = unix::listen_fds::take(count);
     for socket in &sockets {
         if !sockopt::socket_acceptconn(socket).unwrap_or(false) {
-            return Err(Failure::new(Variable::ListenFds.name(), "not a listening socket"));
+            return Err(failure(&"not a listening socket"));
         }
-        unblock(socket).map_err(|reason| Failure::new(Variable::ListenFds.name(), reason))?;
+        if getsockname(socket).ok().and_then(internet).is_none() {
+            return Err(failure(&"not a TCP socket"));
+        }
+        unblock(socket).map_err(|reason| failure(&reason))?;
     }
     Ok(sockets)
 }

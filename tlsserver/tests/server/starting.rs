@@ -4,12 +4,41 @@
 use rustix::process::Signal;
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use test_support::needs;
 use test_support::run::OwnChild;
+use test_support::wait::for_end;
 
 use crate::harness::client::{clear_rest, connect, plain, rest};
-use crate::harness::{Listening, Setup};
+use crate::harness::{Listening, Log, Setup};
+
+/// By a supervisor that passes a socket of its own, which it listens on by now.
+fn activated(setup: &Setup, listen: &str) -> (Child, Log) {
+    let command = setup.command();
+    let mut activated = Command::new("systemd-socket-activate");
+    activated.arg(format!("--listen={listen}"));
+    activated.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    for (name, value) in &setup.variables {
+        activated.arg(format!("--setenv={name}={value}"));
+    }
+    activated.arg("--setenv=PATH=/usr/bin:/bin").arg(command.get_program());
+    activated.args(command.get_args()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = activated.spawn().unwrap();
+    let log = Log::of(child.stderr.take().unwrap());
+    log.wait_for(&["Listening on"]);
+    (child, log)
+}
+
+#[test]
+fn a_socket_without_a_port_is_not_taken_for_one_that_clients_could_come_by() {
+    needs!("systemd-socket-activate");
+    let setup = Setup::new(&["true"]);
+    let path = setup.file("socket");
+    let (mut child, log) = activated(&setup, path.to_str().unwrap());
+    let _client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    log.wait_for(&["tlsserver: unable to listen: LISTEN_FDS: not a TCP socket"]);
+    assert_eq!(for_end(&mut child).code(), Some(111));
+}
 
 #[test]
 fn a_supervisor_may_pass_the_socket() {
@@ -19,18 +48,7 @@ fn a_supervisor_may_pass_the_socket() {
     let port = free.local_addr().unwrap().port();
     drop(free);
     let setup = Setup::new(&["env"]);
-    let command = setup.command();
-    let mut activated = Command::new("systemd-socket-activate");
-    activated.arg(format!("--listen=127.0.0.1:{port}"));
-    activated.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    for (name, value) in &setup.variables {
-        activated.arg(format!("--setenv={name}={value}"));
-    }
-    activated.arg("--setenv=PATH=/usr/bin:/bin").arg(command.get_program());
-    activated.args(command.get_args()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = activated.spawn().unwrap();
-    let log = crate::harness::Log::of(child.stderr.take().unwrap());
-    log.wait_for(&["Listening on"]);
+    let (child, log) = activated(&setup, &format!("127.0.0.1:{port}"));
     let server = setup.serves(Listening { child: OwnChild(child), port }, log);
     let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
     assert!(
