@@ -3,6 +3,7 @@
 use super::service::Service;
 use crate::run_script::{Link, Role};
 use rustix::fs::getxattr;
+use rustix::io::Errno;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use unix::identity::SystemUser;
@@ -137,5 +138,53 @@ impl User {
 
 /// Whether more than the mode says who may do what (acl(5)).
 fn has_access_list(path: &Path) -> bool {
-    getxattr(path, c"system.posix_acl_access", &mut [0; 0]).is_ok_and(|length| length > 0)
+    // No list is as short as one octet, and none at all is another error.
+    getxattr(path, c"system.posix_acl_access", &mut [0]) == Err(Errno::RANGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{XattrFlags, setxattr};
+    use std::os::unix::fs::PermissionsExt;
+    use test_support::needs::skipped;
+
+    /// Another user than the folder's owner may enter it by these bits.
+    #[test]
+    fn a_user_is_barred_by_the_mode_unless_an_access_list_says_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let set = |mode| {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        };
+        let found = path.metadata().unwrap();
+        let (owner, own_group) = (found.uid(), found.gid());
+        let barred = |uid, gid| User::of_entry(uid, gid).barred_at(path);
+        for (mode, of_group, of_others, of_any) in [
+            (0o700, false, false, false),
+            (0o710, true, false, true),
+            (0o701, false, true, true),
+            (0o666, false, false, false),
+        ] {
+            set(mode);
+            assert_eq!(barred(owner, None).is_none(), mode & 0o100 != 0, "{mode:o}");
+            assert_eq!(barred(owner + 1, Some(own_group)).is_none(), of_group, "{mode:o}");
+            assert_eq!(barred(owner + 1, Some(own_group + 1)).is_none(), of_others, "{mode:o}");
+            assert_eq!(barred(owner + 1, None).is_none(), of_any, "{mode:o}");
+        }
+        set(0o700);
+        assert_eq!(barred(owner + 1, None), Some(path.canonicalize().unwrap()));
+        // The owner, user 1, the group, the mask, and others: what each may, and who it is.
+        let entries = [(1, 7, !0), (2, 1, 1), (4, 0, !0), (16, 1, !0), (32, 0, !0_u32)];
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        for (tag, may, who) in entries {
+            list.extend([tag, 0, may, 0]);
+            list.extend(who.to_le_bytes());
+        }
+        match setxattr(path, c"system.posix_acl_access", &list, XattrFlags::empty()) {
+            Err(Errno::OPNOTSUPP) => return skipped("access lists", "no file system with them"),
+            set => set.unwrap(),
+        }
+        assert_eq!(barred(owner + 1, Some(own_group + 1)), None);
+    }
 }
