@@ -64,15 +64,19 @@ fn check_file(folders: &[&Path], file: PathBuf, findings: &mut Findings) {
             }
         };
         for (number, line) in lines(&text) {
+            let included = parse(&line).and_then(|name| {
+                let file = |name: &str| find(folders, name).ok_or(format!("{name}: not there"));
+                name.map(file).transpose()
+            });
             let place = Place::line(&file, number);
-            match parse(&line) {
+            match included {
+                // Nobody asks for these at a login.
+                Err(fault) if matches!(kind(&line), "session" | "password") => {
+                    findings.warning(place, format!("{fault}: not understood"));
+                }
                 Err(fault) => findings.error(place, format!("{fault}: PAM refuses every login")),
-                Ok(Some(name)) => match find(folders, name) {
-                    Some(included) if files.contains(&included) => {}
-                    Some(included) => files.push(included),
-                    None => findings.error(place, format!("{name}: not there")),
-                },
-                Ok(None) => {}
+                Ok(Some(included)) if !files.contains(&included) => files.push(included),
+                Ok(_) => {}
             }
         }
     }
@@ -100,12 +104,12 @@ fn lines(text: &str) -> Vec<(usize, String)> {
 fn parse(line: &str) -> Result<Option<&str>, String> {
     let is_among =
         |words: &[&str], word: &str| words.iter().any(|known| known.eq_ignore_ascii_case(word));
-    let (kind, rest) = word(line);
+    let (kind, rest) = (kind(line), word(line).1);
     if kind == "@include" {
         let (file, _) = word(rest);
         return if file.is_empty() { Err("@include: no file".into()) } else { Ok(Some(file)) };
     }
-    if !is_among(&["auth", "account", "session", "password"], kind.trim_start_matches('-')) {
+    if !is_among(&["auth", "account", "session", "password"], kind) {
         return Err(format!("{kind}: not auth, account, password or session"));
     }
     let (control, rest) = match rest.strip_prefix('[') {
@@ -128,6 +132,12 @@ fn parse(line: &str) -> Result<Option<&str>, String> {
         return Err(format!("{kind} {control}: no module"));
     }
     Ok(includes.then_some(module))
+}
+
+/// What a line is about; a module that is missing is no matter behind a `-`.
+fn kind(line: &str) -> &str {
+    let (kind, _) = word(line);
+    kind.strip_prefix('-').unwrap_or(kind)
 }
 
 /// The first word, and what stands behind it.
@@ -189,9 +199,12 @@ mod tests {
         let of_other =
             "warning: /run:3: /etc/mail: not there: /vendor/other decides who is let in\n";
         assert_eq!(found("mail"), format!("{of_other}{of_sub}"));
-        write(vendor.join("mail"), "auth substack sub\n\nx\n@include none\n").unwrap();
+        write(vendor.join("mail"), "auth substack sub\n\nx\n@include none\n-session x\n").unwrap();
         let of_mail = "error: /vendor/mail:3: x: not auth, account, password or session: PAM \
-                       refuses every login\nerror: /vendor/mail:4: none: not there\n";
+                       refuses every login\nerror: /vendor/mail:4: none: not there: PAM refuses \
+                       every login\nwarning: /vendor/mail:5: x: not required, requisite, \
+                       sufficient, optional, include, substack or [value=action]: not \
+                       understood\n";
         assert_eq!(found("/any/Mail"), format!("{of_mail}{of_sub}"));
         write(etc.join("mail"), "auth required x.so\n").unwrap();
         assert_eq!(found("mail"), "");
