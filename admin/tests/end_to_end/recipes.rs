@@ -108,7 +108,9 @@ fn check_takes_every_run_script_that_is_shown() {
         let script = machine.script(shown);
         let said = stdout(&run(&["check", script.to_str().unwrap()]));
         let errors = said.lines().filter(|line| line.starts_with("error: "));
-        assert_eq!(errors.count(), 0, "{shown}\n{said}");
+        // The rules that pages name a machine where the tests run need not have.
+        let mut errors = errors.filter(|line| !line.contains("/etc/tcp.smtp.cdb: No such file"));
+        assert_eq!(errors.next(), None, "{shown}\n{said}");
         // tcpserver alone has no TLS, and the page says so; a machine where the tests run need
         // not have the service.
         let known = [
