@@ -254,7 +254,7 @@ fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
     needs!("root");
     let door = SUBMISSION;
     let setup = door.with(&["bash", "-c", "exec 3<&-; exec sleep 1000"]).option("--checks 1");
-    let server = with_seconds(setup, "timeoutlogin", "2\n");
+    let server = with_seconds(setup, "timeoutlogin", "8\n");
     let mut clients: Vec<Tls> = (0..2).map(|_| door.enter(&server).0).collect();
     // Who came first, and so must be done first, waits for the other.
     clients[1].write_all(door.login().as_bytes()).unwrap();
