@@ -1,12 +1,39 @@
 //! Who a new user of a users file runs as, and where the home is, by options and by the
 //! system's users. [`passwd`](crate::passwd) writes it down.
 
-use crate::passwd::Error;
 use clap::Args;
+use proto::escape::Escaped;
 use proto::passwd_file::edit::is_field;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use unix::identity::{SystemUser, group_named, own_uid, runs_as_root};
+
+/// What a field of the file cannot have in it.
+pub(crate) const SIGNS: &str = "with a colon or a control character in it";
+
+/// Why nobody is named.
+#[derive(Debug)]
+pub(crate) enum NoIdentity {
+    /// What this option says names nobody who could be become, for this reason.
+    Id(&'static str, String, &'static str),
+    /// This cannot be a home folder in a users file.
+    Home(PathBuf),
+}
+
+impl fmt::Display for NoIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(option, said, why) => {
+                write!(f, "{option} {}: {why}", Escaped(said.as_bytes()))
+            }
+            Self::Home(home) => {
+                let home = Escaped(home.as_os_str().as_bytes());
+                write!(f, "unusable home folder: {home}: not an absolute path, or {SIGNS}")
+            }
+        }
+    }
+}
 
 /// What an entry needs that is not there yet.
 #[derive(Debug, Clone, Default, Args)]
@@ -55,7 +82,7 @@ impl New {
     ///
     /// # Errors
     /// A name or number that nobody can be served as, or no home folder.
-    pub(crate) fn resolve(&self) -> Result<Identity, Error> {
+    pub(crate) fn resolve(&self) -> Result<Identity, NoIdentity> {
         let mut found = Identity::default();
         if let Some(said) = &self.uid {
             let system = match number(said) {
@@ -71,7 +98,11 @@ impl New {
                 }
                 (None, Some(user)) => usable("--uid", said, Some(user.gid), "")?,
                 (None, None) => {
-                    return Err(Error::Id("--uid", said.clone(), "a number needs --gid beside it"));
+                    return Err(NoIdentity::Id(
+                        "--uid",
+                        said.clone(),
+                        "a number needs --gid beside it",
+                    ));
                 }
             };
             found.ids = Some((uid, gid));
@@ -82,7 +113,7 @@ impl New {
         }
         let home = &found.home;
         if !home.as_os_str().is_empty() && !is_home(home) {
-            return Err(Error::Home(home.clone()));
+            return Err(NoIdentity::Home(home.clone()));
         }
         Ok(found)
     }
@@ -98,14 +129,14 @@ fn usable(
     said: &str,
     id: Option<u32>,
     missing: &'static str,
-) -> Result<u32, Error> {
+) -> Result<u32, NoIdentity> {
     let why = match id {
         None => missing,
         Some(0) => "root is never served",
         Some(u32::MAX) => "nobody can have this number",
         Some(id) => return Ok(id),
     };
-    Err(Error::Id(option, said.to_owned(), why))
+    Err(NoIdentity::Id(option, said.to_owned(), why))
 }
 
 /// Whether it can stand in a file as a home folder.

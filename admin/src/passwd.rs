@@ -4,7 +4,7 @@
 //! What the file looks like afterwards is `proto::passwd_file::edit`'s; that it
 //! appears whole is `unix::locked_file`'s.
 
-use crate::new_user::New;
+use crate::new_user::{New, NoIdentity, SIGNS};
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
 use clap::Args;
@@ -57,8 +57,6 @@ pub(crate) enum Wanted {
 pub(crate) enum Error {
     /// This cannot be a user's name in such a file.
     User(OsString),
-    /// This cannot be a home folder in such a file.
-    Home(PathBuf),
     /// The password could not be read.
     NoPassword(io::Error),
     /// The two are not the same.
@@ -71,8 +69,8 @@ pub(crate) enum Error {
     Hash(argon2::password_hash::Error),
     /// The file could not be read, not be trusted, or not be written.
     File(PathBuf, io::Error),
-    /// This names nobody who could be become.
-    Id(&'static str, String, &'static str),
+    /// Options name nobody whom a new user could run as.
+    Identity(NoIdentity),
     /// A new user of root's file, and nobody to become.
     NoIdentity(OsString),
     /// The user is there, and only the password of such a one changes.
@@ -109,7 +107,7 @@ pub(crate) fn set(
     if !is_user(name) {
         return Err(Error::User(user.clone()));
     }
-    let asked = new.resolve()?;
+    let asked = new.resolve().map_err(Error::Identity)?;
     let file_error = |error| Error::File(path.to_owned(), error);
     // Before anybody types a password, look whether it is of any use.
     let old = LockedFile::lock(path).and_then(|file| file.read()).map_err(file_error)?;
@@ -236,9 +234,6 @@ fn is_no_terminal(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error())
 }
 
-/// What a field of the file cannot have in it.
-const SIGNS: &str = "with a colon or a control character in it";
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -246,19 +241,13 @@ impl fmt::Display for Error {
                 let user = Escaped(user.as_bytes());
                 write!(f, "unusable user name: {user}: empty, begins with #, or {SIGNS}")
             }
-            Self::Home(home) => {
-                let home = Escaped(home.as_os_str().as_bytes());
-                write!(f, "unusable home folder: {home}: not an absolute path, or {SIGNS}")
-            }
             Self::Mismatch => f.write_str("nothing changed: the two passwords are not the same"),
             Self::Unusable => {
                 f.write_str("unusable password: empty, or with a control character in it")
             }
             Self::TooLong => f.write_str("unusable password: too long together with the user name"),
             Self::Hash(error) => write!(f, "unable to compute hash: {error}"),
-            Self::Id(option, said, why) => {
-                write!(f, "{option} {}: {why}", Escaped(said.as_bytes()))
-            }
+            Self::Identity(why) => why.fmt(f),
             Self::NoIdentity(user) => write!(
                 f,
                 "{}: a new user, who needs --uid: the name of a user of the system's, or a number \
