@@ -102,7 +102,7 @@ impl Piped {
         child.wait().map(exit_code)
     }
 
-    /// Closes both pipes; whether a signal ends the child within [`BY_ITSELF`] seconds.
+    /// Closes the child's input; whether a signal ends it within [`BY_ITSELF`] seconds.
     ///
     /// # Errors
     /// What the system says of the wait.
