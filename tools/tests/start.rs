@@ -73,6 +73,19 @@ fn a_broken_pipe_is_an_error_and_no_signal() {
     assert_eq!(said, "qmail-qfilter-addtlsheader: unable to copy message: Broken pipe\n");
 }
 
+#[test]
+fn a_message_is_not_lost_where_a_descriptor_is_closed() {
+    let filter = env!("CARGO_BIN_EXE_qmail-qfilter-addtlsheader");
+    for closed in ["<&-", ">&-"] {
+        let script = format!("echo hi | {{ exec \"$0\" {closed}; }}");
+        let ended = Command::new("sh").args(["-c", &script, filter]).output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{closed}");
+        let said = String::from_utf8(ended.stderr).unwrap();
+        let why = "qmail-qfilter-addtlsheader: unable to copy message: Bad file descriptor\n";
+        assert_eq!(said, why, "{closed}");
+    }
+}
+
 /// By the real softlimit, from where nothing of it can be loaded to where it runs.
 #[test]
 fn too_little_memory_is_said() {

@@ -82,19 +82,27 @@ pub unsafe fn start(
 }
 
 /// Puts something harmless where one of descriptors 0 to 2 is closed: what is opened
-/// next would else be taken for the client, or get the log.
+/// next would else be taken for the client, or get the log. To read from 0 or to write to
+/// 1 is an error then, as it would be without: no message ends early or goes nowhere unnoticed.
 fn open_standard_descriptors() {
-    let standard = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
-    let mut asked = standard.map(|descriptor: BorrowedFd<'static>| {
+    let standard = [
+        (rustix::stdio::stdin(), OFlags::WRONLY),
+        (rustix::stdio::stdout(), OFlags::RDONLY),
+        (rustix::stdio::stderr(), OFlags::RDWR),
+    ];
+    let mut asked = standard.map(|(descriptor, _): (BorrowedFd<'static>, _)| {
         PollFd::from_borrowed_fd(descriptor, PollFlags::empty())
     });
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     if rustix::event::poll(&mut asked, Some(&now)).is_ok_and(|events| events == 0) {
         return;
     }
-    for _ in asked.iter().filter(|one| one.revents().contains(PollFlags::NVAL)) {
+    for (one, (_, how)) in asked.iter().zip(standard) {
+        if !one.revents().contains(PollFlags::NVAL) {
+            continue;
+        }
         // It gets the lowest number that is free: these, one after the other.
-        match rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()) {
+        match rustix::fs::open("/dev/null", how, Mode::empty()) {
             Ok(nothing) => _ = nothing.into_raw_fd(),
             Err(_) => std::process::abort(),
         }

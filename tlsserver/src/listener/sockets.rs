@@ -152,6 +152,9 @@ fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
     };
     let failure = |reason: &dyn fmt::Display| Failure::new(Variable::ListenFds.name(), reason);
     let sockets = unix::listen_fds::take(count);
+    if !usize::try_from(count).is_ok_and(|count| count == sockets.len()) {
+        return Err(failure(&"not a listening socket"));
+    }
     for socket in &sockets {
         if !sockopt::socket_acceptconn(socket).unwrap_or(false) {
             return Err(failure(&"not a listening socket"));

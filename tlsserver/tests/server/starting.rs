@@ -12,8 +12,8 @@ use test_support::wait::for_end;
 use crate::harness::client::{clear_rest, connect, plain, rest};
 use crate::harness::{Listening, Log, Setup};
 
-/// By a supervisor that passes a socket of its own, which it listens on by now.
-fn activated(setup: &Setup, listen: &str) -> (Child, Log) {
+/// By a supervisor that passes a socket of its own, which it listens on by now, by way of a program.
+fn activated(setup: &Setup, listen: &str, through: &[&str]) -> (Child, Log) {
     let command = setup.command();
     let mut activated = Command::new("systemd-socket-activate");
     activated.arg(format!("--listen={listen}"));
@@ -21,7 +21,7 @@ fn activated(setup: &Setup, listen: &str) -> (Child, Log) {
     for (name, value) in &setup.variables {
         activated.arg(format!("--setenv={name}={value}"));
     }
-    activated.arg("--setenv=PATH=/usr/bin:/bin").arg(command.get_program());
+    activated.arg("--setenv=PATH=/usr/bin:/bin").args(through).arg(command.get_program());
     activated.args(command.get_args()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = activated.spawn().unwrap();
     let log = Log::of(child.stderr.take().unwrap());
@@ -29,26 +29,41 @@ fn activated(setup: &Setup, listen: &str) -> (Child, Log) {
     (child, log)
 }
 
+/// One that was free a moment ago: the tool says no port.
+fn free_port() -> u16 {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
 #[test]
 fn a_socket_without_a_port_is_not_taken_for_one_that_clients_could_come_by() {
     needs!("systemd-socket-activate");
     let setup = Setup::new(&["true"]);
     let path = setup.file("socket");
-    let (mut child, log) = activated(&setup, path.to_str().unwrap());
+    let (mut child, log) = activated(&setup, path.to_str().unwrap(), &[]);
     let _client = std::os::unix::net::UnixStream::connect(&path).unwrap();
     log.wait_for(&["tlsserver: unable to listen: LISTEN_FDS: not a TCP socket"]);
     assert_eq!(for_end(&mut child).code(), Some(111));
 }
 
 #[test]
+fn sockets_that_are_promised_and_missing_are_no_service() {
+    needs!("systemd-socket-activate");
+    let setup = Setup::new(&["true"]);
+    let port = free_port();
+    let through = ["env", "LISTEN_FDS=2"];
+    let (mut child, log) = activated(&setup, &format!("127.0.0.1:{port}"), &through);
+    let _client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    log.wait_for(&["tlsserver: unable to listen: LISTEN_FDS: not a listening socket"]);
+    assert_eq!(for_end(&mut child).code(), Some(111));
+}
+
+#[test]
 fn a_supervisor_may_pass_the_socket() {
     needs!("systemd-socket-activate");
-    // The tool says no port, so one that was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = free_port();
     let setup = Setup::new(&["env"]);
-    let (child, log) = activated(&setup, &format!("127.0.0.1:{port}"));
+    let (child, log) = activated(&setup, &format!("127.0.0.1:{port}"), &[]);
     let server = setup.serves(Listening { child: OwnChild(child), port }, log);
     let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
     assert!(
