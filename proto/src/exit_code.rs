@@ -19,7 +19,7 @@ table! {
     FAILED = 1,
     /// checkpassword was called wrongly.
     MISUSED = 2,
-    /// There is no mail server for the client, which has been told so.
+    /// There is no mail server for the client, or none any more, and it has been told so.
     TOLD = 14,
     /// vchkpw's word for a refused login.
     VCHKPW_REFUSED = 3,

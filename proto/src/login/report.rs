@@ -30,9 +30,9 @@ pub enum Event {
     /// The same of a program that had not said a word, so that the client was told that
     /// there is no mail server.
     Silent(u32, u8),
-    /// The same where the program behind has told the client that there is no mail server,
-    /// and has logged which.
-    NoServer(u32),
+    /// The same where the program behind has told the client that there is no mail server, or none
+    /// any more, and has logged which.
+    ServerFailed(u32),
     /// A program crashed.
     Crashed(u32),
     /// The program behind could not start the mail server.
@@ -49,7 +49,7 @@ impl Event {
             Outcome::Refused => Some(Self::Failed(child, remaining)),
             // Not like a refusal: who counts those must not count the machine's trouble.
             Outcome::Temporary => Some(Self::Trouble(child)),
-            Outcome::Completed(exit_code::TOLD) => Some(Self::NoServer(child)),
+            Outcome::Completed(exit_code::TOLD) => Some(Self::ServerFailed(child)),
             Outcome::Completed(code) => Some(Self::Completed(child, code)),
             Outcome::Crashed => Some(Self::Crashed(child)),
             Outcome::NotStarted => Some(Self::NotStarted(child)),
@@ -138,8 +138,8 @@ impl fmt::Display for Text<'_> {
             Event::Silent(child, code) => {
                 write!(f, "checkpassword {child} unable to start the mail server: exit code {code}")
             }
-            Event::NoServer(child) => {
-                write!(f, "checkpassword {child} succeeded, no mail program")
+            Event::ServerFailed(child) => {
+                write!(f, "checkpassword {child} succeeded, mail program failed")
             }
             Event::NotStarted(child) => {
                 write!(f, "checkpassword {child} unable to start the mail server")
@@ -166,8 +166,8 @@ mod tests {
             (Event::Attempt(12), "checkpassword 12 attempt for bob (bob from 192.0.2.7)"),
             (Event::LoggedIn, "login succeeded (bob from 192.0.2.7)"),
             (
-                Event::NoServer(12),
-                "checkpassword 12 succeeded, no mail program (bob from 192.0.2.7)",
+                Event::ServerFailed(12),
+                "checkpassword 12 succeeded, mail program failed (bob from 192.0.2.7)",
             ),
             (
                 Event::SomebodyElse(3),
