@@ -171,17 +171,16 @@ impl Entry {
         let (third, rest) = rest.split_first_chunk::<12>()?;
         let (prefix, good) = third.split_first_chunk()?;
         let user = u64::from_le_bytes(rest.try_into().ok()?);
-        let prefix = |v4: u8, v6: u8| {
-            let is_v4 = *length == v4;
-            (is_v4 || *length == v6).then_some(())?;
-            Prefix::from_octets(*prefix, *length, is_v4)
+        let v6 = |length: u8| Prefix::from_octets(*prefix, length, false);
+        let prefix = |v4_length: u8, v6_length: u8| match *length {
+            length if length == v4_length => Prefix::from_octets(*prefix, length, true),
+            length if length == v6_length => v6(length),
+            _ => None,
         };
-        // No network of IPv4 has such a length.
-        let none = 255;
         let about = match kind {
             1 => About::Address(prefix(32, 64)?),
             2 => About::Network(prefix(24, 48)?),
-            3 => About::Wide(prefix(none, 32)?),
+            3 if *length == 32 => About::Wide(v6(32)?),
             4 if *length == 0 => About::User(UserHash(user)),
             5 => About::Pair(UserHash(user), prefix(24, 48)?),
             6 => About::Known(prefix(24, 48)?),
@@ -301,6 +300,13 @@ mod tests {
                 odd[at] = octet;
                 assert_eq!(Entry::decode(&odd), None, "{about:?} {at}");
             }
+        }
+        // Networks that wide are IPv6's alone.
+        let wide = abouts().into_iter().find(|about| about.kind() == Kind::Wide).unwrap();
+        for length in [24, 48, 255] {
+            let mut odd = Entry::new(wide, 0).encode();
+            odd[1] = length;
+            assert_eq!(Entry::decode(&odd), None, "{length}");
         }
         assert_eq!(Entry::decode(&[0; ENTRY]), None);
         assert_eq!(Entry::decode(&[255; ENTRY]), None);
