@@ -273,7 +273,7 @@ impl Running {
     fn end(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         drop(child.stdin.take());
-        let _ = has_ended(&child, Deadline::after_seconds(2));
+        let _ = has_ended(child.id(), Deadline::after_seconds(2));
         // Not waited for yet: the number is still its, and its group's.
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         let _ = child.wait();

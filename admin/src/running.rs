@@ -116,7 +116,7 @@ impl Drop for Running {
         // Not waited for yet: the number is still this child's, and its group's.
         let pid = Pid::from_child(&self.child);
         let _ = kill_process(pid, Signal::TERM);
-        if !matches!(has_ended(&self.child, Deadline::after_seconds(GRACE)), Ok(true)) {
+        if !matches!(has_ended(self.child.id(), Deadline::after_seconds(GRACE)), Ok(true)) {
             let _ = kill_process(pid, Signal::KILL);
         }
         self.is_silent();

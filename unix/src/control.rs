@@ -146,7 +146,8 @@ pub fn control_file(home: &Path, file: ControlFile) -> PathBuf {
 const LONGEST: usize = 1024 * 1024;
 
 /// All that is in a control file, with as few questions to the system as there can be: a
-/// connection begins with some of them for each of the files. ///
+/// connection begins with some of them for each of the files.
+///
 /// # Errors
 /// The system's; that it is no regular file, or longer than 1 MiB.
 pub fn contents(path: &Path) -> io::Result<Vec<u8>> {

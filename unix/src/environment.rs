@@ -86,8 +86,7 @@ impl Environment {
         self.changes.push((owned(name), value.map(owned)));
     }
 
-    /// Hands the changes to a command. Without any of `PATH` a command is started
-    /// by posix_spawn, which does not copy this process first.
+    /// Hands the changes to a command.
     pub fn apply(&self, command: &mut Command) {
         for (name, value) in &self.changes {
             match value {

@@ -9,6 +9,7 @@ pub mod about;
 pub mod before_login;
 pub mod blocklist;
 pub mod capabilities;
+pub mod child;
 pub mod client;
 mod close_on_exec;
 pub mod control;
@@ -56,4 +57,6 @@ pub mod state;
 pub mod summary;
 pub mod trusted_file;
 pub mod ucspi_tls;
+#[cfg(target_os = "linux")]
+mod vfork;
 pub mod window;

@@ -1,13 +1,14 @@
 //! A child that we speak with over two pipes.
 
+use crate::child::Child;
 use crate::deadline::Deadline;
-use crate::descriptor::unblock;
 use crate::environment::Environment;
 use crate::process::{Argv, exit_code, has_ended};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
-use std::io;
+use rustix::process::Signal;
+use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 /// Octets that a wide pipe holds: what Linux lets anybody have.
 #[cfg(target_os = "linux")]
@@ -22,8 +23,8 @@ pub const BY_ITSELF: u64 = 1;
 /// The child and our ends of its pipes, which never block us.
 pub struct Piped {
     child: Child,
-    input: Option<ChildStdin>,
-    output: ChildStdout,
+    input: Option<PipeWriter>,
+    output: PipeReader,
 }
 
 impl Piped {
@@ -32,13 +33,11 @@ impl Piped {
     /// # Errors
     /// Why it cannot be run, or piped to.
     pub fn spawn(program: &Argv, environment: &Environment) -> io::Result<Self> {
-        let mut command = program.command(environment);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
-        let input = child.stdin.take().ok_or_else(missing)?;
-        let output = child.stdout.take().ok_or_else(missing)?;
-        unblock(input.as_fd())?;
-        unblock(output.as_fd())?;
+        let ((reader, input), (output, writer)) = (pipe()?, pipe()?);
+        // New as they are, they have no other flags.
+        fcntl_setfl(&input, OFlags::NONBLOCK)?;
+        fcntl_setfl(&output, OFlags::NONBLOCK)?;
+        let child = program.start(environment, Some(reader.as_fd()), Some(writer.as_fd()))?;
         Ok(Self { child, input: Some(input), output })
     }
 
@@ -108,7 +107,7 @@ impl Piped {
     /// What the system says of the wait.
     pub fn crashes(&mut self) -> io::Result<bool> {
         self.close_input();
-        let has_ended = has_ended(&self.child, Deadline::after_seconds(BY_ITSELF))?;
+        let has_ended = has_ended(self.child.id(), Deadline::after_seconds(BY_ITSELF))?;
         Ok(has_ended && self.child.wait().map(exit_code)?.is_none())
     }
 
@@ -120,8 +119,8 @@ impl Piped {
     pub fn end(self) -> io::Result<Option<u8>> {
         let Self { mut child, input, output } = self;
         drop((input, output));
-        if !has_ended(&child, Deadline::after_seconds(BY_ITSELF)).unwrap_or(false) {
-            ask_to_end(&mut child)?;
+        if !has_ended(child.id(), Deadline::after_seconds(BY_ITSELF)).unwrap_or(false) {
+            ask_to_end(&child)?;
         }
         child.wait().map(exit_code)
     }
@@ -134,16 +133,15 @@ impl Piped {
     pub fn terminate(self) -> io::Result<()> {
         let Self { mut child, input, output } = self;
         drop((input, output));
-        ask_to_end(&mut child)?;
+        ask_to_end(&child)?;
         child.wait().map(drop)
     }
 }
 
-fn ask_to_end(child: &mut Child) -> io::Result<()> {
-    let pid = rustix::process::Pid::from_child(child);
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-    if !has_ended(child, Deadline::after_seconds(TERMINATION)).unwrap_or(false) {
-        child.kill()?;
+fn ask_to_end(child: &Child) -> io::Result<()> {
+    let _ = child.signal(Signal::TERM);
+    if !has_ended(child.id(), Deadline::after_seconds(TERMINATION)).unwrap_or(false) {
+        child.signal(Signal::KILL)?;
     }
     Ok(())
 }

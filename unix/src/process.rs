@@ -2,14 +2,18 @@
 
 use nix::errno::Errno;
 use rustix::event::{PollFd, PollFlags};
+use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 
+use crate::child::Child;
 use crate::deadline::{Deadline, Event, wait, wait_for_any};
 use crate::environment::Environment;
+#[cfg(target_os = "linux")]
+use crate::exec::Program;
 
 /// How long a child that is killed is waited for, in seconds.
 const DEATH: u64 = 1;
@@ -43,6 +47,43 @@ impl Argv {
         command.args(&self.arguments);
         environment.apply(&mut command);
         command
+    }
+
+    /// Starts it as a child, like [`Self::command`]. `input` and `output` are its descriptors 0
+    /// and 1, where they are not to be this process's.
+    ///
+    /// # Errors
+    /// Why it cannot be run.
+    #[cfg(target_os = "linux")]
+    pub fn start(
+        &self,
+        environment: &Environment,
+        input: Option<BorrowedFd<'_>>,
+        output: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Child> {
+        Child::start(&Program::new(&self.name, &self.arguments, environment)?, input, output)
+    }
+
+    /// Starts it as a child, like [`Self::command`]. `input` and `output` are its descriptors 0
+    /// and 1, where they are not to be this process's.
+    ///
+    /// # Errors
+    /// Why it cannot be run.
+    #[cfg(not(target_os = "linux"))]
+    pub fn start(
+        &self,
+        environment: &Environment,
+        input: Option<BorrowedFd<'_>>,
+        output: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Child> {
+        let mut command = self.command(environment);
+        if let Some(input) = input {
+            command.stdin(input.try_clone_to_owned()?);
+        }
+        if let Some(output) = output {
+            command.stdout(output.try_clone_to_owned()?);
+        }
+        Ok(command.spawn()?.into())
     }
 
     /// Becomes the program. Returns only if that cannot be, with the reason.
@@ -87,10 +128,10 @@ impl Watched {
     /// # Errors
     /// The system's.
     pub fn new(mut child: Child, pipe: OwnedFd) -> io::Result<Self> {
-        match handle(&child) {
+        match handle(child.id()) {
             Ok(ended) => Ok(Self { ended, child, pipe: Some(pipe) }),
             Err(reason) => {
-                child.kill().and_then(|()| child.wait())?;
+                child.signal(Signal::KILL).and_then(|()| child.wait())?;
                 Err(reason)
             }
         }
@@ -148,7 +189,7 @@ impl Watched {
     /// # Errors
     /// The system's.
     pub fn end(&mut self) -> io::Result<()> {
-        self.child.kill()?;
+        self.child.signal(Signal::KILL)?;
         if let Some(ended) = &self.ended
             && !wait(&mut [PollFd::new(ended, PollFlags::IN)], Deadline::after_seconds(DEATH))?
         {
@@ -158,22 +199,22 @@ impl Watched {
     }
 }
 
-/// Whether a child ends before the deadline. It is still to be waited for. Where
-/// the system cannot tell, this says so at once.
+/// Whether the child of this process id ends before the deadline. It is still to be waited for.
+/// Where the system cannot tell, this says so at once.
 ///
 /// # Errors
 /// What the system says of the wait.
-pub fn has_ended(child: &Child, deadline: Deadline) -> io::Result<bool> {
+pub fn has_ended(child: u32, deadline: Deadline) -> io::Result<bool> {
     handle(child)?
         .map_or(Ok(true), |ended| wait(&mut [PollFd::new(&ended, PollFlags::IN)], deadline))
 }
 
 /// A descriptor that becomes readable when the child has ended, where the system
 /// has such a thing.
-fn handle(child: &Child) -> io::Result<Option<OwnedFd>> {
+fn handle(child: u32) -> io::Result<Option<OwnedFd>> {
     #[cfg(target_os = "linux")]
     {
-        let pid = rustix::process::Pid::from_child(child);
+        let pid = rustix::process::Pid::from_raw(child.cast_signed()).ok_or(Errno::ESRCH)?;
         match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
             // Linux before 5.3.
             Err(rustix::io::Errno::NOSYS) => Ok(None),
@@ -285,7 +326,7 @@ mod tests {
         // Its input ends when it is waited for.
         let child =
             Command::new("bash").args(["-c", &script]).stdin(Stdio::piped()).spawn().unwrap();
-        Watched::new(child, byte).unwrap()
+        Watched::new(child.into(), byte).unwrap()
     }
 
     #[test]

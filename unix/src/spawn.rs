@@ -3,21 +3,15 @@
 //! same, which a mask that it inherited would break.
 //!
 //! Everything else is inherited: limits, umask, working folder, and whatever does not close
-//! on exec. Called by servers; who blocks nothing has [`std::process::Command`] for it.
+//! on exec. Called by servers; who blocks nothing has [`crate::process::Argv::start`] for it.
 
-#[cfg(not(target_os = "openbsd"))]
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
 use std::collections::BTreeMap;
-#[cfg(not(target_os = "openbsd"))]
-use std::ffi::CString;
 use std::ffi::{OsStr, OsString};
 use std::io;
-#[cfg(not(target_os = "openbsd"))]
-use std::os::fd::AsRawFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
-#[cfg(not(target_os = "openbsd"))]
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -49,39 +43,21 @@ impl Start<'_> {
     /// # Errors
     /// Why it cannot be run; `InvalidInput` where a word or a variable holds a NUL.
     pub fn spawn(self) -> io::Result<u32> {
-        // A system that can start a program without copying this process first cannot
-        // change the user with it.
+        // Only a copy of this process can become somebody else on the way.
         if self.user.is_none() && self.group.is_none() { self.at_once() } else { self.by_fork() }
     }
 
-    /// nix has no posix_spawn(3) for OpenBSD, where that copies the process all the same.
-    #[cfg(target_os = "openbsd")]
+    #[cfg(not(target_os = "linux"))]
     fn at_once(self) -> io::Result<u32> {
         self.by_fork()
     }
 
-    #[cfg(not(target_os = "openbsd"))]
+    #[cfg(target_os = "linux")]
     fn at_once(self) -> io::Result<u32> {
-        let string = |text: &OsStr| CString::new(text.as_bytes());
-        let words = self.words.iter().map(|word| string(word)).collect::<Result<Vec<_>, _>>()?;
-        let variables = self.variables.iter();
-        let variables = variables
-            .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut descriptors = PosixSpawnFileActions::init()?;
-        descriptors.add_dup2(self.input.as_raw_fd(), 0)?;
-        descriptors.add_dup2(self.output.as_raw_fd(), 1)?;
-        if let Some(errors) = &self.errors {
-            descriptors.add_dup2(errors.as_raw_fd(), 2)?;
-        }
-        let mut state = PosixSpawnAttr::init()?;
-        state.set_sigmask(&SigSet::empty())?;
-        state.set_sigdefault(&SigSet::all())?;
-        state.set_flags(
-            PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF,
-        )?;
-        let pid = posix_spawn(self.program, &descriptors, &state, &words, &variables)?;
-        Ok(pid.as_raw().cast_unsigned())
+        let program = crate::exec::Program::in_file(self.program, self.words, self.variables)?;
+        let errors = self.errors.as_ref().map(AsFd::as_fd);
+        let standard = [Some(self.input.as_fd()), Some(self.output.as_fd()), errors];
+        Ok(crate::vfork::start(&program, standard)?.as_raw_pid().cast_unsigned())
     }
 
     #[expect(unsafe_code, reason = "the mask can only be changed between fork and exec")]
@@ -146,7 +122,7 @@ mod tests {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
         let ignored = u64::from_str_radix(ignored, 16).unwrap();
-        for (user, passed_on) in [(None, 0), (Some(own), ignored)] {
+        for user in [None, Some(own)] {
             let script = "echo \"$0 $A\"; grep -E '^Sig(Blk|Ign)' /proc/self/status";
             let said = output(user, script);
             let mut lines = said.lines();
@@ -154,8 +130,7 @@ mod tests {
             for line in lines {
                 let (_, signals) = line.split_once('\t').unwrap();
                 let signals = u64::from_str_radix(signals, 16).unwrap();
-                // Of 32 and 33, which are the C library's own, its posix_spawn ignores some.
-                assert_eq!(signals & !(0x1_8000_0000 | passed_on), 0, "{line}");
+                assert_eq!(signals & !ignored, 0, "{line}");
             }
         }
         let mask = SigSet::thread_get_mask().unwrap();

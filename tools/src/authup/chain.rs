@@ -49,7 +49,7 @@ impl Chain {
             for (name, value) in told {
                 environment.set(name, Some(&value));
             }
-            program.command(environment).spawn()
+            program.start(environment, None, None)
         })?;
         let watched = Watched::new(started.child, started.ready).map_err(cannot_wait)?;
         Ok(Self { watched, deadline, logged_in: false, heard: Heard::Nothing })
