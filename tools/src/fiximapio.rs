@@ -13,7 +13,6 @@ use std::ffi::OsString;
 use std::io;
 use unix::client;
 use unix::deadline::{Deadline, Event, wait_for, wait_for_any};
-use unix::descriptor::is_socket;
 use unix::environment::Environment;
 use unix::jail::{self, Profile};
 use unix::log::Reason;
@@ -131,7 +130,6 @@ impl Relay {
     /// Octets both ways, until the server has said all; a client that says no more is
     /// still answered.
     fn run(&mut self) -> io::Result<()> {
-        let output_is_socket = is_socket(client::output());
         while !(self.server_is_at_end && self.from_server.octets().is_empty()) {
             let [client_speaks, server_speaks, client_takes, server_takes] =
                 wait_for_any(self.wanted(), Deadline::NEVER)?.unwrap_or_default();
@@ -142,7 +140,7 @@ impl Relay {
                 self.read_server();
             }
             if client_takes || server_speaks {
-                match client::write_ready(self.from_server.octets(), output_is_socket) {
+                match client::write_ready(self.from_server.octets()) {
                     Ok(count) => self.from_server.take(count),
                     // Nobody is there to hear it.
                     Err(_) => return Ok(()),

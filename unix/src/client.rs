@@ -6,10 +6,10 @@
 
 use crate::close_on_exec::NO_SIGNAL;
 use crate::deadline::{Deadline, wait_for};
-use crate::descriptor::is_socket;
 use rustix::event::PollFlags;
-use rustix::net::{RecvFlags, SendFlags};
-use rustix::stdio::{stdin, stdout};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::stdio::{stderr, stdin, stdout};
 use std::io;
 use std::os::fd::BorrowedFd;
 use zeroize::Zeroizing;
@@ -55,22 +55,25 @@ pub fn read_from(
 ) -> io::Result<bool> {
     let mut buffer = Zeroizing::new([0; PEEKED]);
     wait_for(input, PollFlags::IN, deadline)?;
-    if is_socket(input) {
-        let (_, there) = retry(|| rustix::net::recv(input, &mut buffer[..], RecvFlags::PEEK))?;
-        let mut left = consume(&buffer[..there.min(PEEKED)]);
-        while left > 0 {
-            let piece = left.min(PEEKED);
-            let (_, taken) =
-                retry(|| rustix::net::recv(input, &mut buffer[..piece], RecvFlags::empty()))?;
-            left = if taken == 0 { 0 } else { left.saturating_sub(taken) };
+    match retry_on_intr(|| recv(input, &mut buffer[..], RecvFlags::PEEK)) {
+        Ok((_, there)) => {
+            let mut left = consume(&buffer[..there.min(PEEKED)]);
+            while left > 0 {
+                let piece = left.min(PEEKED);
+                let taken = || recv(input, &mut buffer[..piece], RecvFlags::empty());
+                let (_, taken) = retry_on_intr(taken)?;
+                left = if taken == 0 { 0 } else { left.saturating_sub(taken) };
+            }
+            Ok(there > 0)
         }
-        Ok(there > 0)
-    } else {
-        let there = retry(|| rustix::io::read(input, &mut buffer[..1]))?;
-        if there > 0 {
-            consume(&buffer[..1]);
+        Err(Errno::NOTSOCK) => {
+            let there = retry_on_intr(|| rustix::io::read(input, &mut buffer[..1]))?;
+            if there > 0 {
+                consume(&buffer[..1]);
+            }
+            Ok(there > 0)
         }
-        Ok(there > 0)
+        Err(reason) => Err(reason.into()),
     }
 }
 
@@ -80,7 +83,7 @@ pub fn read_from(
 pub fn discard() {
     let mut buffer = Zeroizing::new([0; PEEKED]);
     for _ in 0..16 {
-        let read = rustix::net::recv(stdin(), &mut buffer[..], RecvFlags::DONTWAIT);
+        let read = recv(stdin(), &mut buffer[..], RecvFlags::DONTWAIT);
         if !read.is_ok_and(|(_, count)| count > 0) {
             return;
         }
@@ -101,50 +104,46 @@ pub fn write(bytes: &[u8], seconds: u64) -> io::Result<()> {
 /// # Errors
 /// `TimedOut`; else what the system says.
 pub fn write_until(bytes: &[u8], seconds: u64, deadline: Deadline) -> io::Result<()> {
-    let socket = is_socket(stdout());
     let mut left = bytes;
     while !left.is_empty() {
-        let step = Deadline::after_seconds(seconds).or_sooner(deadline);
         if deadline.has_passed() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        wait_for(stdout(), PollFlags::OUT, step)?;
-        left = &left[write_ready(left, socket)?..];
+        match write_ready(left)? {
+            0 => {
+                let step = Deadline::after_seconds(seconds).or_sooner(deadline);
+                wait_for(stdout(), PollFlags::OUT, step)?;
+            }
+            written => left = &left[written..],
+        }
     }
     Ok(())
 }
 
 /// Writes what the client takes without waiting; 0 where it would have to wait.
-/// `socket`: whether descriptor 1 is one.
 ///
 /// # Errors
 /// What the system says.
-pub fn write_ready(bytes: &[u8], socket: bool) -> io::Result<usize> {
-    let written = if socket {
-        let flags = SendFlags::DONTWAIT | NO_SIGNAL;
-        rustix::net::send(stdout(), bytes, flags)
-    } else {
-        match wait_for(stdout(), PollFlags::OUT, Deadline::after_seconds(0)) {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(0),
-            Err(error) => return Err(error),
-            Ok(()) => rustix::io::write(stdout(), &bytes[..bytes.len().min(PIPE_PIECE)]),
+pub fn write_ready(bytes: &[u8]) -> io::Result<usize> {
+    let written = match send(stdout(), bytes, SendFlags::DONTWAIT | NO_SIGNAL) {
+        Err(Errno::NOTSOCK) => {
+            match wait_for(stdout(), PollFlags::OUT, Deadline::after_seconds(0)) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(0),
+                Err(error) => return Err(error),
+                Ok(()) => rustix::io::write(stdout(), &bytes[..bytes.len().min(PIPE_PIECE)]),
+            }
         }
+        sent => sent,
     };
     match written {
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
         other => Ok(other?),
     }
 }
 
-/// Closes the client's side of this process, and puts something harmless in its
-/// place. Other processes that hold it keep it.
+/// Closes the client's side of this process, and puts what it has anyway in its place: the log.
+/// Other processes that hold it keep it.
 pub fn let_go() {
-    if let Ok((reader, writer)) = io::pipe() {
-        let _ = rustix::stdio::dup2_stdin(reader);
-        let _ = rustix::stdio::dup2_stdout(writer);
-    }
-}
-
-fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
-    Ok(rustix::io::retry_on_intr(&mut call)?)
+    let _ = rustix::stdio::dup2_stdin(stderr());
+    let _ = rustix::stdio::dup2_stdout(stderr());
 }

@@ -9,7 +9,6 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use unix::client;
 use unix::deadline::{Deadline, Event, wait_for_any};
-use unix::descriptor::is_socket;
 use unix::piped::Piped;
 use unix::window::Window;
 
@@ -45,8 +44,6 @@ pub(super) struct Pump {
     server_is_at_end: bool,
     /// Whether the relay knows that the server is at its end.
     server_is_closed: bool,
-    /// Whether the client reads from a socket.
-    is_socket: bool,
     /// Seconds that the client may do nothing while all wait for it.
     seconds: u64,
     patience: Deadline,
@@ -64,7 +61,6 @@ impl Pump {
             replies: Window::new(WINDOW, 1),
             server_is_at_end: false,
             server_is_closed: false,
-            is_socket: is_socket(client::output()),
             seconds,
             patience: Deadline::after_seconds(seconds),
         }
@@ -77,7 +73,6 @@ impl Pump {
         self.replies.clear();
         (self.passing, self.is_wide) = (0, false);
         (self.server_is_at_end, self.server_is_closed) = (false, false);
-        self.is_socket = is_socket(client::output());
         std::mem::replace(&mut self.server, server)
     }
 
@@ -189,7 +184,7 @@ impl Pump {
         if queue.is_empty() {
             return false;
         }
-        match client::write_ready(queue.unsent(), self.is_socket) {
+        match client::write_ready(queue.unsent()) {
             Ok(0) => return false,
             Ok(count) => {
                 queue.sent(count);

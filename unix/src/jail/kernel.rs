@@ -106,18 +106,16 @@ const SERVER: &[libc::c_long] = &[
 /// [`Profile::Signer`]: locks of the cryptographic library.
 const SIGNER: &[libc::c_long] = &[libc::SYS_futex];
 
-/// [`Profile::Dialog`]: whether a descriptor is a socket, and one in another's place.
+/// [`Profile::Dialog`]: a descriptor in another's place.
 const DIALOG: &[libc::c_long] = &[
-    libc::SYS_fstat,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_dup2,
     #[cfg(not(target_arch = "x86_64"))]
     libc::SYS_dup3,
 ];
 
-/// [`Profile::Relay`]: besides, a pipe of its own, and the child's end, which it sees coming.
-const RELAY: &[libc::c_long] =
-    &[libc::SYS_pipe2, libc::SYS_wait4, libc::SYS_waitid, libc::SYS_pidfd_open];
+/// [`Profile::Relay`]: besides, the child's end, which it sees coming.
+const RELAY: &[libc::c_long] = &[libc::SYS_wait4, libc::SYS_pidfd_open];
 
 const fn always(profile: Profile) -> &'static [&'static [libc::c_long]] {
     match profile {
@@ -143,6 +141,7 @@ const LARGE_FILE: libc::c_int = if cfg!(target_arch = "aarch64") { 0o400_000 } e
 
 fn conditions(profile: Profile) -> Vec<If> {
     const EXECUTABLE: u32 = libc::PROT_EXEC.cast_unsigned();
+    let own = std::process::id();
     let mut conditions = vec![
         If::Without(MMAP, 2, EXECUTABLE),
         If::Without(libc::SYS_mprotect, 2, EXECUTABLE),
@@ -156,8 +155,8 @@ fn conditions(profile: Profile) -> Vec<If> {
         // A name for memory, which glibc gives where GLIBC_TUNABLES says so.
         If::With(libc::SYS_prctl, 0, libc::PR_SET_VMA.cast_unsigned()),
         // abort(), so that a panic ends as one and not as a forbidden call: glibc's, musl's.
-        If::With(libc::SYS_tgkill, 0, std::process::id()),
-        If::With(libc::SYS_tkill, 0, std::process::id()),
+        If::With(libc::SYS_tgkill, 0, own),
+        If::With(libc::SYS_tkill, 0, own),
     ];
     if profile == Profile::Relay {
         // More room in a pipe.
