@@ -12,13 +12,11 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::Interest;
-use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use unix::descriptor::unblock;
-use unix::descriptor_passing::{Received, receive, send};
+use unix::descriptor_passing::Received;
 use zeroize::Zeroizing;
 
+use super::channel::Channel;
 use super::ending::{Fault, Reports};
 
 /// What the monitor says of one login.
@@ -35,8 +33,6 @@ pub(super) enum Word {
 /// What the monitor says of one connection's logins.
 pub(super) type Words = mpsc::UnboundedReceiver<Word>;
 
-type Outgoing = mpsc::UnboundedSender<Zeroizing<Vec<u8>>>;
-
 /// All sessions' way to the monitor.
 #[derive(Clone, Default)]
 pub(super) struct Desk(Arc<Mutex<State>>);
@@ -45,7 +41,7 @@ pub(super) struct Desk(Arc<Mutex<State>>);
 struct State {
     /// Counts monitors.
     turn: u64,
-    outgoing: Option<Outgoing>,
+    outgoing: Option<mpsc::UnboundedSender<FromSession>>,
     sessions: HashMap<ConnectionId, mpsc::UnboundedSender<Word>>,
     /// Those of which the listener was told that they begin to log in.
     announced: HashMap<ConnectionId, oneshot::Sender<bool>>,
@@ -58,9 +54,8 @@ impl Desk {
 
     /// There is another monitor.
     pub(super) fn connect(&self, channel: OwnedFd) -> io::Result<()> {
-        unblock(&channel)?;
-        let channel = Arc::new(UnixStream::from_std(channel.into())?);
         let (sender, outgoing) = mpsc::unbounded_channel();
+        let mut channel = Channel::new(channel, outgoing, FromSession::encode)?;
         let turn = {
             let mut state = self.state();
             state.disconnect();
@@ -68,10 +63,9 @@ impl Desk {
             state.outgoing = Some(sender);
             state.turn
         };
-        tokio::spawn(carry(channel.clone(), outgoing));
         let desk = self.clone();
         tokio::spawn(async move {
-            desk.receive_all(channel).await;
+            desk.receive_all(&mut channel).await;
             let mut state = desk.state();
             if state.turn == turn {
                 state.disconnect();
@@ -80,12 +74,10 @@ impl Desk {
         Ok(())
     }
 
-    async fn receive_all(&self, channel: Arc<UnixStream>) {
+    async fn receive_all(&self, channel: &mut Channel<FromSession, Zeroizing<Vec<u8>>>) {
         let mut buffer = [0; 64];
         loop {
-            let received =
-                channel.async_io(Interest::READABLE, || receive(&*channel, &mut buffer)).await;
-            let Ok(Received { length: 1.., .. }) = received else { return };
+            let received = channel.receive(&mut buffer).await;
             let Ok(Received { length, descriptors, .. }) = received else { return };
             let Some(message) = buffer.get(..length).and_then(ToSession::decode) else { return };
             let word = match message {
@@ -120,16 +112,6 @@ impl State {
     }
 }
 
-async fn carry(
-    channel: Arc<UnixStream>,
-    mut outgoing: mpsc::UnboundedReceiver<Zeroizing<Vec<u8>>>,
-) {
-    while let Some(octets) = outgoing.recv().await {
-        // What the monitor's death means, its end says.
-        let _ = channel.async_io(Interest::WRITABLE, || send(&*channel, &octets, &[])).await;
-    }
-}
-
 /// One session's.
 pub(super) struct Place {
     id: ConnectionId,
@@ -159,12 +141,12 @@ impl Place {
 
     /// Says something about this session; false where nobody is left to hear it.
     pub(super) fn ask(&self, request: Request) -> bool {
-        self.send(&FromSession::Request(self.id, request))
+        self.send(FromSession::Request(self.id, request))
     }
 
     /// The program's stream has ended, or nobody reads from it any more.
     pub(super) fn stream_ended(&self, said: Said) {
-        self.send(&FromSession::StreamEnded(self.id, said));
+        self.send(FromSession::StreamEnded(self.id, said));
     }
 
     /// Has the log say something about this connection.
@@ -172,9 +154,9 @@ impl Place {
         let _ = self.reports.send(FromEngine::Failed(self.id, fault.to_string()));
     }
 
-    fn send(&self, message: &FromSession) -> bool {
-        let outgoing = self.desk.state().outgoing.clone();
-        outgoing.is_some_and(|outgoing| outgoing.send(message.encode()).is_ok())
+    fn send(&self, message: FromSession) -> bool {
+        let state = self.desk.state();
+        state.outgoing.as_ref().is_some_and(|outgoing| outgoing.send(message).is_ok())
     }
 
     /// Whether the monitor knows of it.

@@ -5,7 +5,7 @@
 //! something. tokio's own streams wait for that, too, all the time, so that whoever has
 //! said something is woken once more for nothing as soon as it is heard.
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,21 +37,6 @@ impl LocalSocket {
         self.socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// `None`: there is no room.
-    fn send(&self, octets: &[u8]) -> Option<io::Result<usize>> {
-        let socket = match self.socket() {
-            Ok(socket) => socket,
-            Err(reason) => return Some(Err(reason)),
-        };
-        loop {
-            match rustix::net::send(socket, octets, SendFlags::NOSIGNAL) {
-                Err(Errno::AGAIN) => return None,
-                Err(Errno::INTR) => {}
-                done => return Some(done.map_err(io::Error::from)),
-            }
-        }
-    }
-
     /// Whoever waits to read is forgotten by that.
     fn wait_for_room(&mut self) -> io::Result<()> {
         if let Some(socket) = self.socket.take() {
@@ -69,6 +54,51 @@ fn waits_for(socket: OwnedFd, what: Interest) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 impl LocalSocket {
+    /// Has `sends` send something, once there is room for it. It says `WouldBlock` where there
+    /// is none.
+    pub(super) fn poll_sending<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut sends: impl FnMut(&AsyncFd<OwnedFd>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            let sent = sends(self.socket()?);
+            if !is_to_wait(&sent) {
+                return Poll::Ready(sent);
+            }
+            if !self.waits_for_room {
+                self.wait_for_room()?;
+                // It looks at what there is to read once more.
+                context.waker().wake_by_ref();
+            }
+            let mut is_ready = ready!(self.socket()?.poll_write_ready(context))?;
+            // Room may have been there when it began to be waited for, or have come since.
+            let sent = sends(self.socket()?);
+            if !is_to_wait(&sent) {
+                return Poll::Ready(sent);
+            }
+            is_ready.clear_ready();
+        }
+    }
+
+    /// Has `receives` receive something, once there is something. It says `WouldBlock` where
+    /// there is nothing.
+    pub(super) fn poll_receiving<T>(
+        &self,
+        context: &mut Context<'_>,
+        mut receives: impl FnMut(&AsyncFd<OwnedFd>) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let socket = self.socket()?;
+        loop {
+            let mut is_ready = ready!(socket.poll_read_ready(context))?;
+            let received = receives(socket);
+            if !is_to_wait(&received) {
+                return Poll::Ready(received);
+            }
+            is_ready.clear_ready();
+        }
+    }
+
     /// Reads what is there, whether or not that is known; pending where there is nothing.
     pub(super) fn read_now(&self, read: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let space = read.initialize_unfilled();
@@ -87,6 +117,10 @@ impl LocalSocket {
         let Ok(socket) = self.socket() else { return true };
         ready_now(socket.as_fd(), Event::empty()).contains(Event::HUP)
     }
+}
+
+fn is_to_wait<T>(done: &io::Result<T>) -> bool {
+    done.as_ref().is_err_and(|reason| reason.kind() == io::ErrorKind::WouldBlock)
 }
 
 impl AsyncRead for LocalSocket {
@@ -123,22 +157,10 @@ impl AsyncWrite for LocalSocket {
         context: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        loop {
-            if let Some(sent) = self.send(octets) {
-                return Poll::Ready(sent);
-            }
-            if !self.waits_for_room {
-                self.wait_for_room()?;
-                // It looks at what there is to read once more.
-                context.waker().wake_by_ref();
-            }
-            let mut is_ready = ready!(self.socket()?.poll_write_ready(context))?;
-            // Room may have been there when it began to be waited for, or have come since.
-            if let Some(sent) = self.send(octets) {
-                return Poll::Ready(sent);
-            }
-            is_ready.clear_ready();
-        }
+        self.poll_sending(context, |socket| {
+            let sends = || rustix::net::send(socket, octets, SendFlags::NOSIGNAL);
+            retry_on_intr(sends).map_err(io::Error::from)
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -4,6 +4,7 @@
 //! keyholder's channel as descriptor 1. It jails itself before it is told anything,
 //! and from then on has only the descriptors that it is handed.
 
+mod channel;
 mod conversation;
 mod desk;
 mod dispatch;
@@ -35,17 +36,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
-use tokio::io::Interest;
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
-use unix::descriptor::unblock;
-use unix::descriptor_passing::{Received, await_message, receive, send};
+use unix::descriptor_passing::await_message;
 use unix::jail::{self, NoIdentity, Profile};
+use zeroize::Zeroizing;
 
 use crate::NoRandomOctets;
 use crate::environment;
 use crate::last_words;
+use channel::Channel;
 use dispatch::{Dialogs, Dispatcher};
 use session::Handshakes;
 use signatures::{Keyholder, Probe};
@@ -162,33 +162,19 @@ async fn serve(
     mut dispatcher: Dispatcher,
     outgoing: mpsc::UnboundedReceiver<FromEngine>,
 ) -> io::Result<()> {
-    unblock(&control)?;
-    // Not a stream, but a socket that is waited on in the same way.
-    let control = Arc::new(UnixStream::from_std(control.into())?);
-    let reporter = tokio::spawn(report(control.clone(), outgoing));
+    let mut control = Channel::new(control, outgoing, |message| Zeroizing::new(message.encode()))?;
     let mut buffer = vec![0; LONGEST];
     loop {
-        control.readable().await?;
-        match control.try_io(Interest::READABLE, || receive(&*control, &mut buffer)) {
-            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => {}
-            Err(reason) => return Err(reason),
-            Ok(Received { length: 0, .. }) => break,
-            Ok(message) => {
-                let decoded = buffer.get(..message.length).and_then(ToEngine::decode);
-                dispatcher.dispatch(decoded.ok_or(io::ErrorKind::InvalidData)?, message);
-            }
+        let message = control.receive(&mut buffer).await?;
+        if message.length == 0 {
+            break;
         }
+        let decoded = buffer.get(..message.length).and_then(ToEngine::decode);
+        dispatcher.dispatch(decoded.ok_or(io::ErrorKind::InvalidData)?, message);
     }
-    // Nothing new will come. The reporter ends with the last session.
+    // Nothing new will come. It ends with the last session. Where the listener is gone, what
+    // runs may finish unreported.
     drop(dispatcher);
-    reporter.await.map_err(io::Error::other)
-}
-
-/// Carries reports to the listener until nobody is left who could make one.
-async fn report(control: Arc<UnixStream>, mut outgoing: mpsc::UnboundedReceiver<FromEngine>) {
-    while let Some(message) = outgoing.recv().await {
-        let octets = message.encode();
-        // Where the listener is gone, what runs may finish unreported.
-        let _ = control.async_io(Interest::WRITABLE, || send(&*control, &octets, &[])).await;
-    }
+    control.finish().await;
+    Ok(())
 }
