@@ -6,6 +6,8 @@ use nix::sys::signal::{SigSet, Signal};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::WATCHED;
+
 /// Signals that are blocked, and have arrived.
 #[derive(Debug)]
 pub(super) struct Queue(Kqueue);
@@ -21,13 +23,12 @@ impl Queue {
         Ok(Self(queue))
     }
 
-    /// The next one; 0 instead of the process that it is from.
-    pub(super) fn next(&self) -> io::Result<Option<(Signal, u32)>> {
-        let mut arrived = [event(0)];
+    /// Those that have arrived; 0 instead of the process that one is from.
+    pub(super) fn arrived(&self) -> io::Result<Vec<(Signal, u32)>> {
+        let mut arrived = WATCHED.map(|_| event(0));
         let count = self.0.kevent(&[], &mut arrived, Some(AT_ONCE))?;
-        let number = arrived.iter().take(count).map(KEvent::ident).next();
-        let signal = number.and_then(|number| Signal::try_from(i32::try_from(number).ok()?).ok());
-        Ok(signal.map(|signal| (signal, 0)))
+        let signal = |one: &KEvent| Signal::try_from(i32::try_from(one.ident()).ok()?).ok();
+        Ok(arrived.iter().take(count).filter_map(signal).map(|signal| (signal, 0)).collect())
     }
 }
 

@@ -27,6 +27,7 @@ pub enum Event {
     Terminate,
 }
 
+/// The system keeps one of each at most.
 const WATCHED: [Signal; 3] = [Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGTERM];
 
 /// The descriptor.
@@ -50,18 +51,17 @@ impl Signals {
         Ok(Self { descriptor: Queue::of(&set)? })
     }
 
-    /// The next signal that has arrived; `None` when there is no more for now.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn next(&self) -> io::Result<Option<Event>> {
-        let Some((signal, sender)) = self.descriptor.next()? else { return Ok(None) };
-        Ok(match signal {
+    /// Those that have arrived; none where the system does not say.
+    #[must_use]
+    pub fn arrived(&self) -> Vec<Event> {
+        let arrived = self.descriptor.arrived().unwrap_or_default();
+        let event = |(signal, sender)| match signal {
             Signal::SIGCHLD => Some(Event::ChildEnded(sender)),
             Signal::SIGHUP => Some(Event::Reload),
             Signal::SIGTERM => Some(Event::Terminate),
             _ => None,
-        })
+        };
+        arrived.into_iter().filter_map(event).collect()
     }
 }
 
@@ -76,12 +76,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_is_read_and_then_there_is_none() {
+    fn signals_are_read_and_then_there_are_none() {
         let signals = Signals::watch().unwrap();
-        assert_eq!(signals.next().unwrap(), None);
-        // To this thread: the test harness has others, which do not block it.
+        assert_eq!(signals.arrived(), []);
+        // To this thread: the test harness has others, which do not block them.
         nix::sys::signal::raise(Signal::SIGHUP).unwrap();
-        assert_eq!(signals.next().unwrap(), Some(Event::Reload));
-        assert_eq!(signals.next().unwrap(), None);
+        nix::sys::signal::raise(Signal::SIGTERM).unwrap();
+        assert_eq!(signals.arrived(), [Event::Reload, Event::Terminate]);
+        assert_eq!(signals.arrived(), []);
     }
 }

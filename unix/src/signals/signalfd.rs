@@ -1,9 +1,15 @@
 //! Linux: signals by signalfd(2).
 
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use rustix::io::{Errno, read, retry_on_intr};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+
+use super::WATCHED;
+
+/// What one is in octets.
+const SIZE: usize = size_of::<siginfo>();
 
 /// Signals that are blocked, and have arrived.
 #[derive(Debug)]
@@ -16,12 +22,24 @@ impl Queue {
         Ok(Self(SignalFd::with_flags(set, flags)?))
     }
 
-    /// The next one, and the process that it is from.
-    pub(super) fn next(&self) -> io::Result<Option<(Signal, u32)>> {
-        let Some(info) = self.0.read_signal()? else { return Ok(None) };
-        let signal = Signal::try_from(info.ssi_signo.cast_signed()).ok();
-        Ok(signal.map(|signal| (signal, info.ssi_pid)))
+    /// Those that have arrived, and the processes that they are from: as many as there is room
+    /// for, so that one read takes all.
+    pub(super) fn arrived(&self) -> io::Result<Vec<(Signal, u32)>> {
+        let mut octets = [0; WATCHED.len() * SIZE];
+        let count = match retry_on_intr(|| read(&self.0, &mut octets)) {
+            Err(Errno::AGAIN) => 0,
+            count => count?,
+        };
+        let (each, _) = octets.get(..count).unwrap_or_default().as_chunks::<SIZE>();
+        Ok(each.iter().filter_map(signal).collect())
     }
+}
+
+/// Its number is the first, and who sent it the fourth of `signalfd_siginfo`'s numbers of 32 bits.
+fn signal(octets: &[u8; SIZE]) -> Option<(Signal, u32)> {
+    let (numbers, _) = octets.as_chunks::<4>();
+    let number = |at: usize| Some(u32::from_ne_bytes(*numbers.get(at)?));
+    Some((Signal::try_from(number(0)?.cast_signed()).ok()?, number(3)?))
 }
 
 impl AsFd for Queue {
