@@ -26,6 +26,16 @@ pub(super) struct Listening {
     passed: bool,
 }
 
+impl Listening {
+    /// Its connections have these options from the beginning.
+    fn new(descriptor: OwnedFd, passed: bool) -> Self {
+        // Records are written whole; to wait for more would only delay the last.
+        let _ = sockopt::set_tcp_nodelay(&descriptor, true);
+        let _ = sockopt::set_socket_keepalive(&descriptor, true);
+        Self { descriptor, passed }
+    }
+}
+
 impl AsFd for Listening {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
@@ -55,13 +65,13 @@ impl fmt::Display for Failure {
 pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Listening>, Failure> {
     let passed = passed(variables)?;
     if !passed.is_empty() {
-        let listening = |descriptor| Listening { descriptor, passed: true };
+        let listening = |descriptor| Listening::new(descriptor, true);
         return Ok(passed.into_iter().map(listening).collect());
     }
     let mut address = host_of(&options.host, options.family)?;
     address.set_port(port(&options.port)?);
     let bound = bound(address, options.backlog).map_err(|reason| Failure::new(address, reason))?;
-    Ok(vec![Listening { descriptor: bound, passed: false }])
+    Ok(vec![Listening::new(bound, false)])
 }
 
 /// What a host and a port on the command line mean.
@@ -217,9 +227,6 @@ pub(super) fn accept(listening: &Listening) -> Result<Option<Accepted>, Refusal>
     };
     let local = getsockname(&socket).ok().and_then(internet);
     let (Some(remote), Some(local)) = (remote, local) else { return Ok(None) };
-    // Records are written whole; to wait for more would only delay the last.
-    let _ = sockopt::set_tcp_nodelay(&socket, true);
-    let _ = sockopt::set_socket_keepalive(&socket, true);
     Ok(Some(Accepted { socket, remote, local }))
 }
 
