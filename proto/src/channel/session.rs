@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 pub enum FromSession {
     /// What the dialog asks for.
     Request(ConnectionId, Request),
+    /// The same of two things, one behind the other.
+    Requests(ConnectionId, [Request; 2]),
     /// The program has closed its stream, or nobody reads from it any more.
     StreamEnded(ConnectionId, Said),
 }
@@ -41,6 +43,14 @@ pub enum ToSession {
 }
 
 impl FromSession {
+    /// The connection that it is about.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Request(id, _) | Self::Requests(id, _) | Self::StreamEnded(id, _) => *id,
+        }
+    }
+
     /// As octets, wiped when they go: a password may be among them.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
@@ -48,6 +58,11 @@ impl FromSession {
             Self::Request(id, request) => {
                 let request = request.encode();
                 Writer::with_room(b'q', 8 + request.len()).long(*id).octets(&request)
+            }
+            Self::Requests(id, requests) => {
+                let [one, other] = requests.each_ref().map(Request::encode);
+                let room = 8 + 4 + one.len() + other.len();
+                Writer::with_room(b'b', room).long(*id).counted(&one).octets(&other)
             }
             Self::StreamEnded(id, said) => {
                 Writer::new(b'z').long(*id).octet((*said == Said::Something).into())
@@ -62,6 +77,10 @@ impl FromSession {
         wire::message(octets, |kind, reader| {
             Some(match kind {
                 b'q' => Self::Request(reader.long()?, Request::decode(reader.rest())?),
+                b'b' => {
+                    let (id, one) = (reader.long()?, Request::decode(reader.counted()?)?);
+                    Self::Requests(id, [one, Request::decode(reader.rest())?])
+                }
                 b'z' => {
                     let (id, something) = (reader.long()?, reader.flag()?);
                     Self::StreamEnded(id, if something { Said::Something } else { Said::Nothing })
@@ -131,20 +150,36 @@ mod tests {
             };
             assert_eq!(read, said);
         }
-        let record = Record::new(b"bob", b"secret", b"").unwrap();
-        let request = Request::Login(Attempt::Check(record, Handoff::nothing()));
-        let written = FromSession::Request(9, request).encode();
-        let Some(FromSession::Request(9, Request::Login(Attempt::Check(record, _)))) =
+        let record = || Record::new(b"bob", b"secret", b"").unwrap();
+        let login = || Request::Login(Attempt::Check(record(), Handoff::nothing()));
+        let written = FromSession::Request(9, login()).encode();
+        let Some(FromSession::Request(9, Request::Login(Attempt::Check(read, _)))) =
             FromSession::decode(&written)
         else {
             panic!("not what was written");
         };
-        assert_eq!(record.expose(), b"bob\0secret\0\0");
+        assert_eq!(read.expose(), b"bob\0secret\0\0");
+        let written = FromSession::Requests(9, [Request::TlsOn(Vec::new()), login()]).encode();
+        let Some(FromSession::Requests(9, [Request::TlsOn(_), second])) =
+            FromSession::decode(&written)
+        else {
+            panic!("not what was written");
+        };
+        let Request::Login(Attempt::Check(read, _)) = second else { panic!("no login") };
+        assert_eq!(read.expose(), b"bob\0secret\0\0");
     }
 
     #[test]
     fn what_is_no_message_is_none() {
-        for octets in [&b""[..], b"?", b"z\0", b"q\0\0\0\0\0\0\0\x01", b"q\0\0\0\0\0\0\0\x01o"] {
+        for octets in [
+            &b""[..],
+            b"?",
+            b"z\0",
+            b"q\0\0\0\0\0\0\0\x01",
+            b"q\0\0\0\0\0\0\0\x01o",
+            b"b\0\0\0\0\0\0\0\x01\0\0\0\x02o\0",
+            b"b\0\0\0\0\0\0\0\x01\0\0\0\0o\0",
+        ] {
             assert!(FromSession::decode(octets).is_none(), "{octets:?}");
             assert_eq!(ToSession::decode(octets), None, "{octets:?}");
         }

@@ -6,6 +6,7 @@
 use proto::channel::ConnectionId;
 use proto::channel::engine::FromEngine;
 use proto::channel::session::{FromSession, Said, ToSession};
+use proto::login::Attempt;
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
 use std::collections::HashMap;
@@ -112,6 +113,14 @@ impl State {
     }
 }
 
+/// Since when the monitor knows of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    Now,
+    /// It was told all that comes before a login.
+    Before,
+}
+
 /// One session's.
 pub(super) struct Place {
     id: ConnectionId,
@@ -122,21 +131,42 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Has the monitor know of this session, and of TLS; false where it does not.
-    pub(super) async fn begin(&mut self, facts: Option<Vec<u8>>) -> bool {
+    /// Has the monitor know of this session. It may be told then of TLS and of a login; none
+    /// where there is no monitor.
+    pub(super) async fn begin(&mut self) -> Option<Begun> {
         if self.words.as_ref().is_some_and(|words| !words.is_closed()) {
-            return true;
+            return Some(Begun::Before);
         }
         let (sender, answer) = oneshot::channel();
         self.desk.state().announced.insert(self.id, sender);
         let _ = self.reports.send(FromEngine::LogsIn(self.id));
         if !answer.await.unwrap_or(false) {
-            return false;
+            return None;
         }
         let (sender, words) = mpsc::unbounded_channel();
         self.desk.state().sessions.insert(self.id, sender);
         self.words = Some(words);
-        facts.is_none_or(|facts| self.ask(Request::TlsOn(proto::ucspi_tls::facts(&facts))))
+        Some(Begun::Now)
+    }
+
+    /// Asks for a login, of a session that has begun so; `facts`: what is to be said of TLS,
+    /// where it is on. False where nobody is left to hear it.
+    pub(super) fn log_in(&self, begun: Begun, facts: Option<Vec<u8>>, attempt: Attempt) -> bool {
+        let login = Request::Login(attempt);
+        match facts.filter(|_| begun == Begun::Now) {
+            Some(facts) => {
+                let tls = Request::TlsOn(proto::ucspi_tls::facts(&facts));
+                // Together: the monitor is not woken twice.
+                self.send(FromSession::Requests(self.id, [tls, login]))
+            }
+            None => self.ask(login),
+        }
+    }
+
+    /// The monitor has said the last of the session that it has to say, and wants to hear
+    /// nothing more.
+    pub(super) fn leave(&mut self) {
+        self.words = None;
     }
 
     /// Says something about this session; false where nobody is left to hear it.

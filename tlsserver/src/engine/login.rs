@@ -2,7 +2,6 @@
 
 use proto::channel::session::Said;
 use proto::login::Attempt;
-use proto::login::monitor::Request;
 use proto::login::outcome::{Heard, Outcome};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -29,8 +28,8 @@ pub(super) async fn log_in(
     place: &mut Place,
     attempt: Attempt,
 ) -> Ended {
-    match dialog.patiently(ANNOUNCED, place.begin(client.facts())).await {
-        Some(true) if place.ask(Request::Login(attempt)) => {}
+    match dialog.patiently(ANNOUNCED, place.begin()).await {
+        Some(Some(begun)) if place.log_in(begun, client.facts(), attempt) => {}
         Some(_) => {
             dialog.outcome(Outcome::Temporary);
             return Ok(());
@@ -93,6 +92,9 @@ async fn hold_session(
         Some(outcome) => Some(outcome),
         None => how_it_ended(place).await,
     };
+    if let Some(Outcome::Completed(_)) = outcome {
+        place.leave();
+    }
     match outcome {
         Some(Outcome::Completed(_)) if !said => dialog.outcome(Outcome::NotStarted),
         Some(outcome) => dialog.session_ended(outcome, heard),

@@ -140,8 +140,9 @@ impl<W> Connections<W> {
         if connection.engine == Some(engine) { connection.may_begin() } else { None }
     }
 
-    /// The monitor knows of it.
+    /// The monitor knows of it, and is about to hear its password.
     pub(super) fn begun(&mut self, id: ConnectionId) {
+        self.checking(id);
         if let Some(connection) = self.by_id.get_mut(&id) {
             connection.begun();
         }
@@ -150,6 +151,7 @@ impl<W> Connections<W> {
     /// It was to log in, and nobody is there who would hear of it.
     pub(super) fn not_begun(&mut self, id: ConnectionId) {
         self.begun(id);
+        self.refused(id);
         self.over(id);
     }
 
@@ -173,8 +175,18 @@ impl<W> Connections<W> {
         }
     }
 
+    /// The monitor has nothing of it any more, and there will be no other login: it may say so
+    /// before the engine lets go of the connection.
+    pub(super) fn ended(&mut self, id: ConnectionId) {
+        self.before_login.remove(&id);
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.turn_away();
+        }
+        self.over(id);
+    }
+
     /// The monitor has nothing of it any more.
-    pub(super) fn over(&mut self, id: ConnectionId) {
+    fn over(&mut self, id: ConnectionId) {
         if let Some(connection) = self.by_id.get_mut(&id) {
             connection.over();
             self.forget_if_done(id);

@@ -114,7 +114,7 @@ impl Server {
             FromMonitor::Refused(id) => self.connections.refused(id),
             FromMonitor::LoggedIn(id) => self.connections.logged_in(id),
             FromMonitor::Over(id) => {
-                self.connections.over(id);
+                self.connections.ended(id);
                 self.log_status();
             }
             FromMonitor::Dishonest(engine) => {

@@ -23,7 +23,7 @@ const REPLACED: Duration = Duration::from_secs(30);
 
 impl Server {
     pub(super) fn on_signals(&mut self) -> Result<(), Unable> {
-        while let Ok(Some(event)) = self.signals.next() {
+        for event in self.signals.arrived() {
             match event {
                 Signal::ChildEnded(pid) => self.on_child_ended(pid)?,
                 Signal::Reload => self.on_reload(),

@@ -38,9 +38,13 @@ impl Monitor {
         let user = home.names.apply(&given);
         session.given = given;
         session.begins_login(&user, handoff.mechanism());
+        // The listener takes it for so when it says that the client is to log in.
+        let is_to_make_room = std::mem::take(&mut session.is_to_make_room);
         // It is no longer than the one given, so there is room for it.
         let record = record.with_user(&user).unwrap_or(record);
-        self.send_to_listener(&FromMonitor::Checking(id));
+        if is_to_make_room {
+            self.send_to_listener(&FromMonitor::Checking(id));
+        }
         self.sessions.waits(id, record, handoff);
         self.turns.wait(address, id);
     }

@@ -23,9 +23,7 @@ impl Monitor {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let Some(completed) = session.stream_ended(said) else { return };
         report::completed(&mut session.lines, &completed, said);
-        if self.listener.is_none() {
-            self.over(id);
-        }
+        self.over(id);
     }
 
     /// The program of a session whose stream has ended is about to end, or has.
@@ -132,12 +130,13 @@ impl Monitor {
     /// Tells whom it concerns what became of the login.
     pub(super) fn notify(&mut self, id: ConnectionId, outcome: Outcome) {
         self.send(id, &ToSession::Outcome(id, outcome), None);
-        let Some(session) = self.sessions.get(id) else { return };
-        let goes_on = session.engine.is_some() && session.guard.remaining() > 0;
-        if goes_on {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        // Of a session that was, there is nothing more to be heard.
+        let is_left = session.engine.is_none() || matches!(outcome, Outcome::Completed(_));
+        if !is_left && session.guard.remaining() > 0 {
+            session.is_to_make_room = true;
             self.send_to_listener(&FromMonitor::Refused(id));
-        } else if (session.engine.is_none() || self.listener.is_none()) && !session.awaits_engine()
-        {
+        } else if (is_left || self.listener.is_none()) && !session.awaits_engine() {
             self.over(id);
         }
     }

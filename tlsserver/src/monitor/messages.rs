@@ -167,6 +167,7 @@ impl Monitor {
             given: Vec::new(),
             code: proto::exit_code::FAILED,
             charge: None,
+            is_to_make_room: false,
             parting: Parting::None,
             summary,
             blocklist: socket.and_then(|socket| Reporter::of(socket, peer)),
@@ -217,9 +218,9 @@ impl Monitor {
         self.on_all_closed(closed);
     }
 
-    /// The same; whether there was anything. It is acted on after all that the listener has said,
-    /// as who a client is comes first: the listener has said so before the engine could speak of
-    /// it, but not before anything else was taken.
+    /// The same; whether there was anything. What it says of a client that is not known is acted
+    /// on after all that the listener has said, as who a client is comes first: the listener has
+    /// said so before the engine could speak of it, but not before anything else was taken.
     fn take_from_engine(&mut self, id: EngineId, closed: &mut VecDeque<ConnectionId>) -> bool {
         let Some(engine) = self.engines.get_mut(&id) else { return false };
         engine.outbox.flush();
@@ -228,10 +229,17 @@ impl Monitor {
             return false;
         }
         let received = receive_message(&engine.outbox, &mut self.buffer, FromSession::decode);
-        closed.extend(self.drain_listener());
+        let is_known = matches!(&received, Received::Message(message, _)
+            if self.sessions.with(message.connection(), id).is_some());
+        if !is_known {
+            closed.extend(self.drain_listener());
+        }
         match received {
             Received::Message(FromSession::Request(session, request), _) => {
                 self.on_request(id, session, request);
+            }
+            Received::Message(FromSession::Requests(session, requests), _) => {
+                requests.into_iter().for_each(|request| self.on_request(id, session, request));
             }
             Received::Message(FromSession::StreamEnded(session, said), _) => {
                 if self.sessions.with(session, id).is_some() {

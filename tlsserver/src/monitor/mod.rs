@@ -275,7 +275,7 @@ impl Monitor {
     }
 
     fn on_signals(&mut self) {
-        while let Ok(Some(event)) = self.signals.next() {
+        for event in self.signals.arrived() {
             match event {
                 Event::ChildEnded(pid) => self.on_child_ended(Some(pid)),
                 // When that is, the listener says.

@@ -38,6 +38,8 @@ pub(super) struct Session {
     pub(super) blocklist: Option<Reporter>,
     /// What the memory of refused logins is to be told of the login that is tried.
     pub(super) charge: Option<Charge>,
+    /// A login of its was refused, and the listener has it make room for others since.
+    pub(super) is_to_make_room: bool,
     pub(super) parting: Parting,
     /// What is said when a login and when the session is over, where that is asked for.
     pub(super) summary: Option<Box<Timed>>,

@@ -126,15 +126,18 @@ fn a_login_counts_until_engine_and_monitor_are_done() {
         table.awaits_login(id, Instant::now());
         table.begun(id);
         assert!(table.is_with_monitor(id) && !table.some_need_the_listener());
+        // Not while its password is looked at.
+        assert_eq!(table.evict(), None);
+        table.refused(id);
         assert_eq!(table.evict(), Some((id, 1)));
         table.refused(id);
         assert_eq!(table.longest_before_login(), None);
         if engine_first {
             assert_eq!(table.closed(id), None);
             assert_eq!(table.count(), 1);
-            table.over(id);
+            table.ended(id);
         } else {
-            table.over(id);
+            table.ended(id);
             assert_eq!(table.count(), 1);
             assert_eq!(table.get(id).and_then(|one| one.number(id)), Some(id));
             assert_eq!(table.closed(id), None);
@@ -142,6 +145,23 @@ fn a_login_counts_until_engine_and_monitor_are_done() {
         assert_eq!(table.count(), 0);
         assert!(table.by_address.is_empty() && table.before_login.is_empty());
     }
+}
+
+/// The monitor counts the tries of one login, and another would have as many more.
+#[test]
+fn behind_a_session_that_has_ended_there_is_no_login() {
+    let mut table = Connections::new(40, 40);
+    let id = table.admit(PEER, None).unwrap();
+    table.handed_over(id, 1, Some("login"));
+    table.awaits_login(id, Instant::now());
+    table.begun(id);
+    // A program need not tell that a login was good, so that it has not been said here.
+    table.ended(id);
+    assert!(!table.is_with_monitor(id) && table.count() == 1);
+    assert_eq!(table.begins(id, 1), None);
+    assert_eq!(table.longest_before_login(), None);
+    assert_eq!(table.closed(id), None);
+    assert_eq!(table.count(), 0);
 }
 
 #[test]
