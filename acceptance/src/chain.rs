@@ -60,17 +60,11 @@ impl<'a> Chain<'a> {
         }
         if is_root() {
             chown(chain.path("client"), Some(if whose == As::Root { 0 } else { NOBODY }), None)?;
-            for name in [
-                "bob",
-                "bob/Maildir",
-                "bob/Maildir/new",
-                "bob/Maildir/cur",
-                "bob/Maildir/tmp",
-                "spool",
-            ] {
-                chown(chain.path(name), Some(NOBODY), Some(NOBODY))?;
-            }
         }
+        for name in ["", "/Maildir", "/Maildir/new", "/Maildir/cur", "/Maildir/tmp"] {
+            give_to_nobody(&chain.path(&format!("bob{name}")))?;
+        }
+        give_to_nobody(&chain.path("spool"))?;
         chain.add_user()?;
         chain.make_certificate()?;
         fs::write(chain.path("exim.conf"), chain.exim_config())?;
@@ -136,6 +130,42 @@ impl<'a> Chain<'a> {
         )
     }
 
+    /// The words that run fixsmtpio before Exim, which delivers before it answers.
+    #[must_use]
+    pub fn exim(&self) -> [String; 6] {
+        ["fixsmtpio", "exim4", "-C", &self.name("exim.conf"), "-odf", "-bs"].map(str::to_owned)
+    }
+
+    /// The words that let bob log in by authup and checkpassword-file, before these.
+    #[must_use]
+    pub fn login(&self, protocol: &str, server: &[impl AsRef<str>]) -> Vec<String> {
+        let home = format!("QMAILHOME={}", self.name("home"));
+        let users = self.name("users");
+        let check = ["authup", protocol, "checkpassword-file", "-f", &users, "env", &home];
+        let server = server.iter().map(AsRef::as_ref);
+        check.into_iter().chain(server).map(str::to_owned).collect()
+    }
+
+    /// The words that become nobody, where the service is root's to begin with and no login
+    /// comes before what follows.
+    #[must_use]
+    pub fn nobody(&self) -> &'static [&'static str] {
+        const NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        if self.begins_as_root() { NOBODY } else { &[] }
+    }
+
+    /// A file that only whoever runs the clients may read.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn client_file(&self, name: &str, text: &str) -> Result<String> {
+        write_secret(&self.path(name), text);
+        if self.drops_root() {
+            chown(self.path(name), Some(NOBODY), None)?;
+        }
+        Ok(self.name(name))
+    }
+
     /// A command that finds the programs under test, with a clean environment.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
@@ -177,7 +207,7 @@ impl<'a> Chain<'a> {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn tls_server(&self, ucspitls: &str, arguments: &[&str]) -> Result<Server> {
+    pub fn tls_server(&self, ucspitls: &str, arguments: &[impl AsRef<str>]) -> Result<Server> {
         self.tlsserver(&["-n"], ucspitls, arguments)
     }
 
@@ -185,7 +215,11 @@ impl<'a> Chain<'a> {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn tls_at_once_server(&self, ucspitls: &str, arguments: &[&str]) -> Result<Server> {
+    pub fn tls_at_once_server(
+        &self,
+        ucspitls: &str,
+        arguments: &[impl AsRef<str>],
+    ) -> Result<Server> {
         self.tlsserver(&[], ucspitls, arguments)
     }
 
@@ -197,7 +231,7 @@ impl<'a> Chain<'a> {
         &self,
         options: &[&str],
         ucspitls: &str,
-        arguments: &[&str],
+        arguments: &[impl AsRef<str>],
     ) -> Result<Server> {
         let mut command = self.tls_command("127.0.0.1", options, arguments);
         self.start(command.env("UCSPITLS", ucspitls))
@@ -205,14 +239,19 @@ impl<'a> Chain<'a> {
 
     /// tlsserver on an address of one's choice, not started yet.
     #[must_use]
-    pub fn tls_command(&self, host: &str, options: &[&str], arguments: &[&str]) -> Command {
+    pub fn tls_command(
+        &self,
+        host: &str,
+        options: &[&str],
+        arguments: &[impl AsRef<str>],
+    ) -> Command {
         let mut command = self.command("tlsserver");
         // All clients have the address of loopback.
         command
             .args(["-C", "10000"])
             .args(options)
             .args(["-1", "-Q", "-H", "-R", "-l", "mail.example.org", host, "0"])
-            .args(arguments)
+            .args(arguments.iter().map(AsRef::as_ref))
             .env("CERTFILE", self.path("cert.pem"))
             .env("KEYFILE", self.path("key.pem"));
         command
@@ -222,15 +261,16 @@ impl<'a> Chain<'a> {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn plain_server(&self, arguments: &[&str]) -> Result<Server> {
+    pub fn plain_server(&self, arguments: &[impl AsRef<str>]) -> Result<Server> {
         self.start(&mut self.plain_command("127.0.0.1", arguments))
     }
 
     /// tcpserver on an address of one's choice, not started yet.
     #[must_use]
-    pub fn plain_command(&self, host: &str, arguments: &[&str]) -> Command {
+    pub fn plain_command(&self, host: &str, arguments: &[impl AsRef<str>]) -> Command {
         let mut command = self.command("tcpserver");
-        command.args(["-1", "-q", "-H", "-R", "-l", "mail.example.org", host, "0"]).args(arguments);
+        command.args(["-1", "-q", "-H", "-R", "-l", "mail.example.org", host, "0"]);
+        command.args(arguments.iter().map(AsRef::as_ref));
         command
     }
 
@@ -310,6 +350,17 @@ impl<'a> Chain<'a> {
         }
         Ok(all)
     }
+}
+
+/// Gives a file to who logs in, where root runs the tests.
+///
+/// # Errors
+/// When it cannot be given.
+pub fn give_to_nobody(path: &Path) -> Result<()> {
+    if is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
 }
 
 /// The same with a log of one's own.

@@ -13,6 +13,7 @@
 //! - [`channel`]: the pump that moves bytes between the stage and the transcript,
 //! - [`play`]: plays a case on a stage,
 //! - [`programs`]: where the built programs are,
+//! - [`peer`]: a client that says what it is told,
 //! - [`chain`]: a mail service from real parts, for the tests with real clients,
 //! - [`processes`]: what /proc says of the programs while they run,
 //! - [`rows`]: which rows of the list of differences have a test.
@@ -23,6 +24,7 @@ pub mod case;
 pub mod chain;
 pub mod channel;
 pub mod connected;
+pub mod peer;
 pub mod play;
 pub mod processes;
 pub mod programs;

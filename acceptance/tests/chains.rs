@@ -5,17 +5,16 @@
 //! programs are not installed is ignored, and says which is missing.
 
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{ExitCode, Output};
 use std::sync::Arc;
 
-use acceptance::chain::{As, Chain, is_root};
+use acceptance::chain::{As, Chain, Server, is_root};
 use acceptance::programs::Programs;
 use acceptance::suite::missing;
 use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 mod chains {
-    pub(crate) mod bare_client;
     pub(crate) mod blocklist;
     pub(crate) mod ends;
     pub(crate) mod fail2ban;
@@ -37,24 +36,43 @@ mod chains {
 /// A test: its name, the programs it needs, or [`acceptance::chain::ROOT`], and what it does.
 type Test = (&'static str, &'static [&'static str], fn(&Chain<'_>) -> Result<()>);
 
-/// authup's command lines in these tests.
-pub(crate) struct Commands {
-    check: Vec<String>,
+/// How TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tls {
+    /// Once it is asked for: ports 587, 143 and 110.
+    Asked,
+    /// With the first octet: ports 465, 993 and 995.
+    AtOnce,
 }
 
-impl Commands {
-    pub(crate) fn new(chain: &Chain<'_>) -> Self {
-        let home = format!("QMAILHOME={}", chain.name("home"));
-        let check = ["checkpassword-file", "-f", &chain.name("users"), "env", &home];
-        Self { check: check.map(str::to_owned).to_vec() }
+impl Tls {
+    pub(crate) const WAYS: [Self; 2] = [Self::Asked, Self::AtOnce];
+
+    /// tlsserver before a program that requires it.
+    pub(crate) fn server(self, chain: &Chain<'_>, command: &[impl AsRef<str>]) -> Result<Server> {
+        match self {
+            Self::Asked => chain.tls_server("!", command),
+            Self::AtOnce => chain.tls_at_once_server("!", command),
+        }
     }
 
-    /// `authup PROTOCOL CHECKPASSWORD SERVER ...`
-    pub(crate) fn login<'a>(&'a self, protocol: &'a str, server: &[&'a str]) -> Vec<&'a str> {
-        let front = ["authup", protocol].into_iter();
-        front.chain(self.check.iter().map(String::as_str)).chain(server.iter().copied()).collect()
+    /// What swaks calls it.
+    pub(crate) const fn swaks(self) -> &'static str {
+        match self {
+            Self::Asked => "--tls",
+            Self::AtOnce => "--tls-on-connect",
+        }
     }
 }
+
+/// swaks' words for bob and his password, in whatever TLS.
+pub(crate) const BOB: [&str; 6] = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+/// The log's about him.
+pub(crate) const BOB_IS_IN: &str = " login succeeded (bob from 127.0.0.1)";
+/// What swaks calls a failed authentication.
+pub(crate) const SWAKS_REFUSED: i32 = 28;
+/// What msmtp and mpop do: `EX_NOPERM` of sysexits.h.
+pub(crate) const REFUSED: i32 = 77;
 
 /// A message that is easy to damage: dots, 8-bit octets, long lines, white space at line ends.
 pub(crate) fn message(subject: &str) -> String {
@@ -101,6 +119,29 @@ pub(crate) fn only_message(chain: &Chain<'_>) -> Result<(Vec<u8>, u32)> {
     let mut mailbox = chain.mailbox()?;
     ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
     Ok(mailbox.remove(0))
+}
+
+/// Fails unless a client ended so.
+pub(crate) fn ends_with(chain: &Chain<'_>, output: &Output, code: i32) -> Result<()> {
+    let told = || chain.told(output);
+    ensure!(output.status.code() == Some(code), "{}\n{}", output.status, told());
+    Ok(())
+}
+
+/// What a Python program prints that has its server's `port`, and trusts it by `trust`.
+pub(crate) fn by_python(
+    chain: &Chain<'_>,
+    port: u16,
+    program: &str,
+    input: &str,
+) -> Result<String> {
+    let program = format!(
+        "import imaplib, os, poplib, smtplib, socket, ssl, sys\nport = {port}\n\
+         trust = ssl.create_default_context(cafile={:?})\n{program}\n",
+        chain.name("cert.pem")
+    );
+    let said = chain.succeeds(&["python3", "-c", &program], input.as_bytes())?;
+    Ok(String::from_utf8(said)?)
 }
 
 /// Fails unless `text` holds `part`.

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use test_support::folder::{public, set_mode};
 use test_support::log::Log;
 use test_support::process::{self, Process, children, signal};
-use test_support::run::OwnChild;
+use test_support::run::{OwnChild, hand_over};
 use test_support::wait::{PATIENCE, for_end, until_gone};
 
 /// authup with a client, and control files of its own.
@@ -113,8 +113,7 @@ fn where_mounted(mounts: &str, command: &Command) -> Command {
     let script = format!(
         "mount -t tmpfs none /var && mkdir -m 755 /var/empty && {mounts} && exec \"$0\" \"$@\""
     );
-    there.args(["-m", "sh", "-c", &script]).arg(command.get_program()).args(command.get_args());
-    there.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    hand_over(there.args(["-m", "sh", "-c", &script]), command);
     there
 }
 

@@ -28,6 +28,12 @@ pub fn output(command: &mut Command, input: &[u8]) -> Output {
     output
 }
 
+/// Has another command run this one, in its own environment and in this one's.
+pub fn hand_over<'a>(outer: &'a mut Command, inner: &Command) -> &'a mut Command {
+    outer.arg(inner.get_program()).args(inner.get_args());
+    outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))))
+}
+
 /// A child that is ended, if it goes on, when this is dropped: nobody waits for a failed test's.
 #[derive(Debug)]
 pub struct OwnChild(pub Child);

@@ -11,17 +11,21 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use acceptance::chain::{Chain, Server};
+use acceptance::chain::{Chain, ROOT, Server};
+use acceptance::peer::Peer;
 use anyhow::{Context, Result, ensure};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, getpeername, recvmsg};
+use test_support::run::hand_over;
 
-use crate::chains::bare_client::BareClient;
-use crate::{Commands, Test, holds};
-use acceptance::chain::ROOT;
+use crate::{Test, holds};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("blocklistd hears of logins behind tcpserver", &["tcpserver", ROOT], behind_tcpserver),
-    ("blocklistd hears of logins over IPv6", &["tcpserver", ROOT], over_ipv6),
+    ("blocklistd hears of logins behind tcpserver", &["tcpserver", ROOT], |chain| {
+        bare_logins(chain, "127.0.0.1", "127.0.0.7")
+    }),
+    ("blocklistd hears of logins over IPv6", &["tcpserver", ROOT], |chain| {
+        bare_logins(chain, "::1", "::1")
+    }),
     ("blocklistd hears of logins over STARTTLS", &["python3", ROOT], over_starttls),
     (
         "blocklistd hears nothing of TLS from the first octet",
@@ -116,16 +120,13 @@ fn start(chain: &Chain<'_>, server: &Command) -> Result<Server> {
         command = undropped(&command);
         command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
     }
-    command.arg(server.get_program()).args(server.get_args());
-    command.envs(server.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    chain.start(&mut command)
+    chain.start(hand_over(&mut command, server))
 }
 
 /// The same command, without the user that it would run as.
 fn undropped(command: &Command) -> Command {
-    let mut same = Command::new(command.get_program());
-    same.args(command.get_args()).env_clear();
-    same.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut same = Command::new("env");
+    hand_over(same.env_clear(), command);
     same
 }
 
@@ -134,21 +135,13 @@ const WELCOME: [&str; 3] = ["sh", "-c", "printf '235 welcome\\r\\n'"];
 
 fn bare_logins(chain: &Chain<'_>, host: &str, from: &str) -> Result<()> {
     let stand_in = StandIn::new(chain)?;
-    let logins = Commands::new(chain);
-    let server = start(chain, &chain.plain_command(host, &logins.login("smtp", &WELCOME)))?;
-    let mut client = BareClient::connect(from.parse()?, server.port)?;
-    holds(&client.log_in(b"bob", "guessed")?, "535 ")?;
-    stand_in.hears(FAILED, client.address()?, server.port)?;
-    holds(&client.log_in(b"bob", "pass word")?, "235 ")?;
-    stand_in.hears(GOOD, client.address()?, server.port)
-}
-
-fn behind_tcpserver(chain: &Chain<'_>) -> Result<()> {
-    bare_logins(chain, "127.0.0.1", "127.0.0.7")
-}
-
-fn over_ipv6(chain: &Chain<'_>) -> Result<()> {
-    bare_logins(chain, "::1", "::1")
+    let server = start(chain, &chain.plain_command(host, &chain.login("smtp", &WELCOME)))?;
+    let mut client = Peer::greeted(from.parse::<IpAddr>()?, server.port, "")?;
+    let address = client.stream.socket().local_addr()?;
+    client.log_in(b"bob", "guessed", "535 ")?;
+    stand_in.hears(FAILED, address, server.port)?;
+    client.log_in(b"bob", "pass word", "235 ")?;
+    stand_in.hears(GOOD, address, server.port)
 }
 
 /// A client that logs in over TLS; by then descriptor 0 of authup is no network socket
@@ -174,8 +167,7 @@ fn tls_client(chain: &Chain<'_>, port: u16, connect: &str) -> Result<(Child, Soc
 
 fn over_starttls(chain: &Chain<'_>) -> Result<()> {
     let stand_in = StandIn::new(chain)?;
-    let logins = Commands::new(chain);
-    let mut command = chain.tls_command("127.0.0.1", &["-n"], &logins.login("smtp", &WELCOME));
+    let mut command = chain.tls_command("127.0.0.1", &["-n"], &chain.login("smtp", &WELCOME));
     let server = start(chain, command.env("UCSPITLS", "!"))?;
     let connect = "client = smtplib.SMTP('localhost', port)\nclient.starttls(context=trust)";
     let (mut client, address) = tls_client(chain, server.port, connect)?;
@@ -190,9 +182,8 @@ fn over_starttls(chain: &Chain<'_>) -> Result<()> {
 /// asks the socket for the address.
 fn over_tls_at_once(chain: &Chain<'_>) -> Result<()> {
     let stand_in = StandIn::new(chain)?;
-    let logins = Commands::new(chain);
-    let server =
-        start(chain, &chain.tls_command("127.0.0.1", &[], &logins.login("smtp", &WELCOME)))?;
+    let command = chain.tls_command("127.0.0.1", &[], &chain.login("smtp", &WELCOME));
+    let server = start(chain, &command)?;
     let connect = "client = smtplib.SMTP_SSL('localhost', port, context=trust)";
     let (mut client, _) = tls_client(chain, server.port, connect)?;
     drop(client.stdin.take());
@@ -206,8 +197,7 @@ fn behind_a_load_balancer(chain: &Chain<'_>) -> Result<()> {
     let server =
         start(chain, &chain.tls_command("127.0.0.1", &["-n", "--proxy-protocol"], &refuse))?;
     let header = format!("PROXY TCP4 192.0.2.7 127.0.0.1 4321 {}\r\n", server.port);
-    let mut client = BareClient::connect_saying(&header, [127, 0, 0, 7].into(), server.port)?;
-    holds(&client.log_in(b"bob", "pass word")?, "535 ")?;
+    Peer::greeted([127, 0, 0, 7], server.port, &header)?.log_in(b"bob", "pass word", "535 ")?;
     holds(&chain.log(), "(bob from 192.0.2.7)")?;
     hears_of_another_first(chain, &stand_in)
 }
@@ -216,9 +206,9 @@ fn behind_a_load_balancer(chain: &Chain<'_>) -> Result<()> {
 fn hears_of_another_first(chain: &Chain<'_>, stand_in: &StandIn) -> Result<()> {
     let refuses = chain.plain_command("127.0.0.1", &["authup", "smtp", "sh", "-c", "exit 1"]);
     let refuses = start(chain, &refuses)?;
-    let mut client = BareClient::connect([127, 0, 0, 8].into(), refuses.port)?;
-    holds(&client.log_in(b"bob", "pass word")?, "535 ")?;
-    stand_in.hears(FAILED, client.address()?, refuses.port)
+    let mut client = Peer::greeted([127, 0, 0, 8], refuses.port, "")?;
+    client.log_in(b"bob", "pass word", "535 ")?;
+    stand_in.hears(FAILED, client.stream.socket().local_addr()?, refuses.port)
 }
 
 /// A database that is away makes nobody an attacker.
@@ -226,7 +216,6 @@ fn of_trouble(chain: &Chain<'_>) -> Result<()> {
     let stand_in = StandIn::new(chain)?;
     let away = chain.plain_command("127.0.0.1", &["authup", "smtp", "sh", "-c", "exit 111"]);
     let away = start(chain, &away)?;
-    let mut client = BareClient::connect([127, 0, 0, 7].into(), away.port)?;
-    holds(&client.log_in(b"bob", "pass word")?, "454 ")?;
+    Peer::greeted([127, 0, 0, 7], away.port, "")?.log_in(b"bob", "pass word", "454 ")?;
     hears_of_another_first(chain, &stand_in)
 }

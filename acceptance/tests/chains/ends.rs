@@ -7,7 +7,7 @@ use test_support::wait::in_file;
 
 use crate::chains::login::submission;
 use crate::chains::sending::{ECHO, python, swaks_succeeds};
-use crate::{Commands, Test, holds};
+use crate::{BOB, Test, Tls, holds};
 
 const REAL: &[&str] = &["swaks", "python3", "smtpfront-echo"];
 
@@ -16,20 +16,18 @@ pub(crate) const TESTS: &[Test] = &[
     ("ends: a client that drops within a message", REAL, cut_off),
 ];
 
-const LOGIN: [&str; 7] = ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
 const TRUNCATED: &str = "truncated: the peer closed without close_notify";
 
 /// tlsserver's own dialog, and authup behind it.
 fn doors(chain: &Chain<'_>) -> Result<[Server; 2]> {
-    let commands = Commands::new(chain);
-    let authup = chain.tls_server("!", &commands.login("smtp", ECHO))?;
-    Ok([submission(chain, false)?, authup])
+    let authup = chain.tls_server("!", &chain.login("smtp", ECHO))?;
+    Ok([submission(chain, Tls::Asked)?, authup])
 }
 
 fn well(chain: &Chain<'_>) -> Result<()> {
     for mut server in doors(chain)? {
         for _ in 0..10 {
-            swaks_succeeds(chain, &server, &LOGIN)?;
+            swaks_succeeds(chain, &server, &[&["--tls"], &BOB[..]].concat())?;
             python(chain, &server, "")?;
         }
         server.stop()?;

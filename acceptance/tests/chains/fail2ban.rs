@@ -10,11 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread::spawn;
 
 use acceptance::chain::{Chain, start_logging_to};
+use acceptance::peer::Peer;
 use anyhow::{Context, Result, ensure};
 use test_support::wait::in_file;
 
-use crate::chains::bare_client::BareClient;
-use crate::{Commands, Test, holds, swaks};
+use crate::{SWAKS_REFUSED, Test, ends_with, holds, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -109,11 +109,11 @@ fn forged_names() -> Vec<Vec<u8>> {
 /// A client that tries these names with a wrong password, a few in each session.
 fn fails(from: IpAddr, port: u16, names: &[Vec<u8>]) -> Result<()> {
     for some in names.chunks(TRIES) {
-        let mut client = BareClient::connect(from, port)?;
+        let mut client = Peer::greeted(from, port, "")?;
         for name in some {
-            holds(&client.log_in(name, "guessed")?, "535 ")?;
+            client.log_in(name, "guessed", "535 ")?;
         }
-        holds(&client.ask("QUIT")?, "221 ")?;
+        client.ask("QUIT", "221 ")?;
     }
     Ok(())
 }
@@ -121,9 +121,9 @@ fn fails(from: IpAddr, port: u16, names: &[Vec<u8>]) -> Result<()> {
 /// A client that logs in well, in so many sessions.
 fn succeeds(from: IpAddr, port: u16, sessions: usize) -> Result<()> {
     for _ in 0..sessions {
-        let mut client = BareClient::connect(from, port)?;
-        holds(&client.log_in(b"bob", "pass word")?, "235 ")?;
-        holds(&client.ask("QUIT")?, "221 ")?;
+        let mut client = Peer::greeted(from, port, "")?;
+        client.log_in(b"bob", "pass word", "235 ")?;
+        client.ask("QUIT", "221 ")?;
     }
     Ok(())
 }
@@ -162,10 +162,10 @@ fn clients(port: u16) -> Result<Vec<String>> {
     succeeds([127, 0, 0, 2].into(), port, 2)?;
     fails(guesser, port, &[b"bob".to_vec(), b"root".to_vec()])?;
     fails(forger, port, &names)?;
-    let mut somebody_else = BareClient::connect(guesser, port)?;
+    let mut somebody_else = Peer::greeted(guesser, port, "")?;
     // "eve NUL bob NUL pass word": bob, who wants to be eve.
-    holds(&somebody_else.ask("AUTH PLAIN ZXZlAGJvYgBwYXNzIHdvcmQ=")?, "535 ")?;
-    holds(&somebody_else.ask("QUIT")?, "221 ")?;
+    somebody_else.ask("AUTH PLAIN ZXZlAGJvYgBwYXNzIHdvcmQ=", "535 ")?;
+    somebody_else.ask("QUIT", "221 ")?;
     let failed = [vec![guesser; 2], vec![forger; names.len()], vec![guesser]].concat();
     Ok(failed.iter().map(ToString::to_string).collect())
 }
@@ -179,8 +179,7 @@ fn ensure_found(log: &Path, options: &str, failed: &[String]) -> Result<()> {
 }
 
 fn regex_behind_tcpserver(chain: &Chain<'_>) -> Result<()> {
-    let logins = Commands::new(chain);
-    let server = chain.plain_server(&logins.login("smtp", &WELCOME))?;
+    let server = chain.plain_server(&chain.login("smtp", &WELCOME))?;
     let failed = clients(server.port)?;
     drop(server);
     ensure_found(&chain.path("server.log"), "", &failed)
@@ -189,9 +188,9 @@ fn regex_behind_tcpserver(chain: &Chain<'_>) -> Result<()> {
 /// An outage of the users' data base bans nobody.
 fn regex_and_temporary_failures(chain: &Chain<'_>) -> Result<()> {
     let server = chain.plain_server(&["authup", "smtp", "sh", "-c", "exit 111"])?;
-    let mut client = BareClient::connect([127, 0, 0, 9].into(), server.port)?;
-    holds(&client.log_in(b"bob", "pass word")?, "454 authup temporary")?;
-    holds(&client.log_in(b"bob", "pass word")?, "421 authup temporary")?;
+    let mut client = Peer::greeted([127, 0, 0, 9], server.port, "")?;
+    client.log_in(b"bob", "pass word", "454 authup temporary")?;
+    client.log_in(b"bob", "pass word", "421 authup temporary")?;
     drop((client, server));
     let log = chain.path("server.log");
     let said = fs::read_to_string(&log)?;
@@ -213,11 +212,10 @@ fn regex_and_sums(chain: &Chain<'_>) -> Result<()> {
     let mut command = chain.tls_command("127.0.0.1", &options, &checkpassword);
     command.env("UCSPITLS", "-");
     let server = start_logging_to(&mut command, fs::File::create(&log)?)?;
-    let guesser: IpAddr = [127, 0, 0, 9].into();
     for _ in 0..GUESSES {
-        let mut client = BareClient::connect(guesser, server.port)?;
-        holds(&client.log_in(b"eve", "guessed")?, "454 ")?;
-        holds(&client.log_in(b"bob", "guessed")?, "535 ")?;
+        let mut client = Peer::greeted([127, 0, 0, 9], server.port, "")?;
+        client.log_in(b"eve", "guessed", "454 ")?;
+        client.log_in(b"bob", "guessed", "535 ")?;
     }
     let sums = |log: &str, what: &str| -> usize {
         let lines = log.lines().filter(|line| line.contains(what));
@@ -245,11 +243,8 @@ fn regex_and_sums(chain: &Chain<'_>) -> Result<()> {
 /// Behind a logger; what it wrote is whole once it has ended.
 fn logged_by(chain: &Chain<'_>, arguments: &[&str]) -> Result<Vec<String>> {
     let (mut logger, log) = logger(chain, arguments)?;
-    let logins = Commands::new(chain);
-    let server = start_logging_to(
-        &mut chain.plain_command("127.0.0.1", &logins.login("smtp", &WELCOME)),
-        log,
-    )?;
+    let mut command = chain.plain_command("127.0.0.1", &chain.login("smtp", &WELCOME));
+    let server = start_logging_to(&mut command, log)?;
     let failed = clients(server.port)?;
     drop(server);
     ensure!(logger.wait()?.success(), "{arguments:?} failed");
@@ -296,9 +291,7 @@ fn regex_by_logger(chain: &Chain<'_>) -> Result<()> {
 /// With real mail clients and TLS besides.
 fn regex_behind_tlsserver(chain: &Chain<'_>) -> Result<()> {
     let (mut multilog, log) = logger(chain, &["multilog", "t", &chain.name("client/log")])?;
-    let logins = Commands::new(chain);
-    let mut command =
-        chain.tls_command("127.0.0.1", &["-n", "-v"], &logins.login("smtp", &WELCOME));
+    let mut command = chain.tls_command("127.0.0.1", &["-n", "-v"], &chain.login("smtp", &WELCOME));
     let server = start_logging_to(command.env("UCSPITLS", ""), log)?;
     let mut failed = clients(server.port)?;
     let port = server.port.to_string();
@@ -306,8 +299,7 @@ fn regex_behind_tlsserver(chain: &Chain<'_>) -> Result<()> {
         ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "guessed", "--quit-after", "AUTH"];
     let from = ["--local-interface", "127.0.0.77"];
     let output = chain.client(&[&swaks(&port)[..], &login, &from].concat(), b"")?;
-    // 28 is what swaks calls a failed authentication.
-    ensure!(output.status.code() == Some(28), "{}\n{}", output.status, chain.told(&output));
+    ends_with(chain, &output, SWAKS_REFUSED)?;
     failed.push("127.0.0.77".to_owned());
     drop(server);
     ensure!(multilog.wait()?.success(), "multilog failed");
@@ -380,8 +372,7 @@ impl Drop for Fail2ban {
 }
 
 fn bans(chain: &Chain<'_>) -> Result<()> {
-    let logins = Commands::new(chain);
-    let logins = logins.login("smtp", &WELCOME);
+    let logins = chain.login("smtp", &WELCOME);
     let (_old, log) = logger(chain, &["multilog", "t", &chain.name("client/old")])?;
     let old = start_logging_to(&mut chain.plain_command("127.0.0.1", &logins), log)?;
     let (_new, log) = logger(chain, &["multilog", "t", &chain.name("client/new")])?;

@@ -2,26 +2,31 @@
 //! told, what the owner is told meanwhile, and what the administrator sees.
 
 use std::fs;
-use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::process::Output;
 
 use acceptance::chain::{Chain, Server};
+use acceptance::peer::Peer;
 use anyhow::{Context, Result, ensure};
 use test_support::wait::in_file;
 
-use crate::chains::bare_client::BareClient;
 use crate::chains::login::submission;
-use crate::chains::sending::{ECHO, swaks_sends, swaks_succeeds};
-use crate::{Commands, Test, holds, message};
+use crate::chains::sending::{ECHO, swaks_succeeds, swaks_tries};
+use crate::{BOB, SWAKS_REFUSED, Test, Tls, by_python, ends_with, holds};
 
 const SWAKS: &[&str] = &["swaks", "smtpfront-echo"];
 const PLAIN: &[&str] = &["swaks", "smtpfront-echo", "tcpserver"];
 
 pub(crate) const TESTS: &[Test] = &[
     ("failures: swaks guesses over STARTTLS, and is not heard any more", SWAKS, d59_over_starttls),
-    ("failures: swaks guesses, TLS from the first octet", SWAKS, tls_at_once),
-    ("failures: swaks guesses, tlsserver holds the dialog", SWAKS, login),
+    ("failures: swaks guesses, TLS from the first octet", SWAKS, |chain| {
+        guesses_until_shut_out(chain, Tls::AtOnce, |chain| {
+            chain.tls_at_once_server("!", &chain.login("smtp", ECHO))
+        })
+    }),
+    ("failures: swaks guesses, tlsserver holds the dialog", SWAKS, |chain| {
+        guesses_until_shut_out(chain, Tls::Asked, |chain| submission(chain, Tls::Asked))
+    }),
     ("failures: swaks guesses at authup alone", PLAIN, authup_alone),
     ("failures: swaks guesses over IPv6", &["python3", "tcpserver"], over_ipv6),
     ("failures: poplib guesses", &["python3"], by_pop3),
@@ -60,18 +65,17 @@ fn failures(chain: &Chain<'_>, options: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn swaks(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<Output> {
-    let port = server.port.to_string();
-    chain.client(&swaks_sends(&port, more), message("swaks").as_bytes())
+/// swaks as somebody, over STARTTLS or in the clear.
+fn swaks(chain: &Chain<'_>, server: &Server, tls: &[&str], login: [&str; 2]) -> Result<Output> {
+    let login = ["--auth", "PLAIN", "-au", login[0], "-ap", login[1]];
+    swaks_tries(chain, server, &[tls, &login].concat())
 }
 
 /// Guesses eve's password three times, and is told each time that it is wrong.
 fn swaks_guesses(chain: &Chain<'_>, server: &Server, tls: &[&str]) -> Result<()> {
     for guess in ["letmein", "hunter2", "123456"] {
-        let login = ["--auth", "PLAIN", "-au", "eve", "-ap", guess];
-        let output = swaks(chain, server, &[tls, &login].concat())?;
-        // 28 is what swaks calls a failed authentication.
-        ensure!(output.status.code() == Some(28), "{}\n{}", output.status, chain.told(&output));
+        let output = swaks(chain, server, tls, ["eve", guess])?;
+        ends_with(chain, &output, SWAKS_REFUSED)?;
         holds(&chain.told(&output), "535 authup authorization failed (#5.7.0)")?;
     }
     Ok(())
@@ -79,10 +83,16 @@ fn swaks_guesses(chain: &Chain<'_>, server: &Server, tls: &[&str]) -> Result<()>
 
 /// Guesses until it is not heard; the owner, at the same address, is once the administrator
 /// has made it forgotten.
-fn guesses_until_shut_out(chain: &Chain<'_>, server: &Server, tls: &str) -> Result<()> {
-    swaks_guesses(chain, server, &[tls])?;
-    let right = [tls, "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
-    let output = swaks(chain, server, &right)?;
+fn guesses_until_shut_out(
+    chain: &Chain<'_>,
+    tls: Tls,
+    start: fn(&Chain<'_>) -> Result<Server>,
+) -> Result<()> {
+    remember(chain, "")?;
+    let server = start(chain)?;
+    swaks_guesses(chain, &server, &[tls.swaks()])?;
+    let right = [&[tls.swaks()], &BOB[..]].concat();
+    let output = swaks_tries(chain, &server, &right)?;
     ensure!(!output.status.success(), "heard:\n{}", chain.told(&output));
     holds(&chain.log(), "deny from 127.0.0.1: too many failures\n")?;
     ensure!(!chain.log().contains("for bob"), "tried all the same:\n{}", chain.log());
@@ -90,42 +100,31 @@ fn guesses_until_shut_out(chain: &Chain<'_>, server: &Server, tls: &str) -> Resu
     holds(&shown, "address  127.0.0.1 ")?;
     holds(&shown, " of 3, refused for another ")?;
     ensure!(failures(chain, &["--clear", "127.0.0.1"])? == "cleared 2\n");
-    swaks_succeeds(chain, server, &right)?;
+    swaks_succeeds(chain, &server, &right)?;
     holds(&failures(chain, &["--user", "bob"])?, "bob from 127.0.0.0/24")
 }
 
 fn d59_over_starttls(chain: &Chain<'_>) -> Result<()> {
-    remember(chain, "")?;
-    let server = chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))?;
-    guesses_until_shut_out(chain, &server, "--tls")
+    guesses_until_shut_out(chain, Tls::Asked, authup_within_tls)
 }
 
-fn tls_at_once(chain: &Chain<'_>) -> Result<()> {
-    remember(chain, "")?;
-    let server = chain.tls_at_once_server("!", &Commands::new(chain).login("smtp", ECHO))?;
-    guesses_until_shut_out(chain, &server, "--tls-on-connect")
-}
-
-fn login(chain: &Chain<'_>) -> Result<()> {
-    remember(chain, "")?;
-    let server = submission(chain, false)?;
-    guesses_until_shut_out(chain, &server, "--tls")
+fn authup_within_tls(chain: &Chain<'_>) -> Result<Server> {
+    chain.tls_server("!", &chain.login("smtp", ECHO))
 }
 
 /// Where another server accepts, the client hears a temporary refusal.
 fn authup_alone(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
-    let server = chain.plain_server(&Commands::new(chain).login("smtp", ECHO))?;
+    let server = chain.plain_server(&chain.login("smtp", ECHO))?;
     swaks_guesses(chain, &server, &[])?;
-    let output = swaks(chain, &server, &["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"])?;
-    ensure!(output.status.code() == Some(28), "{}\n{}", output.status, chain.told(&output));
+    let output = swaks_tries(chain, &server, &BOB)?;
+    ends_with(chain, &output, SWAKS_REFUSED)?;
     let told = chain.told(&output);
     holds(&told, "454 authup too many failures, try later (#4.7.0)")?;
     holds(&told, " checkpassword not run, too many failures of 127.0.0.1 (bob from 127.0.0.1)\n")?;
     ensure!(!told.contains("attempt for bob"), "tried all the same:\n{told}");
     ensure!(failures(chain, &["--clear", "--all"])? == "cleared 3\n");
-    let right = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
-    swaks_succeeds(chain, &server, &right).map(drop)
+    swaks_succeeds(chain, &server, &BOB).map(drop)
 }
 
 /// Debian's swaks needs a module more for IPv6, so the client is Python's; the guesser has
@@ -134,33 +133,24 @@ fn over_ipv6(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
     let command = ["authup", "smtp", "sh", "-c", "exit 1"];
     let server = chain.start(&mut chain.plain_command("::1", &command))?;
-    let program = format!(
-        "import smtplib, base64\n\
+    let program = "import base64\n\
          for guess in range(4):\n  \
            secret = base64.b64encode(b'\\0eve\\0' + str(guess).encode()).decode()\n  \
-           print(smtplib.SMTP('::1', {}).docmd('AUTH', 'PLAIN ' + secret)[0])\n",
-        server.port
-    );
-    let said = chain.succeeds(&["python3", "-c", &program], b"")?;
-    ensure!(said == b"535\n535\n535\n454\n", "{}", said.escape_ascii());
+           print(smtplib.SMTP('::1', port).docmd('AUTH', 'PLAIN ' + secret)[0])";
+    let said = by_python(chain, server.port, program, "")?;
+    ensure!(said == "535\n535\n535\n454\n", "{said}");
     holds(&chain.log(), "not run, too many failures of ::/64 (eve from ::1)\n")
 }
 
 fn by_pop3(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "user 2 1d\n")?;
     let server = chain.tls_at_once_server("!", &["authup", "pop3", "sh", "-c", "exit 1"])?;
-    let program = format!(
-        "import poplib, ssl\n\
-         trust = ssl.create_default_context(cafile={:?})\n\
-         for guess in range(3):\n  \
-           client = poplib.POP3_SSL('localhost', {}, context=trust)\n  \
+    let program = "for guess in range(3):\n  \
+           client = poplib.POP3_SSL('localhost', port, context=trust)\n  \
            client.user('Eve' if guess % 2 else 'eve')\n  \
            try: client.pass_(str(guess))\n  \
-           except poplib.error_proto as refused: print(refused)\n",
-        chain.name("cert.pem"),
-        server.port
-    );
-    let said = String::from_utf8(chain.succeeds(&["python3", "-c", &program], b"")?)?;
+           except poplib.error_proto as refused: print(refused)";
+    let said = by_python(chain, server.port, program, "")?;
     ensure!(said.matches("-ERR [AUTH] authup authorization failed").count() == 2, "{said}");
     holds(&said, "-ERR [SYS/TEMP] authup too many failures, try later")
 }
@@ -168,13 +158,12 @@ fn by_pop3(chain: &Chain<'_>) -> Result<()> {
 /// As a phone does with a password that is not right any more.
 fn the_same_again(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
-    let server = chain.plain_server(&Commands::new(chain).login("smtp", ECHO))?;
+    let server = chain.plain_server(&chain.login("smtp", ECHO))?;
     for _ in 0..5 {
-        let output = swaks(chain, &server, &["--auth", "PLAIN", "-au", "bob", "-ap", "old"])?;
+        let output = swaks(chain, &server, &[], ["bob", "old"])?;
         holds(&chain.told(&output), "535 authup authorization failed (#5.7.0)")?;
     }
-    let right = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
-    swaks_succeeds(chain, &server, &right)?;
+    swaks_succeeds(chain, &server, &BOB)?;
     let of_bob = failures(chain, &["--user", "Bob"])?;
     holds(&of_bob, "user     Bob ")?;
     holds(&of_bob, "   1.0 of 100, last ")?;
@@ -184,42 +173,41 @@ fn the_same_again(chain: &Chain<'_>) -> Result<()> {
 /// Somebody has logged in from there: all are heard, and who that was logs in.
 fn known(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
-    let server = chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))?;
-    let right = ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
+    let server = authup_within_tls(chain)?;
+    let right = [&["--tls"], &BOB[..]].concat();
     swaks_succeeds(chain, &server, &right)?;
     swaks_guesses(chain, &server, &["--tls"])?;
-    let output = swaks(chain, &server, &["--tls", "--auth", "PLAIN", "-au", "eve", "-ap", "x"])?;
+    let output = swaks(chain, &server, &["--tls"], ["eve", "x"])?;
     holds(&chain.told(&output), "454 authup too many failures, try later (#4.7.0)")?;
     ensure!(!chain.log().contains("deny"), "{}", chain.log());
     swaks_succeeds(chain, &server, &right)?;
     // Three of his own, and so is he.
     for guess in ["a", "b", "c"] {
-        let output =
-            swaks(chain, &server, &["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", guess])?;
+        let output = swaks(chain, &server, &["--tls"], ["bob", guess])?;
         holds(&chain.told(&output), "535 ")?;
     }
-    let output = swaks(chain, &server, &right)?;
+    let output = swaks_tries(chain, &server, &right)?;
     holds(&chain.told(&output), "454 ")?;
     holds(&chain.log(), "too many failures of bob from 127.0.0.0/24 (bob from 127.0.0.1)\n")
 }
 
+const HERE: [u8; 4] = [127, 0, 0, 1];
 const REFUSES: [&str; 5] = ["authup", "smtp", "sh", "-c", "exit 1"];
 
 /// Who is behind it is who counts.
 fn behind_a_load_balancer(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
     let server = chain.tlsserver(&["-n", "--proxy-protocol"], "", &REFUSES)?;
-    let here = IpAddr::from([127, 0, 0, 1]);
     let connect = |address: &str| {
         let header = format!("PROXY TCP4 {address} 127.0.0.1 4321 {}\r\n", server.port);
-        BareClient::connect_saying(&header, here, server.port)
+        Peer::greeted(HERE, server.port, &header)
     };
     for guess in ["a", "b", "c"] {
-        holds(&connect("192.0.2.7")?.log_in(b"eve", guess)?, "535 ")?;
+        connect("192.0.2.7")?.log_in(b"eve", guess, "535 ")?;
     }
     ensure!(connect("192.0.2.7").is_err(), "heard");
     holds(&chain.log(), "deny from 192.0.2.7: too many failures\n")?;
-    holds(&connect("192.0.2.8")?.log_in(b"eve", "d")?, "535 ")
+    connect("192.0.2.8")?.log_in(b"eve", "d", "535 ").map(drop)
 }
 
 /// Sessions of thirty clients whose logins are checked at the same time.
@@ -229,11 +217,10 @@ fn many_at_once(chain: &Chain<'_>) -> Result<()> {
     let gate = chain.name("client/gate");
     let check = format!("until test -e {gate}; do sleep 0.05; done; exit 1");
     let server = chain.plain_server(&["authup", "smtp", "sh", "-c", &check])?;
-    let here = IpAddr::from([127, 0, 0, 1]);
     let clients = (0..30).map(|at| {
         let port = server.port;
         std::thread::spawn(move || {
-            BareClient::connect(here, port)?.log_in(b"eve", &format!("guess {at}"))
+            Peer::greeted(HERE, port, "")?.log_in(b"eve", &format!("guess {at}"), "")
         })
     });
     let clients: Vec<_> = clients.collect();
@@ -259,12 +246,12 @@ fn many_at_once(chain: &Chain<'_>) -> Result<()> {
 fn within_a_session(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
     let server = chain.plain_server(&REFUSES)?;
-    let mut client = BareClient::connect([127, 0, 0, 1].into(), server.port)?;
+    let mut client = Peer::greeted(HERE, server.port, "")?;
     for guess in ["a", "b", "c"] {
-        holds(&client.log_in(b"eve", guess)?, "535 ")?;
+        client.log_in(b"eve", guess, "535 ")?;
     }
-    holds(&client.log_in(b"eve", "d")?, "454 authup too many failures, try later (#4.7.0)\r\n")?;
-    ensure!(client.ask("NOOP").is_err(), "the session goes on");
+    client.log_in(b"eve", "d", "454 authup too many failures, try later (#4.7.0)\r\n")?;
+    ensure!(client.ask("NOOP", "")?.is_empty(), "the session goes on");
     Ok(())
 }
 
@@ -273,8 +260,7 @@ fn trouble(chain: &Chain<'_>) -> Result<()> {
     for end in ["exit 111", "exit 2", "exit 17", "kill -SEGV $$"] {
         let server = chain.plain_server(&["authup", "smtp", "sh", "-c", end])?;
         for guess in ["a", "b", "c", "d"] {
-            let mut client = BareClient::connect([127, 0, 0, 1].into(), server.port)?;
-            let answer = client.log_in(b"eve", guess)?;
+            let answer = Peer::greeted(HERE, server.port, "")?.log_in(b"eve", guess, "4")?;
             ensure!(!answer.contains("too many failures"), "{end}: {answer}");
         }
     }
@@ -286,7 +272,7 @@ fn trouble(chain: &Chain<'_>) -> Result<()> {
 fn unusable_file(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
     let file = chain.path("client/failures");
-    let server = chain.plain_server(&Commands::new(chain).login("smtp", ECHO))?;
+    let server = chain.plain_server(&chain.login("smtp", ECHO))?;
     let whole = fs::read(&file)?;
     let magic = [b"?", &whole[1..]].concat();
     for (content, why) in [
@@ -298,19 +284,17 @@ fn unusable_file(chain: &Chain<'_>) -> Result<()> {
         swaks_guesses(chain, &server, &[])?;
         let said = format!(" failures not remembered: {}: {why}\n", file.display());
         ensure!(chain.log().matches(&said).count() == 6, "{}", chain.log());
-        let right = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
-        swaks_succeeds(chain, &server, &right)?;
+        swaks_succeeds(chain, &server, &BOB)?;
     }
     fs::remove_file(&file)?;
-    let right = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
-    swaks_succeeds(chain, &server, &right)?;
+    swaks_succeeds(chain, &server, &BOB)?;
     holds(&chain.log(), &format!("{}: No such file or directory\n", file.display()))
 }
 
 fn wrong_control(chain: &Chain<'_>) -> Result<()> {
     fs::write(chain.path("home/control/loginfailures"), "# ours\nadress 10 6h\n")?;
     let server = chain.plain_server(&REFUSES)?;
-    ensure!(BareClient::connect([127, 0, 0, 1].into(), server.port).is_ok());
+    Peer::greeted(HERE, server.port, "")?;
     holds(
         &chain.log(),
         "unable to read controls: control/loginfailures: line 2: not one of file, address, ",

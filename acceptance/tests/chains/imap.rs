@@ -2,26 +2,35 @@
 //! IMAP server, which answers their LOGIN by its tag, or behind fiximapio.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
-use acceptance::chain::{Chain, DOVECOT, ROOT, Server, is_root};
+use acceptance::chain::{Chain, DOVECOT, ROOT, Server};
 use anyhow::{Context, Result, ensure};
 
 use super::fetching::put;
 use super::login::door;
-use crate::{Commands, Test, as_stored, body, holds, message};
+use crate::{BOB_IS_IN, Test, Tls, as_stored, body, by_python, holds, message};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("imaplib over STARTTLS from Dovecot", &["python3", "imap"], imaplib),
-    ("imaplib over TLS from Dovecot behind fiximapio", &["python3", "imap"], imaplib_preauth),
+    ("imaplib over STARTTLS from Dovecot", &["python3", "imap"], |chain| {
+        imaplib(chain, Tls::Asked, &DOVECOT)
+    }),
+    ("imaplib over TLS from Dovecot behind fiximapio", &["python3", "imap"], |chain| {
+        imaplib(chain, Tls::AtOnce, &behind_fiximapio())
+    }),
     ("imaplib through tlsserver's own dialog", &["python3", "imap"], imaplib_login),
     ("imaplib with a wrong password", &["python3", "imap"], wrong_password),
     ("imaplib waits for mail", &["python3", "imap"], idle),
     ("curl over STARTTLS from Dovecot", &["curl", "imap"], curl),
-    ("mbsync over STARTTLS from Dovecot", &["mbsync", "imap"], mbsync),
-    ("mbsync over TLS from Dovecot behind fiximapio", &["mbsync", "imap"], mbsync_preauth),
-    ("mutt over STARTTLS from Dovecot", &["mutt", "imap"], mutt),
-    ("neomutt over STARTTLS from Dovecot", &["neomutt", "imap"], neomutt),
+    ("mbsync over STARTTLS from Dovecot", &["mbsync", "imap"], |chain| {
+        mbsync_from(chain, Tls::Asked, &serve(chain, Tls::Asked, &DOVECOT)?)
+    }),
+    ("mbsync over TLS from Dovecot behind fiximapio", &["mbsync", "imap"], |chain| {
+        mbsync_from(chain, Tls::AtOnce, &serve(chain, Tls::AtOnce, &behind_fiximapio())?)
+    }),
+    ("mutt over STARTTLS from Dovecot", &["mutt", "imap"], |chain| shows_the_list(chain, "mutt")),
+    ("neomutt over STARTTLS from Dovecot", &["neomutt", "imap"], |chain| {
+        shows_the_list(chain, "neomutt")
+    }),
     ("offlineimap over TLS from Dovecot", &["offlineimap", "imap"], offlineimap),
     ("a server that is missing is said to be", &["python3"], missing),
     (
@@ -31,21 +40,10 @@ pub(crate) const TESTS: &[Test] = &[
     ),
 ];
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tls {
-    ByCommand,
-    AtOnce,
-}
-
 /// A message in the mailbox, and a server that gives it away.
 fn serve(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<Server> {
     put(chain)?;
-    let commands = Commands::new(chain);
-    let login = commands.login("imap", server);
-    match tls {
-        Tls::ByCommand => chain.tls_server("!", &login),
-        Tls::AtOnce => chain.tls_at_once_server("!", &login),
-    }
+    tls.server(chain, &chain.login("imap", server))
 }
 
 fn behind_fiximapio() -> Vec<&'static str> {
@@ -55,17 +53,10 @@ fn behind_fiximapio() -> Vec<&'static str> {
 /// Runs Python with `client` logged out and TLS on; gives what the program printed.
 pub(crate) fn python(chain: &Chain<'_>, port: u16, tls: Tls, program: &str) -> Result<String> {
     let connect = match tls {
-        Tls::ByCommand => {
-            format!("IMAP4('localhost', {port})\nclient.starttls(trust)")
-        }
-        Tls::AtOnce => format!("IMAP4_SSL('localhost', {port}, ssl_context=trust)"),
+        Tls::Asked => "IMAP4('localhost', port)\nclient.starttls(trust)",
+        Tls::AtOnce => "IMAP4_SSL('localhost', port, ssl_context=trust)",
     };
-    let program = format!(
-        "import imaplib, ssl, sys\ntrust = ssl.create_default_context(cafile={:?})\n\
-         client = imaplib.{connect}\n{program}",
-        chain.name("cert.pem")
-    );
-    Ok(String::from_utf8(chain.succeeds(&["python3", "-c", &program], b"")?)?)
+    by_python(chain, port, &format!("client = imaplib.{connect}\n{program}"), "")
 }
 
 pub(crate) const FETCH: &str = "client.login('bob', 'pass word')
@@ -81,26 +72,18 @@ pub(crate) fn ensure_fetched(got: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn imaplib(chain: &Chain<'_>) -> Result<()> {
-    let server = serve(chain, Tls::ByCommand, &DOVECOT)?;
-    ensure_fetched(python(chain, server.port, Tls::ByCommand, FETCH)?.as_bytes())?;
-    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
-}
-
-fn imaplib_preauth(chain: &Chain<'_>) -> Result<()> {
-    let server = serve(chain, Tls::AtOnce, &behind_fiximapio())?;
-    ensure_fetched(python(chain, server.port, Tls::AtOnce, FETCH)?.as_bytes())?;
-    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+fn imaplib(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<()> {
+    let server = serve(chain, tls, server)?;
+    ensure_fetched(python(chain, server.port, tls, FETCH)?.as_bytes())?;
+    holds(&chain.log(), BOB_IS_IN)
 }
 
 /// tlsserver holds the dialog, for servers that answer the login and for those that greet.
 fn imaplib_login(chain: &Chain<'_>) -> Result<()> {
     put(chain)?;
     for server in [DOVECOT.to_vec(), behind_fiximapio()] {
-        let commands = Commands::new(chain);
-        let program = commands.login("imap", &server).split_off(2);
-        for (tls, at_once) in [(Tls::ByCommand, false), (Tls::AtOnce, true)] {
-            let server = door(chain, "imap", at_once, &program)?;
+        for tls in Tls::WAYS {
+            let server = door(chain, "imap", tls, &chain.login("imap", &server))?;
             let refused = "try:
     client.login('bob', 'guessed')
 except imaplib.IMAP4.abort:
@@ -112,7 +95,7 @@ except imaplib.IMAP4.error as refused:
             ensure_fetched(python(chain, server.port, tls, &program)?.as_bytes())?;
         }
     }
-    ensure!(chain.log().matches(" login succeeded (bob from 127.0.0.1)").count() == 4);
+    ensure!(chain.log().matches(BOB_IS_IN).count() == 4);
     Ok(())
 }
 
@@ -141,8 +124,7 @@ fn idle(chain: &Chain<'_>) -> Result<()> {
     let server = serve(chain, Tls::AtOnce, &behind_fiximapio())?;
     let (new, message) = (chain.name("bob/Maildir/new/2.test"), "Subject: two\n\nbody\n");
     let program = format!(
-        "import os
-client.login('bob', 'pass word')
+        "client.login('bob', 'pass word')
 client.select()
 client.send(b'i IDLE\\r\\n')
 assert client.readline().startswith(b'+'), 'no continuation'
@@ -162,15 +144,11 @@ print('seen')
 }
 
 fn curl(chain: &Chain<'_>) -> Result<()> {
-    let server = serve(chain, Tls::ByCommand, &DOVECOT)?;
+    let server = serve(chain, Tls::Asked, &DOVECOT)?;
     let (address, trust) =
         (format!("imap://localhost:{}/INBOX;MAILINDEX=1", server.port), chain.name("cert.pem"));
     let command = ["curl", "-sS", "--ssl-reqd", "--cacert", &trust, "-u", "bob:pass word"];
     ensure_fetched(&chain.succeeds(&[&command[..], &[&address]].concat(), b"")?)
-}
-
-fn mbsync_fetches(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<()> {
-    mbsync_from(chain, tls, &serve(chain, tls, server)?)
 }
 
 pub(crate) fn mbsync_from(chain: &Chain<'_>, tls: Tls, server: &Server) -> Result<()> {
@@ -184,30 +162,14 @@ pub(crate) fn mbsync_from(chain: &Chain<'_>, tls: Tls, server: &Server) -> Resul
         chain.name("cert.pem"),
         chain.name("client")
     );
-    let rules_file = client_file(chain, "client/mbsyncrc", &rules)?;
+    let rules_file = chain.client_file("client/mbsyncrc", &rules)?;
     chain.succeeds(&["mbsync", "-c", &rules_file, "c"], b"")?;
     ensure_fetched(&only_message(chain, "client/box")?)
 }
 
-fn mbsync(chain: &Chain<'_>) -> Result<()> {
-    mbsync_fetches(chain, Tls::ByCommand, &DOVECOT)
-}
-
-fn mbsync_preauth(chain: &Chain<'_>) -> Result<()> {
-    mbsync_fetches(chain, Tls::AtOnce, &behind_fiximapio())
-}
-
 /// mutt logs in with its name as authorization id, too, and shows the list of messages.
-fn mutt(chain: &Chain<'_>) -> Result<()> {
-    shows_the_list(chain, "mutt")
-}
-
-fn neomutt(chain: &Chain<'_>) -> Result<()> {
-    shows_the_list(chain, "neomutt")
-}
-
 fn shows_the_list(chain: &Chain<'_>, client: &str) -> Result<()> {
-    let server = serve(chain, Tls::ByCommand, &DOVECOT)?;
+    let server = serve(chain, Tls::Asked, &DOVECOT)?;
     let rules = format!(
         "set imap_user=bob imap_pass='pass word' ssl_starttls=yes ssl_force_tls=yes\n\
          set certificate_file={} ssl_verify_host=no folder={}\n\
@@ -215,13 +177,13 @@ fn shows_the_list(chain: &Chain<'_>, client: &str) -> Result<()> {
         chain.name("cert.pem"),
         chain.name("client")
     );
-    let rules_file = client_file(chain, "client/muttrc", &rules)?;
+    let rules_file = chain.client_file("client/muttrc", &rules)?;
     let command =
         format!("TERM=xterm {client} -F {rules_file} -f imap://localhost:{}/INBOX", server.port);
     let output = chain.client(&["script", "-qec", &command, "/dev/null"], b"")?;
     holds(&String::from_utf8_lossy(&output.stdout), "stored")
         .with_context(|| chain.told(&output))?;
-    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+    holds(&chain.log(), BOB_IS_IN)
 }
 
 fn offlineimap(chain: &Chain<'_>) -> Result<()> {
@@ -235,7 +197,7 @@ fn offlineimap(chain: &Chain<'_>) -> Result<()> {
         server.port,
         chain.name("cert.pem")
     );
-    let rules_file = client_file(chain, "client/offlineimaprc", &rules)?;
+    let rules_file = chain.client_file("client/offlineimaprc", &rules)?;
     chain.succeeds(&["offlineimap", "-o", "-c", &rules_file], b"")?;
     ensure_fetched(&only_message(chain, "client/offline/INBOX")?)
 }
@@ -262,22 +224,8 @@ fn mailfront(chain: &Chain<'_>) -> Result<()> {
     let checks = ["env", &users, "CVM_SASL_PLAIN=cvm-command:/usr/bin/cvm-pwfile"];
     let server = [&checks[..], &["imapfront-auth"], &behind_fiximapio()].concat();
     let server = chain.plain_server(&server)?;
-    let program = format!(
-        "import imaplib, sys\nclient = imaplib.IMAP4('localhost', {})\n{FETCH}",
-        server.port
-    );
-    ensure_fetched(&chain.succeeds(&["python3", "-c", &program], b"")?)
-}
-
-/// A client's own file.
-fn client_file(chain: &Chain<'_>, name: &str, text: &str) -> Result<String> {
-    let path = chain.path(name);
-    fs::write(&path, text)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-    if is_root() && !chain.begins_as_root() {
-        std::os::unix::fs::chown(&path, Some(65534), None)?;
-    }
-    Ok(chain.name(name))
+    let program = format!("client = imaplib.IMAP4('localhost', port)\n{FETCH}");
+    ensure_fetched(by_python(chain, server.port, &program, "")?.as_bytes())
 }
 
 /// The message in a Maildir that has one.

@@ -3,11 +3,13 @@
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
-use crate::{Test, ensure_body, for_swaks, holds, message, only_message, swaks};
+use crate::{Test, by_python, ensure_body, for_swaks, holds, message, only_message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
     ("incoming by swaks over STARTTLS to Exim", &["swaks", "exim4"], swaks_to_exim),
-    ("incoming by swaks without STARTTLS to Exim", &["swaks", "exim4"], swaks_in_the_clear),
+    ("incoming by swaks without STARTTLS to Exim", &["swaks", "exim4"], |chain| {
+        send(chain, &exim(chain)?, &[]).map(drop)
+    }),
     (
         "incoming by smtplib over STARTTLS to smtpfront-echo",
         &["python3", "smtpfront-echo"],
@@ -21,24 +23,21 @@ pub(crate) const TESTS: &[Test] = &[
     ("incoming chunks by Exim's client", &["python3", "exim4"], chunks_to_exim),
 ];
 
+/// Port 25's server runs as an ordinary user, which tcpserver's -u would do.
+fn as_nobody(chain: &Chain<'_>) -> Vec<String> {
+    let nobody = chain.nobody().iter().map(ToString::to_string);
+    nobody.chain(chain.exim()).collect()
+}
+
 fn exim(chain: &Chain<'_>) -> Result<Server> {
-    let config = chain.name("exim.conf");
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    let front = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
-    if chain.begins_as_root() {
-        // Port 25's server runs as an ordinary user, which tcpserver's -u would do.
-        return chain.tls_server("", &[&nobody[..], &front[..]].concat());
-    }
-    chain.tls_server("", &front)
+    chain.tls_server("", &as_nobody(chain))
 }
 
 fn send(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
     let port = server.port.to_string();
     let mail = ["--from", "eve@example.org", "--to", "bob@example.org", "--data", "-"];
-    let output = chain.succeeds(
-        &[&swaks(&port)[..], &mail[..], more].concat(),
-        for_swaks(&message("incoming")),
-    )?;
+    let words = [&swaks(&port)[..], &mail, more].concat();
+    let output = chain.succeeds(&words, for_swaks(&message("incoming")))?;
     ensure_body(&only_message(chain)?.0, &message("incoming"))?;
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
@@ -49,23 +48,13 @@ fn swaks_to_exim(chain: &Chain<'_>) -> Result<()> {
     holds(&said, "TLS started")
 }
 
-fn swaks_in_the_clear(chain: &Chain<'_>) -> Result<()> {
-    send(chain, &exim(chain)?, &[]).map(|_| ())
-}
-
 fn smtplib_to_echo(chain: &Chain<'_>) -> Result<()> {
     let server = chain.tls_server("!", &["fixsmtpio", "smtpfront-echo"])?;
-    let program = format!(
-        "import smtplib, ssl, sys\n\
-         client = smtplib.SMTP('localhost', {})\nprint(client.docmd('MAIL', 'FROM:<eve@example.org>'))\n\
-         client.starttls(context=ssl.create_default_context(cafile={:?}))\n\
+    let program = "client = smtplib.SMTP('localhost', port)\n\
+         print(client.docmd('MAIL', 'FROM:<eve@example.org>'))\nclient.starttls(context=trust)\n\
          for turn in range(3):\n  client.sendmail('eve@example.org', ['bob@example.org'], sys.stdin.buffer.read())\n\
-         print(client.ehlo())\nprint(client.quit())\n",
-        server.port,
-        chain.name("cert.pem")
-    );
-    let said = chain.succeeds(&["python3", "-c", &program], message("smtplib").as_bytes())?;
-    let said = String::from_utf8_lossy(&said);
+         print(client.ehlo())\nprint(client.quit())";
+    let said = by_python(chain, server.port, program, &message("smtplib"))?;
     holds(&said, "(530, b'Must start TLS first (#5.7.0)')")?;
     ensure!(!said.contains("STARTTLS"), "offered again: {said}");
     holds(&said, "(221, b'mail.example.org')")
@@ -74,21 +63,15 @@ fn smtplib_to_echo(chain: &Chain<'_>) -> Result<()> {
 /// BDAT from a client that knows it, to a server that offers it.
 fn chunks_to_exim(chain: &Chain<'_>) -> Result<()> {
     let server = exim(chain)?;
-    let program = format!(
-        "import smtplib, ssl, sys\n\
-         client = smtplib.SMTP('localhost', {})\n\
-         client.starttls(context=ssl.create_default_context(cafile={:?}))\n\
+    let program = "client = smtplib.SMTP('localhost', port)\nclient.starttls(context=trust)\n\
          client.ehlo()\nassert client.has_extn('chunking'), client.esmtp_features\n\
          assert client.mail('eve@example.org')[0] == 250\nassert client.rcpt('bob@example.org')[0] == 250\n\
          text = sys.stdin.buffer.read()\nhalf = len(text) // 2\n\
          client.send(b'BDAT %d\\r\\n' % half + text[:half])\nprint(client.getreply())\n\
          client.send(b'BDAT %d LAST\\r\\n' % (len(text) - half) + text[half:] + b'NOOP\\r\\n')\n\
-         print(client.getreply(), client.getreply())\nprint(client.quit())\n",
-        server.port,
-        chain.name("cert.pem")
-    );
-    let said = chain.succeeds(&["python3", "-c", &program], message("chunks").as_bytes())?;
-    holds(&String::from_utf8_lossy(&said), "(221, b'mail.example.org')")?;
+         print(client.getreply(), client.getreply())\nprint(client.quit())";
+    let said = by_python(chain, server.port, program, &message("chunks"))?;
+    holds(&said, "(221, b'mail.example.org')")?;
     ensure_body(&only_message(chain)?.0, &message("chunks"))
 }
 
@@ -97,26 +80,16 @@ fn device_with_bare_newlines(chain: &Chain<'_>) -> Result<()> {
     let (rules, temporary) = (chain.name("client/rules.cdb"), chain.name("client/rules.tmp"));
     let allow = b"127.0.0.1:allow,FIXSMTPIOBARENEWLINE=\"accept-end\"\n:allow\n";
     chain.succeeds(&["tcprules", &rules, &temporary], allow)?;
-    let config = chain.name("exim.conf");
-    let nobody: &[&str] = if chain.begins_as_root() {
-        &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    } else {
-        &[]
-    };
-    let front = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
-    let server = chain.tlsserver(&["-n", "-x", &rules], "", &[nobody, &front].concat())?;
-    let program = format!(
-        "import socket, sys\nclient = socket.create_connection(('127.0.0.1', {}))\nfile = client.makefile('rb')\n\
+    let server = chain.tlsserver(&["-n", "-x", &rules], "", &as_nobody(chain))?;
+    let program = "client = socket.create_connection(('127.0.0.1', port))\nfile = client.makefile('rb')\n\
          def hear(code):\n  while True:\n    line = file.readline()\n    assert line.startswith(code), line\n    \
          if line[3:4] == b' ': return\n\
          hear(b'220')\n\
          for line, code in ((b'EHLO device', b'250'), (b'MAIL FROM:<eve@example.org>', b'250'),\n  \
          (b'RCPT TO:<bob@example.org>', b'250'), (b'DATA', b'354')):\n  client.sendall(line + b'\\n')\n  hear(code)\n\
          client.sendall(b'Subject: device\\n\\nscanned\\n.\\n')\nhear(b'250')\n\
-         client.sendall(b'QUIT\\n')\nhear(b'221')\n",
-        server.port
-    );
-    chain.succeeds(&["python3", "-c", &program], b"")?;
+         client.sendall(b'QUIT\\n')\nhear(b'221')";
+    by_python(chain, server.port, program, "")?;
     let (stored, _) = only_message(chain)?;
     ensure!(stored.ends_with(b"\n\nscanned\n"), "{}", stored.escape_ascii());
     Ok(())

@@ -8,7 +8,7 @@ use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
 use crate::chains::sending::{ECHO, python, python_that_greets};
-use crate::{Commands, Test, body, ensure_body, holds, message, only_message};
+use crate::{Test, body, ensure_body, holds, message, only_message};
 
 pub(crate) const TESTS: &[Test] = &[
     ("Exim hears the EHLO of a client that logs in", &["python3", "exim4"], exim_hears),
@@ -36,8 +36,7 @@ fn exim(chain: &Chain<'_>) -> Result<Server> {
     let config = chain.name("exim.conf");
     let alone = chain.succeeds(&["exim4", "-C", &config, "-bs"], b"MAIL FROM:<a@b>\r\nQUIT\r\n")?;
     holds(&String::from_utf8_lossy(&alone), "503 HELO or EHLO required")?;
-    let server = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
-    chain.tls_server("!", &Commands::new(chain).login("smtp", &server))
+    chain.tls_server("!", &chain.login("smtp", &chain.exim()))
 }
 
 fn stored(chain: &Chain<'_>) -> Result<Vec<u8>> {
@@ -87,6 +86,6 @@ fn chunks_to_exim(chain: &Chain<'_>) -> Result<()> {
 
 fn chunks_to_a_server_without(chain: &Chain<'_>) -> Result<()> {
     announce_chunking(chain)?;
-    let server = chain.tls_server("!", &Commands::new(chain).login("smtp", ECHO))?;
+    let server = chain.tls_server("!", &chain.login("smtp", ECHO))?;
     holds(&python(chain, &server, CHUNKS)?, "chunks 503 503 250")
 }

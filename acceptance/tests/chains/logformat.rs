@@ -9,40 +9,29 @@ use acceptance::chain::{Chain, Server};
 use anyhow::{Context, Result, ensure};
 use test_support::wait::in_file;
 
-use crate::chains::fetching::{Begin, poplib_fetches, put};
+use crate::chains::fetching::{MAILFRONT, poplib_fetches, put};
 use crate::chains::login::door;
 use crate::chains::sending::{ECHO, swaks_is_refused, swaks_succeeds};
-use crate::{Commands, Test, holds};
+use crate::{BOB_IS_IN, Test, Tls, holds};
+
+const NEEDS: &[&str] = &["swaks", "smtpfront-echo", "pop3front-maildir", "python3"];
 
 pub(crate) const TESTS: &[Test] = &[
-    (
-        "d63 logfmt behind tlsserver: authup",
-        &["swaks", "smtpfront-echo", "pop3front-maildir", "python3"],
-        by_authup,
-    ),
-    (
-        "d63 logfmt by tlsserver --login",
-        &["swaks", "smtpfront-echo", "pop3front-maildir", "python3"],
-        by_tlsserver,
-    ),
+    ("d63 logfmt behind tlsserver: authup", NEEDS, |chain| {
+        says_all(chain, |chain, _, program| chain.tls_server("!", program))
+    }),
+    ("d63 logfmt by tlsserver --login", NEEDS, |chain| {
+        says_all(chain, |chain, protocol, program| door(chain, protocol, Tls::Asked, program))
+    }),
     ("d63 tlsserver --login: a format that is none", &["swaks"], none),
 ];
 
 /// How a server for a protocol is started.
-type Start = fn(&Chain<'_>, &str, &[&str]) -> Result<Server>;
-
-fn by_authup(chain: &Chain<'_>) -> Result<()> {
-    says_all(chain, |chain, _, program| chain.tls_server("!", program))
-}
-
-fn by_tlsserver(chain: &Chain<'_>) -> Result<()> {
-    says_all(chain, |chain, protocol, program| door(chain, protocol, false, program))
-}
+type Start = fn(&Chain<'_>, &str, &[String]) -> Result<Server>;
 
 fn says_all(chain: &Chain<'_>, start: Start) -> Result<()> {
     fs::write(chain.path("home/control/logformat"), "logfmt\n")?;
-    let commands = Commands::new(chain);
-    let submission = start(chain, "smtp", &commands.login("smtp", ECHO))?;
+    let submission = start(chain, "smtp", &chain.login("smtp", ECHO))?;
     swaks_is_refused(chain, &submission)?;
     let refused = lines(chain, 2);
     says(&refused, "login", &[("result", "refused"), ("user", "bob"), ("mech", "PLAIN")])?;
@@ -67,12 +56,11 @@ fn says_all(chain: &Chain<'_>, start: Start) -> Result<()> {
     for key in ["port", "cipher", "start"] {
         ensure!(begun.contains_key(key) && begun.get(key) == over.get(key), "{key}: {good:?}");
     }
-    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")?;
+    holds(&chain.log(), BOB_IS_IN)?;
 
     put(chain)?;
-    let server = commands.login("pop3", &["pop3front-maildir", "Maildir"]);
-    let fetching = start(chain, "pop3", &server)?;
-    poplib_fetches(chain, fetching.port, Begin::WithStls)?;
+    let fetching = start(chain, "pop3", &chain.login("pop3", &MAILFRONT))?;
+    poplib_fetches(chain, fetching.port, Some(Tls::Asked))?;
     let fetched = lines(chain, 6);
     let begun = says(&fetched[4..], "login", &[("result", "good"), ("proto", "pop3")])?;
     ensure!(!begun.contains_key("mech"), "USER and PASS are no mechanism: {begun:?}");
@@ -121,7 +109,7 @@ fn says<'a>(
 /// It does not start, and says why.
 fn none(chain: &Chain<'_>) -> Result<()> {
     fs::write(chain.path("home/control/logformat"), "json\n")?;
-    let program = Commands::new(chain);
-    ensure!(door(chain, "smtp", false, &program.login("smtp", ECHO)).is_err(), "it started");
+    let program = chain.login("smtp", ECHO);
+    ensure!(door(chain, "smtp", Tls::Asked, &program).is_err(), "it started");
     holds(&chain.log(), "tlsserver: control/logformat: not logfmt\n")
 }

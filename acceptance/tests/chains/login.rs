@@ -8,24 +8,28 @@ use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
 use crate::chains::fetching::{
-    Begin, ensure_fetched, fetchmail_fetches, mpop_fetches, poplib_fetches, put, run_mpop,
+    MAILFRONT, ensure_fetched, fetchmail_fetches, mpop_fetches, poplib_fetches, put, run_mpop,
 };
 use crate::chains::sending::{
     ECHO, curl_sends, python, run_msmtp, swaks_is_refused, swaks_succeeds,
 };
-use crate::{Commands, Test, holds, message};
+use crate::{BOB_IS_IN, REFUSED, Test, Tls, by_python, ends_with, holds, message};
 
 const SMTP: &[&str] = &["python3", "smtpfront-echo"];
 const POP3: &[&str] = &["python3", "pop3front-maildir"];
 
 pub(crate) const TESTS: &[Test] = &[
     ("login: swaks, by all its ways to log in", &["swaks", "smtpfront-echo"], swaks),
-    ("login: swaks with a wrong password", &["swaks", "smtpfront-echo"], swaks_wrong),
+    ("login: swaks with a wrong password", &["swaks", "smtpfront-echo"], |chain| {
+        swaks_is_refused(chain, &submission(chain, Tls::Asked)?)
+    }),
     ("login: msmtp", &["msmtp", "smtpfront-echo"], msmtp),
     ("login: curl", &["curl", "smtpfront-echo"], curl),
     ("login: smtplib", SMTP, smtplib),
     ("login: mpop", &["mpop", "pop3front-maildir"], mpop),
-    ("login: fetchmail", &["fetchmail", "pop3front-maildir"], fetchmail),
+    ("login: fetchmail", &["fetchmail", "pop3front-maildir"], |chain| {
+        fetchmail_fetches(chain, &fetching(chain, Tls::Asked)?)
+    }),
     ("login: poplib", POP3, poplib),
     ("login: SMTP however it is cut", SMTP, smtp_however_cut),
     ("login: POP3 however it is cut", POP3, pop3_however_cut),
@@ -36,69 +40,57 @@ pub(crate) const TESTS: &[Test] = &[
     ("login: no program without a login", SMTP, no_program),
 ];
 
-/// How TLS begins: whether with the first octet.
-const WAYS: [bool; 2] = [false, true];
-
 /// tlsserver that talks to clients by this protocol, with what would stand behind authup.
 pub(crate) fn door(
     chain: &Chain<'_>,
     protocol: &str,
-    at_once: bool,
-    program: &[&str],
+    tls: Tls,
+    program: &[impl AsRef<str>],
 ) -> Result<Server> {
     let options = ["-n", "--login", protocol];
-    let program = program.strip_prefix(&["authup", protocol]).unwrap_or(program);
-    chain.tlsserver(&options[usize::from(at_once)..], "!", program)
+    let authup = if program[0].as_ref() == "authup" { 2 } else { 0 };
+    chain.tlsserver(&options[usize::from(tls == Tls::AtOnce)..], "!", &program[authup..])
 }
 
-pub(crate) fn submission(chain: &Chain<'_>, at_once: bool) -> Result<Server> {
-    door(chain, "smtp", at_once, &Commands::new(chain).login("smtp", ECHO))
+pub(crate) fn submission(chain: &Chain<'_>, tls: Tls) -> Result<Server> {
+    door(chain, "smtp", tls, &chain.login("smtp", ECHO))
 }
 
-fn fetching(chain: &Chain<'_>, at_once: bool) -> Result<Server> {
+fn fetching(chain: &Chain<'_>, tls: Tls) -> Result<Server> {
     put(chain)?;
-    let server = Commands::new(chain);
-    let server = server.login("pop3", &["pop3front-maildir", "Maildir"]);
-    door(chain, "pop3", at_once, &server)
+    door(chain, "pop3", tls, &chain.login("pop3", &MAILFRONT))
 }
 
 fn swaks(chain: &Chain<'_>) -> Result<()> {
-    for (at_once, tls) in WAYS.into_iter().zip(["--tls", "--tls-on-connect"]) {
-        let server = submission(chain, at_once)?;
+    for tls in Tls::WAYS {
+        let server = submission(chain, tls)?;
         for how in [&["PLAIN"][..], &["LOGIN"], &["PLAIN", "--pipeline"]] {
-            let login = [tls, "-au", "bob", "-ap", "pass word", "--auth"];
+            let login = [tls.swaks(), "-au", "bob", "-ap", "pass word", "--auth"];
             let said = swaks_succeeds(chain, &server, &[&login[..], how].concat())?;
             holds(&said, "235 ok, go ahead")?;
             ensure!(said.matches("220 mail.example.org ESMTP").count() == 1, "{said}");
         }
     }
-    ensure!(chain.log().matches(" login succeeded (bob from 127.0.0.1)").count() == 6);
+    ensure!(chain.log().matches(BOB_IS_IN).count() == 6);
     Ok(())
-}
-
-fn swaks_wrong(chain: &Chain<'_>) -> Result<()> {
-    swaks_is_refused(chain, &submission(chain, false)?)
 }
 
 fn msmtp(chain: &Chain<'_>) -> Result<()> {
-    let server = submission(chain, false)?;
-    let output = run_msmtp(chain, &server, "pass word")?;
-    ensure!(output.status.success(), "{}\n{}", output.status, chain.told(&output));
-    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")?;
-    let output = run_msmtp(chain, &server, "guessed")?;
-    ensure!(output.status.code() == Some(77), "{}\n{}", output.status, chain.told(&output));
-    Ok(())
+    let server = submission(chain, Tls::Asked)?;
+    ends_with(chain, &run_msmtp(chain, &server, "pass word")?, 0)?;
+    holds(&chain.log(), BOB_IS_IN)?;
+    ends_with(chain, &run_msmtp(chain, &server, "guessed")?, REFUSED)
 }
 
 fn curl(chain: &Chain<'_>) -> Result<()> {
-    for (at_once, scheme) in WAYS.into_iter().zip(["smtp", "smtps"]) {
-        curl_sends(chain, scheme, &submission(chain, at_once)?)?;
+    for (tls, scheme) in Tls::WAYS.into_iter().zip(["smtp", "smtps"]) {
+        curl_sends(chain, scheme, &submission(chain, tls)?)?;
     }
     Ok(())
 }
 
 fn smtplib(chain: &Chain<'_>) -> Result<()> {
-    let server = submission(chain, false)?;
+    let server = submission(chain, Tls::Asked)?;
     let send = "client.sendmail('bob@example.org', ['eve@example.org'], sys.stdin.buffer.read())\n\
                 print(client.noop(), client.rset(), client.ehlo())";
     let said = python(chain, &server, send)?;
@@ -107,21 +99,15 @@ fn smtplib(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn mpop(chain: &Chain<'_>) -> Result<()> {
-    let server = fetching(chain, false)?;
+    let server = fetching(chain, Tls::Asked)?;
     mpop_fetches(chain, &server)?;
-    let output = run_mpop(chain, &server, "guessed")?;
-    ensure!(output.status.code() == Some(77), "{}\n{}", output.status, chain.told(&output));
-    Ok(())
-}
-
-fn fetchmail(chain: &Chain<'_>) -> Result<()> {
-    fetchmail_fetches(chain, &fetching(chain, false)?)
+    ends_with(chain, &run_mpop(chain, &server, "guessed")?, REFUSED)
 }
 
 fn poplib(chain: &Chain<'_>) -> Result<()> {
-    for (at_once, begin) in WAYS.into_iter().zip([Begin::WithStls, Begin::WithTlsAtOnce]) {
-        let server = fetching(chain, at_once)?;
-        let fetched = poplib_fetches(chain, server.port, begin)?;
+    for tls in Tls::WAYS {
+        let server = fetching(chain, tls)?;
+        let fetched = poplib_fetches(chain, server.port, Some(tls))?;
         ensure_fetched(&fetched, message("stored").as_bytes())?;
     }
     Ok(())
@@ -132,9 +118,7 @@ fn poplib(chain: &Chain<'_>) -> Result<()> {
 /// reads a line, `rest` all to the end.
 fn hears(chain: &Chain<'_>, server: &Server, starttls: &str, says: &str) -> Result<String> {
     let program = format!(
-        "import socket, ssl\n\
-         client = socket.create_connection(('localhost', {}))\n\
-         trust = ssl.create_default_context(cafile={:?})\n\
+        "client = socket.create_connection(('localhost', port))\n\
          def say(octets):\n  client.sendall(octets)\n\
          def line():\n  got = b''\n  while not got.endswith(b'\\n'):\n    octet = client.recv(1)\n    \
          assert octet, got\n    got += octet\n  print(got.decode(), end='')\n  return got\n\
@@ -143,12 +127,9 @@ fn hears(chain: &Chain<'_>, server: &Server, starttls: &str, says: &str) -> Resu
          def secure():\n  global client\n  \
          client = trust.wrap_socket(client, server_hostname='localhost')\n\
          if {starttls:?}:\n  line()\n  say({starttls:?}.encode() + b'\\r\\n')\n  line()\n\
-         secure()\n{says}\n",
-        server.port,
-        chain.name("cert.pem"),
+         secure()\n{says}"
     );
-    let heard = chain.succeeds(&["python3", "-c", &program], b"")?;
-    Ok(String::from_utf8_lossy(&heard).replace("\r\n", "\n"))
+    Ok(by_python(chain, server.port, &program, "")?.replace("\r\n", "\n"))
 }
 
 /// `bob` and his password.
@@ -163,9 +144,8 @@ const CUTS: [&str; 3] = [
 ];
 
 fn smtp_however_cut(chain: &Chain<'_>) -> Result<()> {
-    for at_once in WAYS {
-        let server = submission(chain, at_once)?;
-        let starttls = if at_once { "" } else { "STARTTLS" };
+    for (tls, starttls) in Tls::WAYS.into_iter().zip(["STARTTLS", ""]) {
+        let server = submission(chain, tls)?;
         for cut in CUTS {
             let says = format!(
                 "all = b'NOOP\\r\\n{LOGIN}\\r\\nNOOP\\r\\nMAIL FROM:<bob@example.org>\\r\\n\
@@ -187,9 +167,8 @@ fn smtp_however_cut(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn pop3_however_cut(chain: &Chain<'_>) -> Result<()> {
-    for at_once in WAYS {
-        let server = fetching(chain, at_once)?;
-        let starttls = if at_once { "" } else { "STLS" };
+    for (tls, starttls) in Tls::WAYS.into_iter().zip(["STLS", ""]) {
+        let server = fetching(chain, tls)?;
         for cut in CUTS {
             let says = format!(
                 "all = b'NOOP\\r\\nUSER eve\\r\\nuser bob\\r\\nPASS pass word\\r\\nSTAT\\r\\nNOOP\\r\\n\
@@ -207,7 +186,7 @@ fn pop3_however_cut(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn third_try(chain: &Chain<'_>) -> Result<()> {
-    let server = submission(chain, false)?;
+    let server = submission(chain, Tls::Asked)?;
     let says = format!(
         "say(b'{WRONG}\\r\\n')\nline()\nsay(b'EHLO x\\r\\n')\nwhile line()[3:4] == b'-': pass\n\
          say(b'AUTH LOGIN\\r\\n')\nline()\nsay(b'Ym9i\\r\\n')\nline()\nsay(b'Z3Vlc3NlZA==\\r\\n')\nline()\n\
@@ -228,8 +207,7 @@ fn third_try(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn too_many_tries(chain: &Chain<'_>) -> Result<()> {
-    let commands = Commands::new(chain);
-    let login = commands.login("smtp", ECHO);
+    let login = chain.login("smtp", ECHO);
     let options = ["-n", "--login", "smtp", "--tries", "2"];
     let server = chain.tlsserver(&options, "!", &login[2..])?;
     let says = format!("say(b'{WRONG}\\r\\n' * 3 + b'QUIT\\r\\n')\nrest()");
@@ -243,12 +221,9 @@ fn too_many_tries(chain: &Chain<'_>) -> Result<()> {
 fn timestamp(chain: &Chain<'_>) -> Result<()> {
     let records = chain.path("spool/records");
     let check = format!("tr '\\0' '|' <&3 >>{0}; echo >>{0}; exit 1", records.display());
-    for at_once in WAYS {
-        let server = ["authup", "pop3", "sh", "-c", &check];
-        let server = door(chain, "pop3", at_once, &server)?;
+    for (tls, starttls, greeting) in [(Tls::Asked, "STLS", ""), (Tls::AtOnce, "", "line()\n")] {
+        let server = door(chain, "pop3", tls, &["sh", "-c", &check])?;
         for _ in 0..3 {
-            let starttls = if at_once { "" } else { "STLS" };
-            let greeting = if at_once { "line()\n" } else { "" };
             let says = format!("{greeting}say(b'USER bob\\r\\nPASS x\\r\\n')\nrest()");
             let heard = hears(chain, &server, starttls, &says)?;
             holds(&heard, "+OK \n-ERR [AUTH] authup authorization failed\n")?;
@@ -266,7 +241,7 @@ fn timestamp(chain: &Chain<'_>) -> Result<()> {
 /// A client may hesitate before it logs in and in the middle of it.
 fn own_time(chain: &Chain<'_>) -> Result<()> {
     fs::write(chain.path("home/control/timeoutsmtpd"), "1\n")?;
-    let server = submission(chain, false)?;
+    let server = submission(chain, Tls::Asked)?;
     for says in ["rest()", "say(b'AUTH LOGIN\\r\\n')\nline()\nrest()"] {
         let heard = hears(chain, &server, "STARTTLS", says)?;
         ensure!(heard.ends_with("\n451 authup timeout (#4.4.2)\n"), "{heard}");
@@ -275,7 +250,7 @@ fn own_time(chain: &Chain<'_>) -> Result<()> {
 }
 
 fn no_program(chain: &Chain<'_>) -> Result<()> {
-    let server = submission(chain, false)?;
+    let server = submission(chain, Tls::Asked)?;
     let says = "say(b'EHLO x\\r\\nMAIL FROM:<a@b>\\r\\nAUT\\r\\nQUIT\\r\\n')\nrest()";
     let heard = hears(chain, &server, "STARTTLS", says)?;
     ensure!(heard.ends_with("\n221 mail.example.org\n"), "{heard}");

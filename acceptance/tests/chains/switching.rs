@@ -3,17 +3,15 @@
 
 use std::fs;
 use std::io::{Write, stderr};
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use acceptance::chain::{Chain, is_root};
-use acceptance::stage::NOBODY;
+use acceptance::chain::{Chain, give_to_nobody};
 use anyhow::{Context, Result, ensure};
 
 use crate::chains::introduction::SENDS;
 use crate::chains::sending::python;
-use crate::{Commands, Test, body, for_swaks, holds, message, swaks};
+use crate::{BOB, BOB_IS_IN, Test, body, by_python, for_swaks, holds, message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -37,10 +35,9 @@ fn rules_of_the_c_package(chain: &Chain<'_>) -> Result<()> {
 
 fn sends(chain: &Chain<'_>, port: u16) -> Result<String> {
     let port = port.to_string();
-    let login = ["--tls", "--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
-    let mail = ["--from", "bob@example.org", "--to", "eve@example.org", "--data", "-"];
-    let output = chain
-        .succeeds(&[&swaks(&port)[..], &login, &mail].concat(), for_swaks(&message("switched")))?;
+    let mail = ["--tls", "--from", "bob@example.org", "--to", "eve@example.org", "--data", "-"];
+    let words = [&swaks(&port)[..], &BOB, &mail].concat();
+    let output = chain.succeeds(&words, for_swaks(&message("switched")))?;
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
@@ -48,21 +45,17 @@ fn sends(chain: &Chain<'_>, port: u16) -> Result<String> {
 /// nothing that only ours know.
 fn from_c(chain: &Chain<'_>) -> Result<()> {
     rules_of_the_c_package(chain)?;
-    fs::write(chain.path("rules"), ":allow\n")?;
-    let (compiled, temporary) = (chain.name("rules.cdb"), chain.name("rules.tmp"));
-    let rules = fs::File::open(chain.path("rules"))?;
-    let made = Command::new("tcprules").args([&compiled, &temporary]).stdin(rules).status()?;
-    ensure!(made.success(), "tcprules failed");
+    let (compiled, temporary) = (chain.name("client/rules.cdb"), chain.name("client/rules.tmp"));
+    chain.succeeds(&["tcprules", &compiled, &temporary], b":allow\n")?;
 
-    let logins = Commands::new(chain);
     let mut command = chain.command("tlsserver");
     command.args(["-1", "-ne", "-vRl0", "-x", &compiled, "-c", "40", "127.0.0.1", "0"]);
-    command.args(logins.login("smtp", &["fixsmtpio", "smtpfront-echo"]));
+    command.args(chain.login("smtp", &["fixsmtpio", "smtpfront-echo"]));
     command.env("CERTFILE", chain.path("cert.pem")).env("KEYFILE", chain.path("key.pem"));
     let server = chain.start(command.env("UCSPITLS", "!"))?;
     holds(&sends(chain, server.port)?, "235 ok, go ahead (#2.0.0)")?;
     holds(&chain.log(), "tlsserver: status: 1/40")?;
-    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+    holds(&chain.log(), BOB_IS_IN)
 }
 
 /// The server behind goes on offering AUTH, as a patched qmail-smtpd does, and as Exim can
@@ -76,20 +69,11 @@ fn own_auth(chain: &Chain<'_>) -> Result<()> {
     let offers = chain.succeeds(&["exim4", "-C", &config, "-bs"], b"EHLO client\r\nQUIT\r\n")?;
     holds(&String::from_utf8_lossy(&offers), "250-AUTH PLAIN")?;
 
-    let logins = Commands::new(chain);
     let server = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
-    let server = chain.tls_server("!", &logins.login("smtp", &server))?;
-    let program = format!(
-        "import smtplib, ssl, sys\nclient = smtplib.SMTP('localhost', {})\n\
-         client.starttls(context=ssl.create_default_context(cafile={:?}))\n\
-         client.login('bob', 'pass word')\nprint(client.ehlo())\n\
-         client.sendmail('bob@example.org', ['bob@example.org'], sys.stdin.buffer.read())\n\
-         print(client.quit())\n",
-        server.port,
-        chain.name("cert.pem")
-    );
-    let said = chain.succeeds(&["python3", "-c", &program], message("switched").as_bytes())?;
-    let said = String::from_utf8_lossy(&said);
+    let server = chain.tls_server("!", &chain.login("smtp", &server))?;
+    let sends = "print(client.ehlo())\n\
+        client.sendmail('bob@example.org', ['bob@example.org'], sys.stdin.buffer.read())";
+    let said = python(chain, &server, sends)?;
     ensure!(!said.contains("AUTH") && !said.contains("STARTTLS"), "offered again: {said}");
     holds(&said, "(221, b'mail.example.org')")?;
     own_auth_of_strangers(chain, &config)
@@ -97,24 +81,14 @@ fn own_auth(chain: &Chain<'_>) -> Result<()> {
 
 /// Port 25: nobody is offered what the relay would not let through.
 fn own_auth_of_strangers(chain: &Chain<'_>, config: &str) -> Result<()> {
-    let nobody: &[&str] = if chain.begins_as_root() {
-        &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    } else {
-        &[]
-    };
     let front = ["fixsmtpio", "exim4", "-C", config, "-odf", "-bs"];
-    let server = chain.tls_server("", &[nobody, &front].concat())?;
-    let program = format!(
-        "import smtplib, ssl\nclient = smtplib.SMTP('localhost', {})\n\
+    let server = chain.tls_server("", &[chain.nobody(), &front].concat())?;
+    let program = "client = smtplib.SMTP('localhost', port)\n\
          for turn in (1, 2):\n  client.ehlo()\n  assert not client.has_extn('auth'), client.esmtp_features\n  \
          reply = client.docmd('AUTH', 'PLAIN AGJvYgBwYXNz')\n  assert reply[0] == 502, reply\n  \
-         if turn == 1: client.starttls(context=ssl.create_default_context(cafile={:?}))\n\
-         print(client.quit())\n",
-        server.port,
-        chain.name("cert.pem")
-    );
-    let said = chain.succeeds(&["python3", "-c", &program], b"")?;
-    holds(&String::from_utf8_lossy(&said), "(221, b'mail.example.org')")
+         if turn == 1: client.starttls(context=trust)\n\
+         print(client.quit())";
+    holds(&by_python(chain, server.port, program, "")?, "(221, b'mail.example.org')")
 }
 
 /// Postfix, which Debian does not install beside Exim: unpacked, with a queue of its own,
@@ -168,11 +142,8 @@ impl Postfix {
     fn make_queue(&self) -> Result<()> {
         let maildrop = self.folder.join("queue/maildrop");
         fs::create_dir(&maildrop)?;
-        if is_root() {
-            // Elsewhere postdrop may write there because it is setgid.
-            chown(maildrop, Some(NOBODY), Some(NOBODY))?;
-        }
-        Ok(())
+        // Elsewhere postdrop may write there because it is setgid.
+        give_to_nobody(&maildrop)
     }
 
     /// `NAME=VALUE` for its programs.
@@ -192,16 +163,10 @@ fn postfix(chain: &Chain<'_>) -> Result<()> {
     };
     let [config, libraries] = postfix.variables();
     let sendmail = postfix.program("sendmail");
-    let logins = Commands::new(chain);
     let server = ["fixsmtpio", "env", &config, &libraries, &sendmail, "-bs"];
-    let server = chain.tls_server("!", &logins.login("smtp", &server))?;
+    let alone = [chain.nobody(), &server[1..]].concat();
+    let server = chain.tls_server("!", &chain.login("smtp", &server))?;
     // Which it wants to have heard, and the client only says before its login.
-    let nobody: &[&str] = if chain.begins_as_root() {
-        &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    } else {
-        &[]
-    };
-    let alone = [nobody, &["env", &config, &libraries, &sendmail, "-bs"]].concat();
     let alone = chain.succeeds(&alone, b"MAIL FROM:<a@b>\r\nQUIT\r\n")?;
     holds(&String::from_utf8_lossy(&alone), "503 5.5.1 Error: send HELO/EHLO first")?;
     python(chain, &server, SENDS)?;
@@ -212,11 +177,10 @@ fn postfix(chain: &Chain<'_>) -> Result<()> {
     holds(&said, "queued as")?;
     let mut queue = fs::read_dir(postfix.folder.join("queue/maildrop"))?;
     let message_file = queue.next().context("nothing was handed over")??.path();
+    let message_file = message_file.display().to_string();
     let postcat = postfix.program("postcat");
-    let shown = chain.succeeds(
-        &["env", &config, &libraries, &postcat, "-bh", &message_file.display().to_string()],
-        b"",
-    )?;
+    let shown =
+        chain.succeeds(&["env", &config, &libraries, &postcat, "-bh", &message_file], b"")?;
     let sent = message("switched").replace("\r\n", "\n");
     ensure!(body(&shown) == body(sent.as_bytes()), "handed over: {}", shown.escape_ascii());
     Ok(())

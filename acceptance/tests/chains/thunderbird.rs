@@ -4,36 +4,29 @@
 
 use std::fs;
 
-use acceptance::chain::{Chain, DOVECOT, Server, is_root};
+use acceptance::chain::{Chain, DOVECOT, Server, give_to_nobody};
 use anyhow::{Result, ensure};
 
+use super::fetching::MAILFRONT;
 use super::login::door;
-use crate::{Commands, Test};
+use crate::{BOB_IS_IN, Test, Tls};
 
 const NEEDS: &[&str] = &["python3", "exim4", "imap", "pop3front-maildir"];
 
 pub(crate) const TESTS: &[Test] = &[
-    ("Thunderbird's dialog with ports 993 and 587", NEEDS, imaps_submission),
-    ("Thunderbird's dialog with ports 143 and 465", NEEDS, imap_submissions),
-    ("Thunderbird's dialog with ports 995 and 465", NEEDS, pop3s_submissions),
-    ("Thunderbird's dialog with ports 110 and 587", NEEDS, pop3_submission),
+    ("Thunderbird's dialog with ports 993 and 587", NEEDS, |chain| {
+        play(chain, "imaps", "submission", (3, 5))
+    }),
+    ("Thunderbird's dialog with ports 143 and 465", NEEDS, |chain| {
+        play(chain, "imap", "submissions", (3, 5))
+    }),
+    ("Thunderbird's dialog with ports 995 and 465", NEEDS, |chain| {
+        play(chain, "pop3s", "submissions", (2, 4))
+    }),
+    ("Thunderbird's dialog with ports 110 and 587", NEEDS, |chain| {
+        play(chain, "pop3", "submission", (2, 4))
+    }),
 ];
-
-fn imaps_submission(chain: &Chain<'_>) -> Result<()> {
-    play(chain, "imaps", "submission", (3, 5))
-}
-
-fn imap_submissions(chain: &Chain<'_>) -> Result<()> {
-    play(chain, "imap", "submissions", (3, 5))
-}
-
-fn pop3s_submissions(chain: &Chain<'_>) -> Result<()> {
-    play(chain, "pop3s", "submissions", (2, 4))
-}
-
-fn pop3_submission(chain: &Chain<'_>) -> Result<()> {
-    play(chain, "pop3", "submission", (2, 4))
-}
 
 /// How often one wrong password is tried, which contrib/fail2ban knows, and how many logins
 /// succeed then.
@@ -53,7 +46,7 @@ fn play(chain: &Chain<'_>, incoming: &str, outgoing: &str, logins: Logins) -> Re
         chain.succeeds(&["python3", &player, &dialog, &trust, &incoming, &outgoing], b"")?;
         let log = chain.log();
         let count = |what| log.matches(what).count();
-        let seen = (count(" failed, "), count(" login succeeded (bob from 127.0.0.1)"));
+        let seen = (count(" failed, "), count(BOB_IS_IN));
         ensure!(seen == ((round + 1) * logins.0, (round + 1) * logins.1), "{seen:?}\n{log}");
     }
     Ok(())
@@ -66,34 +59,21 @@ fn put(chain: &Chain<'_>) -> Result<()> {
     for folder in ["", "new", "cur", "tmp"] {
         let folder = mailbox.join(folder);
         fs::create_dir(&folder)?;
-        give(&folder)?;
+        give_to_nobody(&folder)?;
     }
     let message = mailbox.join("new/1.test");
     let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/dialogs/stored.eml");
     fs::copy(stored, &message)?;
-    give(&message)
-}
-
-fn give(path: &std::path::Path) -> Result<()> {
-    if is_root() {
-        std::os::unix::fs::chown(path, Some(65534), Some(65534))?;
-    }
-    Ok(())
+    give_to_nobody(&message)
 }
 
 /// A service; by convention its name ends in "s" where TLS begins with the first octet.
 fn serve(chain: &Chain<'_>, service: &str, by_authup: bool) -> Result<Server> {
-    let (commands, config) = (Commands::new(chain), chain.name("exim.conf"));
-    let (protocol, behind) = match service.trim_end_matches('s') {
-        "imap" => ("imap", DOVECOT.to_vec()),
-        "pop3" => ("pop3", vec!["pop3front-maildir", "Maildir"]),
-        _ => ("smtp", vec!["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"]),
+    let (protocol, login) = match service.trim_end_matches('s') {
+        "imap" => ("imap", chain.login("imap", &DOVECOT)),
+        "pop3" => ("pop3", chain.login("pop3", &MAILFRONT)),
+        _ => ("smtp", chain.login("smtp", &chain.exim())),
     };
-    let login = commands.login(protocol, &behind);
-    let at_once = service.ends_with('s');
-    match (by_authup, at_once) {
-        (false, _) => door(chain, protocol, at_once, &login),
-        (true, true) => chain.tls_at_once_server("!", &login),
-        (true, false) => chain.tls_server("!", &login),
-    }
+    let tls = if service.ends_with('s') { Tls::AtOnce } else { Tls::Asked };
+    if by_authup { tls.server(chain, &login) } else { door(chain, protocol, tls, &login) }
 }

@@ -13,8 +13,8 @@ use acceptance::chain::Chain;
 use anyhow::{Context, Result, ensure};
 
 use super::fetching::{self, dovecot_command};
-use super::imap::{FETCH, Tls, ensure_fetched, mbsync_from, python};
-use crate::{Commands, Test, as_stored, body, holds, message};
+use super::imap::{FETCH, ensure_fetched, mbsync_from, python};
+use crate::{BOB_IS_IN, Test, Tls, as_stored, body, by_python, holds, message};
 
 pub(crate) const TESTS: &[Test] = &[
     ("imaplib and mbsync from Courier", &["apt-get", "python3", "mbsync"], courier),
@@ -95,16 +95,15 @@ fn courier(chain: &Chain<'_>) -> Result<()> {
         format!("LD_LIBRARY_PATH={libraries}:{libraries}/{}-linux-gnu", std::env::consts::ARCH);
     let offers = "IMAP_CAPABILITY=IMAP4rev1 UIDPLUS CHILDREN NAMESPACE IDLE";
     let program = folder.join("usr/bin/imapd").display().to_string();
-    let commands = Commands::new(chain);
-    let server = commands.login("imap", &["env", &libraries, offers, &program, "Maildir"]);
+    let server = chain.login("imap", &["env", &libraries, offers, &program, "Maildir"]);
     fetching::put(chain)?;
     let server = chain.tls_server("!", &server)?;
-    ensure_fetched(python(chain, server.port, Tls::ByCommand, FETCH)?.as_bytes())?;
+    ensure_fetched(python(chain, server.port, Tls::Asked, FETCH)?.as_bytes())?;
     let offered = "client.login('bob', 'pass word')\nprint(client.capability()[1][0].decode())\n";
-    let offered = python(chain, server.port, Tls::ByCommand, offered)?;
+    let offered = python(chain, server.port, Tls::Asked, offered)?;
     holds(&offered, "UIDPLUS")?;
-    mbsync_from(chain, Tls::ByCommand, &server)?;
-    holds(&chain.log(), " login succeeded (bob from 127.0.0.1)")
+    mbsync_from(chain, Tls::Asked, &server)?;
+    holds(&chain.log(), BOB_IS_IN)
 }
 
 /// What its servers need.
@@ -176,26 +175,18 @@ fn dovecot_2_4(chain: &Chain<'_>) -> Result<()> {
     };
 
     fetching::put(chain)?;
-    let commands = Commands::new(chain);
     let imap = within(&recipe("In front of Dovecot's IMAP")?);
-    let imap: Vec<&str> = imap.iter().map(String::as_str).collect();
-    let server = chain.tls_server("!", &commands.login("imap", &imap))?;
-    ensure_fetched(python(chain, server.port, Tls::ByCommand, FETCH)?.as_bytes())?;
+    let server = chain.tls_server("!", &chain.login("imap", &imap))?;
+    ensure_fetched(python(chain, server.port, Tls::Asked, FETCH)?.as_bytes())?;
 
     let pop3 = within(&dovecot_command()?);
-    let pop3: Vec<&str> = pop3.iter().map(String::as_str).collect();
-    let server = chain.tls_server("!", &commands.login("pop3", &pop3))?;
-    let program = format!(
-        "import poplib, ssl, sys\nclient = poplib.POP3('localhost', {})\n\
-         client.stls(ssl.create_default_context(cafile={:?}))\n\
+    let server = chain.tls_server("!", &chain.login("pop3", &pop3))?;
+    let program = "client = poplib.POP3('localhost', port)\nclient.stls(trust)\n\
          client.user('bob')\nclient.pass_('pass word')\n\
-         sys.stdout.buffer.write(b'\\n'.join(client.retr(1)[1]))\nclient.quit()\n",
-        server.port,
-        chain.name("cert.pem")
-    );
-    let got = chain.succeeds(&["python3", "-c", &program], b"")?;
+         sys.stdout.buffer.write(b'\\n'.join(client.retr(1)[1]))\nclient.quit()";
+    let got = by_python(chain, server.port, program, "")?;
     let wanted = as_stored(&message("stored"));
-    ensure!(body(&got).starts_with(body(&wanted).trim_ascii_end()), "{}", got.escape_ascii());
+    ensure!(body(got.as_bytes()).starts_with(body(&wanted).trim_ascii_end()), "{got}");
     Ok(())
 }
 

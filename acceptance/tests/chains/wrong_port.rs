@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::chains::login::door;
 use crate::chains::sending::ECHO;
-use crate::{Commands, Test, holds};
+use crate::{Test, Tls, holds};
 
 pub(crate) const TESTS: &[Test] = &[
     ("wrong port: curl by HTTP", &["curl", "smtpfront-echo"], d60_http),
@@ -24,9 +24,8 @@ const RELAYED: &str = "421 HTTP is not spoken here (#4.5.0)\r\n";
 fn doors(chain: &Chain<'_>) -> Result<Vec<(Server, &'static str)>> {
     let mut doors = vec![(chain.tls_server("", ECHO)?, RELAYED)];
     for (protocol, last) in BEFORE_LOGIN {
-        let commands = Commands::new(chain);
-        let program = commands.login(protocol, ECHO);
-        doors.push((door(chain, protocol, false, &program)?, last));
+        let program = chain.login(protocol, ECHO);
+        doors.push((door(chain, protocol, Tls::Asked, &program)?, last));
         doors.push((chain.tls_server("!", &program)?, last));
     }
     Ok(doors)

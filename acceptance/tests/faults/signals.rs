@@ -2,19 +2,19 @@
 //! a session, telling authup to end, and a login program that does not listen to them.
 
 use std::fs;
-use std::io::Read;
-use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
 use acceptance::chain::ROOT;
 use acceptance::channel::WATCHDOG;
+use acceptance::peer::connect;
 use acceptance::processes::{Process, await_end, of_group};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use test_support::hanging::Hanging;
+use test_support::process::signal;
 
 use crate::figures::{Kind, count};
 use crate::session::{First, Place, Session, monitor, parser};
@@ -86,11 +86,8 @@ fn tlsserver_counts_down(programs: &Programs) -> Result<()> {
         .env("UCSPITLS", "");
     let server = chain.start(&mut command)?;
     for _ in 0..3 {
-        let mut client = TcpStream::connect(("127.0.0.1", server.port))?;
-        client.set_read_timeout(Some(WATCHDOG))?;
-        let mut served = String::new();
-        client.read_to_string(&mut served)?;
-        ensure!(served == "served", "{served:?}");
+        let served = connect(&server)?.rest()?;
+        ensure!(served == b"served", "{}", served.escape_ascii());
         count(Kind::Inherited, Verdict::Completed);
     }
     Ok(())
@@ -107,12 +104,12 @@ fn stopped(programs: &Programs) -> Result<()> {
                 let all = of_group(session.pid());
                 let running: Vec<_> = all.iter().filter(|one| one.state != 'Z').collect();
                 let victim = running[which % running.len()].pid;
-                signal(victim, Signal::STOP)?;
+                signal(victim, Signal::STOP);
                 while Process::look(victim).is_some_and(|one| !"TZ".contains(one.state)) {
                     thread::yield_now();
                 }
                 session.say(line);
-                signal(victim, Signal::CONT)?;
+                signal(victim, Signal::CONT);
                 ensure!(session.hear()?, "after {line:?}: {:?}", session.last_reply());
                 count(Kind::Stopped, Verdict::Completed);
             }
@@ -138,7 +135,7 @@ fn terminated(programs: &Programs) -> Result<()> {
         }
         let has_ended = step == lines.len();
         if !has_ended {
-            signal(monitor, Signal::TERM)?;
+            signal(monitor, Signal::TERM);
         }
         await_end(parser, Instant::now() + WATCHDOG)?;
         let is_logged_in = step > 1;
@@ -178,7 +175,7 @@ fn hangs_with_descendants(programs: &Programs) -> Result<()> {
     // The descendant is the login program's own; it is all that there is.
     let left: Vec<_> = of_group(session.pid()).into_iter().filter(|one| one.state != 'Z').collect();
     ensure!(left.len() == 1 && left[0].name == "sleep", "{left:?}");
-    signal(left[0].pid, Signal::KILL)?;
+    signal(left[0].pid, Signal::KILL);
     let outcome = session.over()?;
     ensure!(outcome.status.code() == Some(1), "{outcome:?}");
     ensure!(outcome.log.ends_with(" timed out\n"), "{outcome:?}");
@@ -226,10 +223,5 @@ fn hangs_unwatched(programs: &Programs) -> Result<()> {
         ensure!(fs::read_to_string(&trace)?.contains("(INJECTED)"), "not injected");
         count(Kind::Failing, Verdict::Refused);
     }
-    Ok(())
-}
-
-fn signal(pid: u32, signal: Signal) -> Result<()> {
-    kill_process(Pid::from_raw(i32::try_from(pid)?).context("no process")?, signal)?;
     Ok(())
 }

@@ -3,17 +3,17 @@
 //! monitor go on, and nobody is left behind.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use acceptance::chain::{As, Chain, ROOT, Server, start_logging_to};
 use acceptance::channel::WATCHDOG;
+use acceptance::peer::{Peer, connect};
 use acceptance::processes::{Process, await_no_more_than, of_group};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use test_support::client::be_patient;
 use test_support::log::Log;
 use test_support::needs::skipped;
 use test_support::process::{children, signal};
@@ -35,8 +35,8 @@ const AT_ONCE: usize = 100;
 /// Seconds that a client has to log in. The programs must all have begun by then.
 const SECONDS: u64 = 90;
 
-const LOGIN: &[u8] = b"AUTH PLAIN AGJvYgBw\r\n";
-const TIMEOUT: &str = "451 authup timeout (#4.4.2)\r\n";
+const LOGIN: &str = "AUTH PLAIN AGJvYgBw\r\n";
+const TIMEOUT: &[u8] = b"451 authup timeout (#4.4.2)\r\n";
 
 /// As many as memory and the limits on processes and descriptors leave room for.
 fn number() -> Result<usize> {
@@ -62,38 +62,14 @@ fn number() -> Result<usize> {
     Ok(number)
 }
 
-/// A client in the clear that has been greeted.
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    fn greeted(server: &Server) -> Result<Self> {
-        let socket = TcpStream::connect(("127.0.0.1", server.port))?;
-        // Its answer may come as late as that, and a little later.
-        socket.set_read_timeout(Some(WATCHDOG + Duration::from_secs(SECONDS)))?;
-        let mut client = Self(BufReader::new(socket));
-        let greeting = client.line()?;
-        ensure!(greeting.starts_with("220 "), "{greeting:?}");
-        Ok(client)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.0.read_line(&mut line)?;
-        Ok(line)
-    }
-
-    fn logs_in(server: &Server) -> Result<Self> {
-        let client = Self::greeted(server)?;
-        client.0.get_ref().write_all(LOGIN)?;
-        Ok(client)
-    }
-
-    /// All that it is still told.
-    fn rest(mut self) -> Result<String> {
-        let mut rest = String::new();
-        self.0.read_to_string(&mut rest)?;
-        Ok(rest)
-    }
+/// A client in the clear that has been greeted, and says this.
+fn greeted(server: &Server, says: &str) -> Result<Peer> {
+    let mut client = connect(server)?;
+    // Its answer may come as late as that, and a little later.
+    be_patient(client.stream.socket(), WATCHDOG + Duration::from_secs(SECONDS))?;
+    client.hear("220 ")?;
+    client.say(says);
+    Ok(client)
 }
 
 /// The monitor, and the login programs that it has started.
@@ -119,7 +95,7 @@ fn hang(programs: &Programs) -> Result<()> {
     let mut clients = Vec::new();
     while clients.len() < number {
         for _ in 0..AT_ONCE.min(number - clients.len()) {
-            clients.push(Client::logs_in(&server)?);
+            clients.push(greeted(&server, LOGIN)?);
         }
         attempts(clients.len());
     }
@@ -127,22 +103,21 @@ fn hang(programs: &Programs) -> Result<()> {
     ensure!(running.len() == number, "{} login programs", running.len());
     let mut without_turn = Vec::new();
     for _ in 0..WITHOUT_TURN {
-        without_turn.push(Client::logs_in(&server)?);
+        without_turn.push(greeted(&server, LOGIN)?);
     }
     // The engines talk to others, the monitor hears who goes, and a turn that is free is taken.
-    let mut other = Client::greeted(&server)?;
-    other.0.get_ref().write_all(b"NOOP\r\n")?;
-    ensure!(other.line()? == "250 ok\r\n", "no answer");
+    let mut other = greeted(&server, "NOOP\r\n")?;
+    other.hear("250 ok\r\n")?;
     signal(running[number / 2], Signal::KILL);
     attempts(number + 1);
     let told = log.lines().iter().filter(|line| line.contains(" timed out ")).count();
     ensure!(told == 0, "{told} have timed out before all had begun");
 
     let (mut late, mut crashed) = (0, 0);
-    for client in clients.into_iter().chain(without_turn) {
+    for mut client in clients.into_iter().chain(without_turn) {
         let said = client.rest()?;
         late += usize::from(said == TIMEOUT);
-        crashed += usize::from(said == "454 authup aack, child crashed (#4.3.0)\r\n");
+        crashed += usize::from(said == b"454 authup aack, child crashed (#4.3.0)\r\n");
         count(Kind::Hanging, Verdict::Refused);
     }
     ensure!(crashed == 1, "{crashed} were told that their program had crashed");
@@ -152,7 +127,7 @@ fn hang(programs: &Programs) -> Result<()> {
 
     // There are turns again; and one that hangs when the server ends is ended with it. Its
     // lines are kept, as those who were late are being summed up.
-    let last = Client::logs_in(&server)?;
+    let last = greeted(&server, LOGIN)?;
     let running = || programs_of(&server).map_or(0, |programs| programs.len());
     until("one login program", running, |&count| count == 1);
     server.stop()?;

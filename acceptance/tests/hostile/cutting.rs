@@ -3,6 +3,7 @@
 //! that was acknowledged always is, once, and nobody stays behind.
 
 use acceptance::chain::{Chain, DOVECOT};
+use acceptance::peer::{Peer, connect};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
@@ -10,17 +11,12 @@ use base64ct::{Base64, Encoding};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, connect};
 use crate::{as_an_ordinary_user, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_message_cut_off_is_not_delivered", &["exim4"], incoming_in_the_clear),
     ("a_message_cut_off_within_tls_is_not_delivered", &["exim4"], |programs| {
-        Door::each(
-            &[Door::Starttls, Door::Login, Door::LoginAtOnce],
-            programs,
-            submission_within_tls,
-        )
+        Door::each(&Door::WITHIN_TLS, programs, submission_within_tls)
     }),
     ("a_pop3_session_cut_off_leaves_nobody", &["pop3front-maildir"], |programs| {
         Door::each(&WITH_TLS_OR_NOT, programs, fetching)
@@ -145,9 +141,7 @@ impl Ledger {
 /// Port 25 without TLS, to Exim, which delivers before it answers.
 fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
     let chain = as_an_ordinary_user(programs)?;
-    let config = chain.name("exim.conf");
-    let command = ["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"];
-    let service = Door::Clear.service(&chain, "smtp", &command)?;
+    let service = Door::Clear.service(&chain, "smtp", &chain.exim())?;
     let mut ledger = Ledger::default();
     let count = mail("").len() + 1;
     for at in 0..count {
@@ -172,9 +166,7 @@ fn incoming_in_the_clear(programs: &Programs) -> Result<()> {
 
 /// Port 587: with a login, within TLS, where the end of input comes without TLS's own.
 fn submission_within_tls(chain: &Chain<'_>, door: Door) -> Result<()> {
-    let config = chain.name("exim.conf");
-    let command = login(chain, "smtp", &["fixsmtpio", "exim4", "-C", &config, "-odf", "-bs"]);
-    let service = door.service(chain, "smtp", &command)?;
+    let service = door.service(chain, "smtp", &chain.login("smtp", &chain.exim()))?;
     let mut ledger = Ledger::default();
     let user = Base64::encode_string(b"bob") + "\r\n";
     let password = Base64::encode_string(b"pass word") + "\r\n";
@@ -188,12 +180,8 @@ fn submission_within_tls(chain: &Chain<'_>, door: Door) -> Result<()> {
         for way in WAYS {
             let whole = [begin.clone(), mail("x")].concat()[at].0.len();
             // Within the message at more places than elsewhere, as that is what counts.
-            let cuts = if at == begin.len() + 3 {
-                vec![whole / 2, whole - 3, whole - 1]
-            } else {
-                vec![whole / 2]
-            };
-            for cut in cuts {
+            let cuts = [whole / 2, whole - 3, whole - 1];
+            for &cut in if at == begin.len() + 3 { &cuts[..] } else { &cuts[..1] } {
                 let subject = format!("{at}-{cut}-{way:?}");
                 let steps = [begin.clone(), mail(&subject)].concat();
                 let mut peer = service.knock()?;

@@ -1,11 +1,11 @@
 //! Where clients meet the login dialog: authup talks to them, or a TLS server does. What comes of an attack must be the same at every door.
 
 use acceptance::chain::Chain;
+use acceptance::peer::{Peer, connect};
 use acceptance::programs::Programs;
 use anyhow::{Context, Result};
 
 use crate::figures::FIGURES;
-use crate::peer::{Peer, connect};
 use crate::session::{Service, Session};
 use crate::{as_run, words};
 
@@ -38,6 +38,8 @@ fn greeting(protocol: &str) -> &'static str {
 impl Door {
     /// Those with a login behind them, each its own way of talking until then.
     pub(crate) const WITH_A_LOGIN: [Self; 3] = [Self::Alone, Self::Login, Self::LoginAtOnce];
+    /// Those at which the client logs in within TLS.
+    pub(crate) const WITHIN_TLS: [Self; 3] = [Self::Starttls, Self::Login, Self::LoginAtOnce];
     /// Those of a TLS server that talks itself.
     pub(crate) const OF_AN_ENGINE: [Self; 3] =
         [Self::LoginBeforeTls, Self::Login, Self::LoginAtOnce];
@@ -116,16 +118,14 @@ impl Door {
         FIGURES.sessions(1);
         let mut peer = connect(server)?;
         if self == Self::LoginAtOnce {
-            let mut peer = peer.secure(trust)?;
-            peer.hear(greeting)?;
-            return Ok(peer);
+            peer = peer.secure(trust)?;
         }
         peer.hear(greeting)?;
-        if matches!(self, Self::Alone | Self::Clear | Self::LoginBeforeTls) {
-            return Ok(peer);
+        if matches!(self, Self::Starttls | Self::Login) {
+            peer.ask(asks, ready)?;
+            peer = peer.secure(trust)?;
         }
-        peer.ask(asks, ready)?;
-        Ok(peer.secure(trust)?)
+        Ok(peer)
     }
 
     /// One client and all that is there for it, up to the same point.

@@ -42,19 +42,13 @@ const NAMES: [&[u8]; 18] = [
 
 /// Fails unless all lines begin so and are printable.
 fn ensure_lines(log: &str, begin: &str, count: usize) -> Result<()> {
-    let forged = log
-        .lines()
-        .filter(|line| {
-            !line.starts_with(begin) || !line.bytes().all(|octet| (b' '..=b'~').contains(&octet))
-        })
-        .count();
+    let is_printable = |line: &str| line.bytes().all(|octet| (b' '..=b'~').contains(&octet));
+    let is_forged = |line: &&str| !line.starts_with(begin) || !is_printable(line);
+    let forged = log.lines().filter(is_forged).count();
     FIGURES.add(Kind::Forging, 0, forged);
     ensure!(forged == 0 && log.ends_with('\n'), "{}", log.escape_debug());
-    ensure!(
-        log.lines().count() == count,
-        "{} lines instead of {count}:\n{log}",
-        log.lines().count()
-    );
+    let lines = log.lines().count();
+    ensure!(lines == count, "{lines} lines instead of {count}:\n{log}");
     Ok(())
 }
 
@@ -67,15 +61,8 @@ fn refused(chain: &Chain<'_>, door: Door, protocol: &str, name: &[u8]) -> Result
     if protocol == "smtp" {
         // A HELO is not logged, whatever it holds.
         peer.say([b"EHLO ", name, b"\r\n"].concat());
-        peer.say(
-            [
-                b"AUTH PLAIN ",
-                Base64::encode_string(&[b"\0", name, b"\0x"].concat()).as_bytes(),
-                b"\r\n",
-            ]
-            .concat(),
-        );
-        peer.say("QUIT\r\n");
+        let response = Base64::encode_string(&[b"\0", name, b"\0x"].concat());
+        peer.say(format!("AUTH PLAIN {response}\r\nQUIT\r\n"));
     } else if protocol == "imap" {
         // A tag that is none, and a name of counted octets, whatever they are.
         let octets = name.len();

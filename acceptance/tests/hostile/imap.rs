@@ -3,15 +3,15 @@
 //! not asked. Other modules have what IMAP has in common with the rest.
 
 use acceptance::chain::{Chain, DOVECOT};
+use acceptance::peer::Peer;
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
 use crate::login;
-use crate::peer::Peer;
-use crate::sasl::{b64, contents, nobody_was_asked, not_base64};
+use crate::sasl::{Exchange, answered_once, b64, contents, nobody_was_asked, not_base64};
 
 pub(crate) const TESTS: &[Test] = &[
     ("malformed_imap_sasl_is_answered_once", &[], malformed_sasl),
@@ -23,9 +23,6 @@ pub(crate) const TESTS: &[Test] = &[
         Door::each(&Door::WITH_A_LOGIN, programs, literals)
     }),
 ];
-
-/// Lines that the client sends, one after another, and how the last answer begins.
-type Exchange = (Vec<Vec<u8>>, &'static str);
 
 /// So many in a session: ten that are no commands end it, and so do five refused logins.
 const EACH: usize = 4;
@@ -40,14 +37,14 @@ fn play_at(chain: &Chain<'_>, door: Door, exchanges: &[Exchange]) -> Result<()> 
     if door == Door::Alone {
         for some in exchanges.chunks(EACH) {
             let mut session = door.session(chain, "imap", &command)?;
-            answered_once(&mut session.peer, some)?;
+            all_answered_once(&mut session.peer, some)?;
             nobody_was_asked(session)?;
         }
         return Ok(());
     }
     let service = door.service(chain, "imap", &command)?;
     for some in exchanges.chunks(EACH) {
-        answered_once(&mut service.knock()?, some)?;
+        all_answered_once(&mut service.knock()?, some)?;
     }
     service.over()?;
     let log = chain.log();
@@ -55,17 +52,9 @@ fn play_at(chain: &Chain<'_>, door: Door, exchanges: &[Exchange]) -> Result<()> 
     Ok(())
 }
 
-fn answered_once(peer: &mut Peer, exchanges: &[Exchange]) -> Result<()> {
-    for (lines, answer) in exchanges {
-        for (at, line) in lines.iter().enumerate() {
-            peer.say([line, &b"\r\n"[..]].concat());
-            let answer = if at + 1 == lines.len() { answer } else { "+ " };
-            let start = line.get(..line.len().min(60)).unwrap_or_default();
-            peer.hear(answer).with_context(|| format!("after {}", start.escape_ascii()))?;
-        }
-        // Had there been a second answer, this would be it.
-        peer.ask("z NOOP", "z OK ").with_context(|| format!("{}", lines[0].escape_ascii()))?;
-        FIGURES.add(Kind::Sasl, 1, 0);
+fn all_answered_once(peer: &mut Peer, exchanges: &[Exchange]) -> Result<()> {
+    for exchange in exchanges {
+        answered_once(peer, exchange, "+ ", ("z NOOP", "z OK "))?;
     }
     peer.ask("q LOGOUT", "* BYE ")?;
     peer.hear("q OK ")?;

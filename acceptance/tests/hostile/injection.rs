@@ -3,6 +3,7 @@
 //! a command, neither before TLS is on nor after.
 
 use acceptance::chain::Chain;
+use acceptance::peer::{Peer, client};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, bail, ensure};
@@ -12,7 +13,6 @@ use test_support::client::Stream;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, client};
 use crate::session::Service;
 use crate::{as_an_ordinary_user, login};
 
@@ -191,14 +191,13 @@ fn behind_imap_starttls(chain: &Chain<'_>, door: Door) -> Result<()> {
     front.over()
 }
 
-fn incoming<'a>(chain: &'a Chain<'a>, server: &[&str]) -> Result<Front<'a>> {
-    let command = [&["fixsmtpio"], server].concat();
-    Ok(smtp(chain, Door::Clear.service(chain, "smtp", &command)?))
+fn incoming<'a>(chain: &'a Chain<'a>, command: &[impl AsRef<str>]) -> Result<Front<'a>> {
+    Ok(smtp(chain, Door::Clear.service(chain, "smtp", command)?))
 }
 
 fn behind_starttls_to_fixsmtpio(programs: &Programs) -> Result<()> {
     let chain = as_an_ordinary_user(programs)?;
-    let front = incoming(&chain, &["smtpfront-echo"])?;
+    let front = incoming(&chain, &["fixsmtpio", "smtpfront-echo"])?;
     front.try_all(&["NOOP\r\n", "EHLO x", "STARTTLS\r\n", "\0"])?;
     front.over()
 }
@@ -206,8 +205,7 @@ fn behind_starttls_to_fixsmtpio(programs: &Programs) -> Result<()> {
 /// It must not be the victim's first, nor anybody's.
 fn a_message_behind_starttls(programs: &Programs) -> Result<()> {
     let chain = as_an_ordinary_user(programs)?;
-    let config = chain.name("exim.conf");
-    let front = incoming(&chain, &["exim4", "-C", &config, "-odf", "-bs"])?;
+    let front = incoming(&chain, &chain.exim())?;
     let message = "STARTTLS\r\nMAIL FROM:<eve@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n\
                    Subject: injected\r\n\r\n.\r\n";
     for cut in [8, 9, 10, 11, 20, 40, 69, 75, message.len()] {

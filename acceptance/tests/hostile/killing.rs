@@ -5,7 +5,8 @@ use acceptance::processes::{of_group, settles};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use test_support::process::signal;
 
 use crate::session::Session;
 use crate::{as_run, login, words};
@@ -45,8 +46,7 @@ fn killed(programs: &Programs) -> Result<()> {
                     break;
                 };
                 settles(victim.pid);
-                let pid = Pid::from_raw(i32::try_from(victim.pid)?).context("no process")?;
-                kill_process(pid, Signal::KILL)?;
+                signal(victim.pid, Signal::KILL);
                 session.peer.rest().with_context(|| format!("without {victim:?}"))?;
                 session.over().with_context(|| format!("without {victim:?}"))?;
                 which += 1;

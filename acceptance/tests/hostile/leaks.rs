@@ -12,6 +12,7 @@ use acceptance::stand_in::inheritable;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
+use test_support::run::hand_over;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
@@ -20,7 +21,7 @@ use crate::{as_an_ordinary_user, as_run, login};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_submission_chain_is_given_what_is_promised", &["smtpfront-echo"], |programs| {
-        Door::each(&WITHIN_TLS, programs, submission)
+        Door::each(&Door::WITHIN_TLS, programs, submission)
     }),
     ("a_chain_begins_in_one_state", &[ROOT, "keyctl", "smtpfront-echo"], state),
     ("passwords_are_seen_by_whoever_needs_them", &[ROOT, "smtpfront-echo"], |programs| {
@@ -28,8 +29,6 @@ pub(crate) const TESTS: &[Test] = &[
     }),
     ("a_server_behind_fixsmtpio_is_given_what_is_promised", &["smtpfront-echo"], incoming),
 ];
-
-const WITHIN_TLS: [Door; 3] = [Door::Starttls, Door::Login, Door::LoginAtOnce];
 
 /// What whoever starts the service has in the environment; all of the chain may see it.
 const SERVICE: &[&str] = &["HOME", "LC_ALL", "MAILRULES", "PATH", "PLUGINS"];
@@ -212,7 +211,7 @@ fn state(programs: &Programs) -> Result<()> {
     let behind = ["checknotroot", "env", &home, "sh", "-c", &fixsmtpio, &server];
     let front = ["sh", "-c", &authup, "authup", "smtp"];
     let login = [&["sh", "-c", &check, &users], &behind[..]].concat();
-    for door in WITHIN_TLS {
+    for door in Door::WITHIN_TLS {
         let command = match door.has_engine() {
             true => login.clone(),
             false => [&front[..], &login].concat(),
@@ -263,9 +262,9 @@ fn oddly_started(chain: &Chain<'_>, door: Door, program: &[&str]) -> Result<Serv
     let mut command = chain.command("sh");
     command.args(["-c", &opens, "sh", "keyctl", "session", "-", "env", "--block-signal"]);
     command.arg("--ignore-signal=HUP,INT,QUIT,ALRM,TERM,USR1,USR2,CHLD,PIPE,TSTP,TTIN,TTOU");
-    command.arg(usual.get_program()).args(usual.get_args());
-    command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    chain.start(command.env("UCSPITLS", if door == Door::Clear { "" } else { "!" }))
+    chain.start(
+        hand_over(&mut command, &usual).env("UCSPITLS", if door == Door::Clear { "" } else { "!" }),
+    )
 }
 
 /// A shell that says in which state it began, in a file named `stage`, and becomes `then`.

@@ -22,7 +22,6 @@ mod killing;
 mod leaks;
 mod lines;
 mod past_cves;
-mod peer;
 mod resources;
 mod sasl;
 mod session;
@@ -67,11 +66,7 @@ fn as_an_ordinary_user(programs: &Programs) -> Result<Chain<'_>> {
 
 /// authup's command line: the chain's users, and `server` behind the login.
 fn login(chain: &Chain<'_>, protocol: &str, server: &[&str]) -> Vec<String> {
-    let home = format!("QMAILHOME={}", chain.name("home"));
-    let users = chain.name("users");
-    let check =
-        ["authup", protocol, "checkpassword-file", "-f", &users, "checknotroot", "env", &home];
-    check.iter().chain(server).map(ToString::to_string).collect()
+    chain.login(protocol, &[&["checknotroot"], server].concat())
 }
 
 /// The words as they are passed on.

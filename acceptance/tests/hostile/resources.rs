@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use acceptance::chain::Chain;
+use acceptance::peer::{Peer, client};
 use acceptance::processes::{Process, descriptors, of_group, peak, resident, settles};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
@@ -15,7 +16,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, client};
 use crate::session::Session;
 use crate::{as_an_ordinary_user, as_run, login, words};
 

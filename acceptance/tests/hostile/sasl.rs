@@ -2,6 +2,7 @@
 //! session goes on, and checkpassword is not asked.
 
 use acceptance::chain::Chain;
+use acceptance::peer::Peer;
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
@@ -9,7 +10,6 @@ use base64ct::{Base64, Encoding};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::Peer;
 use crate::session::Session;
 use crate::{as_run, login};
 
@@ -29,7 +29,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// Lines that the client sends, one after another, and how the last answer begins.
-type Exchange = (Vec<Vec<u8>>, &'static str);
+pub(crate) type Exchange = (Vec<Vec<u8>>, &'static str);
 
 pub(crate) fn b64(octets: &[u8]) -> Vec<u8> {
     Base64::encode_string(octets).into_bytes()
@@ -181,7 +181,7 @@ fn play(chain: &Chain<'_>, exchanges: &[Exchange]) -> Result<()> {
         let service = door.service(chain, "smtp", &login(chain, "smtp", &["smtpfront-echo"]))?;
         for exchange in exchanges.iter().step_by(exchanges.len().div_ceil(40)) {
             let mut peer = service.knock()?;
-            answered_once(&mut peer, exchange).with_context(|| format!("{door:?}"))?;
+            answered_in_smtp(&mut peer, exchange).with_context(|| format!("{door:?}"))?;
         }
         service.over()?;
         let log = chain.log();
@@ -194,21 +194,31 @@ fn play(chain: &Chain<'_>, exchanges: &[Exchange]) -> Result<()> {
 fn play_in(mut session: Session, exchanges: &[Exchange]) -> Result<()> {
     let peer = &mut session.peer;
     for exchange in exchanges {
-        answered_once(peer, exchange)?;
+        answered_in_smtp(peer, exchange)?;
     }
     peer.ask("QUIT", "221")?;
     nobody_was_asked(session)
 }
 
-fn answered_once(peer: &mut Peer, (lines, answer): &Exchange) -> Result<()> {
+fn answered_in_smtp(peer: &mut Peer, exchange: &Exchange) -> Result<()> {
+    answered_once(peer, exchange, "334 ", ("NOOP", "250 ok"))
+}
+
+/// Each line but the last is answered like `more`, and then `noop` as if nothing had been.
+pub(crate) fn answered_once(
+    peer: &mut Peer,
+    (lines, answer): &Exchange,
+    more: &str,
+    noop: (&str, &str),
+) -> Result<()> {
     for (at, line) in lines.iter().enumerate() {
         peer.say([line, &b"\r\n"[..]].concat());
-        let answer = if at + 1 == lines.len() { answer } else { "334 " };
+        let answer = if at + 1 == lines.len() { answer } else { more };
         let start = line.get(..line.len().min(60)).unwrap_or_default();
         peer.hear(answer).with_context(|| format!("after {}", start.escape_ascii()))?;
     }
     // Had there been a second answer, this would be it.
-    peer.ask("NOOP", "250 ok").with_context(|| format!("{}", lines[0].escape_ascii()))?;
+    peer.ask(noop.0, noop.1).with_context(|| format!("{}", lines[0].escape_ascii()))?;
     FIGURES.add(Kind::Sasl, 1, 0);
     Ok(())
 }

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use acceptance::chain::{Chain, Server};
 use acceptance::connected::Connected;
+use acceptance::peer::{Peer, trust};
 use acceptance::processes::{await_no_more_than, of_group};
 use anyhow::{Context, Result, ensure};
 use rustls::ClientConfig;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, trust};
 
 /// The session, and the client's end of its connection.
 pub(crate) struct Session {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use acceptance::chain::Chain;
+use acceptance::peer::{Peer, client};
 use acceptance::processes::{of_group, settles};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
@@ -13,7 +14,6 @@ use test_support::client::Stream;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
-use crate::peer::{Peer, client};
 use crate::session::{Service, Session};
 use crate::{as_run, login, words};
 

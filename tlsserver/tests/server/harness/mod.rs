@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use test_support::certificate::Pem;
 pub(crate) use test_support::log::Log;
 pub(crate) use test_support::needs::is_root;
+use test_support::run::hand_over;
 pub(crate) use test_support::server::Server as Listening;
 use test_support::wait;
 pub(crate) use test_support::wait::PATIENCE;
@@ -110,9 +111,8 @@ impl Setup {
     pub(crate) fn start_limited(self, limit: usize) -> Server {
         let command = self.command();
         let mut limited = Command::new("prlimit");
-        limited.arg(format!("--nofile={limit}:{limit}")).arg(command.get_program());
-        limited.args(command.get_args()).env_clear();
-        limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        limited.arg(format!("--nofile={limit}:{limit}")).env_clear();
+        hand_over(&mut limited, &command);
         self.start_as(limited)
     }
 

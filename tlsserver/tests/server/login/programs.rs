@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::process::Command;
 use std::thread;
 use test_support::needs;
+use test_support::run::hand_over;
 
 use super::faults::{assert_unharmed, with_seconds};
 use super::{DOORS, Door, POP3S, SUBMISSION, SUBMISSIONS, line, text};
@@ -144,9 +145,7 @@ fn without_proc_it_does_not_start_and_names_the_file() {
     let command = setup.command();
     let mut there = Command::new("unshare");
     there.args(["-m", "sh", "-c", "umount -l /proc && exec \"$0\" \"$@\""]);
-    there.arg(command.get_program()).args(command.get_args());
-    there.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = there.output().unwrap();
+    let output = hand_over(&mut there, &command).output().unwrap();
     assert_eq!(output.status.code(), Some(111));
     let said = text(output.stderr);
     assert!(said.contains(": /proc/self/exe: No such file or directory\n"), "{said}");

@@ -1,25 +1,37 @@
-//! The hostile client: a connection of which every octet, cut and end can be chosen.
+//! A client that says what it is told, from an address of its choice: a connection of which
+//! every octet, cut and end can be chosen.
+//!
+//! Called by the tests `hostile`, `chains` and `faults`: for what no mail program would say,
+//! and for many clients on one machine.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use acceptance::chain::{Chain, Server};
-use acceptance::channel::WATCHDOG;
 use anyhow::{Context, Result, ensure};
+use base64ct::{Base64, Encoding};
+use rustix::net::{AddressFamily, SocketType, bind, socket};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection};
 use test_support::client::{self, Stream};
 
+use crate::chain::{Chain, Server};
+use crate::channel::WATCHDOG;
+
 /// A dialog over a connection. It never reads ahead, so that what follows a line is
 /// there for a TLS handshake.
-pub(crate) struct Peer {
-    pub(crate) stream: Stream,
+#[derive(Debug)]
+pub struct Peer {
+    /// The connection.
+    pub stream: Stream,
 }
 
 /// Connects in the clear.
-pub(crate) fn connect(server: &Server) -> Result<Peer> {
+///
+/// # Errors
+/// The system's.
+pub fn connect(server: &Server) -> Result<Peer> {
     Ok(Peer { stream: Stream::Clear(client::connect(server.port)?) })
 }
 
@@ -27,35 +39,80 @@ pub(crate) fn connect(server: &Server) -> Result<Peer> {
 const NAME: &str = "mail.example.org";
 
 /// The client's side of one TLS connection.
-pub(crate) fn client(trust: &Arc<ClientConfig>) -> io::Result<ClientConnection> {
+///
+/// # Errors
+/// TLS's.
+pub fn client(trust: &Arc<ClientConfig>) -> io::Result<ClientConnection> {
     client::client(trust, NAME)
 }
 
 /// A client's configuration that trusts the chain's certificate and no other.
-pub(crate) fn trust(chain: &Chain<'_>) -> Result<Arc<ClientConfig>> {
+///
+/// # Errors
+/// When that cannot be read.
+pub fn trust(chain: &Chain<'_>) -> Result<Arc<ClientConfig>> {
     let certificate = CertificateDer::from_pem_file(chain.path("cert.pem"))?;
     Ok(Arc::new(client::trusting(certificate, rustls::DEFAULT_VERSIONS)?))
 }
 
 impl Peer {
-    pub(crate) fn over(socket: TcpStream) -> Result<Self> {
+    /// A client of an SMTP server on loopback, from an address of that, which says `first` and
+    /// is greeted then.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn greeted(from: impl Into<IpAddr>, port: u16, first: &str) -> Result<Self> {
+        let from = from.into();
+        let (family, to) = match from {
+            IpAddr::V4(_) => (AddressFamily::INET, IpAddr::from([127, 0, 0, 1])),
+            IpAddr::V6(_) => (AddressFamily::INET6, "::1".parse()?),
+        };
+        let socket = socket(family, SocketType::STREAM, None)?;
+        bind(&socket, &SocketAddr::new(from, 0)).with_context(|| format!("from {from}"))?;
+        rustix::net::connect(&socket, &SocketAddr::new(to, port))?;
+        let mut peer = Self::over(socket.into())?;
+        peer.say(first);
+        peer.hear("220 ")?;
+        Ok(peer)
+    }
+
+    /// Tries to log in by SMTP; the reply must begin like this.
+    ///
+    /// # Errors
+    /// Where it does not, or nothing comes.
+    pub fn log_in(&mut self, user: &[u8], password: &str, answer: &str) -> Result<String> {
+        let response = [b"\0", user, b"\0", password.as_bytes()].concat();
+        self.ask(&format!("AUTH PLAIN {}", Base64::encode_string(&response)), answer)
+    }
+
+    /// On a connection that there is.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn over(socket: TcpStream) -> Result<Self> {
         client::be_patient(&socket, WATCHDOG)?;
         Ok(Self { stream: Stream::Clear(socket) })
     }
 
     /// Does the handshake.
-    pub(crate) fn secure(self, trust: &Arc<ClientConfig>) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The system's, or TLS's.
+    pub fn secure(self, trust: &Arc<ClientConfig>) -> io::Result<Self> {
         Ok(Self { stream: self.stream.secure(trust, NAME)? })
     }
 
     /// Sends octets; whoever has left does not mind.
-    pub(crate) fn say(&mut self, octets: impl AsRef<[u8]>) {
+    pub fn say(&mut self, octets: impl AsRef<[u8]>) {
         // What comes back, or does not, tells.
         let _gone = self.stream.write_all(octets.as_ref()).and_then(|()| self.stream.flush());
     }
 
     /// The next line with its ending; less than that at the end.
-    pub(crate) fn line(&mut self) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// The system's, or that nothing comes.
+    pub fn line(&mut self) -> Result<Vec<u8>> {
         let mut line = Vec::new();
         let mut octet = [0];
         while line.last() != Some(&b'\n') {
@@ -70,7 +127,10 @@ impl Peer {
     }
 
     /// The next reply of SMTP, all its lines; `POP3` has one line for each of those used here.
-    pub(crate) fn reply(&mut self) -> Result<String> {
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn reply(&mut self) -> Result<String> {
         let mut reply = String::new();
         loop {
             let line = String::from_utf8_lossy(&self.line()?).into_owned();
@@ -83,25 +143,34 @@ impl Peer {
     }
 
     /// Says a line and takes the reply, which must begin like this.
-    pub(crate) fn ask(&mut self, line: &str, answer: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// Where it does not, or nothing comes.
+    pub fn ask(&mut self, line: &str, answer: &str) -> Result<String> {
         self.say(format!("{line}\r\n"));
         self.hear(answer).with_context(|| format!("after {line:?}"))
     }
 
     /// Takes a reply, which must begin like this.
-    pub(crate) fn hear(&mut self, answer: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// Where it does not, or nothing comes.
+    pub fn hear(&mut self, answer: &str) -> Result<String> {
         let reply = self.reply()?;
         ensure!(reply.starts_with(answer), "{reply:?} instead of {answer:?}");
         Ok(reply)
     }
 
     /// Closes the sending side of the socket.
-    pub(crate) fn half_close(&self) {
+    pub fn half_close(&self) {
         let _gone = self.stream.socket().shutdown(Shutdown::Write);
     }
 
     /// Everything until the end, whichever way that comes.
-    pub(crate) fn rest(&mut self) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// The system's, or that nothing comes.
+    pub fn rest(&mut self) -> Result<Vec<u8>> {
         let mut octets = Vec::new();
         let mut piece = [0; 4096];
         loop {
