@@ -1,16 +1,16 @@
-//! `acceptutils check`, as built: broken set-ups, and real logins.
+//! `acceptutils check`, as built: what it finds in files. What it finds by logging in is in [`logins`].
 
 use crate::certificates;
 use crate::support::{
-    PASSWORD, PROGRAM, add_al, ends_with, folder, init, programs, run, run_with, skipped, stderr,
-    stdout,
+    PROGRAM, add_al, al_logs_in, checked, ends_with, fails, run, service, stderr, stdout, succeeds,
 };
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use test_support::folder::write_secret;
-use test_support::needs;
 use test_support::run::output;
+
+mod logins;
 
 /// A service that is right, and the folder that it is in.
 pub(crate) struct Good {
@@ -19,9 +19,7 @@ pub(crate) struct Good {
 }
 
 pub(crate) fn good() -> Good {
-    let folder = folder();
-    let dir = folder.path().join("service");
-    ends_with(&init(&dir, &programs(folder.path())), 0);
+    let (folder, dir) = service();
     add_al(&dir);
     Good { folder, dir }
 }
@@ -31,11 +29,6 @@ fn script_of(dir: &Path, service: &str) -> (PathBuf, String) {
     let script = dir.join("service").join(service).join("run");
     let text = std::fs::read_to_string(&script).unwrap();
     (script, text)
-}
-
-/// Checks with a login as `al`.
-fn check_login(what: &Path, password: &str) -> Output {
-    run_with(&["check", what.to_str().unwrap(), "--login", "al", "--stdin"], password)
 }
 
 #[test]
@@ -77,7 +70,7 @@ fn finds_what_is_broken() {
         count += 1;
     }
     assert!(count >= 30, "{count}");
-    ends_with(&run(&["check", dir.to_str().unwrap()]), 0);
+    succeeds(&["check", dir.to_str().unwrap()]);
 }
 
 /// Has it checked on a machine that trusts the tests' root.
@@ -105,14 +98,11 @@ fn a_chain_that_clients_can_follow_is_right() {
     ] {
         let chain: String = names.iter().map(|name| read(name)).collect();
         std::fs::write(dir.join("tls/cert.pem"), chain).unwrap();
-        let output = check_among(folder.path(), &dir);
-        ends_with(&output, 0);
+        ends_with(&check_among(folder.path(), &dir), 0);
     }
     // A root of one's own is worth a note where this machine does not know it.
     std::fs::write(dir.join("tls/cert.pem"), read("leaf.pem") + &read("between.pem")).unwrap();
-    let output = run(&["check", dir.to_str().unwrap()]);
-    ends_with(&output, 0);
-    let said = stdout(&output);
+    let said = succeeds(&["check", dir.to_str().unwrap()]);
     let expected =
         "its chain ends with CN=Between, issued by CN=Root: no authority of this machine's";
     assert!(said.contains(expected), "{said}");
@@ -177,14 +167,12 @@ fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
         (before, &format!("{login} front -f"), false),
     ] {
         std::fs::write(&script, format!("{before}exec {front} \\\n{behind}")).unwrap();
-        let output = run(&["check", script.to_str().unwrap()]);
-        let said = stdout(&output);
-        ends_with(&output, 0);
+        let said = succeeds(&["check", script.to_str().unwrap()]);
         let note = ": front: not known here: what it does before it becomes ";
         assert_eq!(said.contains(note), !is_known, "{front}\n{said}");
     }
     std::fs::write(&script, format!("{before}exec front --serve sendmail -bs\n")).unwrap();
-    let said = ends_with(&run(&["check", script.to_str().unwrap()]), 0);
+    let said = succeeds(&["check", script.to_str().unwrap()]);
     assert!(said.contains(": front: not known here, and not looked at\n"), "{said}");
 }
 
@@ -209,15 +197,11 @@ fn scripts_that_are_no_shells_are_not_taken_for_one() {
         }
     }
     std::fs::write(&script, &text).unwrap();
-    let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-    let output = run_with(&arguments, PASSWORD);
-    ends_with(&output, 0);
-    assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
-    std::fs::write(&script, text.replace(" :: 587", " :: 465").replace(" 0 587", " 0 465"))
-        .unwrap();
-    let output = run(&arguments[..2]);
-    ends_with(&output, 1);
-    assert!(stdout(&output).contains(": port 465: clients begin with TLS"), "{}", stdout(&output));
+    al_logs_in(&script);
+    let other_port = text.replace(" :: 587", " :: 465").replace(" 0 587", " 0 465");
+    std::fs::write(&script, other_port).unwrap();
+    let said = ends_with(&run(&["check", script.to_str().unwrap()]), 1);
+    assert!(said.contains(": port 465: clients begin with TLS"), "{said}");
 
     let note = "note: SCRIPT: neither a shell script nor an execline script without blocks: not \
                 checked\n0 errors, 0 warnings\n";
@@ -228,12 +212,12 @@ fn scripts_that_are_no_shells_are_not_taken_for_one() {
         String::from_utf8_lossy(b"\x7fELF\x02\x01").into_owned(),
     ] {
         std::fs::write(&script, text).unwrap();
-        assert_eq!(stdout(&run(&arguments[..2])), note);
+        assert_eq!(checked(&script), note);
     }
     // A comment may be in any encoding.
     let latin1 = [good.as_bytes(), b"# caf\xe9\n"].concat();
     std::fs::write(&script, latin1).unwrap();
-    ends_with(&run(&arguments[..2]), 0);
+    succeeds(&["check", script.to_str().unwrap()]);
 }
 
 /// As tlsserver has it: with -n, where no program is to ask for TLS.
@@ -277,196 +261,6 @@ fn a_script_can_read_it() {
 
 #[test]
 fn a_folder_that_is_not_there() {
-    let output = run(&["check", "/no/such/folder"]);
-    ends_with(&output, 2);
     let expected = "acceptutils: unable to read: /no/such/folder: No such file or directory\n";
-    assert_eq!(stderr(&output), expected);
-}
-
-#[test]
-fn logs_in_through_every_service() {
-    let Good { dir, folder: _folder } = good();
-    let said = ends_with(&check_login(&dir, &format!("{PASSWORD}\n")), 0);
-    assert_eq!(said.matches("  al is logged in\n").count(), 6, "{said}");
-    assert_eq!(said.matches("TLS begins: TLSv1.3").count(), 6, "{said}");
-    assert!(said.contains("client | AUTH PLAIN (user al and the password)\n"), "{said}");
-    assert!(said.contains("login succeeded"), "{said}");
-    assert!(!said.contains(PASSWORD), "{said}");
-    // What is offered is used, without a message.
-    for request in [
-        "MAIL FROM:<al@mail.example.org>\n",
-        "MAIL FROM:<al@mail.example.org> BODY=8BITMIME\n",
-        "RCPT TO:<al@mail.example.org>\n",
-        "RSET\n",
-    ] {
-        assert!(said.contains(&format!("client | {request}")), "{request}{said}");
-    }
-    assert!(!said.contains("DATA"), "{said}");
-
-    let said = ends_with(&check_login(&dir, "wrong\n"), 2);
-    assert!(said.contains("al is not logged in: the server said: 535 "), "{said}");
-    assert!(said.contains("al is not logged in: the server said: -ERR "), "{said}");
-    assert!(said.contains("wrong password"), "the reason from the log: {said}");
-}
-
-/// A server that says what a mail program should not say, or says nothing.
-const STAND_IN: &str = "#!/bin/sh\necho 220 hi\nwhile read -r line; do case $line in\n\
-    EHLO*) printf '250-hi\\n250 8BITMIME\\n' ;;\n*BODY=*) echo 501 no ;;\n\
-    QUIT*) echo 221 bye; exit ;;\n*) echo 250 ok ;;\nesac; done\n";
-
-#[test]
-fn a_service_that_takes_no_mail_is_no_service() {
-    let Good { dir, folder } = good();
-    let server = folder.path().join("stand-in");
-    std::fs::write(&server, STAND_IN).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&server, mode).unwrap();
-    let (script, text) = script_of(&dir, "submission");
-    let (before, _) = text.rsplit_once("fixsmtpio").unwrap();
-    std::fs::write(&script, format!("{before}fixsmtpio {}\n", server.display())).unwrap();
-    let said = ends_with(&check_login(&dir, PASSWORD), 2);
-    let expected = "al is logged in and cannot send: MAIL FROM:<al@mail.example.org> BODY=8BITMIME: \
-                    the server said: 501 no\n";
-    assert!(said.contains(expected), "{said}");
-    // Each service's log is shown with it, and nobody else's.
-    let (_, first) = said.split_once("pop3/run:\n").unwrap();
-    let (first, _) = first.split_once("/run:\n").unwrap();
-    assert_eq!(first.matches("login succeeded").count(), 1, "{said}");
-}
-
-/// A port that nobody has.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-#[test]
-fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
-    let Good { dir, folder } = good();
-    let elsewhere = folder.path().join("elsewhere");
-    std::fs::create_dir(&elsewhere).unwrap();
-    let text = std::fs::read_to_string(dir.join("service/submission/run")).unwrap();
-    let port = free_port();
-    let text =
-        text.replace(" :: 587 ", " 0 587 ").replace(" 0 587 ", &format!(" 127.0.0.1 {port} "));
-    let text =
-        text.replace("export PATH=", "PATH=").replace("export QMAIL", "export PATH\nexport QMAIL");
-    let script = elsewhere.join("run");
-    std::fs::write(&script, text.replace("exec tlsserver", "exec tlsserver -1")).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-
-    let output = run(&["check", script.to_str().unwrap()]);
-    ends_with(&output, 0);
-    assert!(stdout(&output).ends_with("0 errors, 0 warnings\n"), "{}", stdout(&output));
-
-    let mut service = Command::new(&script).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let mut ready = std::io::BufReader::new(service.stdout.take().unwrap());
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut ready, &mut line).unwrap();
-    let certificate = dir.join("tls/cert.pem");
-    let trust = folder.path().join("trusted.pem");
-    std::fs::copy(&certificate, &trust).unwrap();
-    let try_it = |trusted: &Path| {
-        let arguments =
-            ["check", script.to_str().unwrap(), "--login", "al", "--running", "--stdin"];
-        let mut command = Command::new(PROGRAM);
-        command.args(arguments).env("SSL_CERT_FILE", trusted).stdin(std::process::Stdio::piped());
-        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), PASSWORD.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    };
-    let good = try_it(&trust);
-    ends_with(&good, 0);
-    assert!(stdout(&good).contains("  al is logged in\n"), "{}", stdout(&good));
-    certificates::write(folder.path());
-    let unknown = try_it(&folder.path().join("soon.pem"));
-    ends_with(&unknown, 2);
-    assert!(stdout(&unknown).contains("invalid peer certificate"), "{}", stdout(&unknown));
-    // Renewed, and the service was not told.
-    std::fs::copy(folder.path().join("soon.pem"), &certificate).unwrap();
-    let stale = try_it(&trust);
-    ends_with(&stale, 2);
-    assert!(stdout(&stale).contains("has the service been told to reload?"), "{}", stdout(&stale));
-    let pid = service.id().to_string();
-    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
-    service.wait().unwrap();
-    let gone = try_it(&trust);
-    ends_with(&gone, 2);
-    assert!(stdout(&gone).contains("unable to connect: Connection refused"), "{}", stdout(&gone));
-}
-
-/// What holds the dialog is in the qmail home, and so is the program that it runs.
-#[test]
-fn a_users_file_without_a_folder_is_in_the_qmail_home() {
-    let Good { dir, folder: _folder } = good();
-    let (script, text) = script_of(&dir, "pop3");
-    let text = text.replace(&format!("-f {}/users", dir.display()), "-f users");
-    assert!(text.contains(" -f users "), "{text}");
-    let behind_authup = text
-        .replace(" --login pop3", "")
-        .replace("checkpassword-file", "authup pop3 checkpassword-file")
-        .replace("exec 2>&1", "export AUTHUP_UID=1 AUTHUP_GID=1\nexec 2>&1");
-    for text in [text, behind_authup] {
-        std::fs::write(&script, text).unwrap();
-        let output = check_login(&script, PASSWORD);
-        ends_with(&output, 0);
-        assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
-    }
-}
-
-#[test]
-fn a_script_without_tls_is_tried_without_it() {
-    needs!("tcpserver");
-    let Good { dir, folder: _folder } = good();
-    let (script, text) = script_of(&dir, "pop3");
-    let (before, behind) = text.split_once("exec tlsserver").unwrap();
-    let (_, behind) = behind.split_once(" \\\n").unwrap();
-    let before = before.replace("export UCSPITLS='!'\n", "export AUTHUP_UID=1 AUTHUP_GID=1\n");
-    let text = format!("{before}exec tcpserver -v -R -H -l 0 127.0.0.1 110 authup pop3 {behind}");
-    std::fs::write(&script, text).unwrap();
-    let said = ends_with(&check_login(&script, PASSWORD), 0);
-    assert!(said.contains("client   PASS (the password)\n"), "{said}");
-    assert!(said.contains("  al is logged in\n"), "{said}");
-}
-
-#[test]
-fn logs_in_by_imap() {
-    if !Path::new("/usr/lib/dovecot/imap").exists() {
-        return skipped("logs_in_by_imap", "needs dovecot-imapd");
-    }
-    let Good { dir, folder: _folder } = good();
-    let (script, text) = script_of(&dir, "imap");
-    // Whoever has checknotroot there keeps it: it does no harm.
-    let (before, _) = text.rsplit_once(" \\\n").unwrap();
-    let imap = " checknotroot /usr/lib/dovecot/imap -k -o 'mail_location=maildir:~/Maildir'\n";
-    let login = || check_login(&script, PASSWORD);
-    std::fs::write(&script, format!("{before}{imap}")).unwrap();
-    let said = ends_with(&login(), 0);
-    for expected in [
-        "client | c AUTHENTICATE PLAIN\n",
-        "client | e SELECT INBOX\n",
-        "client | g LOGOUT\n",
-        "  al is logged in\n",
-    ] {
-        assert!(said.contains(expected), "{expected}{said}");
-    }
-    assert!(!said.contains(PASSWORD), "{said}");
-
-    // What clients need not ask for again has to be there.
-    std::fs::write(dir.join("control/imapcapabilities"), "IDLE X-ONE X-TWO\n").unwrap();
-    let said = ends_with(&login(), 2);
-    let expected = "al is logged in and cannot read mail: X-ONE X-TWO: offered before the login, \
-                    and not behind it\n";
-    assert!(said.contains(expected), "{said}");
-
-    // Behind authup, and with a mailbox that cannot be opened.
-    std::fs::write(dir.join("control/imapcapabilities"), "IDLE\n").unwrap();
-    let text = format!("{before}{}", imap.replace("maildir:~/Maildir", "maildir:/no/such"));
-    let text = text.replace(" --login imap", "");
-    let text = text.replacen("checkpassword-file", "authup imap checkpassword-file", 1);
-    std::fs::write(&script, text).unwrap();
-    let said = ends_with(&login(), 2);
-    assert!(
-        said.contains("al is logged in and cannot read mail: the server said: e NO "),
-        "{said}"
-    );
+    assert_eq!(fails(&["check", "/no/such/folder"]), expected);
 }

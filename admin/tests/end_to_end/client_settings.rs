@@ -1,28 +1,20 @@
 //! `acceptutils client-settings`, as built, read by others than its author.
 
-use crate::support::{ends_with, folder, init, programs, run, stderr, stdout};
+use crate::support::{ends_with, fails, service, succeeds};
 use std::process::Command;
 use test_support::needs;
 
 /// What a few lines of Python make of a file.
 fn python(program: &str, file: &str) -> String {
-    let output = Command::new("python3").args(["-c", program, file]).output().unwrap();
-    ends_with(&output, 0);
-    stdout(&output)
+    ends_with(&Command::new("python3").args(["-c", program, file]).output().unwrap(), 0)
 }
 
 #[test]
 fn clients_are_told_of_the_services_that_there_are() {
     needs!("python3");
-    let folder = folder();
-    let dir = folder.path().join("service");
-    ends_with(&init(&dir, &programs(folder.path())), 0);
+    let (folder, dir) = service();
     let dir_name = dir.to_str().unwrap();
-    let print = |words: &[&str]| {
-        let output = run(&[&["client-settings"], words].concat());
-        ends_with(&output, 0);
-        stdout(&output)
-    };
+    let print = |words: &[&str]| succeeds(&[&["client-settings"], words].concat());
     let autoconfig = print(&["thunderbird", dir_name]);
     let file = dir.join("client/config-v1.1.xml");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), autoconfig);
@@ -63,13 +55,11 @@ fn clients_are_told_of_the_services_that_there_are() {
         (["--address", "@example.org"], "--address @example.org: not an address, as USER@DOMAIN"),
         (["--address", "al@"], "--address al@: not an address, as USER@DOMAIN"),
     ] {
-        let refused = run(&[&["client-settings", "apple", dir_name], &words[..]].concat());
-        ends_with(&refused, 2);
-        assert_eq!(stderr(&refused), format!("acceptutils: {said}\n"));
+        let refused = fails(&[&["client-settings", "apple", dir_name], &words[..]].concat());
+        assert_eq!(refused, format!("acceptutils: {said}\n"));
     }
 
     std::fs::remove_dir_all(dir.join("service")).unwrap();
-    let nothing = run(&["client-settings", "dns", dir_name]);
-    ends_with(&nothing, 2);
-    assert!(stderr(&nothing).contains("no service for users"), "{}", stderr(&nothing));
+    let nothing = fails(&["client-settings", "dns", dir_name]);
+    assert!(nothing.contains("no service for users"), "{nothing}");
 }

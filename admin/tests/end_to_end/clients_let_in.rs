@@ -2,7 +2,7 @@
 //! rules.
 
 use crate::check::{Good, good};
-use crate::support::{PASSWORD, ends_with, run_with, stdout};
+use crate::support::{PASSWORD, al_logs_in, ends_with, run_with};
 use std::process::Command;
 
 /// It is tried as a load balancer would, where that can be.
@@ -13,16 +13,11 @@ fn a_service_behind_a_load_balancer_is_tried_with_its_header() {
     let text = std::fs::read_to_string(&script).unwrap();
     for option in ["--proxy-protocol", "--proxy-protocol=192.0.2.7,2001:db8::/64"] {
         std::fs::write(&script, text.replace(" -n -v", &format!(" {option} -n -v"))).unwrap();
-        let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-        let output = run_with(&arguments, PASSWORD);
-        ends_with(&output, 0);
-        assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
+        al_logs_in(&script);
     }
     // The service that runs hears nobody else.
     let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--running", "--stdin"];
-    let output = run_with(&arguments, PASSWORD);
-    ends_with(&output, 0);
-    let said = stdout(&output);
+    let said = ends_with(&run_with(&arguments, PASSWORD), 0);
     let expected = "/run: not tried: ";
     assert!(said.contains(expected) && !said.contains("logged in"), "{said}");
 }
@@ -41,9 +36,6 @@ fn nothing_is_said_against_rules_that_are_right() {
     assert!(made.unwrap().success());
     for options in ["-x rules.cdb", "-X -x no-such.cdb"] {
         std::fs::write(&script, text.replace(" -n -v", &format!(" {options} -n -v"))).unwrap();
-        let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-        let output = run_with(&arguments, PASSWORD);
-        ends_with(&output, 0);
-        assert!(stdout(&output).contains("  al is logged in\n"), "{}", stdout(&output));
+        al_logs_in(&script);
     }
 }

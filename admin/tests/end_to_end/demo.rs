@@ -4,15 +4,17 @@
 
 use crate::support::{
     NOBODY, PROGRAM, beside, ends_with, folder, installed_or_skip, is_root, programs, skipped,
-    stderr, stdout,
+    stderr,
 };
+use rustix::process::Signal;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use test_support::folder::copy_program;
 use test_support::needs;
+use test_support::process::signal;
 use test_support::run::output;
 
 /// Nothing of the demonstration is in its temporary folder, and no process has
@@ -45,8 +47,7 @@ const EXIM: [&str; 2] = ["The mail server is Exim, as it is installed here", " (
 
 #[track_caller]
 fn shows_both_conversations(output: &Output, server: &[&str]) {
-    ends_with(output, 0);
-    let said = stdout(output);
+    let said = ends_with(output, 0);
     for expected in server.iter().chain(&[
         "  client   STARTTLS\n",
         "  ------ TLS begins: TLSv1.3",
@@ -113,17 +114,22 @@ fn what_the_mail_server_refuses_its_log_explains() {
     nothing_is_left(&own);
 }
 
+/// A folder with copies of all programs, and one for what they make.
+fn copied(folder: &Path) -> (PathBuf, PathBuf) {
+    let (bin, own) = (programs(folder), folder.join("tmp"));
+    copy_program(Path::new(PROGRAM), &bin.join("acceptutils"));
+    std::fs::create_dir(&own).unwrap();
+    (bin, own)
+}
+
 #[test]
 fn an_ordinary_user_can_run_it() {
-    let temporary = folder();
     if !is_root() {
         return skipped("an_ordinary_user_can_run_it", "the other one did just that");
     }
-    let bin = programs(temporary.path());
+    let temporary = folder();
+    let (bin, own) = copied(temporary.path());
     let program = bin.join("acceptutils");
-    copy_program(Path::new(PROGRAM), &program);
-    let own = temporary.path().join("tmp");
-    std::fs::create_dir(&own).unwrap();
     std::os::unix::fs::chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();
     let output = Command::new(program)
         .arg("demo")
@@ -145,9 +151,7 @@ fn is_in_colour_on_a_terminal_if_nobody_minds() {
         let mut command = Command::new("script");
         command.args(["-q", "-e", "-c", &format!("{PROGRAM} demo"), "/dev/null"]);
         command.env("TMPDIR", temporary.path()).env("NO_COLOR", no_color).stdin(Stdio::null());
-        let output = command.output().unwrap();
-        ends_with(&output, 0);
-        stdout(&output)
+        ends_with(&command.output().unwrap(), 0)
     };
     let said = at_terminal("");
     for expected in ["\x1b[36mclient   STLS\x1b[0m", "\x1b[32mserver | ", "\x1b[1;33m------ TLS"] {
@@ -158,7 +162,7 @@ fn is_in_colour_on_a_terminal_if_nobody_minds() {
 
 #[test]
 fn keeps_running_until_a_signal_and_leaves_nothing_then() {
-    for signal in [2, 15] {
+    for how in [Signal::INT, Signal::TERM] {
         let temporary = folder();
         let mut child = Command::new(PROGRAM)
             .args(["demo", "--keep"])
@@ -176,11 +180,9 @@ fn keeps_running_until_a_signal_and_leaves_nothing_then() {
         let client = TcpStream::connect(("127.0.0.1", port.unwrap())).unwrap();
         BufReader::new(&client).read_line(&mut greeting).unwrap();
         assert!(greeting.starts_with("+OK "), "{greeting}");
-        let pid = child.id().to_string();
-        let killed = Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap();
-        assert!(killed.success());
+        signal(child.id(), how);
         let status = child.wait().unwrap();
-        assert_eq!((status.code(), status.signal()), (Some(128 + signal), None));
+        assert_eq!((status.code(), status.signal()), (Some(128 + how.as_raw()), None));
         nothing_is_left(temporary.path());
     }
 }
@@ -188,28 +190,17 @@ fn keeps_running_until_a_signal_and_leaves_nothing_then() {
 #[test]
 fn what_fails_leaves_nothing_either() {
     let temporary = folder();
-    let bin = programs(temporary.path());
-    let program = bin.join("acceptutils");
-    copy_program(Path::new(PROGRAM), &program);
-    let own = temporary.path().join("tmp");
-    std::fs::create_dir(&own).unwrap();
-    let run = || Command::new(&program).arg("demo").env("TMPDIR", &own).output().unwrap();
-
+    let (bin, own) = copied(temporary.path());
+    let fails = |why: &str| {
+        let mut program = Command::new(bin.join("acceptutils"));
+        let output = program.arg("demo").env("TMPDIR", &own).output().unwrap();
+        ends_with(&output, 2);
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+        nothing_is_left(&own);
+    };
     // A program that does not do its work: the conversation fails.
     copy_program(&beside("checknotroot"), &bin.join("fixsmtpio"));
-    let output = run();
-    ends_with(&output, 2);
-    assert!(stderr(&output).contains("\nacceptutils: the server said: "), "{}", stderr(&output));
-    nothing_is_left(&own);
-
-    // A program that is not there.
+    fails("\nacceptutils: the server said: ");
     std::fs::remove_file(bin.join("tlsserver")).unwrap();
-    let output = run();
-    ends_with(&output, 2);
-    assert!(
-        stderr(&output).contains("tlsserver: No such file or directory"),
-        "{}",
-        stderr(&output)
-    );
-    nothing_is_left(&own);
+    fails("tlsserver: No such file or directory");
 }

@@ -1,10 +1,10 @@
 //! `acceptutils explain`, as built: agrees with fixsmtpio, as built, on the same
 //! session, and names the right rule for every line.
 
-use crate::support::{PROGRAM, beside, ends_with, folder, run, run_with, stderr, stdout};
+use crate::support::{PROGRAM, beside, ends_with, fails, folder, run, run_with, stderr, stdout};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use test_support::needs;
 
 /// The rules that the most widely used package of the C programs ships; their lines
@@ -44,8 +44,18 @@ fn transcript(home: &str, user: Option<&str>, server: &[&str], requests: &[&str]
     String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
 }
 
-/// The line of the rules (0: fixsmtpio itself), before and after, of every change.
-fn changes(output: &std::process::Output) -> Vec<(u64, Option<String>, Option<String>)> {
+/// The line of the rules (0: fixsmtpio itself), before and after, of a change.
+type Change = (u64, Option<String>, Option<String>);
+
+/// All changes that rules make to a session.
+fn explained(home: &str, session: &str) -> Vec<Change> {
+    changes(&run_with(&["explain", "--home", home, "--json"], session))
+}
+
+#[track_caller]
+fn changes(output: &Output) -> Vec<Change> {
+    ends_with(output, 0);
+    assert_eq!(stderr(output), "", "it agrees with what was said");
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     let change = |change: &serde_json::Value| {
@@ -55,7 +65,7 @@ fn changes(output: &std::process::Output) -> Vec<(u64, Option<String>, Option<St
     found.as_array().unwrap().iter().map(change).collect()
 }
 
-fn change(rule: u64, before: &str, after: &str) -> (u64, Option<String>, Option<String>) {
+fn change(rule: u64, before: &str, after: &str) -> Change {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     (rule, text(before), text(after))
 }
@@ -68,9 +78,6 @@ fn the_right_rule_for_every_line_of_a_session_with_login() {
     let server = ["env", "SMTPGREETING=inside", "RELAYCLIENT=", "smtpfront-echo"];
     let requests = ["EHLO c", "AUTH LOGIN", "NOOP", "HELP", "HELO c", "QUIT"];
     let transcript = transcript(&home, Some("al"), &server, &requests);
-    let output = run_with(&["explain", "--home", &home, "--json"], &transcript);
-    ends_with(&output, 0);
-    assert_eq!(stderr(&output), "");
     // The server's own words that are changed, as the transcript has them.
     let reply = |code: &str, nth: usize| {
         let mark = format!(" 3: {code}");
@@ -89,11 +96,10 @@ fn the_right_rule_for_every_line_of_a_session_with_login() {
         change(3, &reply("250 ", 3), "250 mail.example.org"),
         change(5, &reply("221", 0), "221 mail.example.org"),
     ];
-    assert_eq!(changes(&output), expected, "{transcript}");
+    assert_eq!(explained(&home, &transcript), expected, "{transcript}");
 
     // In words, with the file.
-    let output = run_with(&["explain", "--home", &home], &transcript);
-    let said = stdout(&output);
+    let said = stdout(&run_with(&["explain", "--home", &home], &transcript));
     let named = format!("{home}/control/fixsmtpio:12: \"{auth}\" becomes \"NOOP {auth}\"");
     assert!(said.contains(&named), "{said}");
 
@@ -118,9 +124,8 @@ fn what_is_in_a_message_is_no_request() {
     let message = "Subject: x\r\n\r\nQUIT\r\n..\r\nEHLO\r\n.";
     let requests = ["MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA", message, "QUIT"];
     let transcript = transcript(&home, None, &[&server, &maildir], &requests);
-    let output = run_with(&["explain", "--home", &home, "--json"], &transcript);
-    ends_with(&output, 0);
-    assert_eq!(changes(&output), [change(1, "221 goodbye", "221 bye")], "{transcript}");
+    let expected = [change(1, "221 goodbye", "221 bye")];
+    assert_eq!(explained(&home, &transcript), expected, "{transcript}");
 }
 
 #[test]
@@ -133,10 +138,8 @@ fn what_is_in_a_chunk_is_no_request() {
     let home = home(folder.path(), ":quit::*::221 bye\n:bdat::2*::250 taken well\n");
     let requests = ["EHLO c", "BDAT 6 LAST\r\nQUIT", "QUIT"];
     let transcript = transcript(&home, None, &["sh", "-c", SERVER], &requests);
-    let output = run_with(&["explain", "--home", &home, "--json"], &transcript);
-    ends_with(&output, 0);
     let expected = [change(2, "250 taken", "250 taken well"), change(1, "221 goodbye", "221 bye")];
-    assert_eq!(changes(&output), expected, "{transcript}");
+    assert_eq!(explained(&home, &transcript), expected, "{transcript}");
 }
 
 #[test]
@@ -149,7 +152,6 @@ fn a_conversation_as_plain_text() {
     std::fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
     let output = run(&["explain", "--home", &home, "--tls", "available", "--json", file]);
-    ends_with(&output, 0);
     let expected = [
         change(2, "220 inside", "220 mail.example.org ESMTP"),
         change(4, "250-inside", "250 mail.example.org"),
@@ -166,8 +168,7 @@ fn a_conversation_as_plain_text() {
     for expected in expected {
         assert!(found.contains(&expected), "{expected:?}: {found:#?}");
     }
-    let output = run(&["explain", "--home", &home, "--set", "AUTHUP_USER", file]);
-    let said = stdout(&output);
+    let said = stdout(&run(&["explain", "--home", &home, "--set", "AUTHUP_USER", file]));
     assert!(said.contains("fixsmtpio:11: \"250 AUTH PLAIN\" does not go to the client"), "{said}");
 }
 
@@ -178,11 +179,9 @@ fn d46_a_rule_that_looks_at_the_request_is_named_where_it_holds() {
     let home = home(folder.path(), rules);
     let spoken =
         "S: 220 x\nC: MAIL FROM:<bob@a>\nS: 250 ok\nC: mail from: <\"Boss\"@a>\nS: 250 ok\n";
-    let output = run_with(&["explain", "--home", &home, "--json"], spoken);
-    ends_with(&output, 0);
     let boss = "mail from: <\"Boss\"@a>";
     let expected = [change(2, boss, &format!("NOOP {boss}")), change(2, "250 ok", "553 not you")];
-    assert_eq!(changes(&output), expected);
+    assert_eq!(explained(&home, spoken), expected);
 }
 
 /// fixsmtpio says to the server what the client said before its login.
@@ -195,10 +194,8 @@ fn d39_what_the_server_was_told_of_the_client_is_no_request_of_the_clients() {
                   fixsmtpio 7 srv 8 2: EHLO [192.0.2.7]\nfixsmtpio 7 srv 8 3: 250 x\n\
                   fixsmtpio 7 srv 8 1: QUIT\nfixsmtpio 7 srv 8 2: QUIT\n\
                   fixsmtpio 7 srv 8 3: 221 x\nfixsmtpio 7 srv 8 4: 221 bye\n";
-    let output = run_with(&["explain", "--home", &home, "--json"], spoken);
-    ends_with(&output, 0);
-    assert_eq!(stderr(&output), "", "it agrees with what was said");
-    assert!(changes(&output).contains(&change(1, "221 x", "221 bye")), "{:?}", changes(&output));
+    let found = explained(&home, spoken);
+    assert!(found.contains(&change(1, "221 x", "221 bye")), "{found:?}");
 }
 
 #[test]
@@ -221,10 +218,9 @@ fn what_cannot_be_explained() {
         (["--rules", &rules, "/none"], at("unable to read: /none: No such file or directory")),
         (["--rules", "/none", &good], at("unable to read: /none: No such file or directory")),
     ] {
-        let output = run(&[&["explain"][..], &arguments].concat());
-        ends_with(&output, 2);
-        assert!(stderr(&output).starts_with(&expected), "{expected}: {}", stderr(&output));
-        assert_eq!(stderr(&output).lines().count(), 1);
+        let said = fails(&[&["explain"][..], &arguments].concat());
+        assert!(said.starts_with(&expected), "{expected}: {said}");
+        assert_eq!(said.lines().count(), 1);
     }
 }
 
@@ -237,7 +233,6 @@ fn the_rules_are_those_of_the_folder_that_is_usual() {
         printf 'S: 220 x\\nC: QUIT\\nS: 221 bye\\n' | exec \"$0\" explain";
     let mut command = Command::new("unshare");
     let command = command.args(["-m", "sh", "-c", script, PROGRAM]).env_remove("QMAILHOME");
-    let output = command.output().unwrap();
-    ends_with(&output, 0);
-    assert!(stdout(&output).contains("/etc/acceptutils/control/fixsmtpio"), "{}", stdout(&output));
+    let said = ends_with(&command.output().unwrap(), 0);
+    assert!(said.contains("/etc/acceptutils/control/fixsmtpio"), "{said}");
 }

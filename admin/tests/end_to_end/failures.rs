@@ -1,6 +1,6 @@
 //! `acceptutils failures`, as built, on what services have written.
 
-use crate::support::{ends_with, folder, run, stderr, stdout};
+use crate::support::{fails, folder, run, stderr, stdout};
 use proto::failures::Answer;
 use proto::failures::header::{Clock, Header};
 use proto::failures::keyed_hash::Key;
@@ -43,8 +43,7 @@ impl Home {
 
     fn run(&self, options: &[&str]) -> String {
         let output = run(&[&["failures", self.dir()], options].concat());
-        ends_with(&output, 0);
-        assert_eq!(stderr(&output), "");
+        assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));
         stdout(&output)
     }
 
@@ -136,23 +135,15 @@ fn d59_clears() {
 #[test]
 fn d59_says_what_is_wrong() {
     let home = Home::new();
-    let fails = |options: &[&str]| {
-        let output = run(&[&["failures", home.dir()], options].concat());
-        ends_with(&output, 2);
-        stderr(&output)
-    };
+    let fails = |options: &[&str]| fails(&[&["failures", home.dir()], options].concat());
     let why = "acceptutils: --clear: an address, a network or a user, or else --all\n";
     assert_eq!(fails(&["--clear"]), why);
     assert_eq!(fails(&["--clear", "alice", "--all"]), why);
     let file = home.path("failures");
     let file = file.display();
     std::fs::remove_file(home.path("failures")).unwrap();
-    assert_eq!(
-        fails(&[]),
-        format!(
-            "acceptutils: unusable file: {file}: No such file or directory: make it with --create\n"
-        )
-    );
+    let missing = "No such file or directory: make it with --create";
+    assert_eq!(fails(&[]), format!("acceptutils: unusable file: {file}: {missing}\n"));
     assert_eq!(home.run(&["--create"]), format!("made {file}\n"));
     assert_eq!(home.run(&["--create"]), "", "nothing to do, nothing to say");
     std::fs::write(home.path("failures"), "somebody else's").unwrap();
@@ -160,16 +151,9 @@ fn d59_says_what_is_wrong() {
     let control = home.path("control/loginfailures");
     std::fs::write(&control, "address 10\n").unwrap();
     let control = control.display();
-    assert_eq!(
-        fails(&[]),
-        format!("acceptutils: unable to read {control}: line 1: not a number and a time\n")
-    );
+    let unreadable = format!("acceptutils: unable to read {control}");
+    assert_eq!(fails(&[]), format!("{unreadable}: line 1: not a number and a time\n"));
     std::fs::remove_file(home.path("control/loginfailures")).unwrap();
-    assert_eq!(
-        fails(&[]),
-        format!(
-            "acceptutils: unable to read {control}: No such file or directory: failures are not \
-             remembered\n"
-        )
-    );
+    let why = "No such file or directory: failures are not remembered";
+    assert_eq!(fails(&[]), format!("{unreadable}: {why}\n"));
 }

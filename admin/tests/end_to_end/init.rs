@@ -2,8 +2,8 @@
 
 use crate::certificates;
 use crate::support::{
-    PROGRAM, add_al, beside, ends_with, folder, init, installed_or_skip, is_root, programs, run,
-    skipped, stderr, stdout,
+    PROGRAM, add_al, beside, checked, ends_with, fails, folder, init, installed_or_skip, is_root,
+    programs, run, stderr, succeeds,
 };
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -32,9 +32,7 @@ fn what_init_makes_passes_check_and_is_not_made_again() {
     let folder = folder();
     let dir = folder.path().join("service");
     let bin = programs(folder.path());
-    let first = init(&dir, &bin);
-    ends_with(&first, 0);
-    let said = stdout(&first);
+    let said = ends_with(&init(&dir, &bin), 0);
     let files = tree(&dir);
     // A run script, its log's and a drop-in, of each of seven services, and fourteen more.
     assert_eq!(files.len(), 35);
@@ -50,24 +48,20 @@ fn what_init_makes_passes_check_and_is_not_made_again() {
     // One is gone, one is changed: the first comes back, the second stays.
     std::fs::remove_file(dir.join("control/pop3capabilities")).unwrap();
     std::fs::write(dir.join("control/me"), "mx.example.org\n").unwrap();
-    let second = init(&dir, &bin);
-    ends_with(&second, 1);
-    let me = dir.join("control/me");
-    let warning = format!(
-        "warning: --host mail.example.org: {} says mx.example.org, and stays\n",
-        me.display()
-    );
-    assert!(stdout(&second).contains(&warning), "{}", stdout(&second));
+    let second = ends_with(&init(&dir, &bin), 1);
+    let me = dir.join("control/me").display().to_string();
+    let warning =
+        format!("warning: --host mail.example.org: {me} says mx.example.org, and stays\n");
+    assert!(second.contains(&warning), "{second}");
     let mut expected = files;
     expected.get_mut(&dir.join("control/me")).unwrap().1 = b"mx.example.org\n".to_vec();
     assert_eq!(tree(&dir), expected);
-    assert_eq!(stdout(&second).matches("made ").count(), 1, "{}", stdout(&second));
+    assert_eq!(second.matches("made ").count(), 1, "{second}");
 
     std::fs::write(dir.join("control/me"), "mail.example.org\n").unwrap();
     add_al(&dir);
-    let check = run(&["check", dir.to_str().unwrap()]);
-    ends_with(&check, 0);
-    assert!(stdout(&check).ends_with("0 errors, 0 warnings\n"), "{}", stdout(&check));
+    let check = succeeds(&["check", dir.to_str().unwrap()]);
+    assert!(check.ends_with("0 errors, 0 warnings\n"), "{check}");
 }
 
 #[test]
@@ -84,10 +78,8 @@ fn a_certificate_that_is_there_is_used() {
     // The POP3 server is not there yet, and that is said.
     ends_with(&run(&[&["init", dir], &options[..]].concat()), 1);
     let script = std::fs::read_to_string(format!("{dir}/service/pop3s/run")).unwrap();
-    assert!(
-        script.contains(&format!("export CERTFILE={cert}\nexport KEYFILE={key}\n")),
-        "{script}"
-    );
+    let expected = format!("export CERTFILE={cert}\nexport KEYFILE={key}\n");
+    assert!(script.contains(&expected), "{script}");
     assert!(!Path::new(dir).join("tls").exists());
 
     // One that clients cannot verify is made use of, and that is said.
@@ -95,12 +87,9 @@ fn a_certificate_that_is_there_is_used() {
     let leaf = folder.path().join("leaf.pem");
     let (leaf, key) = (leaf.to_str().unwrap(), leaf.with_extension("key"));
     let options = ["--host", "a.example", "--cert", leaf, "--key", key.to_str().unwrap()];
-    let made = run(&[&["init", &format!("{dir}-2")], &options[..]].concat());
-    ends_with(&made, 1);
-    let expected = format!(
-        "warning: --cert: {leaf}: issued by CN=Between, whose certificate is not in the file"
-    );
-    assert!(stdout(&made).contains(&expected), "{}", stdout(&made));
+    let made = ends_with(&run(&[&["init", &format!("{dir}-2")], &options[..]].concat()), 1);
+    let why = "issued by CN=Between, whose certificate is not in the file";
+    assert!(made.contains(&format!("warning: --cert: {leaf}: {why}")), "{made}");
 }
 
 #[test]
@@ -111,9 +100,7 @@ fn the_jail_is_the_user_that_was_named() {
     let mail = ["--submission", "ofmipd", "--incoming", "qmail-smtpd", "--pop3", "pop3d"];
     let mail = [&mail[..], &["--imap", "imapd"]].concat();
     let options = ["init", dir, "--host", "a.example", "--jail-user", "daemon"];
-    let made = run(&[&options[..], &mail].concat());
-    ends_with(&made, 1);
-    let said = stdout(&made);
+    let said = ends_with(&run(&[&options[..], &mail].concat()), 1);
     let warning = "warning: --incoming: the program does not serve: not a program, or not there\n";
     assert!(said.contains(warning), "{said}");
     let script = |name: &str| std::fs::read_to_string(format!("{dir}/service/{name}/run")).unwrap();
@@ -155,12 +142,9 @@ fn what_cannot_be_made_is_said_and_nothing_is() {
         ("d", &[HOST, "--jail-user=no such jail"], "unknown user: no such jail"),
     ] {
         let dir = path(dir);
-        let arguments = [&["init", &dir], options].concat();
-        let output = run(&arguments);
-        ends_with(&output, 2);
-        assert!(stderr(&output).starts_with("acceptutils: "), "{}", stderr(&output));
-        assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
-        assert_eq!(stderr(&output).lines().count(), 1);
+        let said = fails(&[&["init", &dir], options].concat());
+        assert!(said.starts_with("acceptutils: ") && said.contains(expected), "{expected}: {said}");
+        assert_eq!(said.lines().count(), 1);
     }
     assert_eq!(folder.path().read_dir().unwrap().count(), 2);
 }
@@ -177,9 +161,8 @@ fn what_is_not_safe_is_not_made() {
     ] {
         let init = ["init", dir.to_str().unwrap(), "--host", "h.example"];
         let jail = if option == "--jail-user" { &[][..] } else { &["--jail-user", "daemon"] };
-        let output = run(&[&init[..], jail, &[option, value]].concat());
-        ends_with(&output, 2);
-        assert!(stderr(&output).contains(expected), "{expected}: {}", stderr(&output));
+        let said = fails(&[&init[..], jail, &[option, value]].concat());
+        assert!(said.contains(expected), "{expected}: {said}");
         assert!(!dir.exists());
     }
 }
@@ -206,10 +189,10 @@ fn what_is_offered_is_what_the_server_says_that_it_has() {
     assert_eq!(listed(folder.path(), "smtpcapabilities"), ["SIZE 1000", "DSN"]);
     // The run script has it as it was said.
     let dir = folder.path().join("service");
-    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    let check = checked(&dir);
     assert!(!check.contains("does not serve") && !check.contains("smtpcapabilities"), "{check}");
     std::fs::write(dir.join("control/smtpcapabilities"), "SIZE 2000\n8BITMIME\n").unwrap();
-    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    let check = checked(&dir);
     for expected in [
         "warning: {}/control/smtpcapabilities:1: SIZE 2000: the server behind says SIZE 1000\n",
         "error: {}/control/smtpcapabilities:2: 8BITMIME: the server behind does not offer it\n",
@@ -239,7 +222,7 @@ fn a_sendmail_that_serves_nobody_is_found_out() {
     let expected = "warning: --submission: the program does not serve: it ends without an answer: ";
     assert!(said.contains(expected), "{said}");
     let dir = folder.path().join("service");
-    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    let check = checked(&dir);
     assert!(check.contains("/usr/bin/msmtp: it does not serve: it "), "{check}");
 }
 
@@ -256,16 +239,14 @@ fn recipe(section: &str, beginning: &str) -> String {
 
 #[test]
 fn dovecots_pop3_is_a_command_with_quotes_and_needs_no_file_of_its_own() {
-    if !Path::new("/usr/lib/dovecot/pop3").exists() {
-        return skipped("dovecots_pop3_is_a_command_with_quotes", "needs dovecot-pop3d");
-    }
+    needs!("pop3");
     let folder = folder();
     let dovecot = recipe("In front of Dovecot's POP3", "sh -c ");
     init_with(0, folder.path(), "--pop3", &dovecot, &[]);
     let offered = listed(folder.path(), "pop3capabilities");
     assert_eq!(offered, ["TOP", "UIDL", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"]);
     let dir = folder.path().join("service");
-    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    let check = checked(&dir);
     assert!(!check.contains("does not serve"), "{check}");
     // Without its first line nobody would answer PASS.
     let said = init_with(1, &folder.path().join("other"), "--pop3", "/usr/lib/dovecot/pop3", &[]);
@@ -274,9 +255,7 @@ fn dovecots_pop3_is_a_command_with_quotes_and_needs_no_file_of_its_own() {
 
 #[test]
 fn dovecots_imap_is_found_and_asked() {
-    if !Path::new("/usr/lib/dovecot/imap").exists() {
-        return skipped("dovecots_imap_is_found_and_asked", "needs dovecot-imapd");
-    }
+    needs!("imap");
     let folder = folder();
     let pop3 = ["--pop3", "sh -c 'printf \"+OK\\r\\n-ERR\\r\\n\"'"];
     // It is the same as by its recipe.
@@ -297,10 +276,10 @@ fn dovecots_imap_is_found_and_asked() {
     for word in ["IMAP4rev1", "LITERAL+", "SASL-IR", "ID", "STARTTLS"] {
         assert!(!offered.contains(&word.into()), "{word}: {offered:?}");
     }
-    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    let check = checked(&dir);
     assert!(!check.contains("does not serve") && !check.contains("imapcapabilities"), "{check}");
     std::fs::write(dir.join("control/imapcapabilities"), "IDLE X-NONE\nID auth=X\n").unwrap();
-    let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+    let check = checked(&dir);
     for expected in [
         "error: {}/control/imapcapabilities:1: X-NONE: the server behind does not offer it\n",
         "warning: {}/control/imapcapabilities:2: ID: authup lists it by itself\n",
@@ -362,7 +341,7 @@ fn users_can_be_the_systems() {
     assert!(dir.join("pam.d/checkpassword").exists() && !dir.join("users").exists());
     if !Path::new("/etc/pam.d/checkpassword").exists() {
         assert!(said.contains("pam.d/checkpassword /etc/pam.d/checkpassword\n"), "{said}");
-        let check = stdout(&run(&["check", dir.to_str().unwrap()]));
+        let check = checked(&dir);
         let expected = "/etc/pam.d/checkpassword: not there";
         assert!(check.contains(expected), "{check}");
     }
@@ -385,9 +364,7 @@ fn root_makes_the_root_folder_of_jails_where_there_is_none() {
         let dir = folder.path().join(dir);
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", &script, PROGRAM, "init"]).arg(dir);
-        let ran = command.args(["--host", "a.example"]).output().unwrap();
-        ends_with(&ran, 0);
-        stdout(&ran)
+        ends_with(&command.args(["--host", "a.example"]).output().unwrap(), 0)
     };
     let made = there("", "fresh");
     assert!(made.contains("made /var/empty\n"), "{made}");

@@ -1,9 +1,7 @@
 //! `acceptutils check`, of the run scripts that acceptutils(7) and docs/switching.md show: it
 //! takes them, and lets a user in by them.
 
-use crate::support::{
-    PASSWORD, add_al, ends_with, folder, init, programs, run, run_with, skipped, stdout,
-};
+use crate::support::{add_al, al_logs_in, checked, ends_with, folder, init, programs, run};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use test_support::folder::{copy_program, set_mode};
@@ -94,19 +92,14 @@ impl Machine {
 
 #[test]
 fn check_takes_every_run_script_that_is_shown() {
-    let test = "check_takes_every_run_script_that_is_shown";
-    needs!("tcpserver");
-    let dovecot = ["imap", "pop3"].map(|name| format!("/usr/lib/dovecot/{name}"));
-    if !dovecot.iter().all(|server| Path::new(server).exists()) {
-        return skipped(test, "needs dovecot-imapd and dovecot-pop3d");
-    }
+    needs!("tcpserver", "imap", "pop3");
     let machine = machine();
     let manual = shown(&page("man/acceptutils.7"), ".Bd -literal -offset indent", ".Ed");
     let switching = shown(&page("docs/switching.md"), "```sh", "```");
     assert!(manual.len() >= 7 && switching.len() >= 9, "{} {}", manual.len(), switching.len());
     for shown in manual.iter().chain(&switching) {
         let script = machine.script(shown);
-        let said = stdout(&run(&["check", script.to_str().unwrap()]));
+        let said = checked(&script);
         let errors = said.lines().filter(|line| line.starts_with("error: "));
         // The rules that pages name a machine where the tests run need not have.
         let mut errors = errors.filter(|line| !line.contains("/etc/tcp.smtp.cdb: No such file"));
@@ -139,10 +132,7 @@ fn a_user_logs_in_by_a_script_that_uses_what_it_has_set() {
     let machine = machine();
     let users = format!(" checkpassword-file -f {} ", machine.dir.join("users").display());
     let shown = with_a_home_of_its_own().replace(" checkpassword ", &users);
-    let script = machine.script(&shown.replace("sendmail -bs", "sendmail"));
-    let arguments = ["check", script.to_str().unwrap(), "--login", "al", "--stdin"];
-    let said = ends_with(&run_with(&arguments, PASSWORD), 0);
-    assert!(said.contains("  al is logged in\n"), "{said}");
+    al_logs_in(&machine.script(&shown.replace("sendmail -bs", "sendmail")));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! A certificate's renewal, in the layout that certbot keeps: `live/NAME` holds links, each
 //! renewal makes new files in `archive/NAME` and turns the links to them.
 
-use crate::support::{PASSWORD, add_al, ends_with, folder, here, programs, run, stdout};
+use crate::support::{PASSWORD, add_al, checked, folder, here, programs, run, stdout, succeeds};
 use rcgen::SerialNumber;
+use rustix::process::Signal;
 use std::fs::{DirBuilder, File, rename};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, symlink};
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use test_support::certificate::Pem;
 use test_support::folder::write_secret;
 use test_support::needs;
+use test_support::process::signal;
 
 const NAME: &str = "mail.example.org";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,14 +55,12 @@ impl Session {
         let input = client.stdin.take().unwrap();
         let mut output = BufReader::new(client.stdout.take().unwrap());
         let certificate = until(&mut output, "-----END CERTIFICATE-----");
-        let mut read = Command::new("openssl")
-            .args(["x509", "-noout", "-serial"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        read.stdin.take().unwrap().write_all(certificate.as_bytes()).unwrap();
-        let serial = stdout(&read.wait_with_output().unwrap()).trim().to_owned();
+        let mut read = Command::new("openssl");
+        let read = test_support::run::output(
+            read.args(["x509", "-noout", "-serial"]),
+            certificate.as_bytes(),
+        );
+        let serial = stdout(&read).trim().to_owned();
         Self { client, input, output, serial }
     }
 
@@ -117,7 +117,7 @@ fn a_renewal_by_certbots_links_reaches_new_clients_and_loses_no_connection() {
     let expected = format!("export CERTFILE={certificate}\nexport KEYFILE={key}\n");
     assert!(script.contains(&expected), "{script}");
     let says = |text: &str| {
-        let said = stdout(&run(&["check", dir_name]));
+        let said = checked(&dir);
         assert!(said.contains(&format!(": {certificate}: {text}")), "{text}: {said}");
     };
     says("valid for 19 days more: it should have been renewed by now\n");
@@ -133,8 +133,7 @@ fn a_renewal_by_certbots_links_reaches_new_clients_and_loses_no_connection() {
 
     renew(&certbot, 2, 90);
     // What the hook has the supervisor do.
-    let pid = server.id().to_string();
-    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    signal(server.id(), Signal::HUP);
     until(&mut output, "tlsserver: certificates reloaded");
     let new = Session::open(port);
     assert_eq!(new.serial, "serial=02");
@@ -146,8 +145,8 @@ fn a_renewal_by_certbots_links_reaches_new_clients_and_loses_no_connection() {
     old.ask("EHLO client.example", "250 ");
     old.ask(&format!("AUTH PLAIN {}", stdout(&login).trim()), "235 ");
     old.quit();
-    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    signal(server.id(), Signal::TERM);
     output.read_to_string(&mut String::new()).unwrap();
     assert!(server.wait().unwrap().success());
-    ends_with(&run(&["check", dir_name]), 0);
+    succeeds(&["check", dir_name]);
 }

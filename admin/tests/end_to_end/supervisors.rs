@@ -1,6 +1,7 @@
 //! What `init` makes, under the real supervisors: each runs all services at once.
 
-use crate::support::{ends_with, folder, here, init, programs, stderr, stdout};
+use crate::support::{ends_with, here, service, stderr};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,8 +9,9 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 use test_support::needs;
+use test_support::process::signal;
+use test_support::wait::until;
 
 /// Each service, what its server says first, and whether it does so behind TLS.
 const SERVICES: [(&str, &str, bool); 7] = [
@@ -26,17 +28,15 @@ const SERVICES: [(&str, &str, bool); 7] = [
 struct Supervisor(Child);
 
 impl Supervisor {
-    fn signal(&mut self, signal: &str) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    fn ends_by(&mut self, how: Signal) {
+        signal(self.0.id(), how);
         self.0.wait().unwrap();
     }
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        let group = format!("-{}", self.0.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         let _ = self.0.wait();
     }
 }
@@ -67,9 +67,7 @@ fn greeting(port: u16, behind_tls: bool) -> String {
 /// ends it as its administrator would, and waits until nothing of it runs.
 fn supervised(supervisor: &str, end: fn(&mut Supervisor, &Path)) {
     needs!(supervisor, "openssl");
-    let folder = folder();
-    let dir = folder.path().join("service");
-    ends_with(&init(&dir, &programs(folder.path())), 0);
+    let (folder, dir) = service();
     let scanned = folder.path().join("scanned");
     std::fs::create_dir(&scanned).unwrap();
     let pipes = SERVICES.map(|(name, ..)| {
@@ -94,11 +92,7 @@ fn supervised(supervisor: &str, end: fn(&mut Supervisor, &Path)) {
     }
     for (name, ..) in SERVICES {
         let log = dir.join("service").join(name).join("log/main/current");
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !log.exists() {
-            assert!(Instant::now() < patience, "{name}: its logger does not start");
-            std::thread::yield_now();
-        }
+        until(&format!("logger of {name}"), || log.exists(), |exists| *exists);
     }
     end(&mut supervisor, &scanned);
     for mut output in outputs {
@@ -109,7 +103,7 @@ fn supervised(supervisor: &str, end: fn(&mut Supervisor, &Path)) {
 #[test]
 fn run_under_daemontools() {
     supervised("svscan", |svscan, scanned| {
-        svscan.signal("-TERM");
+        svscan.ends_by(Signal::TERM);
         let services = SERVICES.map(|(name, ..)| scanned.join(name));
         let logs = services.clone().map(|service| service.join("log"));
         let both = services.iter().chain(&logs);
@@ -119,7 +113,7 @@ fn run_under_daemontools() {
 
 #[test]
 fn run_under_runit() {
-    supervised("runsvdir", |runsvdir, _| runsvdir.signal("-HUP"));
+    supervised("runsvdir", |runsvdir, _| runsvdir.ends_by(Signal::HUP));
 }
 
 #[test]
@@ -138,9 +132,7 @@ const EXPOSURE: &str = "--threshold=38";
 #[test]
 fn systemd_takes_the_unit_and_finds_it_hardened() {
     needs!("systemd-analyze");
-    let folder = folder();
-    let dir = folder.path().join("service");
-    ends_with(&init(&dir, &programs(folder.path())), 0);
+    let (folder, dir) = service();
     let template = dir.join("systemd/acceptutils@.service");
     let units = SERVICES.map(|(name, ..)| {
         let unit = folder.path().join(format!("acceptutils@{name}.service"));
@@ -156,8 +148,7 @@ fn systemd_takes_the_unit_and_finds_it_hardened() {
     for unit in units {
         let mut judge = Command::new("systemd-analyze");
         let judged = judge.args(["security", "--offline=true", EXPOSURE]).arg(unit).output();
-        let judged = judged.unwrap();
-        ends_with(&judged, 0);
-        assert!(stdout(&judged).contains("Overall exposure level"), "{}", stdout(&judged));
+        let judged = ends_with(&judged.unwrap(), 0);
+        assert!(judged.contains("Overall exposure level"), "{judged}");
     }
 }

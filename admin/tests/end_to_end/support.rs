@@ -3,6 +3,7 @@
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use tempfile::TempDir;
 pub(crate) use test_support::folder::public as folder;
 use test_support::folder::{copy_program, set_mode};
 pub(crate) use test_support::needs::{installed_or_skip, is_root, skipped};
@@ -35,6 +36,40 @@ pub(crate) fn ends_with(output: &Output, code: i32) -> String {
     said
 }
 
+/// What it says with these arguments, and ends well.
+#[track_caller]
+pub(crate) fn succeeds(arguments: &[&str]) -> String {
+    ends_with(&run(arguments), 0)
+}
+
+/// What it says on standard error with these arguments, by which it fails.
+#[track_caller]
+pub(crate) fn fails(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    ends_with(&output, 2);
+    stderr(&output)
+}
+
+/// What is found in a service, or a run script.
+pub(crate) fn checked(what: &Path) -> String {
+    stdout(&run(&["check", what.to_str().unwrap()]))
+}
+
+/// The same with a login as `al`, which ends so.
+#[track_caller]
+pub(crate) fn checked_with_login(what: &Path, password: &str, code: i32) -> String {
+    let arguments = ["check", what.to_str().unwrap(), "--login", "al", "--stdin"];
+    ends_with(&run_with(&arguments, password), code)
+}
+
+/// `al` logs in by what this run script starts.
+#[track_caller]
+pub(crate) fn al_logs_in(script: &Path) -> String {
+    let said = checked_with_login(script, PASSWORD, 0);
+    assert!(said.contains("  al is logged in\n"), "{said}");
+    said
+}
+
 /// Another program of this project, built beside this one.
 pub(crate) fn beside(name: &str) -> PathBuf {
     let path = Path::new(PROGRAM).with_file_name(name);
@@ -47,16 +82,9 @@ pub(crate) fn beside(name: &str) -> PathBuf {
 pub(crate) fn programs(folder: &Path) -> PathBuf {
     let bin = folder.join("bin");
     std::fs::create_dir(&bin).unwrap();
-    for name in [
-        "authup",
-        "checkpassword-file",
-        "checknotroot",
-        "fiximapio",
-        "fixsmtpio",
-        "tlsserver",
-        "demo-smtp-into-maildir",
-        "demo-pop3-from-maildir",
-    ] {
+    let chain = ["authup", "checkpassword-file", "checknotroot", "fiximapio", "fixsmtpio"];
+    let servers = ["tlsserver", "demo-smtp-into-maildir", "demo-pop3-from-maildir"];
+    for name in chain.iter().chain(&servers) {
         copy_program(&beside(name), &bin.join(name));
     }
     let imap = bin.join("imap-stand-in");
@@ -83,26 +111,19 @@ pub(crate) fn init(dir: &Path, bin: &Path) -> Output {
     let smtp = bin.join("demo-smtp-into-maildir").display().to_string();
     let pop3 = format!("{} Maildir", bin.join("demo-pop3-from-maildir").display());
     let imap = bin.join("imap-stand-in").display().to_string();
-    run(&[
-        "init",
-        dir.to_str().unwrap(),
-        "--host",
-        "mail.example.org",
-        "--bin",
-        bin.to_str().unwrap(),
-        "--submission",
-        &smtp,
-        "--incoming",
-        &smtp,
-        "--pop3",
-        &pop3,
-        "--imap",
-        &imap,
-        "--incoming-user",
-        "mail",
-        "--jail-user",
-        "daemon",
-    ])
+    let (dir, bin) = (dir.to_str().unwrap(), bin.to_str().unwrap());
+    let service = ["init", dir, "--host", "mail.example.org", "--bin", bin];
+    let mail = ["--submission", &smtp, "--incoming", &smtp, "--pop3", &pop3, "--imap", &imap];
+    let users = ["--incoming-user", "mail", "--jail-user", "daemon"];
+    run(&[&service[..], &mail, &users].concat())
+}
+
+/// One in a folder of its own.
+pub(crate) fn service() -> (TempDir, PathBuf) {
+    let folder = folder();
+    let dir = folder.path().join("service");
+    ends_with(&init(&dir, &programs(folder.path())), 0);
+    (folder, dir)
 }
 
 /// Adds the user `al`, with a home folder beside the service.

@@ -1,6 +1,6 @@
 //! `checkpassword-file`: whom it serves, as whom, and which file it trusts.
 
-use crate::support::{Caller, Folder, Ran, own_uid, tool};
+use crate::support::{Caller, Folder, Ran, by_file, own_uid, tool};
 use std::path::Path;
 use test_support::needs;
 
@@ -21,13 +21,8 @@ fn ids_to_serve() -> (u32, u32) {
     }
 }
 
-fn caller(folder: &Folder, users: &Path, next: &[&str]) -> Caller {
-    let arguments = [&["-f", users.to_str().unwrap()], next].concat();
-    Caller::new(folder, "checkpassword-file", arguments)
-}
-
 fn login(folder: &Folder, users: &Path, user: &str) -> Ran {
-    caller(folder, users, &["sh", "-c", LOOK]).env("KEPT", "kept").login(user, "secret")
+    by_file(folder, users, &["sh", "-c", LOOK]).env("KEPT", "kept").login(user, "secret")
 }
 
 #[test]
@@ -52,7 +47,7 @@ fn the_user_cannot_become_root_again() {
     let folder = Folder::new();
     let users = folder.write("users", &format!("al:{}:54321:54322\n", hash()));
     let caught =
-        caller(&folder, &users, &["grep", "-E", "^(Uid|Gid|Cap...):", "/proc/self/status"])
+        by_file(&folder, &users, &["grep", "-E", "^(Uid|Gid|Cap...):", "/proc/self/status"])
             .login("al", "secret");
     let none = "0000000000000000";
     for line in ["Uid:\t54321\t54321\t54321\t54321", "Gid:\t54322\t54322\t54322\t54322"] {
@@ -69,7 +64,7 @@ fn the_next_program_does_not_ignore_broken_pipes() {
     let folder = Folder::new();
     let (uid, gid) = ids_to_serve();
     let users = folder.write("users", &format!("al:{}:{uid}:{gid}\n", hash()));
-    let ran = caller(&folder, &users, &["sed", "-n", "s/^SigIgn:\t//p", "/proc/self/status"])
+    let ran = by_file(&folder, &users, &["sed", "-n", "s/^SigIgn:\t//p", "/proc/self/status"])
         .login("al", "secret");
     let ignored = u64::from_str_radix(ran.stdout.trim(), 16).unwrap();
     let sigpipe = 1 << (13 - 1);
@@ -101,7 +96,7 @@ fn who_waits_is_told_of_a_good_login_and_of_no_other() {
     let users = folder.write("users", &users);
     let heard = folder.path("heard");
     let tells = |next: &[&str], user: &str, password: &str| {
-        let ran = caller(&folder, &users, next).telling(&heard).login(user, password);
+        let ran = by_file(&folder, &users, next).telling(&heard).login(user, password);
         (ran, std::fs::read(&heard).unwrap())
     };
     let (ran, told) = tells(&["sh", "-c", TOLD], "al", "secret");
@@ -134,7 +129,7 @@ fn an_ordinary_user_serves_entries_without_a_uid_and_its_own() {
         &format!("open:{hash}\nown:{hash}:{uid}:{gid}::{home}\nother:{hash}:54399:54399\n"),
     );
     let login = |user: &str| {
-        let caller = caller(&folder, &users, &["sh", "-c", "id -u; pwd; echo $USER $HOME $SHELL"]);
+        let caller = by_file(&folder, &users, &["sh", "-c", "id -u; pwd; echo $USER $HOME $SHELL"]);
         let caller = if root { caller.run_by(uid) } else { caller };
         caller.login(user, "secret")
     };
@@ -166,7 +161,7 @@ fn who_is_not_let_in() {
     fails("empty", "the entry is locked");
     fails("plain", "the entry's hash is of a kind not supported");
     fails("net", "its extra fields restrict logins in a way not supported");
-    let wrong = caller(&folder, &users, &["true"]).login("al", "SECRET");
+    let wrong = by_file(&folder, &users, &["true"]).login("al", "SECRET");
     wrong.fails(1, "login refused: al: wrong password");
 }
 
@@ -186,9 +181,9 @@ fn trouble_that_may_pass() {
     login(&folder, &users, "home").fails(111, "unable to use entry: home: its home folder");
     login(&folder, &users, "gone").fails(111, "unable to enter home folder: /no/such/folder: ");
     for user in ["name", "home", "gone"] {
-        caller(&folder, &users, &["true"]).login(user, "wrong").fails(1, "wrong password");
+        by_file(&folder, &users, &["true"]).login(user, "wrong").fails(1, "wrong password");
     }
-    let next = caller(&folder, &users, &["no-such-program"]).login("al", "secret");
+    let next = by_file(&folder, &users, &["no-such-program"]).login("al", "secret");
     next.fails(111, "unable to exec: no-such-program: ");
     let missing = login(&folder, &folder.path("missing"), "al");
     missing.fails(111, "missing: No such file or directory");

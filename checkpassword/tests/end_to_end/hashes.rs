@@ -1,7 +1,7 @@
 //! `checkpassword-file` with the hashes that others wrote: Debian's tools into
 //! `/etc/shadow` and elsewhere, and Dovecot's `doveadm pw`.
 
-use crate::support::{Account, Caller, Folder, own_uid, tool};
+use crate::support::{Account, Caller, Folder, by_file, own_uid, tool};
 use std::path::Path;
 use test_support::needs;
 
@@ -23,10 +23,7 @@ fn entry(hash: &str) -> String {
 fn accepts_only(hash: &str, password: &str) {
     let folder = Folder::new();
     let users = folder.write("users", &entry(hash));
-    let login = |password: &str| {
-        let arguments = ["-f", users.to_str().unwrap(), "echo", "in"];
-        Caller::new(&folder, "checkpassword-file", arguments).login("alice", password)
-    };
+    let login = |password: &str| by_file(&folder, &users, &["echo", "in"]).login("alice", password);
     let good = login(password);
     assert_eq!((good.code, good.stdout.as_str()), (Some(0), "in\n"), "{hash}: {good:?}");
     login(&format!("X{password}")).fails(1, "login refused: alice: wrong password");
@@ -100,7 +97,7 @@ fn a_hash_that_was_cut_off_lets_nobody_in() {
     {
         let users = folder.write("users", &entry(&hash));
         for password in ["secret", "anything"] {
-            Caller::new(&folder, "checkpassword-file", ["-f", users.to_str().unwrap(), "true"])
+            by_file(&folder, &users, &["true"])
                 .login("alice", password)
                 .fails(1, "login refused: alice: the entry's hash is malformed");
         }
@@ -164,7 +161,7 @@ fn a_hash_with_impossible_parameters() {
         format!("$5$rounds=1$salt${digest}"),
     ] {
         let users = folder.write("users", &entry(&hash));
-        Caller::new(&folder, "checkpassword-file", ["-f", users.to_str().unwrap(), "true"])
+        by_file(&folder, &users, &["true"])
             .login("alice", "any password")
             .fails(1, "login refused: alice: the entry's hash is malformed");
     }

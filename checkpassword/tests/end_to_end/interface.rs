@@ -4,12 +4,17 @@
 use crate::support::{Caller, Folder};
 
 /// Both programs, with options that let them start.
-fn programs(folder: &Folder) -> [(&'static str, Vec<String>); 2] {
+fn programs(folder: &Folder) -> [(&'static str, [String; 2]); 2] {
     let users = folder.write("users", "").into_os_string().into_string().unwrap();
     [
-        ("checkpassword-file", vec!["-f".into(), users]),
-        ("checkpassword-pam", vec!["-s".into(), "checkpassword-test".into()]),
+        ("checkpassword-file", ["-f".into(), users]),
+        ("checkpassword-pam", ["-s".into(), "checkpassword-test".into()]),
     ]
+}
+
+/// One of them before a program that is not to be run.
+fn caller(folder: &Folder, program: &str, options: &[String]) -> Caller {
+    Caller::new(folder, program, options.iter().map(String::as_str).chain(["true"]))
 }
 
 /// The administrator's mistake, and no user's: who is told 2 has a refused login.
@@ -23,8 +28,7 @@ fn wrongly_called() {
         let usage = format!("{program}: usage: {program} ");
         run(&[]).fails(111, &usage);
         run(&["-x", "true"]).fails(111, &usage);
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        run(&options).fails(111, ": no program to run");
+        run(&options.each_ref().map(String::as_str)).fails(111, ": no program to run");
     }
     Caller::new(&folder, "checkpassword-file", ["true"]).run().fails(111, ": no -f FILE");
 }
@@ -33,11 +37,8 @@ fn wrongly_called() {
 fn no_descriptor_3() {
     let folder = Folder::new();
     for (program, options) in programs(&folder) {
-        let output = std::process::Command::new(folder.path(program))
-            .args(options)
-            .arg("true")
-            .output()
-            .unwrap();
+        let mut command = std::process::Command::new(folder.path(program));
+        let output = command.args(options).arg("true").output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(output.stdout.is_empty());
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -53,10 +54,7 @@ fn broken_input() {
     long.extend(b"\0\0");
     assert_eq!(long.len(), 512);
     for (program, options) in programs(&folder) {
-        let run = |record: &[u8]| {
-            let arguments = options.iter().map(String::as_str).chain(["true"]);
-            Caller::new(&folder, program, arguments).record(record).run()
-        };
+        let run = |record: &[u8]| caller(&folder, program, &options).record(record).run();
         for record in [&b""[..], b"alice", b"alice\0secret", b"alice\0secret\0", b"\0secret\0x"] {
             run(record).fails(2, ": broken input: fd 3: ends before");
         }
@@ -74,8 +72,7 @@ fn empty_users_and_passwords_are_refused() {
     let folder = Folder::new();
     for (program, options) in programs(&folder) {
         for (user, password) in [("", "secret"), ("alice", ""), ("", "")] {
-            let arguments = options.iter().map(String::as_str).chain(["true"]);
-            Caller::new(&folder, program, arguments)
+            caller(&folder, program, &options)
                 .login(user, password)
                 .fails(1, &format!("{program}: login refused: {user}: empty user or password"));
         }
@@ -86,8 +83,7 @@ fn empty_users_and_passwords_are_refused() {
 fn names_cannot_forge_a_log_line() {
     let folder = Folder::new();
     for (program, options) in programs(&folder) {
-        let arguments = options.iter().map(String::as_str).chain(["true"]);
-        Caller::new(&folder, program, arguments)
+        caller(&folder, program, &options)
             .record(b"a\nb\\\x1b\xff\0secret\0\0")
             .run()
             .fails(1, &format!("{program}: login refused: a\\x0ab\\x5c\\x1b\\xff: "));

@@ -43,6 +43,13 @@ fn stand_in(folder: &Folder) -> String {
     format!("auth required {module}")
 }
 
+/// A script that PAM runs.
+fn note(folder: &Folder, line: &str) -> String {
+    let script = folder.write("note", &format!("#!/bin/sh\n{line}\n"));
+    folder.set_mode("note", 0o755);
+    script.display().to_string()
+}
+
 fn login(folder: &Folder, service: &Service, user: &str, password: &str) -> Ran {
     let look = "id -u; id -g; id -G; pwd; echo $USER:$HOME:$SHELL; \
                 [ ! -e /proc/$$/fd/3 ] && echo closed";
@@ -122,13 +129,12 @@ fn root_by_any_name_is_refused() {
     needs!("root");
     let folder = Folder::new();
     let heard = folder.path("heard");
-    let script = folder.write("note", &format!("#!/bin/sh\ncat >>{}\n", heard.display()));
-    folder.set_mode("note", 0o755);
+    let script = note(&folder, &format!("cat >>{}", heard.display()));
     // The first asks for the password and is content with any; the last in its place.
     let note = format!(
         "auth optional pam_unix.so\nauth required pam_exec.so expose_authtok quiet {}\n\
          auth required pam_permit.so\naccount required pam_permit.so\n",
-        script.display()
+        script
     );
     let service = Service::new(&note);
     let alias = Account::new(&["-o", "-u", "0"], "secret");
@@ -189,16 +195,12 @@ fn pam_knows_service_user_and_address() {
     needs!("root");
     let folder = Folder::new();
     let log = folder.path("log");
-    let script = format!(
-        "#!/bin/sh\necho $PAM_TYPE $PAM_SERVICE $PAM_USER $PAM_RHOST >>{}\n",
-        log.display()
-    );
-    let script = folder.write("note", &script);
-    folder.set_mode("note", 0o755);
+    let line = format!("echo $PAM_TYPE $PAM_SERVICE $PAM_USER $PAM_RHOST >>{}", log.display());
+    let script = note(&folder, &line);
     let note = format!(
         "auth required pam_unix.so\nauth required pam_exec.so quiet {0}\n\
          account required pam_exec.so quiet {0}\n",
-        script.display()
+        script
     );
     let service = Service::new(&note);
     let account = Account::new(&[], "secret");

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
-use test_support::run::output;
+use test_support::folder::copy_program;
+use test_support::run::{hand_over, output};
 
 /// One number for each call, so that tests that run side by side share no names.
 pub(crate) fn unique() -> String {
@@ -25,10 +26,7 @@ impl Folder {
             ("checkpassword-file", env!("CARGO_BIN_EXE_checkpassword-file")),
             ("checkpassword-pam", env!("CARGO_BIN_EXE_checkpassword-pam")),
         ] {
-            // By a child: a program that this process has open for writing, and with
-            // it whatever another thread forks meanwhile, cannot be run.
-            let copied = Command::new("cp").arg(built).arg(folder.path(name)).status().unwrap();
-            assert!(copied.success());
+            copy_program(Path::new(built), &folder.path(name));
             folder.set_mode(name, 0o755);
         }
         folder
@@ -115,12 +113,8 @@ impl Caller {
     pub(crate) fn run_by(self, uid: u32) -> Self {
         let id = uid.to_string();
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]);
-        command.arg(self.command.get_program()).args(self.command.get_args());
-        command.env_clear();
-        for (name, value) in self.command.get_envs() {
-            command.env(name, value.unwrap());
-        }
+        command.args(["--reuid", &id, "--regid", &id, "--clear-groups", "--"]).env_clear();
+        hand_over(&mut command, &self.command);
         Self { command, record: self.record }
     }
 
@@ -128,11 +122,7 @@ impl Caller {
     pub(crate) fn telling(self, heard: &Path) -> Self {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "file=$1; shift; exec \"$@\" 5>\"$file\"", "sh"]).arg(heard);
-        command.arg(self.command.get_program()).args(self.command.get_args()).env_clear();
-        for (name, value) in self.command.get_envs() {
-            command.env(name, value.unwrap());
-        }
-        command.env("AUTHUPREADYFD", "5");
+        hand_over(command.env_clear(), &self.command).env("AUTHUPREADYFD", "5");
         Self { command, record: self.record }
     }
 
@@ -164,6 +154,12 @@ pub(crate) fn tool(command: &[&str], input: &str) -> String {
 
 pub(crate) fn own_uid() -> u32 {
     tool(&["id", "-u"], "").parse().unwrap()
+}
+
+/// `checkpassword-file` with this users file.
+pub(crate) fn by_file(folder: &Folder, users: &Path, next: &[&str]) -> Caller {
+    let arguments = [&["-f", users.to_str().unwrap()], next].concat();
+    Caller::new(folder, "checkpassword-file", arguments)
 }
 
 /// The tools that write the system's user database lock one another out, and give up

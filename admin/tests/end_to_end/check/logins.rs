@@ -1,0 +1,174 @@
+//! Real logins, by services that the scripts start and by those that run.
+
+use super::{Good, good, script_of};
+use crate::certificates;
+use crate::support::{PASSWORD, PROGRAM, al_logs_in, checked_with_login, ends_with, succeeds};
+use rustix::process::Signal;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use test_support::folder::set_mode;
+use test_support::needs;
+use test_support::process::signal;
+use test_support::run::output;
+
+#[test]
+fn logs_in_through_every_service() {
+    let Good { dir, folder: _folder } = good();
+    let said = checked_with_login(&dir, &format!("{PASSWORD}\n"), 0);
+    assert_eq!(said.matches("  al is logged in\n").count(), 6, "{said}");
+    assert_eq!(said.matches("TLS begins: TLSv1.3").count(), 6, "{said}");
+    assert!(said.contains("client | AUTH PLAIN (user al and the password)\n"), "{said}");
+    assert!(said.contains("login succeeded"), "{said}");
+    assert!(!said.contains(PASSWORD), "{said}");
+    // What is offered is used, without a message.
+    for request in [
+        "MAIL FROM:<al@mail.example.org>\n",
+        "MAIL FROM:<al@mail.example.org> BODY=8BITMIME\n",
+        "RCPT TO:<al@mail.example.org>\n",
+        "RSET\n",
+    ] {
+        assert!(said.contains(&format!("client | {request}")), "{request}{said}");
+    }
+    assert!(!said.contains("DATA"), "{said}");
+
+    let said = checked_with_login(&dir, "wrong\n", 2);
+    assert!(said.contains("al is not logged in: the server said: 535 "), "{said}");
+    assert!(said.contains("al is not logged in: the server said: -ERR "), "{said}");
+    assert!(said.contains("wrong password"), "the reason from the log: {said}");
+}
+
+/// A server that says what a mail program should not say, or says nothing.
+const STAND_IN: &str = "#!/bin/sh\necho 220 hi\nwhile read -r line; do case $line in\n\
+    EHLO*) printf '250-hi\\n250 8BITMIME\\n' ;;\n*BODY=*) echo 501 no ;;\n\
+    QUIT*) echo 221 bye; exit ;;\n*) echo 250 ok ;;\nesac; done\n";
+
+#[test]
+fn a_service_that_takes_no_mail_is_no_service() {
+    let Good { dir, folder } = good();
+    let server = folder.path().join("stand-in");
+    std::fs::write(&server, STAND_IN).unwrap();
+    set_mode(&server, 0o755);
+    let (script, text) = script_of(&dir, "submission");
+    let (before, _) = text.rsplit_once("fixsmtpio").unwrap();
+    std::fs::write(&script, format!("{before}fixsmtpio {}\n", server.display())).unwrap();
+    let said = checked_with_login(&dir, PASSWORD, 2);
+    let expected = "al is logged in and cannot send: MAIL FROM:<al@mail.example.org> BODY=8BITMIME: \
+                    the server said: 501 no\n";
+    assert!(said.contains(expected), "{said}");
+    // Each service's log is shown with it, and nobody else's.
+    let (_, first) = said.split_once("pop3/run:\n").unwrap();
+    let (first, _) = first.split_once("/run:\n").unwrap();
+    assert_eq!(first.matches("login succeeded").count(), 1, "{said}");
+}
+
+/// A port that nobody has.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
+    let Good { dir, folder } = good();
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let text = std::fs::read_to_string(dir.join("service/submission/run")).unwrap();
+    let port = free_port();
+    let text =
+        text.replace(" :: 587 ", " 0 587 ").replace(" 0 587 ", &format!(" 127.0.0.1 {port} "));
+    let text =
+        text.replace("export PATH=", "PATH=").replace("export QMAIL", "export PATH\nexport QMAIL");
+    let script = elsewhere.join("run");
+    std::fs::write(&script, text.replace("exec tlsserver", "exec tlsserver -1")).unwrap();
+    set_mode(&script, 0o755);
+
+    let said = succeeds(&["check", script.to_str().unwrap()]);
+    assert!(said.ends_with("0 errors, 0 warnings\n"), "{said}");
+
+    let mut service = Command::new(&script).stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = BufReader::new(service.stdout.take().unwrap());
+    ready.read_line(&mut String::new()).unwrap();
+    let certificate = dir.join("tls/cert.pem");
+    let trust = folder.path().join("trusted.pem");
+    std::fs::copy(&certificate, &trust).unwrap();
+    let tried = |trusted: &Path, code: i32, expected: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("check").arg(&script).args(["--login", "al", "--running", "--stdin"]);
+        let tried = output(command.env("SSL_CERT_FILE", trusted), PASSWORD.as_bytes());
+        let said = ends_with(&tried, code);
+        assert!(said.contains(expected), "{said}");
+    };
+    tried(&trust, 0, "  al is logged in\n");
+    certificates::write(folder.path());
+    tried(&folder.path().join("soon.pem"), 2, "invalid peer certificate");
+    // Renewed, and the service was not told.
+    std::fs::copy(folder.path().join("soon.pem"), &certificate).unwrap();
+    tried(&trust, 2, "has the service been told to reload?");
+    signal(service.id(), Signal::TERM);
+    service.wait().unwrap();
+    tried(&trust, 2, "unable to connect: Connection refused");
+}
+
+/// What holds the dialog is in the qmail home, and so is the program that it runs.
+#[test]
+fn a_users_file_without_a_folder_is_in_the_qmail_home() {
+    let Good { dir, folder: _folder } = good();
+    let (script, text) = script_of(&dir, "pop3");
+    let text = text.replace(&format!("-f {}/users", dir.display()), "-f users");
+    assert!(text.contains(" -f users "), "{text}");
+    let behind_authup = text
+        .replace(" --login pop3", "")
+        .replace("checkpassword-file", "authup pop3 checkpassword-file")
+        .replace("exec 2>&1", "export AUTHUP_UID=1 AUTHUP_GID=1\nexec 2>&1");
+    for text in [text, behind_authup] {
+        std::fs::write(&script, text).unwrap();
+        al_logs_in(&script);
+    }
+}
+
+#[test]
+fn a_script_without_tls_is_tried_without_it() {
+    needs!("tcpserver");
+    let Good { dir, folder: _folder } = good();
+    let (script, text) = script_of(&dir, "pop3");
+    let (before, behind) = text.split_once("exec tlsserver").unwrap();
+    let (_, behind) = behind.split_once(" \\\n").unwrap();
+    let before = before.replace("export UCSPITLS='!'\n", "export AUTHUP_UID=1 AUTHUP_GID=1\n");
+    let text = format!("{before}exec tcpserver -v -R -H -l 0 127.0.0.1 110 authup pop3 {behind}");
+    std::fs::write(&script, text).unwrap();
+    let said = al_logs_in(&script);
+    assert!(said.contains("client   PASS (the password)\n"), "{said}");
+}
+
+#[test]
+fn logs_in_by_imap() {
+    needs!("imap");
+    let Good { dir, folder: _folder } = good();
+    let (script, text) = script_of(&dir, "imap");
+    // Whoever has checknotroot there keeps it: it does no harm.
+    let (before, _) = text.rsplit_once(" \\\n").unwrap();
+    let imap = " checknotroot /usr/lib/dovecot/imap -k -o 'mail_location=maildir:~/Maildir'\n";
+    std::fs::write(&script, format!("{before}{imap}")).unwrap();
+    let said = al_logs_in(&script);
+    for request in ["c AUTHENTICATE PLAIN", "e SELECT INBOX", "g LOGOUT"] {
+        assert!(said.contains(&format!("client | {request}\n")), "{request}{said}");
+    }
+    assert!(!said.contains(PASSWORD), "{said}");
+
+    // What clients need not ask for again has to be there.
+    std::fs::write(dir.join("control/imapcapabilities"), "IDLE X-ONE X-TWO\n").unwrap();
+    let said = checked_with_login(&script, PASSWORD, 2);
+    let expected = "al is logged in and cannot read mail: X-ONE X-TWO: offered before the login, \
+                    and not behind it\n";
+    assert!(said.contains(expected), "{said}");
+
+    // Behind authup, and with a mailbox that cannot be opened.
+    std::fs::write(dir.join("control/imapcapabilities"), "IDLE\n").unwrap();
+    let text = format!("{before}{}", imap.replace("maildir:~/Maildir", "maildir:/no/such"));
+    let text = text.replace(" --login imap", "");
+    let text = text.replacen("checkpassword-file", "authup imap checkpassword-file", 1);
+    std::fs::write(&script, text).unwrap();
+    let said = checked_with_login(&script, PASSWORD, 2);
+    let expected = "al is logged in and cannot read mail: the server said: e NO ";
+    assert!(said.contains(expected), "{said}");
+}
