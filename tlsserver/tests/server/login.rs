@@ -23,12 +23,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::StreamOwned;
 
-use crate::harness::client::{Tls, close, config, handshake, plain};
+use crate::harness::client::{Tls, client, close, handshake, plain};
 use crate::harness::{Server, Setup};
 
 /// Stands for a login program and the mail program behind it: takes one password, says what
@@ -152,13 +150,22 @@ impl Door {
         self.refusal("451", "timeout", "4.4.2")
     }
 
-    /// A client up to where it could log in, and how it was greeted.
-    fn enter(self, server: &Server) -> (Tls, String) {
+    /// A client in the clear, which has been greeted unless TLS is to come first.
+    fn greeted(self, server: &Server) -> TcpStream {
+        let mut socket = plain(server);
+        if self.asked {
+            line(&mut socket);
+        }
+        socket
+    }
+
+    /// A client up to where it could log in.
+    fn enter(self, server: &Server) -> Tls {
         self.enter_as(server, "mail.example.org")
     }
 
     /// The same where the server is called so.
-    fn enter_as(self, server: &Server, host: &str) -> (Tls, String) {
+    fn enter_as(self, server: &Server, host: &str) -> Tls {
         let mut socket = plain(server);
         let greeting = if self.asked { line(&mut socket) } else { String::new() };
         if self.asked {
@@ -169,12 +176,19 @@ impl Door {
         let greeting = if self.asked { greeting } else { line(&mut tls) };
         let [before, behind] = if self.pop3 { ["+OK ", ""] } else { ["220 ", " ESMTP"] };
         assert_eq!(greeting, format!("{before}{host}{behind}\r\n"));
-        (tls, greeting)
+        tls
+    }
+
+    /// A client that has logged in.
+    fn logged_in(self, server: &Server) -> Tls {
+        let mut tls = self.enter(server);
+        self.logs_in(&mut tls);
+        tls
     }
 
     /// A client that has said who it is, and has no answer yet.
     fn says_login(self, server: &Server) -> Tls {
-        let (mut tls, _) = self.enter(server);
+        let mut tls = self.enter(server);
         tls.write_all(self.login().as_bytes()).unwrap();
         tls
     }
@@ -182,14 +196,11 @@ impl Door {
     /// A client whose handshake is done but for what it has to say last, which goes out with
     /// whatever is read or written next.
     fn all_but_secure(self, server: &Server) -> Tls {
-        let mut socket = plain(server);
+        let mut socket = self.greeted(server);
         if self.asked {
-            line(&mut socket);
             ask(&mut socket, self.starttls());
         }
-        let name = ServerName::try_from("localhost").unwrap();
-        let client = ClientConnection::new(Arc::new(config(server)), name).unwrap();
-        let mut tls = StreamOwned::new(client, socket);
+        let mut tls = StreamOwned::new(client(server), socket);
         tls.conn.write_tls(&mut tls.sock).unwrap();
         while tls.conn.is_handshaking() {
             tls.conn.read_tls(&mut tls.sock).unwrap();
@@ -201,8 +212,7 @@ impl Door {
 
     /// A whole session with a login.
     fn log_in(self, server: &Server) {
-        let (mut tls, _) = self.enter(server);
-        self.logs_in(&mut tls);
+        let mut tls = self.logged_in(server);
         assert_repeats(&mut tls);
         close(&mut tls);
     }
@@ -238,10 +248,8 @@ fn assert_repeats(tls: &mut Tls) {
 /// logged in.
 pub(crate) fn server_with_clients() -> (Server, Vec<Tls>, TcpStream) {
     let server = SUBMISSION.setup().start();
-    let mut secured = vec![SUBMISSION.enter(&server).0, SUBMISSION.enter(&server).0];
-    SUBMISSION.logs_in(&mut secured[0]);
-    let mut clear = plain(&server);
-    line(&mut clear);
+    let secured = vec![SUBMISSION.logged_in(&server), SUBMISSION.enter(&server)];
+    let clear = SUBMISSION.greeted(&server);
     (server, secured, clear)
 }
 

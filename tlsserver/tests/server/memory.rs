@@ -5,6 +5,7 @@ use crate::harness::client::connect;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use test_support::needs;
+use test_support::run::hand_over;
 
 /// By the real softlimit. The figure is that of the program as it is shipped: its own pages
 /// count, too.
@@ -16,9 +17,7 @@ fn too_little_memory_is_said_and_the_least_serves_all_of_the_default() {
         let setup = Setup::new(&["cat"]).option("-c 40 -C 40");
         let server = setup.command();
         let mut command = Command::new("softlimit");
-        command.args(["-m", limit]).arg(server.get_program()).args(server.get_args());
-        let variables = server.get_envs().filter_map(|(name, value)| Some((name, value?)));
-        command.env_clear().envs(variables);
+        hand_over(command.args(["-m", limit]).env_clear(), &server);
         (setup, command)
     };
     let (_setup, mut command) = limited("11999999");

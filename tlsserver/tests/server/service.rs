@@ -12,7 +12,7 @@ use test_support::needs;
 use test_support::wait::{for_end, until};
 
 use crate::harness::client::{
-    after_line, begin, clear_rest, close, connect, handshake, plain, rest,
+    after_line, begin, clear_rest, close, connect, goes_on, handshake, plain, rest, text,
 };
 use crate::harness::processes::{Process, children, signal};
 use crate::harness::{Server, Setup, certificate, compile_rules, first_certificate, is_root};
@@ -55,8 +55,7 @@ fn at_the_limit_the_next_one_waits() {
     server.log.wait_for(&["status: 2/2"]);
     drop(first);
     let mut tls = handshake(&server, third).unwrap();
-    tls.write_all(b"x").unwrap();
-    tls.read_exact(&mut [0]).unwrap();
+    goes_on(&mut tls);
     assert_eq!(server.log.count("status: 3/2"), 0);
 }
 
@@ -122,7 +121,7 @@ fn rules_that_are_written_in_place_refuse_and_harm_nobody() {
 fn rules_of_tcprules_hold_from_one_connection_to_the_next() {
     needs!("tcprules");
     let server = Setup::new(&["env"]).rules("127.0.0.1:allow,RELAYCLIENT=\"yes\"\n:deny\n").start();
-    let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+    let text = text(&mut connect(&server));
     assert!(text.contains("RELAYCLIENT=yes\n"), "{text}");
 
     // Written beside and moved over it, as tcprules does.
@@ -142,13 +141,13 @@ fn the_options_of_deployed_run_scripts_are_served() {
     let setup = Setup::delayed(&["env"]).option("-e -vRl0");
     let setup = setup.rules(":allow,A=\"from the rules\"\n").option(&format!("-c 40 {identity}"));
     let server = setup.start();
-    let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+    let environment = text(&mut connect(&server));
     for line in ["SSL_PROTOCOL=TLSv1.3", "TCPLOCALHOST=0", "A=from the rules"] {
-        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        assert!(environment.lines().any(|found| found == line), "{line} in {environment}");
     }
     let server = Setup::new(&["env"]).option("-e -vRl0").start();
-    let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
-    assert!(text.contains("SSL_PROTOCOL=TLSv1.3\n"), "{text}");
+    let environment = text(&mut connect(&server));
+    assert!(environment.contains("SSL_PROTOCOL=TLSv1.3\n"), "{environment}");
 }
 
 #[test]
@@ -188,7 +187,7 @@ fn the_program_can_have_a_user_of_its_own() {
         Setup::new(&["id"]).option("-U").variable("UID", "4713").variable("GID", "4714"),
     ] {
         let server = setup.start();
-        let text = String::from_utf8(rest(&mut connect(&server))).unwrap();
+        let text = text(&mut connect(&server));
         assert!(text.starts_with("uid=4713 gid=4714 groups=4714"), "{text}");
     }
 }
@@ -199,7 +198,7 @@ fn every_address_means_both_kinds_and_ipv4_is_ipv4() {
     for (host, address) in [("127.0.0.1", "127.0.0.1"), ("::1", "::1")] {
         let socket = TcpStream::connect((host, server.port)).unwrap();
         let mut tls = handshake(&server, socket).unwrap();
-        let text = String::from_utf8(rest(&mut tls)).unwrap();
+        let text = text(&mut tls);
         assert!(text.contains(&format!("TCPREMOTEIP={address}\n")), "{text}");
         server.log.wait_for(&[&format!(" from {address}")]);
     }
@@ -216,7 +215,7 @@ fn behind_a_load_balancer_the_client_is_the_client() {
             let line = if delayed { "tls\n" } else { "" };
             socket.write_all(format!("{header}{line}").as_bytes()).unwrap();
             let mut tls = handshake(&server, socket).unwrap();
-            let text = String::from_utf8(rest(&mut tls)).unwrap();
+            let text = text(&mut tls);
             for line in [
                 format!("TCPREMOTEIP={client}"),
                 "TCPREMOTEPORT=4321".into(),
@@ -275,8 +274,7 @@ fn new_certificates_are_for_new_connections() {
     server.certificate = first_certificate(pem.certificate.as_bytes());
     // The first that trusts only the new one; and the old session goes on.
     drop(connect(&server));
-    old.write_all(b"x").unwrap();
-    old.read_exact(&mut [0]).unwrap();
+    goes_on(&mut old);
     close(&mut old);
     drop(old);
     server.idle_as_begun();
@@ -291,8 +289,7 @@ fn a_handshake_that_has_begun_is_finished_with_the_old_certificates() {
         certificate("localhost").write(server.directory.path(), "server");
         server.reload();
         let mut tls = handshake(&server, begun).unwrap();
-        tls.write_all(b"x").unwrap();
-        tls.read_exact(&mut [0]).unwrap();
+        goes_on(&mut tls);
         close(&mut tls);
         drop(tls);
         server.idle_as_begun();

@@ -1,12 +1,12 @@
 //! A TLS client whose every step a test can choose.
 
-use rustls::{ClientConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ClientConnection, SupportedProtocolVersion};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
+use test_support::client::trusting;
 pub(crate) use test_support::client::{Tls, secure};
-use test_support::client::{client, trusting};
 
 use super::Server;
 
@@ -65,6 +65,18 @@ pub(crate) fn rest(tls: &mut Tls) -> Vec<u8> {
     octets
 }
 
+/// The program repeats what the client says.
+#[track_caller]
+pub(crate) fn goes_on(tls: &mut Tls) {
+    tls.write_all(b"x").unwrap();
+    tls.read_exact(&mut [0]).unwrap();
+}
+
+/// All that comes, as text.
+pub(crate) fn text(tls: &mut Tls) -> String {
+    String::from_utf8(rest(tls)).unwrap()
+}
+
 /// Ends the session, of which nothing is left.
 #[track_caller]
 pub(crate) fn close(tls: &mut Tls) {
@@ -97,10 +109,14 @@ pub(crate) fn reset(socket: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).unwrap();
 }
 
+/// The client's side of a session, before its handshake.
+pub(crate) fn client(server: &Server) -> ClientConnection {
+    test_support::client::client(&Arc::new(config(server)), "localhost").unwrap()
+}
+
 /// The first octets of a client that does everything right.
 pub(crate) fn hello(server: &Server) -> Vec<u8> {
-    let mut client = client(&Arc::new(config(server)), "localhost").unwrap();
     let mut octets = Vec::new();
-    client.write_tls(&mut octets).unwrap();
+    client(server).write_tls(&mut octets).unwrap();
     octets
 }

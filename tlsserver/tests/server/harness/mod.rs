@@ -172,11 +172,20 @@ impl Server {
         self.log.wait_for(&["certificates reloaded"]);
     }
 
-    /// Ends it, which goes well.
+    /// Ends it, which goes well; the processes that it had, which may go on with sessions.
     #[track_caller]
-    pub(crate) fn terminate(&mut self) {
+    pub(crate) fn terminate(&mut self) -> Vec<u32> {
+        let own = self.processes().iter().map(|one| one.pid).collect();
         self.signal(Signal::TERM);
         assert_eq!(self.wait().code(), Some(0));
+        own
+    }
+
+    /// One of its processes is killed, and it says so.
+    #[track_caller]
+    pub(crate) fn loses(&self, what: &str, pid: u32) {
+        processes::kill(pid);
+        self.log.wait_for(&[&format!("{what} {pid} died: signal 9; starting another")]);
     }
 
     /// Waits for its end.

@@ -22,7 +22,7 @@ const BOB_AT_HOME: &str = "AUTH PLAIN AEJvYkBIb21lAHA=\r\n";
 
 /// The name that the login program is asked about when Bob@Home logs in.
 fn asked_about(server: &Server) -> String {
-    let (mut tls, _) = SUBMISSION.enter(server);
+    let mut tls = SUBMISSION.enter(server);
     tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
     text(rest(&mut tls)).trim_end().to_owned()
 }
@@ -64,13 +64,13 @@ fn a_home_that_a_rule_names_has_names_of_its_own() {
     let server = setup.rules(&format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n")).start();
     let file = other.path().join("control/loginnames");
     let enter = || {
-        let (mut tls, _) = SUBMISSION.enter_as(&server, "other.example.org");
+        let mut tls = SUBMISSION.enter_as(&server, "other.example.org");
         tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
         text(rest(&mut tls)).trim_end().to_owned()
     };
     // What is bad when it is read first lets nobody in, and says so.
     fs::write(&file, "upper-case\n").unwrap();
-    let (mut tls, _) = SUBMISSION.enter_as(&server, "other.example.org");
+    let mut tls = SUBMISSION.enter_as(&server, "other.example.org");
     let trouble = "454 authup temporary authentication failure (#4.7.0)\r\n";
     assert_eq!(ask(&mut tls, BOB_AT_HOME), trouble);
     let wrong = format!("unable to read controls: {home}/control/loginnames:1: neither");
@@ -118,12 +118,12 @@ fn more_logins_at_once_than_may_be_refused_are_all_let_in() {
     mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
     let held = fs::OpenOptions::new().read(true).write(true).open(&go).unwrap();
     let server = setup.variable("GO", go.to_str().unwrap()).start();
-    let mut clients = [(); 6].map(|()| SUBMISSION.enter(&server).0);
+    let mut clients = [(); 6].map(|()| SUBMISSION.enter(&server));
     for client in &mut clients {
         client.write_all(SUBMISSION.login().as_bytes()).unwrap();
     }
     server.log.wait_for_count("attempt for bob", 2);
-    let mut late = SUBMISSION.enter(&server).0;
+    let mut late = SUBMISSION.enter(&server);
     late.write_all(SUBMISSION.login().as_bytes()).unwrap();
     // Who reads there now reads an end, and so does who opens it from now on.
     fs::write(server.file("end"), "").unwrap();
@@ -138,7 +138,7 @@ fn more_logins_at_once_than_may_be_refused_are_all_let_in() {
 #[test]
 fn refused_logins_are_remembered_as_the_file_says_now() {
     let server = SUBMISSION.with(REFUSES).start();
-    let (mut tls, _) = SUBMISSION.enter(&server);
+    let mut tls = SUBMISSION.enter(&server);
     // Bob with a password of its own for each.
     let guess = |tls: &mut _, guess: &str| ask(tls, &format!("AUTH PLAIN {guess}\r\n"));
     const GUESSES: [&str; 4] = ["AGJvYgBvbmU=", "AGJvYgB0d28=", "AGJvYgB0aHJlZQ==", "AGJvYgBmb3Vy"];
@@ -149,7 +149,7 @@ fn refused_logins_are_remembered_as_the_file_says_now() {
     drop(tls);
     remember(server.directory.path(), "user 2 6h\n");
     server.reload();
-    let (mut tls, _) = SUBMISSION.enter(&server);
+    let mut tls = SUBMISSION.enter(&server);
     for name in &GUESSES[..2] {
         assert_eq!(guess(&mut tls, name), no);
     }
@@ -161,7 +161,7 @@ fn refused_logins_are_remembered_as_the_file_says_now() {
     read_again(&server, &server.file("control/loginfailures"), "user many\n", 2);
     server.log.wait_for(&["control/loginfailures: ", "; keeping the previous ones"]);
     assert_eq!(server.log.count("keeping the previous ones"), 1, "{:#?}", server.log.lines());
-    let (mut tls, _) = SUBMISSION.enter(&server);
+    let mut tls = SUBMISSION.enter(&server);
     guess(&mut tls, GUESSES[3]);
     server.log.wait_for_count("checkpassword not run, too many failures of ", 2);
     drop(tls);

@@ -1,14 +1,12 @@
 //! What an engine says until a client has logged in, and what the login costs.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::StreamOwned;
 
 use super::{DOORS, POP3, SUBMISSION, ask, assert_repeats, line, text};
 use crate::faults::assert_only_an_alert;
-use crate::harness::client::{clear_rest, close, config, handshake, hello, plain, rest};
+use crate::harness::client::{clear_rest, client, close, handshake, hello, plain, rest};
 
 #[test]
 fn who_does_not_log_in_costs_no_process() {
@@ -27,7 +25,7 @@ fn who_does_not_log_in_costs_no_process() {
             }
             assert_eq!(server.processes(), before);
         }
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         assert_eq!(ask(&mut tls, "NOOP\r\n"), door.ok());
         let refused = door.word(
             "530 authup authentication required (#5.7.1)\r\n",
@@ -57,7 +55,7 @@ fn who_logs_in_gets_a_program_that_knows_how_it_was_greeted() {
         let before = server.processes().len();
         let mut stamps = Vec::new();
         for _ in 0..3 {
-            let (mut tls, _) = door.enter(&server);
+            let mut tls = door.enter(&server);
             let said = door.logs_in(&mut tls);
             let stamp = said.strip_prefix("bob ").unwrap();
             let stamp = stamp.strip_suffix(" none TLSv1.3\r\n").expect("a program");
@@ -87,7 +85,7 @@ fn the_log_has_a_sessions_lines_under_one_number() {
         let server = door.setup().start();
         let mut numbers = Vec::new();
         for _ in 0..2 {
-            let (mut tls, _) = door.enter(&server);
+            let mut tls = door.enter(&server);
             if !door.pop3 {
                 assert_eq!(ask(&mut tls, door.wrong()), door.failed());
             }
@@ -146,7 +144,7 @@ fn the_log_has_a_sessions_lines_under_one_number() {
 fn a_refused_login_leaves_what_follows_it_to_the_dialog() {
     for door in DOORS {
         let server = door.setup().option("--tries 3").start();
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         let says = format!("{}NOOP\r\n", door.wrong()).repeat(2) + door.wrong() + "NOOP\r\n";
         tls.write_all(says.as_bytes()).unwrap();
         let once = format!("{}{}", door.first(), door.failed());
@@ -167,7 +165,7 @@ fn the_program_has_all_that_is_behind_the_login_however_it_comes() {
         let server = door.setup().start();
         for behind in ["", "NOOP\r\n", &"x".repeat(200_000)] {
             // A command before it, in the same record.
-            let (mut tls, _) = door.enter(&server);
+            let mut tls = door.enter(&server);
             tls.write_all(format!("NOOP\r\n{}{behind}", door.login()).as_bytes()).unwrap();
             assert_eq!(line(&mut tls), door.ok());
             door.is_logged_in(&mut tls);
@@ -176,7 +174,7 @@ fn the_program_has_all_that_is_behind_the_login_however_it_comes() {
             assert!(repeated == behind.as_bytes(), "{}", repeated.escape_ascii());
         }
         // Each octet in a record of its own; a line that is none first.
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         for octet in format!("A\r\nNOOP\n{}", door.login()).bytes() {
             tls.write_all(&[octet]).unwrap();
             tls.flush().unwrap();
@@ -197,8 +195,7 @@ fn what_is_said_in_the_clear_behind_starttls_is_no_command_inside() {
         {
             let failures = server.log.count("handshake failed");
             let injected_by_another = |behind: &[u8]| {
-                let mut socket = plain(&server);
-                line(&mut socket);
+                let mut socket = door.greeted(&server);
                 // It may be gone before it has all.
                 let says = [door.starttls().as_bytes(), injected, behind].concat();
                 let _ = socket.write_all(&says);
@@ -224,10 +221,8 @@ fn what_is_said_in_the_clear_behind_starttls_is_no_command_inside() {
 fn a_hello_in_one_piece_with_starttls_is_one() {
     for door in [SUBMISSION, POP3] {
         let server = door.setup().start();
-        let mut socket = plain(&server);
-        line(&mut socket);
-        let name = ServerName::try_from("localhost").unwrap();
-        let mut client = ClientConnection::new(Arc::new(config(&server)), name).unwrap();
+        let mut socket = door.greeted(&server);
+        let mut client = client(&server);
         let mut says = format!("NOOP\r\n{}", door.starttls()).into_bytes();
         client.write_tls(&mut says).unwrap();
         socket.write_all(&says).unwrap();
@@ -247,7 +242,7 @@ fn a_hello_in_one_piece_with_starttls_is_one() {
 fn overlong_lines_and_odd_octets_begin_no_login() {
     for door in DOORS {
         let server = door.setup().start();
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         let too_long = door.refusal("500", "line too long", "5.5.2");
         let login = door.word("AUTH PLAIN AGJvYgBw", "USER bob");
         for length in [4097, 4096 + 4092, 12_289, 65_536, 300_000] {
@@ -286,11 +281,10 @@ fn capabilities_are_those_of_the_control_files() {
     ] {
         let server = door.setup().variable("AUTHUP_SASL_BROKEN_CLIENTS", "").start();
         let asks = door.word("EHLO x\r\nQUIT\r\n", "CAPA\r\nQUIT\r\n");
-        let mut socket = plain(&server);
-        line(&mut socket);
+        let mut socket = door.greeted(&server);
         socket.write_all(asks.as_bytes()).unwrap();
         assert_eq!(text(clear_rest(socket)), format!("{clear}{}", door.bye()));
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         tls.write_all(asks.as_bytes()).unwrap();
         assert_eq!(text(rest(&mut tls)), format!("{secured}{}", door.bye()));
     }

@@ -36,12 +36,10 @@ fn told_to_end_it_ends_who_has_not_begun_and_leaves_sessions_to_the_monitor() {
         if door.asked {
             line(&mut clear);
         }
-        let (mut stays, _) = door.enter(&server);
-        let (mut session, _) = door.enter(&server);
-        door.logs_in(&mut session);
+        let mut stays = door.enter(&server);
+        let mut session = door.logged_in(&server);
         server.log.wait_for(&["status: 3/40"]);
-        let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-        server.terminate();
+        let own = server.terminate();
         assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
         assert_eq!(text(rest(&mut stays)), last_words(door));
         let left = text(clear_rest(clear));
@@ -62,8 +60,7 @@ fn who_is_in_a_handshake_when_the_server_ends_is_told_so() {
     for door in DOORS {
         let mut server = door.setup().start();
         let mut tls = door.all_but_secure(&server);
-        let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-        server.terminate();
+        let own = server.terminate();
         if !door.asked {
             line(&mut tls);
         }
@@ -113,10 +110,8 @@ fn who_waits_to_be_accepted_when_the_server_ends_is_told_so() {
 fn sessions_that_linger_for_too_long_are_ended() {
     let door = SUBMISSION;
     let mut server = door.setup().option("--linger 1").start();
-    let (mut session, _) = door.enter(&server);
-    door.logs_in(&mut session);
-    let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-    server.terminate();
+    let mut session = door.logged_in(&server);
+    let own = server.terminate();
     assert!(session.read(&mut [0]).unwrap_or(0) == 0);
     wait_until_gone(&own);
     server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: 1"]);
@@ -129,12 +124,10 @@ fn sessions_of_a_monitor_that_died_linger_no_longer() {
     for is_replaced in [true, false] {
         let door = SUBMISSION;
         let mut server = door.setup().option("--linger 1").start();
-        let (mut session, _) = door.enter(&server);
-        door.logs_in(&mut session);
+        let mut session = door.logged_in(&server);
         let mut own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
         let victim = server.monitor();
-        kill(victim);
-        server.log.wait_for(&[&format!("monitor {victim} died")]);
+        server.loses("monitor", victim);
         if is_replaced {
             wait_until_ready(door, &server, victim);
             own.push(server.monitor());
@@ -153,8 +146,7 @@ fn sessions_of_a_monitor_that_died_linger_no_longer() {
 fn a_second_sigterm_ends_sessions_at_once() {
     let door = POP3S;
     let mut server = door.setup().start();
-    let (mut session, _) = door.enter(&server);
-    door.logs_in(&mut session);
+    let mut session = door.logged_in(&server);
     let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
     let monitor = server.monitor();
     server.terminate();
@@ -170,8 +162,7 @@ fn a_login_that_is_looked_at_is_decided_although_the_server_ends() {
     let mut server = door.with(UNDECIDED).start();
     let mut tls = door.says_login(&server);
     server.log.wait_for(&["attempt for bob"]);
-    let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-    server.terminate();
+    let own = server.terminate();
     finish_sending(&mut tls);
     assert!(text(rest(&mut tls)).starts_with(&door.failed()));
     server.log.wait_for(&[" failed, 4 remaining (bob from 127.0.0.1)"]);
@@ -182,8 +173,7 @@ fn a_login_that_is_looked_at_is_decided_although_the_server_ends() {
 fn sessions_go_on_without_the_listener() {
     let door = SUBMISSION;
     let mut server = door.setup().start();
-    let (mut session, _) = door.enter(&server);
-    door.logs_in(&mut session);
+    let mut session = door.logged_in(&server);
     let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
     server.signal(Signal::KILL);
     server.wait();
@@ -198,15 +188,13 @@ fn sessions_go_on_without_the_listener() {
 fn a_monitor_that_dies_is_replaced_and_costs_nobody_a_session() {
     for door in [SUBMISSION, POP3S] {
         let server = door.setup().start();
-        let (mut session, _) = door.enter(&server);
-        door.logs_in(&mut session);
-        let (mut tries, _) = door.enter(&server);
+        let mut session = door.logged_in(&server);
+        let mut tries = door.enter(&server);
         if !door.pop3 {
             assert_eq!(ask(&mut tries, door.wrong()), door.failed());
         }
         let victim = server.monitor();
-        kill(victim);
-        server.log.wait_for(&[&format!("monitor {victim} died: signal 9; starting another")]);
+        server.loses("monitor", victim);
         wait_until_ready(door, &server, victim);
         // Who was refused meanwhile had begun to log in.
         assert_eq!(server.log.count("no login from"), 0);
@@ -242,7 +230,7 @@ fn a_login_that_ends_with_its_monitor_has_an_end_in_the_log() {
 pub(super) fn wait_until_ready(door: Door, server: &crate::harness::Server, before: u32) {
     let until = Instant::now() + PATIENCE;
     loop {
-        let (mut tls, _) = door.enter(server);
+        let mut tls = door.enter(server);
         tls.write_all(door.login().as_bytes()).unwrap();
         if door.pop3 {
             line(&mut tls);
@@ -279,9 +267,8 @@ fn who_is_not_decided_when_the_monitor_dies_is_told_to_try_again() {
 fn a_monitor_that_is_stuck_is_replaced() {
     let door = SUBMISSION;
     let server = door.setup().start();
-    let (mut session, _) = door.enter(&server);
-    door.logs_in(&mut session);
-    let (mut waits, _) = door.enter(&server);
+    let mut session = door.logged_in(&server);
+    let mut waits = door.enter(&server);
     let victim = server.monitor();
     signal(victim, Signal::STOP);
     waits.write_all(door.login().as_bytes()).unwrap();
@@ -315,7 +302,7 @@ fn a_reload_leaves_sessions_and_logins_alone() {
     let door = SUBMISSION;
     let server = door.setup().option("--engines 1").start();
     let monitor = server.monitor();
-    let mut clients: Vec<Tls> = (0..4).map(|_| door.enter(&server).0).collect();
+    let mut clients: Vec<Tls> = (0..4).map(|_| door.enter(&server)).collect();
     door.logs_in(&mut clients[0]);
     for round in 1..4 {
         server.signal(Signal::HUP);

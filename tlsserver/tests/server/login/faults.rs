@@ -40,12 +40,11 @@ fn silence_ends_the_session_with_a_word() {
             let answer = if says.ends_with('\n') { door.ok() } else { "" };
             let expected = format!("{answer}{}", door.timeout());
             if door.asked {
-                let mut socket = plain(&server);
-                line(&mut socket);
+                let mut socket = door.greeted(&server);
                 socket.write_all(says.as_bytes()).unwrap();
                 assert_eq!(text(clear_rest(socket)), expected);
             }
-            let (mut tls, _) = door.enter(&server);
+            let mut tls = door.enter(&server);
             tls.write_all(says.as_bytes()).unwrap();
             assert_eq!(text(rest(&mut tls)), expected);
         };
@@ -65,7 +64,7 @@ fn silence_ends_the_session_with_a_word() {
 fn so_does_the_end_of_the_whole_time_however_busy_the_client_is() {
     for door in DOORS {
         let server = with_seconds(door.setup(), "timeoutlogin", "1\n");
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         let mut answer = door.ok().to_owned();
         while answer == door.ok() {
             answer = ask(&mut tls, "NOOP\r\n");
@@ -82,7 +81,7 @@ fn a_client_that_takes_nothing_is_left_and_costs_little() {
     for door in [SUBMISSION, POP3S] {
         let setup = door.setup().option("--engines 1");
         let server = with_seconds(setup, door.word("timeoutsmtpd", "timeoutpop3d"), "3\n");
-        let (mut other, _) = door.enter(&server);
+        let mut other = door.enter(&server);
         let engine = server.engines()[0];
         let peak =
             || -> usize { status(engine, "VmHWM").trim_end_matches(" kB").trim().parse().unwrap() };
@@ -91,7 +90,7 @@ fn a_client_that_takes_nothing_is_left_and_costs_little() {
         thread::scope(|scope| {
             let floods = [(); CLIENTS].map(|()| {
                 scope.spawn(|| {
-                    let (mut tls, _) = door.enter(&server);
+                    let mut tls = door.enter(&server);
                     // Until the server has had enough.
                     (0..100).all(|_| tls.write_all(noops.as_bytes()).is_ok())
                 })
@@ -118,20 +117,19 @@ fn a_half_closed_client_is_told() {
             let answer = if says.ends_with('\n') { door.ok() } else { "" };
             let expected = format!("{answer}{}", door.ended());
             if door.asked {
-                let mut socket = plain(&server);
-                line(&mut socket);
+                let mut socket = door.greeted(&server);
                 socket.write_all(says.as_bytes()).unwrap();
                 socket.shutdown(Shutdown::Write).unwrap();
                 assert_eq!(text(clear_rest(socket)), expected);
             }
-            let (mut tls, _) = door.enter(&server);
+            let mut tls = door.enter(&server);
             tls.write_all(says.as_bytes()).unwrap();
             finish_sending(&mut tls);
             assert_eq!(text(rest(&mut tls)), expected);
         }
         assert_eq!(server.log.count("tlsserver: tls "), 0, "{:#?}", server.log.lines());
         // Behind a login it is for the program.
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         tls.write_all(format!("{}more", door.login()).as_bytes()).unwrap();
         finish_sending(&mut tls);
         door.is_logged_in(&mut tls);
@@ -170,14 +168,14 @@ fn a_client_may_vanish_at_any_stage() {
                 how(socket);
             }
             for says in ["", "NOO", "NOOP\r\n", "QUIT\r\n", "AU", "US", door.login()] {
-                let (mut tls, _) = door.enter(&server);
+                let mut tls = door.enter(&server);
                 tls.write_all(says.as_bytes()).unwrap();
                 how(tls.sock);
             }
         }
         // And before anything of it was looked at.
         let engines = server.engines();
-        let stopped: Vec<Tls> = (0..3).map(|_| door.enter(&server).0).collect();
+        let stopped: Vec<Tls> = (0..3).map(|_| door.enter(&server)).collect();
         for engine in &engines {
             signal(*engine, Signal::STOP);
         }
@@ -210,13 +208,13 @@ fn nothing_is_left_of_many_sessions() {
                             reset(socket);
                         }
                         2 => {
-                            let (mut tls, _) = door.enter(server);
+                            let mut tls = door.enter(server);
                             assert_eq!(ask(&mut tls, "QUIT\r\n"), door.bye());
                             assert_eq!(rest(&mut tls), b"");
                         }
-                        3 => vanish(door.enter(server).0.sock),
+                        3 => vanish(door.enter(server).sock),
                         _ => {
-                            let (mut tls, _) = door.enter(server);
+                            let mut tls = door.enter(server);
                             door.logs_in(&mut tls);
                             finish_sending(&mut tls);
                             assert_eq!(text(rest(&mut tls)), "");
@@ -238,14 +236,13 @@ fn nothing_is_left_of_many_sessions() {
 fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
     for door in DOORS {
         let server = door.setup().start();
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         tls.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
         let last = door.refusal("421", "HTTP is not spoken here", "4.5.0");
         assert_eq!(text(rest(&mut tls)), last);
         server.log.wait_for(&["tls from 127.0.0.1: client speaks HTTP"]);
         if door.asked {
-            let mut socket = plain(&server);
-            line(&mut socket);
+            let mut socket = door.greeted(&server);
             socket.write_all(&hello(&server)).unwrap();
             assert_eq!(clear_rest(socket), b"");
             server.log.wait_for(&["tls from 127.0.0.1: client speaks TLS at once"]);
@@ -259,7 +256,7 @@ fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
 fn d60_nor_does_the_monitor_keep_anything_of_it() {
     for door in [SUBMISSION, POP3S] {
         let server = door.setup().option("--tries 2").start();
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         let answer = ask(&mut tls, door.wrong());
         tls.write_all(b"POST / HTTP/1.0\r\n").unwrap();
         let last = door.refusal("421", "HTTP is not spoken here", "4.5.0");

@@ -46,9 +46,8 @@ fn a_login_program_on_a_file_system_that_hangs_stops_logins_until_the_monitor_is
     let door = SUBMISSION;
     let Some((setup, hanging)) = with_file(door, &|file| vec![file.into()]) else { return };
     let server = setup.start();
-    let (mut session, _) = door.enter(&server);
-    door.logs_in(&mut session);
-    let [mut first, mut second, mut waits] = [(); 3].map(|()| door.enter(&server).0);
+    let mut session = door.logged_in(&server);
+    let [mut first, mut second, mut waits] = [(); 3].map(|()| door.enter(&server));
     hanging.hang();
     logs_in(&mut first, door);
     until("program that hangs", || hanging.waiting(), |waiting| *waiting == 1);
@@ -81,7 +80,7 @@ fn a_login_program_that_cannot_be_killed_keeps_its_turn_and_nobody_waiting() {
     };
     let Some((setup, hanging)) = with_file(door, &reads) else { return };
     let server = with_seconds(setup.option("--checks 1"), "timeoutlogin", "3\n");
-    let mut clients = [(); 2].map(|()| door.enter(&server).0);
+    let mut clients = [(); 2].map(|()| door.enter(&server));
     hanging.hang();
     logs_in(&mut clients[0], door);
     until("program that hangs", || hanging.waiting(), |waiting| *waiting == 1);
@@ -95,13 +94,13 @@ fn a_login_program_that_cannot_be_killed_keeps_its_turn_and_nobody_waiting() {
     let at = words.iter().position(|word| *word == "checkpassword").unwrap();
     let program: u32 = words[at + 1].parse().unwrap();
     // As many as may run do, and more might fill the machine.
-    let (mut late, _) = door.enter(&server);
+    let mut late = door.enter(&server);
     logs_in(&mut late, door);
     assert_eq!(text(rest(&mut late)), door.timeout());
     assert_eq!(server.log.count(" attempt for bob"), 1);
     hanging.answer();
     wait_until_gone(&[program]);
-    let (mut tls, _) = door.enter(&server);
+    let mut tls = door.enter(&server);
     logs_in(&mut tls, door);
     assert_eq!(line(&mut tls), "#!/bin/bash --norc\n");
     server.log.wait_for_count(" attempt for bob", 2);
@@ -114,9 +113,8 @@ fn a_server_is_not_kept_from_its_end_by_a_monitor_that_is_stuck() {
     let door = SUBMISSION;
     let undecided = PROGRAM[3].replace("|| exit 1", "|| { cat >/dev/null; exit 1; }");
     let mut server = door.with(&["bash", "--norc", "-c", &undecided]).start();
-    let (mut session, _) = door.enter(&server);
-    door.logs_in(&mut session);
-    let (mut waits, _) = door.enter(&server);
+    let mut session = door.logged_in(&server);
+    let mut waits = door.enter(&server);
     waits.write_all(door.wrong().as_bytes()).unwrap();
     server.log.wait_for_count(" attempt for bob", 2);
     let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
@@ -138,7 +136,7 @@ fn a_login_program_that_hangs_does_not_outlive_the_server() {
     let door = SUBMISSION;
     let setup = door.with(&["bash", "-c", "exec 3<&-; exec sleep 1000"]);
     let mut server = setup.option("--linger 1").start();
-    let (mut tls, _) = door.enter(&server);
+    let mut tls = door.enter(&server);
     logs_in(&mut tls, door);
     server.log.wait_for(&[" attempt for bob"]);
     let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
@@ -152,9 +150,9 @@ fn a_login_program_that_hangs_does_not_outlive_the_server() {
 fn while_the_listener_is_stopped_sessions_go_on_and_whoever_comes_waits() {
     let door = SUBMISSION;
     let server = door.setup().start();
-    let [mut session, mut tries] = [(); 2].map(|()| door.enter(&server).0);
+    let [mut session, mut tries] = [(); 2].map(|()| door.enter(&server));
     door.logs_in(&mut session);
-    let (mut again, _) = door.enter(&server);
+    let mut again = door.enter(&server);
     assert_eq!(ask(&mut again, door.wrong()), door.failed());
     server.signal(Signal::STOP);
     let is_stopped = |state: &Option<char>| *state == Some('T');

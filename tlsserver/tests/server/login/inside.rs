@@ -27,7 +27,7 @@ fn a_program_that_cannot_be_run_any_more_is_said_to_both_sides() {
         let server = with_script(door, "#!/bin/cat\n");
         fs::remove_file(server.file("program")).unwrap();
         for says in [door.login().to_owned(), format!("{}{}", door.login(), "x".repeat(50_000))] {
-            let (mut tls, _) = door.enter(&server);
+            let mut tls = door.enter(&server);
             tls.write_all(format!("NOOP\r\n{says}").as_bytes()).unwrap();
             let refused = door.refusal("454", "unable to fork", "4.3.0");
             let expected = format!("{}{}{refused}", door.ok(), door.first());
@@ -57,15 +57,14 @@ fn an_engine_that_is_killed_takes_its_own_clients_and_no_others() {
     let server = SUBMISSION.setup().option("--engines 2").start();
     let mut clear: Vec<TcpStream> = (0..2).map(|_| plain(&server)).collect();
     clear.iter_mut().for_each(|socket| assert!(line(socket).starts_with("220 ")));
-    let mut secured: Vec<Tls> = (0..2).map(|_| SUBMISSION.enter(&server).0).collect();
-    let mut with_programs: Vec<Tls> = (0..2).map(|_| SUBMISSION.enter(&server).0).collect();
+    let mut secured: Vec<Tls> = (0..2).map(|_| SUBMISSION.enter(&server)).collect();
+    let mut with_programs: Vec<Tls> = (0..2).map(|_| SUBMISSION.enter(&server)).collect();
     for tls in &mut with_programs {
         SUBMISSION.logs_in(tls);
     }
     // They alternate between the engines, so each has one of each kind.
     let victim = server.engines()[0];
-    kill(victim);
-    server.log.wait_for(&[&format!("engine {victim} died: signal 9")]);
+    server.loses("engine", victim);
     server.log.wait_for_count("its engine died", 3);
     assert_eq!([alive(&mut clear), alive(&mut secured), alive(&mut with_programs)], [1; 3]);
     drop((clear, secured, with_programs));
@@ -76,12 +75,10 @@ fn an_engine_that_is_killed_takes_its_own_clients_and_no_others() {
 fn a_killed_keyholder_costs_those_in_the_clear_their_handshake_and_no_more() {
     for door in [SUBMISSION, POP3] {
         let server = door.setup().start();
-        let mut late = plain(&server);
-        line(&mut late);
-        let (mut tls, _) = door.enter(&server);
+        let mut late = door.greeted(&server);
+        let mut tls = door.enter(&server);
         let victim = server.keyholder();
-        kill(victim);
-        server.log.wait_for(&[&format!("keyholder {victim} died: signal 9")]);
+        server.loses("keyholder", victim);
         server.log.wait_for(&["certificates reloaded"]);
         // The engine that has it goes on, and gets a program for it.
         assert_eq!(ask(&mut tls, "NOOP\r\n"), door.ok());
@@ -140,7 +137,7 @@ fn exhausted_descriptors_of_an_engine_are_said_to_both_sides() {
     let own = descriptors(SUBMISSION.setup().start().pid());
     for door in [SUBMISSION, POP3] {
         let server = door.setup().option("--engines 1 -c 100").start_limited(own + 16);
-        let mut secured: Vec<Tls> = (0..3).map(|_| door.enter(&server).0).collect();
+        let mut secured: Vec<Tls> = (0..3).map(|_| door.enter(&server)).collect();
         // A client that is held costs an engine one descriptor; to log in, one more.
         let mut held = Vec::new();
         loop {

@@ -188,7 +188,7 @@ fn what_a_program_wrote_before_it_refuses_is_said_first() {
 fn a_chain_that_does_not_tell_speaks_for_itself() {
     for door in DOORS {
         let server = script(door, "exec 3<&-; echo hello; exec cat");
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         tls.write_all(format!("{}behind\r\n", door.login()).as_bytes()).unwrap();
         finish_sending(&mut tls);
         assert_eq!(text(rest(&mut tls)), format!("{}hello\nbehind\r\n", door.first()));
@@ -205,7 +205,7 @@ fn each_direction_of_a_session_ends_by_itself() {
         // It hears all to the end, and then speaks.
         let tells = "exec 3<&-; printf x >&$AUTHUPREADYFD;";
         let server = script(door, &format!("{tells} wc -c; echo done"));
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         tls.write_all(format!("{}{}", door.login(), "x".repeat(70_000)).as_bytes()).unwrap();
         finish_sending(&mut tls);
         assert_eq!(text(rest(&mut tls)), format!("{}70000\ndone\n", door.first()));
@@ -254,7 +254,7 @@ fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
     let door = SUBMISSION;
     let setup = door.with(&["bash", "-c", "exec 3<&-; exec sleep 1000"]).option("--checks 1");
     let server = with_seconds(setup, "timeoutlogin", "8\n");
-    let mut clients: Vec<Tls> = (0..2).map(|_| door.enter(&server).0).collect();
+    let mut clients: Vec<Tls> = (0..2).map(|_| door.enter(&server)).collect();
     // Who came first, and so must be done first, waits for the other.
     clients[1].write_all(door.login().as_bytes()).unwrap();
     server.log.wait_for(&[" attempt for bob"]);
@@ -295,7 +295,7 @@ fn a_program_inherits_what_it_is_to_have_and_nothing_else() {
          exec grep -E '^Sig(Blk|Ign)' /proc/self/status",
     );
     // Others' sessions leave it nothing.
-    let _sessions: Vec<Tls> = (0..3).map(|_| SUBMISSION.enter(&server).0).collect();
+    let _sessions: Vec<Tls> = (0..3).map(|_| SUBMISSION.enter(&server)).collect();
     let mut tls = SUBMISSION.says_login(&server);
     let said = text(rest(&mut tls));
     let mut lines = said.lines();
@@ -352,7 +352,7 @@ fn nothing_is_lost_or_doubled_of_many_logins() {
             for at in 0..60 {
                 let server = &server;
                 scope.spawn(move || {
-                    let (mut tls, _) = door.enter(server);
+                    let mut tls = door.enter(server);
                     if at % 3 == 0 {
                         tls.write_all(door.wrong().as_bytes()).unwrap();
                         if door.pop3 {

@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
-use super::{Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
-use crate::harness::client::{handshake, hello, plain, rest};
+use super::{Door, POP3S, SUBMISSION, ask, assert_repeats, text};
+use crate::harness::client::{handshake, hello, rest};
 
 const MADE: &str = "evicted 127.0.0.1: not logged in, connection limit reached";
 
@@ -14,10 +14,9 @@ const MADE: &str = "evicted 127.0.0.1: not logged in, connection limit reached";
 fn who_has_been_there_longest_without_a_login_makes_room() {
     let by = |door: Door| {
         let server = door.setup().option("-c 3").start();
-        let (mut logged_in, _) = door.enter(&server);
-        door.logs_in(&mut logged_in);
-        let (mut silent, _) = door.enter(&server);
-        let (mut busy, _) = door.enter(&server);
+        let mut logged_in = door.logged_in(&server);
+        let mut silent = door.enter(&server);
+        let mut busy = door.enter(&server);
         thread::scope(|scope| {
             let waits = scope.spawn(|| door.log_in(&server));
             while !waits.is_finished() {
@@ -55,18 +54,14 @@ fn who_has_been_there_longest_without_a_login_makes_room() {
 fn whatever_a_client_does_it_makes_room() {
     let door = SUBMISSION;
     let server = door.setup().option("-c 6 -t 1000").start();
-    let greeted = || {
-        let mut socket = plain(&server);
-        line(&mut socket);
-        socket
-    };
+    let greeted = || door.greeted(&server);
     let clear = greeted();
     let mut handshakes = [greeted(), greeted()];
     for (socket, count) in handshakes.iter_mut().zip([0, 100]) {
         ask(socket, door.starttls());
         socket.write_all(&hello(&server)[..count]).unwrap();
     }
-    let (mut half, _) = door.enter(&server);
+    let mut half = door.enter(&server);
     half.write_all(b"AUT").unwrap();
     // It has nothing to say any more, and stays.
     let mut done = greeted();

@@ -41,8 +41,7 @@ fn a_login_in_the_clear_where_the_rules_allow_it() {
     for door in [SUBMISSION, POP3] {
         for rule in ["UCSPITLS=\"\"", "DISABLETLS=\"\""] {
             let server = door.setup().rules(&format!("127.0.0.1:allow,{rule}\n")).start();
-            let mut socket = plain(&server);
-            line(&mut socket);
+            let mut socket = door.greeted(&server);
             if !door.pop3 {
                 assert_eq!(ask(&mut socket, door.wrong()), door.failed());
             }
@@ -96,7 +95,7 @@ fn a_rule_may_name_another_home_with_a_dialog_of_its_own() {
         server.log.wait_for(&["deny from 127.0.0.1: ", "control/me: No such file or directory"]);
         fs::write(other.path().join("control/me"), "mail.example.org\n").unwrap();
         for _ in 0..2 {
-            let (mut tls, _) = door.enter(&server);
+            let mut tls = door.enter(&server);
             tls.write_all(door.word("EHLO x\r\n", "CAPA\r\n").as_bytes()).unwrap();
             while line(&mut tls) != door.word("250 X\r\n", "X\r\n") {}
             if door.pop3 {
@@ -130,8 +129,7 @@ fn d59_a_home_that_a_rule_names_closes_at_accept_by_its_own_memory() {
     remembers_one(other.path());
     let server = setup.rules(&rule).start();
     let guess = || {
-        let mut socket = plain(&server);
-        line(&mut socket);
+        let mut socket = SUBMISSION.greeted(&server);
         assert_eq!(ask(&mut socket, SUBMISSION.wrong()), SUBMISSION.failed());
     };
     guess();

@@ -15,7 +15,7 @@ use crate::harness::{Server, Setup};
 #[test]
 fn the_log_has_a_line_for_who_does_not_log_in() {
     let server = SUBMISSION.setup().start();
-    let (mut tls, _) = SUBMISSION.enter(&server);
+    let mut tls = SUBMISSION.enter(&server);
     assert_eq!(ask(&mut tls, "QUIT\r\n"), SUBMISSION.bye());
     assert_eq!(rest(&mut tls), b"");
     drop(tls);
@@ -28,7 +28,7 @@ fn the_log_has_a_line_for_who_does_not_log_in() {
 fn held_clients_count() {
     for door in DOORS {
         let server = door.setup().option("-c 2").start();
-        let (first, _) = door.enter(&server);
+        let first = door.enter(&server);
         let _second = plain(&server);
         server.log.wait_for(&["status: 2/2"]);
         let waiting = plain(&server);
@@ -42,7 +42,7 @@ fn held_clients_count() {
         assert_eq!(server.log.count("status: 3/2"), 0);
 
         let server = door.setup().option("-C 2").start();
-        let (first, _) = door.enter(&server);
+        let first = door.enter(&server);
         let _second = door.enter(&server);
         assert_eq!(clear_rest(plain(&server)), b"");
         server.log.wait_for(&["deny from 127.0.0.1: too many connections from this address"]);
@@ -88,8 +88,8 @@ fn behind_a_load_balancer_the_client_is_the_client() {
 fn new_control_files_are_for_new_clients() {
     for door in DOORS {
         let server = door.setup().start();
-        let (mut stays, _) = door.enter(&server);
-        let (mut logs_in, _) = door.enter(&server);
+        let mut stays = door.enter(&server);
+        let mut logs_in = door.enter(&server);
         fs::write(server.file("control/me"), "new.example.org\n").unwrap();
         server.reload();
 
@@ -113,7 +113,7 @@ fn new_control_files_are_for_new_clients() {
 fn bad_control_files_change_nothing_but_the_log() {
     for door in [SUBMISSION, POP3S] {
         let server = door.setup().start();
-        let (mut old, _) = door.enter(&server);
+        let mut old = door.enter(&server);
         let capabilities =
             server.file(door.word("control/smtpcapabilities", "control/pop3capabilities"));
         let good = fs::read(&capabilities).unwrap();
@@ -143,7 +143,7 @@ fn bad_control_files_change_nothing_but_the_log() {
         assert_eq!(server.log.count("reloaded"), 0);
         fs::write(&capabilities, good).unwrap();
         server.reload();
-        assert_eq!(ask(&mut door.enter(&server).0, "NOOP\r\n"), door.ok());
+        assert_eq!(ask(&mut door.enter(&server), "NOOP\r\n"), door.ok());
         drop(old);
         server.idle_as_begun();
     }
@@ -157,7 +157,7 @@ fn very_many_capabilities_are_said_however_often_they_are_asked_for() {
         fs::write(setup.file("control/smtpcapabilities"), &many).unwrap();
         fs::write(setup.file("control/pop3capabilities"), &many).unwrap();
         let server = setup.start();
-        let (mut tls, _) = door.enter(&server);
+        let mut tls = door.enter(&server);
         tls.write_all(
             format!("{}QUIT\r\n", door.word("EHLO x\r\n", "CAPA\r\n").repeat(50)).as_bytes(),
         )

@@ -36,8 +36,7 @@ fn says(tls: &mut Tls, words: &str) {
 fn d61_nothing_that_a_program_writes_begins_as_our_lines_do() {
     for door in DOORS {
         let server = door.with(REPEATS).start();
-        let (mut tls, _) = door.enter(&server);
-        door.logs_in(&mut tls);
+        let mut tls = door.logged_in(&server);
         for words in FORGED {
             says(&mut tls, words);
             server.log.wait_for(&[&format!("program: {words}")]);
@@ -72,12 +71,12 @@ fn d61_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk(
     let script = r#"exec 3<&-; printf x >&"$AUTHUPREADYFD"; eval "exec $AUTHUPREADYFD>&-"
                     echo "bob floods"; exec yes >&2"#;
     let server = SUBMISSION.with(&["bash", "--norc", "-c", script]).start();
-    let (mut flood, _) = SUBMISSION.enter(&server);
+    let mut flood = SUBMISSION.enter(&server);
     assert_eq!(SUBMISSION.logs_in(&mut flood), "bob floods\n");
     server.log.wait_for(&["tlsserver: ", " lines of programs lost: too many"]);
     // Others log in meanwhile.
     for _ in 0..3 {
-        SUBMISSION.logs_in(&mut SUBMISSION.enter(&server).0);
+        SUBMISSION.logs_in(&mut SUBMISSION.enter(&server));
     }
     children(server.monitor()).iter().for_each(|program| kill(program.pid));
     drop(flood);
@@ -104,8 +103,7 @@ fn a_log_that_is_full_keeps_no_login_waiting() {
         drop(full);
         let server = door.with(REPEATS).start_logging_to(writer);
         let logs_in = || {
-            let (mut tls, _) = door.enter(&server);
-            door.logs_in(&mut tls);
+            let mut tls = door.logged_in(&server);
             says(&mut tls, "words");
             finish_sending(&mut tls);
             assert_eq!(text(rest(&mut tls)), "");
@@ -133,10 +131,8 @@ fn own(descriptor: &impl std::os::fd::AsRawFd) -> String {
 fn d61_who_stays_behind_reads_on() {
     for door in [SUBMISSION, POP3S] {
         let mut server = door.with(REPEATS).start();
-        let (mut tls, _) = door.enter(&server);
-        door.logs_in(&mut tls);
-        let own: Vec<u32> = server.processes().iter().map(|one| one.pid).collect();
-        server.terminate();
+        let mut tls = door.logged_in(&server);
+        let own = server.terminate();
         for words in ["one", "two"] {
             says(&mut tls, words);
             server.log.wait_for(&[&format!("program: {words}")]);
@@ -154,8 +150,7 @@ fn d61_who_stays_behind_reads_on() {
 fn d61_what_is_written_while_there_is_no_monitor_waits_for_the_next() {
     let door = SUBMISSION;
     let server = door.with(REPEATS).start();
-    let (mut tls, _) = door.enter(&server);
-    door.logs_in(&mut tls);
+    let mut tls = door.logged_in(&server);
     let victim = server.monitor();
     kill(victim);
     says(&mut tls, "meanwhile");
