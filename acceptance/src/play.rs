@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::case::{Act, Case, Step, Tls, Transport};
+use crate::case::{Act, Case, Step, Transport};
 use crate::channel::{Channel, WATCHDOG, send_piece, wait};
 use crate::programs::Programs;
 use crate::stage::Stage;
 use crate::text::{Names, Text, show};
 
 mod company;
+mod tls_server;
 use company::Company;
 
 /// A play in progress.
@@ -179,15 +180,6 @@ impl Play {
         Ok(writable)
     }
 
-    /// A TLS server lets go of the network connection when it is not asked any more.
-    fn let_go_of_the_network(&mut self) {
-        if let Some(tls) = &mut self.stage.tls
-            && (self.exited || (tls.control.ended && !self.asked && tls.control.got.is_empty()))
-        {
-            tls.network = None;
-        }
-    }
-
     fn act(&mut self, whose: Whose, act: &Act) -> Result<()> {
         match act {
             Act::Sends { bytes, held } => {
@@ -270,62 +262,6 @@ impl Play {
         }
         let left = &self.channel(whose)?.got;
         ensure!(left.is_empty(), "before the end came:\n        {}", show(left));
-        Ok(())
-    }
-
-    fn tls(&mut self, tls: &Tls) -> Result<()> {
-        match tls {
-            Tls::Asked(text) => {
-                self.expect(Whose::Control, text)?;
-                self.asked = true;
-                Ok(())
-            }
-            Tls::Answers(text) => self.answer(text),
-            Tls::Facts(text) => {
-                self.answer(text)?;
-                self.secure = true;
-                Ok(())
-            }
-            Tls::On => {
-                self.secure = true;
-                Ok(())
-            }
-            Tls::ClosesControl => {
-                self.asked = false;
-                // Shut down first: a process that another test is just starting may hold a
-                // copy for a moment, and a mere close would then not be seen at once.
-                let control = self.channel(Whose::Control)?;
-                if let Some(output) = &control.output {
-                    rustix::net::shutdown(output, rustix::net::Shutdown::Both)?;
-                }
-                self.act(Whose::Control, &Act::Closes)
-            }
-            Tls::ControlEnds => self.expect_end(Whose::Control),
-            Tls::FindsInTheClear(text) => self.find_in_the_clear(text),
-        }
-    }
-
-    fn answer(&mut self, text: &Text) -> Result<()> {
-        self.act(Whose::Control, &Act::Sends { bytes: text.clone(), held: false })
-    }
-
-    /// Reads the network connection as the TLS engine would, and lets go of it.
-    fn find_in_the_clear(&mut self, text: &Text) -> Result<()> {
-        let ends = self.stage.tls.as_mut().context("the case has no `tls:` line")?;
-        let network = ends.network.take().context("looked at twice")?;
-        let wanted = text.bytes(&self.names)?;
-        let mut found = Vec::new();
-        while found.len() < wanted.len() {
-            wait(&[network.as_fd()], None, self.deadline)?;
-            let mut octet = [0; 1];
-            ensure!(
-                rustix::io::retry_on_intr(|| rustix::io::read(&network, &mut octet))? == 1,
-                "only this is left:\n        {}",
-                show(&found)
-            );
-            found.extend_from_slice(&octet);
-        }
-        ensure!(found == wanted, "found instead:\n        {}", show(&found));
         Ok(())
     }
 

@@ -40,7 +40,7 @@ const FAULTS: &[&str] = &[
     "other_protocol.rs",
     "passwd_file/mod.rs",
     "proxy_header.rs",
-    "relay/rules.rs",
+    "relay/rules/grammar.rs",
     "failures/settings.rs",
     "failures/source.rs",
     "logfmt.rs",

@@ -157,6 +157,3 @@ impl Dialog {
 fn is_literal(read: Result<(), Stop>) -> bool {
     read == Err(Stop::Literal)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,6 @@
-//! The dialog by the standards' clauses, each conversation at every split point.
+//! As IMAP speaks, by the standards' clauses.
 
-use super::super::outcome::Outcome;
-use super::super::protocol::Protocol;
-use super::super::tests::{config, conversation, refuse_all};
-use super::super::{Login, Step};
-use crate::ucspi_tls::Tls;
-use alloc::format;
-use std::string::String;
+use super::*;
 
 const GREETING: &str = "* OK [CAPABILITY IMAP4rev1 LITERAL- SASL-IR ID \
                         AUTH=PLAIN AUTH=LOGIN IDLE NAMESPACE] mail.example.org/";
@@ -19,13 +13,16 @@ const TLS_FIRST: &str = "a NO [PRIVACYREQUIRED] authup Must start TLS first/";
 /// Everything after the greeting, with `/` for line endings; TLS is on, and every login
 /// is refused.
 fn imap(input: &str) -> String {
-    let seen = conversation(|| config(Protocol::Imap, Tls::On), input, refuse_all);
+    behind_the_greeting(&said(Protocol::Imap, Tls::On, input))
+}
+
+fn behind_the_greeting(seen: &str) -> String {
     seen.replace("\r\n", "/").strip_prefix(GREETING).unwrap().into()
 }
 
 /// The same in the clear, where TLS is required.
 fn in_the_clear(input: &str) -> String {
-    let seen = conversation(|| config(Protocol::Imap, Tls::Required), input, refuse_all);
+    let seen = said(Protocol::Imap, Tls::Required, input);
     seen.replace("\r\n", "/").split_once("mail.example.org/").unwrap().1.into()
 }
 
@@ -190,19 +187,12 @@ fn d58_literals_and_their_limits() {
             ("a LOGIN u {x+}\r\n", &format!("{SYNTAX}* BYE authup syntax error/[end 1]")),
             ("a NOOP {+}\r\n", &format!("{SYNTAX}* BYE authup syntax error/[end 1]")),
         ],
-        |said| {
-            let mut login = Login::new(config(Protocol::Imap, Tls::On));
-            let mut seen = String::new();
-            super::super::tests::drive(&mut login, said.as_bytes(), &mut seen, refuse_all);
-            seen.replace("\r\n", "/").strip_prefix(GREETING).unwrap().into()
-        },
+        |said| behind_the_greeting(&said_at_once(Protocol::Imap, Tls::On, said.as_bytes())),
     );
     // All literals of a command together, and then one line.
-    let mut login = Login::new(config(Protocol::Imap, Tls::On));
-    let mut seen = String::new();
     let part = format!("{{4000+}}\r\n{}", "x".repeat(4000));
     let said = format!("a LOGIN {part} {part} {part} {part}\r\n");
-    super::super::tests::drive(&mut login, said.as_bytes(), &mut seen, refuse_all);
+    let seen = said_at_once(Protocol::Imap, Tls::On, said.as_bytes());
     assert!(seen.ends_with("* BYE [TOOBIG] authup line too long\r\n[end 1]"), "{seen}");
 }
 
@@ -230,11 +220,10 @@ fn d58_a_line_over_the_limit_is_answered_by_its_tag_and_ends_the_session() {
             let said = format!("{said}\r\n");
             for piece in said.as_bytes().chunks(size) {
                 if !seen.ends_with("[end 1]") {
-                    super::super::tests::drive(&mut login, piece, &mut seen, refuse_all);
+                    drive(&mut login, piece, &mut seen, refuse_all);
                 }
             }
-            let seen = seen.replace("\r\n", "/");
-            assert_eq!(seen.strip_prefix(GREETING).unwrap(), format!("{answered}{bye}"), "{size}");
+            assert_eq!(behind_the_greeting(&seen), format!("{answered}{bye}"), "{size}");
         }
     }
 }
@@ -269,14 +258,7 @@ fn d58_nobody_logs_in_before_the_tls_that_is_required() {
 
 #[test]
 fn d58_outcomes() {
-    let with = |outcome: fn(&[u8]) -> Outcome| {
-        let seen = conversation(
-            || config(Protocol::Imap, Tls::On),
-            "a LOGIN u p\r\nb SELECT INBOX\r\nc LOGIN u p\r\n",
-            outcome,
-        );
-        seen.replace("\r\n", "/").replace("[u|p||]", "").strip_prefix(GREETING).unwrap().into()
-    };
+    let input = "a LOGIN u p\r\nb SELECT INBOX\r\nc LOGIN u p\r\n";
     type Case = (fn(&[u8]) -> Outcome, String);
     let cases: [Case; 4] = [
         (
@@ -300,8 +282,8 @@ fn d58_outcomes() {
         (|_| Outcome::Completed(14), "[end 14]".into()),
     ];
     for (outcome, answered) in cases {
-        let seen: String = with(outcome);
-        assert_eq!(seen, answered);
+        let seen = conversation(|| config(Protocol::Imap, Tls::On), input, outcome);
+        assert_eq!(behind_the_greeting(&seen).replace("[u|p||]", ""), answered);
     }
 }
 
@@ -314,7 +296,7 @@ fn d58_who_sends_no_commands_is_told_goodbye() {
 
 #[test]
 fn d58_a_session_that_is_given_up_ends_with_bye() {
-    use super::super::reply::Refusal;
+    use reply::Refusal;
     for (why, text) in [
         (Refusal::TimedOut, "* BYE authup timeout\r\n"),
         (Refusal::InputEnded, "* BYE authup unable to read pipe\r\n"),
