@@ -10,7 +10,7 @@
 //! here, with one limit.
 
 use alloc::vec::Vec;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// The longest line of any kind, in octets before its line ending: an AUTH
 /// command or continuation (RFC 4954, section 4).
@@ -32,7 +32,7 @@ pub enum Pushed {
 
 /// Collects one line. What it held is wiped: it may have been a password.
 pub struct Splitter {
-    held: Zeroizing<Vec<u8>>,
+    held: Vec<u8>,
     /// How many octets of a literal are still to come.
     literal: usize,
     /// Where in it, behind a literal, the line goes on.
@@ -46,7 +46,7 @@ impl Splitter {
     #[must_use]
     pub fn new() -> Self {
         // One more for a carriage return that may belong to the line ending.
-        let held = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+        let held = Vec::with_capacity(LONGEST + 1);
         Self { held, literal: 0, last: 0, skipping: false, done: false }
     }
 
@@ -154,6 +154,13 @@ impl Splitter {
     fn wipe(&mut self) {
         self.held.as_mut_slice().zeroize();
         self.held.clear();
+    }
+}
+
+impl Drop for Splitter {
+    /// Wipes what is held: not all that there is room for, most of which no line has used.
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 
