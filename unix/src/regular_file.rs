@@ -2,8 +2,9 @@
 //! writer, and read only where they are regular ones, as others could have a reader wait for
 //! good, or never end.
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open};
-use rustix::io::{Errno, pread, retry_on_intr};
+use rustix::io::{Errno, pread, read as read_once, retry_on_intr};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -77,7 +78,12 @@ pub(crate) fn whole(descriptor: OwnedFd, stat: &Stat) -> io::Result<Zeroizing<Ve
     // One octet more, so that its end is found.
     let size = usize::try_from(stat.st_size).unwrap_or(0);
     let mut octets = Zeroizing::new(Vec::with_capacity(size.saturating_add(1)));
-    File::from(descriptor).read_to_end(&mut octets)?;
+    while retry_on_intr(|| read_once(&descriptor, spare_capacity(&mut octets)))? > 0 {
+        if octets.len() == octets.capacity() {
+            let length = octets.len();
+            octets.reserve(length);
+        }
+    }
     Ok(octets)
 }
 
