@@ -20,12 +20,14 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Names the player's socket in the environment of a stand-in.
 pub const SOCKET_VARIABLE: &str = "ACCEPTANCE_SOCKET";
 
 /// What a stand-in says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// The base name it was called by.
     pub name: String,
@@ -43,8 +45,8 @@ pub struct Hello {
     pub environment: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// What the player tells a stand-in to do. One octet and a number on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the player tells a stand-in to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// Exit with this code.
     Exit(u8),
@@ -58,35 +60,6 @@ pub enum Order {
     ReadRecord,
     /// Close this descriptor.
     Close(u8),
-}
-
-impl Order {
-    /// The order's two octets.
-    #[must_use]
-    pub fn encode(self) -> [u8; 2] {
-        match self {
-            Self::Exit(code) => [b'e', code],
-            Self::Die(signal) => [b'd', signal],
-            Self::Run => [b'r', 0],
-            Self::RunAsRoot => [b'r', 1],
-            Self::ReadRecord => [b'3', 0],
-            Self::Close(descriptor) => [b'c', descriptor],
-        }
-    }
-
-    /// Reads an order; none for octets that are none.
-    #[must_use]
-    pub fn decode(octets: [u8; 2]) -> Option<Self> {
-        match octets {
-            [b'e', code] => Some(Self::Exit(code)),
-            [b'd', signal] => Some(Self::Die(signal)),
-            [b'r', 1] => Some(Self::RunAsRoot),
-            [b'r', _] => Some(Self::Run),
-            [b'3', _] => Some(Self::ReadRecord),
-            [b'c', descriptor] => Some(Self::Close(descriptor)),
-            _ => None,
-        }
-    }
 }
 
 /// The descriptors above 2 of the calling process that a program it starts would get, and
@@ -111,27 +84,27 @@ pub fn inheritable() -> Result<BTreeMap<u32, String>> {
     Ok(all)
 }
 
-/// Sends one block of octets with its length before it.
+/// Sends one thing, with its length before it.
 ///
 /// # Errors
 /// When the other side is gone.
-pub fn send_block(mut to: &UnixStream, block: &[u8]) -> Result<()> {
-    let length = u32::try_from(block.len())?;
-    to.write_all(&length.to_be_bytes())?;
-    to.write_all(block)?;
+pub fn send(mut to: &UnixStream, what: &impl Serialize) -> Result<()> {
+    let block = serde_json::to_vec(what)?;
+    to.write_all(&u32::try_from(block.len())?.to_be_bytes())?;
+    to.write_all(&block)?;
     Ok(())
 }
 
-/// Receives one block.
+/// Receives one.
 ///
 /// # Errors
-/// When the other side is gone.
-pub fn receive_block(mut from: &UnixStream) -> Result<Vec<u8>> {
+/// When the other side is gone, or sent something else.
+pub fn receive<T: DeserializeOwned>(mut from: &UnixStream) -> Result<T> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
     let mut block = vec![0; usize::try_from(u32::from_be_bytes(length))?];
     from.read_exact(&mut block)?;
-    Ok(block)
+    Ok(serde_json::from_slice(&block)?)
 }
 
 /// Sends who we are, and copies of standard input and output.
@@ -148,7 +121,7 @@ pub fn send_hello(to: &UnixStream, hello: &Hello) -> Result<()> {
         "no room for two descriptors"
     );
     retry_on_intr(|| sendmsg(to, &[IoSlice::new(b"!")], &mut ancillary, SendFlags::empty()))?;
-    send_block(to, &hello.encode())
+    send(to, hello)
 }
 
 /// Receives what [`send_hello`] sent: who it is, its standard input, its standard output.
@@ -176,8 +149,7 @@ pub fn receive_hello(from: &UnixStream) -> Result<(Hello, OwnedFd, OwnedFd)> {
     let mut handed = handed.into_iter();
     let input = handed.next().context("a stand-in came without standard input")?;
     let output = handed.next().context("a stand-in came without standard output")?;
-    let hello =
-        Hello::decode(&receive_block(from)?).context("a stand-in's hello cannot be read")?;
+    let hello = receive(from).context("a stand-in's hello cannot be read")?;
     Ok((hello, input, output))
 }
 
@@ -186,46 +158,6 @@ impl Hello {
     #[must_use]
     pub fn variable(&self, name: &[u8]) -> Option<&[u8]> {
         self.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut fields: Vec<Vec<u8>> = vec![
-            self.name.clone().into_bytes(),
-            self.pid.to_string().into_bytes(),
-            self.uid.to_string().into_bytes(),
-            self.cwd.clone(),
-            self.descriptors.len().to_string().into_bytes(),
-            self.arguments.len().to_string().into_bytes(),
-        ];
-        for (number, target) in &self.descriptors {
-            fields.push(number.to_string().into_bytes());
-            fields.push(target.clone().into_bytes());
-        }
-        fields.extend(self.arguments.iter().cloned());
-        for (key, value) in &self.environment {
-            fields.push(key.clone());
-            fields.push(value.clone());
-        }
-        fields.join(&0)
-    }
-
-    fn decode(block: &[u8]) -> Option<Self> {
-        let mut fields = block.split(|octet| *octet == 0).map(<[u8]>::to_vec);
-        let mut text = || String::from_utf8(fields.next()?).ok();
-        let (name, pid, uid) = (text()?, text()?.parse().ok()?, text()?.parse().ok()?);
-        let cwd = text()?.into_bytes();
-        let descriptor_count: usize = text()?.parse().ok()?;
-        let argument_count: usize = text()?.parse().ok()?;
-        let mut descriptors = BTreeMap::new();
-        for _ in 0..descriptor_count {
-            descriptors.insert(text()?.parse().ok()?, text()?);
-        }
-        let arguments = fields.by_ref().take(argument_count).collect();
-        let mut environment = Vec::new();
-        while let (Some(key), Some(value)) = (fields.next(), fields.next()) {
-            environment.push((key, value));
-        }
-        Some(Self { name, pid, uid, cwd, descriptors, arguments, environment })
     }
 }
 
@@ -244,6 +176,8 @@ mod tests {
             arguments: vec![b"a".to_vec(), Vec::new()],
             environment: vec![(b"A".to_vec(), b"\xff".to_vec()), (b"B".to_vec(), Vec::new())],
         };
-        assert_eq!(Hello::decode(&hello.encode()), Some(hello));
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        send(&ours, &hello).unwrap();
+        assert_eq!(receive::<Hello>(&theirs).unwrap(), hello);
     }
 }

@@ -191,45 +191,8 @@ mod tests {
     use alloc::vec;
     use std::string::String;
 
-    fn lines(pieces: &[&[u8]], limit: usize) -> Vec<String> {
-        let mut splitter = Splitter::new();
-        let mut seen = vec![];
-        for piece in pieces {
-            let mut rest = *piece;
-            while !rest.is_empty() {
-                let (taken, pushed) = splitter.push(rest, |_| limit);
-                assert!(taken > 0, "each step consumes");
-                rest = &rest[taken..];
-                match pushed {
-                    Pushed::NeedInput => assert!(rest.is_empty()),
-                    Pushed::Line => seen.push(String::from_utf8_lossy(splitter.line()).into()),
-                    Pushed::TooLong => seen.push("too long".into()),
-                }
-            }
-        }
-        seen
-    }
-
-    #[test]
-    fn lines_end_at_line_feed_wherever_the_cut_falls() {
-        at_every_split(b"one\r\ntwo\n\r\n\nx\ry\r\r\nhalf", |pieces| lines(pieces, 9));
-        assert_eq!(
-            lines(&[b"one\r\ntwo\n\r\n\nx\ry\r\r\nhalf"], 9),
-            ["one", "two", "", "", "x\ry\r"]
-        );
-    }
-
-    #[test]
-    fn d06_a_line_over_its_limit_is_skipped_whole() {
-        at_every_split(b"12345\r\n123456\r\n123456789\nok\n", |pieces| lines(pieces, 5));
-        assert_eq!(
-            lines(&[b"12345\r\n123456\r\n123456789\nok\n"], 5),
-            ["12345", "too long", "too long", "ok"]
-        );
-    }
-
     /// Each line that ends in `{n}` goes on with n octets.
-    fn lines_with_literals(pieces: &[&[u8]], limit: usize) -> Vec<String> {
+    fn lines(pieces: &[&[u8]], limit: usize) -> Vec<String> {
         let mut splitter = Splitter::new();
         let mut seen = vec![];
         for piece in pieces {
@@ -252,16 +215,30 @@ mod tests {
     }
 
     #[test]
+    fn lines_end_at_line_feed_wherever_the_cut_falls() {
+        let input = b"one\r\ntwo\n\r\n\nx\ry\r\r\nhalf";
+        let seen = at_every_split(input, |pieces| lines(pieces, 9));
+        assert_eq!(seen, ["one", "two", "", "", "x\ry\r"]);
+    }
+
+    #[test]
+    fn d06_a_line_over_its_limit_is_skipped_whole() {
+        let input = b"12345\r\n123456\r\n123456789\nok\n";
+        let seen = at_every_split(input, |pieces| lines(pieces, 5));
+        assert_eq!(seen, ["12345", "too long", "too long", "ok"]);
+    }
+
+    #[test]
     fn a_line_goes_on_with_octets_that_are_counted() {
         let input = b"a {3}\r\n\r\nx b {0}\n\r\nnext\r\n{2}\r\nab{1}\r\n\n\r\n";
-        let seen = at_every_split(input, |pieces| lines_with_literals(pieces, 99));
+        let seen = at_every_split(input, |pieces| lines(pieces, 99));
         assert_eq!(seen, ["a {3}\r\n\r\nx b {0}\r\n", "next", "{2}\r\nab{1}\r\n\n"]);
     }
 
     #[test]
     fn one_limit_for_a_line_with_its_literals() {
         let input = b"{4}\r\nabcd\r\n{4}\r\n\nbcde\r\nok\r\n";
-        let seen = at_every_split(input, |pieces| lines_with_literals(pieces, 9));
+        let seen = at_every_split(input, |pieces| lines(pieces, 9));
         assert_eq!(seen, ["{4}\r\nabcd", "too long", "ok"]);
     }
 

@@ -4,14 +4,13 @@
 //! (`acceptance::stand_in`). Without a player, or once the player is gone, it exits 111.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use acceptance::stand_in::{Hello, Order, SOCKET_VARIABLE, inheritable, send_block, send_hello};
+use acceptance::stand_in::{Hello, Order, SOCKET_VARIABLE, inheritable, receive, send, send_hello};
 use anyhow::{Context, Result};
 
 /// The user and group id that root becomes: nobody, nogroup.
@@ -26,14 +25,12 @@ fn serve() -> Result<ExitCode> {
     let player = UnixStream::connect(socket)?;
     send_hello(&player, &hello()?)?;
     loop {
-        let mut octets = [0; 2];
-        (&player).read_exact(&mut octets)?;
-        match Order::decode(octets).context("unknown order")? {
+        match receive(&player)? {
             Order::Exit(code) => return Ok(ExitCode::from(code)),
             Order::Die(signal) => die(signal)?,
             Order::Run => return run(rustix::process::getuid().is_root()),
             Order::RunAsRoot => return run(false),
-            Order::ReadRecord => send_block(&player, &record()?)?,
+            Order::ReadRecord => send(&player, &record()?)?,
             Order::Close(descriptor) => nix::unistd::close(i32::from(descriptor))?,
         }
     }

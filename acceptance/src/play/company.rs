@@ -4,12 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::io::retry_on_intr;
 
 use super::{Play, Whose};
 use crate::case::{Act, StandIn};
 use crate::channel::{Channel, WATCHDOG};
-use crate::stand_in::{Hello, Order, inheritable, receive_block, receive_hello};
+use crate::stand_in::{Hello, Order, inheritable, receive, receive_hello, send};
 use crate::text::{Names, Text, show};
 
 /// One stand-in that has come.
@@ -103,8 +102,7 @@ impl Company {
 
 impl Member {
     fn order(&self, order: Order) -> Result<()> {
-        retry_on_intr(|| rustix::io::write(&self.link, &order.encode())).context("it is gone")?;
-        Ok(())
+        send(&self.link, &order).context("it is gone")
     }
 
     /// The last order: what it held is let go of first, so that nobody waits for us.
@@ -121,7 +119,7 @@ impl Member {
 
     fn got_record(&self, text: &Text, names: &mut Names) -> Result<()> {
         self.order(Order::ReadRecord)?;
-        let record = receive_block(&self.link).context("it could not read descriptor 3")?;
+        let record: Vec<u8> = receive(&self.link).context("it could not read descriptor 3")?;
         ensure!(text.matches(&record, names), "descriptor 3 held\n        {}", show(&record));
         Ok(())
     }

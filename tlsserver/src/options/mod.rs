@@ -3,16 +3,16 @@
 //! Only parsing: what an option means for the server is said at [`Options`].
 
 mod interface;
+mod value;
 
 use interface::{interface_of, on_interface};
 use lexopt::{Arg, Parser, ValueExt};
 use proto::login::protocol::Protocol;
 use proto::network::{IPV6_CUSTOMER, Network};
-use std::error::Error;
-use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use value::{at_least_one, id, networks, of_option, short_enough};
 
 use crate::log::Verbosity;
 
@@ -21,9 +21,6 @@ pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOsSZVvqQUX ] [ -c 
 [ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] [ -w seconds ] [ -B banner ] \
 [ -I interface ] [ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3|imap ] \
 [ --tries number ] [ --checks number ] [ --linger seconds ] host port program [ argument ... ]";
-
-/// In octets.
-const LONGEST_BANNER: usize = 4096;
 
 /// More than the cores of most machines; each engine is a process of some megabytes.
 const MOST_ENGINES: usize = 1024;
@@ -249,66 +246,6 @@ impl Options {
             _ => return Err(Arg::Long(name).unexpected()),
         }
         Ok(())
-    }
-}
-
-fn networks(list: &OsStr) -> Result<Vec<Network>, lexopt::Error> {
-    let list = list.to_string_lossy();
-    let network = |text: &str| {
-        let none = || format!("--proxy-protocol: {text}: neither an address nor ADDRESS/BITS");
-        Network::parse(text).ok_or_else(|| none().into())
-    };
-    list.split(',').map(network).collect()
-}
-
-/// Says which option has a value that cannot be used, and why.
-fn of_option(option: &str, error: lexopt::Error) -> lexopt::Error {
-    match error {
-        lexopt::Error::ParsingFailed { value, .. } => {
-            let is_number = !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit());
-            if is_number {
-                format!("{option}: too large: {value}").into()
-            } else {
-                format!("{option}: not a number: {value}").into()
-            }
-        }
-        lexopt::Error::Custom(why) if why.is::<NotAnId>() => format!("{option}: {why}").into(),
-        error => error,
-    }
-}
-
-/// The number by which a process would keep the user or group that it has.
-#[derive(Debug)]
-struct NotAnId;
-
-impl Error for NotAnId {}
-
-impl fmt::Display for NotAnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("4294967295 is nobody's number")
-    }
-}
-
-/// A user's, or a group's.
-fn id(parser: &mut Parser) -> Result<u32, lexopt::Error> {
-    match parser.value()?.parse()? {
-        u32::MAX => Err(lexopt::Error::Custom(Box::new(NotAnId))),
-        number => Ok(number),
-    }
-}
-
-/// A banner that fits whatever it is written to, so that nobody has to wait for it.
-fn short_enough(banner: OsString) -> Result<OsString, lexopt::Error> {
-    match banner.len() {
-        0..=LONGEST_BANNER => Ok(banner),
-        _ => Err("-B: more than 4096 octets".into()),
-    }
-}
-
-fn at_least_one(parser: &mut Parser) -> Result<usize, lexopt::Error> {
-    match parser.value()?.parse()? {
-        0 => Err("a limit must be at least 1".into()),
-        number => Ok(number),
     }
 }
 

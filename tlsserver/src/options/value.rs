@@ -1,0 +1,72 @@
+//! What may stand behind an option, and what is said of what may not.
+
+use lexopt::{Parser, ValueExt};
+use proto::network::Network;
+use std::error::Error;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+/// In octets.
+const LONGEST_BANNER: usize = 4096;
+
+/// What stands behind `--proxy-protocol=`.
+pub(super) fn networks(list: &OsStr) -> Result<Vec<Network>, lexopt::Error> {
+    let list = list.to_string_lossy();
+    let network = |text: &str| {
+        let none = || format!("--proxy-protocol: {text}: neither an address nor ADDRESS/BITS");
+        Network::parse(text).ok_or_else(|| none().into())
+    };
+    list.split(',').map(network).collect()
+}
+
+/// Says which option has a value that cannot be used, and why.
+pub(super) fn of_option(option: &str, error: lexopt::Error) -> lexopt::Error {
+    match error {
+        lexopt::Error::ParsingFailed { value, .. } => {
+            let is_number = !value.is_empty() && value.bytes().all(|octet| octet.is_ascii_digit());
+            if is_number {
+                format!("{option}: too large: {value}").into()
+            } else {
+                format!("{option}: not a number: {value}").into()
+            }
+        }
+        lexopt::Error::Custom(why) if why.is::<NotAnId>() => format!("{option}: {why}").into(),
+        error => error,
+    }
+}
+
+/// The number by which a process would keep the user or group that it has.
+#[derive(Debug)]
+struct NotAnId;
+
+impl Error for NotAnId {}
+
+impl fmt::Display for NotAnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("4294967295 is nobody's number")
+    }
+}
+
+/// A user's, or a group's.
+pub(super) fn id(parser: &mut Parser) -> Result<u32, lexopt::Error> {
+    match parser.value()?.parse()? {
+        u32::MAX => Err(lexopt::Error::Custom(Box::new(NotAnId))),
+        number => Ok(number),
+    }
+}
+
+/// A banner that fits whatever it is written to, so that nobody has to wait for it.
+pub(super) fn short_enough(banner: OsString) -> Result<OsString, lexopt::Error> {
+    match banner.len() {
+        0..=LONGEST_BANNER => Ok(banner),
+        _ => Err("-B: more than 4096 octets".into()),
+    }
+}
+
+/// A number that is not 0.
+pub(super) fn at_least_one(parser: &mut Parser) -> Result<usize, lexopt::Error> {
+    match parser.value()?.parse()? {
+        0 => Err("a limit must be at least 1".into()),
+        number => Ok(number),
+    }
+}
