@@ -139,20 +139,22 @@ mod tests {
 
     #[test]
     fn what_cannot_run_says_why() {
-        let (_reader, output) = crate::descriptor::pipe().unwrap();
-        let input = File::open("/dev/null").unwrap().into();
-        let program = Path::new("/no/such/program");
-        let variables = BTreeMap::new();
-        let start = Start {
-            program,
-            words: &[],
-            variables: &variables,
-            input,
-            output,
-            errors: None,
-            user: None,
-            group: None,
-        };
-        assert_eq!(start.spawn().unwrap_err().kind(), io::ErrorKind::NotFound);
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text");
+        std::fs::write(&text, "no program").unwrap();
+        let own = rustix::process::getuid().as_raw();
+        for (program, kind) in [
+            (Path::new("/no/such/program"), io::ErrorKind::NotFound),
+            (&text, io::ErrorKind::PermissionDenied),
+        ] {
+            for user in [None, Some(own)] {
+                let (_reader, output) = crate::descriptor::pipe().unwrap();
+                let input = File::open("/dev/null").unwrap().into();
+                let (words, errors, group) = (&["x".into()], None, None);
+                let variables = &BTreeMap::new();
+                let start = Start { program, words, variables, input, output, errors, user, group };
+                assert_eq!(start.spawn().unwrap_err().kind(), kind, "{user:?}");
+            }
+        }
     }
 }
