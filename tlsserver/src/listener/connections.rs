@@ -155,6 +155,13 @@ impl<W> Connections<W> {
         self.over(id);
     }
 
+    /// What ends it is in the log. Before a login it gets none any more, and can be evicted still.
+    pub(super) fn failed(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.by_id.get_mut(&id).filter(|one| one.is_in_dialog()) {
+            connection.turn_away();
+        }
+    }
+
     /// Its password is looked at, which is nothing that it could be evicted for.
     pub(super) fn checking(&mut self, id: ConnectionId) {
         self.before_login.remove(&id);

@@ -48,6 +48,7 @@ impl Server {
             FromEngine::LogsIn(id) => self.on_logs_in(engine, id),
             FromEngine::Failed(id, why) if self.connections.is_with(id, engine) => {
                 self.fault(id, &why);
+                self.connections.failed(id);
             }
             FromEngine::Closed(id) if self.connections.is_with(id, engine) => {
                 self.workers.released(engine);
@@ -69,7 +70,8 @@ impl Server {
         }
     }
 
-    /// A connection with a program or a login is in the log when that begins and ends.
+    /// A connection with a program or a login is in the log when that begins and ends, and one
+    /// that failed with the reason.
     fn log_if_no_login(&self, id: ConnectionId) {
         if let Some(connection) = self.connections.get(id).filter(|one| one.is_in_dialog()) {
             Event::NoLogin(connection.peer).log(self.log);

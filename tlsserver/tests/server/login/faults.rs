@@ -251,6 +251,28 @@ fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
     }
 }
 
+#[test]
+fn who_never_begins_to_log_in_leaves_one_line() {
+    for door in DOORS {
+        let server = door.setup().start();
+        let (mut quits, _) = door.enter(&server);
+        assert_eq!(ask(&mut quits, "QUIT\r\n"), door.bye());
+        assert_eq!(rest(&mut quits), b"");
+        let (mut browser, _) = door.enter(&server);
+        browser.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        rest(&mut browser);
+        let (cut, _) = door.enter(&server);
+        cut.sock.shutdown(Shutdown::Both).unwrap();
+        server.idle();
+        let lines = server.log.lines();
+        let about: Vec<_> = lines.iter().filter(|line| line.contains(" from 127.0.0.1")).collect();
+        assert_eq!(about.len(), 3, "{lines:#?}");
+        let one = |what: &str| about.iter().filter(|line| line.contains(what)).count();
+        let each = ["no login from", ": client speaks HTTP", ": truncated"].map(one);
+        assert_eq!(each, [1, 1, 1], "{lines:#?}");
+    }
+}
+
 /// After a login that was refused, too, of which the monitor knows.
 #[test]
 fn d60_nor_does_the_monitor_keep_anything_of_it() {
