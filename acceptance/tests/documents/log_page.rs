@@ -6,10 +6,9 @@
 //! what the page writes in capitals, is taken for the same.
 
 use std::collections::BTreeSet;
-use std::fs::{read_dir, read_to_string};
-use std::path::PathBuf;
+use std::fs::read_to_string;
 use test_support::manual::page::Page;
-use test_support::manual::source::{Program, Source, is_name, root};
+use test_support::manual::source::{Program, Source, files_in, is_name, root};
 
 /// Words that stand for what differs from line to line.
 const STAND_FOR_SOMETHING: [&str; 34] = [
@@ -80,16 +79,7 @@ fn texts(sources: &[Source]) -> BTreeSet<String> {
 
 /// All of tlsserver, which is three programs in one, but for its tests.
 fn tlsserver() -> Vec<Source> {
-    let mut sources = Vec::new();
-    let mut waiting: Vec<PathBuf> = vec![root().join("tlsserver/src")];
-    while let Some(path) = waiting.pop() {
-        if path.is_dir() {
-            waiting.extend(read_dir(path).unwrap().map(|file| file.unwrap().path()));
-        } else if !path.ends_with("tests.rs") {
-            sources.push(Source::read(path));
-        }
-    }
-    sources
+    files_in(&root().join("tlsserver/src")).into_iter().map(Source::read).collect()
 }
 
 /// What stands between backquotes in the first columns of the page's tables.

@@ -4,7 +4,7 @@
 use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use test_support::manual::source::root;
+use test_support::manual::source::{files_in, root};
 
 fn page() -> String {
     read_to_string(root().join("docs/switching.md")).unwrap()
@@ -12,19 +12,9 @@ fn page() -> String {
 
 /// Everything in the folders `tests` and `cases` of the packages.
 fn tests() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for package in read_dir(root()).unwrap() {
-        let package = package.unwrap().path();
-        let mut waiting = vec![package.join("tests"), package.join("cases")];
-        while let Some(path) = waiting.pop() {
-            match read_dir(&path) {
-                Ok(folder) => waiting.extend(folder.map(|file| file.unwrap().path())),
-                Err(_) if path.is_file() => found.push(path),
-                Err(_) => {}
-            }
-        }
-    }
-    found
+    let packages = read_dir(root()).unwrap().map(|package| package.unwrap().path());
+    let folders = packages.flat_map(|package| ["tests", "cases"].map(|name| package.join(name)));
+    folders.filter(|folder| folder.is_dir()).flat_map(|folder| files_in(&folder)).collect()
 }
 
 fn is_test(name: &str, tests: &[PathBuf]) -> bool {
