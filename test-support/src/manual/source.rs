@@ -7,6 +7,7 @@
 //! that is asked of the source is which rows a program's modules use. What it says is read
 //! from its string literals: lines of a log are written where they are said.
 
+use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::fs::{read_dir, read_to_string};
@@ -19,18 +20,7 @@ const FOLLOWED: [&str; 5] = ["crate", "unix", "tools", "checkpassword", "tlsserv
 
 /// What stands before literals that are for the compiler, or for who reads or debugs
 /// the code, or for the system.
-const NOT_FOR_USERS: [&str; 10] = [
-    "env!(",
-    "reason = ",
-    "path = ",
-    "target_os = ",
-    "target_vendor = ",
-    "target_arch = ",
-    "target_endian = ",
-    "feature = ",
-    "debug_struct(",
-    "pledge(c",
-];
+const NOT_FOR_USERS: [&str; 6] = ["#", "#!", "cfg!", "env!", "debug_struct", "pledge"];
 
 /// Files whose texts are neither logged nor in a page: what is said to who asks for help, to
 /// a supervisor, and to the journal.
@@ -63,31 +53,8 @@ impl Source {
 
     /// All string literals. Escapes are spaces: none stands within what is tested.
     pub fn literals(&self) -> Vec<String> {
-        let mut literals = Vec::new();
-        if SAID_ELSEWHERE.iter().any(|file| self.path.ends_with(file)) {
-            return literals;
-        }
-        let mut rest = self.text.as_str();
-        while let Some(at) = rest.find(['"', '/', '\'']) {
-            let is_attribute = NOT_FOR_USERS.iter().any(|name| rest[..at].ends_with(name));
-            let (opening, behind) = rest[at..].split_at(1);
-            rest = behind;
-            match opening {
-                "\"" => {
-                    let (literal, behind) = literal(rest);
-                    literals.extend(Some(literal).filter(|_| !is_attribute));
-                    rest = behind;
-                }
-                "/" if rest.starts_with('/') => rest = rest.split_once('\n').map_or("", |l| l.1),
-                "'" if rest.starts_with('\\') => rest = &rest[2..],
-                // A character; anything else with a quote is a lifetime.
-                "'" if rest.chars().nth(1) == Some('\'') => {
-                    rest = rest.split_once('\'').map_or("", |quote| quote.1);
-                }
-                _ => {}
-            }
-        }
-        literals
+        let is_elsewhere = SAID_ELSEWHERE.iter().any(|file| self.path.ends_with(file));
+        if is_elsewhere { Vec::new() } else { literals(self.text.parse().unwrap()) }
     }
 
     /// Whether an exit code stands in it as a number.
@@ -109,21 +76,33 @@ impl Source {
     }
 }
 
-/// A literal from behind its opening quote, and what follows it.
-fn literal(text: &str) -> (String, &str) {
-    let mut literal = String::new();
-    let mut octets = text.char_indices();
-    while let Some((at, octet)) = octets.next() {
-        match octet {
-            '"' => return (literal, &text[at + 1..]),
-            '\\' => {
-                octets.next();
-                literal.push(' ');
+fn literals(tokens: TokenStream) -> Vec<String> {
+    let (mut found, mut before) = (Vec::new(), String::new());
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                if !NOT_FOR_USERS.iter().any(|words| before.ends_with(words)) {
+                    found.extend(literals(group.stream()));
+                }
+                before.clear();
             }
-            octet => literal.push(octet),
+            TokenTree::Literal(literal) => found.extend(text_of(&literal.to_string())),
+            word => before += &word.to_string(),
         }
     }
-    panic!("a literal has no end: {literal}");
+    found
+}
+
+/// What stands in a string's quotes.
+fn text_of(literal: &str) -> Option<String> {
+    let (_, text) = literal.split_once('"').filter(|(kind, _)| !kind.contains('\''))?;
+    let (text, _) = text.rsplit_once('"')?;
+    let mut letters = text.chars();
+    let unescaped = std::iter::from_fn(|| match letters.next()? {
+        '\\' => letters.next().map(|_| ' '),
+        letter => Some(letter),
+    });
+    Some(unescaped.collect())
 }
 
 /// The rows of a table, an enum, that sources use, by what `name` calls them.
