@@ -87,6 +87,34 @@ fn a_user_comes_is_locked_and_goes() {
     users.fails("remove al", "al: no user of this name in the file");
 }
 
+/// What cannot be read is a failure; nothing was to be changed.
+#[test]
+fn a_list_that_cannot_be_read_is_a_failure() {
+    let users = Users::new();
+    let file = users.path();
+    let fails = |why: &str| {
+        let output = users.run("list", "");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let expected =
+            format!("acceptutils: unable to read users file: {}: {why}\n", file.display());
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+    };
+    fails("No such file or directory");
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    fails("not a regular file");
+}
+
+/// A users file may be elsewhere, and not be there yet.
+#[test]
+fn a_link_to_a_file_that_is_to_be_made_stays_one() {
+    let users = Users::new();
+    let elsewhere = users.0.path().join("elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, users.path()).unwrap();
+    users.succeeds("add al --uid daemon --stdin", "secret\n");
+    assert!(users.path().is_symlink());
+    assert!(std::fs::read_to_string(elsewhere).unwrap().starts_with("al:{ARGON2ID}"));
+}
+
 #[test]
 fn the_list_says_who_can_log_in() {
     let users = Users::new();

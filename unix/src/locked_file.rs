@@ -23,13 +23,14 @@ pub struct LockedFile {
 
 impl LockedFile {
     /// Waits until nobody else holds a file of that folder. The file itself need not
-    /// exist; where it is a symbolic link, the file behind it is meant.
+    /// exist; where it is a symbolic link, the file behind it is meant, also one that does
+    /// not exist.
     ///
     /// # Errors
     /// The system's reason; `InvalidInput` where `path` names no file.
     pub fn lock(path: &Path) -> io::Result<Self> {
         let path = match std::fs::canonicalize(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => behind_links(path),
             resolved => resolved?,
         };
         let Some(name) = path.file_name().map(OsStr::to_owned) else {
@@ -94,6 +95,15 @@ impl LockedFile {
     }
 }
 
+/// What a link leads to in the end, which is not there. Links in a circle are another error.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    while let Ok(target) = path.read_link() {
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +157,26 @@ mod tests {
         LockedFile::lock(&folder.path().join("users")).unwrap().replace(b"new").unwrap();
         assert_eq!(std::fs::read(folder.path().join("real/users")).unwrap(), b"new");
         assert!(folder.path().join("users").is_symlink());
+    }
+
+    #[test]
+    fn what_a_link_leads_to_is_made() {
+        let folder = tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("real")).unwrap();
+        symlink("real/second", path("users")).unwrap();
+        symlink(path("real/users"), path("real/second")).unwrap();
+        let file = LockedFile::lock(&path("users")).unwrap();
+        assert!(file.read().unwrap().is_none());
+        file.replace(b"new").unwrap();
+        assert_eq!(std::fs::read(path("real/users")).unwrap(), b"new");
+        assert!(path("users").is_symlink() && path("real/second").is_symlink());
+        symlink("circle", path("circle")).unwrap();
+        symlink("no/such", path("nowhere")).unwrap();
+        for name in ["circle", "nowhere"] {
+            assert!(LockedFile::lock(&path(name)).is_err(), "{name}");
+            assert!(path(name).is_symlink(), "{name}");
+        }
     }
 
     #[test]
