@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 use unix::deadline::Deadline;
+use unix::parent_death::end_with_parent;
 use unix::private_mounts::PrivateMounts;
 use unix::process::has_ended;
 use unix::regular_file::read;
@@ -88,6 +89,7 @@ impl Running {
         let (output, standard_error) = pipe().map_err(no_file)?;
         let logged = copy(output, file);
         command.stdin(Stdio::null()).stderr(standard_error).process_group(0);
+        end_with_parent(&mut command);
         let started = command.spawn();
         let name = Path::new(command.get_program());
         let child = started.map_err(|error| Error::file("unable to start", name, &error))?;
@@ -217,10 +219,18 @@ fn clear(contents: &Mutex<Option<Contents>>) {
     drop(contents.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
+/// The signals that end a program unless it asks for them, but those that tell of a fault of
+/// its own, and SIGPIPE, which is ignored.
+const ENDING: [i32; 10] = {
+    use signal_hook::consts::{
+        SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+    };
+    [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU]
+};
+
 /// Has a signal clear the scene before it ends the program.
 fn end_with_signal(contents: &Arc<Mutex<Option<Contents>>>) -> std::io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    let mut signals = signal_hook::iterator::Signals::new(ENDING)?;
     let contents = Arc::clone(contents);
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {

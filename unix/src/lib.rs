@@ -38,6 +38,7 @@ pub mod memory_limit;
 pub mod notify;
 #[cfg(feature = "jail")]
 pub mod open_descriptors;
+pub mod parent_death;
 pub mod password_fd;
 pub mod piped;
 #[cfg(all(feature = "mounts", target_os = "linux"))]

@@ -7,11 +7,12 @@ use crate::support::{
     stderr,
 };
 use rustix::process::Signal;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 use test_support::folder::copy_program;
 use test_support::needs;
 use test_support::process::signal;
@@ -160,31 +161,61 @@ fn is_in_colour_on_a_terminal_if_nobody_minds() {
     assert!(!at_terminal("1").contains('\x1b'));
 }
 
+/// A demonstration that keeps running, and a client of its POP3 server.
+fn kept(temporary: &Path) -> (Child, BufReader<TcpStream>) {
+    let mut child = Command::new(PROGRAM)
+        .args(["demo", "--keep", "--own-server"])
+        .env("TMPDIR", temporary)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let port = lines.find_map(|line| {
+        let port = line.strip_prefix("  POP3: port ")?.split(' ').next()?.parse::<u16>();
+        Some(port.unwrap())
+    });
+    assert!(lines.any(|line| line == "Running until Ctrl-C."));
+    let mut greeting = String::new();
+    let mut client = BufReader::new(TcpStream::connect(("127.0.0.1", port.unwrap())).unwrap());
+    client.read_line(&mut greeting).unwrap();
+    assert!(greeting.starts_with("+OK "), "{greeting}");
+    (child, client)
+}
+
 #[test]
 fn keeps_running_until_a_signal_and_leaves_nothing_then() {
-    for how in [Signal::INT, Signal::TERM] {
+    for how in [
+        Signal::INT,
+        Signal::TERM,
+        Signal::HUP,
+        Signal::QUIT,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::ALARM,
+        Signal::VTALARM,
+        Signal::PROF,
+        Signal::XCPU,
+    ] {
         let temporary = folder();
-        let mut child = Command::new(PROGRAM)
-            .args(["demo", "--keep"])
-            .env("TMPDIR", temporary.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let port = lines.find_map(|line| {
-            let port = line.strip_prefix("  POP3: port ")?.split(' ').next()?.parse::<u16>();
-            Some(port.unwrap())
-        });
-        assert!(lines.any(|line| line == "Running until Ctrl-C."));
-        let mut greeting = String::new();
-        let client = TcpStream::connect(("127.0.0.1", port.unwrap())).unwrap();
-        BufReader::new(&client).read_line(&mut greeting).unwrap();
-        assert!(greeting.starts_with("+OK "), "{greeting}");
+        let (mut child, _client) = kept(temporary.path());
         signal(child.id(), how);
         let status = child.wait().unwrap();
         assert_eq!((status.code(), status.signal()), (Some(128 + how.as_raw()), None));
         nothing_is_left(temporary.path());
     }
+}
+
+/// Nobody can catch SIGKILL: its folder is left then, its services are not.
+#[test]
+fn its_services_end_with_it_also_where_it_is_killed() {
+    let temporary = folder();
+    let (mut child, mut client) = kept(temporary.path());
+    signal(child.id(), Signal::KILL);
+    child.wait().unwrap();
+    client.get_ref().set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut last = String::new();
+    client.read_to_string(&mut last).expect("the end of a service whose demonstration is killed");
+    assert!(last.starts_with("-ERR [SYS/TEMP] "), "{last}");
 }
 
 #[test]
