@@ -65,7 +65,21 @@ enum Task {
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().task {
+    let task = match Cli::try_parse() {
+        Ok(Cli { task }) => task,
+        Err(wrong) if wrong.use_stderr() => wrong.exit(),
+        // What was asked for: help, or the version.
+        Err(about) => {
+            outcome::printed(about.print());
+            return outcome::exit_code(Outcome::Clean as u8);
+        }
+    };
+    outcome::exit_code(run(task))
+}
+
+/// Does it, and says what is wrong; the exit code.
+fn run(task: Task) -> u8 {
+    let done = match task {
         Task::Init(options) => init::run(&options),
         Task::Check(options) => check::run(&options),
         Task::Demo(options) => demo::run(&options),
@@ -73,20 +87,24 @@ pub fn main() -> ExitCode {
         Task::ClientSettings(options) => client_settings::run(&options),
         Task::Explain(options) => explain::run(&options),
         Task::Failures(options) => failures::run(&options),
-        Task::Passwd(options) => {
-            // What it cannot do is 1, as it always was.
-            let done = passwd::run(&options).map(|said| outcome::print_line(&said));
-            return done.map_or_else(|error| fail(&error, 1), |()| ExitCode::SUCCESS);
-        }
-        Task::User(options) => {
-            let done = user::run(&options);
-            return done.map_or_else(|error| fail(&error, 1), |()| ExitCode::SUCCESS);
-        }
+        // What it cannot do is 1, as it always was.
+        Task::Passwd(options) => return ended(passwd::run(&options)),
+        Task::User(options) => return ended(user::run(&options)),
     };
-    done.map_or_else(|error| fail(&error, Outcome::Errors as u8), ExitCode::from)
+    done.map_or_else(|error| fail(&error, Outcome::Errors), |outcome| outcome as u8)
 }
 
-fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    unix::log::line(format_args!("acceptutils: "), format_args!("{error}"));
-    ExitCode::from(code)
+fn ended(done: Result<String, passwd::Error>) -> u8 {
+    match done {
+        Ok(said) => {
+            outcome::print_line(&said);
+            Outcome::Clean as u8
+        }
+        Err(error) => fail(&error, error.outcome()),
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display, outcome: Outcome) -> u8 {
+    outcome::say(error);
+    outcome as u8
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use unix::log::Reason;
 
 /// How a task that looks at something ends; its exit code.
@@ -57,7 +58,36 @@ impl fmt::Display for Error {
     }
 }
 
-/// Prints a line. Nobody need be listening.
+/// What kept lines from being printed, the first time.
+static UNPRINTED: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints a line. What cannot be printed is spoken of at the end, by [`exit_code`], since what
+/// is under way comes to its end all the same.
 pub(crate) fn print_line(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
+    printed(writeln!(io::stdout(), "{line}"));
+}
+
+/// Remembers that something could not be printed. Nobody need be listening: a reader that has
+/// gone wants no more.
+pub(crate) fn printed(result: io::Result<()>) {
+    if let Err(error) = result.or_else(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    }) {
+        let _ = UNPRINTED.set(error);
+    }
+}
+
+/// The exit code of a task that has ended so, once all is printed; that of a failure, with a
+/// line, where something was not.
+pub(crate) fn exit_code(code: u8) -> ExitCode {
+    printed(io::stdout().flush());
+    let Some(error) = UNPRINTED.get() else { return ExitCode::from(code) };
+    say(&Error::file("unable to write", Path::new("standard output"), error));
+    Outcome::Errors.into()
+}
+
+/// Says on standard error why something could not be done.
+pub(crate) fn say(error: &dyn fmt::Display) {
+    unix::log::line(format_args!("acceptutils: "), format_args!("{error}"));
 }

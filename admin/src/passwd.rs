@@ -5,6 +5,7 @@
 //! appears whole is `unix::locked_file`'s.
 
 use crate::new_user::{New, NoIdentity, SIGNS};
+use crate::outcome::Outcome;
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
 use clap::Args;
@@ -69,6 +70,8 @@ pub(crate) enum Error {
     Hash(argon2::password_hash::Error),
     /// The file could not be read, not be trusted, or not be written.
     File(PathBuf, io::Error),
+    /// The same where it was only to be read.
+    Unread(PathBuf, io::Error),
     /// Options name nobody whom a new user could run as.
     Identity(NoIdentity),
     /// A new user of root's file, and nobody to become.
@@ -83,6 +86,16 @@ pub(crate) enum Error {
     Already(OsString, &'static str),
     /// There is no hash to go back to.
     NoHash(OsString),
+}
+
+impl Error {
+    /// How the task ends: what it cannot change is as it was.
+    pub(crate) const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unread(..) => Outcome::Errors,
+            _ => Outcome::Warnings,
+        }
+    }
 }
 
 /// What a POP3 server's timestamp may take of what checkpassword reads, so that no
@@ -282,6 +295,10 @@ impl fmt::Display for Error {
             Self::File(path, error) => {
                 let path = Escaped(path.as_os_str().as_bytes());
                 write!(f, "unable to change users file: {path}: {}", Reason(error))
+            }
+            Self::Unread(path, error) => {
+                let path = Escaped(path.as_os_str().as_bytes());
+                write!(f, "unable to read users file: {path}: {}", Reason(error))
             }
         }
     }

@@ -5,7 +5,6 @@
 
 use crate::home::{PACKAGED, inherited};
 use crate::new_user::New;
-use crate::outcome::print_line;
 use crate::passwd::{Error, Wanted, edit, set};
 use clap::{Args, Subcommand};
 use proto::escape::Escaped;
@@ -85,21 +84,19 @@ impl UsersFile {
 }
 
 /// Does it; says what was done.
-pub(crate) fn run(options: &Options) -> Result<(), Error> {
-    let said = match &options.task {
+pub(crate) fn run(options: &Options) -> Result<String, Error> {
+    match &options.task {
         Task::Add { whose, stdin, new } => {
-            set(&whose.file.path(), &whose.user, new, *stdin, Wanted::Added)?
+            set(&whose.file.path(), &whose.user, new, *stdin, Wanted::Added)
         }
         Task::Passwd { whose, stdin } => {
-            set(&whose.file.path(), &whose.user, &New::default(), *stdin, Wanted::Changed)?
+            set(&whose.file.path(), &whose.user, &New::default(), *stdin, Wanted::Changed)
         }
-        Task::Remove(whose) => remove(whose)?,
-        Task::Lock(whose) => lock(whose, Lock::Locked)?,
-        Task::Unlock(whose) => lock(whose, Lock::Unlocked)?,
-        Task::List { file, json } => list(&file.path(), *json)?,
-    };
-    print_line(&said);
-    Ok(())
+        Task::Remove(whose) => remove(whose),
+        Task::Lock(whose) => lock(whose, Lock::Locked),
+        Task::Unlock(whose) => lock(whose, Lock::Unlocked),
+        Task::List { file, json } => list(&file.path(), *json),
+    }
 }
 
 fn remove(whose: &Whose) -> Result<String, Error> {
@@ -160,7 +157,8 @@ impl Listed {
 }
 
 fn list(path: &Path, json: bool) -> Result<String, Error> {
-    let contents = read_trusted(path).map_err(|error| Error::File(path.to_owned(), error))?;
+    let unread = |error| Error::Unread(path.to_owned(), error);
+    let contents = read_trusted(path).map_err(unread)?;
     let mut seen = Vec::new();
     let mut users = Vec::new();
     for entry in entries(&contents) {
@@ -171,8 +169,7 @@ fn list(path: &Path, json: bool) -> Result<String, Error> {
         }
     }
     if json {
-        return serde_json::to_string_pretty(&users)
-            .map_err(|error| Error::File(path.to_owned(), error.into()));
+        return serde_json::to_string_pretty(&users).map_err(|error| unread(error.into()));
     }
     let width = users.iter().map(|user| user.user.len()).max().unwrap_or_default();
     let lines = users.iter().map(|user| {
