@@ -6,6 +6,7 @@ use super::lifetime;
 use crate::chain::{Chain, End, Link};
 use rustls::pki_types::CertificateDer;
 use std::path::Path;
+use tlsserver::keyholder::certificates::too_short;
 use x509_cert::TbsCertificate;
 use x509_cert::der::Decode;
 use x509_cert::der::oid::ObjectIdentifier;
@@ -23,6 +24,9 @@ pub(super) fn check(path: &Path, file: &[CertificateDer<'_>], findings: &mut Fin
             _ => format!("certificate {}, {}: ", link.number, link.subject()),
         };
         lifetime::check(path, &which, &link.says, findings);
+        if let Some(why) = too_short(&link.says.tbs_certificate.subject_public_key_info) {
+            findings.error(path, format!("{which}{why}"));
+        }
         let is_last = place + 1 == chain.links.len();
         // Nobody looks at how a certificate has signed itself.
         if !(is_last && chain.end == End::SelfSigned) {

@@ -75,6 +75,13 @@ pub(super) fn behind(service: &Service, links: &[Link<'_>]) -> Who {
     who
 }
 
+/// As whom tlsserver itself runs, or whatever server stands in its place.
+pub(super) fn of_server(service: &Service) -> Who {
+    let links = service.script.links();
+    let at = links.iter().position(|link| link.role() == Role::Server).unwrap_or_default();
+    behind(service, links.get(..at).unwrap_or_default())
+}
+
 fn last_word<'a>(link: &Link<'a>) -> &'a str {
     link.arguments.last().map_or("", |word| word.text.as_str())
 }

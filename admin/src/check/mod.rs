@@ -25,6 +25,7 @@ mod start;
 mod tls;
 mod tls_offer;
 mod users;
+mod writers;
 
 use crate::home::usual_home;
 use crate::outcome::{Error, Outcome};
@@ -145,6 +146,9 @@ impl Group {
         if let Some(home) = home.as_deref() {
             if *is_whole {
                 services::check_units(&home.join("systemd"), services, findings);
+                for folder in ["systemd", "client"] {
+                    writers::check_all(&home.join(folder), findings);
+                }
             }
             *host = controls::check(home, Self::wanted(services), findings);
             failures::check(home, findings);

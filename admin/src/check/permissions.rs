@@ -1,10 +1,10 @@
-//! Who owns a file, and who may read and change it.
+//! Who may read a file; who could change it is for `writers` to say.
 
 use super::findings::Findings;
-use std::fs::Metadata;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use super::identity::Who;
+use super::writers;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use unix::identity::own_uid;
 
 /// Who is to read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,16 @@ pub(super) enum Readers {
 
 /// Looks at a file or folder; false where it cannot be looked at.
 pub(super) fn check_permissions(path: &Path, readers: Readers, findings: &mut Findings) -> bool {
+    check_permissions_for(path, readers, &Who::Starter, findings)
+}
+
+/// The same of a file that somebody else reads than whoever runs the script.
+pub(super) fn check_permissions_for(
+    path: &Path,
+    readers: Readers,
+    reader: &Who,
+    findings: &mut Findings,
+) -> bool {
     let found = match path.metadata() {
         Ok(found) => found,
         Err(error) => {
@@ -26,12 +36,7 @@ pub(super) fn check_permissions(path: &Path, readers: Readers, findings: &mut Fi
             return false;
         }
     };
-    if let Some(mode) = changeable_by_others(&found) {
-        findings.error(path, format!("mode {mode:o}: its group or others can change it"));
-    }
-    if found.uid() != 0 && found.uid() != own_uid() {
-        findings.warning(path, format!("belongs to user {}, who can change it", found.uid()));
-    }
+    writers::check(path, &found, reader, findings);
     let mode = found.permissions().mode() & 0o7777;
     let needed = if found.is_dir() { 0o001 } else { 0o004 };
     match readers {
@@ -48,11 +53,4 @@ pub(super) fn check_permissions(path: &Path, readers: Readers, findings: &mut Fi
         _ => {}
     }
     true
-}
-
-/// A folder that everybody may write to, if only their own files, is left alone.
-fn changeable_by_others(found: &Metadata) -> Option<u32> {
-    let mode = found.permissions().mode() & 0o7777;
-    let is_shared = found.is_dir() && mode & 0o1000 != 0;
-    (mode & 0o022 != 0 && !is_shared).then_some(mode)
 }

@@ -4,7 +4,8 @@
 //! The control files of a home that a rule names are for `controls` to look at.
 
 use super::findings::Findings;
-use super::permissions::{Readers, check_permissions};
+use super::identity::{self, Who};
+use super::permissions::{Readers, check_permissions_for};
 use super::service::Service;
 use crate::client::Begin;
 use proto::cdb::records;
@@ -34,7 +35,9 @@ pub(super) fn check(services: &[Service], findings: &mut Findings) -> Vec<PathBu
         // From where the server is started, as supervisors do in the script's folder.
         let folder = service.path.parent().unwrap_or(Path::new("/"));
         let path = folder.join(rules);
-        let Some(file) = read(&path, options.missing_rules_allow, findings) else { continue };
+        let reader = identity::of_server(service);
+        let may_be_missing = options.missing_rules_allow;
+        let Some(file) = read(&path, may_be_missing, &reader, findings) else { continue };
         let Some(rules) = rules_of(&path, &file, findings) else { continue };
         check_who(&path, &rules, findings);
         for (key, rule) in rules.iter().filter(|(_, rule)| !rule.refuse) {
@@ -47,10 +50,15 @@ pub(super) fn check(services: &[Service], findings: &mut Findings) -> Vec<PathBu
     homes
 }
 
-fn read(path: &Path, may_be_missing: bool, findings: &mut Findings) -> Option<Vec<u8>> {
+fn read(
+    path: &Path,
+    may_be_missing: bool,
+    reader: &Who,
+    findings: &mut Findings,
+) -> Option<Vec<u8>> {
     match regular_file::read(path) {
         Ok(file) => {
-            check_permissions(path, Readers::Whoever, findings);
+            check_permissions_for(path, Readers::Whoever, reader, findings);
             Some(file)
         }
         Err(error) if error.kind() == ErrorKind::NotFound && may_be_missing => {

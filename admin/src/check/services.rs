@@ -36,12 +36,24 @@ pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Fi
     }
 }
 
+/// What supervisors run as they do the script: what writes the log, and what follows the end.
+const BESIDE: [&str; 3] = ["log/run", "finish", "log/finish"];
+
+fn check_executable(path: &Path, findings: &mut Findings) {
+    if path.metadata().is_ok_and(|found| found.permissions().mode() & 0o100 == 0) {
+        findings.error(path, "not executable: the supervisor cannot run it");
+    }
+}
+
 fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
     if !check_permissions(&path, Readers::Whoever, findings) {
         return None;
     }
-    if path.metadata().is_ok_and(|found| found.permissions().mode() & 0o100 == 0) {
-        findings.error(&path, "not executable: the supervisor cannot run it");
+    check_executable(&path, findings);
+    for beside in BESIDE.map(|name| path.with_file_name(name)) {
+        if beside.exists() && check_permissions(&beside, Readers::Whoever, findings) {
+            check_executable(&beside, findings);
+        }
     }
     let octets = unix::regular_file::read(&path);
     let octets = octets.map_err(|error| findings.unusable(&path, &error)).ok()?;

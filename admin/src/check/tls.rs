@@ -1,24 +1,24 @@
-//! The certificate and the key.
+//! The certificate and the key, as the keyholder reads them, and what clients make of them.
 
 use super::chain;
 use super::findings::Findings;
-use super::permissions::{Readers, check_permissions};
+use super::identity::{self, Who};
+use super::permissions::{Readers, check_permissions_for};
 use super::service::Service;
 use proto::escape::Escaped;
 use rustls::client::verify_server_name;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
-use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, SignatureScheme};
+use rustls::sign::SigningKey;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use tlsserver::certificate_files::{self, CertificateFiles};
+use tlsserver::keyholder::certificates::{self as keyholder, Contents};
 use unix::regular_file;
 
 /// Files that were looked at, and what their key can sign with.
-type Seen = (CertificateFiles, Vec<SignatureScheme>);
+type Seen = (CertificateFiles, Vec<u16>);
 
 /// Looks at all that the services have, the same once; `host` is what clients call the server.
 pub(super) fn check(services: &[Service], host: Option<&str>, findings: &mut Findings) {
@@ -28,10 +28,11 @@ pub(super) fn check(services: &[Service], host: Option<&str>, findings: &mut Fin
             findings.warning(&service.path, format!("{}: {}", alone.key, alone.why()));
         }
         let mut earlier: Vec<Seen> = Vec::new();
+        let reader = identity::of_server(service);
         for files in service.certificates() {
             let known = seen.iter().find(|(known, _)| *known == files);
             let schemes = known.map_or_else(
-                || check_files(&files, host, findings),
+                || check_files(&files, &reader, host, findings),
                 |(_, schemes)| schemes.clone(),
             );
             let goes_before = |(first, can): &&Seen| {
@@ -53,15 +54,18 @@ pub(super) fn check(services: &[Service], host: Option<&str>, findings: &mut Fin
 /// Looks at one; returns what its key can sign with, nothing where that is not known.
 fn check_files(
     files: &CertificateFiles,
+    reader: &Who,
     host: Option<&str>,
     findings: &mut Findings,
-) -> Vec<SignatureScheme> {
+) -> Vec<u16> {
     let (certificate, key) = (files.certificate.as_path(), files.key.as_path());
-    check_permissions(key, Readers::OwnerOnly, findings);
-    let chain = read_chain(certificate, findings);
-    let private = private_key(key, findings);
-    let Some(first) = chain.first() else { return Vec::new() };
-    chain::check(certificate, &chain, findings);
+    check_permissions_for(key, Readers::OwnerOnly, reader, findings);
+    // What is wrong with the certificate may be so with the key, which is worth no second line.
+    let contents = read_certificate(certificate, reader, findings);
+    let Some(contents) = contents else { return Vec::new() };
+    let private = read_key(key, findings);
+    let Some(first) = contents.chain.first() else { return Vec::new() };
+    chain::check(certificate, &contents.chain, findings);
     if let Some(name) = &files.name {
         let text = format!("not for {}, for which it is named", Escaped(name.as_bytes()));
         check_name(certificate, first, name, &text, findings);
@@ -69,45 +73,28 @@ fn check_files(
         let text = format!("not for {host}, as control/me calls this server");
         check_name(certificate, first, host, &text, findings);
     }
-    let provider = aws_lc_rs::default_provider();
-    let known = provider.signature_verification_algorithms.supported_schemes();
-    if let Some(private) = private {
-        match CertifiedKey::from_der(chain, private, &provider) {
-            Ok(CertifiedKey { key, .. }) => {
-                let can = |scheme: &SignatureScheme| key.choose_scheme(&[*scheme]).is_some();
-                return known.into_iter().filter(can).collect();
-            }
-            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-                let text = format!("not the key of the certificate in {}", certificate.display());
-                findings.error(key, text);
-            }
-            Err(error) => findings.error(key, error.to_string()),
+    let Some(private) = private else { return Vec::new() };
+    match keyholder::join(files, &contents, &*private) {
+        Ok(joined) => joined.schemes,
+        Err(wrong) => {
+            findings.error(certificate, wrong.what());
+            Vec::new()
         }
     }
-    Vec::new()
 }
 
-fn read_chain(path: &Path, findings: &mut Findings) -> Vec<CertificateDer<'static>> {
-    let contents = match regular_file::read(path) {
-        Ok(contents) => contents,
-        Err(error) => {
-            findings.unusable(path, &error);
-            return Vec::new();
-        }
-    };
-    if check_permissions(path, Readers::Whoever, findings) {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&contents).collect();
-        match chain {
-            Ok(chain) if !chain.is_empty() => return chain,
-            _ => findings.error(path, "no certificate (PEM) in it"),
-        }
+fn read_certificate(path: &Path, reader: &Who, findings: &mut Findings) -> Option<Contents> {
+    let pem = regular_file::read(path).map_err(|error| findings.unusable(path, &error)).ok()?;
+    if !check_permissions_for(path, Readers::Whoever, reader, findings) {
+        return None;
     }
-    Vec::new()
+    let read = keyholder::certificate(path, &pem);
+    read.map_err(|wrong| findings.error(path, wrong.what())).ok()
 }
 
-fn private_key(path: &Path, findings: &mut Findings) -> Option<PrivateKeyDer<'static>> {
-    let contents = match regular_file::read_secret(path) {
-        Ok((contents, _)) => contents,
+fn read_key(path: &Path, findings: &mut Findings) -> Option<Arc<dyn SigningKey>> {
+    let pem = match regular_file::read_secret(path) {
+        Ok((pem, _)) => pem,
         Err(error) => {
             // Whoever looks need not be who runs the service.
             if error.kind() != ErrorKind::PermissionDenied {
@@ -116,11 +103,7 @@ fn private_key(path: &Path, findings: &mut Findings) -> Option<PrivateKeyDer<'st
             return None;
         }
     };
-    let key = PrivateKeyDer::from_pem_slice(&contents).ok();
-    if key.is_none() {
-        findings.error(path, "no key (PEM) in it, or one that asks for a passphrase");
-    }
-    key
+    keyholder::key(path, &pem).map_err(|wrong| findings.error(path, wrong.what())).ok()
 }
 
 fn check_name(

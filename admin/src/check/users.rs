@@ -3,7 +3,7 @@
 use super::findings::{Findings, Place};
 use super::homes;
 use super::identity::{self, User, Who};
-use super::permissions::{Readers, check_permissions};
+use super::permissions::{Readers, check_permissions_for};
 use super::service::Service;
 use crate::run_script::Link;
 use proto::escape::Escaped;
@@ -52,7 +52,7 @@ pub(super) struct Against<'a> {
 
 /// Looks at the file as the program would.
 pub(super) fn check(path: &Path, who: &Who, against: &Against<'_>, findings: &mut Findings) {
-    check_permissions(path, Readers::OwnerOnly, findings);
+    check_permissions_for(path, Readers::OwnerOnly, who, findings);
     let user = match who {
         Who::User(user) if user.uid != 0 => Some(user),
         _ => None,

@@ -1,6 +1,6 @@
 //! `--help` and `--version`, of each program that has a manual page.
 
-use crate::support::{PROGRAM, beside, ends_with, folder, init, programs, stderr, stdout};
+use crate::support::{PROGRAM, beside, ends_with, service, stderr, stdout};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,9 +31,7 @@ fn every_program_says_how_it_is_called_and_its_version() {
 /// Of acceptutils, whose results are what it is run for. A reader that has gone wants no more.
 #[test]
 fn results_that_cannot_be_written_are_a_failure() {
-    let folder = folder();
-    let dir = folder.path().join("service");
-    ends_with(&init(&dir, &programs(folder.path())), 0);
+    let (folder, dir) = service();
     let dir = dir.to_str().unwrap();
     let (users, memory) = (format!("{dir}/users"), format!("{dir}/failures"));
     let transcript = folder.path().join("transcript");

@@ -2,7 +2,8 @@
 
 use crate::certificates;
 use crate::support::{
-    PROGRAM, add_al, al_logs_in, checked, ends_with, fails, run, service, stderr, stdout, succeeds,
+    PROGRAM, add_al, al_logs_in, checked, ends_with, fails, is_root, run, service, skipped, stderr,
+    stdout, succeeds,
 };
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -58,6 +59,7 @@ fn finds_what_is_broken() {
         let (severity, rest) = expected.split_once(' ').unwrap();
         let expected = format!("{severity} {}/{rest}", dir.display()).replace("/.: ", ": ");
         let beside = format!("{}/", folder.path().display());
+        let expected = expected.replace(&format!("{}/../", dir.display()), &beside);
         let (expected, said) = (expected.replace("../", &beside), stdout(&output));
         assert!(said.contains(&expected), "{command}\n{expected}\n{said}");
         let errors = said.lines().any(|line| line.starts_with("error: "));
@@ -106,6 +108,45 @@ fn a_chain_that_clients_can_follow_is_right() {
     let expected =
         "its chain ends with CN=Between, issued by CN=Root: no authority of this machine's";
     assert!(said.contains(expected), "{said}");
+}
+
+/// Others may put files of their own beside what is in a folder such as `/tmp`; who runs a
+/// program may own what it reads; and a key may be behind folders that its group enters.
+#[test]
+fn nothing_is_said_of_folders_that_only_their_owners_change() {
+    let Good { dir, folder: _folder } = good();
+    let run_sh = |command: &str| {
+        let status = Command::new("sh").args(["-e", "-c", command]).current_dir(&dir).status();
+        assert!(status.unwrap().success(), "{command}");
+    };
+    run_sh("mkdir -m 1777 ../shared && mv tls/key.pem ../shared");
+    run_sh("ln -s ../../shared/key.pem tls/key.pem");
+    succeeds(&["check", dir.to_str().unwrap()]);
+    if !is_root() {
+        return skipped("folders of others", "only root can give a folder away");
+    }
+    // As Debian's /etc/ssl/private is.
+    run_sh("chmod 710 ../shared && chgrp 2 ../shared");
+    succeeds(&["check", dir.to_str().unwrap()]);
+    run_sh("mkdir own && cp users own && chown -R 1 own");
+    run_sh(
+        "sed -i \"s|checkpassword-file -f .*|setuidgid daemon checkpassword-file -f $PWD/own/users|; s|own/users|& \\\\\\|\" service/pop3/run",
+    );
+    let said = checked(&dir);
+    // Who is let in as another user, is another matter.
+    assert!(said.contains("/own/users:3: al: not running as root"), "{said}");
+    assert!(!said.contains("can change it"), "{said}");
+}
+
+/// A folder that is on the way to many files is spoken of once.
+#[test]
+fn a_folder_that_others_can_change_is_said_once() {
+    let Good { folder, dir } = good();
+    test_support::folder::set_mode(folder.path(), 0o777);
+    let said = checked(&dir);
+    let expected = format!("error: {}: mode 777: its group or others", folder.path().display());
+    assert_eq!(said.matches(&expected).count(), 1, "{said}");
+    assert!(said.ends_with("\n1 error, 0 warnings\n"), "{said}");
 }
 
 /// A FIFO has whoever opens it wait for somebody who writes.

@@ -1,5 +1,5 @@
 //! Reading certificates and keys, and finding at the start what would only show in
-//! the first handshake.
+//! the first handshake. `acceptutils check` asks the same code what is wrong with them.
 
 use proto::channel::LONGEST;
 use proto::channel::keyholder::{Certificate, FromKeyholder, Validity};
@@ -25,9 +25,17 @@ use crate::environment::{Variables, value};
 
 /// What is wrong with which file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Failure {
+pub struct Failure {
     file: PathBuf,
     what: String,
+}
+
+impl Failure {
+    /// What is wrong, without the file.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
 }
 
 impl fmt::Display for Failure {
@@ -81,7 +89,7 @@ pub(super) fn load(variables: &Variables) -> Result<Loaded, Failure> {
     let sources = sources(variables)?;
     let mut warnings = keys_alone(variables);
     for source in &sources {
-        let read = load_certificate(source)?;
+        let read = certificate(&source.certificate, &read(&source.certificate)?.0)?;
         let key = load_key(&source.key, &mut warnings)?;
         let certificate = join(source, &read, &*key)?;
         let earlier = certificates.iter().zip(&sources);
@@ -132,17 +140,19 @@ fn wrong(file: &Path, what: impl fmt::Display) -> Failure {
 }
 
 /// What is in a certificate's file.
-struct Contents {
-    chain: Vec<CertificateDer<'static>>,
+pub struct Contents {
+    /// The server's certificate, and those behind it.
+    pub chain: Vec<CertificateDer<'static>>,
     validity: Validity,
     subject: String,
 }
 
-fn load_certificate(
-    CertificateFiles { certificate: file, .. }: &CertificateFiles,
-) -> Result<Contents, Failure> {
-    let pem = read(file)?.0;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&pem)
+/// Reads what is in a certificate's file.
+///
+/// # Errors
+/// It is no certificate, or none that can be served.
+pub fn certificate(file: &Path, pem: &[u8]) -> Result<Contents, Failure> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|why| wrong(file, format_args!("not a PEM file: {why}")))?;
     let first = chain.first().ok_or_else(|| wrong(file, "no certificate in it"))?;
@@ -151,17 +161,21 @@ fn load_certificate(
     if first.version == x509_cert::Version::V1 {
         return Err(wrong(file, "the certificate is of X.509 version 1, which is not supported"));
     }
-    if let Some(bits @ ..SHORTEST_RSA) = rsa_bits(&first.subject_public_key_info) {
-        return Err(wrong(
-            file,
-            format_args!("the key is of RSA and {bits} bits: at least {SHORTEST_RSA} are needed"),
-        ));
+    if let Some(why) = too_short(&first.subject_public_key_info) {
+        return Err(wrong(file, why));
     }
     let moment = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
     let (from, to) = (first.validity.not_before, first.validity.not_after);
     let file = file.display().to_string();
     let validity = Validity { file, from: moment(from), to: moment(to) };
     Ok(Contents { chain, validity, subject: subject::on_one_line(&first.subject) })
+}
+
+/// What is said of a key that is too short for the library, and for clients.
+#[must_use]
+pub fn too_short(key: &x509_cert::spki::SubjectPublicKeyInfoOwned) -> Option<String> {
+    let bits = rsa_bits(key).filter(|bits| *bits < SHORTEST_RSA)?;
+    Some(format!("the key is of RSA and {bits} bits: at least {SHORTEST_RSA} are needed"))
 }
 
 /// The length of an RSA key's modulus; none of other keys.
@@ -177,7 +191,10 @@ fn rsa_bits(key: &x509_cert::spki::SubjectPublicKeyInfoOwned) -> Option<usize> {
 }
 
 /// What engines and the listener are told of them, if the key is the certificate's.
-fn join(
+///
+/// # Errors
+/// The key is another's, or the certificates are too many.
+pub fn join(
     source: &CertificateFiles,
     Contents { chain, subject, .. }: &Contents,
     key: &dyn SigningKey,
@@ -205,17 +222,26 @@ fn join(
 
 fn load_key(file: &Path, warnings: &mut Vec<String>) -> Result<Arc<dyn SigningKey>, Failure> {
     let (pem, mode) = read(file)?;
-    let says = |text: &&[u8]| pem.windows(text.len()).any(|part| part == *text);
-    let is_encrypted = ENCRYPTED.iter().any(says);
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|why| match why {
-        _ if is_encrypted => wrong(file, "the private key in it is encrypted"),
-        rustls::pki_types::pem::Error::NoItemsFound => wrong(file, "no private key in it"),
-        why => wrong(file, format_args!("not a PEM file: {why}")),
-    })?;
+    let key = key(file, &pem)?;
     if mode & OTHERS != 0 {
         let what = format_args!("mode {mode:o}: everybody can read or change the key");
         warnings.push(wrong(file, what).to_string());
     }
+    Ok(key)
+}
+
+/// Reads what is in a key's file.
+///
+/// # Errors
+/// It is no key, or none that can be used.
+pub fn key(file: &Path, pem: &[u8]) -> Result<Arc<dyn SigningKey>, Failure> {
+    let says = |text: &&[u8]| pem.windows(text.len()).any(|part| part == *text);
+    let is_encrypted = ENCRYPTED.iter().any(says);
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(|why| match why {
+        _ if is_encrypted => wrong(file, "the private key in it is encrypted"),
+        rustls::pki_types::pem::Error::NoItemsFound => wrong(file, "no private key in it"),
+        why => wrong(file, format_args!("not a PEM file: {why}")),
+    })?;
     rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
         .map_err(|_| wrong(file, "the private key is of no kind that is supported"))
 }

@@ -5,7 +5,7 @@
 //! read is in its environment, so the listener never sees a PEM file. It serves the
 //! engines of one reading of the files: a reload starts another keyholder.
 
-mod certificates;
+pub mod certificates;
 mod signing;
 
 use proto::channel::LONGEST;
