@@ -255,13 +255,13 @@ fn d60_who_speaks_another_protocol_is_ended_at_once_and_the_log_names_it() {
 fn who_never_begins_to_log_in_leaves_one_line() {
     for door in DOORS {
         let server = door.setup().start();
-        let (mut quits, _) = door.enter(&server);
+        let mut quits = door.enter(&server);
         assert_eq!(ask(&mut quits, "QUIT\r\n"), door.bye());
         assert_eq!(rest(&mut quits), b"");
-        let (mut browser, _) = door.enter(&server);
+        let mut browser = door.enter(&server);
         browser.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
         rest(&mut browser);
-        let (cut, _) = door.enter(&server);
+        let cut = door.enter(&server);
         cut.sock.shutdown(Shutdown::Both).unwrap();
         server.idle();
         let lines = server.log.lines();
