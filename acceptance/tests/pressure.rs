@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -34,9 +34,11 @@ impl Running {
         let programs =
             Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
         let home = home_with(control).expect("a home");
+        let path = format!("{}:/usr/bin:/bin", programs.folder().display());
         let child = Command::new(programs.folder().join(command[0]))
             .args(&command[1..])
             .env("QMAILHOME", home.path())
+            .env("PATH", path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -225,16 +227,21 @@ fn d32_a_client_that_drips_is_bounded_too() {
     dripping.join().expect("the writer");
 }
 
-/// Each line may wait, but only until one has waited in vain.
-#[test]
-fn d62_a_log_that_nobody_reads_keeps_no_client_waiting_for_good() {
+/// A log that has no room for one more line: where it is read, and where it is written.
+fn full_log() -> (PipeReader, PipeWriter) {
     let (log, writer) = std::io::pipe().expect("a pipe");
     let own = format!("/proc/self/fd/{}", writer.as_raw_fd());
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let full = fs::File::options().write(true).custom_flags(nonblocking).open(own);
     let mut full = full.expect("the pipe");
     while full.write(&[b'\n'; 4096]).is_ok() {}
-    drop(full);
+    (log, writer)
+}
+
+/// Each line may wait, but only until one has waited in vain.
+#[test]
+fn d62_a_log_that_nobody_reads_keeps_no_client_waiting_for_good() {
+    let (log, writer) = full_log();
     let mut running =
         Running::start_logging(&[], &["authup", "-t", "2", "pop3", "false"], writer.into());
     let (mut input, mut output) = running.ends();
@@ -252,4 +259,33 @@ fn d62_a_log_that_nobody_reads_keeps_no_client_waiting_for_good() {
     let mut said = String::new();
     log.read_to_string(&mut said).expect("the log");
     assert_eq!(said.trim_start_matches('\n'), "authup: 3 lines lost: the log was full\n");
+}
+
+/// Nor where it is the programs behind authup, or without it, that have something to say.
+#[test]
+fn d62_no_program_of_a_connection_waits_for_the_log_for_good() {
+    let is_told = |program: &[&str], says: &str, last: &str| {
+        let (_log, writer) = full_log();
+        let mut running = Running::start_logging(&[], program, writer.into());
+        let (mut input, mut output) = running.ends();
+        input.write_all(says.as_bytes()).expect("what the client says");
+        let mut said = String::new();
+        output.read_to_string(&mut said).expect("what it is told");
+        assert!(said.ends_with(last), "{program:?}: {said:?}");
+        running.child.wait().expect("its end");
+    };
+    let no_server = "421 unable to start the mail server (#4.3.0)\r\n";
+    let checks: &[&str] = &["authup", "pop3", "checkpassword-file", "-f", "/nonexistent", "true"];
+    let login = "USER bob\r\nPASS x\r\nQUIT\r\n";
+    let told = "-ERR [SYS/TEMP] authup temporary authentication failure\r\n+OK \r\n";
+    let ends: &[(&[&str], &str, &str)] = &[
+        (&["fixsmtpio", "/nonexistent"], "", no_server),
+        (&["fiximapio", "/nonexistent"], "", "* BYE server is not ready\r\n"),
+        (checks, login, told),
+    ];
+    thread::scope(|scope| {
+        for (program, says, last) in ends {
+            scope.spawn(move || is_told(program, says, last));
+        }
+    });
 }

@@ -46,6 +46,9 @@ pub(crate) struct RunScript {
     pub(crate) command: Vec<Word>,
     /// It does not become it: the shell stays, and why.
     pub(crate) shell_stays: Option<Stays>,
+    /// Words that are to set a variable of a name that no shell takes, such as
+    /// `CERTFILE:name=…`.
+    pub(crate) misnamed: Vec<Word>,
     /// `ulimit`'s bound on memory, in octets, and where it is set.
     pub(crate) memory: Option<(u64, usize)>,
 }
@@ -212,6 +215,9 @@ impl Reading {
                 let stays = if is_beside { Stays::Beside } else { Stays::NoExec };
                 self.script.shell_stays = Some(stays);
             }
+            Some(text) if self.depth == 0 && text.contains('=') => {
+                self.script.misnamed.extend(words.first().cloned());
+            }
             // `read`, `readonly`, `test … && NAME=value`: whatever they name.
             Some(_) => assigned.iter().chain(words).for_each(|word| {
                 self.values.forget(name(&word.text));
@@ -261,6 +267,9 @@ impl Reading {
         for word in words.iter().skip(1) {
             if is_assignment(&word.text) {
                 self.note(word);
+            } else if word.text.contains('=') && !word.is_computed {
+                self.script.misnamed.push(word.clone());
+                continue;
             }
             let own = self.own.iter().rev().find(|own| name(&own.text) == word.text);
             self.script.variables.push(own.unwrap_or(word).clone());

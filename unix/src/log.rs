@@ -22,6 +22,10 @@ use std::time::Duration;
 /// so that lines of different processes do not mix.
 pub const LONGEST: usize = 4096;
 
+/// How long a client may be held up by whoever reads the log. It is waited for at all as a
+/// line of many a process's is lost too soon otherwise, where the reader is but slow.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How a process writes that must not wait for whoever reads, or not for long; none, where it
 /// may.
 static BOUNDED: Mutex<Option<Bounded>> = Mutex::new(None);
@@ -41,8 +45,8 @@ enum Way {
     /// descriptor 2 is shared with whatever it starts.
     Own(OwnedFd),
     Socket,
-    /// A file, which takes everything; or it could not be opened, and is asked for room
-    /// first, which somebody else may take in between.
+    /// A file, which takes everything; or it was not or could not be opened, and is asked for
+    /// room first, which somebody else may take in between.
     Asked,
 }
 
@@ -51,14 +55,30 @@ enum Way {
 ///
 /// `program` is named then, as in its other lines.
 pub fn wait_for_nobody(program: &'static str) {
-    wait_at_most(program, Duration::ZERO);
+    bound(program, own_way(), Duration::ZERO);
 }
 
-/// The same of a process that may wait for so long: once, for behind a line that was lost none
-/// waits until there is room again.
-pub fn wait_at_most(program: &'static str, patience: Duration) {
+/// The same of a process that may wait for five seconds: once, for behind a line that was lost
+/// none waits until there is room again.
+pub fn wait_briefly(program: &'static str) {
+    bound(program, own_way(), PATIENCE);
+}
+
+/// The same of a program that most often has nothing to log: it costs no system call before
+/// there is a line. Where others write to the same pipe, one of them may take the last room
+/// between the question and the line, which then waits for as long as nobody reads.
+pub fn begin(program: &'static str) {
+    bound(program, Way::Asked, PATIENCE);
+}
+
+fn bound(program: &'static str, way: Way, patience: Duration) {
+    let mut bounded = BOUNDED.lock().unwrap_or_else(PoisonError::into_inner);
+    *bounded = Some(Bounded { program, way, patience, lost: 0 });
+}
+
+fn own_way() -> Way {
     let kind = fstat(stderr()).map(|stat| FileType::from_raw_mode(stat.st_mode));
-    let way = match kind {
+    match kind {
         Ok(FileType::Socket) => Way::Socket,
         Ok(FileType::Fifo | FileType::CharacterDevice) => {
             let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -67,9 +87,7 @@ pub fn wait_at_most(program: &'static str, patience: Duration) {
                 .map_or(Way::Asked, Way::Own)
         }
         _ => Way::Asked,
-    };
-    let mut bounded = BOUNDED.lock().unwrap_or_else(PoisonError::into_inner);
-    *bounded = Some(Bounded { program, way, patience, lost: 0 });
+    }
 }
 
 /// Says how many lines were lost, if any were and there is room to say so. To be called
@@ -132,7 +150,7 @@ impl Bounded {
 
 /// Writes `PROGRAM TEXT` or `PROGRAM: TEXT`, as `prefix` has it, and a line feed.
 /// A log that is broken stops nothing; one that nobody reads stops who has called neither
-/// [`wait_for_nobody`] nor [`wait_at_most`].
+/// [`wait_for_nobody`] nor [`wait_briefly`] nor [`begin`], as programs of a connection have at their start.
 pub fn line(prefix: fmt::Arguments<'_>, text: fmt::Arguments<'_>) {
     let line = one_line(&format!("{prefix}{text}"));
     let mut bounded = BOUNDED.lock().unwrap_or_else(PoisonError::into_inner);

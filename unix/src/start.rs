@@ -56,7 +56,7 @@ pub unsafe fn start(
     count: c_int,
     words: *const *const c_char,
     main: fn(&mut dyn Iterator<Item = OsString>) -> u8,
-    (usage, version): (&str, &str),
+    (usage, version): (&'static str, &str),
 ) -> c_int {
     let count = usize::try_from(count).unwrap_or_default();
     let word = |index: usize| {
@@ -66,9 +66,10 @@ pub unsafe fn start(
         OsStr::from_bytes(word.to_bytes()).to_owned()
     };
     open_standard_descriptors();
+    let name = usage.split(' ').nth(1).unwrap_or_default();
+    log::begin(name);
     // Before anything else takes memory, so that all of it can come to lie in this piece.
     if !memory_limit::has_room() {
-        let name = usage.split(' ').nth(1).unwrap_or_default();
         log::line(format_args!("{name}: "), format_args!("limit on memory too low"));
         return c_int::from(proto::exit_code::TEMPORARY);
     }

@@ -86,6 +86,10 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
         );
         findings.warning(Place::line(path, server.program.line), text);
     }
+    for word in &script.misnamed {
+        let text = format!("{}: no variable's name to a shell: put it behind env", word.text);
+        findings.error(Place::line(path, word.line), text);
+    }
     for word in script.command.iter().chain(&script.variables).filter(|word| word.is_computed) {
         let text = format!("{}: uses shell expansion, not checked", word.text);
         findings.warning(Place::line(path, word.line), text);

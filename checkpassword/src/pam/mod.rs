@@ -25,17 +25,19 @@ use std::process::ExitCode;
 use unix::environment::Environment;
 use unix::identity::{Groups, Identity, SystemUser};
 
+const NAME: &str = "checkpassword-pam";
 const USAGE: &str = "usage: checkpassword-pam [-s service] prog [arg ...]";
 const DEFAULT_SERVICE: &str = "checkpassword";
 
 /// The whole program. Returns only if the login did not happen.
 #[must_use]
 pub fn main() -> ExitCode {
+    unix::log::begin(NAME);
     if options::is_about_us(USAGE) {
         return ExitCode::SUCCESS;
     }
     let Err(failure) = run();
-    failure.report("checkpassword-pam").into()
+    failure.report(NAME).into()
 }
 
 fn run() -> Result<Infallible, Failure> {

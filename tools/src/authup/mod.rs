@@ -27,7 +27,6 @@ use proto::login::reply::Refusal;
 use report::Report;
 use settings::{Controls, Usage};
 use std::ffi::OsString;
-use std::time::Duration;
 use unix::client;
 use unix::deadline::Deadline;
 use unix::descriptor_passing::channel;
@@ -44,10 +43,6 @@ pub const USAGE: &str = "usage: authup [ -t tries ] <smtp|pop3|imap> prog";
 
 /// Seconds to wait for a client that is told why there is no session.
 const LAST_WORDS: u64 = 60;
-
-/// How long a session may be held up by whoever reads the log. It is waited for at all as a
-/// line of many a process's is lost too soon otherwise, where the reader is but slow.
-const LOG: Duration = Duration::from_secs(5);
 
 /// How long to wait for the client.
 #[derive(Clone, Copy)]
@@ -76,7 +71,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     let offer = Offer::take(&mut environment);
     // What a supervisor or a server has left open is not for a user's program.
     unix::open_descriptors::close_others(&offer.descriptors());
-    unix::log::wait_at_most(NAME, LOG);
+    unix::log::wait_briefly(NAME);
     let report = Report::new(&environment);
     report.line(format_args!("protocol {}", usage.protocol.name()));
     if let Some(what) = jail::lacks(Profile::Dialog) {
