@@ -58,6 +58,11 @@ impl fmt::Display for Error {
     }
 }
 
+/// A file that is to be read; none for `-`, which is standard input.
+pub(crate) fn named(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|path| *path != Path::new("-"))
+}
+
 /// What kept lines from being printed, the first time.
 static UNPRINTED: OnceLock<io::Error> = OnceLock::new();
 

@@ -8,6 +8,7 @@ mod replay;
 mod transcript;
 
 use crate::home::usual_home;
+use crate::outcome::named;
 use crate::outcome::{Error, Outcome, print_line};
 use clap::{Args, ValueEnum};
 use narrator::{Change, Told};
@@ -94,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     };
     let rules = rules.map_err(|error| Error::read(&rules_path, error))?;
     let greeting = greeting(&home);
-    let (name, contents) = read(options.transcript.as_deref())?;
+    let (name, contents) = read(named(options.transcript.as_deref()))?;
     let lines = transcript::read(&contents)
         .map_err(|unclear| Error::new(format!("{name}:{}: {unclear}", unclear.number)))?;
     if lines.is_empty() {
@@ -118,6 +119,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
             print(&replayed, session, &rules_path);
         }
         warn_of_disagreement(&replayed, &name);
+        warn_of_no_greeting(&lines, &name);
     }
     if options.json {
         print_line(
@@ -213,6 +215,21 @@ fn json(session: u32, (transcript_line, told): &(usize, Told)) -> Option<JsonCha
         after: change.after.as_ref().map(text),
         exit_code: change.exit,
     })
+}
+
+/// Who copies a part of a session, commonly leaves the greeting out, and a reply is taken for it.
+fn warn_of_no_greeting(lines: &[&Line], name: &str) {
+    let Some(first) = lines.first().filter(|first| first.way == Way::FromClient) else { return };
+    if first.session == 0 {
+        let number = first.number;
+        unix::log::line(
+            format_args!("acceptutils: "),
+            format_args!(
+                "{name}:{number}: no greeting before the client's first line: the first reply is \
+                 taken for it: put \"S: 220 x\" before it"
+            ),
+        );
+    }
 }
 
 fn warn_of_disagreement(replayed: &Replayed, name: &str) {

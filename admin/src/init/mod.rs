@@ -20,6 +20,7 @@ use plan::Users;
 pub(crate) use plan::{Clients, Plan};
 use proto::login::protocol::Protocol;
 use proto::names::ControlFile;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use unix::control::control_file;
 use unix::identity::{SystemUser, runs_as_root};
@@ -100,6 +101,10 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     if let Some(warning) = &other_host {
         print_line(warning);
     }
+    let odd_host = odd_host(&options.host);
+    if let Some(warning) = &odd_host {
+        print_line(warning);
+    }
     let gap = gap(options);
     if let Some(warning) = &gap {
         print_line(warning);
@@ -108,7 +113,8 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         print_line(&format!("warning: --{option}: the program does not serve: {why}"));
     }
     print_line(&next_steps(&plan));
-    let is_clean = silent.is_empty() && other_host.is_none() && gap.is_none();
+    let warnings = [other_host, odd_host, gap];
+    let is_clean = silent.is_empty() && warnings.iter().all(Option::is_none);
     Ok(if is_clean { Outcome::Clean } else { Outcome::Warnings })
 }
 
@@ -185,6 +191,18 @@ fn other_host(plan: &Plan, host: &str) -> Option<String> {
     let (file, said) = (file.display(), proto::escape::Escaped(name));
     let other = !name.eq_ignore_ascii_case(host.as_bytes());
     other.then(|| format!("warning: --host {host}: {file} says {said}, and stays"))
+}
+
+/// A name by which clients elsewhere could not find the server, or not verify its certificate.
+fn odd_host(host: &str) -> Option<String> {
+    let why = if host.parse::<IpAddr>().is_ok() {
+        "an address, not a name: clients look for a name in its certificate"
+    } else if !host.contains('.') {
+        "not a full name: clients elsewhere do not find it"
+    } else {
+        return None;
+    };
+    Some(format!("warning: --host {host}: {why}"))
 }
 
 /// The path as it was given, made absolute. Links stay what they are: who renews

@@ -7,7 +7,7 @@ mod line;
 mod page;
 mod tally;
 
-use crate::outcome::{Error, Outcome, print_line};
+use crate::outcome::{Error, Outcome, named, print_line};
 use clap::Args;
 use line::days;
 use std::io::{BufRead, BufReader, Read};
@@ -41,12 +41,15 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let since = options.since.as_deref().map(|said| since(said, now)).transpose()?;
     let mut tally = Tally::new(since);
-    if options.files.is_empty() {
-        let stdin = Path::new("standard input");
-        read(std::io::stdin().lock(), None, &mut tally)
-            .map_err(|error| Error::read(stdin, error))?;
-    }
-    for path in &options.files {
+    let stdin = [PathBuf::from("-")];
+    let files = if options.files.is_empty() { &stdin[..] } else { &options.files };
+    for path in files {
+        if named(Some(path)).is_none() {
+            let stdin = Path::new("standard input");
+            read(std::io::stdin().lock(), None, &mut tally)
+                .map_err(|error| Error::read(stdin, error))?;
+            continue;
+        }
         let file = std::fs::File::open(path).map_err(|error| Error::read(path, error))?;
         read(file, service(path), &mut tally).map_err(|error| Error::read(path, error))?;
     }

@@ -224,6 +224,21 @@ fn what_cannot_be_explained() {
     }
 }
 
+/// From the client's first line on, as one copies it.
+#[test]
+fn a_transcript_without_a_greeting_is_said_to_be_one() {
+    let folder = folder();
+    let home = home(folder.path(), ":quit::221*::221 mine\n");
+    for (session, hint) in [("S: 220 x\nC: QUIT\nS: 221 x\n", 0), ("C: QUIT\nS: 221 x\n", 1)] {
+        let output = run_with(&["explain", "--home", &home, "-"], session);
+        ends_with(&output, 0);
+        let expected = "acceptutils: standard input:1: no greeting before the client's first line";
+        let said = stderr(&output);
+        assert_eq!(said.matches(expected).count(), hint, "{said}");
+        assert_eq!(said.lines().count(), hint, "{said}");
+    }
+}
+
 /// Where the other tasks look, too.
 #[test]
 fn the_rules_are_those_of_the_folder_that_is_usual() {

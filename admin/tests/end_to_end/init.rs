@@ -378,3 +378,17 @@ fn root_makes_the_root_folder_of_jails_where_there_is_none() {
         "unable to make /var/empty: Read-only file system: without it each login takes longer\n";
     assert!(impossible.contains(line), "{impossible}");
 }
+
+#[test]
+fn a_name_that_clients_could_not_use_is_warned_of() {
+    let folder = folder();
+    for (host, why) in [
+        ("192.0.2.7", "an address, not a name: clients look for a name in its certificate"),
+        ("localhost", "not a full name: clients elsewhere do not find it"),
+    ] {
+        let dir = folder.path().join(host);
+        let arguments = ["init", dir.to_str().unwrap(), "--host", host, "--pop3", "true"];
+        let said = ends_with(&run(&arguments), 1);
+        assert!(said.contains(&format!("warning: --host {host}: {why}\n")), "{said}");
+    }
+}

@@ -132,3 +132,9 @@ fn a_log_of_nobody_here_says_so() {
     // That nobody said anything is no fault.
     ends_with(&run_with(&["report"], ""), 0);
 }
+
+#[test]
+fn a_hyphen_is_standard_input() {
+    let output = run_with(&["report", "-"], DAY);
+    assert_eq!(ends_with(&output, 0), ends_with(&run_with(&["report"], DAY), 0));
+}
