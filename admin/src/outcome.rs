@@ -92,7 +92,7 @@ pub(crate) fn exit_code(code: u8) -> ExitCode {
     Outcome::Errors.into()
 }
 
-/// Says on standard error why something could not be done.
-pub(crate) fn say(error: &dyn fmt::Display) {
-    unix::log::line(format_args!("acceptutils: "), format_args!("{error}"));
+/// Says on standard error why something could not be done, or what is odd about it.
+pub(crate) fn say(what: &dyn fmt::Display) {
+    unix::log::line(format_args!("acceptutils: "), format_args!("{what}"));
 }

@@ -150,7 +150,8 @@ impl Bounded {
 
 /// Writes `PROGRAM TEXT` or `PROGRAM: TEXT`, as `prefix` has it, and a line feed.
 /// A log that is broken stops nothing; one that nobody reads stops who has called neither
-/// [`wait_for_nobody`] nor [`wait_briefly`] nor [`begin`], as programs of a connection have at their start.
+/// [`wait_for_nobody`] nor [`wait_briefly`] nor [`begin`], as programs of a connection have at
+/// their start.
 pub fn line(prefix: fmt::Arguments<'_>, text: fmt::Arguments<'_>) {
     let line = one_line(&format!("{prefix}{text}"));
     let mut bounded = BOUNDED.lock().unwrap_or_else(PoisonError::into_inner);

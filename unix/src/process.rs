@@ -54,36 +54,28 @@ impl Argv {
     ///
     /// # Errors
     /// Why it cannot be run.
-    #[cfg(target_os = "linux")]
     pub fn start(
         &self,
         environment: &Environment,
         input: Option<BorrowedFd<'_>>,
         output: Option<BorrowedFd<'_>>,
     ) -> io::Result<Child> {
-        Child::start(&Program::new(&self.name, &self.arguments, environment)?, input, output)
-    }
-
-    /// Starts it as a child, like [`Self::command`]. `input` and `output` are its descriptors 0
-    /// and 1, where they are not to be this process's.
-    ///
-    /// # Errors
-    /// Why it cannot be run.
-    #[cfg(not(target_os = "linux"))]
-    pub fn start(
-        &self,
-        environment: &Environment,
-        input: Option<BorrowedFd<'_>>,
-        output: Option<BorrowedFd<'_>>,
-    ) -> io::Result<Child> {
-        let mut command = self.command(environment);
-        if let Some(input) = input {
-            command.stdin(input.try_clone_to_owned()?);
+        #[cfg(target_os = "linux")]
+        {
+            let program = Program::new(&self.name, &self.arguments, environment)?;
+            Child::start(&program, input, output)
         }
-        if let Some(output) = output {
-            command.stdout(output.try_clone_to_owned()?);
+        #[cfg(not(target_os = "linux"))]
+        {
+            let mut command = self.command(environment);
+            if let Some(input) = input {
+                command.stdin(input.try_clone_to_owned()?);
+            }
+            if let Some(output) = output {
+                command.stdout(output.try_clone_to_owned()?);
+            }
+            Ok(command.spawn()?.into())
         }
-        Ok(command.spawn()?.into())
     }
 
     /// Becomes the program. Returns only if that cannot be, with the reason.

@@ -36,7 +36,12 @@ pub(super) fn check(path: &Path, found: &Metadata, reader: &Who, findings: &mut 
         }
     }
     // In a folder of everybody's, whoever has made a link can make another.
-    for link in links.iter().filter(|link| link.parent().is_some_and(is_shared)) {
+    let in_shared = |link: &&PathBuf| {
+        link.parent()
+            .and_then(|folder| folder.metadata().ok())
+            .is_some_and(|found| is_shared(&found))
+    };
+    for link in links.iter().filter(in_shared) {
         if let Ok(found) = link.symlink_metadata() {
             check_owner(link, &found, reader, findings);
         }
@@ -63,10 +68,8 @@ pub(super) fn check_all(folder: &Path, findings: &mut Findings) {
 }
 
 fn judge(path: &Path, found: &Metadata, reader: &Who, findings: &mut Findings) {
-    let mode = found.permissions().mode() & 0o7777;
-    // Where everybody may add files, and nobody else's can be replaced.
-    let is_shared = found.is_dir() && mode & 0o1000 != 0;
-    if mode & 0o022 != 0 && !is_shared {
+    if others_can_write(found) && !is_shared(found) {
+        let mode = found.permissions().mode() & 0o7777;
         findings.error(path, format!("mode {mode:o}: its group or others can change it"));
     }
     check_owner(path, found, reader, findings);
@@ -84,8 +87,16 @@ fn check_owner(path: &Path, found: &Metadata, reader: &Who, findings: &mut Findi
     }
 }
 
-fn is_shared(folder: &Path) -> bool {
-    folder.metadata().is_ok_and(|found| found.permissions().mode() & 0o1022 > 0o1000)
+/// Whether it is a folder to which others may add files, and where they can replace nobody
+/// else's.
+fn is_shared(found: &Metadata) -> bool {
+    let is_sticky = found.permissions().mode() & 0o1000 != 0;
+    found.is_dir() && is_sticky && others_can_write(found)
+}
+
+/// Whether its group or all can.
+fn others_can_write(found: &Metadata) -> bool {
+    found.permissions().mode() & 0o022 != 0
 }
 
 impl Way {

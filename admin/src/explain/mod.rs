@@ -8,8 +8,7 @@ mod replay;
 mod transcript;
 
 use crate::home::usual_home;
-use crate::outcome::named;
-use crate::outcome::{Error, Outcome, print_line};
+use crate::outcome::{Error, Outcome, named, print_line, say};
 use clap::{Args, ValueEnum};
 use narrator::{Change, Told};
 use proto::control::one_line;
@@ -222,25 +221,19 @@ fn warn_of_no_greeting(lines: &[&Line], name: &str) {
     let Some(first) = lines.first().filter(|first| first.way == Way::FromClient) else { return };
     if first.session == 0 {
         let number = first.number;
-        unix::log::line(
-            format_args!("acceptutils: "),
-            format_args!(
-                "{name}:{number}: no greeting before the client's first line: the first reply is \
-                 taken for it: put \"S: 220 x\" before it"
-            ),
-        );
+        say(&format_args!(
+            "{name}:{number}: no greeting before the client's first line: the first reply is \
+             taken for it: put \"S: 220 x\" before it"
+        ));
     }
 }
 
 fn warn_of_disagreement(replayed: &Replayed, name: &str) {
     if let Some((line, ours)) = &replayed.disagrees {
-        unix::log::line(
-            format_args!("acceptutils: "),
-            format_args!(
-                "{name}:{line}: with these rules it would be \"{}\": are they the ones that \
-                 the transcript was made with? (See --set and --tls.)",
-                Escaped(ours)
-            ),
-        );
+        say(&format_args!(
+            "{name}:{line}: with these rules it would be \"{}\": are they the ones that \
+             the transcript was made with? (See --set and --tls.)",
+            Escaped(ours)
+        ));
     }
 }

@@ -7,7 +7,7 @@ mod line;
 mod page;
 mod tally;
 
-use crate::outcome::{Error, Outcome, named, print_line};
+use crate::outcome::{Error, Outcome, named, print_line, say};
 use clap::Args;
 use line::days;
 use std::io::{BufRead, BufReader, Read};
@@ -60,8 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         print_line(page::page(&tally).trim_end());
     }
     if tally.is_all_foreign() {
-        let what = "nothing of these programs in it";
-        unix::log::line(format_args!("acceptutils: "), format_args!("{what}"));
+        say(&"nothing of these programs in it");
         return Ok(Outcome::Warnings);
     }
     Ok(Outcome::Clean)

@@ -121,8 +121,8 @@ impl Session {
         give_up_what_is_not_needed()
     }
 
-    /// Waits for the server; the client need not, unless it is owed a reply. The exit code is the one a rule
-    /// asked for, else the server's own, but where that could read as a refused login.
+    /// Waits for the server; the client need not, unless it is owed a reply. The exit code is the
+    /// one a rule asked for, else the server's own, but where that could read as a refused login.
     fn finish(self, end: End) -> u8 {
         let owes_reply = self.pump.relay.owes_reply();
         let mut server = self.pump.into_server();
