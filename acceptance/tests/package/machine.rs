@@ -37,11 +37,11 @@ pub(crate) struct Machine {
 type File = (u32, u32, u32, Vec<u8>);
 
 impl Machine {
-    /// Starts the machine.
+    /// Starts the machine. In it these folders are as they are here.
     ///
     /// # Errors
     /// Why this machine cannot have another in it.
-    pub(crate) fn boot() -> Result<Self, String> {
+    pub(crate) fn boot(seen: &[&Path]) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("needs root".into());
         }
@@ -53,6 +53,7 @@ impl Machine {
         let mut outside = Command::new("unshare")
             .args(["--mount", "sh", script])
             .arg(folder.path())
+            .args(seen)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -2,12 +2,13 @@
 # A machine to install things on: this one's files, below a layer of its own for what
 # is changed; its own processes, network, name and control groups; and Debian's
 # systemd, started as at boot. It says "machine PID" once it is there, and ends with
-# that process. Called by machine.rs: unshare --mount sh machine.sh FOLDER
+# that process. In it SEEN are as they are here. Called by machine.rs:
+# unshare --mount sh machine.sh FOLDER SEEN ...
 
 set -eu
-folder=$1
 
-if [ -z "${2-}" ]; then
+if [ "$1" != inside ]; then
+    folder=$1
     mount -t tmpfs tmpfs "$folder"
     cd "$folder"
     mkdir changes work root groups
@@ -16,10 +17,12 @@ if [ -z "${2-}" ]; then
     group=groups/acceptutils-test.$$
     mkdir $group
     trap 'find "$folder/$group" -depth -type d -exec rmdir {} +' EXIT
-    sh -c 'echo $$ >"$1" && exec unshare --cgroup --net --uts --ipc --mount \
-        --pid --fork --kill-child sh "$2" "$3" inside' - $group/cgroup.procs "$0" "$folder" || :
+    sh -c 'echo $$ >"$1" && shift && exec unshare --cgroup --net --uts --ipc --mount \
+        --pid --fork --kill-child sh "$@"' - $group/cgroup.procs "$0" inside "$@" || :
     exit
 fi
+folder=$2
+shift 2
 
 # Still this machine's /proc: the number is one that it knows.
 read -r pid rest </proc/self/stat
@@ -32,6 +35,16 @@ mount -o ro -t sysfs sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 for volatile in run tmp dev; do mount -t tmpfs tmpfs $volatile; done
 chmod 1777 tmp
+# Where a file system of its own hides one, or it is on another than /, as a checkout in /tmp is:
+# below a layer, too.
+number=0
+for seen in "$@"; do
+    [ -z "$(ls -A ".$seen" 2>/dev/null)" ] || continue
+    number=$((number + 1))
+    mkdir -p ".$seen" "$folder/changes.$number" "$folder/work.$number"
+    mount -t overlay overlay ".$seen" \
+        -o "lowerdir=$seen,upperdir=$folder/changes.$number,workdir=$folder/work.$number"
+done
 for device in null zero full random urandom tty; do
     : >dev/$device
     mount --bind /dev/$device dev/$device

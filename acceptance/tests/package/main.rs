@@ -29,6 +29,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+/// Where Cargo builds.
+fn target() -> PathBuf {
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
+    root().join(target)
+}
+
 /// What a subsection of EXAMPLES in acceptutils(8) displays.
 fn displays(subsection: &str) -> Vec<String> {
     let page = std::fs::read_to_string(root().join("man/acceptutils.8")).unwrap();
@@ -81,7 +87,7 @@ fn make_package() -> PathBuf {
 /// A machine with a user al, an MTA that delivers into Maildirs, and this package's test
 /// clients; none where there can be none, which is said.
 fn fresh(what: &str) -> Option<Machine> {
-    let machine = match Machine::boot() {
+    let machine = match Machine::boot(&[root(), &target()]) {
         Ok(machine) => machine,
         // Past the test harness, which keeps what is printed to itself.
         Err(why) => {
@@ -156,8 +162,7 @@ fn is_demonstrated_by(machine: &Machine, server: &str) {
 /// Where `make deb` has built, below this machine's files as below that one's.
 fn built() -> PathBuf {
     package();
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".into());
-    root().join(target).join("fast")
+    target().join("fast")
 }
 
 /// Types the commands of a subsection of the manual page there; what was shown.
