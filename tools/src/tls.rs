@@ -23,13 +23,16 @@ impl Offer {
     pub(crate) fn take(environment: &mut Environment) -> Self {
         let ucspitls = environment.take(Variable::UcspiTls);
         let disabled = environment.take(Variable::DisableTls).is_some();
-        let delayed = environment.has(Variable::SslCtlFd);
+        let has_control = environment.has(Variable::SslCtlFd);
         let interface = Interface::inherited(environment);
-        if delayed {
+        let implicit = match &interface {
+            Err(Unavailable::Begun) => true,
+            _ => !has_control && environment.has(Variable::SslProtocol),
+        };
+        if has_control && !implicit {
             // Inherited from whoever started the TLS server; they prove nothing.
             environment.take_all(is_fact_name);
         }
-        let implicit = !delayed && environment.has(Variable::SslProtocol);
         Self { level: Tls::from_environment(disabled, ucspitls.as_deref(), implicit), interface }
     }
 
@@ -57,7 +60,7 @@ impl Offer {
     }
 
     fn interface(&mut self) -> io::Result<Interface> {
-        std::mem::replace(&mut self.interface, Err(Unavailable::ControlClosed))
+        std::mem::replace(&mut self.interface, Err(Unavailable::Begun))
             .map_err(|_| io::ErrorKind::NotConnected.into())
     }
 }

@@ -8,6 +8,9 @@ use crate::environment::Environment;
 use proto::names::Variable;
 use proto::ucspi_tls::{Decoder, Fact, Progress};
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
+use rustix::stdio::{stdin, stdout};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -37,6 +40,8 @@ pub enum Unavailable {
     Descriptor(&'static str, io::Error),
     /// The TLS server has closed the control socket.
     ControlClosed,
+    /// It is on: by us, or from the first octet, see [`Interface::inherited`].
+    Begun,
 }
 
 impl fmt::Display for Unavailable {
@@ -45,11 +50,22 @@ impl fmt::Display for Unavailable {
             Self::Unset(name) => write!(f, "{name}: not set"),
             Self::Standard(name, number) => write!(f, "{name}: {number}: standard descriptor"),
             Self::Descriptor(name, reason) => write!(f, "{name}: {}", crate::log::Reason(reason)),
-            Self::ControlClosed => {
+            // The second is not for the log: once TLS is on, nobody may ask for it.
+            Self::ControlClosed | Self::Begun => {
                 write!(f, "{}: closed by the TLS server", Variable::SslCtlFd.name())
             }
         }
     }
+}
+
+/// Whether there is nothing under the number that a descriptor was to be taken from.
+fn is_closed(taken: &io::Result<OwnedFd>) -> bool {
+    let closed = Errno::BADF.raw_os_error();
+    taken.as_ref().is_err_and(|reason| reason.raw_os_error() == Some(closed))
+}
+
+fn is(descriptor: impl AsFd, kind: FileType) -> bool {
+    fstat(descriptor).is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == kind)
 }
 
 impl Interface {
@@ -57,12 +73,26 @@ impl Interface {
     /// out of it: no child is to see either. To be called at start-up, before anything
     /// is opened or closed.
     ///
+    /// sslserver names the three without `-n`, too. It has started TLS then, and moved the two
+    /// of the decrypted stream, pipes, to 0 and 1: what is named is not open any more, while
+    /// the control socket is. That is [`Unavailable::Begun`].
+    ///
     /// # Errors
     /// What is missing. Descriptors that are there are taken all the same.
     pub fn inherited(environment: &mut Environment) -> Result<Self, Unavailable> {
         let named = NAMES.map(|one| (one.name(), environment.take(one)));
         let numbers = named.each_ref().map(|(_, value)| value.as_deref().map_or(-1, number_in));
         let [control, read, write] = inherit(numbers);
+        let is_moved =
+            |at: usize, one: &io::Result<OwnedFd>| numbers[at] >= FIRST && is_closed(one);
+        if control.as_ref().is_ok_and(|control| is(control, FileType::Socket))
+            && is_moved(1, &read)
+            && is_moved(2, &write)
+            && is(stdin(), FileType::Fifo)
+            && is(stdout(), FileType::Fifo)
+        {
+            return Err(Unavailable::Begun);
+        }
         let one = |at: usize, descriptor: io::Result<OwnedFd>| {
             let (name, number) = (named[at].0, numbers[at]);
             match &named[at].1 {
