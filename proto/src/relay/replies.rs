@@ -5,7 +5,6 @@ use super::rules::{Event, Fixup, Response, Rule};
 use super::{Client, End, Kind, NOT_STARTED, Pending, Phase, Relay, Reply, Seen, WINDOW, Watch};
 use crate::smtp::data::Framing;
 use crate::smtp::reply::{has_class, is_last, offers, split_ending};
-use crate::ucspi_tls::Tls;
 use alloc::borrow::Cow;
 
 const DISAGREE: &[u8] = b"421 rules and server disagree (#4.3.0)\r\n";
@@ -103,7 +102,7 @@ impl<W: Watch> Relay<W> {
         let is_good = has_class(line, b'2');
         reply.offers.receive(line, reply.is_first);
         // TLS is our business or nobody's: the server's own offer could not be kept.
-        let ours = self.config.tls != Tls::Absent && offers(line, STARTTLS) && !reply.is_first;
+        let ours = offers(line, STARTTLS) && !reply.is_first;
         self.edit_from(reply, line, (!ours).then_some(line));
         let advertise = self.config.tls.is_offered() && !self.config.logged_in;
         if is_good && reply.is_first && advertise {

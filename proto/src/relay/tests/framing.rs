@@ -9,13 +9,13 @@ fn without_rules_everything_passes() {
         &[
             "S: 220 hi/",
             "C: EHLO x/",
-            "S: 250-a/250-STARTTLS/250 b/",
+            "S: 250-a/250-AUTH PLAIN/250 b/",
             "C: QUIT/",
             "S: 221 bye/",
             "S closes",
         ],
     );
-    assert_eq!(client, "220 hi/250-a/250-STARTTLS/250 b/221 bye/");
+    assert_eq!(client, "220 hi/250-a/250-AUTH PLAIN/250 b/221 bye/");
     assert_eq!(server, "EHLO x/QUIT/");
 }
 

@@ -85,6 +85,25 @@ fn d14_starttls_is_advertised_rule_or_no_rule() {
 }
 
 #[test]
+fn d69_no_starttls_is_advertised_that_would_be_refused() {
+    for (rules, env) in [("", ""), (RULES, ""), ("", "AUTHUP_USER"), (RULES, "AUTHUP_USER")] {
+        for tls in [Tls::Absent, Tls::On] {
+            let make = move || config(rules, env, tls);
+            for (reply, shown) in [
+                ("250-x/250-StartTLS/250 PIPELINING/", "/250 PIPELINING/"),
+                ("250-x/250-STARTTLS/250 STARTTLS/", "/"),
+            ] {
+                let script = ["S: 220 x/", "C: EHLO x/", &format!("S: {reply}"), "C: STARTTLS/"];
+                let (client, _, _) = play(&make, &[&script[..], &["S: 250 ok/"]].concat());
+                assert!(!client.to_ascii_uppercase().contains("STARTTLS"), "{client}");
+                let refused = [shown, "502 unimplemented (#5.5.1)/"].concat();
+                assert!(client.ends_with(&refused), "{client}");
+            }
+        }
+    }
+}
+
+#[test]
 fn d31_starttls_takes_no_argument() {
     let (client, server, _) =
         play(&incoming(Tls::Available), &["S: 220 x/", "C: STARTTLS now/NOOP/", "S: 250 a/250 b/"]);
