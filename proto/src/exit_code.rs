@@ -17,7 +17,8 @@ table! {
     /// What was asked for cannot be, or is not allowed: wrong usage, a refused login, a
     /// failure of our own.
     FAILED = 1,
-    /// checkpassword was called wrongly.
+    /// checkpassword has no descriptor 3, or what is there is not a whole record; of others'
+    /// it is wrong usage, too.
     MISUSED = 2,
     /// There is no mail server for the client, or none any more, and it has been told so.
     TOLD = 14,

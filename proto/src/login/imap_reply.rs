@@ -2,6 +2,7 @@
 //! end. `protocol` says them by the same names as the others' lines,
 //! `imap` lists capabilities.
 
+use super::protocol::Protocol;
 use super::reply::{Condition, Refusal};
 use crate::imap::capability::ALWAYS;
 use crate::sasl::Mechanism;
@@ -46,7 +47,8 @@ pub(super) fn refusal(why: Refusal, tag: &[u8]) -> Vec<u8> {
         _ if tag.is_empty() => return bye(why),
         _ => (tag, "NO"),
     };
-    let line = [" ", condition, " ", &row.imap.code(), "authup ", imap_text(why), "\r\n"].concat();
+    let text = why.text(Protocol::Imap);
+    let line = [" ", condition, " ", &row.imap.code(), &text, "\r\n"].concat();
     [tag, line.as_bytes()].concat()
 }
 
@@ -57,12 +59,5 @@ pub(super) fn bye(why: Refusal) -> Vec<u8> {
         Condition::Bye(_) => why.row().imap.code(),
         _ => String::new(),
     };
-    ["* BYE ", &code, "authup ", imap_text(why), "\r\n"].concat().into()
-}
-
-fn imap_text(why: Refusal) -> &'static str {
-    match why {
-        Refusal::NoStartTls => "STARTTLS not available",
-        _ => why.row().text,
-    }
+    ["* BYE ", &code, &why.text(Protocol::Imap), "\r\n"].concat().into()
 }

@@ -36,7 +36,8 @@ pub enum Who {
 /// What became of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// User or password is wrong; or the program was called wrongly.
+    /// User or password is wrong; or the program was not given them, or, if it is not ours,
+    /// was called wrongly.
     Refused,
     /// A temporary failure kept checkpassword from an answer.
     Temporary,

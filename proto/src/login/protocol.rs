@@ -103,21 +103,14 @@ impl Protocol {
     /// that is refused; empty where it has none.
     #[must_use]
     pub fn refusal(self, why: Refusal, tag: &[u8]) -> Vec<u8> {
-        let row = why.row();
-        let (code, text, enhanced) = (row.code, row.text, row.enhanced);
-        match (self, why) {
-            (Self::Smtp, Refusal::NoStartTls) => {
-                [code, " ", text, " (#", enhanced, ")\r\n"].concat()
-            }
-            (Self::Smtp, _) => [code, " authup ", text, " (#", enhanced, ")\r\n"].concat(),
-            (Self::Pop3, Refusal::NoStartTls) => "-ERR STLS not available\r\n".into(),
-            (Self::Pop3, _) => match row.pop3_code {
-                "" => ["-ERR authup ", text, "\r\n"].concat(),
-                pop3_code => ["-ERR [", pop3_code, "] authup ", text, "\r\n"].concat(),
-            },
-            (Self::Imap, _) => return imap_reply::refusal(why, tag),
+        let (row, text) = (why.row(), why.text(self));
+        let (code, enhanced) = (row.code, row.enhanced);
+        match self {
+            Self::Smtp => [code, " ", &text, " (#", enhanced, ")\r\n"].concat().into(),
+            Self::Pop3 if row.pop3_code.is_empty() => ["-ERR ", &text, "\r\n"].concat().into(),
+            Self::Pop3 => ["-ERR [", row.pop3_code, "] ", &text, "\r\n"].concat().into(),
+            Self::Imap => imap_reply::refusal(why, tag),
         }
-        .into()
     }
 
     /// Whether a line of the file of capabilities is the dialog's own to say, by whether TLS is

@@ -4,6 +4,7 @@
 //! The texts are an interface: people's clients, filters and log watchers match
 //! them.
 
+use super::protocol::Protocol;
 use alloc::string::String;
 
 /// A refusal: what went wrong, whoever's fault it is.
@@ -75,8 +76,10 @@ pub enum Refusal {
 pub(super) struct Row {
     /// SMTP's code.
     pub(super) code: &'static str,
-    /// The text after the program's name.
-    pub(super) text: &'static str,
+    /// The text after the program's name, where no other is said.
+    text: &'static str,
+    /// Where the protocols do not agree: the whole text of SMTP's, POP3's and IMAP's.
+    texts: Option<[&'static str; 3]>,
     /// SMTP's enhanced code (RFC 3463).
     pub(super) enhanced: &'static str,
     /// POP3's response code (RFC 2449, RFC 3206); empty: none.
@@ -108,7 +111,8 @@ impl Condition {
 
 /// Trouble of ours, as IMAP says it unless something else stands in the row.
 const fn row(code: &'static str, text: &'static str, enhanced: &'static str) -> Row {
-    Row { code, text, enhanced, pop3_code: "", imap: Condition::No("UNAVAILABLE") }
+    let imap = Condition::No("UNAVAILABLE");
+    Row { code, text, texts: None, enhanced, pop3_code: "", imap }
 }
 
 impl Row {
@@ -116,12 +120,30 @@ impl Row {
         Self { imap, ..self }
     }
 
+    const fn texts(self, texts: [&'static str; 3]) -> Self {
+        Self { texts: Some(texts), ..self }
+    }
+
     const fn pop3(self, pop3_code: &'static str) -> Self {
         Self { pop3_code, ..self }
     }
 }
 
+const NO_START_TLS: [&str; 3] =
+    ["unimplemented", "STLS not available", "authup STARTTLS not available"];
+
 impl Refusal {
+    /// What is said behind the codes.
+    pub(super) fn text(self, protocol: Protocol) -> String {
+        let row = self.row();
+        match (row.texts, protocol) {
+            (None, _) => ["authup ", row.text].concat(),
+            (Some([text, _, _]), Protocol::Smtp)
+            | (Some([_, text, _]), Protocol::Pop3)
+            | (Some([_, _, text]), Protocol::Imap) => text.into(),
+        }
+    }
+
     pub(super) const fn row(self) -> Row {
         match self {
             Self::AuthenticationRequired => {
@@ -152,7 +174,7 @@ impl Refusal {
             Self::TooManyFailures => {
                 row("421", "too many failures", "4.7.0").imap(Condition::Bye(""))
             }
-            Self::NoStartTls => row("502", "unimplemented", "5.5.1").imap(Condition::Bad),
+            Self::NoStartTls => row("502", "", "5.5.1").imap(Condition::Bad).texts(NO_START_TLS),
             Self::TlsUnavailable => {
                 row("454", "TLS temporarily not available", "4.7.0").imap(Condition::No(""))
             }
@@ -189,7 +211,6 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::protocol::Protocol;
     use super::*;
 
     #[test]

@@ -102,8 +102,8 @@ impl Login {
     fn take_line(&mut self, input: &[u8]) -> usize {
         let Self { splitter, dialog, .. } = self;
         let is_imap = dialog.config.protocol == Protocol::Imap;
-        if is_imap {
-            dialog.imap_remember_tag(splitter.begun().unwrap_or_default(), input);
+        if is_imap && let Some(begun) = splitter.begun() {
+            dialog.imap_remember_tag(begun, input);
         }
         let begun = splitter.begun().filter(|_| matches!(dialog.state, State::Command));
         if let Some(begun) = begun

@@ -158,7 +158,7 @@ impl Framing {
     }
 }
 
-/// What [`Framing::look`] saw.
+/// What [`Framing::judge`] saw.
 enum Next {
     /// Nothing to do; this stands before the next octet.
     Pass(Before),
