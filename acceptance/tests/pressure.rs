@@ -227,6 +227,23 @@ fn d32_a_client_that_drips_is_bounded_too() {
     dripping.join().expect("the writer");
 }
 
+/// An IMAP server that has ended cannot end the session any more of a client that does not read.
+#[test]
+fn an_imap_server_that_has_ended_waits_for_no_client_for_good() {
+    // What does not fit into our pipe fits into the relay's window, or does not.
+    let ended = [70_000, 100_000].map(|octets| {
+        let script = format!("printf '* PREAUTH hi\\r\\n'; head -c {octets} /dev/zero");
+        let relay = ["/usr/bin/env", "IMAPLOGINTAG=a", "fiximapio", "sh", "-c", &script];
+        let mut running = Running::start(&[], &relay);
+        let (input, mut output) = running.ends();
+        assert_eq!(line(&mut output), "a OK hi\r\n");
+        (running, input, output)
+    });
+    for (mut running, _input, _output) in ended {
+        assert_eq!(running.child.wait().expect("ends").code(), Some(16));
+    }
+}
+
 /// A log that has no room for one more line: where it is read, and where it is written.
 fn full_log() -> (PipeReader, PipeWriter) {
     let (log, writer) = std::io::pipe().expect("a pipe");

@@ -1,11 +1,11 @@
 //! checknotroot: refuses to go on as root, so that whoever guesses root's password
 //! never learns it. It stands right behind a checkpassword that is not ours.
 
+use crate::behind::log_that_it_cannot_run;
 use crate::fail;
 use proto::exit_code;
 use std::ffi::OsString;
 use unix::environment::Environment;
-use unix::log::Reason;
 use unix::process::{Argv, is_root};
 use unix::ready::{self, READY};
 
@@ -28,8 +28,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
         ready::notify(number);
     }
     let reason = program.become_it(&environment);
-    let name = program.name().display();
-    let failed = fail(NAME, format_args!("unable to exec: {name}: {}", Reason(&reason)));
+    log_that_it_cannot_run(NAME, &program, &reason);
     // Who waits to hear of the login is there to tell the client.
-    if waiting.is_some() { exit_code::NOT_STARTED } else { failed }
+    if waiting.is_some() { exit_code::NOT_STARTED } else { exit_code::FAILED }
 }

@@ -4,6 +4,8 @@
 //! What the server's first lines come to is decided by `proto::imap::preauth`; after them
 //! octets go both ways as they are.
 
+use crate::behind::log_that_it_cannot_run;
+use crate::last_words::say_that_there_is_none;
 use crate::{fail, log};
 use proto::exit_code;
 use proto::imap::command::is_tag;
@@ -27,8 +29,9 @@ pub const USAGE: &str = "usage: fiximapio prog [ arg ... ]";
 /// Octets that are read in one piece.
 const PIECE: usize = 16 * 1024;
 
-/// Seconds to wait for a client that is told something.
-const LAST_WORDS: u64 = 60;
+/// Seconds that a client has for its next octets, where there is no server, or none any more,
+/// that would wait for it no longer.
+const TO_READ_ON: u64 = 60;
 
 /// Runs the program.
 #[must_use]
@@ -57,12 +60,16 @@ fn run(server: Piped, program: &Argv, tag: &[u8]) -> u8 {
     match relay.open(tag) {
         // Behind the answer to a login there is rarely anything yet, and what a jail needs for
         // a moment can lie where the window was.
-        Ok(Ok(())) if relay.from_server.octets().is_empty() => {
+        Ok(Opened::LoggedIn) if relay.from_server.octets().is_empty() => {
             relay.from_server = Window::new(PIECE, 1);
         }
-        Ok(Ok(())) => {}
-        Ok(Err(why)) => return relay.turn_away(program, why, tag),
-        Err(reason) => return cannot_relay(&reason),
+        Ok(Opened::LoggedIn) => {}
+        Ok(Opened::NotReady(why)) => return relay.turn_away(program, why, tag),
+        Ok(Opened::Left(left)) => return relay.finish_without(left),
+        Err(reason) => {
+            log(NAME, format_args!("unable to relay: {}", Reason(&reason)));
+            return say_that_there_is_none(&preauth::not_ready(tag));
+        }
     }
     // Only now, for a server without a session is ended by a signal; up to here nothing
     // of the client's has been read.
@@ -71,11 +78,44 @@ fn run(server: Piped, program: &Argv, tag: &[u8]) -> u8 {
     }
     if let Err(failure) = jail::enter(Profile::Relay, None) {
         log(NAME, format_args!("unable to jail: {failure}"));
-        return send_last_words(preauth::BYE);
+        return say_that_there_is_none(preauth::BYE);
     }
     match relay.run() {
-        Ok(()) => relay.finish(),
-        Err(reason) => cannot_relay(&reason),
+        Ok(None) => relay.finish(),
+        Ok(Some(left)) => relay.finish_without(left),
+        Err(reason) => {
+            log(NAME, format_args!("unable to relay: {}", Reason(&reason)));
+            // Not a word, as it might come within a message.
+            exit_code::TOLD
+        }
+    }
+}
+
+/// What has come of the server's first lines.
+enum Opened {
+    /// The client has heard that it is logged in.
+    LoggedIn,
+    /// The server has no session for it.
+    NotReady(NotReady),
+    /// It has heard nothing, or not all.
+    Left(Left),
+}
+
+/// How a client has left that is owed something.
+#[derive(Clone, Copy)]
+enum Left {
+    /// It is gone, which is no failure of a login.
+    Gone,
+    /// It reads nothing.
+    TimedOut,
+}
+
+impl Left {
+    fn by(reason: &io::Error) -> Self {
+        match reason.kind() {
+            io::ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::Gone,
+        }
     }
 }
 
@@ -86,6 +126,8 @@ struct Relay {
     from_server: Window,
     client_is_at_end: bool,
     server_is_at_end: bool,
+    /// The server has closed its output, of which there may be more.
+    server_has_closed: bool,
 }
 
 impl Relay {
@@ -96,30 +138,33 @@ impl Relay {
             from_server: Window::new(preauth::LONGEST, 1),
             client_is_at_end: false,
             server_is_at_end: false,
+            server_has_closed: false,
         }
     }
 
-    /// Passes the server's first lines on, up to the one that answers the login; says
-    /// why the client is not logged in, if it is not.
-    fn open(&mut self, tag: &[u8]) -> io::Result<Result<(), NotReady>> {
+    /// Passes the server's first lines on, up to the one that answers the login.
+    fn open(&mut self, tag: &[u8]) -> io::Result<Opened> {
         loop {
             let held = self.from_server.octets();
             let feed = held.iter().take(preauth::LONGEST).position(|&octet| octet == b'\n');
             if let Some(feed) = feed {
                 let (length, line) = (feed + 1, &held[..=feed]);
-                match preauth::opening(line, tag) {
-                    Opening::Passed => client::write(line, LAST_WORDS)?,
-                    Opening::LoggedIn(answer) => {
-                        self.from_server.take(length);
-                        return client::write(&answer, LAST_WORDS).map(Ok);
-                    }
-                    Opening::NotReady(why) => return Ok(Err(why)),
+                let (written, is_open) = match preauth::opening(line, tag) {
+                    Opening::Passed => (client::write(line, TO_READ_ON), false),
+                    Opening::LoggedIn(answer) => (client::write(&answer, TO_READ_ON), true),
+                    Opening::NotReady(why) => return Ok(Opened::NotReady(why)),
+                };
+                if let Err(reason) = written {
+                    return Ok(Opened::Left(Left::by(&reason)));
                 }
                 self.from_server.take(length);
+                if is_open {
+                    return Ok(Opened::LoggedIn);
+                }
             } else if held.len() >= preauth::LONGEST {
-                return Ok(Err(NotReady::LineTooLong));
+                return Ok(Opened::NotReady(NotReady::LineTooLong));
             } else if self.server_is_at_end {
-                return Ok(Err(NotReady::Ended));
+                return Ok(Opened::NotReady(NotReady::Ended));
             } else {
                 wait_for(self.server.output(), Event::IN, Deadline::NEVER)?;
                 self.read_server();
@@ -128,44 +173,68 @@ impl Relay {
     }
 
     /// Octets both ways, until the server has said all; a client that says no more is
-    /// still answered.
-    fn run(&mut self) -> io::Result<()> {
+    /// still answered. A server waits for its client as long as it likes, but one that has
+    /// closed waits no longer. How the client has left, if it did not hear all.
+    fn run(&mut self) -> io::Result<Option<Left>> {
+        let mut until = Deadline::NEVER;
         while !(self.server_is_at_end && self.from_server.octets().is_empty()) {
-            let [client_speaks, server_speaks, client_takes, server_takes] =
-                wait_for_any(self.wanted(), Deadline::NEVER)?.unwrap_or_default();
+            let ready = wait_for_any(self.wanted(), until)?;
+            let Some([client_speaks, server_speaks, client_takes, server_takes]) =
+                ready.filter(|_| !until.has_passed())
+            else {
+                return Ok(Some(Left::TimedOut));
+            };
             if client_speaks {
                 self.read_client();
             }
-            if server_speaks {
-                self.read_server();
-            }
+            let mut waits_anew = server_speaks && self.read_server_or_its_end();
             if client_takes || server_speaks {
                 match client::write_ready(self.from_server.octets()) {
-                    Ok(count) => self.from_server.take(count),
-                    // Nobody is there to hear it.
-                    Err(_) => return Ok(()),
+                    Ok(count) => {
+                        self.from_server.take(count);
+                        waits_anew |= self.server_has_closed && count > 0;
+                    }
+                    Err(reason) => return Ok(Some(Left::by(&reason))),
                 }
+            }
+            if waits_anew {
+                until = Deadline::after_seconds(TO_READ_ON);
             }
             if server_takes || client_speaks {
                 self.write_to_server()?;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// To read from the client and the server, to write to the client and the server.
     fn wanted(&self) -> [Option<(std::os::fd::BorrowedFd<'_>, Event)>; 4] {
         let input = self.server.input();
         let reads_client = !self.client_is_at_end && !self.from_client.is_full() && input.is_some();
-        let reads_server = !self.server_is_at_end && !self.from_server.is_full();
+        // Of a server that there is no room for, its end is all that is told, unasked.
+        let from_server = if self.from_server.is_full() { Event::empty() } else { Event::IN };
+        let is_awaited =
+            !(self.server_is_at_end || self.from_server.is_full() && self.server_has_closed);
         let writes_client = !self.from_server.octets().is_empty();
         let writes_server = !self.from_client.octets().is_empty();
         [
             reads_client.then(|| (client::input(), Event::IN)),
-            reads_server.then(|| (self.server.output(), Event::IN)),
+            is_awaited.then(|| (self.server.output(), from_server)),
             writes_client.then(|| (client::output(), Event::OUT)),
             input.filter(|_| writes_server).map(|input| (input, Event::OUT)),
         ]
+    }
+
+    /// Reads what the server says, if there is room for it; whether it turns out to have closed.
+    fn read_server_or_its_end(&mut self) -> bool {
+        let had_closed = self.server_has_closed;
+        if self.from_server.is_full() {
+            self.server_has_closed = true;
+        } else {
+            self.read_server();
+            self.server_has_closed |= self.server_is_at_end;
+        }
+        self.server_has_closed && !had_closed
     }
 
     fn write_to_server(&mut self) -> io::Result<()> {
@@ -189,7 +258,7 @@ impl Relay {
 
     /// The server has no session for this client, who is told so.
     fn turn_away(self, program: &Argv, why: NotReady, tag: &[u8]) -> u8 {
-        let code = send_last_words(&preauth::not_ready(tag));
+        let code = say_that_there_is_none(&preauth::not_ready(tag));
         client::let_go();
         let name = program.name().display();
         match self.server.end() {
@@ -198,6 +267,15 @@ impl Relay {
             Err(reason) => return cannot_wait(&reason),
         }
         code
+    }
+
+    /// [`Self::finish`] with a client that has left; of one that reads nothing the exit code tells.
+    fn finish_without(self, left: Left) -> u8 {
+        let code = self.finish();
+        match left {
+            Left::Gone => code,
+            Left::TimedOut => exit_code::TIMED_OUT,
+        }
     }
 
     /// Waits for the server; the client need not. The exit code is the server's own.
@@ -224,23 +302,11 @@ fn is_end(read: io::Result<usize>) -> bool {
     }
 }
 
-fn cannot_relay(reason: &io::Error) -> u8 {
-    fail(NAME, format_args!("unable to relay: {}", Reason(reason)))
-}
-
 fn cannot_wait(reason: &io::Error) -> u8 {
     fail(NAME, format_args!("unable to wait for child: {}", Reason(reason)))
 }
 
 fn cannot_exec(program: &Argv, reason: &io::Error, words: &[u8]) -> u8 {
-    let name = program.name().display();
-    log(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
-    send_last_words(words)
-}
-
-/// Tells the client, who is not left without a word, and says so to whoever waits for us.
-fn send_last_words(words: &[u8]) -> u8 {
-    // Who is gone need not be told.
-    let _gone = client::write(words, LAST_WORDS);
-    exit_code::TOLD
+    log_that_it_cannot_run(NAME, program, reason);
+    say_that_there_is_none(words)
 }

@@ -5,9 +5,11 @@
 
 pub mod addtlsheader;
 pub mod authup;
+mod behind;
 pub mod checknotroot;
 pub mod fiximapio;
 pub mod fixsmtpio;
+mod last_words;
 mod qmail;
 mod tls;
 
@@ -19,7 +21,7 @@ fn log(program: &str, text: fmt::Arguments<'_>) {
     unix::log::line(format_args!("{program}: "), text);
 }
 
-/// [`say`], and the exit code 1 that all four programs share for what is wrong with
+/// [`log`], and the exit code 1 that all five programs share for what is wrong with
 /// their call or their machine.
 fn fail(program: &str, text: fmt::Arguments<'_>) -> u8 {
     log(program, text);

@@ -14,8 +14,8 @@ mod parser;
 mod report;
 mod settings;
 
-use crate::fail;
 use crate::tls::Offer;
+use crate::{fail, last_words};
 use monitor::Monitor;
 use parser::Parser;
 use proto::exit_code;
@@ -27,7 +27,6 @@ use proto::login::reply::Refusal;
 use report::Report;
 use settings::{Controls, Usage};
 use std::ffi::OsString;
-use unix::client;
 use unix::deadline::Deadline;
 use unix::descriptor_passing::channel;
 use unix::environment::Environment;
@@ -40,9 +39,6 @@ use unix::login_program::Place;
 const NAME: &str = "authup";
 /// How it is called.
 pub const USAGE: &str = "usage: authup [ -t tries ] <smtp|pop3|imap> prog";
-
-/// Seconds to wait for a client that is told why there is no session.
-const LAST_WORDS: u64 = 60;
 
 /// How long to wait for the client.
 #[derive(Clone, Copy)]
@@ -132,6 +128,6 @@ fn part(
 
 /// Tells the client why there is no session.
 fn refuse(why: Refusal, protocol: Protocol) -> u8 {
-    let _ = client::write(&protocol.last_words(why), LAST_WORDS);
+    last_words::say(&protocol.last_words(why));
     exit_code::FAILED
 }

@@ -1,10 +1,11 @@
 //! The process that may run checkpassword: it does what the parser asks, as far as an
 //! honest parser could ask it, and says in the log what happened.
 
+use super::Limits;
 use super::chain::{self, Chain};
 use super::counted::{self, Counted};
 use super::report::Report;
-use super::{LAST_WORDS, Limits};
+use crate::last_words;
 use crate::tls::{self, Offer};
 use proto::checkpassword::Record;
 use proto::escape::Escaped;
@@ -22,7 +23,6 @@ use proto::sasl::Mechanism;
 use proto::ucspi_tls::Fact;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
-use unix::client;
 use unix::deadline::{Deadline, Event, wait_for};
 use unix::descriptor_passing::{receive_octets, send};
 use unix::environment::Environment;
@@ -291,7 +291,7 @@ impl Monitor {
     /// Says it in the parser's place, unless a TLS server may have the connection.
     fn tell_client(&self, why: Refusal) {
         if !self.guard.tls_may_have_started() {
-            let _ = client::write(&self.protocol.last_words(why), LAST_WORDS);
+            last_words::say(&self.protocol.last_words(why));
         }
     }
 }

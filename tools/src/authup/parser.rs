@@ -4,6 +4,7 @@
 //! files, no log, no other process. A password passes through it and is wiped.
 
 use super::Limits;
+use crate::last_words;
 use crate::tls::Offer;
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
@@ -17,9 +18,6 @@ use unix::descriptor_passing::{await_message, send};
 use unix::jail::{self, Failure, Identity, Profile};
 use unix::log::Reason;
 use unix::open_descriptors::close_others;
-
-/// Seconds for a reply once the time for a login is over.
-const LAST_WORD: u64 = 10;
 
 pub(super) struct Parser {
     login: Login,
@@ -69,7 +67,8 @@ impl Parser {
                     // A client that reads nothing is held to the whole time, too, but that
                     // it can be told that the time is over.
                     let Limits { io_timeout, login_deadline } = self.limits;
-                    let deadline = login_deadline.or_later(Deadline::after_seconds(LAST_WORD));
+                    let last_words = Deadline::after_seconds(last_words::SECONDS);
+                    let deadline = login_deadline.or_later(last_words);
                     if client::write_until(reply, io_timeout, deadline).is_err() {
                         return Ok(Request::Over(proto::exit_code::FAILED));
                     }

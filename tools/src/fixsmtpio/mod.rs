@@ -8,8 +8,10 @@ mod pump;
 mod settings;
 mod transcript;
 
+use crate::behind::log_that_it_cannot_run;
+use crate::last_words::say_that_there_is_none;
 use crate::tls::{self, Offer};
-use crate::{fail, log};
+use crate::{fail, last_words, log};
 use proto::escape::Escaped;
 use proto::exit_code;
 use proto::names::Variable;
@@ -29,9 +31,6 @@ use unix::process::Argv;
 const NAME: &str = "fixsmtpio";
 /// How it is called.
 pub const USAGE: &str = "usage: fixsmtpio prog [ arg ... ]";
-
-/// For a client that does not read what it is told at the end.
-const SECONDS_TO_TELL: u64 = 10;
 
 /// Runs the program.
 #[must_use]
@@ -90,7 +89,7 @@ impl Session {
                 Ok(Stop::TimedOut) => return self.finish(End::Code(exit_code::TIMED_OUT)),
                 Err(reason) => {
                     log(NAME, format_args!("unable to relay: {}", Reason(&reason)));
-                    return send_last_words(CANNOT_RELAY);
+                    return say_that_there_is_none(CANNOT_RELAY);
                 }
             }
         }
@@ -129,7 +128,7 @@ impl Session {
         // How it ended is not known where that cannot be waited for.
         let is_told = owes_reply && !server.crashes().unwrap_or(false);
         if is_told {
-            send_last_words(ENDED);
+            last_words::say(ENDED);
         }
         unix::client::let_go();
         if let End::OtherProtocol(spoken) = end {
@@ -172,15 +171,8 @@ fn give_up_what_is_not_needed() -> Result<(), u8> {
     }
     jail::enter(Profile::Relay, None).map_err(|failure| {
         log(NAME, format_args!("unable to jail: {failure}"));
-        send_last_words(NOT_STARTED)
+        say_that_there_is_none(NOT_STARTED)
     })
-}
-
-/// Tells the client, who is not left without a word, and says so to whoever waits for us.
-fn send_last_words(words: &[u8]) -> u8 {
-    // Who is gone need not be told.
-    let _gone = unix::client::write(words, SECONDS_TO_TELL);
-    exit_code::TOLD
 }
 
 /// Behind a login authup says that the control files cannot be used, as the exit code
@@ -202,13 +194,12 @@ fn refuse(wrong: &Wrong, is_logged_in: bool) -> u8 {
         }
     }
     if !is_logged_in {
-        send_last_words(NO_CONTROLS);
+        last_words::say(NO_CONTROLS);
     }
     exit_code::CONTROLS
 }
 
 fn cannot_exec(program: &Argv, reason: &io::Error) -> u8 {
-    let name = program.name().display();
-    log(NAME, format_args!("unable to exec: {name}: {}", Reason(reason)));
-    send_last_words(NOT_STARTED)
+    log_that_it_cannot_run(NAME, program, reason);
+    say_that_there_is_none(NOT_STARTED)
 }
