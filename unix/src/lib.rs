@@ -40,6 +40,7 @@ pub mod notify;
 pub mod open_descriptors;
 pub mod parent_death;
 pub mod password_fd;
+pub mod peer;
 pub mod piped;
 #[cfg(all(feature = "mounts", target_os = "linux"))]
 pub mod private_mounts;

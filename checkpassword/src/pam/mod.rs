@@ -24,6 +24,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::ExitCode;
 use unix::environment::Environment;
 use unix::identity::{Groups, Identity, SystemUser};
+use unix::peer;
 
 const NAME: &str = "checkpassword-pam";
 const USAGE: &str = "usage: checkpassword-pam [-s service] prog [arg ...]";
@@ -47,7 +48,7 @@ fn run() -> Result<Infallible, Failure> {
     let service = service_name(service, &environment);
     let record = Record::read()?;
     let credentials = record.credentials()?;
-    let user = admit(&service, &credentials, environment.get(Variable::TcpRemoteIp))?;
+    let user = admit(&service, &credentials, peer::address(&environment))?;
     drop(record);
     let known = look_up(&user)?;
     if known.as_ref().is_some_and(is_root) {

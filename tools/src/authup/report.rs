@@ -15,6 +15,7 @@ use unix::blocklist::Reporter;
 use unix::environment::Environment;
 use unix::log::Reason;
 use unix::login_program::Failed;
+use unix::peer;
 use unix::process::Argv;
 use unix::summary::Timed;
 
@@ -28,12 +29,8 @@ pub(super) struct Report {
 impl Report {
     /// To be made while descriptor 0 is the network's.
     pub(super) fn new(environment: &Environment) -> Self {
-        let [ip, port] = match environment.get(Variable::Proto) {
-            Some(b"TCP6") => [Variable::Tcp6RemoteIp, Variable::Tcp6LocalPort],
-            _ => [Variable::TcpRemoteIp, Variable::TcpLocalPort],
-        };
-        let (ip, port) = (environment.get(ip), environment.get(port));
-        let blocklist = Reporter::new(peer(ip, port));
+        let (ip, [_, port]) = (peer::address(environment), ports(environment));
+        let blocklist = Reporter::new(socket_address(ip, port));
         Self { pid: std::process::id(), address: ip.map(<[u8]>::to_vec), blocklist }
     }
 
@@ -45,13 +42,8 @@ impl Report {
     /// What is to be said of a session that begins now, when it is over. TLS counts that is
     /// on from the first octet.
     pub(super) fn summary(protocol: Protocol, environment: &Environment) -> Timed {
-        let names = match environment.get(Variable::Proto) {
-            Some(b"TCP6") => {
-                [Variable::Tcp6RemoteIp, Variable::Tcp6RemotePort, Variable::Tcp6LocalPort]
-            }
-            _ => [Variable::TcpRemoteIp, Variable::TcpRemotePort, Variable::TcpLocalPort],
-        };
-        let mut summary = Timed::begin(protocol, names.map(|name| environment.get(name)));
+        let (ip, [remote, local]) = (peer::address(environment), ports(environment));
+        let mut summary = Timed::begin(protocol, [ip, remote, local]);
         summary.negotiated(|name| environment.named(name.as_bytes()));
         summary
     }
@@ -150,8 +142,17 @@ impl Report {
     }
 }
 
+/// The client's port, and the one that it came to.
+fn ports(environment: &Environment) -> [Option<&[u8]>; 2] {
+    let names = match peer::is_named_for_ipv6(environment) {
+        true => [Variable::Tcp6RemotePort, Variable::Tcp6LocalPort],
+        false => [Variable::TcpRemotePort, Variable::TcpLocalPort],
+    };
+    names.map(|name| environment.get(name))
+}
+
 /// The client's address with the port that it came to.
-fn peer(ip: Option<&[u8]>, port: Option<&[u8]>) -> Option<SocketAddr> {
+fn socket_address(ip: Option<&[u8]>, port: Option<&[u8]>) -> Option<SocketAddr> {
     let text = |bytes| std::str::from_utf8(bytes).ok();
     Some(SocketAddr::new(text(ip?)?.parse().ok()?, text(port?)?.parse().ok()?))
 }

@@ -25,6 +25,7 @@ use transcript::Transcript;
 use unix::environment::Environment;
 use unix::jail::{self, Profile};
 use unix::log::Reason;
+use unix::peer;
 use unix::piped::Piped;
 use unix::process::Argv;
 
@@ -132,7 +133,7 @@ impl Session {
         }
         unix::client::let_go();
         if let End::OtherProtocol(spoken) = end {
-            match self.environment.get(Variable::TcpRemoteIp) {
+            match peer::address(&self.environment) {
                 Some(address) => log(NAME, format_args!("{spoken} (from {})", Escaped(address))),
                 None => log(NAME, format_args!("{spoken}")),
             }

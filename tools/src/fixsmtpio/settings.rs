@@ -11,6 +11,7 @@ use proto::smtp::hello::{Hello, address_literal};
 use proto::ucspi_tls::Tls;
 use unix::control::Unreadable;
 use unix::environment::Environment;
+use unix::peer;
 
 /// Seconds on top of `timeoutsmtpd`, so that a server with a timeout of its own
 /// comes first.
@@ -62,11 +63,7 @@ pub(super) fn is_logged_in(environment: &Environment) -> bool {
 /// Taken out: it is for us, and the server hears of it by SMTP.
 fn introduction(environment: &mut Environment) -> Option<Introduction> {
     let hello = Hello::decode(&environment.take(Variable::AuthupHelo)?)?;
-    let ip = match environment.get(Variable::Proto) {
-        Some(b"TCP6") => Variable::Tcp6RemoteIp,
-        _ => Variable::TcpRemoteIp,
-    };
-    let literal = environment.get(ip).and_then(address_literal);
+    let literal = peer::address(environment).and_then(address_literal);
     hello.name()?;
     Some(Introduction { hello, literal })
 }
