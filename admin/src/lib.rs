@@ -23,6 +23,7 @@ mod failures;
 mod home;
 mod init;
 mod mail_server;
+mod maildir;
 #[cfg(test)]
 mod manual;
 mod new_user;
@@ -34,7 +35,9 @@ mod run_script;
 mod running;
 mod services;
 mod shown;
+mod temporary;
 mod user;
+mod way;
 mod xml;
 
 use clap::{Parser, Subcommand};

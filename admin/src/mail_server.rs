@@ -2,20 +2,20 @@
 //! an SMTP server for its EHLO, a POP3 server for its CAPA, an IMAP server for its CAPABILITY.
 //!
 //! Called by `init`, which writes the answer into control files, and by `check`, which
-//! compares. It runs in an empty home folder, as somebody who may do nothing.
+//! compares. It runs in a home folder with an empty Maildir, as somebody who may do nothing; what
+//! it writes to its log is beside that folder, where it can change nothing.
 
 use crate::deadline_lines::{Lines, Silence};
+use crate::{maildir, temporary};
 use proto::imap::capability;
 use proto::login::protocol::Protocol;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
 use unix::deadline::Deadline;
 use unix::identity::runs_as_root;
 use unix::process::has_ended;
@@ -57,38 +57,31 @@ impl MailServer<'_> {
     /// # Errors
     /// Why it serves nobody, in words that go behind its name.
     pub(crate) fn offers(&self) -> Result<Option<Vec<String>>, String> {
-        let home = self.home().map_err(|error| format!("no folder to try it in: {error}"))?;
-        let mut running = self.start(home.path())?;
+        let failed = |error| format!("no folder to try it in: {error}");
+        let folder = temporary::folder().map_err(failed)?;
+        let folder = folder.path();
+        maildir::make(&folder.join(HOME), &[], self.becomes()).map_err(failed)?;
+        let mut running = self.start(folder)?;
         let offered = match self.protocol {
             Protocol::Smtp => running.smtp(self.is_behind_login).map(Some),
             Protocol::Pop3 => running.pop3(),
             Protocol::Imap => running.imap().map(Some),
         };
-        offered.map_err(|why| running.explain(&why, home.path()))
+        offered.map_err(|why| running.explain(&why, folder))
     }
 
-    /// A home folder with a Maildir in it.
-    fn home(&self) -> std::io::Result<TempDir> {
-        let mode = Permissions::from_mode(0o755);
-        let home = tempfile::Builder::new().prefix("acceptutils-").permissions(mode).tempdir()?;
-        for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
-            let folder = home.path().join(folder);
-            if !folder.exists() {
-                std::fs::create_dir(&folder)?;
-            }
-            if runs_as_root() {
-                let (uid, gid) = self.ids.unwrap_or(NOBODY);
-                chown(&folder, Some(uid), Some(gid))?;
-            }
-        }
-        Ok(home)
+    /// Another than this process, which only root can be.
+    fn becomes(&self) -> Option<(u32, u32)> {
+        runs_as_root().then(|| self.ids.unwrap_or(NOBODY))
     }
 
-    fn start(&self, home: &Path) -> Result<Running, String> {
+    /// Starts it in the home folder of this one, which is this process's own.
+    fn start(&self, folder: &Path) -> Result<Running, String> {
         let name = self.words.first().copied().unwrap_or_default();
         let program =
             crate::programs::find(name, self.path).ok_or("not a program, or not there")?;
-        let log = File::create(home.join(LOG)).map_err(|error| error.to_string())?;
+        let log = File::create_new(folder.join(LOG)).map_err(|error| error.to_string())?;
+        let home = folder.join(HOME);
         let mut command = Command::new(program);
         command
             .args(self.words.iter().skip(1))
@@ -96,9 +89,9 @@ impl MailServer<'_> {
             .envs([("PATH", self.path), ("USER", "nobody"), ("SHELL", "/bin/sh")])
             .envs([("PROTO", "TCP"), ("TCPREMOTEIP", "127.0.0.1"), ("TCPREMOTEPORT", "65535")])
             .envs([("TCPLOCALIP", "127.0.0.1"), ("TCPLOCALPORT", port(self.protocol))])
-            .env("HOME", home)
+            .env("HOME", &home)
             .envs(self.variables.iter().copied())
-            .current_dir(home)
+            .current_dir(&home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -106,8 +99,7 @@ impl MailServer<'_> {
         if self.protocol == Protocol::Imap {
             command.envs([("IMAPLOGINTAG", "login"), ("AUTHENTICATED", "nobody")]);
         }
-        if runs_as_root() {
-            let (uid, gid) = self.ids.unwrap_or(NOBODY);
+        if let Some((uid, gid)) = self.becomes() {
             command.gid(gid).uid(uid);
         }
         let failed = |error: std::io::Error| unix::log::Reason(&error).to_string();
@@ -120,7 +112,9 @@ impl MailServer<'_> {
 /// What is wrong where it speaks what it should.
 const TURNS_AWAY: &str = "it turns clients away";
 
-/// What it says on standard error, in its home folder.
+/// Its home folder, in the folder that is made for it.
+const HOME: &str = "home";
+/// What it says on standard error, beside that.
 const LOG: &str = "standard-error";
 
 /// The program while it runs.
@@ -259,9 +253,9 @@ impl Running {
     }
 
     /// With what the program itself said last.
-    fn explain(&mut self, why: &str, home: &Path) -> String {
+    fn explain(&mut self, why: &str, folder: &Path) -> String {
         self.end();
-        let said = std::fs::read(home.join(LOG)).unwrap_or_default();
+        let said = std::fs::read(folder.join(LOG)).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
         match said.lines().rev().find(|line| !line.trim().is_empty()) {
             Some(line) => format!("{why}: {}", proto::escape::Escaped(line.as_bytes())),

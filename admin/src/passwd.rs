@@ -6,6 +6,7 @@
 
 use crate::new_user::{New, NoIdentity, SIGNS};
 use crate::outcome::Outcome;
+use crate::way;
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
 use clap::Args;
@@ -123,7 +124,7 @@ pub(crate) fn set(
     let asked = new.resolve().map_err(Error::Identity)?;
     let file_error = |error| Error::File(path.to_owned(), error);
     // Before anybody types a password, look whether it is of any use.
-    let old = LockedFile::lock(path).and_then(|file| file.read()).map_err(file_error)?;
+    let old = lock(path)?.read().map_err(file_error)?;
     let old = old.unwrap_or_default();
     match (entries(&old).any(|entry| entry.user == name), wanted) {
         (true, Wanted::Added) => return Err(Error::There(user.clone())),
@@ -184,11 +185,17 @@ pub(crate) fn edit<T>(
     change: impl FnOnce(&[u8]) -> Result<(Vec<u8>, T), Error>,
 ) -> Result<T, Error> {
     let file_error = |error| Error::File(path.to_owned(), error);
-    let file = LockedFile::lock(path).map_err(file_error)?;
+    let file = lock(path)?;
     let old = file.read().map_err(file_error)?.unwrap_or_default();
     let (edited, done) = change(&old)?;
     file.replace(&edited).map_err(file_error)?;
     Ok(done)
+}
+
+/// Locks the file, where nobody else says which one that is.
+fn lock(path: &Path) -> Result<LockedFile, Error> {
+    let locked = way::is_ours(path).and_then(|()| LockedFile::lock(path));
+    locked.map_err(|error| Error::File(path.to_owned(), error))
 }
 
 /// One line from a program; its end, LF or CRLF, is not part of the password.

@@ -5,6 +5,7 @@ use crate::client::PATIENCE;
 use crate::deadline_lines::{Lines, Silence};
 use crate::outcome::Error;
 use crate::run_script::RunScript;
+use crate::temporary;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::convert::Infallible;
 use std::fs::File;
@@ -152,11 +153,7 @@ impl Scene {
         // A signal that comes now waits until there is something to clear.
         let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);
         end_with_signal(&contents).map_err(failed)?;
-        let folder = tempfile::Builder::new()
-            .prefix("acceptutils-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir()
-            .map_err(failed)?;
+        let folder = temporary::folder().map_err(failed)?;
         let path = folder.path().to_owned();
         *lock = Some(Contents { running: Vec::new(), mounts: None, folder });
         drop(lock);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
 use test_support::needs;
-use test_support::needs::is_root;
+use test_support::needs::{is_root, skipped};
 use test_support::run::output;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
@@ -132,6 +132,27 @@ fn what_cannot_be_done_leaves_the_file_as_it_was() {
     let missing = folder.0.path().join("no/users");
     fails(&passwd(&missing, &["--stdin", "al"], "x"), 1, "no/users: No such file or directory");
     assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 1, "nothing is left behind");
+}
+
+/// Another's link could lead root to any file.
+#[test]
+fn root_changes_no_file_to_which_another_leads() {
+    if !is_root() {
+        return skipped("folders of others", "only root can give a folder away");
+    }
+    let folder = Folder::new();
+    let theirs = folder.0.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(7), None).unwrap();
+    std::fs::write(folder.users(), "# roots\n").unwrap();
+    std::os::unix::fs::symlink(folder.users(), theirs.join("users")).unwrap();
+    let options = ["al", "--stdin", "--uid=7", "--gid=7", "--home=/"];
+    let expected = format!("{}: belongs to user 7, who can change it\n", theirs.display());
+    for name in ["users", "new"] {
+        fails(&passwd(&theirs.join(name), &options, "secret\n"), 1, &expected);
+    }
+    assert_eq!(folder.read(), "# roots\n");
+    assert!(!theirs.join("new").exists());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
 use crate::command::CommandLine;
 use crate::init::{Clients, Plan, imap_server};
+use crate::maildir;
 use crate::outcome::{Error, Outcome, print_line};
 use crate::passwd;
 use crate::programs::{self, MailPrograms};
@@ -23,7 +24,7 @@ use rustls::pki_types::CertificateDer;
 use std::fs::Permissions;
 use std::io::Read;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use unix::identity::{SystemUser, runs_as_root};
 
@@ -310,20 +311,10 @@ fn add_user(
     } else {
         None
     };
-    for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
-        let folder = home.join(folder);
-        std::fs::create_dir(&folder).map_err(failed)?;
-        if let Some((uid, gid)) = ids {
-            chown(&folder, Some(uid), Some(gid)).map_err(failed)?;
-        }
-    }
-    if delivery.is_some() {
-        // The user's own, so that it goes into the Maildir whatever the mail server's usual is.
-        let forward = home.join(".forward");
-        std::fs::write(&forward, format!("{}/Maildir/\n", home.display()))
-            .and_then(|()| ids.map_or(Ok(()), |(uid, gid)| chown(&forward, Some(uid), Some(gid))))
-            .map_err(failed)?;
-    }
+    // The user's own, so that it goes into the Maildir whatever the mail server's usual is.
+    let forward = format!("{}/Maildir/\n", home.display());
+    let forward = delivery.map(|_| (".forward", forward.as_str()));
+    maildir::make(home, forward.as_slice(), ids).map_err(failed)?;
     passwd::add(&dir.join("users"), USER, password.as_bytes(), ids, home)
         .map_err(|error| Error::new(error.to_string()))
 }

@@ -7,6 +7,7 @@ mod listing;
 
 use crate::home::usual_home;
 use crate::outcome::{Error, Outcome, print_line};
+use crate::way;
 use clap::Args;
 use listing::Names;
 use proto::escape::Escaped;
@@ -99,7 +100,9 @@ fn unusable(file: &Path, trouble: &Trouble) -> Error {
 
 /// Nothing is said where there is nothing to do, as run scripts ask at each start.
 fn make(file: &Path) -> Result<Outcome, Error> {
-    let failed = |trouble| Error::new(format!("unable to make: {}: {trouble}", file.display()));
+    let failed =
+        |trouble: Trouble| Error::new(format!("unable to make: {}: {trouble}", file.display()));
+    way::is_ours(file).map_err(|error| failed(error.into()))?;
     match create(file).map_err(failed)? {
         Created::Kept => {}
         Created::New => print_line(&format!("made {}", file.display())),

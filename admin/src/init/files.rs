@@ -7,6 +7,7 @@ use crate::client_settings::Settings;
 use crate::mail_server::{POP3_OWN, may_be_listed};
 use crate::outcome::Error;
 use crate::services::SERVICES;
+use crate::way;
 use proto::login::protocol::Protocol;
 use proto::names::ControlFile;
 use rcgen::{CertificateParams, DnType, KeyPair};
@@ -32,11 +33,15 @@ impl Plan {
     /// Makes what is not there.
     pub(crate) fn make(&self) -> Result<Made, Error> {
         let mut made = Made::new();
-        for new in self.files()? {
+        let files = self.files()?;
+        // All or none of them.
+        files.iter().try_for_each(|new| new.may_be_made(&self.dir))?;
+        for new in files {
             made.push((self.dir.join(&new.path), new.write(&self.dir)?));
         }
         // Where it cannot be made now, the run scripts make it, or `check` says why not.
         if let Ok(Some(said)) = unix::failures::settings(&Folder::of(Some(self.dir.as_os_str())))
+            && way::is_ours(unix::failures::path(&said)).is_ok()
             && let Ok(created) = unix::failures::file::create(unix::failures::path(&said))
         {
             let file = unix::failures::path(&said).to_owned();

@@ -1,6 +1,7 @@
 //! Atomic file creation: a file is there whole or not at all, and never in place of another.
 
 use crate::outcome::Error;
+use crate::way;
 use proto::names::ControlFile;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
@@ -38,6 +39,15 @@ impl New {
     /// A program.
     pub(super) fn program(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         Self { path: path.into(), content: content.into(), mode: 0o755 }
+    }
+
+    /// Whether it can be made without another having a say in where.
+    pub(super) fn may_be_made(&self, dir: &Path) -> Result<(), Error> {
+        let path = dir.join(&self.path);
+        if path.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        way::is_ours(&path).map_err(|error| Error::file("unable to make", &path, &error))
     }
 
     /// Makes the file; false where there is one already, which stays as it is.

@@ -1,6 +1,6 @@
 //! `acceptutils failures`, as built, on what services have written.
 
-use crate::support::{fails, folder, run, stderr, stdout};
+use crate::support::{fails, folder, is_root, run, skipped, stderr, stdout};
 use proto::failures::Answer;
 use proto::failures::header::{Clock, Header};
 use proto::failures::keyed_hash::Key;
@@ -130,6 +130,27 @@ fn d59_clears() {
     assert_eq!(home.run(&["--clear", "203.0.113.0/33"]), nothing);
     assert_eq!(home.run(&["--clear", "--all"]), "cleared 3\n");
     assert_eq!(home.run(&["--clear", "--all"]), "cleared 0\n");
+}
+
+#[test]
+fn root_makes_no_file_where_another_says_what_leads_there() {
+    if !is_root() {
+        return skipped("folders of others", "only root can give a folder away");
+    }
+    let home = Home::new();
+    let theirs = home.path("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(7), None).unwrap();
+    let file = theirs.join("new/failures");
+    std::fs::write(home.path("control/loginfailures"), format!("file {}\n", file.display()))
+        .unwrap();
+    let expected = format!(
+        "acceptutils: unable to make: {}: {}: belongs to user 7, who can change it\n",
+        file.display(),
+        theirs.display()
+    );
+    assert_eq!(fails(&["failures", home.dir(), "--create"]), expected);
+    assert!(!file.parent().unwrap().exists());
 }
 
 #[test]

@@ -3,13 +3,14 @@
 use crate::certificates;
 use crate::support::{
     PROGRAM, add_al, beside, checked, ends_with, fails, folder, init, installed_or_skip, is_root,
-    programs, run, stderr, succeeds,
+    programs, run, skipped, stderr, succeeds,
 };
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use test_support::certificate::Pem;
+use test_support::folder::set_mode;
 use test_support::needs;
 
 /// Every file under a folder, with its permissions and content.
@@ -165,6 +166,53 @@ fn what_is_not_safe_is_not_made() {
         assert!(said.contains(expected), "{expected}: {said}");
         assert!(!dir.exists());
     }
+}
+
+/// As links there could lead to any file.
+#[test]
+fn root_makes_nothing_where_another_says_what_leads_there() {
+    let folder = folder();
+    if !is_root() {
+        return skipped("folders of others", "only root can give a folder away");
+    }
+    let path = |name: &str| folder.path().join(name);
+    for name in ["theirs", "own", "own/service"] {
+        std::fs::create_dir(path(name)).unwrap();
+    }
+    chown(path("theirs"), Some(7), None).unwrap();
+    symlink(path("theirs"), path("own/service/control")).unwrap();
+    for dir in ["theirs", "theirs/new", "own/service"] {
+        let said = fails(&["init", path(dir).to_str().unwrap(), "--host", "a.example"]);
+        let expected =
+            format!("/me: {}: belongs to user 7, who can change it\n", path("theirs").display());
+        assert!(said.starts_with("acceptutils: unable to make: "), "{said}");
+        assert!(said.ends_with(&expected), "{said}");
+    }
+    assert!(tree(folder.path()).is_empty());
+}
+
+/// It runs as nobody, as whom others may run, too.
+#[test]
+fn what_is_tried_as_a_mail_program_can_change_its_home_and_nothing_of_roots() {
+    let folder = folder();
+    if !is_root() {
+        return skipped("another user", "only root becomes one");
+    }
+    let report = folder.path().join("report");
+    std::fs::write(&report, "").unwrap();
+    set_mode(&report, 0o666);
+    let program = folder.path().join("program");
+    let script = format!(
+        "#!/bin/sh\nlog=$(readlink /proc/$$/fd/2)\n\
+         for place in . .. \"$log\" \"${{log%/*}}\"; do\n\
+         test -w \"$place\" && echo yes || echo no\ndone >>{}\n\
+         printf '+OK\\r\\n'; cat >/dev/null\n",
+        report.display()
+    );
+    std::fs::write(&program, script).unwrap();
+    set_mode(&program, 0o755);
+    init_with(1, folder.path(), "--pop3", program.to_str().unwrap(), &[]);
+    assert_eq!(std::fs::read_to_string(report).unwrap(), "yes\nno\nno\nno\n");
 }
 
 /// A service for this command, by this option, which ends so; what was said.
