@@ -12,6 +12,7 @@ mod shell;
 
 pub(crate) use first_line::{FirstLine, Language};
 use proto::names::Variable;
+use row::Dropped;
 pub(crate) use row::{Link, Role, SERVERS};
 use shell::{Command, Values, Written};
 
@@ -104,12 +105,21 @@ impl RunScript {
     }
 
     /// All that is set for the server or authup, each `NAME=value`; the last of a name counts.
+    /// What an `env` drops before it is not set.
     pub(crate) fn set(&self) -> Vec<&Word> {
+        let mut set: Vec<&Word> = self.variables.iter().collect();
         let front = self.front();
-        let env = front.iter().filter(|link| link.name() == "env").flat_map(|link| link.arguments);
-        // Names that no shell would take, such as CERTFILE:NAME, env sets, too.
-        let of_env = env.filter(|word| word.text.contains('=') && !word.text.starts_with('-'));
-        self.variables.iter().chain(of_env).collect()
+        for env in front.iter().filter(|link| link.name() == "env") {
+            for dropped in env.drops() {
+                match dropped {
+                    Dropped::All => set.clear(),
+                    Dropped::One(dropped) => set.retain(|word| name(&word.text) != dropped),
+                }
+            }
+            // Names that no shell would take, such as CERTFILE:NAME, env sets, too.
+            set.extend(env.assignments());
+        }
+        set
     }
 
     /// Whether other variables may be set, too: by the files of a folder, say.

@@ -40,11 +40,20 @@ pub(crate) enum Role {
     Other,
 }
 
+/// What env starts the next program without.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Dropped<'a> {
+    /// All variables.
+    All,
+    /// The one of this name.
+    One(&'a str),
+}
+
 /// tlsserver speaks authup's part.
 const LOGIN: &str = "--login";
-/// Options of tlsserver's that take a value, long.
-const LONG_WITH_VALUE: [&str; 6] =
-    ["--engines", LOGIN, "--tries", "--checks", "--linger", "--ipv6-prefix"];
+/// Options that take a value, long: tlsserver's and env's.
+const LONG_WITH_VALUE: [&str; 8] =
+    ["--engines", LOGIN, "--tries", "--checks", "--linger", "--ipv6-prefix", "--unset", "--chdir"];
 /// Servers whose command lines are read by one rule.
 pub(crate) const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
 /// Their options that take a value.
@@ -66,7 +75,13 @@ const LOOKED_FOR: [&str; 11] = [
 /// Ours that some have with `qmail-` before their names.
 const OWN: [&str; 2] = ["authup", "fixsmtpio"];
 
-impl Link<'_> {
+impl<'a> Link<'a> {
+    /// What env sets.
+    pub(super) fn assignments(&self) -> impl Iterator<Item = &'a Word> + use<'a> {
+        let is_one = |word: &&Word| word.text.contains('=') && !word.text.starts_with('-');
+        self.arguments.iter().filter(is_one)
+    }
+
     /// The program's name without its folder, nor the `qmail-` that some have.
     pub(crate) fn name(&self) -> &str {
         name(&self.program.text)
@@ -83,7 +98,6 @@ impl Link<'_> {
             "vchkpw" => Role::Login,
             name if name.starts_with("check") => Role::Login,
             "fixsmtpio" | "fiximapio" => Role::Relay,
-            "env" => Role::Wrapper,
             name if usage(name).is_some() => Role::Wrapper,
             _ => Role::Other,
         }
@@ -107,6 +121,19 @@ impl Link<'_> {
             _ => false,
         };
         by_folder || !self.is_known
+    }
+
+    /// What env drops of the variables that it is started with.
+    pub(super) fn drops(&self) -> Vec<Dropped<'_>> {
+        let short = self.options().into_iter().filter_map(|(letter, value)| match letter {
+            'i' => Some(Dropped::All),
+            'u' => Some(Dropped::One(value)),
+            _ => None,
+        });
+        let long = self.long_option("--unset").map(Dropped::One);
+        let is_all = |word: &Word| matches!(word.text.as_str(), "-" | "--ignore-environment");
+        let all = self.arguments.iter().any(is_all).then_some(Dropped::All);
+        all.into_iter().chain(short).chain(long).collect()
     }
 
     /// The protocol that tlsserver speaks until the client has logged in, where it does.
@@ -208,7 +235,8 @@ fn usage(name: &str) -> Option<(&'static str, usize)> {
         "s6-applyuidgid" => ("ugG", 0),
         "s6-setsid" => ("d", 0),
         "s6-notifyoncheck" => ("3sTtwnc", 0),
-        // The system's.
+        // The system's. Behind env's options stand what it sets.
+        "env" => ("uC", 0),
         "nice" => ("n", 0),
         "ionice" => ("cn", 0),
         "nohup" | "setsid" => ("", 0),
@@ -228,8 +256,8 @@ fn own_arguments(name: &str, words: &[Word]) -> (usize, bool) {
             let own = own.map(|options| words.len() - options.program.len());
             (own.unwrap_or_else(|_| options(words, WITH_VALUE) + 2), true)
         }
-        ("env", _) => {
-            let options = options(words, "uC");
+        ("env", Some((with_value, _))) => {
+            let options = options(words, with_value);
             let set = words.iter().skip(options).take_while(|word| word.text.contains('='));
             (options + set.count(), true)
         }

@@ -30,16 +30,19 @@ enum Part {
 pub(super) struct Written {
     parts: Vec<Part>,
     line: usize,
+    /// Some of it stands in quotes, or behind a backslash.
+    is_quoted: bool,
 }
 
 impl Written {
     const fn at(line: usize) -> Self {
-        Self { parts: Vec::new(), line }
+        Self { parts: Vec::new(), line, is_quoted: false }
     }
 
     /// `&&` or `||`.
     fn of_join(letter: char, line: usize) -> Self {
-        Self { parts: vec![Part::Text([letter, letter].iter().collect())], line }
+        let parts = vec![Part::Text([letter, letter].iter().collect())];
+        Self { parts, line, is_quoted: false }
     }
 
     /// The word, where nothing in it is the shell's to find out.
@@ -48,6 +51,12 @@ impl Written {
             [Part::Text(text)] => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether it is the number of a descriptor, where a redirection stands behind it.
+    fn is_number(&self) -> bool {
+        let is_number = |text: &str| text.chars().all(|letter| letter.is_ascii_digit());
+        !self.is_quoted && self.plain().is_some_and(is_number)
     }
 
     fn push(&mut self, letter: char) {
@@ -146,71 +155,97 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 
 /// The commands of a line, without comments and redirections.
 fn of_line(first_line: usize, text: &str) -> Vec<Command> {
-    let mut line = first_line;
-    let (mut commands, mut words) = (Vec::new(), Vec::new());
-    let mut is_beside = false;
-    let mut word: Option<Written> = None;
-    let mut quote = None;
+    let mut line = Line { number: first_line, ..Line::default() };
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
-        let fresh = || Written::at(line);
-        match (letter, quote) {
-            ('\\', None | Some('"')) => match letters.next() {
-                Some('\n') | None => line += 1,
-                Some(quoted) => {
-                    let word = word.get_or_insert_with(fresh);
-                    if quote.is_some() && !matches!(quoted, '$' | '`' | '"' | '\\') {
-                        word.push('\\');
-                    }
-                    word.push(quoted);
-                }
-            },
+        match (letter, line.quote) {
+            ('\\', None | Some('"')) => line.escaped(letters.next()),
             ('\'' | '"', None) => {
-                quote = Some(letter);
-                word.get_or_insert_with(fresh);
+                line.quote = Some(letter);
+                line.word().is_quoted = true;
             }
-            (_, Some(open)) if letter == open => quote = None,
-            ('#', None) if word.is_none() => break,
-            (' ' | '\t' | '\n', None) => words.extend(word.take()),
-            (';', None) => {
-                words.extend(word.take());
-                commands.push(Command { words: std::mem::take(&mut words), is_beside });
-                is_beside = false;
+            (_, Some(open)) if letter == open => line.quote = None,
+            ('#', None) if line.word.is_none() => break,
+            (' ' | '\t' | '\n', None) => line.end_word(),
+            (';', None) => line.end_command(line.is_beside, false),
+            ('<' | '>', None) => line.redirect(letter, &mut letters),
+            // `&>`, as some shells have it.
+            ('&', None) if letters.peek() == Some(&'>') => line.end_word(),
+            ('|' | '&', None) if letters.next_if_eq(&letter).is_some() => {
+                line.end_word();
+                line.words.push(Written::of_join(letter, line.number));
             }
-            ('|' | '&', None) if !is_of_redirection(word.as_ref(), letters.peek()) => {
-                words.extend(word.take());
-                if letters.next_if_eq(&letter).is_some() {
-                    words.push(Written::of_join(letter, line));
-                    continue;
-                }
-                commands.push(Command { words: std::mem::take(&mut words), is_beside: true });
-                is_beside = letter == '|';
-            }
+            ('|' | '&', None) => line.end_command(true, letter == '|'),
             ('$' | '`', None | Some('"')) => {
-                let part = expansion(letter, quote.is_some(), &mut letters);
-                word.get_or_insert_with(fresh).parts.push(part);
+                let part = expansion(letter, line.quote.is_some(), &mut letters);
+                line.word().parts.push(part);
             }
-            _ => word.get_or_insert_with(fresh).push(letter),
+            _ => line.word().push(letter),
         }
     }
-    words.extend(word);
-    commands.push(Command { words, is_beside });
-    for command in &mut commands {
-        command.words.retain(|word| !word.is_redirection());
+    line.end_command(line.is_beside, false);
+    line.commands
+}
+
+/// A line as far as it is read.
+#[derive(Debug, Default)]
+struct Line {
+    commands: Vec<Command>,
+    /// The words of the command that is read.
+    words: Vec<Written>,
+    word: Option<Written>,
+    number: usize,
+    /// The quote that is open.
+    quote: Option<char>,
+    /// The command stands behind a pipe.
+    is_beside: bool,
+    /// The next word is where a redirection leads to, and not the command's.
+    is_redirected: bool,
+}
+
+impl Line {
+    /// The word that is read, or that begins here.
+    fn word(&mut self) -> &mut Written {
+        let number = self.number;
+        self.word.get_or_insert_with(|| Written::at(number))
     }
-    commands
-}
 
-/// Whether a `|` or `&` belongs to a redirection: `2>&1`, `>|`, `&>`.
-fn is_of_redirection(before: Option<&Written>, behind: Option<&char>) -> bool {
-    let last = before.and_then(|word| word.plain());
-    last.is_some_and(|text| text.ends_with(['<', '>'])) || behind == Some(&'>')
-}
+    /// What stands behind a backslash.
+    fn escaped(&mut self, letter: Option<char>) {
+        let Some(letter) = letter.filter(|&letter| letter != '\n') else {
+            self.number += 1;
+            return;
+        };
+        let is_kept = self.quote.is_some() && !matches!(letter, '$' | '`' | '"' | '\\');
+        let word = self.word();
+        word.is_quoted = true;
+        if is_kept {
+            word.push('\\');
+        }
+        word.push(letter);
+    }
 
-impl Written {
-    fn is_redirection(&self) -> bool {
-        let Some(Part::Text(text)) = self.parts.first() else { return false };
-        text.trim_start_matches(|letter: char| letter.is_ascii_digit()).starts_with(['<', '>'])
+    fn end_word(&mut self) {
+        let Some(word) = self.word.take() else { return };
+        if !std::mem::take(&mut self.is_redirected) {
+            self.words.push(word);
+        }
+    }
+
+    /// `>`, `2>&`, `<<` and their like; which descriptor is meant stands before it at once.
+    fn redirect(&mut self, sign: char, letters: &mut Peekable<Chars<'_>>) {
+        self.word.take_if(|word| word.is_number());
+        self.end_word();
+        let is_more = |&letter: &char| letter == sign || matches!(letter, '&' | '|' | '>');
+        while letters.next_if(is_more).is_some() {}
+        self.is_redirected = true;
+    }
+
+    fn end_command(&mut self, is_beside: bool, next_is_beside: bool) {
+        self.end_word();
+        self.is_redirected = false;
+        self.commands.push(Command { words: std::mem::take(&mut self.words), is_beside });
+        self.is_beside = next_is_beside;
     }
 }
 

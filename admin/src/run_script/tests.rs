@@ -67,6 +67,53 @@ fn what_a_shell_stays_beside_is_told() {
 }
 
 #[test]
+fn what_env_drops_is_not_set() {
+    let set = |script: &str, name: &str| {
+        let script = RunScript::parse(script);
+        script.variable(name).map(|(value, _)| value.to_owned())
+    };
+    for env in ["env -", "env -i", "env --ignore-environment", "env -u A", "env -uA -u C"] {
+        let script = format!("export A=1\nexec {env} B=2 authup smtp x");
+        assert_eq!(set(&script, "A"), None, "{env}");
+        assert_eq!(set(&script, "B").as_deref(), Some("2"), "{env}");
+    }
+    for env in ["env --unset=A", "env --unset A", "env A=3 env -i", "env -i A=3 nice env -u A"] {
+        assert_eq!(set(&format!("A=1 exec {env} authup smtp x"), "A"), None, "{env}");
+    }
+    for env in ["env -u B", "env -u A env A=1", "env -i A=1", "env -C /A env"] {
+        assert_eq!(
+            set(&format!("A=1 exec {env} authup smtp x"), "A").as_deref(),
+            Some("1"),
+            "{env}"
+        );
+    }
+}
+
+#[test]
+fn where_output_goes_is_no_word_of_the_command() {
+    for script in [
+        "exec tlsserver 0 25 x 2> /dev/null",
+        "exec tlsserver 0 25 x > log 2>&1",
+        "exec tlsserver 0 25 x 2>&1 >>/dev/null < /dev/null",
+        "exec tlsserver 0 25 x>log 2>&-",
+        "exec tlsserver 0 25 x &> log",
+        "exec tlsserver 0 25 x >| \"a log\" 2>& 1",
+        "exec tlsserver 2>\\\n /dev/null 0 25 x",
+        "exec 2>/dev/null tlsserver 0 25 x",
+        "exec > /var/log/x 2>&1\nexec tlsserver 0 25 x",
+        "exec 2> /var/log/x\ntlsserver 0 25 x",
+        "{ exec tlsserver 0 25 x; } 2> /dev/null",
+    ] {
+        let script_read = RunScript::parse(script);
+        let words: Vec<_> = script_read.command.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(words.join(" "), "tlsserver 0 25 x", "{script}");
+    }
+    let quoted = RunScript::parse("exec sh -c '> x' \">y\" 2\\>3");
+    let words: Vec<_> = quoted.command.iter().map(|word| word.text.as_str()).collect();
+    assert_eq!(words, ["sh", "-c", "> x", ">y", "2>3"]);
+}
+
+#[test]
 fn a_bound_on_memory_is_in_octets() {
     let bound = |script| RunScript::parse(script).memory;
     assert_eq!(bound("ulimit -v 12000\nexec x"), Some((12_288_000, 1)));
