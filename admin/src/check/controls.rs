@@ -12,9 +12,11 @@ use proto::relay::rules::lint::look_over;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is asked of the control files.
+/// Who reads the control files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
+    /// fixsmtpio runs here.
+    pub(super) fixsmtpio: bool,
     /// authup smtp runs here.
     pub(super) smtp_login: bool,
     /// authup pop3 runs here.
@@ -31,10 +33,11 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
     {
         return None;
     }
-    let me = greeting(&control.join("me"), findings);
-    let smtp = greeting(&control.join("smtpgreeting"), findings);
-    let pop3 = greeting(&control.join("pop3greeting"), findings);
-    let imap = greeting(&control.join("imapgreeting"), findings);
+    // Behind a login fixsmtpio reads, as the user. All others are read before one.
+    let me = greeting(&control.join("me"), Readers::Anybody, findings);
+    let smtp = greeting(&control.join("smtpgreeting"), Readers::Anybody, findings);
+    let pop3 = greeting(&control.join("pop3greeting"), Readers::Whoever, findings);
+    let imap = greeting(&control.join("imapgreeting"), Readers::Whoever, findings);
     let read = if imap.is_some() { (&imap, "imapgreeting") } else { (&me, "me") };
     let is_used = imap.is_some() || wanted.imap_login;
     if is_used && read.0.as_ref().is_some_and(|greeting| greeting.starts_with('[')) {
@@ -42,8 +45,13 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
         findings.error(&control.join(read.1), text);
     }
     let lacks = |wanted: bool, found: &Option<String>| wanted && found.is_none();
+    let is_smtp = wanted.fixsmtpio || wanted.smtp_login;
+    // Nobody knows who reads where no script is.
+    let is_anything = is_smtp || wanted.pop3_login || wanted.imap_login;
     if me.is_none()
-        && (smtp.is_none() || lacks(wanted.pop3_login, &pop3) || lacks(wanted.imap_login, &imap))
+        && (lacks(is_smtp || !is_anything, &smtp)
+            || lacks(wanted.pop3_login, &pop3)
+            || lacks(wanted.imap_login, &imap))
     {
         let text = "No such file or directory, and not every greeting has a file of its own";
         findings.error(&control.join("me"), text);
@@ -55,12 +63,13 @@ pub(super) fn check(home: &Path, wanted: Wanted, findings: &mut Findings) -> Opt
         capabilities(&control.join(name), is_needed, protocol, findings);
     }
     imap_capabilities(&control.join("imapcapabilities"), wanted.imap_login, findings);
-    for name in ["timeoutsmtpd", "timeoutpop3d", "timeoutimapd", "timeoutlogin"] {
-        timeout(&control.join(name), findings);
+    timeout(&control.join("timeoutsmtpd"), Readers::Anybody, findings);
+    for name in ["timeoutpop3d", "timeoutimapd", "timeoutlogin"] {
+        timeout(&control.join(name), Readers::Whoever, findings);
     }
     log_format(&control.join("logformat"), findings);
     login_names(&control.join("loginnames"), findings);
-    rules(&control.join("fixsmtpio"), findings);
+    rules(&control.join("fixsmtpio"), wanted.fixsmtpio, findings);
     smtp.or(me).filter(|name| !name.is_empty())
 }
 
@@ -80,8 +89,8 @@ fn read(path: &Path, readers: Readers, findings: &mut Findings) -> Option<Vec<u8
 }
 
 /// The name that a greeting begins with, as it can be printed.
-fn greeting(path: &PathBuf, findings: &mut Findings) -> Option<String> {
-    let contents = read(path, Readers::Anybody, findings)?;
+fn greeting(path: &PathBuf, readers: Readers, findings: &mut Findings) -> Option<String> {
+    let contents = read(path, readers, findings)?;
     let line = one_line(&contents);
     if line.is_empty() {
         findings.error(path, "its first line is empty: clients would see no name");
@@ -172,8 +181,8 @@ fn capabilities(path: &PathBuf, is_needed: bool, protocol: Protocol, findings: &
     }
 }
 
-fn timeout(path: &PathBuf, findings: &mut Findings) {
-    let Some(contents) = read(path, Readers::Anybody, findings) else { return };
+fn timeout(path: &PathBuf, readers: Readers, findings: &mut Findings) {
+    let Some(contents) = read(path, readers, findings) else { return };
     match seconds(&contents) {
         None => findings.warning(path, "not a number of seconds: the default holds"),
         Some(0) => findings.error(path, "0 seconds: every client is cut off at once"),
@@ -182,23 +191,23 @@ fn timeout(path: &PathBuf, findings: &mut Findings) {
 }
 
 fn log_format(path: &PathBuf, findings: &mut Findings) {
-    let Some(contents) = read(path, Readers::Anybody, findings) else { return };
+    let Some(contents) = read(path, Readers::Whoever, findings) else { return };
     if let Err(unknown) = Format::parse(&contents) {
         findings.error(path, format!("{unknown}: no service that logs in can start"));
     }
 }
 
 fn login_names(path: &Path, findings: &mut Findings) {
-    let Some(contents) = read(path, Readers::Anybody, findings) else { return };
+    let Some(contents) = read(path, Readers::Whoever, findings) else { return };
     if let Err(fault) = LoginNames::parse(&contents) {
         let text = "neither lower-case nor strip-domain: no service that logs in can start";
         findings.error(Place::line(path, fault.line), text);
     }
 }
 
-fn rules(path: &PathBuf, findings: &mut Findings) {
+fn rules(path: &PathBuf, is_used: bool, findings: &mut Findings) {
     let Some(contents) = read(path, Readers::Anybody, findings) else {
-        if !path.exists() {
+        if is_used && !path.exists() {
             findings.warning(path, "No such file or directory: fixsmtpio changes nothing");
         }
         return;

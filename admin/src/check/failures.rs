@@ -24,7 +24,7 @@ pub(super) fn check(home: &Path, findings: &mut Findings) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return,
         Err(error) => return findings.unusable(&control, &error),
     };
-    check_permissions(&control, Readers::Anybody, findings);
+    check_permissions(&control, Readers::Whoever, findings);
     let settings = match Settings::parse(&contents) {
         Ok(settings) => settings,
         Err(wrong) => {
@@ -50,7 +50,9 @@ pub(super) fn check(home: &Path, findings: &mut Findings) {
 /// The file itself. Where it cannot be used, logins go on.
 fn memory(file: &Path, findings: &mut Findings) {
     match File::open(file) {
-        Ok(_) => {}
+        Ok(_) => {
+            check_permissions(file, Readers::Whoever, findings);
+        }
         Err(Trouble::System(error)) if error.kind() == io::ErrorKind::NotFound => {
             let text = "No such file: no failures are remembered; acceptutils failures --create \
                         makes it";

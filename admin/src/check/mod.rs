@@ -177,7 +177,11 @@ impl Group {
     fn wanted(services: &[Service]) -> Wanted {
         let logs_in =
             |protocol| services.iter().any(|found| found.login().as_deref() == Some(protocol));
+        let fixsmtpio = |service: &Service| {
+            service.script.links().iter().any(|link| link.name() == "fixsmtpio")
+        };
         Wanted {
+            fixsmtpio: services.iter().any(fixsmtpio),
             smtp_login: logs_in("smtp"),
             pop3_login: logs_in("pop3"),
             imap_login: logs_in("imap"),

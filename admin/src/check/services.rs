@@ -7,6 +7,7 @@ use super::service::Service;
 use super::{behind_login, command_line, memory, row, start, tls_offer};
 use crate::programs;
 use crate::run_script::{Link, Role, RunScript, Stays};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use unix::regular_file::read_to_string;
@@ -19,7 +20,13 @@ pub(super) fn in_folder(home: &Path, findings: &mut Findings) -> Vec<PathBuf> {
         findings.note(&folder, text);
         return Vec::new();
     };
-    let mut scripts: Vec<_> = entries.flatten().map(|entry| entry.path().join("run")).collect();
+    // What supervisors pass over: folders of their own, and what is none.
+    let is_service = |path: &PathBuf| {
+        let is_hidden = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
+        !is_hidden && path.metadata().is_ok_and(|found| found.is_dir())
+    };
+    let folders = entries.flatten().map(|entry| entry.path()).filter(is_service);
+    let mut scripts: Vec<_> = folders.map(|folder| folder.join("run")).collect();
     scripts.sort();
     scripts
 }

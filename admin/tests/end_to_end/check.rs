@@ -8,7 +8,7 @@ use crate::support::{
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
-use test_support::folder::write_secret;
+use test_support::folder::{set_mode, write_secret};
 use test_support::run::output;
 
 mod logins;
@@ -142,7 +142,7 @@ fn nothing_is_said_of_folders_that_only_their_owners_change() {
 #[test]
 fn a_folder_that_others_can_change_is_said_once() {
     let Good { folder, dir } = good();
-    test_support::folder::set_mode(folder.path(), 0o777);
+    set_mode(folder.path(), 0o777);
     let said = checked(&dir);
     let expected = format!("error: {}: mode 777: its group or others", folder.path().display());
     assert_eq!(said.matches(&expected).count(), 1, "{said}");
@@ -215,6 +215,52 @@ fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
     std::fs::write(&script, format!("{before}exec front --serve sendmail -bs\n")).unwrap();
     let said = succeeds(&["check", script.to_str().unwrap()]);
     assert!(said.contains(": front: not known here, and not looked at\n"), "{said}");
+}
+
+/// Before a login only root reads, and what supervisors pass over is no service.
+#[test]
+fn nothing_is_said_of_files_that_only_root_reads_nor_of_what_is_no_service() {
+    let Good { dir, folder: _folder } = good();
+    let control = dir.join("control");
+    for (name, contents) in [
+        ("loginfailures", None),
+        ("loginnames", Some("lower-case")),
+        ("logformat", Some("logfmt")),
+        ("timeoutlogin", Some("300")),
+        ("timeoutpop3d", Some("300")),
+        ("timeoutimapd", Some("1800")),
+        ("pop3greeting", Some("pop3.example.org")),
+        ("imapgreeting", Some("imap.example.org")),
+    ] {
+        if let Some(contents) = contents {
+            std::fs::write(control.join(name), contents).unwrap();
+        }
+        set_mode(&control.join(name), 0o600);
+    }
+    for name in [".s6-svscan", ".git"] {
+        std::fs::create_dir(dir.join("service").join(name)).unwrap();
+    }
+    std::fs::write(dir.join("service/README"), "services").unwrap();
+    succeeds(&["check", dir.to_str().unwrap()]);
+}
+
+/// Where nobody speaks SMTP, nothing of it is missed.
+#[test]
+fn a_home_for_pop3_and_imap_alone_is_right_without_smtps_files() {
+    let Good { dir, folder: _folder } = good();
+    for name in ["submission", "submissions", "smtp"] {
+        std::fs::remove_dir_all(dir.join("service").join(name)).unwrap();
+    }
+    for name in ["fixsmtpio", "smtpcapabilities", "me"] {
+        std::fs::remove_file(dir.join("control").join(name)).unwrap();
+    }
+    for name in ["pop3greeting", "imapgreeting"] {
+        std::fs::write(dir.join("control").join(name), "mail.example.org\n").unwrap();
+    }
+    succeeds(&["check", dir.to_str().unwrap()]);
+    std::fs::remove_file(dir.join("control/imapgreeting")).unwrap();
+    let said = ends_with(&run(&["check", dir.to_str().unwrap()]), 2);
+    assert!(said.contains("control/me: No such file or directory, and not every"), "{said}");
 }
 
 /// execline, as s6's users write it, is read; of what is not, it is said that it is not.
