@@ -72,6 +72,12 @@ pub fn named(variables: &Variables) -> Vec<CertificateFiles> {
     files
 }
 
+/// Whether the certificate is among them that the others go beside: `CERTFILE`'s, for any name.
+#[must_use]
+pub fn have_first(files: &[CertificateFiles]) -> bool {
+    files.first().is_some_and(|first| first.variable == Variable::CertFile && first.name.is_none())
+}
+
 /// Keys that nobody will use. `KEYFILE` alone is none of them: that there is no certificate at
 /// all is said otherwise.
 #[must_use]

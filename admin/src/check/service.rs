@@ -83,14 +83,9 @@ impl Service {
         variables
     }
 
-    /// What names the certificate's file, as tlsserver has it.
-    pub(super) fn certificate_variable(&self) -> Option<(&str, &Word)> {
-        self.file("CERTCHAINFILE").or(self.file("CERTFILE"))
-    }
-
-    /// A variable that names a file, which an empty one does not.
-    fn file(&self, variable: &str) -> Option<(&str, &Word)> {
-        self.script.variable(variable).filter(|(path, _)| !path.is_empty())
+    /// Whether the certificate is named that tlsserver cannot start without.
+    pub(super) fn names_certificate(&self) -> bool {
+        certificate_files::have_first(&certificate_files::named(&self.variables()))
     }
 
     /// When TLS begins by the programs of the row, whatever variables say; none where that

@@ -20,6 +20,9 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
     });
     let Some(begins) = service.offers_tls().filter(|_| is_ours) else { return };
     check_certificate(service, server, findings);
+    if server.name() == "sslserver" {
+        check_sslserver(service, server, begins, findings);
+    }
     check_port(service, server, begins, findings);
     match begins {
         Begin::AtOnce => {}
@@ -39,11 +42,39 @@ fn check_certificate(service: &Service, server: &Link<'_>, findings: &mut Findin
     let is_delayed = service.offers_tls() == Some(Begin::OnRequest);
     let is_disabled = service.script.variable("DISABLETLS").is_some();
     let needs_none = is_disabled && is_delayed && server.login().is_none();
-    if service.certificate_variable().is_none() && !needs_none && !service.script.hides_variables()
-    {
+    if !service.names_certificate() && !needs_none && !service.script.hides_variables() {
         let place = Place::line(&service.path, server.program.line);
         findings.error(place, "tlsserver has no certificate: CERTFILE is not set");
     }
+}
+
+/// What sslserver tells the programs behind it only where it is asked to.
+fn check_sslserver(service: &Service, server: &Link<'_>, begins: Begin, findings: &mut Findings) {
+    let place = Place::line(&service.path, server.program.line);
+    if !is_on(server, 'e', 'E') {
+        let text = "sslserver without -e: the client's address is not known behind it: the log, \
+                    limits and the mail program lack it";
+        findings.warning(place, text);
+    }
+    // Where the client asks for TLS, its answer tells.
+    if begins != Begin::AtOnce || is_on(server, 's', 'S') {
+        return;
+    }
+    let level = service.script.variable("UCSPITLS").map(|(level, _)| level);
+    if level == Some("!") && service.login().is_some() {
+        let text = "sslserver without -s: authup cannot tell that TLS is on, and requires \
+                    STARTTLS: nobody can log in";
+        findings.error(place, text);
+    } else {
+        findings.warning(place, "sslserver without -s: nothing behind it can tell that TLS is on");
+    }
+}
+
+/// Whether of two options that undo each other the last is the first of these.
+fn is_on(server: &Link<'_>, on: char, off: char) -> bool {
+    let options = server.options();
+    let letters = options.iter().map(|(letter, _)| *letter);
+    letters.rev().find(|letter| [on, off].contains(letter)) == Some(on)
 }
 
 /// Where the client asks for TLS. tlsserver's own dialog requires it unless told otherwise.

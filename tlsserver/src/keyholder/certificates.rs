@@ -125,10 +125,7 @@ fn sources(variables: &Variables) -> Result<Vec<CertificateFiles>, Failure> {
         return Ok(Vec::new());
     }
     let sources = certificate_files::named(variables);
-    if sources
-        .first()
-        .is_none_or(|first| first.variable != Variable::CertFile || first.name.is_some())
-    {
+    if !certificate_files::have_first(&sources) {
         let what = "not set in the environment".into();
         return Err(Failure { file: PathBuf::from(Variable::CertFile.name()), what });
     }
