@@ -10,18 +10,16 @@
 use crate::failure::Failure;
 use crate::verify::{Incomputable, fits};
 use proto::checkpassword::reader::Credentials;
-use proto::pam_service::Service;
+use proto::pam_service::{FOLDERS, OTHER, Service, file_name};
 use proto::passwd_file::Lookup;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::hint::black_box;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use unix::trusted_file::read_trusted;
 
 /// Where the system keeps hashes.
 const SHADOW: &str = "/etc/shadow";
-
-/// Where PAM's services are described, the first that has one counting.
-const SERVICES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
 
 /// Services that include one another go no deeper.
 const DEPTH: usize = 8;
@@ -47,7 +45,7 @@ pub(super) fn compute_what_pam_did_not(
     // Who cannot read it is an ordinary user, for whom PAM answers about himself alone.
     let Ok(shadow) = read_trusted(Path::new(SHADOW)) else { return Ok(()) };
     let others = Lookup::new(&shadow, credentials.user).others;
-    for _ in 0..hashes_of(service, DEPTH) {
+    for _ in 0..hashes_of(&FOLDERS, service) {
         for other in &others {
             if black_box(fits(other, credentials.password)) == Err(Incomputable::Memory) {
                 return Err(Failure::Memory);
@@ -58,12 +56,24 @@ pub(super) fn compute_what_pam_did_not(
 }
 
 /// How often pam_unix computes a hash in this service.
-fn hashes_of(service: &OsStr, depth: usize) -> usize {
-    let read = |folder: &&str| std::fs::read(Path::new(folder).join(service)).ok();
-    let Some(file) = SERVICES.iter().find_map(read) else { return 0 };
-    let Service { hashes, includes } = Service::read(&file);
-    let Some(depth) = depth.checked_sub(1) else { return hashes };
-    includes.iter().fold(hashes, |hashes, name| hashes + hashes_of(OsStr::new(name), depth))
+fn hashes_of(folders: &[&str], service: &OsStr) -> usize {
+    let name = OsString::from_vec(file_name(service.as_bytes()));
+    let own = read(folders, &name, DEPTH);
+    let counts = if own.lines == 0 { read(folders, OTHER.as_ref(), DEPTH) } else { own };
+    counts.hashes
+}
+
+/// Reads a file and those that belong to it.
+fn read(folders: &[&str], name: &OsStr, depth: usize) -> Service {
+    let there = folders.iter().find_map(|folder| std::fs::read(Path::new(folder).join(name)).ok());
+    let mut all = Service::read(&there.unwrap_or_default());
+    let Some(depth) = depth.checked_sub(1) else { return all };
+    for included in std::mem::take(&mut all.includes) {
+        let Service { lines, hashes, .. } = read(folders, included.as_ref(), depth);
+        all.lines += lines;
+        all.hashes += hashes;
+    }
+    all
 }
 
 #[cfg(test)]
@@ -77,5 +87,35 @@ mod tests {
             assert_eq!(password.len(), length);
             assert!(!password.contains(&0) && password[0] == 8);
         }
+    }
+
+    /// As PAM itself looks for it.
+    #[test]
+    fn a_service_costs_what_the_file_says_that_pam_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let [etc, vendor] = ["etc", "vendor"].map(|name| folder.path().join(name));
+        let write = |file: &Path, text: &str| {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        };
+        let hashes = |name: &str| {
+            hashes_of(&[etc.to_str().unwrap(), vendor.to_str().unwrap()], OsStr::new(name))
+        };
+        assert_eq!(hashes("mail"), 0);
+        write(&vendor.join("other"), "auth required pam_unix.so\n");
+        assert_eq!(hashes("mail"), 2);
+        write(&etc.join("other"), "@include common-auth\n@include circle\n");
+        write(&etc.join("common-auth"), "auth [default=1] pam_unix.so\n");
+        write(&etc.join("circle"), "@include circle\n");
+        assert_eq!(hashes("mail"), 2);
+        write(&etc.join("mail"), "auth required pam_unix.so\nauth include common-auth\n");
+        for name in ["mail", "Mail", "/usr/x/MAIL"] {
+            assert_eq!(hashes(name), 4, "{name}");
+        }
+        // What the file has no line about, the other's lines decide.
+        write(&etc.join("mail"), "account required pam_unix.so\n");
+        assert_eq!(hashes("mail"), 2);
+        write(&etc.join("mail"), "auth required pam_permit.so\n");
+        assert_eq!(hashes("mail"), 0);
     }
 }
