@@ -1,9 +1,10 @@
 //! Pages that are about more than one package's programs: the manual as a whole, the page on
-//! control files, the overview, `docs/logging.md` and `docs/switching.md`, against the code
-//! and one another.
+//! control files, the overview, `docs/logging.md`, `docs/switching.md` and
+//! `docs/dependencies.md`, against the code and one another.
 
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
+mod dependencies_page;
 mod log_page;
 mod switching_page;
 
