@@ -35,12 +35,12 @@ const ROWS: [(Kind, &str); 12] = [
     (Kind::Descriptors, "limits on descriptors, from 3 up"),
     (Kind::Processes, "limits on processes"),
     (Kind::Server, "servers that die behind fixsmtpio, at each reply"),
-    (Kind::Inherited, "signals ignored or blocked by whoever starts us"),
+    (Kind::Inherited, "signals ignored or blocked by the parent"),
     (Kind::Stopped, "processes stopped and continued, programs that hang"),
     (Kind::Hanging, "login programs that hang, thousands at once"),
     (Kind::Terminated, "processes told to end, at each step"),
-    (Kind::Files, "file systems that take nothing"),
-    (Kind::Clock, "clocks of day that jump each time they are looked at"),
+    (Kind::Files, "file systems that cannot be written to"),
+    (Kind::Clock, "wall clocks that jump at each reading"),
 ];
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,7 +65,7 @@ pub(crate) fn count(kind: Kind, verdict: Verdict) {
 fn table() -> String {
     let rows = FIGURES.lock().unwrap_or_else(PoisonError::into_inner);
     let mut text = String::from(
-        "| what was injected | sessions | completed all the same | refused, or ended |\n\
+        "| what was injected | sessions | completed | refused or ended |\n\
          |---|---|---|---|\n",
     );
     let mut all = Row::default();

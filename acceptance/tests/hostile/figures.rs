@@ -29,11 +29,11 @@ pub(crate) enum Kind {
 
 /// What is counted, and what must not come of it.
 const ROWS: [(Kind, &str, &str); 13] = [
-    (Kind::Injection, "plaintext behind STARTTLS and STLS, cut everywhere", "read as commands"),
-    (Kind::Smuggling, "ends of data that are none, with a message behind", "second messages"),
+    (Kind::Injection, "plaintext after STARTTLS and STLS, split everywhere", "read as commands"),
+    (Kind::Smuggling, "false ends of a message, then another message", "second messages"),
     (Kind::SmugglingAlone, "the same, without fixsmtpio", "second messages"),
-    (Kind::Sasl, "logins and exchanges that are none", "taken for a login"),
-    (Kind::Line, "lines without end, NULs, octet by octet", "taken for something else"),
+    (Kind::Sasl, "malformed logins and SASL exchanges", "accepted as a login"),
+    (Kind::Line, "endless lines, NULs, single octets", "misread"),
     (Kind::Unread, "pipelined commands before a reply is read", "replies lost"),
     (
         Kind::CutOff,
@@ -41,11 +41,11 @@ const ROWS: [(Kind, &str, &str); 13] = [
         "messages delivered",
     ),
     (Kind::Forging, "names with line breaks and escape sequences", "log lines forged"),
-    (Kind::Descriptor, "descriptors found in children", "not promised"),
-    (Kind::Variable, "variables found in children", "not promised"),
-    (Kind::LeftBehind, "sessions looked over after their end", "processes left"),
+    (Kind::Descriptor, "descriptors in child processes", "not documented"),
+    (Kind::Variable, "variables in child processes", "not documented"),
+    (Kind::LeftBehind, "sessions examined after their end", "processes left"),
     (Kind::Idle, "processes whose client stalls", "wake-ups"),
-    (Kind::Held, "connections held before a login", "processes more"),
+    (Kind::Held, "connections held before a login", "additional processes"),
 ];
 
 /// The figures of this run.
@@ -97,7 +97,7 @@ impl Figures {
             let _ = writeln!(text, "| {what} | {tried} | {through} {outcome} |");
         }
         let _ = writeln!(text, "\nConnections: {}.\n", counts.sessions);
-        text.push_str("| most memory (VmHWM) | after 1 MB | after 100 MB |\n|---|---|---|\n");
+        text.push_str("| peak memory (VmHWM) | after 1 MB | after 100 MB |\n|---|---|---|\n");
         for (process, [little, much]) in &counts.peaks {
             let _ = writeln!(text, "| {process} | {little} kB | {much} kB |");
         }
