@@ -99,6 +99,14 @@ impl<W> Connection<W> {
         };
     }
 
+    /// Nobody is there who could know of it. In the log it has the number that it would have.
+    pub(super) fn declined(&mut self) {
+        self.behind = match self.take() {
+            Behind::Dialog(visitor) => Behind::Over(Some(visitor)),
+            other => other,
+        };
+    }
+
     /// Since when its client is to log in, where it still may.
     pub(super) const fn may_log_in_since(&self) -> Option<Instant> {
         match &self.behind {

@@ -27,7 +27,7 @@ pub(super) struct Connections<W> {
     by_address: HashMap<IpAddr, usize>,
     /// Those whose clients have not wanted to log in yet, and since when.
     before_login: BTreeMap<ConnectionId, Instant>,
-    /// The one that was evicted, and is not gone yet.
+    /// The one that was evicted, and is about to go.
     evicted: Option<ConnectionId>,
     /// Programs that run although no engine has their connection any more.
     ending: HashSet<u32>,
@@ -142,21 +142,21 @@ impl<W> Connections<W> {
 
     /// The monitor knows of it, and is about to hear its password.
     pub(super) fn begun(&mut self, id: ConnectionId) {
-        self.checking(id);
+        self.makes_no_room(id);
         if let Some(connection) = self.by_id.get_mut(&id) {
             connection.begun();
         }
     }
 
-    /// It was to log in, and nobody is there who would hear of it.
-    pub(super) fn not_begun(&mut self, id: ConnectionId) {
-        self.begun(id);
-        self.refused(id);
-        self.over(id);
+    /// It was to log in, and nobody is there who would hear of it: it may try again.
+    pub(super) fn declined(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.declined();
+        }
     }
 
     /// What ends it is in the log. Before a login it gets none any more, and can be evicted still.
-    pub(super) fn failed(&mut self, id: ConnectionId) {
+    pub(super) fn failed_before_login(&mut self, id: ConnectionId) {
         if let Some(connection) = self.by_id.get_mut(&id).filter(|one| one.is_in_dialog()) {
             connection.turn_away();
         }
@@ -164,7 +164,14 @@ impl<W> Connections<W> {
 
     /// Its password is looked at, which is nothing that it could be evicted for.
     pub(super) fn checking(&mut self, id: ConnectionId) {
+        self.makes_no_room(id);
+    }
+
+    /// Neither can it be evicted, nor is it about to go because it was: it may have said its
+    /// password meanwhile.
+    fn makes_no_room(&mut self, id: ConnectionId) {
         self.before_login.remove(&id);
+        self.evicted.take_if(|evicted| *evicted == id);
     }
 
     /// It may try again.
@@ -176,7 +183,7 @@ impl<W> Connections<W> {
 
     /// Its client has logged in.
     pub(super) fn logged_in(&mut self, id: ConnectionId) {
-        self.before_login.remove(&id);
+        self.makes_no_room(id);
         if let Some(connection) = self.by_id.get_mut(&id) {
             connection.logged_in();
         }
@@ -270,8 +277,7 @@ impl<W> Connections<W> {
     /// Its engine, if it ever had one, has let go of it. Its program, if that runs:
     /// it is about to end, or has.
     pub(super) fn closed(&mut self, id: ConnectionId) -> Option<u32> {
-        self.before_login.remove(&id);
-        self.evicted.take_if(|evicted| *evicted == id);
+        self.makes_no_room(id);
         let connection = self.by_id.get_mut(&id)?;
         connection.closed();
         let running = connection.program();

@@ -48,7 +48,7 @@ impl Server {
             FromEngine::LogsIn(id) => self.on_logs_in(engine, id),
             FromEngine::Failed(id, why) if self.connections.is_with(id, engine) => {
                 self.fault(id, &why);
-                self.connections.failed(id);
+                self.connections.failed_before_login(id);
             }
             FromEngine::Closed(id) if self.connections.is_with(id, engine) => {
                 self.workers.released(engine);

@@ -48,7 +48,7 @@ impl Server {
             self.begin_to_log_in.remove(&id);
             if introduced == Introduced::NoMonitor {
                 self.fault(id, &Fault::NoMonitor);
-                self.connections.not_begun(id);
+                self.connections.declined(id);
             }
             self.answer_login(engine, id, introduced == Introduced::Yes);
         }

@@ -98,6 +98,46 @@ fn who_waits_longest_for_a_login_makes_room() {
     assert_eq!(table.evict(), None);
 }
 
+/// A second try may be on its way to the monitor when the client is evicted. Nobody had to make
+/// room any more while its session lasted.
+#[test]
+fn one_that_logs_in_all_the_same_leaves_it_to_others_to_make_room() {
+    for told in [Connections::checking, Connections::logged_in] {
+        let mut table = Connections::new(2, 2);
+        let now = Instant::now();
+        let [one, other] = [table.admit(PEER, None).unwrap(), table.admit(PEER, None).unwrap()];
+        for (id, since) in [(one, now), (other, now + Duration::from_secs(1))] {
+            table.handed_over(id, 1, Some("login"));
+            table.awaits_login(id, since);
+        }
+        table.begun(one);
+        table.refused(one);
+        assert_eq!(table.evict(), Some((one, 1)));
+        assert_eq!(table.longest_before_login(), None);
+        told(&mut table, one);
+        assert_eq!(table.longest_before_login(), Some(now + Duration::from_secs(1)));
+        assert_eq!(table.evict(), Some((other, 1)));
+    }
+}
+
+#[test]
+fn who_was_declined_may_try_again_or_make_room() {
+    let mut table = Connections::new(2, 2);
+    let now = Instant::now();
+    let id = table.admit(PEER, None).unwrap();
+    table.handed_over(id, 1, Some("login"));
+    table.awaits_login(id, now);
+    table.declined(id);
+    assert!(!table.is_with_monitor(id));
+    assert_eq!(table.get(id).and_then(|one| one.number(id)), Some(id));
+    assert_eq!(table.longest_before_login(), Some(now));
+    assert_eq!(table.begins(id, 1), Some(&mut "login"));
+    assert_eq!(table.evict(), Some((id, 1)));
+    assert_eq!(table.begins(id, 1), None);
+    table.closed(id);
+    assert_eq!(table.count(), 0);
+}
+
 /// Whoever has taken the engine over could else have login programs run past the monitor.
 #[test]
 fn who_is_to_log_in_gets_no_program_by_an_engines_word() {
