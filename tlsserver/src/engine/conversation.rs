@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use zeroize::Zeroize;
 
 use super::ending::{ClientEnd, Cut, Ended, Fault, LINGER, Notice, Stay};
@@ -132,19 +132,23 @@ impl Conversation {
         }
     }
 
-    /// What is awaited, unless it takes longer, or others wait meanwhile.
-    pub(super) async fn patiently<T>(
-        &mut self,
-        limit: Duration,
-        awaited: impl Future<Output = T>,
-    ) -> Option<T> {
+    /// What is awaited, unless others wait meanwhile.
+    pub(super) async fn unless_cut<T>(&mut self, awaited: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             // First, for what is awaited of a client that talks on and on is always there.
             () = self.stay.ends() => None,
             awaited = awaited => Some(awaited),
-            () = sleep(limit) => None,
         }
+    }
+
+    /// The same, unless it takes longer, too.
+    async fn patiently<T>(
+        &mut self,
+        limit: Duration,
+        awaited: impl Future<Output = T>,
+    ) -> Option<T> {
+        timeout(limit, self.unless_cut(awaited)).await.ok().flatten()
     }
 
     /// The same of what would leave the client without a word if the server's end cut it short:
@@ -284,10 +288,14 @@ impl Conversation {
         }
     }
 
+    /// How long all of it may still take.
+    pub(super) fn time_left(&self) -> Duration {
+        self.login_deadline.saturating_duration_since(Instant::now())
+    }
+
     /// No longer than all of it may take, but that the client can be told so.
     fn time_for_output(&self) -> Duration {
-        let left = self.login_deadline.saturating_duration_since(Instant::now());
-        self.io_timeout.min(left.max(LINGER))
+        self.io_timeout.min(self.time_left().max(LINGER))
     }
 
     /// Says that there is nothing more to say, and waits a while for the client's end.
@@ -334,4 +342,4 @@ fn poll_read<S: AsyncRead + Unpin>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

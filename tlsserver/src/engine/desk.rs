@@ -44,8 +44,9 @@ struct State {
     turn: u64,
     outgoing: Option<mpsc::UnboundedSender<FromSession>>,
     sessions: HashMap<ConnectionId, mpsc::UnboundedSender<Word>>,
-    /// Those of which the listener was told that they begin to log in.
-    announced: HashMap<ConnectionId, oneshot::Sender<bool>>,
+    /// Those of which the listener was told that they begin to log in. What they get is what the
+    /// monitor says to them, of which the listener says that it knows them: another does not.
+    announced: HashMap<ConnectionId, oneshot::Sender<Option<Words>>>,
 }
 
 impl Desk {
@@ -93,10 +94,15 @@ impl Desk {
         }
     }
 
-    /// The listener's answer for one that was announced.
-    pub(super) fn answered(&self, id: ConnectionId, may_go_on: bool) {
-        let announced = self.state().announced.remove(&id);
-        let _ = announced.map(|session| session.send(may_go_on));
+    /// The listener's answer for one that was announced: whether the monitor that there is now
+    /// knows of it.
+    pub(super) fn answered(&self, id: ConnectionId, is_known: bool) {
+        let mut state = self.state();
+        let Some(session) = state.announced.remove(&id) else { return };
+        let (sender, words) = mpsc::unbounded_channel();
+        if session.send(is_known.then_some(words)).is_ok() && is_known {
+            state.sessions.insert(id, sender);
+        }
     }
 
     /// A place for one session.
@@ -132,7 +138,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Has the monitor know of this session. It may be told then of TLS and of a login; none
-    /// where there is no monitor.
+    /// where there is no monitor, or another than the one that knows.
     pub(super) async fn begin(&mut self) -> Option<Begun> {
         if self.words.as_ref().is_some_and(|words| !words.is_closed()) {
             return Some(Begun::Before);
@@ -140,13 +146,9 @@ impl Place {
         let (sender, answer) = oneshot::channel();
         self.desk.state().announced.insert(self.id, sender);
         let _ = self.reports.send(FromEngine::LogsIn(self.id));
-        if !answer.await.unwrap_or(false) {
-            return None;
-        }
-        let (sender, words) = mpsc::unbounded_channel();
-        self.desk.state().sessions.insert(self.id, sender);
-        self.words = Some(words);
-        Some(Begun::Now)
+        let words = answer.await.ok().flatten();
+        self.words = words.filter(|words| !words.is_closed());
+        self.words.as_ref().map(|_| Begun::Now)
     }
 
     /// Asks for a login, of a session that has begun so; `facts`: what is to be said of TLS,
@@ -217,5 +219,40 @@ impl Drop for Place {
         let mut state = self.desk.state();
         state.sessions.remove(&self.id);
         state.announced.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use tokio::time::{Duration, timeout};
+    use unix::descriptor_passing::channel;
+
+    /// The session's turn comes after all that an engine with much to do has been told at once.
+    #[tokio::test]
+    async fn what_one_monitor_knows_is_nothing_that_the_next_one_could_be_asked() {
+        let desk = Desk::default();
+        let (first, its_first) = channel().unwrap();
+        let (next, its_next) = channel().unwrap();
+        desk.connect(first).unwrap();
+        let (reports, mut told) = mpsc::unbounded_channel();
+        let mut place = desk.place(7, reports);
+        {
+            let mut begins = pin!(place.begin());
+            assert!(timeout(Duration::ZERO, begins.as_mut()).await.is_err());
+            assert_eq!(told.recv().await, Some(FromEngine::LogsIn(7)));
+            desk.answered(7, true);
+            drop(its_first);
+            desk.connect(next).unwrap();
+            assert_eq!(begins.await, None);
+        }
+        assert!(!place.has_begun() && desk.state().sessions.is_empty());
+        // Of the next one it may be known, too.
+        let mut begins = pin!(place.begin());
+        assert!(timeout(Duration::ZERO, begins.as_mut()).await.is_err());
+        desk.answered(7, true);
+        assert_eq!(begins.await, Some(Begun::Now));
+        drop(its_next);
     }
 }

@@ -48,6 +48,8 @@ pub(super) enum Fault {
     Stalled(Duration),
     /// Nor did it when it was to go.
     Cut(Cut),
+    /// The listener or the monitor said nothing in this time.
+    NoAnswer(Duration),
 }
 
 /// Why there is no time for a client any more.
@@ -86,6 +88,7 @@ impl fmt::Display for Fault {
                 write!(f, "client accepted no data for {} s", limit.as_secs())
             }
             Self::Cut(why) => write!(f, "client accepted no data, {why}"),
+            Self::NoAnswer(limit) => write!(f, "no answer within {} s", limit.as_secs()),
         }
     }
 }

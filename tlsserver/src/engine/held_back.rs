@@ -6,7 +6,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// More pieces of one message than rustls has; what does not fit goes with the next write.
@@ -28,6 +28,23 @@ impl HeldBack {
     /// until the next write or flush.
     pub(super) const fn hold(&mut self, holds: bool) {
         self.holds = holds;
+    }
+
+    /// Resolves when the connection is lost; why. That the client will say nothing more is no loss.
+    pub(super) async fn lost(&self) -> io::Error {
+        loop {
+            if let Err(reason) = self.socket.ready(Interest::ERROR).await {
+                return reason;
+            }
+            match self.socket.take_error() {
+                Ok(Some(reason)) | Err(reason) => return reason,
+                // It is told once more when there is one.
+                Ok(None) => {
+                    let none = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
+                    let _ = self.socket.try_io(Interest::ERROR, none);
+                }
+            }
+        }
     }
 
     /// Sends what is held back, and `more` behind it; how much of `more`.

@@ -4,8 +4,6 @@ use proto::channel::session::Said;
 use proto::login::Attempt;
 use proto::login::outcome::{Heard, Outcome};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
-use tokio::time::timeout;
 
 use super::conversation::Conversation;
 use super::desk::{Place, Word};
@@ -14,11 +12,7 @@ use super::local_socket::LocalSocket;
 use super::relay::{self, Finished};
 use super::sockets;
 use super::transport::Transport;
-
-/// How long the listener may take to make a client known.
-const ANNOUNCED: Duration = Duration::from_secs(60);
-/// How long the end of a program whose stream has ended is waited for.
-const ENDED: Duration = Duration::from_secs(60);
+use super::waiting::{ANSWERED, told};
 
 /// Tries the login. After it the dialog goes on: the login was refused, or all is over.
 /// An error is of the network, and what the log should say.
@@ -28,24 +22,28 @@ pub(super) async fn log_in(
     place: &mut Place,
     attempt: Attempt,
 ) -> Ended {
-    match dialog.patiently(ANNOUNCED, place.begin()).await {
-        Some(Some(begun)) if place.log_in(begun, client.facts(), attempt) => {}
-        Some(_) => {
-            dialog.outcome(Outcome::Temporary);
-            return Ok(());
+    let begins = dialog.unless_cut(place.begin());
+    let Some(begun) = told(ANSWERED, client.socket(), begins).await?.flatten() else {
+        dialog.give_up();
+        return Ok(());
+    };
+    if !begun.is_some_and(|begun| place.log_in(begun, client.facts(), attempt)) {
+        dialog.outcome(Outcome::Temporary);
+        return Ok(());
+    }
+    // In time, says the monitor, and some of it is the way to it.
+    let limit = dialog.time_left() + ANSWERED;
+    match told(limit, client.socket(), stream(place)).await? {
+        Some(Ok(stream)) => {
+            return hold_session(client, dialog, place, sockets::stream(stream)?).await;
         }
+        Some(Err(outcome)) => dialog.outcome(outcome),
         None => {
+            place.report(&Fault::NoAnswer(limit));
             dialog.give_up();
-            return Ok(());
         }
     }
-    match stream(place).await {
-        Ok(stream) => hold_session(client, dialog, place, sockets::stream(stream)?).await,
-        Err(outcome) => {
-            dialog.outcome(outcome);
-            Ok(())
-        }
-    }
+    Ok(())
 }
 
 /// The program's stream, or what became of the login without one.
@@ -90,7 +88,8 @@ async fn hold_session(
     dialog.put_back(unread);
     let outcome = match outcome {
         Some(outcome) => Some(outcome),
-        None => how_it_ended(place).await,
+        // What is left to be said is lost with the client.
+        None => told(ANSWERED, client.socket(), how_it_ended(place)).await.ok().flatten().flatten(),
     };
     if let Some(Outcome::Completed(_)) = outcome {
         place.leave();
@@ -107,14 +106,15 @@ async fn hold_session(
     Ok(())
 }
 
+/// What became of a login whose program's stream has ended.
 async fn how_it_ended(place: &mut Place) -> Option<Outcome> {
-    let ended = async {
-        loop {
-            match place.word().await? {
-                Word::Outcome(outcome) => return Some(outcome),
-                Word::Stream(_) | Word::LoggedIn => {}
-            }
+    loop {
+        match place.word().await? {
+            Word::Outcome(outcome) => return Some(outcome),
+            Word::Stream(_) | Word::LoggedIn => {}
         }
-    };
-    timeout(ENDED, ended).await.ok().flatten()
+    }
 }
+
+#[cfg(test)]
+mod tests;

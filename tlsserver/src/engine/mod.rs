@@ -21,6 +21,7 @@ mod tickets;
 mod tls;
 mod transport;
 mod unread;
+mod waiting;
 mod wide_reads;
 
 pub use facts::variables as fact_variables;

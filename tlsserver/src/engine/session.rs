@@ -20,6 +20,7 @@ use super::local_socket::LocalSocket;
 use super::relay::ProgramStream;
 use super::tls::{Shown, Subject};
 use super::transport::{Tls, Transport};
+use super::waiting::{ANSWERED, told};
 use super::wide_reads::WideReads;
 use super::{facts, login, relay, sockets};
 
@@ -121,9 +122,23 @@ pub(super) async fn immediate(
 ) -> Ended {
     let (tls, subject) = handshakes.accept(sockets::client(client)?).await?;
     secured(facts::report(tls.get_ref().1, subject.as_deref()));
-    // Without a program there is nothing to do.
-    let Ok(Notice::Program(program)) = notice.await else { return Ok(()) };
-    relay::relay(tls, connect(program)?).await
+    match program(tls.get_ref().0, notice).await? {
+        Some(program) => relay::relay(tls, connect(program)?).await,
+        // There is nothing to do.
+        None => Ok(()),
+    }
+}
+
+/// The program of a client, which the listener starts.
+async fn program(
+    client: &WideReads,
+    notice: oneshot::Receiver<Notice>,
+) -> Result<Option<ProgramEnds>, Fault> {
+    match told(ANSWERED, client, notice).await? {
+        Some(Ok(Notice::Program(program))) => Ok(Some(program)),
+        Some(_) => Ok(None),
+        None => Err(Fault::NoAnswer(ANSWERED)),
+    }
 }
 
 /// The dialog, until the client has logged in, and then the session.
@@ -183,9 +198,25 @@ fn connect([input, output]: ProgramEnds) -> Result<ProgramStream, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::net::{TcpListener, TcpStream};
 
     fn room<A, B, C, D, F: Future>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
         size_of::<F>()
+    }
+
+    /// Its place would be taken for good.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_whose_program_never_comes_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _visitor = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let socket = listener.accept().await.unwrap().0.into_std().unwrap();
+        let client = sockets::client(socket.into()).unwrap();
+        let (_says, told) = oneshot::channel();
+        let why = program(&client, told).await.unwrap_err();
+        assert_eq!(why.to_string(), "no answer within 60 s");
+        let (says, told) = oneshot::channel();
+        assert!(says.send(Notice::NoProgram).is_ok());
+        assert!(matches!(program(&client, told).await, Ok(None)));
     }
 
     /// Each of thousands that are idle would have it.

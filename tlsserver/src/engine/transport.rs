@@ -36,6 +36,14 @@ impl Transport {
         }
     }
 
+    /// The client's socket.
+    pub(super) fn socket(&self) -> &WideReads {
+        match self {
+            Self::Clear(socket) => socket,
+            Self::Secure(tls, _) => tls.get_ref().0,
+        }
+    }
+
     /// What is to be said of TLS, where it is on.
     pub(super) fn facts(&self) -> Option<Vec<u8>> {
         match self {

@@ -43,6 +43,11 @@ impl WideReads {
         self.socket.hold(holds);
     }
 
+    /// Resolves when the connection is lost; why.
+    pub(super) async fn lost(&self) -> io::Error {
+        self.socket.lost().await
+    }
+
     /// Has these octets read again, before all others.
     pub(super) fn put_back(&mut self, octets: &[u8]) {
         self.kept = [octets, self.kept.get(self.taken..).unwrap_or_default()].concat();

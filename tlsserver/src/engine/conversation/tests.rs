@@ -7,6 +7,7 @@ use proto::login::before_login::BeforeLogin;
 use proto::login::protocol::Protocol;
 use tokio::io::{AsyncReadExt, DuplexStream, Join, ReadHalf, WriteHalf, duplex, repeat, sink};
 use tokio::spawn;
+use tokio::time::sleep;
 
 /// What the connection holds unread, each way: many commands.
 const ROOM: usize = 64 * 1024;
@@ -30,7 +31,11 @@ fn conversation(io_timeout: u64) -> Conversation {
     begin(true, io_timeout, told)
 }
 
-fn begin(tls_at_once: bool, io_timeout: u64, told: oneshot::Receiver<Notice>) -> Conversation {
+pub(in crate::engine) fn begin(
+    tls_at_once: bool,
+    io_timeout: u64,
+    told: oneshot::Receiver<Notice>,
+) -> Conversation {
     let before_login = BeforeLogin {
         protocol: Protocol::Smtp,
         auth_equals: false,
@@ -71,7 +76,7 @@ async fn what_follows_starttls_is_left_for_the_handshake() {
 }
 
 /// What a client says that logs in as bob, with a password that is his name.
-const LOGIN: &str = "AUTH PLAIN AGJvYgBib2I=\r\n";
+pub(in crate::engine) const LOGIN: &str = "AUTH PLAIN AGJvYgBib2I=\r\n";
 
 #[tokio::test(start_paused = true)]
 async fn a_login_is_given_out_once_and_what_follows_it_is_left() {
