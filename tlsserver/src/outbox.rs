@@ -9,6 +9,17 @@ use zeroize::Zeroizing;
 
 type Message = (Zeroizing<Vec<u8>>, Vec<OwnedFd>);
 
+/// What has become of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// The other side will hear it.
+    Now,
+    /// There is no room for it now.
+    Later,
+    /// The other side is gone, which its end says, too.
+    Gone,
+}
+
 /// A channel, which does not block, and what is still to be sent on it.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -31,35 +42,44 @@ impl Outbox {
         self.kept.len()
     }
 
-    /// Sends it, as soon as may be. Who is gone is told nothing.
+    /// Sends it, as soon as may be: also where the system is short of something now, such as
+    /// memory, or descriptors that may be under way.
     pub(crate) fn send(&mut self, octets: impl Into<Vec<u8>>, descriptors: Vec<OwnedFd>) {
         self.kept.push_back((Zeroizing::new(octets.into()), descriptors));
         self.flush();
     }
 
-    /// Sends it now or not at all.
+    /// Sends it now or not at all, and not before what is still to be sent.
     ///
     /// # Errors
-    /// `WouldBlock` where there is no room for it now; else the system's.
+    /// The system's, where it is short of something.
     pub(crate) fn send_now(
-        &mut self,
+        &self,
         octets: &[u8],
         descriptors: &[BorrowedFd<'_>],
-    ) -> io::Result<()> {
-        if self.is_behind() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        send(&self.channel, octets, descriptors)
+    ) -> io::Result<Sent> {
+        if self.is_behind() { Ok(Sent::Later) } else { self.try_to_send(octets, descriptors) }
     }
 
-    /// Goes on where the channel was full.
+    fn try_to_send(&self, octets: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<Sent> {
+        match send(&self.channel, octets, descriptors) {
+            Ok(()) => Ok(Sent::Now),
+            Err(reason) => match reason.kind() {
+                io::ErrorKind::WouldBlock => Ok(Sent::Later),
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Ok(Sent::Gone),
+                _ => Err(reason),
+            },
+        }
+    }
+
+    /// Goes on where the channel was full. What the system has nothing left for now is tried
+    /// again, and comes before all that follows it.
     pub(crate) fn flush(&mut self) {
         while let Some((octets, descriptors)) = self.kept.front() {
             let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            match send(&self.channel, octets, &descriptors) {
-                Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return,
-                // What the other side's death means, its end says.
-                Ok(()) | Err(_) => drop(self.kept.pop_front()),
+            match self.try_to_send(octets, &descriptors) {
+                Ok(Sent::Now | Sent::Gone) => drop(self.kept.pop_front()),
+                Ok(Sent::Later) | Err(_) => return,
             }
         }
     }
@@ -72,10 +92,67 @@ impl AsFd for Outbox {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use rustix::process::{Resource, Rlimit, Uid, getrlimit, setrlimit};
+    use rustix::thread::set_thread_res_uid;
+    use std::process::Command;
+    use unix::capabilities::keep_only;
     use unix::descriptor::unblock;
     use unix::descriptor_passing::{channel, receive};
+
+    /// Has this test run by a process of its own, which may have so many descriptors, and as
+    /// many under way: all processes of a user's together, unless they have root's powers.
+    #[expect(clippy::disallowed_methods, reason = "the variable is this function's own")]
+    pub(crate) fn with_few_descriptors(test: &str, count: u64, body: impl FnOnce()) {
+        const INSIDE: &str = "TEST_WITH_FEW_DESCRIPTORS";
+        if std::env::var_os(INSIDE).is_some() {
+            // Not those of the user for whom all tests run.
+            let root = Uid::ROOT;
+            let _ = set_thread_res_uid(Uid::from_raw(4720), root, root);
+            keep_only(&[]).unwrap();
+            let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+            setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum }).unwrap();
+            return body();
+        }
+        let mut itself = Command::new(std::env::current_exe().unwrap());
+        let output = itself.args(["--exact", test, "--nocapture"]).env(INSIDE, "").output();
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let failed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}{failed}");
+    }
+
+    const SHORT: &str = "outbox::tests::what_the_system_is_short_of_loses_nothing";
+
+    #[test]
+    fn what_the_system_is_short_of_loses_nothing() {
+        with_few_descriptors(SHORT, 64, || {
+            let (ours, theirs) = channel().unwrap();
+            unblock(&ours).unwrap();
+            let mut outbox = Outbox::new(ours);
+            let descriptors = [theirs.as_fd(); 4];
+            let sent = (0_u32..).find_map(|number| {
+                let sent = outbox.send_now(&number.to_be_bytes(), &descriptors);
+                if matches!(sent, Ok(Sent::Now)) { None } else { Some((number, sent)) }
+            });
+            let (number, sent) = sent.unwrap();
+            let why = sent.unwrap_err().raw_os_error();
+            assert_eq!(why, Some(rustix::io::Errno::TOOMANYREFS.raw_os_error()));
+            // Kept, it is sent once the other side has taken some, and in its turn.
+            outbox.send(number.to_be_bytes(), vec![theirs.try_clone().unwrap()]);
+            outbox.send((number + 1).to_be_bytes(), Vec::new());
+            assert!(outbox.is_behind());
+            let mut buffer = [0; 16];
+            for expected in 0..=number + 1 {
+                let heard = receive(&theirs, &mut buffer).unwrap();
+                assert_eq!(&buffer[..heard.length], expected.to_be_bytes());
+                assert_eq!(heard.descriptors.is_empty(), expected == number + 1);
+                outbox.flush();
+            }
+            assert!(!outbox.is_behind());
+        });
+    }
 
     #[test]
     fn a_full_channel_keeps_nobody_waiting_and_loses_nothing() {
@@ -86,7 +163,7 @@ mod tests {
         for number in 0_u32..5_000 {
             outbox.send(number.to_be_bytes(), vec![]);
         }
-        assert!(outbox.is_behind() && outbox.send_now(b"x", &[]).is_err());
+        assert!(outbox.is_behind() && matches!(outbox.send_now(b"x", &[]), Ok(Sent::Later)));
         let (mut heard, mut buffer) = (0_u32, [0; 16]);
         while heard < 5_000 {
             while let Ok(message) = receive(&theirs, &mut buffer) {
@@ -97,6 +174,7 @@ mod tests {
         }
         assert!(!outbox.is_behind());
         drop(theirs);
+        assert!(matches!(outbox.send_now(b"nobody", &[]), Ok(Sent::Gone)));
         outbox.send(*b"nobody", vec![]);
         assert!(!outbox.is_behind());
     }

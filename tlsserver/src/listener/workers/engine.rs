@@ -4,9 +4,11 @@
 //! caller's, [`super::Workers`].
 
 use proto::channel::engine::ToEngine;
+use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
+use rustix::process::{Resource, getrlimit};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::time::Instant;
 use unix::descriptor::unblock;
@@ -17,11 +19,15 @@ use super::trust::{LogBudget, Questions};
 use crate::child::{itself, start};
 use crate::engine::NAME;
 use crate::environment::Variables;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Sent};
 
 /// How many messages may wait for its channel to take them before it is taken for stuck:
 /// more than it has clients while it does its work, and its questions are due before.
 const MOST_KEPT: usize = 16 * 1024;
+
+/// So many of its descriptors the listener does not keep for engines: with them it can start
+/// others.
+const RESERVED: u64 = 64;
 
 /// How many descriptors an engine has at most, and how many more for each connection: no more
 /// than its jail would let it have if those were all.
@@ -90,20 +96,22 @@ impl Engine {
     ///
     /// # Errors
     /// `WouldBlock` where it has not taken so much that it must be stuck; the system's, where
-    /// there are no more descriptors.
+    /// there is no room for these descriptors: neither for those under way, nor to keep them.
     pub(super) fn send(
         &mut self,
         message: &ToEngine,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
         let octets = message.encode();
-        if self.outbox.send_now(&octets, descriptors).is_ok() {
-            return Ok(());
+        match self.outbox.send_now(&octets, descriptors) {
+            Ok(Sent::Now | Sent::Gone) => return Ok(()),
+            Err(reason) if !descriptors.is_empty() => return Err(reason),
+            Ok(Sent::Later) | Err(_) => {}
         }
         if self.outbox.len() >= MOST_KEPT {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let kept: io::Result<_> = descriptors.iter().map(BorrowedFd::try_clone_to_owned).collect();
+        let kept: io::Result<_> = descriptors.iter().map(keep).collect();
         self.outbox.send(octets, kept?);
         Ok(())
     }
@@ -127,7 +135,7 @@ impl Engine {
         if self.questions.are_too_many() {
             return false;
         }
-        // One that was told to end cannot be asked any more.
+        // One that was told to end has as long for it.
         if self.send(&ToEngine::Answer, &[]).is_ok() {
             self.questions.asked();
         }
@@ -185,6 +193,18 @@ impl Engine {
             let _ = shutdown(&self.outbox, Shutdown::Write);
         }
     }
+}
+
+/// A copy of a descriptor, to send it later.
+fn keep(descriptor: &BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let kept = descriptor.try_clone_to_owned()?;
+    // The lowest number that is free, and so about the count of all.
+    let count = u64::from(kept.as_raw_fd().unsigned_abs());
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if count >= most.saturating_sub(RESERVED.min(most / 2)) {
+        return Err(Errno::MFILE.into());
+    }
+    Ok(kept)
 }
 
 impl AsFd for Engine {

@@ -15,7 +15,7 @@ use super::trust::Questions;
 use crate::child::{itself, kill, start};
 use crate::environment::Variables;
 use crate::monitor::NAME;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Sent};
 
 /// What it is started with.
 #[derive(Debug)]
@@ -87,9 +87,9 @@ impl Monitor {
         }
         let descriptors: Vec<BorrowedFd<'_>> = socket.map(AsFd::as_fd).into_iter().collect();
         match self.outbox.send_now(&message.encode(), &descriptors) {
-            Ok(()) => Introduced::Yes,
-            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => Introduced::NotYet,
-            Err(_) => Introduced::NoMonitor,
+            Ok(Sent::Now) => Introduced::Yes,
+            Ok(Sent::Later) => Introduced::NotYet,
+            Ok(Sent::Gone) | Err(_) => Introduced::NoMonitor,
         }
     }
 

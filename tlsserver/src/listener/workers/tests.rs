@@ -3,7 +3,9 @@
 
 use super::*;
 use crate::log::Verbosity;
+use crate::outbox::tests::with_few_descriptors;
 use proto::channel::keyholder::ANSWER;
+use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
@@ -217,4 +219,49 @@ fn an_engine_that_keeps_what_it_says_is_closed_is_ended() {
     listening.next();
     assert_eq!(holds.wait().unwrap().signal(), Some(9));
     assert_eq!(listening.process.try_wait().unwrap(), None);
+}
+
+/// A connection that was taken for handed over was counted for good.
+#[test]
+fn a_connection_that_the_system_has_no_room_for_is_not_handed_over() {
+    const TEST: &str = "listener::workers::tests::a_connection_that_the_system_has_no_room_for_\
+                        is_not_handed_over";
+    with_few_descriptors(TEST, 64, || {
+        let mut listening = Listening::new();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let why = (0..100).find_map(|id| {
+            listening.workers.hand_over(&ToEngine::Delayed(id), &[null.as_fd(); 4]).err()
+        });
+        let why = why.and_then(|why| why.raw_os_error());
+        assert_eq!(why, Some(Errno::TOOMANYREFS.raw_os_error()));
+        // What comes with none is told all the same.
+        assert!(listening.workers.send(ID, &ToEngine::Evict(0), &[]).is_ok());
+        // Nobody is let go twice.
+        assert_eq!(listening.process.try_wait().unwrap(), None);
+    });
+}
+
+#[test]
+fn what_waits_for_an_engine_leaves_the_listener_descriptors() {
+    const TEST: &str =
+        "listener::workers::tests::what_waits_for_an_engine_leaves_the_listener_descriptors";
+    with_few_descriptors(TEST, 200, || {
+        let mut listening = Listening::new();
+        while !listening.workers.is_behind(Worker::Engine(ID)) {
+            listening.workers.send(ID, &ToEngine::Evict(0), &[]).unwrap();
+        }
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let handed_over = (0..1000).find_map(|id| {
+            let handed_over =
+                listening.workers.hand_over(&ToEngine::Delayed(id), &[null.as_fd(); 4]);
+            handed_over.err().map(|why| (id, why.raw_os_error()))
+        });
+        let (count, why) = handed_over.unwrap();
+        assert!(count > 10, "{count}");
+        assert_eq!(why, Some(Errno::MFILE.raw_os_error()));
+        // Enough to start another.
+        let more: Vec<_> = (0..20).map_while(|_| channel().ok()).collect();
+        assert_eq!(more.len(), 20);
+        assert_eq!(listening.process.try_wait().unwrap(), None);
+    });
 }
