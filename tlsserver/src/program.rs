@@ -107,19 +107,6 @@ impl Program {
         })
     }
 
-    /// One that is not started here, and need not be there.
-    pub(crate) fn elsewhere(options: &Options) -> Self {
-        Self {
-            path: options.program.first().map(PathBuf::from).unwrap_or_default(),
-            arguments: options.program.clone(),
-            variables: Variables::new(),
-            user: None,
-            group: None,
-            local_name: None,
-            banner: None,
-        }
-    }
-
     /// The program's path, for the log.
     pub(crate) fn path(&self) -> &Path {
         &self.path

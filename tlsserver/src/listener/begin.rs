@@ -24,7 +24,7 @@ use super::unable::Unable;
 use crate::engine::fact_variables;
 use crate::environment::Variables;
 use crate::options::Mode;
-use crate::program::Peer;
+use crate::program::{Peer, Program, Running};
 
 /// How long a client that has not logged in keeps its place while others wait.
 const TIME_TO_LOG_IN: Duration = Duration::from_secs(10);
@@ -187,11 +187,13 @@ impl Server {
             keep_socket(talk, &socket);
         }
         let peer = Peer { remote, local, added };
-        let begun = match self.policy.mode {
-            Mode::Delayed if talk.is_none() => self.begin_delayed(id, &peer, &socket),
-            Mode::Delayed | Mode::Immediate => {
-                self.begin_with_engine(id, Arrival { peer, talk }, &socket)
+        let begun = match (&self.program, self.policy.mode) {
+            (Some(program), Mode::Delayed) => {
+                let started = program.start_delayed(&peer, &socket);
+                let started = started.map_err(|reason| cannot_run(program, reason));
+                started.and_then(|running| self.begin_delayed(id, &peer, &socket, &running))
             }
+            _ => self.begin_with_engine(id, Arrival { peer, talk }, &socket),
         };
         if let Err(why) = begun {
             self.fault(id, &why);
@@ -219,9 +221,8 @@ impl Server {
         id: ConnectionId,
         peer: &Peer,
         socket: &OwnedFd,
+        running: &Running<3>,
     ) -> Result<(), Fault> {
-        let started = self.program.start_delayed(peer, socket);
-        let running = started.map_err(|reason| self.cannot_run(reason))?;
         self.started(id, peer.remote, running.pid);
         let [control, input, output] = &running.ends;
         let descriptors = [socket.as_fd(), control.as_fd(), input.as_fd(), output.as_fd()];
@@ -253,23 +254,21 @@ impl Server {
     }
 
     /// The handshake of an immediate connection is done: now it gets its program.
-    /// If it cannot have one, the engine's ends that are dropped here tell it so.
     pub(super) fn on_secured(&mut self, engine: EngineId, id: ConnectionId, facts: &[u8]) {
+        let Some(program) = &self.program else { return };
         let Some(Arrival { peer, .. }) = self.connections.secured(id, engine) else { return };
-        let sent = match self.program.start_secured(&peer, &variables(facts)) {
+        let sent = match program.start_secured(&peer, &variables(facts)) {
             Ok(running) => {
                 self.started(id, peer.remote, running.pid);
-                let [input, output] = &running.ends;
-                let descriptors = [input.as_fd(), output.as_fd()];
-                self.workers.send(engine, &ToEngine::Program(id), &descriptors)
+                let ends = running.ends.each_ref().map(AsFd::as_fd);
+                self.workers.send(engine, &ToEngine::Program(id), &ends).map_err(Fault::Engine)
             }
-            Err(reason) => {
-                self.fault(id, &self.cannot_run(reason));
-                self.workers.send(engine, &ToEngine::Program(id), &[])
-            }
+            Err(reason) => Err(cannot_run(program, reason)),
         };
-        if let Err(reason) = sent {
-            self.fault(id, &Fault::Engine(reason));
+        if let Err(why) = sent {
+            self.fault(id, &why);
+            // For this there is room, but in an engine that is gone or stuck, and so ended.
+            let _ = self.workers.send(engine, &ToEngine::Program(id), &[]);
         }
     }
 
@@ -278,16 +277,16 @@ impl Server {
         Event::ProgramStarted(pid, remote.ip()).log(self.log);
     }
 
-    fn cannot_run(&self, reason: io::Error) -> Fault {
-        Fault::CannotRun(self.program.path().to_owned(), reason)
-    }
-
     fn deny(&self, peer: IpAddr, why: &Denial) {
         let event = Event::Denied(peer, why);
         if self.repeated.count(Instant::now(), event.to_string()) {
             event.log(self.log);
         }
     }
+}
+
+fn cannot_run(program: &Program, reason: io::Error) -> Fault {
+    Fault::CannotRun(program.path().to_owned(), reason)
 }
 
 /// The limit on connections of one client that the rules set for it, if they do, as

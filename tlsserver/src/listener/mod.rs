@@ -100,12 +100,9 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     environment::jail_identity(&variables).map_err(Unable::Identity)?;
     let listening = sockets::open(&options, &variables).map_err(Unable::Listen)?;
     let signals = Signals::watch().map_err(Unable::Signals)?;
-    let program = if options.login.is_some() {
-        // It is the monitor's to find, and to start.
-        Program::elsewhere(&options)
-    } else {
-        Program::find(&options, &variables).map_err(Unable::Program)?
-    };
+    // Of logins it is the monitor's to find, and to start.
+    let finds = options.login.is_none().then(|| Program::find(&options, &variables));
+    let program = finds.transpose().map_err(Unable::Program)?;
     let workers = Workers::new(config(&options, &variables, arguments), log);
     let failures = Failures::new(&options, &variables).map_err(Unable::Control)?;
     let port = sockets::local_port(listening.first().ok_or(Unable::NoSocket)?);

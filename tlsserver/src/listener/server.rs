@@ -49,7 +49,8 @@ pub(super) struct Server {
     pub(super) supervisor: Supervisor,
     /// Empty once nothing new is taken.
     pub(super) listening: Vec<Listening>,
-    pub(super) program: Program,
+    /// What is started for a connection; none where the monitor starts it, for a login.
+    pub(super) program: Option<Program>,
     pub(super) workers: Workers,
     pub(super) policy: Policy,
     pub(super) failures: Failures,
@@ -81,7 +82,7 @@ impl Server {
         log: Log,
         signals: Signals,
         listening: Vec<Listening>,
-        program: Program,
+        program: Option<Program>,
         workers: Workers,
     ) -> Self {
         let policy = Policy {

@@ -19,4 +19,5 @@ mod login;
 mod memory;
 mod relay;
 mod service;
+mod shortage;
 mod starting;
