@@ -93,10 +93,12 @@ impl Server {
     /// engines talk to them they are told so, however many they are.
     fn stop_listening(&mut self) -> Result<(), Unable> {
         for at in 0..self.listening.len() {
-            if self.listening.get(at).is_some_and(sockets::close_queue) {
-                let talks = self.workers.source().is_some() && self.workers.serving();
-                let accept = if talks { Self::take_one } else { Self::accept_one };
-                while accept(self, at)? {}
+            let talks = self.workers.source().is_some() && self.workers.serving();
+            let accept = if talks { Self::take_one } else { Self::accept_one };
+            for _ in 0..self.listening.get(at).map_or(0, sockets::close_queue) {
+                if !accept(self, at)? {
+                    break;
+                }
             }
         }
         self.listening.clear();

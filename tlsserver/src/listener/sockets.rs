@@ -22,17 +22,18 @@ use crate::options::{Family, Options};
 #[derive(Debug)]
 pub(super) struct Listening {
     descriptor: OwnedFd,
-    /// It is the supervisor's.
-    passed: bool,
+    /// How many connections may wait, where that is ours to say: none for a socket of the
+    /// supervisor's.
+    backlog: Option<i32>,
 }
 
 impl Listening {
     /// Its connections have these options from the beginning.
-    fn new(descriptor: OwnedFd, passed: bool) -> Self {
+    fn new(descriptor: OwnedFd, backlog: Option<i32>) -> Self {
         // Records are written whole; to wait for more would only delay the last.
         let _ = sockopt::set_tcp_nodelay(&descriptor, true);
         let _ = sockopt::set_socket_keepalive(&descriptor, true);
-        Self { descriptor, passed }
+        Self { descriptor, backlog }
     }
 }
 
@@ -65,13 +66,13 @@ impl fmt::Display for Failure {
 pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Listening>, Failure> {
     let passed = passed(variables)?;
     if !passed.is_empty() {
-        let listening = |descriptor| Listening::new(descriptor, true);
+        let listening = |descriptor| Listening::new(descriptor, None);
         return Ok(passed.into_iter().map(listening).collect());
     }
     let mut address = host_of(&options.host, options.family)?;
     address.set_port(port(&options.port)?);
     let bound = bound(address, options.backlog).map_err(|reason| Failure::new(address, reason))?;
-    Ok(vec![Listening::new(bound, false)])
+    Ok(vec![Listening::new(bound, Some(options.backlog))])
 }
 
 /// What a host and a port on the command line mean.
@@ -189,11 +190,16 @@ fn count_of_passed(variables: &Variables, own: u32) -> Result<Option<u32>, Failu
     if is_ours { number(Variable::ListenFds) } else { Ok(None) }
 }
 
-/// Has the system take no more connections for the socket than are waiting now.
-/// Says whether it did: not for a socket of the supervisor's, whose queue is for
-/// whoever comes after us.
-pub(super) fn close_queue(socket: &Listening) -> bool {
-    !socket.passed && listen(&socket.descriptor, 0).is_ok()
+/// Has the system let nobody wait for the socket behind those who do now, and says how many
+/// those may be. That is as far as it goes on Linux: when one was taken, the next one may wait.
+/// Nothing happens to a socket of the supervisor's, whose queue is for whoever comes after us.
+pub(super) fn close_queue(socket: &Listening) -> usize {
+    let Some(backlog) = socket.backlog.filter(|_| listen(&socket.descriptor, 0).is_ok()) else {
+        return 0;
+    };
+    // One more may wait than is said, and none at all is as many as the system allows.
+    let most = u16::try_from(backlog).unwrap_or(u16::MAX);
+    usize::from(most) + 1
 }
 
 /// The port of a listening socket.
@@ -260,7 +266,7 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::IpAddr;
+    use std::net::{IpAddr, TcpStream};
 
     #[test]
     fn services_by_name_and_alias() {
@@ -310,6 +316,28 @@ mod tests {
             assert_eq!(said("7", text), wrong("LISTEN_FDS", text));
             assert_eq!(said(text, "2"), wrong("LISTEN_PID", text));
         }
+    }
+
+    /// As many as there are, strangers could have kept a server that ends.
+    #[test]
+    fn who_waits_when_the_queue_is_closed_is_counted_and_nobody_who_comes_later() {
+        const BACKLOG: i32 = 2;
+        let bound = bound("127.0.0.1:0".parse().unwrap(), BACKLOG).unwrap();
+        let listening = Listening::new(bound, Some(BACKLOG));
+        let address = internet(getsockname(&listening.descriptor).unwrap()).unwrap();
+        let connect = || TcpStream::connect(address).unwrap();
+        let waiting: Vec<_> = (0..=BACKLOG).map(|_| connect()).collect();
+        let most = close_queue(&listening);
+        assert_eq!(most, waiting.len());
+        for one in &waiting {
+            let accepted = accept(&listening).unwrap().unwrap();
+            assert_eq!(accepted.remote, one.local_addr().unwrap());
+        }
+        // There is always one more.
+        let _later = connect();
+        assert!(accept(&listening).unwrap().is_some());
+        let passed = Listening::new(listening.descriptor, None);
+        assert_eq!(close_queue(&passed), 0);
     }
 
     #[test]
