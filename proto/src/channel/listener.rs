@@ -65,7 +65,8 @@ pub enum FromMonitor {
     LoggedIn(ConnectionId),
     /// Nothing of the connection runs any more.
     Over(ConnectionId),
-    /// The engine says what no honest one would.
+    /// The engine says what no honest one would, or can say nothing, as its channel was lost: it is
+    /// to be ended.
     Dishonest(EngineId),
 }
 

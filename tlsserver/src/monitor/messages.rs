@@ -118,12 +118,13 @@ impl Monitor {
             }
             ToMonitor::Engine(id) => {
                 let mut descriptors = descriptors.into_iter();
-                if let Some(channel) = descriptors.next()
-                    && unblock(&channel).is_ok()
-                {
-                    let outbox = Outbox::new(channel);
-                    self.engines.insert(id, Engine { outbox, process: descriptors.next() });
-                }
+                let channel = descriptors.next().filter(|channel| unblock(channel).is_ok());
+                let Some(channel) = channel else {
+                    // There was no room for it here. It could never log anybody in.
+                    return self.send_to_listener(&FromMonitor::Dishonest(id));
+                };
+                let outbox = Outbox::new(channel);
+                self.engines.insert(id, Engine { outbox, process: descriptors.next() });
             }
             ToMonitor::EngineEnded(id) => self.on_engine_lost(id),
             ToMonitor::LogsIn(id, engine, client) => {

@@ -3,7 +3,7 @@
 //! run in [`running`], who makes room in [`room`], what the rules change in [`rules`], how
 //! the server ends in [`ending`], what control files say of logins in [`controls`], what a
 //! login program may do in [`programs`], what it writes to its log in [`words`], what the log
-//! says of who guesses in [`guessing`], and what is so where something hangs in [`hanging`]. With
+//! says of who guesses in [`guessing`], and what is so where something hangs in [`hanging`], and where there are too few descriptors in [`shortage`]. With
 //! real login programs behind it: `acceptance/tests/chains`.
 
 mod controls;
@@ -17,6 +17,7 @@ mod programs;
 mod room;
 mod rules;
 mod running;
+mod shortage;
 mod words;
 
 use std::fs;
