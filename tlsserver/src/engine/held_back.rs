@@ -3,6 +3,7 @@
 //! a handshake ends with, a ticket that nobody waits for, goes out with the first answer behind
 //! it. Each write of its own costs as much as all else about a short answer.
 
+use rustix::net::SendFlags;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -36,13 +37,15 @@ impl HeldBack {
             if let Err(reason) = self.socket.ready(Interest::ERROR).await {
                 return reason;
             }
-            match self.socket.take_error() {
-                Ok(Some(reason)) | Err(reason) => return reason,
-                // It is told once more when there is one.
-                Ok(None) => {
-                    let none = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
-                    let _ = self.socket.try_io(Interest::ERROR, none);
-                }
+            // Nothing is sent by that. In the jail there is no other way to ask.
+            let asks = || match rustix::net::send(&self.socket, &[], SendFlags::NOSIGNAL) {
+                Ok(_) => io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()),
+                Err(reason) => Err(reason.into()),
+            };
+            if let Err(reason) = self.socket.try_io(Interest::ERROR, asks)
+                && reason.kind() != io::ErrorKind::WouldBlock
+            {
+                return reason;
             }
         }
     }

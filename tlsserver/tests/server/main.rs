@@ -12,6 +12,7 @@
 mod certificates;
 mod clients;
 mod faults;
+mod hanging;
 mod harness;
 mod jails;
 mod load_balancer;

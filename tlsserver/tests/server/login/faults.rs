@@ -263,6 +263,9 @@ fn who_never_begins_to_log_in_leaves_one_line() {
         rest(&mut browser);
         let cut = door.enter(&server);
         cut.sock.shutdown(Shutdown::Both).unwrap();
+        for what in ["no login from 127.0.0.1", ": client speaks HTTP", ": truncated"] {
+            server.log.wait_for(&[what]);
+        }
         server.idle();
         let lines = server.log.lines();
         let about: Vec<_> = lines.iter().filter(|line| line.contains(" from 127.0.0.1")).collect();
