@@ -4,7 +4,7 @@
 //! The client's octets are played to a server twice: at once, and through the relay, cut
 //! and interleaved by chance, with both sides reading as slowly as they like. The server
 //! must receive the same requests, chunks and messages, and the client the same replies
-//! in the same order, but for what the list of differences says: no STARTTLS, no line
+//! in the same order, but for what the list of differences says: no STARTTLS, nor an offer of it, no line
 //! that is too long or that servers read differently, no lone dot, no chunk for a server that
 //! offered none, nothing behind a BDAT that cannot be read or behind another protocol. And whoever looks on sees nothing
 //! of an AUTH exchange.
@@ -47,6 +47,8 @@ struct Server<'a> {
     choices: &'a [u8],
     /// Whether it is about to offer CHUNKING.
     offers: bool,
+    /// Whether it is about to offer STARTTLS.
+    offers_tls: bool,
     /// Whether it has.
     chunking: bool,
     state: State,
@@ -59,8 +61,8 @@ impl<'a> Server<'a> {
     fn new(choices: &'a [u8]) -> Self {
         let output = b"220 hello\r\n".iter().copied().collect();
         let (input, units) = (Vec::new(), Vec::new());
-        let (offers, chunking, state) = (false, false, State::Request);
-        Self { choices, offers, chunking, state, input, output, units }
+        let (offers, offers_tls, chunking, state) = (false, false, false, State::Request);
+        Self { choices, offers, offers_tls, chunking, state, input, output, units }
     }
 
     /// What was chosen for the next unit.
@@ -109,6 +111,9 @@ impl<'a> Server<'a> {
             for more in 0..choice / 4 % 4 {
                 self.output.extend(format!("{code}-{number} line {more}\r\n").bytes());
             }
+            if std::mem::take(&mut self.offers_tls) {
+                self.output.extend([b"250-hello\r\n", STARTTLS].concat());
+            }
             if self.offers {
                 self.output.extend(b"250-hello\r\n250-CHUNKING\r\n");
                 (self.offers, self.chunking) = (false, true);
@@ -141,6 +146,7 @@ impl<'a> Server<'a> {
             }
             b"ehlo" if is_good => {
                 self.offers = self.choice() & 64 != 0;
+                self.offers_tls = self.choice() & 128 != 0;
                 self.chunking = false;
                 "250"
             }
@@ -236,13 +242,18 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
         };
         server.input.extend(sent);
         server.work();
-        let reply: Vec<u8> = server.output.drain(..).collect();
+        let mut reply: Vec<u8> = server.output.drain(..).collect();
+        if let Some(at) = reply.windows(STARTTLS.len()).position(|part| part == STARTTLS) {
+            reply.drain(at..at + STARTTLS.len());
+        }
         at_client.0.extend_from_slice(answer.unwrap_or(&reply));
         rest = &rest[taken..];
     }
     Outcome { at_client, units: server.units, rest: Octets(server.input), shown }
 }
 
+/// What the server offers, and the client does not hear of.
+const STARTTLS: &[u8] = b"250-StartTLS\r\n";
 const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
 const NO_HTTP: &[u8] = b"421 HTTP is not spoken here (#4.5.0)\r\n";
 const SYNTAX: &[u8] = b"501 syntax error (#5.5.4)\r\n";
