@@ -52,21 +52,15 @@ fn check_certificate(service: &Service, server: &Link<'_>, findings: &mut Findin
 fn check_sslserver(service: &Service, server: &Link<'_>, begins: Begin, findings: &mut Findings) {
     let place = Place::line(&service.path, server.program.line);
     if !is_on(server, 'e', 'E') {
-        let text = "sslserver without -e: the client's address is not known behind it: the log, \
-                    limits and the mail program lack it";
+        let text = "sslserver without -e: the client's address is not known behind most versions: \
+                    the log, limits and the mail program lack it";
         findings.warning(place, text);
     }
     // Where the client asks for TLS, its answer tells.
-    if begins != Begin::AtOnce || is_on(server, 's', 'S') {
-        return;
-    }
-    let level = service.script.variable("UCSPITLS").map(|(level, _)| level);
-    if level == Some("!") && service.login().is_some() {
-        let text = "sslserver without -s: authup cannot tell that TLS is on, and requires \
-                    STARTTLS: nobody can log in";
-        findings.error(place, text);
-    } else {
-        findings.warning(place, "sslserver without -s: nothing behind it can tell that TLS is on");
+    if begins == Begin::AtOnce && !is_on(server, 's', 'S') {
+        let text = "sslserver without -s: TLS's version and cipher are not known behind it: the \
+                    log and the mail program lack them";
+        findings.warning(place, text);
     }
 }
 
