@@ -17,6 +17,7 @@ pub mod certificate_files;
 mod child;
 pub mod engine;
 pub mod environment;
+mod incoming;
 pub mod keyholder;
 mod last_words;
 pub mod listener;

@@ -16,11 +16,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::{fmt, io};
 use unix::deadline::ready_sources;
-use unix::descriptor_passing::{receive, send};
+use unix::descriptor_passing::send;
 use unix::jail::{self, NoIdentity, Profile};
 
 use crate::NoRandomOctets;
 use crate::environment;
+use crate::incoming::{Incoming, take};
 use crate::last_words;
 use certificates::Loaded;
 use signing::Keys;
@@ -109,11 +110,11 @@ fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
             }
         }
         if control_ready {
-            let message = receive(&control, &mut buffer)?;
-            listener_is_there = message.length > 0;
-            engines.extend(message.descriptors);
-            if buffer.get(..message.length) == Some(ANSWER) {
-                send(&control, &FromKeyholder::Ready.encode(), &[])?;
+            match take(&control, &mut buffer, |message| Some(message == ANSWER)) {
+                Incoming::Message(true, _) => send(&control, &FromKeyholder::Ready.encode(), &[])?,
+                Incoming::Message(false, channel) => engines.extend(channel),
+                Incoming::Nothing => {}
+                Incoming::End => listener_is_there = false,
             }
         }
     }

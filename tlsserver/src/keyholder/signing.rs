@@ -7,7 +7,9 @@ use rustls::sign::SigningKey;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use unix::descriptor_passing::{receive, send};
+use unix::descriptor_passing::send;
+
+use crate::incoming::{Incoming, take};
 
 /// The private keys.
 pub(super) struct Keys {
@@ -26,12 +28,11 @@ impl Keys {
     /// When the engine is gone or says what is no request: it is not to be heard
     /// again.
     pub(super) fn answer(&self, engine: &OwnedFd, buffer: &mut [u8]) -> io::Result<()> {
-        let message = match receive(engine, buffer) {
-            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            received => received?,
+        let request = match take(engine, buffer, SignRequest::decode) {
+            Incoming::Message(request, _) => request,
+            Incoming::Nothing => return Ok(()),
+            Incoming::End => return Err(io::ErrorKind::InvalidData.into()),
         };
-        let request = buffer.get(..message.length).and_then(SignRequest::decode);
-        let request = request.ok_or(io::ErrorKind::InvalidData)?;
         let signature = self.sign(&request);
         send(engine, signature.as_deref().unwrap_or(REFUSED), &[])
     }

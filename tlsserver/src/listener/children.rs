@@ -7,8 +7,8 @@ use super::connections::EngineId;
 use super::report::{Event, Fault};
 use super::server::Server;
 use super::unable::Unable;
-use super::workers::Received;
 use crate::child::{How, how_it_ended, kill};
+use crate::incoming::Incoming;
 
 impl Server {
     /// Ends a process of ours that closed its channel or talks nonsense, and sees to its end.
@@ -32,7 +32,7 @@ impl Server {
             let engine = self.workers.engine_of(pid);
             // What it still said comes first.
             while let Some(id) = engine
-                && let Received::Message(message) = self.workers.receive(id)
+                && let Incoming::Message(message, _) = self.workers.receive(id)
             {
                 self.on_engine_message(id, message)?;
             }

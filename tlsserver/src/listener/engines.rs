@@ -9,15 +9,15 @@ use super::connections::EngineId;
 use super::report::Event;
 use super::server::Server;
 use super::unable::Unable;
-use super::workers::Received;
+use crate::incoming::Incoming;
 
 impl Server {
     /// Takes a message of an engine, where there is one.
     pub(super) fn on_engine(&mut self, engine: EngineId) -> Result<(), Unable> {
         match self.workers.receive(engine) {
-            Received::Message(message) => self.on_engine_message(engine, message),
-            Received::Nothing => Ok(()),
-            Received::End => match self.workers.pid_of(engine) {
+            Incoming::Message(message, _) => self.on_engine_message(engine, message),
+            Incoming::Nothing => Ok(()),
+            Incoming::End => match self.workers.pid_of(engine) {
                 Some(pid) => self.end(pid),
                 None => Ok(()),
             },

@@ -14,6 +14,7 @@ use super::server::Server;
 use super::unable::Unable;
 use super::workers::Introduced;
 use crate::child::kill;
+use crate::incoming::Incoming;
 
 impl Server {
     /// What is said to a client about whom the rules say this; none where it is not the
@@ -92,10 +93,10 @@ impl Server {
     pub(super) fn on_monitor(&mut self) -> Result<(), Unable> {
         loop {
             match self.workers.receive_from_monitor() {
-                Ok(Some(message)) => self.on_monitor_message(message)?,
-                Ok(None) => return Ok(()),
+                Incoming::Message(message, _) => self.on_monitor_message(message)?,
+                Incoming::Nothing => return Ok(()),
                 // It has closed its channel, or talks nonsense: nothing sane.
-                Err(_) => {
+                Incoming::End => {
                     let pid = self.workers.monitor().map(|monitor| monitor.pid);
                     return pid.map_or(Ok(()), |pid| self.end(pid));
                 }
@@ -138,7 +139,7 @@ impl Server {
 
     /// What the monitor still said comes first, and then that it is gone.
     pub(super) fn on_monitor_ended(&mut self) -> Result<(), Unable> {
-        while let Ok(Some(message)) = self.workers.receive_from_monitor() {
+        while let Incoming::Message(message, _) = self.workers.receive_from_monitor() {
             self.on_monitor_message(message)?;
         }
         for id in self.connections.monitor_lost() {

@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 use unix::descriptor::unblock;
-use unix::descriptor_passing::{channel, receive};
+use unix::descriptor_passing::channel;
 
 use self::engine::Engine;
 use self::keyholder::Keyholder;
@@ -32,6 +32,7 @@ use super::dialog::{Dialogs, Source};
 use super::report::Event;
 use crate::child::{How, kill};
 use crate::environment::Variables;
+use crate::incoming::{Incoming, take};
 use crate::log::Log;
 
 /// How often engines are asked whether they still do their work.
@@ -56,17 +57,6 @@ pub(super) struct WorkersConfig {
     pub(super) dialogs: Option<Source>,
     /// What a monitor is started with; none: there is none.
     pub(super) monitor: Option<MonitorConfig>,
-}
-
-/// What an engine says.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Received {
-    Message(FromEngine),
-    /// Nothing, for now.
-    Nothing,
-    /// It has closed its channel, talks nonsense, or has said more for the log than an honest
-    /// one would.
-    End,
 }
 
 /// All of them.
@@ -237,46 +227,40 @@ impl Workers {
         self.engines.iter_mut().find(|engine| engine.id == id)
     }
 
-    /// Takes one message of an engine, where there is one.
-    pub(super) fn receive(&mut self, id: EngineId) -> Received {
+    /// Takes one message of an engine, where there is one. The end is also that of one that has
+    /// said more for the log than an honest one would.
+    pub(super) fn receive(&mut self, id: EngineId) -> Incoming<FromEngine> {
         let Some(engine) = self.engines.iter_mut().find(|engine| engine.id == id) else {
-            return Received::Nothing;
+            return Incoming::Nothing;
         };
-        let length = match engine.receive(&mut self.buffer) {
-            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
-            received => received.map_or(0, |got| got.length),
-        };
-        let Some(message) = self.buffer.get(..length).and_then(FromEngine::decode) else {
-            return Received::End;
-        };
-        match message {
-            FromEngine::Ready => {
+        let received = engine.receive(&mut self.buffer);
+        match &received {
+            Incoming::Message(FromEngine::Ready, _) => {
                 engine.answered();
                 self.pause = PAUSE;
             }
-            FromEngine::Failed(..) | FromEngine::Says(_) if !engine.take_line() => {
+            Incoming::Message(FromEngine::Failed(..) | FromEngine::Says(_), _)
+                if !engine.take_line() =>
+            {
                 Event::EngineExceedsLogBudget(engine.pid).log(self.log);
-                return Received::End;
+                return Incoming::End;
             }
             _ => {}
         }
-        Received::Message(message)
+        received
     }
 
     /// Takes the keyholder's answer; whose process it is where it makes no sense, or has
     /// closed its channel.
     pub(super) fn on_keyholder(&mut self) -> Option<u32> {
         let keyholder = self.keyholder.as_mut()?;
-        let length = match receive(&keyholder.control, &mut self.buffer) {
-            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return None,
-            received => received.map_or(0, |got| got.length),
-        };
-        match self.buffer.get(..length).and_then(FromKeyholder::decode) {
-            Some(FromKeyholder::Ready) => keyholder.answered(),
-            Some(FromKeyholder::Says(what)) if keyholder.take_line() => {
+        match take(&keyholder.control, &mut self.buffer, FromKeyholder::decode) {
+            Incoming::Nothing => {}
+            Incoming::Message(FromKeyholder::Ready, _) => keyholder.answered(),
+            Incoming::Message(FromKeyholder::Says(what), _) if keyholder.take_line() => {
                 Event::KeyholderSays(keyholder.pid, &what).log(self.log);
             }
-            _ => return Some(keyholder.pid),
+            Incoming::Message(..) | Incoming::End => return Some(keyholder.pid),
         }
         None
     }

@@ -14,15 +14,12 @@ use proto::ucspi_tls::Tls;
 use proto::variables;
 use rustix::event::PollFlags;
 use std::collections::VecDeque;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use unix::blocklist::Reporter;
 use unix::deadline::ready_now;
 use unix::descriptor::unblock;
-use unix::descriptor_passing::receive;
 use unix::summary::Timed;
-use zeroize::Zeroize;
 
 use super::attempt::home_of;
 use super::lines::Lines;
@@ -32,35 +29,11 @@ use super::words::Words;
 use super::{Engine, MOST_KEPT, Monitor};
 use crate::engine::fact_variables;
 use crate::environment::Variables;
+use crate::incoming::{Incoming, take};
 use crate::outbox::Outbox;
 
 /// An engine that has more to say than so many messages waits for its turn, too.
 const MOST_AT_ONCE: usize = 1000;
-
-/// What a channel has.
-enum Received<T> {
-    Message(T, Vec<OwnedFd>),
-    Nothing,
-    /// Its end, or what is no message.
-    End,
-}
-
-fn receive_message<T>(
-    channel: &Outbox,
-    buffer: &mut [u8],
-    decode: impl FnOnce(&[u8]) -> Option<T>,
-) -> Received<T> {
-    let received = match receive(channel, buffer) {
-        Ok(received) => received,
-        Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
-        Err(_) => return Received::End,
-    };
-    let message = buffer.get_mut(..received.length).unwrap_or_default();
-    let decoded = decode(message);
-    // A password may have been among it.
-    message.zeroize();
-    decoded.map_or(Received::End, |decoded| Received::Message(decoded, received.descriptors))
-}
 
 impl Monitor {
     /// Takes all that the listener has said.
@@ -89,13 +62,13 @@ impl Monitor {
         let mut closed = VecDeque::new();
         while let Some(listener) = &mut self.listener {
             listener.flush();
-            match receive_message(listener, &mut self.buffer, ToMonitor::decode) {
-                Received::Message(ToMonitor::Closed(id), _) => closed.push_back(id),
-                Received::Message(message, descriptors) => {
+            match take(listener, &mut self.buffer, ToMonitor::decode) {
+                Incoming::Message(ToMonitor::Closed(id), _) => closed.push_back(id),
+                Incoming::Message(message, descriptors) => {
                     self.on_listener_message(message, descriptors)
                 }
-                Received::Nothing => break,
-                Received::End => self.stay_behind(),
+                Incoming::Nothing => break,
+                Incoming::End => self.stay_behind(),
             }
         }
         closed
@@ -229,20 +202,20 @@ impl Monitor {
             self.on_dishonest(id);
             return false;
         }
-        let received = receive_message(&engine.outbox, &mut self.buffer, FromSession::decode);
-        let is_known = matches!(&received, Received::Message(message, _)
+        let received = take(&engine.outbox, &mut self.buffer, FromSession::decode);
+        let is_known = matches!(&received, Incoming::Message(message, _)
             if self.sessions.with(message.connection(), id).is_some());
         if !is_known {
             closed.extend(self.drain_listener());
         }
         match received {
-            Received::Message(FromSession::Request(session, request), _) => {
+            Incoming::Message(FromSession::Request(session, request), _) => {
                 self.on_request(id, session, request);
             }
-            Received::Message(FromSession::Requests(session, requests), _) => {
+            Incoming::Message(FromSession::Requests(session, requests), _) => {
                 requests.into_iter().for_each(|request| self.on_request(id, session, request));
             }
-            Received::Message(FromSession::StreamEnded(session, said), _) => {
+            Incoming::Message(FromSession::StreamEnded(session, said), _) => {
                 if self.sessions.with(session, id).is_some() {
                     self.on_said(session, said);
                     self.on_stream_ended(session);
@@ -250,8 +223,8 @@ impl Monitor {
                     self.on_closed(session);
                 }
             }
-            Received::Nothing => return false,
-            Received::End => {
+            Incoming::Nothing => return false,
+            Incoming::End => {
                 self.on_engine_silent(id);
                 return false;
             }

@@ -3,7 +3,7 @@
 //! Which engines there are, and what is done about one that has died, is the
 //! caller's, [`super::Workers`].
 
-use proto::channel::engine::ToEngine;
+use proto::channel::engine::{FromEngine, ToEngine};
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, getrlimit};
@@ -12,13 +12,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::time::Instant;
 use unix::descriptor::unblock;
-use unix::descriptor_passing::{Received, channel, receive};
+use unix::descriptor_passing::channel;
 
 use super::super::connections::EngineId;
 use super::trust::{LogBudget, Questions};
 use crate::child::{itself, start};
 use crate::engine::NAME;
 use crate::environment::Variables;
+use crate::incoming::{Incoming, take};
 use crate::outbox::{Outbox, Sent};
 
 /// How many messages may wait for its channel to take them before it is taken for stuck:
@@ -122,12 +123,9 @@ impl Engine {
     }
 
     /// Sends what is still to be sent, and takes a message that is there.
-    ///
-    /// # Errors
-    /// `WouldBlock` where there is none.
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Incoming<FromEngine> {
         self.outbox.flush();
-        receive(&self.outbox, buffer)
+        take(&self.outbox, buffer, FromEngine::decode)
     }
 
     /// Asks for an answer; false when those to the last questions are still owed.

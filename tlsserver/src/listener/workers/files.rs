@@ -4,10 +4,10 @@ use proto::channel::keyholder::FromKeyholder;
 use std::fmt;
 use std::io;
 use std::time::Instant;
-use unix::descriptor_passing::receive;
 
 use super::Workers;
 use super::keyholder::Keyholder;
+use crate::incoming::{Incoming, take};
 use crate::listener::dialog::{Dialogs, NoDialog, Source};
 use crate::listener::report::Event;
 
@@ -74,23 +74,26 @@ impl Workers {
     /// Takes what a keyholder that reads the files says.
     pub(in crate::listener) fn on_reading(&mut self) -> Reading {
         let Some(reading) = &mut self.reading else { return Reading::Unfinished };
-        let length = receive(&reading.control, &mut self.buffer).map_or(0, |got| got.length);
-        match self.buffer.get(..length).and_then(FromKeyholder::decode) {
-            Some(FromKeyholder::Certificate(certificate)) => {
+        let message = match take(&reading.control, &mut self.buffer, FromKeyholder::decode) {
+            Incoming::Message(message, _) => message,
+            Incoming::Nothing => return Reading::Unfinished,
+            Incoming::End => return self.reading_failed(Unread::Ended),
+        };
+        match message {
+            FromKeyholder::Certificate(certificate) => {
                 reading.certificates.push(certificate);
                 Reading::Unfinished
             }
-            Some(FromKeyholder::Validity(validity)) => {
+            FromKeyholder::Validity(validity) => {
                 reading.validities.push(validity);
                 Reading::Unfinished
             }
-            Some(FromKeyholder::Warning(what) | FromKeyholder::Says(what)) => {
+            FromKeyholder::Warning(what) | FromKeyholder::Says(what) => {
                 Event::KeyholderWarns(&what).log(self.log);
                 Reading::Unfinished
             }
-            Some(FromKeyholder::Ready) => self.take_over(),
-            Some(FromKeyholder::Broken(why)) => self.reading_failed(Unread::Broken(why)),
-            None => self.reading_failed(Unread::Ended),
+            FromKeyholder::Ready => self.take_over(),
+            FromKeyholder::Broken(why) => self.reading_failed(Unread::Broken(why)),
         }
     }
 

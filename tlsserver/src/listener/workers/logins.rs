@@ -13,6 +13,7 @@ use super::engine::Engine;
 use super::monitor::Monitor;
 use super::{LIVED, Worker, Workers};
 use crate::child::How;
+use crate::incoming::Incoming;
 use crate::listener::dialog::{NoDialog, Source};
 use crate::listener::report::Event;
 
@@ -78,10 +79,10 @@ impl Workers {
         }
     }
 
-    /// Takes one message of the monitor: none where there is none for now, an error at its
-    /// end or when it makes no sense.
-    pub(in crate::listener) fn receive_from_monitor(&mut self) -> io::Result<Option<FromMonitor>> {
-        self.monitor.as_mut().map_or(Ok(None), Monitor::receive)
+    /// Takes one message of the monitor, where there is one.
+    pub(in crate::listener) fn receive_from_monitor(&mut self) -> Incoming<FromMonitor> {
+        let Some(monitor) = &mut self.monitor else { return Incoming::Nothing };
+        monitor.receive(&mut self.buffer)
     }
 
     pub(in crate::listener) fn send_to_monitor(&mut self, message: &ToMonitor) {

@@ -8,12 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::time::Instant;
 use unix::descriptor::unblock;
-use unix::descriptor_passing::{channel, receive};
+use unix::descriptor_passing::channel;
 use unix::process::{children, name};
 
 use super::trust::Questions;
 use crate::child::{itself, kill, start};
 use crate::environment::Variables;
+use crate::incoming::{Incoming, take};
 use crate::monitor::NAME;
 use crate::outbox::{Outbox, Sent};
 
@@ -132,21 +133,15 @@ impl Monitor {
         self.outbox.is_behind()
     }
 
-    /// Sends what is still to be sent, and takes one message: none where there is none for
-    /// now, an error at its end or when it makes no sense.
-    pub(in crate::listener) fn receive(&mut self) -> io::Result<Option<FromMonitor>> {
+    /// Sends what is still to be sent, and takes a message that is there.
+    pub(in crate::listener) fn receive(&mut self, buffer: &mut [u8]) -> Incoming<FromMonitor> {
         self.outbox.flush();
-        let mut buffer = [0; 4096];
-        let length = match receive(&self.outbox, &mut buffer) {
-            Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            received => received?.length,
-        };
-        let message = buffer.get(..length).and_then(FromMonitor::decode);
-        if message == Some(FromMonitor::Ready) {
+        let received = take(&self.outbox, buffer, FromMonitor::decode);
+        if matches!(received, Incoming::Message(FromMonitor::Ready, _)) {
             self.ready = true;
             self.questions.answered();
         }
-        message.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        received
     }
 }
 

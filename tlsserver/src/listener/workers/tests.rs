@@ -1,6 +1,7 @@
 //! What happens by the clock, with the clock in the test's hand. The test stands for
 //! an engine at the other end of the channel; its process is one that only waits.
 
+use super::files::{Reading, Unread};
 use super::*;
 use crate::log::Verbosity;
 use crate::outbox::tests::with_few_descriptors;
@@ -9,7 +10,7 @@ use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
-use unix::descriptor_passing::send;
+use unix::descriptor_passing::{receive, send};
 
 struct Listening {
     workers: Workers,
@@ -49,9 +50,18 @@ impl Listening {
         heard
     }
 
+    /// What the listener hears of the engine now.
+    fn hears(&mut self) -> Option<FromEngine> {
+        match self.workers.receive(ID) {
+            Incoming::Message(message, _) => Some(message),
+            Incoming::Nothing => None,
+            Incoming::End => panic!("it is there, and talks sense"),
+        }
+    }
+
     fn answer(&mut self) {
         send(&self.engine, &FromEngine::Ready.encode(), &[]).unwrap();
-        assert_eq!(self.workers.receive(ID), Received::Message(FromEngine::Ready));
+        assert_eq!(self.hears(), Some(FromEngine::Ready));
     }
 }
 
@@ -112,10 +122,10 @@ fn talks_without_end(line: &FromEngine) {
     for _ in 0..100 {
         send(&listening.engine, &line.encode(), &[]).unwrap();
         match listening.workers.receive(ID) {
-            Received::Message(said) => assert_eq!(said, *line),
+            Incoming::Message(said, _) => assert_eq!(said, *line),
             // Which is what has it ended.
-            Received::End => break,
-            Received::Nothing => panic!("it has said something"),
+            Incoming::End => break,
+            Incoming::Nothing => panic!("it has said something"),
         }
         heard += 1;
     }
@@ -123,8 +133,7 @@ fn talks_without_end(line: &FromEngine) {
     // With each connection it has more to say.
     listening.workers.engine(ID).unwrap().given();
     send(&listening.engine, &line.encode(), &[]).unwrap();
-    let Received::Message(said) = listening.workers.receive(ID) else { panic!("not heard") };
-    assert_eq!(said, *line);
+    assert_eq!(listening.hears().as_ref(), Some(line));
 }
 
 #[test]
@@ -141,7 +150,7 @@ fn an_engine_that_owes_two_answers_is_ended() {
 #[test]
 fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
     let mut listening = Listening::new();
-    assert_eq!(listening.workers.receive(ID), Received::Nothing);
+    assert_eq!(listening.hears(), None);
     let mut told = 0;
     while !listening.workers.is_behind(Worker::Engine(ID)) || told < 5_000 {
         listening.workers.send(ID, &ToEngine::Evict(told), &[]).unwrap();
@@ -155,7 +164,7 @@ fn an_engine_that_reads_nothing_keeps_nobody_waiting_and_is_told_all_later() {
             assert_eq!(message, Some(ToEngine::Evict(heard)));
             heard += 1;
         }
-        assert_eq!(listening.workers.receive(ID), Received::Nothing);
+        assert_eq!(listening.hears(), None);
     }
     assert!(!listening.workers.is_behind(Worker::Engine(ID)));
 }
@@ -264,4 +273,17 @@ fn what_waits_for_an_engine_leaves_the_listener_descriptors() {
         assert_eq!(more.len(), 20);
         assert_eq!(listening.process.try_wait().unwrap(), None);
     });
+}
+
+/// As after a second SIGHUP, which had another take the place of the one that was heard.
+#[test]
+fn one_that_reads_the_files_and_has_said_nothing_yet_still_reads() {
+    let mut listening = Listening::new();
+    let (control, keyholder) = channel().unwrap();
+    listening.workers.reading = Some(Keyholder::of(listening.process.id(), control, None));
+    for _ in 0..2 {
+        assert!(matches!(listening.workers.on_reading(), Reading::Unfinished));
+    }
+    drop(keyholder);
+    assert!(matches!(listening.workers.on_reading(), Reading::Failed(Unread::Ended)));
 }
