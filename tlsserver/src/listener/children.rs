@@ -7,57 +7,77 @@ use super::connections::EngineId;
 use super::report::{Event, Fault};
 use super::server::Server;
 use super::unable::Unable;
-use crate::child::{How, how_it_ended, kill};
+use super::workers::{Ended, Role};
+use crate::child::{How, how_it_ended};
 use crate::incoming::Incoming;
 
 impl Server {
     /// Ends a process of ours that closed its channel or talks nonsense, and sees to its end.
     pub(super) fn end(&mut self, pid: u32) -> Result<(), Unable> {
-        kill(pid);
+        self.workers.kill(pid);
         self.on_child_ended(pid)
     }
 
-    /// Waits for this child, and for those that may have ended with it unsaid. To wait
-    /// for any child has the system look at each, and there are thousands. None is
-    /// missed: a program that ends has its engine let go of the connection, and is
-    /// looked at then or, should the engine be first, when the next child is told.
+    /// Waits for this child, and for those that may have ended with it unsaid: the server's own
+    /// processes, and programs whose connection no engine has any more. Not for any child, as
+    /// the system looks at each then, and there are thousands. So a program whose end was not
+    /// said is waited for once its engine lets go of the connection.
     pub(super) fn on_child_ended(&mut self, pid: u32) -> Result<(), Unable> {
-        let mut may_have_ended = vec![pid];
-        may_have_ended.extend(self.connections.ending().chain(self.workers.pids()));
-        for pid in may_have_ended {
-            let Some(how) = how_it_ended(pid) else { continue };
-            if self.on_program_ended(pid, how) {
-                continue;
+        let told = Some(pid).filter(|pid| !self.workers.have(*pid));
+        let programs: Vec<u32> = told.into_iter().chain(self.connections.ending()).collect();
+        for pid in programs {
+            if let Some(how) = how_it_ended(pid) {
+                self.on_program_ended(pid, how);
             }
-            let engine = self.workers.engine_of(pid);
-            // What it still said comes first.
-            while let Some(id) = engine
-                && let Incoming::Message(message, _) = self.workers.receive(id)
-            {
-                self.on_engine_message(id, message)?;
-            }
-            if engine.is_some() && self.course.is_starting() {
-                return Err(Unable::EngineEnded(how));
-            }
-            if self.workers.monitor().is_some_and(|monitor| monitor.pid == pid) {
-                self.on_monitor_ended()?;
-            }
-            self.workers.on_ended(pid, how);
-            if let Some(id) = engine {
-                self.on_engine_lost(id);
-            }
+        }
+        while let Some(ended) = self.workers.reap(pid) {
+            self.on_worker_ended(ended)?;
         }
         Ok(())
     }
 
-    /// Says whether it was a connection's.
-    fn on_program_ended(&mut self, pid: u32, how: How) -> bool {
-        let ended = self.connections.program_ended(pid);
-        if ended {
+    fn on_worker_ended(&mut self, ended: Ended) -> Result<(), Unable> {
+        self.hear_out(&ended)?;
+        let role = ended.role;
+        self.workers.on_ended(ended);
+        if let Role::Engine(id) = role {
+            self.on_engine_lost(id);
+        }
+        Ok(())
+    }
+
+    /// What it still said comes first.
+    ///
+    /// # Errors
+    /// At the start, that it cannot serve.
+    fn hear_out(&mut self, &Ended { pid, role, how }: &Ended) -> Result<(), Unable> {
+        match role {
+            Role::Engine(id) => {
+                while let Incoming::Message(message, _) = self.workers.receive(id) {
+                    self.on_engine_message(id, message)?;
+                }
+                if self.course.is_starting() && self.workers.pid_of(id).is_some() {
+                    return Err(Unable::EngineEnded(how));
+                }
+            }
+            Role::Monitor if self.workers.monitor().is_some_and(|monitor| monitor.pid == pid) => {
+                self.on_monitor_ended()?;
+            }
+            Role::Keyholder => {
+                while self.workers.reads(pid) {
+                    self.on_reading()?;
+                }
+            }
+            Role::Monitor => {}
+        }
+        Ok(())
+    }
+
+    fn on_program_ended(&mut self, pid: u32, how: How) {
+        if self.connections.program_ended(pid) {
             Event::ProgramEnded(pid, how).log(self.log);
             self.log_status();
         }
-        ended
     }
 
     /// No engine has the connection any more.

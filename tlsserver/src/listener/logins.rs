@@ -13,7 +13,6 @@ use super::report::{Event, Fault};
 use super::server::Server;
 use super::unable::Unable;
 use super::workers::Introduced;
-use crate::child::kill;
 use crate::incoming::Incoming;
 
 impl Server {
@@ -120,7 +119,7 @@ impl Server {
             }
             FromMonitor::Dishonest(engine) => {
                 if let Some(pid) = self.workers.pid_of(engine) {
-                    kill(pid);
+                    self.workers.kill(pid);
                 }
             }
         }

@@ -123,8 +123,8 @@ impl Server {
                 monitor.send(&ToMonitor::StayBehind);
                 true
             }
-            Some(monitor) if is_late => {
-                monitor.end();
+            Some(_) if is_late => {
+                self.workers.end_monitor();
                 true
             }
             Some(_) => false,

@@ -11,6 +11,7 @@ pub(super) mod files;
 mod keyholder;
 mod logins;
 mod monitor;
+mod processes;
 mod trust;
 mod watch;
 
@@ -21,16 +22,15 @@ use proto::channel::listener::ToMonitor;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
-use unix::descriptor::unblock;
-use unix::descriptor_passing::channel;
 
 use self::engine::Engine;
-use self::keyholder::Keyholder;
+use self::keyholder::{Beginning, Keyholder};
 use self::monitor::Monitor;
+use self::processes::Processes;
 use super::connections::EngineId;
 use super::dialog::{Dialogs, Source};
 use super::report::Event;
-use crate::child::{How, kill};
+use crate::child::How;
 use crate::environment::Variables;
 use crate::incoming::{Incoming, take};
 use crate::log::Log;
@@ -46,6 +46,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 const LIVED: Duration = Duration::from_secs(5);
 
 pub(super) use self::monitor::{Introduced, MonitorConfig};
+pub(super) use self::processes::{Ended, Role};
 
 /// What the workers are started with.
 #[derive(Debug)]
@@ -64,6 +65,8 @@ pub(super) struct Workers {
     config: WorkersConfig,
     log: Log,
     buffer: Vec<u8>,
+    /// Keyholders of older generations are only here.
+    processes: Processes,
     last_engine: EngineId,
     /// Reads the files; no engine uses it yet.
     reading: Option<Keyholder>,
@@ -77,8 +80,6 @@ pub(super) struct Workers {
     /// When to start another monitor.
     monitor_again: Option<Instant>,
     engines: Vec<Engine>,
-    /// Keyholders of older generations.
-    retired: Vec<u32>,
     pause: Duration,
     retry: Option<Instant>,
     next_check: Instant,
@@ -100,6 +101,7 @@ impl Workers {
             config,
             log,
             buffer: vec![0; LONGEST],
+            processes: Processes::default(),
             last_engine: 0,
             reading: None,
             keyholder: None,
@@ -108,7 +110,6 @@ impl Workers {
             words: None,
             monitor_again: None,
             engines: Vec::new(),
-            retired: Vec::new(),
             pause: PAUSE,
             retry: None,
             next_check: Instant::now() + CHECK_INTERVAL,
@@ -130,36 +131,41 @@ impl Workers {
 
     /// Starts what engines are missing.
     fn fill_up(&mut self) {
-        while self.keyholder.is_some() && self.current().count() < self.config.engines {
-            if let Err(reason) = self.start_engine() {
-                Event::NoEngine(&reason).log(self.log);
-                self.retry_later();
-                return;
+        while self.current().count() < self.config.engines
+            && let Some(keyholder) = &self.keyholder
+        {
+            let beginning = keyholder.one_more_engine(self.dialogs.as_ref());
+            match beginning.and_then(|beginning| self.start_engine(beginning)) {
+                Ok(engine) => self.engines.push(engine),
+                Err(reason) => {
+                    Event::NoEngine(&reason).log(self.log);
+                    self.retry_later();
+                    return;
+                }
             }
         }
     }
 
-    fn start_engine(&mut self) -> io::Result<()> {
-        let Some(keyholder) = &self.keyholder else { return Ok(()) };
-        let (keys, keys_theirs) = channel()?;
-        // The keyholder must not be held up by an engine that does not listen.
-        unblock(&keys)?;
-        keyholder.serve(&keys)?;
-        let keys = (keyholder.pid, keys_theirs);
-        let mut engine = Engine::start(self.last_engine + 1, &self.config.engine_variables, keys)?;
+    fn start_engine(
+        &mut self,
+        Beginning { keyholder, keys, told }: Beginning,
+    ) -> io::Result<Engine> {
         self.last_engine += 1;
-        for certificate in &keyholder.certificates {
-            engine.send(&ToEngine::Certificate(certificate.clone()), &[])?;
+        let (id, variables) = (self.last_engine, &self.config.engine_variables);
+        let engine = Engine::start(id, variables, (keyholder, keys), &mut self.processes)?;
+        self.tell_new(engine, &told)
+    }
+
+    /// Tells a new engine what it begins with. One that cannot be told is of no use, and ended.
+    fn tell_new(&mut self, mut engine: Engine, told: &[ToEngine]) -> io::Result<Engine> {
+        let told = told.iter().try_for_each(|message| engine.send(message, &[]));
+        let monitor = self.monitor.as_mut();
+        let joined = told
+            .and_then(|()| monitor.map_or(Ok(()), |monitor| logins::join(&mut engine, monitor)));
+        if joined.is_err() {
+            self.processes.kill(engine.pid);
         }
-        for (id, dialog) in self.dialogs.iter().flat_map(Dialogs::all) {
-            engine.send(&ToEngine::Dialog(id, dialog.clone()), &[])?;
-        }
-        engine.send(&ToEngine::Begin, &[])?;
-        if let Some(monitor) = &mut self.monitor {
-            logins::join(&mut engine, monitor)?;
-        }
-        self.engines.push(engine);
-        Ok(())
+        joined.map(|()| engine)
     }
 
     fn current(&self) -> impl Iterator<Item = &Engine> {
@@ -210,7 +216,7 @@ impl Workers {
         let sent = engine.send(message, descriptors);
         if sent.as_ref().is_err_and(|reason| reason.kind() == io::ErrorKind::WouldBlock) {
             Event::EngineStuck(engine.pid).log(self.log);
-            kill(engine.pid);
+            self.processes.kill(engine.pid);
         }
         sent
     }
@@ -275,46 +281,58 @@ impl Workers {
         if lived { self.fill_up() } else { self.retry_later() }
     }
 
-    /// The engine whose process it is.
-    pub(super) fn engine_of(&self, pid: u32) -> Option<EngineId> {
-        self.engines.iter().find(|engine| engine.pid == pid).map(|engine| engine.id)
-    }
-
-    /// All processes.
-    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
-        let keyholders = self.reading.iter().chain(&self.keyholder).map(|one| one.pid);
-        let engines = self.engines.iter().map(|engine| engine.pid);
-        let monitor = self.monitor.iter().map(|one| one.pid);
-        keyholders.chain(monitor).chain(engines).chain(self.retired.iter().copied())
-    }
-
     /// The engine's process.
     pub(super) fn pid_of(&self, id: EngineId) -> Option<u32> {
         self.engines.iter().find(|engine| engine.id == id).map(|engine| engine.pid)
     }
 
+    /// Whether it is one of these, and has not been waited for.
+    pub(super) fn have(&self, pid: u32) -> bool {
+        self.processes.contains(pid)
+    }
+
+    /// Ends it, if it is one of these.
+    pub(super) fn kill(&self, pid: u32) {
+        self.processes.kill(pid);
+    }
+
+    /// One that has ended, this one first.
+    pub(super) fn reap(&mut self, first: u32) -> Option<Ended> {
+        self.processes.reap(first)
+    }
+
     /// A process has ended, of which all messages have been received: starts it anew where it
     /// is needed, and logs what nobody wanted.
-    pub(super) fn on_ended(&mut self, pid: u32, how: How) {
-        if let Some(at) = self.retired.iter().position(|retired| *retired == pid) {
-            self.retired.swap_remove(at);
-        } else if let Some(at) = self.engines.iter().position(|engine| engine.pid == pid) {
-            let engine = self.engines.swap_remove(at);
-            self.send_to_monitor(&ToMonitor::EngineEnded(engine.id));
-            self.end_unused_keyholders();
-            if !engine.is_retired() {
-                Event::EngineDied(pid, how).log(self.log);
-                if engine.started.elapsed() < LIVED { self.retry_later() } else { self.fill_up() }
+    pub(super) fn on_ended(&mut self, Ended { pid, role, how }: Ended) {
+        match role {
+            Role::Engine(id) => self.on_engine_ended(id, how),
+            Role::Monitor if self.monitor.as_ref().is_some_and(|one| one.pid == pid) => {
+                self.on_monitor_ended(how);
             }
-        } else if self.monitor.as_ref().is_some_and(|one| one.pid == pid) {
-            self.on_monitor_ended(how);
-        } else if self.keyholder.as_ref().is_some_and(|one| one.pid == pid) {
-            Event::KeyholderDied(pid, how).log(self.log);
-            self.keyholder = None;
-            // Without it they can do no handshake; what they have may go on.
-            self.retire_engines();
-            self.read_files_again();
+            Role::Keyholder if self.keyholder.as_ref().is_some_and(|one| one.pid == pid) => {
+                self.on_keyholder_ended(pid, how);
+            }
+            Role::Monitor | Role::Keyholder => {}
         }
+    }
+
+    fn on_engine_ended(&mut self, id: EngineId, how: How) {
+        let Some(at) = self.engines.iter().position(|engine| engine.id == id) else { return };
+        let engine = self.engines.swap_remove(at);
+        self.send_to_monitor(&ToMonitor::EngineEnded(id));
+        self.end_unused_keyholders();
+        if !engine.is_retired() {
+            Event::EngineDied(engine.pid, how).log(self.log);
+            if engine.started.elapsed() < LIVED { self.retry_later() } else { self.fill_up() }
+        }
+    }
+
+    fn on_keyholder_ended(&mut self, pid: u32, how: How) {
+        Event::KeyholderDied(pid, how).log(self.log);
+        self.keyholder = None;
+        // Without it they can do no handshake; what they have may go on.
+        self.retire_engines();
+        self.read_files_again();
     }
 
     fn retire_engines(&mut self) {

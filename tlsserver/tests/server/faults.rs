@@ -12,6 +12,7 @@ use std::thread;
 use test_support::needs;
 
 mod processes;
+mod reloading;
 
 use crate::harness::client::{
     Tls, after_line, begin, clear_rest, close, connect, finish_sending, handshake, hello, plain,

@@ -15,8 +15,9 @@ use unix::descriptor::unblock;
 use unix::descriptor_passing::channel;
 
 use super::super::connections::EngineId;
+use super::processes::{Processes, Role};
 use super::trust::{LogBudget, Questions};
-use crate::child::{itself, start};
+use crate::child::itself;
 use crate::engine::NAME;
 use crate::environment::Variables;
 use crate::incoming::{Incoming, take};
@@ -68,12 +69,14 @@ impl Engine {
         id: EngineId,
         variables: &Variables,
         (keyholder, keys): (u32, OwnedFd),
+        processes: &mut Processes,
     ) -> io::Result<Self> {
         let (control, theirs) = channel()?;
         unblock(&control)?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::from(keys));
-        Ok(Self::of(id, (start(&mut command)?.id(), keyholder), control))
+        let pid = processes.start(&mut command, Role::Engine(id))?;
+        Ok(Self::of(id, (pid, keyholder), control))
     }
 
     /// One that runs; its channel does not block.

@@ -63,21 +63,27 @@ impl Workers {
     }
 
     fn start_keyholder(&mut self, dialogs: Option<Dialogs>) -> Result<(), Unread> {
-        if let Some(superseded) = self.reading.take() {
-            self.retired.push(superseded.pid);
-        }
-        let started = Keyholder::start(&self.config.keyholder_variables, dialogs);
+        self.reading = None;
+        let variables = &self.config.keyholder_variables;
+        let started = Keyholder::start(variables, dialogs, &mut self.processes);
         self.reading = Some(started.map_err(Unread::Keyholder)?);
         Ok(())
     }
 
-    /// Takes what a keyholder that reads the files says.
+    /// Whether it is the process that reads the files.
+    pub(in crate::listener) fn reads(&self, pid: u32) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.pid == pid)
+    }
+
+    /// Takes a message of a keyholder that reads the files, where there is one. Of one that has
+    /// ended, too: what it found wrong it has said before, and no engine could use it.
     pub(in crate::listener) fn on_reading(&mut self) -> Reading {
         let Some(reading) = &mut self.reading else { return Reading::Unfinished };
+        let lives = self.processes.contains(reading.pid);
         let message = match take(&reading.control, &mut self.buffer, FromKeyholder::decode) {
             Incoming::Message(message, _) => message,
-            Incoming::Nothing => return Reading::Unfinished,
-            Incoming::End => return self.reading_failed(Unread::Ended),
+            Incoming::Nothing if lives => return Reading::Unfinished,
+            Incoming::Nothing | Incoming::End => return self.reading_failed(Unread::Ended),
         };
         match message {
             FromKeyholder::Certificate(certificate) => {
@@ -92,13 +98,14 @@ impl Workers {
                 Event::KeyholderWarns(&what).log(self.log);
                 Reading::Unfinished
             }
-            FromKeyholder::Ready => self.take_over(),
+            FromKeyholder::Ready if lives => self.take_over(),
+            FromKeyholder::Ready => self.reading_failed(Unread::Ended),
             FromKeyholder::Broken(why) => self.reading_failed(Unread::Broken(why)),
         }
     }
 
     fn reading_failed(&mut self, why: Unread) -> Reading {
-        self.retired.extend(self.reading.take().map(|one| one.pid));
+        self.reading = None;
         if self.keyholder.is_none() {
             self.retry_later();
         }
@@ -107,8 +114,7 @@ impl Workers {
 
     fn take_over(&mut self) -> Reading {
         self.dialogs = self.reading.as_mut().and_then(|reading| reading.dialogs.take());
-        let previous = std::mem::replace(&mut self.keyholder, self.reading.take());
-        self.retired.extend(previous.map(|one| one.pid));
+        self.keyholder = self.reading.take();
         self.retire_engines();
         self.retry = None;
         self.log_what_is_not_valid(Instant::now());

@@ -1,6 +1,7 @@
 //! One keyholder as the listener knows it: a process, a channel to it, what it has read, and
 //! what it owes.
 
+use proto::channel::engine::ToEngine;
 use proto::channel::keyholder::{ANSWER, Certificate, NEW_ENGINE, Validity};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,8 +9,9 @@ use std::process::Stdio;
 use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, send};
 
+use super::processes::{Processes, Role};
 use super::trust::{LogBudget, Questions};
-use crate::child::{itself, start};
+use crate::child::itself;
 use crate::environment::Variables;
 use crate::keyholder::NAME;
 use crate::listener::dialog::Dialogs;
@@ -25,15 +27,29 @@ pub(super) struct Keyholder {
     log_budget: LogBudget,
 }
 
+/// What an engine begins with.
+pub(super) struct Beginning {
+    /// The process that signs for it, and the engine's end of a channel to that.
+    pub(super) keyholder: u32,
+    pub(super) keys: OwnedFd,
+    /// What it is told first.
+    pub(super) told: Vec<ToEngine>,
+}
+
 impl Keyholder {
     /// Starts one that reads what the variables name.
-    pub(super) fn start(variables: &Variables, dialogs: Option<Dialogs>) -> io::Result<Self> {
+    pub(super) fn start(
+        variables: &Variables,
+        dialogs: Option<Dialogs>,
+        processes: &mut Processes,
+    ) -> io::Result<Self> {
         let (control, theirs) = channel()?;
         // One that is stuck must not hold the listener up.
         unblock(&control)?;
         let mut command = itself(NAME, variables);
         command.stdin(Stdio::from(theirs)).stdout(Stdio::null());
-        Ok(Self::of(start(&mut command)?.id(), control, dialogs))
+        let pid = processes.start(&mut command, Role::Keyholder)?;
+        Ok(Self::of(pid, control, dialogs))
     }
 
     /// One that runs.
@@ -49,9 +65,17 @@ impl Keyholder {
         }
     }
 
-    /// Gives it an engine's channel.
-    pub(super) fn serve(&self, engine: &OwnedFd) -> io::Result<()> {
-        send(&self.control, NEW_ENGINE, &[engine.as_fd()])
+    /// Has it sign for one more engine, which is to say this to clients.
+    pub(super) fn one_more_engine(&self, dialogs: Option<&Dialogs>) -> io::Result<Beginning> {
+        let (ours, keys) = channel()?;
+        // An engine that does not listen must not hold it up.
+        unblock(&ours)?;
+        send(&self.control, NEW_ENGINE, &[ours.as_fd()])?;
+        let certificates = self.certificates.iter().cloned().map(ToEngine::Certificate);
+        let dialogs = dialogs.into_iter().flat_map(Dialogs::all);
+        let dialogs = dialogs.map(|(id, dialog)| ToEngine::Dialog(id, dialog.clone()));
+        let told = certificates.chain(dialogs).chain([ToEngine::Begin]).collect();
+        Ok(Beginning { keyholder: self.pid, keys, told })
     }
 
     /// Asks for an answer; false when those to the last questions are still owed.

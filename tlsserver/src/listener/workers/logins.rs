@@ -38,12 +38,15 @@ impl Workers {
             Some(words) => words,
             None => pipe()?,
         };
-        let mut monitor = Monitor::start(config, self.words.insert(words))?;
-        for engine in &mut self.engines {
-            join(engine, &mut monitor)?;
+        let words = self.words.insert(words);
+        let mut monitor = Monitor::start(config, words, &mut self.processes)?;
+        let joined = self.engines.iter_mut().try_for_each(|engine| join(engine, &mut monitor));
+        match joined {
+            Ok(()) => self.monitor = Some(monitor),
+            // Some engine would not know it.
+            Err(_) => self.processes.kill(monitor.pid),
         }
-        self.monitor = Some(monitor);
-        Ok(())
+        joined
     }
 
     /// The monitor, while there is one.
@@ -75,7 +78,15 @@ impl Workers {
             && !monitor.ask()
         {
             Event::MonitorStuck(monitor.pid).log(self.log);
-            monitor.end();
+            self.end_monitor();
+        }
+    }
+
+    /// Ends it, whatever it does.
+    pub(in crate::listener) fn end_monitor(&self) {
+        if let Some(monitor) = self.monitor.as_ref().filter(|one| self.have(one.pid)) {
+            monitor.end_what_it_starts();
+            self.kill(monitor.pid);
         }
     }
 

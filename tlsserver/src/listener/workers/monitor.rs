@@ -11,8 +11,9 @@ use unix::descriptor::unblock;
 use unix::descriptor_passing::channel;
 use unix::process::{children, name};
 
+use super::processes::{Processes, Role};
 use super::trust::Questions;
-use crate::child::{itself, kill, start};
+use crate::child::{itself, kill};
 use crate::environment::Variables;
 use crate::incoming::{Incoming, take};
 use crate::monitor::NAME;
@@ -51,16 +52,18 @@ pub(in crate::listener) struct Monitor {
 impl Monitor {
     /// Starts one; `words` are the two ends of the pipe that programs behind logins have
     /// for a log.
-    pub(in crate::listener) fn start(
+    pub(super) fn start(
         config: &MonitorConfig,
         words: &(OwnedFd, OwnedFd),
+        processes: &mut Processes,
     ) -> io::Result<Self> {
         let (control, theirs) = channel()?;
         unblock(&control)?;
         let mut command = itself(NAME, &config.variables);
         command.args(&config.arguments).stdin(Stdio::from(theirs)).stdout(Stdio::null());
         let words = vec![words.0.try_clone()?, words.1.try_clone()?];
-        let (pid, mut outbox) = (start(&mut command)?.id(), Outbox::new(control));
+        let pid = processes.start(&mut command, Role::Monitor)?;
+        let mut outbox = Outbox::new(control);
         outbox.send(ToMonitor::Words.encode(), words);
         Ok(Self {
             pid,
@@ -120,12 +123,12 @@ impl Monitor {
         self.ready && !self.outbox.is_behind() && self.questions.are_answered()
     }
 
-    /// Ends it, and the login program that it was about to start: its file may be on a file
-    /// system that hangs, and once that answers the program would check a password for nobody.
-    pub(in crate::listener) fn end(&self) {
+    /// Ends the login program that it was about to start, as it is to end itself: that program's
+    /// file may be on a file system that hangs, and once that answers it would check a password
+    /// for nobody.
+    pub(super) fn end_what_it_starts(&self) {
         let itself = name(self.pid);
         children(self.pid).into_iter().filter(|&pid| name(pid) == itself).for_each(kill);
-        kill(self.pid);
     }
 
     /// Whether something is still to be sent.

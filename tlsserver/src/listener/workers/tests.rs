@@ -10,7 +10,9 @@ use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
-use unix::descriptor_passing::{receive, send};
+use test_support::wait::until_gone;
+use unix::descriptor::unblock;
+use unix::descriptor_passing::{channel, receive, send};
 
 struct Listening {
     workers: Workers,
@@ -35,6 +37,7 @@ impl Listening {
         unblock(&control).unwrap();
         unblock(&engine).unwrap();
         let process = Command::new("sleep").arg("1000").spawn().unwrap();
+        workers.processes.started(process.id(), Role::Engine(ID));
         workers.engines.push(Engine::of(ID, (process.id(), 0), control));
         Self { workers, engine, process }
     }
@@ -88,6 +91,7 @@ fn a_keyholder_that_owes_two_answers_is_ended_and_no_engine_is() {
     let mut listening = Listening::new();
     let (control, keyholder) = channel().unwrap();
     let mut process = Command::new("sleep").arg("1000").spawn().unwrap();
+    listening.workers.processes.started(process.id(), Role::Keyholder);
     listening.workers.keyholder = Some(Keyholder::of(process.id(), control, None));
     for _ in 0..10 {
         listening.next();
@@ -217,6 +221,7 @@ fn an_engine_that_keeps_what_it_says_is_closed_is_ended() {
     io::Read::read_to_end(&mut holds.stdout.take().unwrap(), &mut written).unwrap();
     let (control, _engine) = channel().unwrap();
     let engine = Engine::of(8, (holds.id(), 0), control);
+    listening.workers.processes.started(holds.id(), Role::Engine(8));
     listening.workers.engines.push(engine);
     // As many as these connections may take.
     listening.workers.engine(8).unwrap().connections = 10;
@@ -286,4 +291,62 @@ fn one_that_reads_the_files_and_has_said_nothing_yet_still_reads() {
     }
     drop(keyholder);
     assert!(matches!(listening.workers.on_reading(), Reading::Failed(Unread::Ended)));
+}
+
+/// A keyholder's process that has ended, of which nobody knows yet.
+fn ended(workers: &mut Workers) -> u32 {
+    let pid = workers.processes.start(&mut Command::new("true"), Role::Keyholder).unwrap();
+    until_gone(pid);
+    pid
+}
+
+/// One that reads the files has said this and ended, which was told before that it had said it.
+fn reading_that_ended(said: &FromKeyholder) -> (Listening, Reading) {
+    let mut listening = Listening::new();
+    let workers = &mut listening.workers;
+    let (pid, (control, keyholder)) = (ended(workers), channel().unwrap());
+    workers.reading = Some(Keyholder::of(pid, control, None));
+    send(&keyholder, &said.encode(), &[]).unwrap();
+    drop(keyholder);
+    let ended = workers.reap(pid).unwrap();
+    assert!(workers.reads(ended.pid));
+    let reading = workers.on_reading();
+    assert!(!workers.reads(ended.pid));
+    workers.on_ended(ended);
+    // What its number is from now on is not for the listener to end.
+    assert!(!workers.have(pid) && workers.reap(pid).is_none());
+    (listening, reading)
+}
+
+#[test]
+fn a_keyholder_that_found_something_wrong_and_has_ended_is_forgotten() {
+    let said = FromKeyholder::Broken("the key is wrong".to_owned());
+    let (_, reading) = reading_that_ended(&said);
+    let Reading::Failed(Unread::Broken(why)) = reading else { panic!("{reading:?}") };
+    assert_eq!(why, "the key is wrong");
+}
+
+#[test]
+fn a_keyholder_that_was_ready_and_has_ended_takes_nothing_over() {
+    let (listening, reading) = reading_that_ended(&FromKeyholder::Ready);
+    assert!(matches!(reading, Reading::Failed(Unread::Ended)), "{reading:?}");
+    assert!(listening.workers.keyholder.is_none() && listening.workers.serving());
+}
+
+#[test]
+fn an_engine_that_cannot_be_told_what_it_begins_with_is_ended_and_waited_for() {
+    let mut listening = Listening::new();
+    let (control, _engine) = channel().unwrap();
+    unblock(&control).unwrap();
+    let mut command = Command::new("sleep");
+    let pid = listening.workers.processes.start(command.arg("1000"), Role::Engine(8)).unwrap();
+    let mut engine = Engine::of(8, (pid, 0), control);
+    while engine.send(&ToEngine::Answer, &[]).is_ok() {}
+    assert!(listening.workers.tell_new(engine, &[ToEngine::Begin]).is_err());
+    until_gone(pid);
+    let ended = listening.workers.reap(0).unwrap();
+    assert_eq!((ended.pid, ended.role), (pid, Role::Engine(8)));
+    // Nobody misses it.
+    listening.workers.on_ended(ended);
+    assert!(listening.workers.retry.is_none());
 }

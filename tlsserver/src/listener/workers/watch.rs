@@ -4,7 +4,6 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::{CHECK_INTERVAL, LONGEST_PAUSE, REMINDER, Workers};
-use crate::child::kill;
 use crate::listener::report::Event;
 
 impl Workers {
@@ -14,17 +13,17 @@ impl Workers {
         self.next_check = now + CHECK_INTERVAL;
         if let Some(stuck) = self.keyholder.as_mut().and_then(|one| (!one.ask()).then_some(&*one)) {
             Event::KeyholderStuck(stuck.pid).log(self.log);
-            kill(stuck.pid);
+            self.processes.kill(stuck.pid);
         }
         self.check_monitor();
         for engine in &mut self.engines {
             engine.lately = 0;
             if !engine.ask() {
                 Event::EngineStuck(engine.pid).log(self.log);
-                kill(engine.pid);
+                self.processes.kill(engine.pid);
             } else if engine.holds_more_than_it_says() {
                 Event::EngineHoldsMore(engine.pid).log(self.log);
-                kill(engine.pid);
+                self.processes.kill(engine.pid);
             }
         }
     }
@@ -39,11 +38,14 @@ impl Workers {
         faults.for_each(|fault| Event::NotValid(&fault).log(self.log));
     }
 
-    /// Ends retired keyholders that no engine is left for. They do so by themselves, unless
-    /// an engine left its channel with somebody, who is none of ours to wait for.
+    /// Ends keyholders of older generations that no engine is left for. They do so by themselves,
+    /// unless an engine left its channel with somebody, who is none of ours to wait for.
     pub(super) fn end_unused_keyholders(&self) {
-        let unused = |pid: &u32| self.engines.iter().all(|engine| engine.keyholder != *pid);
-        self.retired.iter().copied().filter(unused).for_each(kill);
+        let wanted = self.reading.iter().chain(&self.keyholder).map(|one| one.pid);
+        let used = self.engines.iter().map(|engine| engine.keyholder);
+        let used: Vec<u32> = wanted.chain(used).collect();
+        let unused = self.processes.keyholders().filter(|pid| !used.contains(pid));
+        unused.for_each(|pid| self.processes.kill(pid));
     }
 
     pub(super) fn retry_later(&mut self) {
