@@ -112,14 +112,34 @@ impl Workers {
         Reading::Failed(why)
     }
 
+    /// The generation takes over with its first engine. Where that cannot be started, engines
+    /// that there are serve on.
     fn take_over(&mut self) -> Reading {
-        self.dialogs = self.reading.as_mut().and_then(|reading| reading.dialogs.take());
-        self.keyholder = self.reading.take();
+        let Some(mut keyholder) = self.reading.take() else { return Reading::Unfinished };
+        let dialogs = keyholder.dialogs.take();
+        let beginning = keyholder.one_more_engine(dialogs.as_ref());
+        let first = beginning.and_then(|beginning| self.start_engine(beginning));
+        if let Err(reason) = &first {
+            Event::NoEngine(reason).log(self.log);
+            if self.serving() {
+                return Reading::Failed(Unread::NoEngine);
+            }
+        }
         self.retire_engines();
+        (self.keyholder, self.dialogs) = (Some(keyholder), dialogs);
         self.retry = None;
         self.log_what_is_not_valid(Instant::now());
-        self.fill_up();
-        if self.serving() { Reading::TookOver } else { Reading::Failed(Unread::NoEngine) }
+        match first {
+            Ok(first) => {
+                self.engines.push(first);
+                self.fill_up();
+                Reading::TookOver
+            }
+            Err(_) => {
+                self.retry_later();
+                Reading::Failed(Unread::NoEngine)
+            }
+        }
     }
 
     /// Replaces a keyholder that has died. What engines say is known already, so a control

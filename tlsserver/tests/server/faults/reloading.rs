@@ -1,7 +1,7 @@
 //! A reload in which something goes wrong: what was there before serves on. The certificate is
 //! on a file system that hangs until a test has seen to what is to happen first.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use std::fs;
 use std::thread;
 use test_support::hanging::Hanging;
@@ -9,9 +9,12 @@ use test_support::process::Process;
 use test_support::wait::until;
 
 use super::assert_unharmed;
-use crate::harness::client::{connect, goes_on};
+use crate::harness::client::{connect, goes_on, handshake, plain};
 use crate::harness::processes::{kill, status};
 use crate::harness::{Server, Setup};
+
+/// Fewer descriptors than the listener needs to start an engine; enough to accept connections.
+const FEW: u64 = 10;
 
 /// A server that has been told to reload, the file system, and the keyholder that waits for it.
 fn that_reloads() -> Option<(Server, Hanging, u32)> {
@@ -75,6 +78,28 @@ fn what_a_keyholder_found_wrong_is_said_although_it_has_ended() {
     server.signal(Signal::CONT);
     server.log.wait_for(&["server.key: no private key in it; keeping the previous ones"]);
     fs::write(server.file("server.key"), key).unwrap();
+    let previous = server.keyholder();
+    reloads_and_is_unharmed(&server, previous);
+}
+
+#[test]
+fn new_certificates_that_no_engine_can_be_started_for_leave_the_previous_ones_in_service() {
+    let Some((server, hanging, _)) = that_reloads() else { return };
+    let mut session = connect(&server);
+    let listener = Pid::from_raw(server.pid().cast_signed());
+    let usual = getrlimit(Resource::Nofile);
+    prlimit(listener, Resource::Nofile, Rlimit { current: Some(FEW), ..usual }).unwrap();
+    hanging.answer();
+    server.log.wait_for(&["unable to start an engine: "]);
+    server.log.wait_for(&["no engine could be started; keeping the previous ones"]);
+    // There are no descriptors to start a program with.
+    drop(handshake(&server, plain(&server)).unwrap());
+    goes_on(&mut session);
+    drop(session);
+    prlimit(listener, Resource::Nofile, usual).unwrap();
+    let engine = server.engines();
+    assert_unharmed(&server);
+    assert_eq!(server.engines(), engine);
     let previous = server.keyholder();
     reloads_and_is_unharmed(&server, previous);
 }
