@@ -6,6 +6,7 @@
 //! changes nothing. What belongs to an older generation gets no new connections,
 //! finishes those that it has, and ends by itself.
 
+mod again;
 mod engine;
 pub(super) mod files;
 mod keyholder;
@@ -23,6 +24,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use self::again::Again;
 use self::engine::Engine;
 use self::keyholder::{Beginning, Keyholder};
 use self::monitor::Monitor;
@@ -39,9 +41,6 @@ use crate::log::Log;
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is said that a certificate is not valid.
 const REMINDER: Duration = Duration::from_secs(60 * 60);
-/// The first pause before something that failed is tried again; it doubles.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 /// Who lived for longer did not die of how it was started.
 const LIVED: Duration = Duration::from_secs(5);
 
@@ -78,10 +77,12 @@ pub(super) struct Workers {
     /// The log of login programs: a pipe, which monitors read one after another.
     words: Option<(OwnedFd, OwnedFd)>,
     /// When to start another monitor.
-    monitor_again: Option<Instant>,
+    monitor_again: Again,
     engines: Vec<Engine>,
-    pause: Duration,
-    retry: Option<Instant>,
+    /// When to start what engines are missing.
+    engines_again: Again,
+    /// When to start a keyholder, while there is none.
+    keyholder_again: Again,
     next_check: Instant,
     next_reminder: Instant,
 }
@@ -108,10 +109,10 @@ impl Workers {
             dialogs: None,
             monitor: None,
             words: None,
-            monitor_again: None,
+            monitor_again: Again::new(),
             engines: Vec::new(),
-            pause: PAUSE,
-            retry: None,
+            engines_again: Again::new(),
+            keyholder_again: Again::new(),
             next_check: Instant::now() + CHECK_INTERVAL,
             next_reminder: Instant::now() + REMINDER,
         }
@@ -139,7 +140,7 @@ impl Workers {
                 Ok(engine) => self.engines.push(engine),
                 Err(reason) => {
                     Event::NoEngine(&reason).log(self.log);
-                    self.retry_later();
+                    self.engines_again.later(Instant::now());
                     return;
                 }
             }
@@ -241,10 +242,7 @@ impl Workers {
         };
         let received = engine.receive(&mut self.buffer);
         match &received {
-            Incoming::Message(FromEngine::Ready, _) => {
-                engine.answered();
-                self.pause = PAUSE;
-            }
+            Incoming::Message(FromEngine::Ready, _) => engine.answered(),
             Incoming::Message(FromEngine::Failed(..) | FromEngine::Says(_), _)
                 if !engine.take_line() =>
             {
@@ -276,9 +274,18 @@ impl Workers {
     pub(super) fn on_cannot_sign(&mut self, id: EngineId) {
         let Some(engine) = self.engine(id).filter(|engine| !engine.is_retired()) else { return };
         engine.retire();
-        let (pid, lived) = (engine.pid, engine.started.elapsed() >= LIVED);
+        let (pid, started) = (engine.pid, engine.started);
         Event::EngineCannotSign(pid).log(self.log);
-        if lived { self.fill_up() } else { self.retry_later() }
+        self.replace_engine(started);
+    }
+
+    /// Starts another in the place of one that was started then; later, if that did not live.
+    fn replace_engine(&mut self, started: Instant) {
+        if started.elapsed() < LIVED {
+            self.engines_again.later(Instant::now());
+        } else {
+            self.fill_up();
+        }
     }
 
     /// The engine's process.
@@ -309,10 +316,8 @@ impl Workers {
             Role::Monitor if self.monitor.as_ref().is_some_and(|one| one.pid == pid) => {
                 self.on_monitor_ended(how);
             }
-            Role::Keyholder if self.keyholder.as_ref().is_some_and(|one| one.pid == pid) => {
-                self.on_keyholder_ended(pid, how);
-            }
-            Role::Monitor | Role::Keyholder => {}
+            Role::Keyholder => self.on_keyholder_ended(pid, how),
+            Role::Monitor => {}
         }
     }
 
@@ -323,16 +328,20 @@ impl Workers {
         self.end_unused_keyholders();
         if !engine.is_retired() {
             Event::EngineDied(engine.pid, how).log(self.log);
-            if engine.started.elapsed() < LIVED { self.retry_later() } else { self.fill_up() }
+            self.replace_engine(engine.started);
         }
     }
 
     fn on_keyholder_ended(&mut self, pid: u32, how: How) {
+        let Some(keyholder) = self.keyholder.take_if(|one| one.pid == pid) else { return };
         Event::KeyholderDied(pid, how).log(self.log);
-        self.keyholder = None;
         // Without it they can do no handshake; what they have may go on.
         self.retire_engines();
-        self.read_files_again();
+        if keyholder.started.elapsed() < LIVED {
+            self.keyholder_again.later(Instant::now());
+        } else {
+            self.read_files_again();
+        }
     }
 
     fn retire_engines(&mut self) {

@@ -107,7 +107,7 @@ impl Workers {
     fn reading_failed(&mut self, why: Unread) -> Reading {
         self.reading = None;
         if self.keyholder.is_none() {
-            self.retry_later();
+            self.keyholder_again.later(Instant::now());
         }
         Reading::Failed(why)
     }
@@ -127,7 +127,7 @@ impl Workers {
         }
         self.retire_engines();
         (self.keyholder, self.dialogs) = (Some(keyholder), dialogs);
-        self.retry = None;
+        self.keyholder_again.stop();
         self.log_what_is_not_valid(Instant::now());
         match first {
             Ok(first) => {
@@ -136,7 +136,7 @@ impl Workers {
                 Reading::TookOver
             }
             Err(_) => {
-                self.retry_later();
+                self.engines_again.later(Instant::now());
                 Reading::Failed(Unread::NoEngine)
             }
         }
@@ -154,7 +154,7 @@ impl Workers {
         });
         if let Err(why) = self.start_keyholder(dialogs) {
             Event::NotRead(&why).log(self.log);
-            self.retry_later();
+            self.keyholder_again.later(Instant::now());
         }
     }
 }

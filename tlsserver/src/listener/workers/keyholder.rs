@@ -6,6 +6,7 @@ use proto::channel::keyholder::{ANSWER, Certificate, NEW_ENGINE, Validity};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
+use std::time::Instant;
 use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, send};
 
@@ -19,6 +20,7 @@ use crate::listener::dialog::Dialogs;
 pub(super) struct Keyholder {
     pub(super) pid: u32,
     pub(super) control: OwnedFd,
+    pub(super) started: Instant,
     pub(super) certificates: Vec<Certificate>,
     pub(super) validities: Vec<Validity>,
     /// What its generation's engines are to say; taken when that takes over.
@@ -57,6 +59,7 @@ impl Keyholder {
         Self {
             pid,
             control,
+            started: Instant::now(),
             certificates: Vec::new(),
             validities: Vec::new(),
             dialogs,

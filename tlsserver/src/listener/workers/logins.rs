@@ -6,6 +6,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Instant;
 use unix::descriptor::pipe;
 use unix::descriptor_passing::channel;
 
@@ -59,7 +60,7 @@ impl Workers {
         let Some(monitor) = self.monitor.take() else { return };
         Event::MonitorDied(monitor.pid, how).log(self.log);
         if monitor.started.elapsed() < LIVED {
-            self.monitor_again = Some(self.after_a_pause());
+            self.monitor_again.later(Instant::now());
         } else {
             self.start_monitor_again();
         }
@@ -68,7 +69,7 @@ impl Workers {
     pub(super) fn start_monitor_again(&mut self) {
         if let Err(reason) = self.start_monitor() {
             Event::NoMonitor(&reason).log(self.log);
-            self.monitor_again = Some(self.after_a_pause());
+            self.monitor_again.later(Instant::now());
         }
     }
 

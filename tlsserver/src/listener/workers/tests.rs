@@ -348,5 +348,22 @@ fn an_engine_that_cannot_be_told_what_it_begins_with_is_ended_and_waited_for() {
     assert_eq!((ended.pid, ended.role), (pid, Role::Engine(8)));
     // Nobody misses it.
     listening.workers.on_ended(ended);
-    assert!(listening.workers.retry.is_none());
+    assert_eq!(listening.workers.engines_again.at(), None);
+}
+
+/// It would be started anew as fast as it dies.
+#[test]
+fn a_keyholder_that_dies_as_soon_as_it_serves_is_not_replaced_at_once() {
+    let mut listening = Listening::new();
+    let workers = &mut listening.workers;
+    let pid = ended(workers);
+    workers.keyholder = Some(Keyholder::of(pid, channel().unwrap().0, None));
+    let ended = workers.reap(pid).unwrap();
+    workers.on_ended(ended);
+    assert!(workers.keyholder.is_none() && workers.reading.is_none() && !workers.serving());
+    let again = workers.keyholder_again.at();
+    assert!(again.is_some());
+    // What engines say is no news of it.
+    listening.answer();
+    assert_eq!(listening.workers.keyholder_again.at(), again);
 }

@@ -3,7 +3,8 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::{CHECK_INTERVAL, LONGEST_PAUSE, REMINDER, Workers};
+use super::again::Again;
+use super::{CHECK_INTERVAL, REMINDER, Workers};
 use crate::listener::report::Event;
 
 impl Workers {
@@ -48,21 +49,11 @@ impl Workers {
         unused.for_each(|pid| self.processes.kill(pid));
     }
 
-    pub(super) fn retry_later(&mut self) {
-        self.retry = Some(self.after_a_pause());
-    }
-
-    /// When what has failed may be tried again; the next time later.
-    pub(super) fn after_a_pause(&mut self) -> Instant {
-        let at = Instant::now() + self.pause;
-        self.pause = LONGEST_PAUSE.min(self.pause * 2);
-        at
-    }
-
     /// When [`Self::tick`] next has something to do.
     pub(in crate::listener) fn next_tick(&self) -> Instant {
         let turns = [self.next_check, self.next_reminder];
-        let again = [self.retry, self.monitor_again].into_iter().flatten();
+        let again = [&self.engines_again, &self.keyholder_again, &self.monitor_again];
+        let again = again.into_iter().filter_map(Again::at);
         again.chain(turns).fold(self.next_check, Instant::min)
     }
 
@@ -75,15 +66,14 @@ impl Workers {
         if now >= self.next_reminder {
             self.log_what_is_not_valid(now);
         }
-        if self.monitor_again.take_if(|again| now >= *again).is_some() {
+        if self.monitor_again.is_due(now) {
             self.start_monitor_again();
         }
-        if self.retry.take_if(|retry| now >= *retry).is_some() {
-            if self.keyholder.is_some() {
-                self.fill_up();
-            } else {
-                self.read_files_again();
-            }
+        if self.keyholder_again.is_due(now) && self.keyholder.is_none() {
+            self.read_files_again();
+        }
+        if self.engines_again.is_due(now) {
+            self.fill_up();
         }
     }
 }
