@@ -44,18 +44,13 @@ struct Home {
 }
 
 impl Failures {
-    /// Of no service with a login.
-    pub(super) const fn of_nobody() -> Self {
-        Self(None)
-    }
-
     /// Reads what the administrator says.
     ///
     /// # Errors
     /// Why the control file cannot be used.
     pub(super) fn new(options: &Options, variables: &Variables) -> Result<Self, Unreadable> {
         if options.login.is_none() && !options.program.iter().any(is_login) {
-            return Ok(Self::of_nobody());
+            return Ok(Self(None));
         }
         let ordinary = Home::read(Folder::of(value(variables, Variable::QmailHome)))?;
         Ok(Self(Some(Homes { ordinary, others: BTreeMap::new() })))

@@ -44,7 +44,7 @@ use dialog::Source;
 use failures::Failures;
 pub use memory::LEAST as LEAST_MEMORY;
 use report::Event;
-use server::{Policy, Server};
+use server::{Limits, Parts, Policy, Server};
 pub use sockets::Failure;
 use unable::Unable;
 use workers::{MonitorConfig, Workers, WorkersConfig};
@@ -119,13 +119,13 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
         ipv6_prefix: options.ipv6_prefix,
     };
     let each = options.limit_per_address.unwrap_or_else(|| (options.limit / SHARE).max(1));
-    let limits = (options.limit, each);
+    let limits = Limits { all: options.limit, each };
     if options.login.is_some() {
         // It starts no program of a connection, and opens no port any more.
         keep_only(&KEPT).map_err(Unable::Capabilities)?;
     }
-    let server = Server::new(log, signals, listening, program, workers).with(policy, limits);
-    server.remembering(failures).serve(announce)
+    let parts = Parts { log, signals, listening, program, workers, policy, limits, failures };
+    Server::new(parts).serve(announce)
 }
 
 fn log_what_is_ignored(options: &Options, variables: &Variables, log: Log) {

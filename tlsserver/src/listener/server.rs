@@ -3,7 +3,7 @@
 //! `signals` to the administrator.
 
 use proto::channel::ConnectionId;
-use proto::network::{IPV6_CUSTOMER, Network};
+use proto::network::Network;
 use rustix::event::PollFlags;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -39,6 +39,28 @@ pub(super) struct Policy {
     pub(super) proxy_protocol: Option<Vec<Network>>,
     /// Bits of an IPv6 address that are one client's.
     pub(super) ipv6_prefix: u8,
+}
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) all: usize,
+    /// From one address.
+    pub(super) each: usize,
+}
+
+/// What a server is made of, all of it there before it begins.
+pub(super) struct Parts {
+    pub(super) log: Log,
+    pub(super) signals: Signals,
+    pub(super) listening: Vec<Listening>,
+    /// What runs for each connection; none where the monitor runs it.
+    pub(super) program: Option<Program>,
+    pub(super) workers: Workers,
+    pub(super) policy: Policy,
+    pub(super) limits: Limits,
+    /// What is known of refused logins.
+    pub(super) failures: Failures,
 }
 
 /// All that the listener holds.
@@ -78,20 +100,12 @@ enum Ready {
 }
 
 impl Server {
-    pub(super) fn new(
-        log: Log,
-        signals: Signals,
-        listening: Vec<Listening>,
-        program: Option<Program>,
-        workers: Workers,
-    ) -> Self {
-        let policy = Policy {
-            mode: Mode::Immediate,
-            rules: None,
-            missing_rules_allow: false,
-            proxy_protocol: None,
-            ipv6_prefix: IPV6_CUSTOMER,
-        };
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { log, signals, listening, program, workers, policy, limits, failures } = parts;
+        // As many microseconds as no earlier listener can have had connections.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let last = ConnectionId::try_from(since).unwrap_or_default();
+        let connections = Connections::after(last, limits.all, limits.each);
         Self {
             log,
             signals,
@@ -99,9 +113,9 @@ impl Server {
             listening,
             program,
             workers,
+            failures,
+            connections: connections.by_ipv6_prefix(policy.ipv6_prefix),
             policy,
-            failures: Failures::of_nobody(),
-            connections: Connections::new(usize::MAX, usize::MAX),
             pending: Vec::new(),
             queued: VecDeque::new(),
             begin_to_log_in: BTreeMap::new(),
@@ -110,21 +124,6 @@ impl Server {
             last_count: None,
             repeated: Repeated::new(Instant::now()),
         }
-    }
-
-    /// With what is known of refused logins.
-    pub(super) fn remembering(self, failures: Failures) -> Self {
-        Self { failures, ..self }
-    }
-
-    /// With another policy than to let everybody in, and limits on all connections
-    /// and on those from one address.
-    pub(super) fn with(self, policy: Policy, (all, each): (usize, usize)) -> Self {
-        // As many microseconds as no earlier listener can have had connections.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        let last = ConnectionId::try_from(since).unwrap_or_default();
-        let connections = Connections::after(last, all, each).by_ipv6_prefix(policy.ipv6_prefix);
-        Self { policy, connections, ..self }
     }
 
     /// Serves until told to end and done. `ready` is called once, when the first
