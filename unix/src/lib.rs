@@ -1,4 +1,4 @@
-//! What the front door does: descriptors, children, deadlines, identities.
+//! System calls for the programs: descriptors, children, deadlines, identities.
 //!
 //! The only package in which `unsafe` may stand; each place says why it holds.
 //! It decides nothing: what to do comes from `proto`, by way of the programs.

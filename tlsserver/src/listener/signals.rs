@@ -55,7 +55,7 @@ impl Server {
             Reading::TookOver if self.course.is_starting() => {}
             Reading::TookOver => {
                 Event::Reloaded.log(self.log);
-                self.supervisor.notify(State::Ready);
+                self.reload_is_over();
             }
             Reading::Failed(why) if self.course.is_starting() => return Err(Unable::Files(why)),
             Reading::Failed(why) => self.on_not_read_again(&why),
@@ -64,11 +64,18 @@ impl Server {
     }
 
     fn on_not_read_again(&self, why: &dyn Display) {
-        self.supervisor.notify(State::Ready);
+        self.reload_is_over();
         if self.workers.serving() {
             Event::KeepsPrevious(why).log(self.log);
         } else {
             Event::NotRead(why).log(self.log);
+        }
+    }
+
+    /// Tells whoever supervises this, unless he has been told since that it ends.
+    fn reload_is_over(&self) {
+        if !self.course.is_leaving() {
+            self.supervisor.notify(State::Ready);
         }
     }
 

@@ -1,9 +1,9 @@
-//! The keyholder and the engines: started, watched, started anew.
+//! The keyholder, the engines and the monitor: started, watched, started anew.
 //!
 //! They come in generations. A generation is one reading of the certificate files:
 //! a keyholder that has read them, and engines that use it. A reload starts a new
-//! keyholder; only when that is ready does its generation take over, so a bad file
-//! changes nothing. What belongs to an older generation gets no new connections,
+//! keyholder; only when that is ready, and has an engine, does its generation take over,
+//! so a bad file changes nothing. What belongs to an older generation gets no new connections,
 //! finishes those that it has, and ends by itself.
 
 mod again;
@@ -37,7 +37,7 @@ use crate::environment::Variables;
 use crate::incoming::{Incoming, take};
 use crate::log::Log;
 
-/// How often engines are asked whether they still do their work.
+/// How often the others are asked whether they still do their work.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is said that a certificate is not valid.
 const REMINDER: Duration = Duration::from_secs(60 * 60);

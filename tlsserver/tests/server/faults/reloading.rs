@@ -3,7 +3,6 @@
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use std::fs;
-use std::thread;
 use test_support::hanging::Hanging;
 use test_support::process::Process;
 use test_support::wait::until;
@@ -19,11 +18,8 @@ const FEW: u64 = 10;
 /// A server that has been told to reload, the file system, and the keyholder that waits for it.
 fn that_reloads() -> Option<(Server, Hanging, u32)> {
     let setup = Setup::new(&["cat"]).option("--engines 1");
-    let certificate = fs::read(setup.file("server.cert")).unwrap();
-    let folder = tempfile::tempdir().unwrap().keep();
-    let what = thread::current().name().unwrap_or_default().to_owned();
-    let hanging = Hanging::mount(&what, &folder, &certificate)?;
-    let server = setup.variable("CERTFILE", hanging.file().to_str().unwrap()).start();
+    let (setup, hanging) = setup.certificate_that_hangs()?;
+    let server = setup.start();
     let serves = server.keyholder();
     hanging.hang();
     server.signal(Signal::HUP);

@@ -16,6 +16,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use tempfile::TempDir;
 use test_support::certificate::Pem;
+use test_support::hanging::Hanging;
 pub(crate) use test_support::log::Log;
 pub(crate) use test_support::needs::is_root;
 use test_support::run::hand_over;
@@ -83,6 +84,17 @@ impl Setup {
     pub(crate) fn rules(self, text: &str) -> Self {
         let compiled = compile_rules(self.directory.path(), text);
         self.option(&format!("-x {}", compiled.display()))
+    }
+
+    /// With its certificate on a file system that hangs when it is told to; none, and a word
+    /// why, where the machine has no such thing.
+    pub(crate) fn certificate_that_hangs(self) -> Option<(Self, Hanging)> {
+        let certificate = fs::read(self.file("server.cert")).unwrap();
+        let folder = tempfile::tempdir().unwrap().keep();
+        let test = thread::current().name().unwrap_or_default().to_owned();
+        let hanging = Hanging::mount(&test, &folder, &certificate)?;
+        let file = hanging.file().to_str().unwrap().to_owned();
+        Some((self.variable("CERTFILE", file), hanging))
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
