@@ -18,6 +18,14 @@ impl Server {
         self.on_child_ended(pid)
     }
 
+    /// Takes what the keyholder says.
+    pub(super) fn on_keyholder(&mut self) -> Result<(), Unable> {
+        match (self.workers.hear_keyholder(), self.workers.keyholder()) {
+            (Incoming::End, Some(pid)) => self.end(pid),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits for this child, and for those that may have ended with it unsaid: the server's own
     /// processes, and programs whose connection no engine has any more. Not for any child, as
     /// the system looks at each then, and there are thousands. So a program whose end was not
@@ -67,6 +75,9 @@ impl Server {
                 while self.workers.reads(pid) {
                     self.on_reading()?;
                 }
+                while self.workers.keyholder() == Some(pid)
+                    && let Incoming::Message(..) = self.workers.hear_keyholder()
+                {}
             }
             Role::Monitor => {}
         }

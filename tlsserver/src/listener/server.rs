@@ -228,10 +228,7 @@ impl Server {
                 Ok(())
             }
             Ready::Worker(Worker::Engine(id)) => self.on_engine(id),
-            Ready::Worker(Worker::Keyholder) => match self.workers.on_keyholder() {
-                Some(pid) => self.end(pid),
-                None => Ok(()),
-            },
+            Ready::Worker(Worker::Keyholder) => self.on_keyholder(),
             Ready::Worker(Worker::Monitor) => self.on_monitor(),
             Ready::Worker(Worker::Reading) => self.on_reading(),
         }

@@ -254,19 +254,24 @@ impl Workers {
         received
     }
 
-    /// Takes the keyholder's answer; whose process it is where it makes no sense, or has
-    /// closed its channel.
-    pub(super) fn on_keyholder(&mut self) -> Option<u32> {
-        let keyholder = self.keyholder.as_mut()?;
+    /// Takes a message of the keyholder, where there is one. The end is also that of one that
+    /// makes no sense now, or has said more for the log than an honest one would.
+    pub(super) fn hear_keyholder(&mut self) -> Incoming<()> {
+        let Some(keyholder) = &mut self.keyholder else { return Incoming::Nothing };
         match take(&keyholder.control, &mut self.buffer, FromKeyholder::decode) {
-            Incoming::Nothing => {}
+            Incoming::Nothing => return Incoming::Nothing,
             Incoming::Message(FromKeyholder::Ready, _) => keyholder.answered(),
             Incoming::Message(FromKeyholder::Says(what), _) if keyholder.take_line() => {
                 Event::KeyholderSays(keyholder.pid, &what).log(self.log);
             }
-            Incoming::Message(..) | Incoming::End => return Some(keyholder.pid),
+            Incoming::Message(..) | Incoming::End => return Incoming::End,
         }
-        None
+        Incoming::Message((), Vec::new())
+    }
+
+    /// The keyholder's process, while there is one.
+    pub(super) fn keyholder(&self) -> Option<u32> {
+        self.keyholder.as_ref().map(|keyholder| keyholder.pid)
     }
 
     /// The engine has no signatures any more: it keeps the connections that it has, and
