@@ -2,13 +2,14 @@
 //!
 //! Reads as much of the shell as run scripts have: `export`, quotes, lines that go
 //! on after a backslash, variables that the script itself has set, and one `exec` at the
-//! end, or a server that is run without it. What only the shell can compute is marked, not
-//! guessed. Of execline's scripts, those that are one row of programs.
+//! end, or a server that is run without it; and what the usual substitutions stand for. What
+//! only the shell can compute is marked, not guessed. Of execline's scripts, those that are one row of programs.
 
 mod execline;
 mod first_line;
 mod row;
 mod shell;
+mod substitution;
 
 pub(crate) use first_line::{FirstLine, Language};
 use proto::names::Variable;
@@ -68,6 +69,12 @@ const FRAME: [&str; 14] = [
     "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{",
     "}",
 ];
+/// Commands that run scripts have and that set no variable, whatever they name.
+const SET_NOTHING: [&str; 16] = [
+    ":", "[", "cat", "cd", "chmod", "chown", "echo", "exit", "logger", "mkdir", "rm", "sleep",
+    "tcprules", "test", "touch", "umask",
+];
+
 impl RunScript {
     /// Reads a script; none where it is in a language that is not known here.
     pub(crate) fn read(text: &str) -> Option<Self> {
@@ -228,7 +235,8 @@ impl Reading {
             Some(text) if self.depth == 0 && text.contains('=') => {
                 self.script.misnamed.extend(words.first().cloned());
             }
-            // `read`, `readonly`, `test … && NAME=value`: whatever they name.
+            Some(text) if SET_NOTHING.contains(&row::name(text)) => {}
+            // `read`, `readonly`, functions of the script's own: whatever they name.
             Some(_) => assigned.iter().chain(words).for_each(|word| {
                 self.values.forget(name(&word.text));
             }),

@@ -7,7 +7,7 @@ use super::{Role, RunScript, Word, row};
 
 /// Its programs that change nothing that is looked at, and how many words stand behind their
 /// options.
-const WITHOUT_EFFECT: [(&str, usize); 8] = [
+const WITHOUT_EFFECT: [(&str, usize); 10] = [
     ("fdmove", 2),
     ("fdclose", 1),
     ("redirfd", 2),
@@ -16,6 +16,9 @@ const WITHOUT_EFFECT: [(&str, usize); 8] = [
     ("umask", 1),
     ("execline-umask", 1),
     ("exec", 0),
+    // What these read stands behind as `$NAME`.
+    ("importas", 2),
+    ("define", 2),
 ];
 
 /// Reads a script; none where it has blocks.
@@ -33,6 +36,13 @@ fn take_apart(mut rest: &[Word]) -> RunScript {
             let is_computed = name.is_computed || value.is_computed;
             script.variables.push(Word { text, is_computed, ..name.clone() });
             rest = next;
+        } else if let ("unexport", [dropped, next @ ..]) = (program.text.as_str(), behind) {
+            script.variables.retain(|set| super::name(&set.text) != dropped.text);
+            rest = next;
+        } else if program.text == "emptyenv" {
+            script.variables.clear();
+            let options = behind.iter().take_while(|word| word.text.starts_with('-')).count();
+            rest = behind.get(options..).unwrap_or_default();
         } else if let Some((_, own)) = WITHOUT_EFFECT.iter().find(|(name, _)| *name == program.text)
         {
             let options = behind.iter().take_while(|word| word.text.starts_with('-')).count();
@@ -104,6 +114,16 @@ mod tests {
         assert!(links[4].program.is_computed && !links[3].program.is_computed);
         assert_eq!(links[4].arguments[0].text, "");
         assert!(script.shell_stays.is_none());
+    }
+
+    #[test]
+    fn variables_go_as_they_come() {
+        let script = "export A 1\nemptyenv -p\nexport B 2\nexport C 3\nunexport C\n\
+                      importas -u D D\ntlsserver 0 25 $D\n";
+        let script = parse(script).unwrap();
+        let set: Vec<_> = script.set().into_iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(set, ["B=2"]);
+        assert_eq!(script.links().len(), 2);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! set. A word is kept as it is written until its turn comes: what `$NAME` stands for
 //! depends on what was set before.
 
-use super::Word;
+use super::{Word, substitution};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
@@ -25,6 +25,18 @@ enum Part {
     Computed { is_quoted: bool, written: String },
 }
 
+impl Part {
+    /// How many lines it goes on for, where it is an expansion.
+    fn lines(&self) -> usize {
+        match self {
+            Self::Text(_) => 0,
+            Self::Variable { written, .. } | Self::Computed { written, .. } => {
+                written.matches('\n').count()
+            }
+        }
+    }
+}
+
 /// A word as it is written.
 #[derive(Debug)]
 pub(super) struct Written {
@@ -43,6 +55,10 @@ impl Written {
     fn of_join(letter: char, line: usize) -> Self {
         let parts = vec![Part::Text([letter, letter].iter().collect())];
         Self { parts, line, is_quoted: false }
+    }
+
+    fn is_join(&self) -> bool {
+        !self.is_quoted && matches!(self.plain(), Some("&&" | "||"))
     }
 
     /// The word, where nothing in it is the shell's to find out.
@@ -76,7 +92,11 @@ impl Written {
                     Some(value) if *is_quoted || is_one_word(value) => word.text.push_str(value),
                     _ => word.compute(written, *is_quoted),
                 },
-                Part::Computed { is_quoted, written } => word.compute(written, *is_quoted),
+                Part::Computed { is_quoted, written } => match substitution::value(written, values)
+                {
+                    Some(value) if *is_quoted || is_one_word(&value) => word.text.push_str(&value),
+                    _ => word.compute(written, *is_quoted),
+                },
             }
         }
         word
@@ -130,90 +150,82 @@ pub(super) struct Command {
     pub(super) is_beside: bool,
 }
 
-/// The commands of a script.
+/// The commands of a script, without comments, redirections and here-documents.
 pub(super) fn commands(text: &str) -> Vec<Command> {
-    let lines = logical_lines(text).into_iter();
-    lines.flat_map(|(number, line)| of_line(number, &line)).collect()
-}
-
-/// Lines with those that they go on in, and the number of the first.
-fn logical_lines(text: &str) -> Vec<(usize, String)> {
-    let mut lines: Vec<(usize, String)> = Vec::new();
-    let mut goes_on = false;
-    for (number, line) in (1..).zip(text.lines()) {
-        match lines.last_mut().filter(|_| goes_on) {
-            Some((_, last)) => {
-                last.push('\n');
-                last.push_str(line);
-            }
-            None => lines.push((number, line.to_owned())),
-        }
-        goes_on = line.ends_with('\\') && !line.trim_start().starts_with('#');
-    }
-    lines
-}
-
-/// The commands of a line, without comments and redirections.
-fn of_line(first_line: usize, text: &str) -> Vec<Command> {
-    let mut line = Line { number: first_line, ..Line::default() };
+    let mut script = Script { line: 1, ..Script::default() };
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
-        match (letter, line.quote) {
-            ('\\', None | Some('"')) => line.escaped(letters.next()),
+        match (letter, script.quote) {
+            ('\\', None | Some('"')) => script.escaped(letters.next()),
             ('\'' | '"', None) => {
-                line.quote = Some(letter);
-                line.word().is_quoted = true;
+                script.quote = Some(letter);
+                script.word().is_quoted = true;
             }
-            (_, Some(open)) if letter == open => line.quote = None,
-            ('#', None) if line.word.is_none() => break,
-            (' ' | '\t' | '\n', None) => line.end_word(),
-            (';', None) => line.end_command(line.is_beside, false),
-            ('<' | '>', None) => line.redirect(letter, &mut letters),
+            (_, Some(open)) if letter == open => script.quote = None,
+            ('#', None) if script.word.is_none() => {
+                while letters.next_if(|&letter| letter != '\n').is_some() {}
+            }
+            ('\n', None) => script.end_line(&mut letters),
+            (' ' | '\t', None) => script.end_word(),
+            (';', None) => script.end_command(script.is_beside, false),
+            ('<' | '>', None) => script.redirect(letter, &mut letters),
             // `&>`, as some shells have it.
-            ('&', None) if letters.peek() == Some(&'>') => line.end_word(),
+            ('&', None) if letters.peek() == Some(&'>') => script.end_word(),
             ('|' | '&', None) if letters.next_if_eq(&letter).is_some() => {
-                line.end_word();
-                line.words.push(Written::of_join(letter, line.number));
+                script.end_word();
+                script.words.push(Written::of_join(letter, script.line));
             }
-            ('|' | '&', None) => line.end_command(true, letter == '|'),
+            ('|' | '&', None) => script.end_command(true, letter == '|'),
             ('$' | '`', None | Some('"')) => {
-                let part = expansion(letter, line.quote.is_some(), &mut letters);
-                line.word().parts.push(part);
+                let part = expansion(letter, script.quote.is_some(), &mut letters);
+                let line = script.line + part.lines();
+                script.word().parts.push(part);
+                script.line = line;
             }
-            _ => line.word().push(letter),
+            _ => script.push(letter),
         }
     }
-    line.end_command(line.is_beside, false);
-    line.commands
+    script.end_command(script.is_beside, false);
+    script.commands
 }
 
-/// A line as far as it is read.
+/// A script as far as it is read.
 #[derive(Debug, Default)]
-struct Line {
+struct Script {
     commands: Vec<Command>,
     /// The words of the command that is read.
     words: Vec<Written>,
     word: Option<Written>,
-    number: usize,
+    /// The line that is read.
+    line: usize,
     /// The quote that is open.
     quote: Option<char>,
     /// The command stands behind a pipe.
     is_beside: bool,
     /// The next word is where a redirection leads to, and not the command's.
     is_redirected: bool,
+    /// That word ends a here-document.
+    is_here: bool,
+    /// What ends the here-documents that begin behind this line.
+    here: Vec<String>,
 }
 
-impl Line {
+impl Script {
     /// The word that is read, or that begins here.
     fn word(&mut self) -> &mut Written {
-        let number = self.number;
-        self.word.get_or_insert_with(|| Written::at(number))
+        let line = self.line;
+        self.word.get_or_insert_with(|| Written::at(line))
+    }
+
+    fn push(&mut self, letter: char) {
+        self.word().push(letter);
+        self.line += usize::from(letter == '\n');
     }
 
     /// What stands behind a backslash.
     fn escaped(&mut self, letter: Option<char>) {
         let Some(letter) = letter.filter(|&letter| letter != '\n') else {
-            self.number += 1;
+            self.line += 1;
             return;
         };
         let is_kept = self.quote.is_some() && !matches!(letter, '$' | '`' | '"' | '\\');
@@ -229,6 +241,27 @@ impl Line {
         let Some(word) = self.word.take() else { return };
         if !std::mem::take(&mut self.is_redirected) {
             self.words.push(word);
+        } else if std::mem::take(&mut self.is_here) {
+            self.here.extend(word.plain().map(str::to_owned));
+        }
+    }
+
+    /// Goes on behind the here-documents that stand there. A command goes on behind `&&` and `|`.
+    fn end_line(&mut self, letters: &mut Peekable<Chars<'_>>) {
+        self.end_word();
+        let goes_on = self.words.last().map_or(self.is_beside, Written::is_join);
+        if !goes_on {
+            self.end_command(self.is_beside, false);
+        }
+        self.line += 1;
+        for end in std::mem::take(&mut self.here) {
+            while letters.peek().is_some() {
+                let line: String = letters.by_ref().take_while(|&letter| letter != '\n').collect();
+                self.line += 1;
+                if line.trim_start_matches('\t') == end {
+                    break;
+                }
+            }
         }
     }
 
@@ -236,9 +269,14 @@ impl Line {
     fn redirect(&mut self, sign: char, letters: &mut Peekable<Chars<'_>>) {
         self.word.take_if(|word| word.is_number());
         self.end_word();
-        let is_more = |&letter: &char| letter == sign || matches!(letter, '&' | '|' | '>');
-        while letters.next_if(is_more).is_some() {}
+        let mut signs = String::from(sign);
+        while let Some(more) = letters.next_if(|&more| more == sign || "&|>".contains(more)) {
+            signs.push(more);
+        }
         self.is_redirected = true;
+        self.is_here = signs == "<<";
+        // `<<-`: the end may stand behind tabs.
+        let _ = self.is_here && letters.next_if_eq(&'-').is_some();
     }
 
     fn end_command(&mut self, is_beside: bool, next_is_beside: bool) {

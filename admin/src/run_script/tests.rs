@@ -157,9 +157,71 @@ fn variables_that_the_script_has_set_are_known() {
         ("A=1\nA=2\nexec x $A", "2"),
         ("if test -f /x; then C=1; fi\nA=1\nexec x $A", "1"),
         ("A=1\nexec x \"\\$A\\n\"", "$A\\n"),
+        ("A=1\nif [ -z \"$A\" ]; then echo A is not set; exit 1; fi\nexec x $A", "1"),
     ] {
         assert_eq!(last(script).as_deref(), Some(value), "{script}");
     }
+}
+
+/// As the run scripts of qmail's handbooks begin.
+#[test]
+fn the_usual_substitutions_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("concurrencyincoming");
+    std::fs::write(&file, "40\nand more\n\n").unwrap();
+    let set = |mode| {
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(mode))
+            .unwrap();
+    };
+    set(0o644);
+    let said = |script: &str| last(&script.replace("FILE", file.to_str().unwrap()));
+    for (script, value) in [
+        ("A=`id -u daemon`\nexec x \"$A\"", "1"),
+        ("exec x -g$(/usr/bin/id -g daemon)", "-g1"),
+        ("A=`head -1 FILE`\nexec x $A", "40"),
+        ("B=FILE\nA=\"$(head -n 1 $B 2>/dev/null)\"\nexec x \"$A\"", "40"),
+        ("exec x \"`cat FILE`\"", "40\nand more"),
+    ] {
+        assert_eq!(said(script).as_deref(), Some(value), "{script}");
+    }
+    assert!(said("exec x $(hostname)").is_some());
+    for script in [
+        "exec x `cat FILE`",
+        "exec x `cat FILE | head -1`",
+        "exec x `cat FILE || echo 20`",
+        "exec x `cat FILE.none`",
+        "exec x `cat run_script.rs`",
+        "exec x $(id -u no-such-user)",
+        "exec x $(id -u)",
+        "exec x $(id -u $A)",
+    ] {
+        assert_eq!(said(script), None, "{script}");
+    }
+    set(0o640);
+    assert_eq!(said("exec x $(head -1 FILE)"), None);
+}
+
+#[test]
+fn quotes_and_documents_go_on_behind_their_line() {
+    for script in [
+        "A=\"one\n exec y\"\nexec tlsserver 0 25 x",
+        "cat <<EOF >/dev/null\nexec y; don't\nEOF\nexec tlsserver 0 25 x",
+        "cat <<-'E' && B=1\nexec y\n\tE\nexec tlsserver 0 25 x",
+        "test -f z ||\n exit 1\nexec tlsserver 0 25 x # it's done",
+        "A=$(cat a\n)\nexec tlsserver 0 25 x",
+    ] {
+        let read = RunScript::parse(script);
+        let words: Vec<_> = read.command.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!(words.join(" "), "tlsserver 0 25 x", "{script}");
+        let line = 1 + script[..script.find("exec tls").unwrap()].matches('\n').count();
+        assert_eq!(read.command[0].line, line, "{script}");
+        assert_eq!(read.shell_stays, None, "{script}");
+    }
+    let read = RunScript::parse("exec envdir ./env sh -c '\n exec tlsserver 0 25 x\n'\n");
+    let links = read.links();
+    assert_eq!(links.iter().map(Link::name).collect::<Vec<_>>(), ["envdir", "sh"]);
+    let beside = RunScript::parse("cat |\ntlsserver 0 25 x");
+    assert_eq!(beside.shell_stays, Some(Stays::Beside));
 }
 
 #[test]

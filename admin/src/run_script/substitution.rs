@@ -1,0 +1,46 @@
+//! What `$(...)` stands for, where it is one of those that run scripts begin with: a number of a
+//! user or group, a line of a control file, the machine's name.
+//!
+//! No command is run: the answer is looked up here. A file that not everybody may read is not
+//! read, so that no secret comes into what is said of a script.
+
+use super::row::name;
+use super::shell::{Values, commands};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use unix::identity::SystemUser;
+use unix::regular_file::read_to_string;
+
+/// What it stands for; none where only the shell can tell.
+pub(super) fn value(written: &str, values: &Values) -> Option<String> {
+    let inner = written.strip_prefix("$(").and_then(|inner| inner.strip_suffix(')'));
+    let inner = inner.or_else(|| written.strip_prefix('`')?.strip_suffix('`'))?;
+    let [command] = &commands(inner)[..] else { return None };
+    let words: Vec<_> = command.words.iter().map(|word| word.expand(values)).collect();
+    if words.iter().any(|word| word.is_computed) {
+        return None;
+    }
+    let words: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+    let (program, arguments) = words.split_first()?;
+    match (name(program), arguments) {
+        ("id", ["-u", user]) => Some(named(user)?.uid.to_string()),
+        ("id", ["-g", user]) => Some(named(user)?.gid.to_string()),
+        ("cat", [file]) => Some(contents(file)?.trim_end_matches('\n').to_owned()),
+        ("head", ["-1" | "-n1", file] | ["-n", "1", file]) => {
+            Some(contents(file)?.lines().next()?.to_owned())
+        }
+        ("hostname", []) => Some(contents("/proc/sys/kernel/hostname")?.trim_end().to_owned()),
+        _ => None,
+    }
+}
+
+fn named(user: &str) -> Option<SystemUser> {
+    SystemUser::named(user).ok().flatten()
+}
+
+/// Of a file that is named by its whole path.
+fn contents(file: &str) -> Option<String> {
+    let file = Path::new(file);
+    let is_open = file.metadata().ok()?.permissions().mode() & 0o004 != 0;
+    read_to_string(file).ok().filter(|_| file.is_absolute() && is_open)
+}
