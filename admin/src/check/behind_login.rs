@@ -147,7 +147,11 @@ fn check_home(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut
     let Some(front) = links.first() else { return };
     let (line, name) = (front.program.line, front.name());
     let is_set = script.variable(Variable::QmailHome.name()).is_some();
-    let said = script.home().filter(|_| is_set || !script.hides_variables());
+    // Which home it is, what another program reads says.
+    if !is_set && script.hides_variables() {
+        return;
+    }
+    let said = script.home();
     if let Some(said) = said.filter(|said| !is_same(said, home)) {
         findings.warning(path, format!("QMAILHOME is {said}: {name} reads other control files"));
     }

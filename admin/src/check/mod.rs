@@ -126,7 +126,7 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
             continue;
         }
         for service in services::read_all(vec![path], findings) {
-            let home = service.script.home().map(PathBuf::from);
+            let home = service.home();
             match groups.iter_mut().find(|group| group.home == home) {
                 Some(group) => group.services.push(service),
                 None => {

@@ -4,6 +4,7 @@
 
 use crate::client::Begin;
 use crate::run_script::{Role, RunScript, Word};
+use proto::names::Variable;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tlsserver::certificate_files::{self, CertificateFiles};
@@ -33,6 +34,14 @@ impl Service {
         let is_one = |word: &Word| !word.may_be_many;
         last.is_none_or(|last| is_one(last.program))
             && before.iter().all(|link| is_one(link.program) && link.arguments.iter().all(is_one))
+    }
+
+    /// The qmail home that the server or authup has; none where only a shell knows it, or where
+    /// others may set it and the usual one is not there.
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        let home = self.script.home().map(PathBuf::from)?;
+        let is_said = self.script.variable(Variable::QmailHome.name()).is_some();
+        (is_said || !self.script.hides_variables() || home.is_dir()).then_some(home)
     }
 
     /// What is spoken here before a login, if there is one.

@@ -8,6 +8,8 @@ use crate::run_script::{FirstLine, Language};
 use std::path::Path;
 use unix::search_path::is_program;
 
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// Looks at the script's text.
 pub(super) fn check(path: &Path, text: &str, findings: &mut Findings) {
     let first = Place::line(path, 1);
@@ -27,6 +29,12 @@ pub(super) fn check(path: &Path, text: &str, findings: &mut Findings) {
             findings.error(Place::line(path, before + 1), text);
         }
         None => {}
+    }
+    let goes_on = |line: &str| line.trim_end_matches(BLANKS).ends_with('\\');
+    let is_cut = |line: &str| line.ends_with(BLANKS) && goes_on(line) && !line.starts_with('#');
+    for (number, _) in (1..).zip(text.split('\n')).filter(|(_, line)| is_cut(line)) {
+        let text = "a blank behind the backslash at its end: the command does not go on";
+        findings.warning(Place::line(path, number), text);
     }
     // From where supervisors start it.
     let folder = path.parent().unwrap_or(Path::new("/"));

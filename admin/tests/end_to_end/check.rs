@@ -217,6 +217,71 @@ fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
     assert!(said.contains(": front: not known here, and not looked at\n"), "{said}");
 }
 
+/// Written as the handbooks of qmail have them.
+#[test]
+fn nothing_is_said_against_run_scripts_as_qmails_administrators_write_them() {
+    let Good { folder, dir } = good();
+    let bin = folder.path().join("bin");
+    for name in ["sslserver", "softlimit", "envuidgid"] {
+        let _ = std::fs::remove_file(bin.join(name));
+        std::os::unix::fs::symlink("/bin/true", bin.join(name)).unwrap();
+    }
+    std::fs::write(dir.join("control/concurrencyincoming"), "20\n").unwrap();
+    let head = "\
+QMAILDUID=`id -u mail`
+NOFILESGID=`id -g mail`
+MAXSMTPD=`cat DIR/control/concurrencyincoming`
+LOCAL=`head -1 DIR/control/me`
+if [ -z \"$QMAILDUID\" -o -z \"$NOFILESGID\" -o -z \"$MAXSMTPD\" -o -z \"$LOCAL\" ]; then
+    echo QMAILDUID, NOFILESGID, MAXSMTPD, or LOCAL is unset in
+    echo DIR/service/smtp/run
+    exit 1
+fi
+if [ ! -f DIR/control/me ]; then
+    cat >&2 <<EOF
+Who's this? Refusing to start; exec nothing
+EOF
+    exit 1
+fi
+";
+    for (service, port, front) in [
+        (
+            "smtp",
+            25,
+            "softlimit -m 60000000 \\\n  sslserver -neV -v -R -l \"$LOCAL\" -c \"$MAXSMTPD\" \\\n  \
+             -x /etc/tcp.smtp.cdb -u \"$QMAILDUID\" -g \"$NOFILESGID\" 0 smtp",
+        ),
+        ("smtp", 25, "tlsserver -4 -6 -neV -Rp -l $LOCAL -u $QMAILDUID -g $NOFILESGID :0 smtp"),
+        ("smtp", 25, "envuidgid mail tlsserver -nU -v -HR -l0 -c \"$MAXSMTPD\" 0 25"),
+        ("submission", 587, "sslserver -ne -vRl0 -c \"$MAXSMTPD\" 0 587 authup smtp"),
+        ("submissions", 465, "sslserver -seV -Rp -l \"$LOCAL\" :0 465 authup smtp"),
+        ("submission", 587, "tlsserver -n -l \"$(cat DIR/control/me)\" --login smtp :: submission"),
+    ] {
+        let (script, text) = script_of(&dir, service);
+        let good = text.replace("exec 2>&1", "export AUTHUP_UID=1 AUTHUP_GID=1\nexec 2>&1");
+        let (before, behind) = good.split_once("exec tlsserver").unwrap();
+        let (_, behind) = behind.split_once("\\\n").unwrap();
+        let behind = behind.trim_end();
+        let whole = format!("{before}{head}exec {front} \\\n{behind} 2> /dev/null\n");
+        std::fs::write(&script, whole.replace("DIR", dir.to_str().unwrap())).unwrap();
+        let said = succeeds(&["check", script.to_str().unwrap()]);
+        assert!(!said.contains("not known here") && !said.contains("not tried"), "{port}: {said}");
+        std::fs::write(&script, text).unwrap();
+    }
+}
+
+/// What is in a folder of envdir's, QMAILHOME, say, nobody knows here.
+#[test]
+fn no_home_is_asserted_that_another_program_may_name() {
+    let Good { folder, dir } = good();
+    std::os::unix::fs::symlink("/bin/true", folder.path().join("bin/envdir")).unwrap();
+    let (script, text) = script_of(&dir, "submission");
+    let text = text.replace("exec tlsserver", "exec envdir ./env tlsserver");
+    let text = text.lines().filter(|line| !line.starts_with("export QMAILHOME"));
+    std::fs::write(&script, text.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    succeeds(&["check", script.to_str().unwrap()]);
+}
+
 /// Before a login only root reads, and what supervisors pass over is no service.
 #[test]
 fn nothing_is_said_of_files_that_only_root_reads_nor_of_what_is_no_service() {
