@@ -36,12 +36,15 @@ impl Service {
             && before.iter().all(|link| is_one(link.program) && link.arguments.iter().all(is_one))
     }
 
-    /// The qmail home that the server or authup has; none where only a shell knows it, or where
-    /// others may set it and the usual one is not there.
+    /// The qmail home that the server or authup has; none where there is neither, where only a
+    /// shell knows it, or where others may set it and the usual one is not there.
     pub(super) fn home(&self) -> Option<PathBuf> {
         let home = self.script.home().map(PathBuf::from)?;
         let is_said = self.script.variable(Variable::QmailHome.name()).is_some();
-        (is_said || !self.script.hides_variables() || home.is_dir()).then_some(home)
+        let mut links = self.script.links().into_iter();
+        let reads = links.any(|link| !matches!(link.role(), Role::Wrapper | Role::Other));
+        let is_usual = reads && (!self.script.hides_variables() || home.is_dir());
+        (is_said || is_usual).then_some(home)
     }
 
     /// What is spoken here before a login, if there is one.

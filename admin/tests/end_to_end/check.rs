@@ -266,6 +266,9 @@ fi
         std::fs::write(&script, whole.replace("DIR", dir.to_str().unwrap())).unwrap();
         let said = succeeds(&["check", script.to_str().unwrap()]);
         assert!(!said.contains("not known here") && !said.contains("not tried"), "{port}: {said}");
+        if front.contains("--login") {
+            al_logs_in(&script);
+        }
         std::fs::write(&script, text).unwrap();
     }
 }
@@ -280,6 +283,14 @@ fn no_home_is_asserted_that_another_program_may_name() {
     let text = text.lines().filter(|line| !line.starts_with("export QMAILHOME"));
     std::fs::write(&script, text.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     succeeds(&["check", script.to_str().unwrap()]);
+    // Nor of services that are none of these.
+    for command in ["multilog t /var/log/x", "envdir ./env sh -c '\nexec dnscache\n'", "sshd -D"] {
+        std::fs::write(&script, format!("#!/bin/sh\nexec 2>&1\nPATH=/x:$PATH exec {command}\n"))
+            .unwrap();
+        let said = checked(&script);
+        assert!(said.contains(": not known here, and not looked at\n"), "{said}");
+        assert!(!said.contains("control") && !said.contains("/var/qmail"), "{said}");
+    }
 }
 
 /// Before a login only root reads, and what supervisors pass over is no service.

@@ -18,8 +18,10 @@ use rustix::io::{pread, pwrite};
 use rustix::process::geteuid;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::DirBuilder;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -267,7 +269,8 @@ pub fn create(path: &Path) -> Result<Created, Trouble> {
         Err(trouble) => return Err(trouble),
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        std::fs::create_dir(folder)?;
+        // Whatever the umask, nobody else's to write to.
+        DirBuilder::new().mode(0o755).create(folder)?;
     }
     let temporary = temporary(path);
     let made = make(path, &temporary).and_then(|()| {
