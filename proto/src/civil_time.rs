@@ -1,11 +1,12 @@
-//! A moment as a mail header writes it, in UTC (RFC 5322, section 3.3).
+//! A moment as a mail header writes it, in UTC (RFC 5322, section 3.3), and which day a date is.
 //!
 //! Our own, as the one thing needed of a date library, which would cost more to
 //! start than the whole program that uses it.
 
 use core::fmt;
 
-const MONTHS: [&str; 12] =
+/// Months, as mail headers and logs name them.
+pub const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// A moment in UTC, by the Gregorian calendar. Shown as `2 Jan 2006 15:04:05 -0000`.
@@ -48,6 +49,21 @@ impl fmt::Display for CivilTime {
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         write!(f, "{day} {month} {year} {hour:02}:{minute:02}:{second:02} -0000")
     }
+}
+
+/// The day that a date is, counted from 1 January 1970, where there is such a date from then to
+/// the year 9999. Month and day count from 1.
+#[must_use]
+pub fn day_of_date(year: u64, month: u64, day: u64) -> Option<u64> {
+    let index = usize::try_from(month.checked_sub(1)?).ok()?;
+    let is_year = (1970..=9999).contains(&year);
+    if !is_year || index >= MONTHS.len() || !(1..=days_of_month(year, index)).contains(&day) {
+        return None;
+    }
+    // Years begin in March, so that the odd day comes last.
+    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let of_years = year * 365 + year / 4 - year / 100 + year / 400;
+    (of_years + (month * 153 + 2) / 5 + day - 1).checked_sub(719_468)
 }
 
 const fn is_leap(year: u64) -> bool {
@@ -99,7 +115,27 @@ mod tests {
             let same_month =
                 (now.year, now.month, now.day) == (before.year, before.month, before.day + 1);
             assert!(same_month || next_month, "{before:?} {now:?}");
+            assert_eq!(day_of_date(now.year, now.month as u64 + 1, now.day), Some(day));
             before = now;
+        }
+    }
+
+    #[test]
+    fn no_date_that_there_is_not() {
+        assert_eq!(day_of_date(1970, 1, 1), Some(0));
+        for (year, month, day) in [
+            (1969, 12, 31),
+            (10_000, 1, 1),
+            (2026, 0, 1),
+            (2026, 13, 1),
+            (2026, 1, 0),
+            (2026, 1, 32),
+            (2026, 2, 29),
+            (2100, 2, 29),
+            (2028, 2, 30),
+            (2026, 11, 31),
+        ] {
+            assert_eq!(day_of_date(year, month, day), None, "{year} {month} {day}");
         }
     }
 }

@@ -1,24 +1,25 @@
 //! `acceptutils report`: what was logged, on one page, for people and for cron.
 //!
-//! Lines are taken apart by [`line`], understood by [`event`] and counted by [`tally`].
+//! Lines are taken apart by [`time`] and [`line`], understood by [`event`] and counted by [`tally`].
 
 mod event;
 mod line;
 mod page;
 mod tally;
+mod time;
 
 use crate::outcome::{Error, Outcome, named, print_line, say};
 use clap::Args;
-use line::days;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tally::Tally;
+use time::day;
 
 /// Summarize the log on one page
 ///
-/// Reads files of multilog, svlogd or s6-log, or the output of journalctl -o short-iso, and
-/// prints who logged in, who was refused and from where, and what went wrong.
+/// Reads files of multilog, svlogd, s6-log or syslog, or the output of journalctl, and prints who
+/// logged in, who was refused and from where, and what went wrong.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Log files [default: standard input]
@@ -40,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let since = options.since.as_deref().map(|said| since(said, now)).transpose()?;
-    let mut tally = Tally::new(since);
+    let mut tally = Tally::new(since, now);
     let stdin = [PathBuf::from("-")];
     let files = if options.files.is_empty() { &stdin[..] } else { &options.files };
     for path in files {
@@ -97,8 +98,8 @@ fn since(said: &str, now: i64) -> Result<i64, Error> {
         "yesterday" => return Ok(today - DAY),
         _ => {}
     }
-    if let Some(days) = days(said) {
-        return Ok(days * DAY);
+    if let Some(day) = day(said) {
+        return Ok(day * DAY);
     }
     let time = ago('h').map(|hours| now - hours * HOUR);
     time.or_else(|| ago('d').map(|days| now - days * DAY)).ok_or_else(|| {
@@ -124,7 +125,9 @@ mod tests {
         ] {
             assert_eq!(since(said, now).unwrap(), time, "{said}");
         }
-        assert!(since("soon", now).is_err());
+        for said in ["soon", "2026-02-30", "2026-11-31", "2026-13-01"] {
+            assert!(since(said, now).is_err(), "{said}");
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Trouble {
 pub(super) struct Tally {
     #[serde(skip)]
     since: Option<i64>,
+    #[serde(skip)]
+    now: i64,
     /// Lines that were read, without those that were too old.
     pub(super) lines: u64,
     /// Of them, those of other programs.
@@ -74,14 +76,14 @@ struct Running {
 }
 
 impl Tally {
-    /// Of what is not older.
-    pub(super) fn new(since: Option<i64>) -> Self {
-        Self { since, ..Self::default() }
+    /// At the time `now`, of what is not older than `since`.
+    pub(super) fn new(since: Option<i64>, now: i64) -> Self {
+        Self { since, now, ..Self::default() }
     }
 
     /// Counts a line; `service` is whose file it is in.
     pub(super) fn count(&mut self, service: Option<&str>, text: &str) {
-        let line = Line::parse(text);
+        let line = Line::parse(text, self.now);
         if line.time.zip(self.since).is_some_and(|(time, since)| time < since) {
             return;
         }

@@ -1,7 +1,7 @@
 //! `acceptutils report`, as built, on logs as loggers write them.
 
 use crate::support::{ends_with, fails, folder, run, run_with, stderr, stdout, succeeds};
-use std::process::Command;
+use std::process::{Command, Output};
 use test_support::needs;
 use test_support::run::output;
 
@@ -67,8 +67,10 @@ fn a_day_on_one_page() {
     assert!(bare.starts_with("18 lines\n") && bare.contains("      3  refused\n"), "{bare}");
     let late = stdout(&run(&["report", "--since", "2026-11-27", current.to_str().unwrap()]));
     assert_eq!(late, "0 lines\n");
-    let wrong = fails(&["report", "--since", "soon"]);
-    assert!(wrong.contains("--since soon: not today"), "{wrong}");
+    for said in ["soon", "2026-02-30", "2026-11-31"] {
+        let wrong = fails(&["report", "--since", said]);
+        assert!(wrong.contains(&format!("--since {said}: not today")), "{wrong}");
+    }
 }
 
 #[test]
@@ -105,18 +107,53 @@ fn the_same_trouble_is_counted_as_the_same() {
 }
 
 #[test]
-fn what_s6_log_writes_is_understood() {
-    needs!("s6-log");
-    let folder = folder();
-    for stamps in [&["T"][..], &["t"], &["t", "T"]] {
-        let service = folder.path().join(format!("submission-{}", stamps.concat()));
-        let mut command = Command::new("s6-log");
-        ends_with(&output(command.args(stamps).arg(&service), DAY.as_bytes()), 0);
-        let current = service.join("current");
-        let page = succeeds(&["report", current.to_str().unwrap()]);
-        let first = page.lines().next().unwrap();
-        assert!(first.starts_with("18 lines, ") && first.contains(" to "), "{stamps:?}\n{page}");
-        assert!(page.contains("      3  refused\n"), "{stamps:?}\n{page}");
+fn what_loggers_write_is_understood() {
+    needs!("multilog", "svlogd", "s6-log");
+    for logger in [
+        &["multilog", "t"][..],
+        &["svlogd", "-t"],
+        &["svlogd", "-tt"],
+        &["svlogd", "-ttt"],
+        &["s6-log", "T"],
+        &["s6-log", "t"],
+        &["s6-log", "t", "T"],
+    ] {
+        let folder = folder();
+        // svlogd wants it to be there, multilog has it begin like this.
+        let service = folder.path().join("submission");
+        std::fs::create_dir(&service).unwrap();
+        let mut command = Command::new(logger[0]);
+        command.args(&logger[1..]).arg("./submission").current_dir(folder.path());
+        ends_with(&output(&mut command, DAY.as_bytes()), 0);
+        understood(&run(&["report", service.join("current").to_str().unwrap()]), logger);
+    }
+}
+
+/// As `journalctl` of Debian 12 and rsyslog write a line.
+#[test]
+fn what_the_journal_and_syslog_write_is_understood() {
+    for stamp in [
+        "Nov 26 07:00:00 mail",
+        "Nov 26 07:00:00.815370 mail",
+        "Nov 26 07:00:00",
+        "2026-11-26T08:00:00+0100 mail",
+        "2026-11-26T08:00:00.815370+0100 mail",
+        "2026-11-26T08:00:00.815370+01:00 mail",
+        "2026-11-26T07:00:00.815370Z mail",
+    ] {
+        let lines = DAY.lines().map(|line| format!("{stamp} acceptutils-submission[12]: {line}\n"));
+        understood(&run_with(&["report"], &lines.collect::<String>()), &[stamp]);
+    }
+}
+
+/// All of [`DAY`], with times.
+fn understood(said: &Output, by: &[&str]) {
+    ends_with(said, 0);
+    let page = stdout(said);
+    let first = page.lines().next().unwrap();
+    assert!(first.starts_with("18 lines, ") && first.contains(" to "), "{by:?}\n{page}");
+    for expected in ["\n1 of other programs\n", "      2  submission, most", "      3  refused\n"] {
+        assert!(page.contains(expected), "{by:?}\n{page}");
     }
 }
 
@@ -128,7 +165,11 @@ fn a_log_of_nobody_here_says_so() {
         ends_with(&said, 1);
         assert_eq!(stderr(&said), "acceptutils: nothing of these programs in it\n");
     }
-    assert_eq!(stdout(&run_with(&["report"], lines)), "2 lines\n2 of other programs\n");
+    let said = stdout(&run_with(&["report"], lines));
+    assert!(
+        said.starts_with("2 lines, 26 Nov ") && said.ends_with("\n2 of other programs\n"),
+        "{said}"
+    );
     // That nobody said anything is no fault.
     ends_with(&run_with(&["report"], ""), 0);
 }
