@@ -174,7 +174,7 @@ mod tests {
         summary.login_begins(b"al\n", Some(Mechanism::Plain), 100 * MS);
         assert_eq!(
             summary.login_ends(Some(Outcome::Refused), 134 * MS).unwrap(),
-            String::from(r#"login result=refused user="al\x0a" mech=PLAIN try=1 secs=0.034 "#)
+            String::from(r#"login result=refused user="al\u000a" mech=PLAIN try=1 secs=0.034 "#)
                 + "tls=TLSv1.3 cipher=TLS_AES_128_GCM_SHA256 sni=mail.example.org "
                 + "addr=192.0.2.7 port=50123 service=submission proto=smtp start=1795676400"
         );
