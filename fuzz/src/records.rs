@@ -89,20 +89,21 @@ fn instructions(input: &[u8]) {
     assert_eq!(again, Ok(read.environment));
 }
 
-/// The keys for an address: ever shorter beginnings of it, each ended by a dot.
+/// The keys for an address are for somebody, none is there twice, and the one for everybody
+/// is the last.
 fn keys(input: &[u8]) {
+    let _any_octets_can_be_asked_for = ucspi_rules::written(input);
     let ip: IpAddr = match (input.first_chunk::<16>(), input.first_chunk::<4>()) {
         (Some(octets), _) => (*octets).into(),
         (None, Some(octets)) => (*octets).into(),
         (None, None) => return,
     };
-    let address = ip.to_string();
-    let keys = ucspi_rules::keys(&address, None);
-    assert_eq!(keys.first(), Some(&address));
-    assert_eq!(keys.last().map(String::as_str), Some(""), "the rule for all is the last");
-    assert_eq!(keys.len(), address.matches('.').count() + 2);
-    for pair in keys.windows(2) {
-        assert!(pair[0].starts_with(&pair[1]) && pair[1].len() < pair[0].len());
-        assert!(pair[1].is_empty() || pair[1].ends_with('.'));
+    let keys = ucspi_rules::keys(ip);
+    let address = ip.to_canonical().to_string();
+    assert!(keys.iter().take(2).any(|key| key == address.as_bytes()));
+    assert_eq!(keys.last().map(Vec::as_slice), Some(&b""[..]), "the rule for all is the last");
+    for key in &keys {
+        assert!(ucspi_rules::written(key).is_some(), "{key:?} is for {ip}");
+        assert_eq!(keys.iter().filter(|other| *other == key).count(), 1, "{key:?}");
     }
 }

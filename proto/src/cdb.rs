@@ -15,6 +15,9 @@ pub const LONGEST: usize = 64 * 1024;
 const PROBES: u32 = 64 * 1024;
 /// The tables' places and sizes, at the file's beginning.
 const TABLES: u32 = 256;
+/// What a file begins with, in octets: a look-up of a key that it does not have often
+/// wants nothing else.
+pub const BEGINNING: usize = TABLES as usize * PAIR;
 /// A pair of numbers, of which all but keys and values is made.
 const PAIR: usize = 8;
 

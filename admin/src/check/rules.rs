@@ -11,7 +11,7 @@ use crate::client::Begin;
 use proto::cdb::records;
 use proto::escape::Escaped;
 use proto::names::Variable;
-use proto::ucspi_rules::{Instructions, instructions};
+use proto::ucspi_rules::{Instructions, instructions, written};
 use proto::variables::{Variables, named, value};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use unix::log::Reason;
 use unix::regular_file;
 
-/// What is looked up, and what it says.
-type Rule<'a> = (&'a [u8], Instructions);
+/// What was written before the colon, and what the rule says.
+type Rule = (String, Instructions);
 
 /// Looks at those of all services; returns the homes that rules name.
 pub(super) fn check(services: &[Service], findings: &mut Findings) -> Vec<PathBuf> {
@@ -40,8 +40,8 @@ pub(super) fn check(services: &[Service], findings: &mut Findings) -> Vec<PathBu
         let Some(file) = read(&path, may_be_missing, &reader, findings) else { continue };
         let Some(rules) = rules_of(&path, &file, findings) else { continue };
         check_who(&path, &rules, findings);
-        for (key, rule) in rules.iter().filter(|(_, rule)| !rule.refuse) {
-            check_login(&path, key, &rule.environment, service, findings);
+        for (clients, rule) in rules.iter().filter(|(_, rule)| !rule.refuse) {
+            check_login(&path, clients, &rule.environment, service, findings);
             homes.extend(home(&rule.environment).map(|home| folder.join(home)));
         }
     }
@@ -72,35 +72,53 @@ fn read(
     }
 }
 
-/// What each key says. tlsserver denies those whose rule is malformed.
-fn rules_of<'a>(path: &Path, file: &'a [u8], findings: &mut Findings) -> Option<Vec<Rule<'a>>> {
+/// The rules that are for somebody. tlsserver denies those whose rule is malformed.
+fn rules_of(path: &Path, file: &[u8], findings: &mut Findings) -> Option<Vec<Rule>> {
     let Ok(records) = records(file) else {
         let is_text = !file.contains(&0);
         let hint = if is_text { "; give tcprules this text, and name what it makes" } else { "" };
         findings.error(path, format!("not a file of tcprules: nobody may connect{hint}"));
         return None;
     };
-    let mut rules: Vec<Rule<'_>> = Vec::new();
+    let (mut rules, mut seen) = (Vec::new(), Vec::new());
     for (key, value) in records {
-        if rules.iter().any(|(known, _)| *known == key) {
+        if seen.contains(&key) {
             continue;
         }
+        seen.push(key);
+        let Some(clients) = written(key) else {
+            findings.warning(path, format!("rule \"{}\": {}", Escaped(key), why_not(key)));
+            continue;
+        };
         let rule = instructions(value).unwrap_or_else(|_| {
-            findings.error(path, format!("{}: malformed: its clients may not connect", of(key)));
+            let of = of(&clients);
+            findings.error(path, format!("{of}: malformed: its clients may not connect"));
             Instructions { refuse: true, environment: Vec::new() }
         });
-        rules.push((key, rule));
+        rules.push((clients, rule));
     }
     Some(rules)
 }
 
+/// Why a rule is never followed.
+fn why_not(key: &[u8]) -> &'static str {
+    let has = |octet| key.contains(&octet);
+    if key.starts_with(b"=") || key.windows(2).any(|pair| pair == b"@=") {
+        "never followed: names of clients are not looked up"
+    } else if has(b'@') {
+        "never followed: no ident server is asked"
+    } else if has(b'/') {
+        "never followed: this tcprules knows no networks in the form ADDRESS/BITS; \
+         cut the address at a dot or colon instead"
+    } else {
+        "never followed: no address is written like this"
+    }
+}
+
 /// Whoever has no rule may connect.
-fn check_who(path: &Path, rules: &[Rule<'_>], findings: &mut Findings) {
-    let refuses_the_rest = rules.iter().any(|(key, rule)| key.is_empty() && rule.refuse);
-    // Names of clients are not looked up.
-    let is_used = |key: &[u8]| !key.starts_with(b"=");
-    let lets_in = rules.iter().any(|(key, rule)| is_used(key) && !rule.refuse);
-    if refuses_the_rest && !lets_in {
+fn check_who(path: &Path, rules: &[Rule], findings: &mut Findings) {
+    let refuses_the_rest = rules.iter().any(|(clients, rule)| clients.is_empty() && rule.refuse);
+    if refuses_the_rest && rules.iter().all(|(_, rule)| rule.refuse) {
         findings.warning(path, "nobody may connect: every rule denies");
     }
 }
@@ -108,16 +126,16 @@ fn check_who(path: &Path, rules: &[Rule<'_>], findings: &mut Findings) {
 /// Whether passwords still come in TLS. On this machine alone nobody listens between.
 fn check_login(
     path: &Path,
-    key: &[u8],
+    clients: &str,
     added: &Variables,
     service: &Service,
     findings: &mut Findings,
 ) {
-    let is_here = key.starts_with(b"127.") || key == b"::1";
+    let is_here = clients.starts_with("127.") || clients == "::1";
     if service.login().is_none() || service.offers_tls() != Some(Begin::OnRequest) || is_here {
         return;
     }
-    let of = of(key);
+    let of = of(clients);
     if named(added, "DISABLETLS").is_some() {
         findings.warning(path, format!("{of}: DISABLETLS is set: TLS is never offered"));
     }
@@ -140,6 +158,6 @@ fn home(added: &Variables) -> Option<PathBuf> {
 }
 
 /// A rule, by what tcprules had before the colon.
-fn of(key: &[u8]) -> String {
-    format!("rule \"{}\"", Escaped(key))
+fn of(clients: &str) -> String {
+    format!("rule \"{clients}\"")
 }

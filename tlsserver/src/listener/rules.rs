@@ -4,8 +4,9 @@
 //! It is read and never mapped: who writes it in place can have connections refused for as
 //! long as that takes, and nothing else.
 
-use proto::cdb::{Lookup, Progress};
-use proto::ucspi_rules::{Instructions, instructions, keys};
+use proto::cdb::{BEGINNING, Lookup, Progress, Wanted};
+use proto::ucspi_rules::{Instructions, instructions, keys, written};
+use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -26,9 +27,12 @@ pub(super) fn look_up(file: &Path, peer: IpAddr) -> io::Result<Instructions> {
 }
 
 fn first_of(rules: &RegularFile, peer: IpAddr) -> io::Result<Instructions> {
-    // Names of peers are not looked up, so no `=HOST` key is ever tried.
-    for key in keys(&peer.to_string(), None) {
-        if let Some(found) = value_of(rules, key.as_bytes())? {
+    let mut beginning = [0; BEGINNING];
+    rules.read_exact_at(0, &mut beginning).map_err(cut_off)?;
+    let rules = Rules { file: rules, beginning };
+    for key in keys(peer) {
+        if let Some(found) = rules.value_of(&key)? {
+            let key = written(&key).unwrap_or_default();
             let malformed = |_| io::Error::other(format!("malformed rule for \"{key}\""));
             return instructions(&found).map_err(malformed);
         }
@@ -36,21 +40,41 @@ fn first_of(rules: &RegularFile, peer: IpAddr) -> io::Result<Instructions> {
     Ok(Instructions::default())
 }
 
-fn value_of(rules: &RegularFile, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let malformed = || io::Error::other("not a file of tcprules");
-    let (mut lookup, mut wanted) = Lookup::new(key);
-    loop {
-        let mut octets = vec![0; wanted.length];
-        rules.read_exact_at(wanted.at, &mut octets).map_err(|reason| match reason.kind() {
-            io::ErrorKind::UnexpectedEof => malformed(),
-            _ => reason,
-        })?;
-        match lookup.push(&octets).map_err(|_| malformed())? {
-            Progress::Wants(next) => wanted = next,
-            Progress::Found(value) => return Ok(Some(value)),
-            Progress::Absent => return Ok(None),
+/// The file, and its beginning, which is read once for all keys: most of those there are not in it.
+struct Rules<'r> {
+    file: &'r RegularFile,
+    beginning: [u8; BEGINNING],
+}
+
+impl Rules<'_> {
+    fn value_of(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let (mut lookup, mut wanted) = Lookup::new(key);
+        loop {
+            match lookup.push(&self.octets(wanted)?).map_err(|_| malformed())? {
+                Progress::Wants(next) => wanted = next,
+                Progress::Found(value) => return Ok(Some(value)),
+                Progress::Absent => return Ok(None),
+            }
         }
     }
+
+    fn octets(&self, wanted: Wanted) -> io::Result<Cow<'_, [u8]>> {
+        let at = usize::try_from(wanted.at).ok();
+        if let Some(read) = at.and_then(|at| self.beginning.get(at..at + wanted.length)) {
+            return Ok(read.into());
+        }
+        let mut octets = vec![0; wanted.length];
+        self.file.read_exact_at(wanted.at, &mut octets).map_err(cut_off)?;
+        Ok(octets.into())
+    }
+}
+
+fn malformed() -> io::Error {
+    io::Error::other("not a file of tcprules")
+}
+
+fn cut_off(reason: io::Error) -> io::Error {
+    if reason.kind() == io::ErrorKind::UnexpectedEof { malformed() } else { reason }
 }
 
 #[cfg(test)]
@@ -74,6 +98,43 @@ mod tests {
         assert!(found("192.0.2.8").unwrap().refuse);
         assert_eq!(found("::1").unwrap().environment, [(b"A".to_vec(), b"b".to_vec())]);
         assert_eq!(found("10.1.1.1").unwrap_err().to_string(), "malformed rule for \"10.\"");
+    }
+
+    /// As tcprules of ucspi-tcp6 makes them, which Debian does not have, by its source: of
+    /// `2001:db8::7:allow`, `10.1.:allow`, `10.0.0.0/8:deny`, `2001:db8::/32:deny` and so on.
+    #[test]
+    fn d71_networks_and_addresses_of_ucspi_tcp6_are_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("rules.cdb");
+        for end in ["", "\0"] {
+            let mut writer = CDBWriter::create(file.to_str().unwrap()).unwrap();
+            for (key, value) in [
+                ("2001:0DB8:0000:0000:0000:0000:0000:0007", "+A=address\0"),
+                ("10.1.", "+A=class\0"),
+                (&format!("_0000e0g0{end}"), "D\0"),
+                (&format!("^00`000000000000a0000bc0de0fgh000{end}"), "D\0"),
+                (&format!("^00`000000000000a0000bc0de0fgh000000000000000000i{end}"), "+A=48\0"),
+                ("", "+A=others\0"),
+            ] {
+                writer.add(key.as_bytes(), value.as_bytes()).unwrap();
+            }
+            writer.finish().unwrap();
+            for (peer, expected) in [
+                ("2001:db8::7", Some("address")),
+                ("2001:db8::8", None),
+                ("2001:db8:1::8", Some("48")),
+                ("2001:db8:2::8", None),
+                ("2001:db9::8", Some("others")),
+                ("10.1.2.3", Some("class")),
+                ("10.2.2.3", None),
+                ("11.2.2.3", Some("others")),
+            ] {
+                let found = look_up(&file, peer.parse().unwrap()).unwrap();
+                assert_eq!(found.refuse, expected.is_none(), "{peer}");
+                let name = expected.map(|name| (b"A".to_vec(), name.as_bytes().to_vec()));
+                assert_eq!(found.environment, Vec::from_iter(name), "{peer}");
+            }
+        }
     }
 
     #[test]

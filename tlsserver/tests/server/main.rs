@@ -19,6 +19,7 @@ mod load_balancer;
 mod login;
 mod memory;
 mod relay;
+mod rules;
 mod service;
 mod shortage;
 mod starting;
