@@ -71,11 +71,13 @@ pub enum Verdict {
 #[must_use]
 pub struct Ticket(Option<failures::Ticket>);
 
-impl Ticket {
-    /// Whether [`Memory::shuts_out`] its client's address as long as it is being tried.
-    #[must_use]
-    pub fn shuts_out(&self) -> bool {
-        self.0.as_ref().is_some_and(failures::Ticket::shuts_out)
+impl Verdict {
+    fn of(decided: failures::Verdict, is_written: bool) -> Self {
+        match decided {
+            failures::Verdict::Ask(ticket) if is_written => Self::Ask(Ticket(Some(ticket))),
+            failures::Verdict::Ask(ticket) => Self::Ask(Ticket(Some(ticket.not_charged()))),
+            failures::Verdict::Refuse(about) => Self::Refuse(about),
+        }
     }
 }
 
@@ -91,8 +93,30 @@ impl Memory {
     /// `address` is the client's, not a load balancer's, and `None` where it is not known;
     /// `user` is the name that is looked up, after `control/loginnames`.
     pub fn before(&mut self, address: Option<IpAddr>, user: &[u8], secret: &[u8]) -> Verdict {
+        self.decide(address, user, secret, |_| true).unwrap_or(Verdict::Ask(Ticket(None)))
+    }
+
+    /// The same, where others are being tried: none, and nothing is written, where it may be
+    /// tried and [`Self::shuts_out`] would be true of its client's address meanwhile.
+    pub fn before_beside_others(
+        &mut self,
+        address: Option<IpAddr>,
+        user: &[u8],
+        secret: &[u8],
+    ) -> Option<Verdict> {
+        self.decide(address, user, secret, |ticket| !ticket.shuts_out())
+    }
+
+    /// Whether it may be tried; none where that is not wanted.
+    fn decide(
+        &mut self,
+        address: Option<IpAddr>,
+        user: &[u8],
+        secret: &[u8],
+        is_wanted: impl FnOnce(&failures::Ticket) -> bool,
+    ) -> Option<Verdict> {
         let Some((file, settings, owed)) = self.opened() else {
-            return Verdict::Ask(Ticket(None));
+            return Some(Verdict::Ask(Ticket(None)));
         };
         let source = address.map(Source::new);
         let mut case = Case::login(file.key(), settings, source, user, secret);
@@ -102,17 +126,19 @@ impl Memory {
             }
             file.read(&mut case)?;
             let verdict = case.before(settings, file.now());
-            Ok((verdict, lock.map(|_lock| file.write(&case)).transpose()?.is_some()))
+            if let failures::Verdict::Ask(ticket) = &verdict
+                && !is_wanted(ticket)
+            {
+                return Ok(None);
+            }
+            let is_written = lock.map(|_lock| file.write(&case)).transpose()?.is_some();
+            Ok(Some((verdict, is_written)))
         });
         match decided {
-            Ok((failures::Verdict::Refuse(about), _)) => Verdict::Refuse(about),
-            Ok((failures::Verdict::Ask(ticket), is_written)) => {
-                let ticket = if is_written { ticket } else { ticket.not_charged() };
-                Verdict::Ask(Ticket(Some(ticket)))
-            }
+            Ok(decided) => decided.map(|(verdict, is_written)| Verdict::of(verdict, is_written)),
             Err(trouble) => {
                 self.unusable(&trouble);
-                Verdict::Ask(Ticket(None))
+                Some(Verdict::Ask(Ticket(None)))
             }
         }
     }

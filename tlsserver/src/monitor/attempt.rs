@@ -21,7 +21,7 @@ use unix::descriptor_passing::stream_pair;
 use unix::login_program::{Failed, Started, Told};
 use unix::process::{is_of_root, is_root};
 
-use super::homes::{Charge, Home};
+use super::homes::{Charge, Home, Verdict};
 use super::sessions::{Login, Phase, Running, Session};
 use super::words::Words;
 use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
@@ -49,31 +49,42 @@ impl Monitor {
         self.turns.wait(address, id);
     }
 
-    /// Whether the memory of refused logins lets this be tried; if not, about what there were
-    /// too many. What comes of it is to be [remembered](Self::remember).
+    /// Whether the memory of refused logins lets this be tried. What comes of one that is
+    /// tried is to be [remembered](Self::remember).
     fn charge(
         &mut self,
         id: ConnectionId,
         home: &Home,
         wanted: (&[u8], &[u8]),
-    ) -> Result<(), About> {
-        let (Some(memory), Some(session)) = (home.memory, self.sessions.get_mut(id)) else {
-            return Ok(());
+        beside_others: bool,
+    ) -> Verdict {
+        let address = self.sessions.get(id).map(|session| session.client.remote.ip());
+        let (Some(memory), Some(address)) = (home.memory, address) else {
+            return Verdict::Try(None);
         };
-        let verdict = self.homes.before(memory, session.client.remote.ip(), wanted);
-        let charged = verdict.map(|charge| session.charge = charge);
+        let verdict = self.homes.before(memory, address, wanted, beside_others);
         self.complain(id);
-        charged
+        verdict
     }
 
     /// Charges one that is not to be checked; where it is not to be tried, the log says so.
     pub(super) fn admit(&mut self, id: ConnectionId, home: &Home, wanted: (&[u8], &[u8])) -> bool {
-        match self.charge(id, home, wanted) {
-            Ok(()) => true,
-            Err(about) => {
+        match self.charge(id, home, wanted, false) {
+            Verdict::Try(charge) => {
+                self.is_charged(id, charge);
+                true
+            }
+            Verdict::Refuse(about) => {
                 self.too_many(id, wanted.0, about);
                 false
             }
+            Verdict::Wait => false,
+        }
+    }
+
+    fn is_charged(&mut self, id: ConnectionId, charge: Option<Charge>) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.charge = charge;
         }
     }
 
@@ -98,13 +109,6 @@ impl Monitor {
         checked.any(|other| other.charge.is_some() && network(other) == its)
     }
 
-    /// Whether with its charge the listener closes new connections from its network, as it
-    /// would not with the others' taken back.
-    fn would_shut_others_out(&self, id: ConnectionId) -> bool {
-        let charge = self.sessions.get(id).and_then(|session| session.charge.as_ref());
-        charge.is_some_and(Charge::shuts_out) && self.others_are_checked(id)
-    }
-
     fn complain(&mut self, id: ConnectionId) {
         if let Some(why) = self.homes.trouble() {
             report::login_not_remembered(id, &why);
@@ -126,18 +130,11 @@ impl Monitor {
 
     /// What came of a login. Only the first time counts.
     pub(super) fn remember(&mut self, id: ConnectionId, answer: Answer) {
-        if self.settle(id, answer) {
-            self.let_go_on();
-        }
-    }
-
-    /// The same, which nobody waits for; says whether it had been charged.
-    fn settle(&mut self, id: ConnectionId, answer: Answer) -> bool {
         let charge = self.sessions.get_mut(id).and_then(|session| session.charge.take());
-        let Some(charge) = charge else { return false };
+        let Some(charge) = charge else { return };
         self.homes.after(charge, answer);
         self.complain(id);
-        true
+        self.let_go_on();
     }
 
     /// Those who were held back may be tried now, or not.
@@ -198,14 +195,15 @@ impl Monitor {
             return false;
         };
         // Nobody is refused, or not heard, for what nobody has done yet.
-        match self.charge(id, &home, (record.user(), record.password())) {
-            Ok(()) if self.would_shut_others_out(id) => {
-                self.settle(id, Answer::Trouble);
-                self.hold_back(id, record, handoff)
+        let beside_others = self.others_are_checked(id);
+        match self.charge(id, &home, (record.user(), record.password()), beside_others) {
+            Verdict::Try(charge) => {
+                self.is_charged(id, charge);
+                self.start(id, record, &handoff)
             }
-            Ok(()) => self.start(id, record, &handoff),
-            Err(_) if self.others_are_checked(id) => self.hold_back(id, record, handoff),
-            Err(about) => {
+            Verdict::Wait => self.hold_back(id, record, handoff),
+            Verdict::Refuse(_) if beside_others => self.hold_back(id, record, handoff),
+            Verdict::Refuse(about) => {
                 self.too_many(id, record.user(), about);
                 self.give_up(id, Outcome::TooManyFailures);
                 false

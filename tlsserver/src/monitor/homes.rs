@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use unix::control::{Folder, Unreadable};
-use unix::failures::{Memory, Ticket, Verdict};
+use unix::failures::{self, Memory, Ticket};
 use unix::login_controls::LoginControls;
 
 /// How often it is tried to write what could not be written while somebody waited.
@@ -41,11 +41,14 @@ pub(super) struct Charge {
     ticket: Ticket,
 }
 
-impl Charge {
-    /// Whether the listener closes other connections of the client's address meanwhile.
-    pub(super) fn shuts_out(&self) -> bool {
-        self.ticket.shuts_out()
-    }
+/// What a memory says of a login.
+pub(super) enum Verdict {
+    /// It may be tried; it has been charged where there is a memory.
+    Try(Option<Charge>),
+    /// Not now: the listener would close new connections from its client's address.
+    Wait,
+    /// About this there have been too many failures.
+    Refuse(About),
 }
 
 /// All homes that are known.
@@ -108,19 +111,27 @@ impl Homes {
     }
 
     /// Whether a login may be tried; [`Self::after`] is to follow what is charged then.
+    /// `beside_others`: others from its network are being tried, so it may have to wait.
     pub(super) fn before(
         &mut self,
         memory: MemoryId,
         address: IpAddr,
         (user, secret): (&[u8], &[u8]),
-    ) -> Result<Option<Charge>, About> {
-        let Some(kept) = self.memories.by_id.get_mut(&memory) else { return Ok(None) };
-        match kept.memory.before(Some(address), user, secret) {
-            Verdict::Ask(ticket) => {
+        beside_others: bool,
+    ) -> Verdict {
+        let Some(kept) = self.memories.by_id.get_mut(&memory) else { return Verdict::Try(None) };
+        let verdict = if beside_others {
+            kept.memory.before_beside_others(Some(address), user, secret)
+        } else {
+            Some(kept.memory.before(Some(address), user, secret))
+        };
+        match verdict {
+            Some(failures::Verdict::Ask(ticket)) => {
                 kept.open += 1;
-                Ok(Some(Charge { memory, ticket }))
+                Verdict::Try(Some(Charge { memory, ticket }))
             }
-            Verdict::Refuse(about) => Err(about),
+            Some(failures::Verdict::Refuse(about)) => Verdict::Refuse(about),
+            None => Verdict::Wait,
         }
     }
 

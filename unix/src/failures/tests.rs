@@ -95,6 +95,21 @@ fn d59_what_one_process_writes_another_reads() {
     assert_eq!(place.score(), 10);
 }
 
+/// Who looks without the lock never sees a charge that is taken back at once.
+#[test]
+fn d59_what_would_shut_others_out_beside_others_is_never_written() {
+    let place = Place::with_file("address 2 6h\n");
+    let mut memory = place.memory();
+    ask(&mut memory, "a", Answer::Refused);
+    let before = std::fs::read(&place.path).unwrap();
+    assert!(memory.before_beside_others(Some(HOME), b"alice", b"b").is_none());
+    assert!(std::fs::read(&place.path).unwrap() == before, "written");
+    let alone = memory.before(Some(HOME), b"alice", b"b");
+    assert!(matches!(alone, Verdict::Ask(_)) && memory.shuts_out(HOME));
+    let refused = memory.before_beside_others(Some(HOME), b"alice", b"c");
+    assert!(matches!(refused, Some(Verdict::Refuse(_))));
+}
+
 #[test]
 fn d59_a_file_is_made_once_and_is_root_s_alone() {
     let place = Place::with_file("");

@@ -5,7 +5,11 @@ use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat};
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use test_support::needs;
 
 use super::ending::wait_until_gone;
@@ -118,6 +122,7 @@ fn more_logins_at_once_than_may_be_refused_are_all_let_in() {
     mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
     let held = fs::OpenOptions::new().read(true).write(true).open(&go).unwrap();
     let server = setup.variable("GO", go.to_str().unwrap()).start();
+    let watched = Watched::begin(server.directory.path());
     let mut clients = [(); 6].map(|()| SUBMISSION.enter(&server));
     for client in &mut clients {
         client.write_all(SUBMISSION.login().as_bytes()).unwrap();
@@ -133,6 +138,31 @@ fn more_logins_at_once_than_may_be_refused_are_all_let_in() {
         assert_eq!(line(client), "bob\r\n");
     }
     assert_eq!(server.log.count("too many failures"), 0);
+    assert!(!watched.was_shut_out(), "the file had it for a moment");
+}
+
+/// Looks again and again whether the listener would hear nobody from here.
+struct Watched(Arc<AtomicBool>, JoinHandle<bool>);
+
+impl Watched {
+    fn begin(folder: &Path) -> Self {
+        let control = unix::control::Folder::of(Some(folder.as_os_str()));
+        let mut memory = Memory::new(settings(&control).unwrap().unwrap());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = is_over.clone();
+        let shuts_out = move || memory.shuts_out(Ipv4Addr::LOCALHOST.into());
+        let watcher = std::thread::spawn(move || {
+            std::iter::repeat_with(shuts_out)
+                .take_while(|_| !told.load(Ordering::Relaxed))
+                .any(|shut| shut)
+        });
+        Self(is_over, watcher)
+    }
+
+    fn was_shut_out(self) -> bool {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.join().unwrap()
+    }
 }
 
 #[test]
