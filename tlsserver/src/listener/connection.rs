@@ -181,6 +181,11 @@ impl<W> Connection<W> {
         matches!(self.behind, Behind::Dialog(_))
     }
 
+    /// Whether its program is to be started once its handshake is done.
+    pub(super) const fn is_in_handshake(&self) -> bool {
+        matches!(self.behind, Behind::Handshake(_))
+    }
+
     /// Whether the monitor has something of it.
     pub(super) const fn is_with_monitor(&self) -> bool {
         matches!(self.behind, Behind::Login(_) | Behind::Session)

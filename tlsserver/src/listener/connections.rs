@@ -235,6 +235,16 @@ impl<W> Connections<W> {
         !self.by_id.values().all(Connection::has_somebody_behind)
     }
 
+    /// Those whose programs would be started behind their handshakes.
+    pub(super) fn in_handshake(&self) -> impl Iterator<Item = ConnectionId> {
+        self.by_id.iter().filter(|(_, one)| one.is_in_handshake()).map(|(&id, _)| id)
+    }
+
+    /// Whose clients are to log in and have not begun to.
+    pub(super) fn in_dialog(&self) -> impl Iterator<Item = IpAddr> {
+        self.by_id.values().filter(|one| one.is_in_dialog()).map(|one| one.peer)
+    }
+
     /// Since when the one that could be evicted has waited for its login: the oldest, unless
     /// one is about to go already.
     pub(super) fn longest_before_login(&self) -> Option<Instant> {

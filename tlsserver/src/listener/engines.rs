@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::time::Instant;
 
 use super::connections::EngineId;
-use super::report::Event;
+use super::report::{Event, Fault};
 use super::server::Server;
 use super::unable::Unable;
 use crate::incoming::Incoming;
@@ -67,6 +67,17 @@ impl Server {
         let peer = connection.peer;
         if self.repeated.count(Instant::now(), Event::Failed(None, peer, why).to_string()) {
             Event::Failed(connection.number(id), peer, why).log(self.log);
+        }
+    }
+
+    /// Engines still end, in their time, who has neither a program nor a login, and nobody is
+    /// there then who could log it.
+    pub(super) fn log_left_behind(&self) {
+        for id in self.connections.in_handshake() {
+            self.fault(id, &Fault::ServerEnds);
+        }
+        for peer in self.connections.in_dialog() {
+            Event::NoLogin(peer).log(self.log);
         }
     }
 

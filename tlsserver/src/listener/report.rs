@@ -201,6 +201,8 @@ pub(super) enum Fault {
     EngineDied,
     /// Its client would log in.
     NoMonitor,
+    /// Its program would be started behind its handshake.
+    ServerEnds,
 }
 
 impl Display for Fault {
@@ -212,6 +214,10 @@ impl Display for Fault {
             Self::Engine(reason) => write!(f, "engine: {reason}"),
             Self::EngineDied => f.write_str("its engine died"),
             Self::NoMonitor => f.write_str("there is no monitor"),
+            Self::ServerEnds => {
+                let why = "the server is shutting down";
+                write!(f, "handshake failed: not completed, {why}")
+            }
         }
     }
 }

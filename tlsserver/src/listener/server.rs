@@ -151,6 +151,7 @@ impl Server {
             }
             self.on_turn(Instant::now());
         }
+        self.log_left_behind();
         self.repeated.finish(Instant::now(), |event| event.log(self.log));
         Ok(())
     }

@@ -355,6 +355,17 @@ fn told_to_end_it_leaves_the_port_and_sessions_go_on() {
 
 /// Engines that end are what it told them to do: it said `engine: exit 0`, and exited 111.
 #[test]
+fn told_to_end_it_says_who_was_in_a_handshake() {
+    let mut server = Setup::new(&["cat"]).start();
+    let clients = [(); 2].map(|()| begin(&server));
+    server.log.wait_for(&["status: 2/"]);
+    server.terminate();
+    let why = "handshake failed: not completed, the server is shutting down";
+    server.log.wait_for_count(&format!("tlsserver: tls from 127.0.0.1: {why}"), 2);
+    drop(clients);
+}
+
+#[test]
 fn told_to_end_while_it_starts_it_ends_well() {
     // So many that not all are ready when the first is there.
     let setup = Setup::new(&["cat"]).option("--engines 40");

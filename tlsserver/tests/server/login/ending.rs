@@ -70,6 +70,23 @@ fn who_is_in_a_handshake_when_the_server_ends_is_told_so() {
     }
 }
 
+/// The listener, which writes that line, waits for them no longer than it may.
+#[test]
+fn who_does_not_go_when_the_server_ends_is_in_the_log_all_the_same() {
+    for door in DOORS {
+        let mut server = door.setup().start();
+        let silent = door.greeted(&server);
+        let mut begins = door.greeted(&server);
+        begins.write_all(if door.asked { b"NO" } else { b"\x16\x03\x01" }).unwrap();
+        let secure = door.enter(&server);
+        server.log.wait_for(&["status: 3/40"]);
+        let own = server.terminate();
+        server.log.wait_for_count("tlsserver: no login from 127.0.0.1", 3);
+        drop((silent, begins, secure));
+        wait_until_gone(&own);
+    }
+}
+
 /// Its engine is handed the client and told of the end in the same moment.
 #[test]
 fn who_has_just_connected_when_the_server_ends_is_told_so() {
