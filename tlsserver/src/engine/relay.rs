@@ -88,13 +88,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
         self.on_words(context);
         self.watch_input(context);
         let mut up = self.poll_up(context);
-        let down = self.poll_down(context);
+        let mut down = self.poll_down(context);
         if self.program_has_spoken() && self.up.is_held() {
             self.let_client_speak();
             up = self.poll_up(context);
         }
         if matches!(self.up, Up::Cut(_)) {
             up = self.poll_up(context);
+        }
+        if self.program_is_waited_for && self.has_no_more_to_say() {
+            // The client may have said its last since; what is there by now is for it.
+            down = self.poll_down(context);
         }
         if matches!(self.down, Down::Left) || (up.is_ready() && down.is_ready()) {
             return Poll::Ready(());

@@ -6,6 +6,7 @@
 //! says of who guesses in [`guessing`], and what is so where something hangs in [`hanging`], and where there are too few descriptors in [`shortage`]. With
 //! real login programs behind it: `acceptance/tests/chains`.
 
+mod background;
 mod controls;
 mod dialog;
 mod ending;

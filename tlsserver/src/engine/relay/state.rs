@@ -146,11 +146,14 @@ impl<'a, T> Relay<'a, T> {
         }
     }
 
-    /// Whether others are to have the last word: the program has ended and is not to have
-    /// it, or nobody is left who could say that there is a session.
+    /// Whether nothing is waited for that is not there yet. The program has ended and others
+    /// are to have the last word, or the client has said its own: what the program has left
+    /// behind may hold the stream for ever. Or nobody is left who could say that there is a
+    /// session.
     pub(super) const fn has_no_more_to_say(&self) -> bool {
         match self.login {
-            Login::Undecided(_) | Login::Ended(Outcome::Completed(_)) => false,
+            Login::Undecided(_) => false,
+            Login::Ended(Outcome::Completed(_)) => matches!(self.up, Up::Ended),
             Login::Ended(_) => true,
             Login::Unknown => self.up.is_held(),
         }
@@ -163,7 +166,8 @@ impl<'a, T> Relay<'a, T> {
 
     /// Whether the program wants nothing more of the client, or has no more to say to it.
     pub(super) const fn program_has_closed(&self) -> bool {
-        self.input_closed || !matches!(self.down, Down::Flowing(_))
+        let has_ended = matches!(self.login, Login::Ended(_));
+        has_ended || self.input_closed || !matches!(self.down, Down::Flowing(_))
     }
 
     /// What the client says is for the program now.
