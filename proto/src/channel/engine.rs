@@ -71,6 +71,8 @@ pub enum ToEngine {
     /// With the two ends of the decrypted stream: the program of a connection that
     /// was reported as [`FromEngine::Secured`].
     Program(ConnectionId),
+    /// The program of a connection has ended: one that the listener has started.
+    ProgramEnded(ConnectionId),
 }
 
 /// From an engine to the listener.
@@ -163,6 +165,7 @@ impl ToEngine {
             Self::NoLogin(id) => Writer::new(b'n').long(*id),
             Self::LastWords => Writer::new(b'l'),
             Self::Program(id) => Writer::new(b'p').long(*id),
+            Self::ProgramEnded(id) => Writer::new(b'e').long(*id),
         }
         .done()
     }
@@ -185,6 +188,7 @@ impl ToEngine {
                 b'n' => Self::NoLogin(reader.long()?),
                 b'l' => Self::LastWords,
                 b'p' => Self::Program(reader.long()?),
+                b'e' => Self::ProgramEnded(reader.long()?),
                 _ => return None,
             })
         })
@@ -261,6 +265,7 @@ mod tests {
             ToEngine::NoLogin(6),
             ToEngine::LastWords,
             ToEngine::Program(0),
+            ToEngine::ProgramEnded(7),
         ] {
             let octets = message.encode();
             assert_eq!(ToEngine::decode(&octets).as_ref(), Some(&message));

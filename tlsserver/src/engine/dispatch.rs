@@ -22,9 +22,16 @@ pub(super) struct Dispatcher {
     dialogs: Dialogs,
     desk: Desk,
     reports: Reports,
-    waiting: HashMap<ConnectionId, oneshot::Sender<Notice>>,
-    /// How many may be in `waiting` before those that have ended are taken out: so that
-    /// each of thousands does not cost a look at all.
+    waiting: Waiting<Notice>,
+    /// Those that hear of their program's end.
+    programs: Waiting<()>,
+}
+
+/// Sessions that are told something once.
+struct Waiting<T> {
+    by_id: HashMap<ConnectionId, oneshot::Sender<T>>,
+    /// How many there may be before those that have ended are taken out: so that each of
+    /// thousands does not cost a look at all.
     look_over_at: usize,
 }
 
@@ -41,9 +48,9 @@ impl Dispatcher {
         dialogs: Dialogs,
         reports: Reports,
     ) -> Self {
-        let (waiting, look_over_at) = (HashMap::new(), FEWEST_LOOKED_OVER);
+        let (waiting, programs) = (Waiting::new(), Waiting::new());
         let desk = Desk::default();
-        Self { handshakes, signatures, dialogs, desk, reports, waiting, look_over_at }
+        Self { handshakes, signatures, dialogs, desk, reports, waiting, programs }
     }
 
     /// Acts on one message and the descriptors that came with it.
@@ -59,11 +66,12 @@ impl Dispatcher {
             ToEngine::GoOn(id) => self.desk.answered(id, true),
             ToEngine::NoLogin(id) => self.desk.answered(id, false),
             ToEngine::LastWords => {
-                for (_, session) in self.waiting.drain() {
+                for (_, session) in self.waiting.by_id.drain() {
                     let _ = session.send(Notice::ServerEnds);
                 }
             }
             ToEngine::Program(id) => self.program(id, received),
+            ToEngine::ProgramEnded(id) => self.programs.tell(id, ()),
             // Said once, before the beginning.
             ToEngine::Certificate(_) | ToEngine::Begin => {}
         }
@@ -78,13 +86,13 @@ impl Dispatcher {
         let _ = self.reports.send(FromEngine::Ready);
     }
 
-    fn delayed(&self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
+    fn delayed(&mut self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
         let Ok([client, control, input, output]) = <[OwnedFd; 4]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
         let reports = self.reports.clone();
         let asked = move || drop(reports.send(FromEngine::Asked(id)));
-        let program = [input, output];
+        let program = ([input, output], self.programs.add(id));
         let session = session::delayed(self.handshakes.clone(), client, control, program, asked);
         self.spawn(id, session);
     }
@@ -94,7 +102,8 @@ impl Dispatcher {
             return self.exhausted(id);
         };
         let (secured, notice) = self.awaits_notice(id);
-        let session = session::immediate(self.handshakes.clone(), client, secured, notice);
+        let told = (notice, self.programs.add(id));
+        let session = session::immediate(self.handshakes.clone(), client, secured, told);
         self.spawn(id, session);
     }
 
@@ -136,12 +145,7 @@ impl Dispatcher {
         &mut self,
         id: ConnectionId,
     ) -> (impl FnOnce(Vec<u8>) + use<>, oneshot::Receiver<Notice>) {
-        let (sender, notice) = oneshot::channel();
-        if self.waiting.len() >= self.look_over_at {
-            self.waiting.retain(|_, waiting| !waiting.is_closed());
-            self.look_over_at = FEWEST_LOOKED_OVER.max(2 * self.waiting.len());
-        }
-        self.waiting.insert(id, sender);
+        let notice = self.waiting.add(id);
         let reports = self.reports.clone();
         (move |facts| drop(reports.send(FromEngine::Secured(id, facts))), notice)
     }
@@ -155,8 +159,7 @@ impl Dispatcher {
     }
 
     fn notify(&mut self, id: ConnectionId, notice: Notice) {
-        // A session that has ended meanwhile wants nothing any more.
-        let _ = self.waiting.remove(&id).map(|waiting| waiting.send(notice));
+        self.waiting.tell(id, notice);
     }
 
     /// The connection's descriptors did not all arrive: there is no room for them.
@@ -164,6 +167,28 @@ impl Dispatcher {
     fn exhausted(&self, id: ConnectionId) {
         let _ = self.reports.send(exhausted(id));
         let _ = self.reports.send(FromEngine::Closed(id));
+    }
+}
+
+impl<T> Waiting<T> {
+    fn new() -> Self {
+        Self { by_id: HashMap::new(), look_over_at: FEWEST_LOOKED_OVER }
+    }
+
+    /// What the session is to wait for.
+    fn add(&mut self, id: ConnectionId) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        if self.by_id.len() >= self.look_over_at {
+            self.by_id.retain(|_, waiting| !waiting.is_closed());
+            self.look_over_at = FEWEST_LOOKED_OVER.max(2 * self.by_id.len());
+        }
+        self.by_id.insert(id, sender);
+        receiver
+    }
+
+    fn tell(&mut self, id: ConnectionId, what: T) {
+        // A session that has ended meanwhile wants nothing any more.
+        let _ = self.by_id.remove(&id).map(|waiting| waiting.send(what));
     }
 }
 

@@ -12,6 +12,7 @@ mod up;
 
 use proto::login::outcome::{Heard, Outcome};
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,17 +24,17 @@ use super::local_socket::LocalSocket;
 use super::unread::Unread;
 use state::{Down, Login, Relay, Up};
 
-pub(super) use state::ProgramStream;
+pub(super) use state::{ProgramEnded, ProgramStream};
 
 /// How long a client may take no byte of what a program that has ended left.
 const STALL: Duration = Duration::from_secs(60);
 
-/// Relays until both directions have ended.
-pub(super) async fn relay<T>(mut tls: T, program: ProgramStream) -> Ended
+/// Relays until both directions have ended, or `its_end` is known and so is the client's.
+pub(super) async fn relay<T>(mut tls: T, program: ProgramStream, its_end: ProgramEnded) -> Ended
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut relay = Relay::new(&mut tls, program, Login::Unknown);
+    let mut relay = Relay::new(&mut tls, program, Login::NotOurs(its_end));
     poll_fn(|context| relay.poll(context)).await;
     relay.failure.map_or(Ok(()), Err)
 }
@@ -109,8 +110,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
         self.poll_timer(context, down.is_ready())
     }
 
-    /// Takes what the monitor says.
+    /// Takes what the monitor says, or the listener.
     fn on_words(&mut self, context: &mut Context<'_>) {
+        if let Login::NotOurs(its_end) = &mut self.login
+            && let Poll::Ready(told) = Pin::new(its_end).poll(context)
+        {
+            // Without a listener nobody is left who could say so.
+            self.login = if told.is_ok() { Login::ProgramEnded } else { Login::Unknown };
+        }
         while let Login::Undecided(words) = &mut self.login {
             let Poll::Ready(word) = words.poll_recv(context) else { return };
             match word {
@@ -126,7 +133,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
     /// Bounds what goes on after the program's end: the writing out of the rest,
     /// for as long as the client takes something, and then the wait for its end.
     fn poll_timer(&mut self, context: &mut Context<'_>, down_has_ended: bool) -> Poll<()> {
-        let has_ended = self.input_closed || matches!(self.login, Login::Ended(_));
+        let is_left = matches!((&self.login, &self.up), (Login::ProgramEnded, Up::Ended));
+        let has_ended = self.input_closed || is_left || matches!(self.login, Login::Ended(_));
         if !has_ended || self.program_is_waited_for {
             return Poll::Pending;
         }

@@ -17,7 +17,7 @@ use super::conversation::{Conversation, Turn};
 use super::desk::Place;
 use super::ending::{Ended, Fault, Notice, ProgramEnds};
 use super::local_socket::LocalSocket;
-use super::relay::ProgramStream;
+use super::relay::{ProgramEnded, ProgramStream};
 use super::tls::{Shown, Subject};
 use super::transport::{Tls, Transport};
 use super::waiting::{ANSWERED, told};
@@ -85,7 +85,7 @@ pub(super) async fn delayed(
     handshakes: Handshakes,
     client: OwnedFd,
     control: OwnedFd,
-    program: ProgramEnds,
+    (program, its_end): (ProgramEnds, ProgramEnded),
     asked: impl FnOnce(),
 ) -> Ended {
     let mut control = sockets::stream(control)?;
@@ -109,7 +109,7 @@ pub(super) async fn delayed(
         let _ = timeout(handshakes.limit, control.write_all(&report)).await;
     }
     drop(control);
-    relay::relay(tls, program).await
+    relay::relay(tls, program, its_end).await
 }
 
 /// TLS with the first octet; the program is started by the listener when `secured`
@@ -118,12 +118,12 @@ pub(super) async fn immediate(
     handshakes: Handshakes,
     client: OwnedFd,
     secured: impl FnOnce(Vec<u8>),
-    notice: oneshot::Receiver<Notice>,
+    (notice, its_end): (oneshot::Receiver<Notice>, ProgramEnded),
 ) -> Ended {
     let (tls, subject) = handshakes.accept(sockets::client(client)?).await?;
     secured(facts::report(tls.get_ref().1, subject.as_deref()));
     match program(tls.get_ref().0, notice).await? {
-        Some(program) => relay::relay(tls, connect(program)?).await,
+        Some(program) => relay::relay(tls, connect(program)?, its_end).await,
         // There is nothing to do.
         None => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Processes that have ended: programs of connections, engines, the keyholder, the monitor.
 
 use proto::channel::ConnectionId;
+use proto::channel::engine::ToEngine;
 use proto::channel::listener::ToMonitor;
 
 use super::connections::EngineId;
@@ -85,6 +86,10 @@ impl Server {
     }
 
     fn on_program_ended(&mut self, pid: u32, how: How) {
+        if let Some((id, engine)) = self.connections.with_program(pid) {
+            // An engine that is gone needs not know.
+            let _ = self.workers.send(engine, &ToEngine::ProgramEnded(id), &[]);
+        }
         if self.connections.program_ended(pid) {
             Event::ProgramEnded(pid, how).log(self.log);
             self.log_status();

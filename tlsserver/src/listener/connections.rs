@@ -273,6 +273,12 @@ impl<W> Connections<W> {
         self.by_id.get(&id).is_some_and(|connection| connection.engine == Some(engine))
     }
 
+    /// The connection whose program this is, and the engine that has it.
+    pub(super) fn with_program(&self, pid: u32) -> Option<(ConnectionId, EngineId)> {
+        let id = *self.by_pid.get(&pid)?;
+        Some((id, self.by_id.get(&id)?.engine?))
+    }
+
     /// A child has ended; whether it was a connection's program.
     pub(super) fn program_ended(&mut self, pid: u32) -> bool {
         let Some(id) = self.by_pid.remove(&pid) else { return false };

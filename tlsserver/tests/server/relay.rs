@@ -1,10 +1,11 @@
 //! What passes between a client and a program through TLS.
 
 use crate::harness::client::{
-    after_line, begin, clear_rest, close, config, config_for, connect, finish_sending, plain, rest,
-    secure,
+    after_line, begin, clear_rest, close, config, config_for, connect, finish_sending, plain,
+    reset, rest, secure,
 };
 use crate::harness::{Server, Setup, certificate, first_certificate};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, SupportedProtocolVersion};
 use std::io::{Read, Write};
@@ -279,4 +280,37 @@ fn a_banner_comes_before_what_the_program_writes() {
     socket.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(clear_rest(socket), b"banner,hello");
     assert_eq!(server.log.count("-B"), 0);
+}
+
+/// A program that ends and leaves a child, which holds all that it had until there is an end.
+#[test]
+fn d72_once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
+    const PROGRAM: &[&str] = &[
+        "bash",
+        "--norc",
+        "-c",
+        r#"exec 5<&0 6<"$GO"; cat <&6 & head -c 1000000 /dev/zero; exit 0"#,
+    ];
+    for setup in [Setup::new(PROGRAM), Setup::delayed(PROGRAM)] {
+        let go = setup.file("go");
+        mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let held = std::fs::OpenOptions::new().read(true).write(true).open(&go).unwrap();
+        let server = setup.variable("GO", go.to_str().unwrap()).start();
+        // Who only says no more gets all that the program said, and an end of TLS.
+        let mut half_closed = connect(&server);
+        finish_sending(&mut half_closed);
+        assert_eq!(rest(&mut half_closed).len(), 1_000_000);
+        server.log.wait_for_count("tlsserver: end ", 1);
+        // Who has heard all, and then goes, or is cut off.
+        let mut goes = connect(&server);
+        let mut lost = connect(&server);
+        for client in [&mut goes, &mut lost] {
+            client.read_exact(&mut vec![0; 1_000_000]).unwrap();
+        }
+        server.log.wait_for_count("tlsserver: end ", 3);
+        close(&mut goes);
+        reset(lost.sock);
+        server.idle();
+        drop(held);
+    }
 }

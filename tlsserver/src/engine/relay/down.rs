@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::state::{Down, Kept, Relay, SCRATCH, Up};
+use super::state::{Down, Kept, Login, Relay, SCRATCH, Up};
 use crate::engine::ending::Fault;
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
@@ -79,6 +79,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
         if polled.is_ready() || !self.has_no_more_to_say() {
             return polled;
         }
-        self.program.output().read_now(read)
+        match self.program.output().read_now(read) {
+            // Nobody else is there who could say the end of it.
+            Poll::Pending if matches!(self.login, Login::ProgramEnded) => Poll::Ready(Ok(())),
+            now => now,
+        }
     }
 }

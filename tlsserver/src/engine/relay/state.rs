@@ -4,6 +4,7 @@
 use proto::login::outcome::{Heard, Outcome};
 use std::cell::RefCell;
 use std::pin::Pin;
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use crate::engine::desk::Words;
@@ -19,6 +20,9 @@ thread_local! {
     /// What all directions of an engine read into.
     pub(super) static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
 }
+
+/// Resolves when the listener says that the program has ended.
+pub(in crate::engine) type ProgramEnded = oneshot::Receiver<()>;
 
 /// The inner side of the connection.
 pub(in crate::engine) enum ProgramStream {
@@ -69,6 +73,10 @@ pub(super) enum Login<'a> {
     /// The monitor says what becomes of it.
     Undecided(&'a mut Words),
     Ended(Outcome),
+    /// There was none of ours, and the listener has started the program.
+    NotOurs(ProgramEnded),
+    /// The same program has ended.
+    ProgramEnded,
     /// There was none, or nobody is left who could say.
     Unknown,
 }
@@ -152,8 +160,10 @@ impl<'a, T> Relay<'a, T> {
     /// session.
     pub(super) const fn has_no_more_to_say(&self) -> bool {
         match self.login {
-            Login::Undecided(_) => false,
-            Login::Ended(Outcome::Completed(_)) => matches!(self.up, Up::Ended),
+            Login::Undecided(_) | Login::NotOurs(_) => false,
+            Login::Ended(Outcome::Completed(_)) | Login::ProgramEnded => {
+                matches!(self.up, Up::Ended)
+            }
             Login::Ended(_) => true,
             Login::Unknown => self.up.is_held(),
         }
@@ -166,7 +176,7 @@ impl<'a, T> Relay<'a, T> {
 
     /// Whether the program wants nothing more of the client, or has no more to say to it.
     pub(super) const fn program_has_closed(&self) -> bool {
-        let has_ended = matches!(self.login, Login::Ended(_));
+        let has_ended = matches!(self.login, Login::Ended(_) | Login::ProgramEnded);
         has_ended || self.input_closed || !matches!(self.down, Down::Flowing(_))
     }
 

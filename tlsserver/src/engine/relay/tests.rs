@@ -24,6 +24,11 @@ async fn answering() -> ([LocalSocket; 2], [UnixStream; 2]) {
     ([local(input), local(output)], [its_input, its_output])
 }
 
+/// Says nothing of the program's end.
+fn nobody() -> ProgramEnded {
+    tokio::sync::oneshot::channel().1
+}
+
 fn local(stream: UnixStream) -> LocalSocket {
     LocalSocket::new(stream.into_std().unwrap().into()).unwrap()
 }
@@ -46,7 +51,7 @@ async fn a_client_that_takes_nothing_after_the_programs_end_is_left() {
     let ([input, output], ended) = answering().await;
     drop(ended);
     let begun = Instant::now();
-    let why = relay(tls, ProgramStream::Pair { input, output }).await.unwrap_err();
+    let why = relay(tls, ProgramStream::Pair { input, output }, nobody()).await.unwrap_err();
     assert_eq!(why.to_string(), "client accepted no data for 60 s");
     assert_eq!(begun.elapsed().as_secs(), STALL.as_secs());
 }
@@ -59,18 +64,40 @@ async fn a_client_that_takes_little_gets_all() {
     let begun = Instant::now();
     let pause = STALL.checked_sub(Duration::from_secs(1)).unwrap();
     let (served, got) = tokio::join!(
-        relay(tls, ProgramStream::Pair { input, output }),
+        relay(tls, ProgramStream::Pair { input, output }, nobody()),
         reads_slowly(client, pause)
     );
     assert_eq!((served, got), (Ok(()), ANSWER));
     assert!(begun.elapsed() > 2 * STALL);
 }
 
+/// What it has left behind may hold its ends, and is waited for only while the client stays.
+#[tokio::test(start_paused = true)]
+async fn what_a_program_left_behind_is_heard_while_the_client_stays() {
+    let (mut client, tls) = duplex(2 * ANSWER);
+    let ([input, output], [_its_input, mut its_output]) = answering().await;
+    let (ends, its_end) = tokio::sync::oneshot::channel();
+    let served = spawn(relay(tls, ProgramStream::Pair { input, output }, its_end));
+    let mut got = vec![0; ANSWER];
+    client.read_exact(&mut got).await.unwrap();
+    ends.send(()).unwrap();
+    assert!(timeout(10 * STALL, client.read(&mut got)).await.is_err());
+    its_output.write_all(b"more").await.unwrap();
+    client.read_exact(&mut got[..4]).await.unwrap();
+    its_output.write_all(b"rest").await.unwrap();
+    client.shutdown().await.unwrap();
+    assert_eq!(served.await.unwrap(), Ok(()));
+    got.clear();
+    client.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, b"rest");
+}
+
 #[tokio::test(start_paused = true)]
 async fn while_the_program_runs_the_client_may_wait() {
     let (_client, tls) = duplex(ROOM);
     let ([input, output], _running) = answering().await;
-    let served = timeout(10 * STALL, relay(tls, ProgramStream::Pair { input, output })).await;
+    let served =
+        timeout(10 * STALL, relay(tls, ProgramStream::Pair { input, output }, nobody())).await;
     assert!(served.is_err(), "{served:?}");
 }
 
@@ -80,7 +107,7 @@ async fn a_client_that_has_all_and_stays_is_left() {
     let ([input, output], ended) = answering().await;
     drop(ended);
     let begun = Instant::now();
-    assert_eq!(relay(tls, ProgramStream::Pair { input, output }).await, Ok(()));
+    assert_eq!(relay(tls, ProgramStream::Pair { input, output }, nobody()).await, Ok(()));
     assert_eq!(begun.elapsed().as_secs(), LINGER.as_secs());
     let mut got = Vec::new();
     client.read_to_end(&mut got).await.unwrap();
@@ -308,7 +335,7 @@ async fn cut_off(says: &[u8]) -> ([UnixStream; 2], JoinHandle<Ended>) {
     client.write_all(says).await.unwrap();
     client.shutdown().await.unwrap();
     let (input, output) = (local(input), local(output));
-    let served = spawn(relay(Impolite(tls), ProgramStream::Pair { input, output }));
+    let served = spawn(relay(Impolite(tls), ProgramStream::Pair { input, output }, nobody()));
     let mut heard = vec![0; says.len()];
     its_input.read_exact(&mut heard).await.unwrap();
     assert_eq!(heard, says);

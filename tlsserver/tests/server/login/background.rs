@@ -23,7 +23,7 @@ const LEAVES_A_CHILD: &[&str] = &[
 const SAID: usize = 1_000_000;
 
 #[test]
-fn once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
+fn d72_once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
     for door in [SUBMISSION, POP3S] {
         let setup = door.with(LEAVES_A_CHILD);
         let go = setup.file("go");
