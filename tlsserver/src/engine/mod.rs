@@ -39,7 +39,7 @@ use std::time::Duration;
 use std::{fmt, io};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
-use unix::descriptor_passing::await_message;
+use unix::descriptor_passing::{Received, await_message};
 use unix::jail::{self, NoIdentity, Profile};
 use zeroize::Zeroizing;
 
@@ -120,7 +120,9 @@ fn start() -> Result<(), Fatal> {
     if environment::value(&variables, Variable::NoTickets).is_none() {
         tickets.turn();
     }
-    let Some((certificates, dialogs)) = receive_setup(&control)? else { return Ok(()) };
+    let Some(Setup { certificates, dialogs, monitor }) = receive_setup(&control)? else {
+        return Ok(());
+    };
     let (reports, outgoing) = mpsc::unbounded_channel();
     let keyholder = Arc::new(Keyholder::new(keyholder, reports.clone()));
     let probe = Probe::by_first(&certificates);
@@ -133,26 +135,41 @@ fn start() -> Result<(), Fatal> {
     let handshakes = Handshakes { acceptor, shown, limit: Duration::from_secs(seconds) };
     let _ = reports.send(FromEngine::Ready);
     let signatures = (keyholder, probe);
-    let dispatcher = Dispatcher::new(handshakes, signatures, dialogs, reports);
+    let mut dispatcher = Dispatcher::new(handshakes, signatures, dialogs, reports);
     if tickets.enabled() {
         runtime.spawn(async move { tickets.take_turns().await });
     }
-    Ok(runtime.block_on(serve(control, dispatcher, outgoing))?)
+    Ok(runtime.block_on(async {
+        if let Some(received) = monitor {
+            dispatcher.dispatch(ToEngine::Monitor, received);
+        }
+        serve(control, dispatcher, outgoing).await
+    })?)
 }
 
-/// Takes what is said before the beginning; none where the listener is gone already.
-fn receive_setup(control: &OwnedFd) -> io::Result<Option<(Vec<Certificate>, Dialogs)>> {
-    let (mut certificates, mut dialogs) = (Vec::new(), Dialogs::new());
+/// What is said before the beginning.
+#[derive(Default)]
+struct Setup {
+    certificates: Vec<Certificate>,
+    dialogs: Dialogs,
+    /// With the channel to the monitor, where there is one by then.
+    monitor: Option<Received>,
+}
+
+/// Takes it; none where the listener is gone already.
+fn receive_setup(control: &OwnedFd) -> io::Result<Option<Setup>> {
+    let mut setup = Setup::default();
     let mut buffer = vec![0; LONGEST];
     loop {
-        let length = await_message(control, &mut buffer)?.length;
-        if length == 0 {
+        let received = await_message(control, &mut buffer)?;
+        if received.length == 0 {
             return Ok(None);
         }
-        match buffer.get(..length).and_then(ToEngine::decode) {
-            Some(ToEngine::Certificate(certificate)) => certificates.push(certificate),
-            Some(ToEngine::Dialog(id, dialog)) => drop(dialogs.insert(id, dialog)),
-            Some(ToEngine::Begin) => return Ok(Some((certificates, dialogs))),
+        match buffer.get(..received.length).and_then(ToEngine::decode) {
+            Some(ToEngine::Certificate(certificate)) => setup.certificates.push(certificate),
+            Some(ToEngine::Dialog(id, dialog)) => drop(setup.dialogs.insert(id, dialog)),
+            Some(ToEngine::Monitor) => setup.monitor = Some(received),
+            Some(ToEngine::Begin) => return Ok(Some(setup)),
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }

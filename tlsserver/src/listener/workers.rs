@@ -159,14 +159,15 @@ impl Workers {
 
     /// Tells a new engine what it begins with. One that cannot be told is of no use, and ended.
     fn tell_new(&mut self, mut engine: Engine, told: &[ToEngine]) -> io::Result<Engine> {
-        let told = told.iter().try_for_each(|message| engine.send(message, &[]));
+        // First, so that it knows the monitor when it says that it is ready.
         let monitor = self.monitor.as_mut();
-        let joined = told
-            .and_then(|()| monitor.map_or(Ok(()), |monitor| logins::join(&mut engine, monitor)));
-        if joined.is_err() {
+        let joined = monitor.map_or(Ok(()), |monitor| logins::join(&mut engine, monitor));
+        let told =
+            joined.and_then(|()| told.iter().try_for_each(|message| engine.send(message, &[])));
+        if told.is_err() {
             self.processes.kill(engine.pid);
         }
-        joined.map(|()| engine)
+        told.map(|()| engine)
     }
 
     fn current(&self) -> impl Iterator<Item = &Engine> {
