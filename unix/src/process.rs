@@ -1,6 +1,7 @@
 //! This process and its children.
 
 use nix::errno::Errno;
+use nix::libc;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
 use std::ffi::OsString;
@@ -235,17 +236,33 @@ pub fn keep_out_of_core_files() {
 ///
 /// # Errors
 /// What the system says of the wait.
-#[expect(unsafe_code, reason = "no safe wrapper tells whose process it was")]
 pub fn ended_as_root(pid: u32, waits: bool) -> io::Result<Option<bool>> {
-    use nix::libc::{P_PID, WEXITED, WNOHANG, WNOWAIT, id_t, siginfo_t, waitid};
-    let options = WEXITED | WNOWAIT | if waits { 0 } else { WNOHANG };
+    let waits = if waits { 0 } else { libc::WNOHANG };
     #[allow(clippy::useless_conversion, reason = "FreeBSD's is longer")]
-    let child = id_t::from(pid);
+    let child = libc::id_t::from(pid);
+    let ended = ended(libc::P_PID, child, waits)?;
+    Ok(ended.map(|(_, user)| user == 0))
+}
+
+/// A child that has ended and is still to be waited for. The system looks at each child.
+pub(crate) fn ended_child() -> Option<u32> {
+    let (child, _) = ended(libc::P_ALL, 0, libc::WNOHANG).ok()??;
+    u32::try_from(child).ok()
+}
+
+/// A child that has ended, and its real user. It is still to be waited for.
+#[expect(unsafe_code, reason = "no safe wrapper tells whose process it was")]
+fn ended(
+    kind: libc::idtype_t,
+    which: libc::id_t,
+    waits: libc::c_int,
+) -> io::Result<Option<(libc::pid_t, libc::uid_t)>> {
+    let options = libc::WEXITED | libc::WNOWAIT | waits;
     // SAFETY: the system's own type, of numbers, for which nothing is a value.
-    let mut ended = unsafe { std::mem::zeroed::<siginfo_t>() };
+    let mut ended = unsafe { std::mem::zeroed::<libc::siginfo_t>() };
     loop {
         // SAFETY: the pointer is to what the system fills in, here and nowhere else.
-        if unsafe { waitid(P_PID, child, &raw mut ended, options) } == 0 {
+        if unsafe { libc::waitid(kind, which, &raw mut ended, options) } == 0 {
             break;
         }
         match Errno::last() {
@@ -254,8 +271,8 @@ pub fn ended_as_root(pid: u32, waits: bool) -> io::Result<Option<bool>> {
         }
     }
     // SAFETY: what waitid says of a child, or nothing, has both.
-    let (which, user) = unsafe { (ended.si_pid(), ended.si_uid()) };
-    Ok((which != 0).then_some(user == 0))
+    let (child, user) = unsafe { (ended.si_pid(), ended.si_uid()) };
+    Ok((child != 0).then_some((child, user)))
 }
 
 /// Whether a process's real user is root. `None` where the system does not tell: it is not

@@ -29,8 +29,8 @@ impl Server {
 
     /// Waits for this child, and for those that may have ended with it unsaid: the server's own
     /// processes, and programs whose connection no engine has any more. Not for any child, as
-    /// the system looks at each then, and there are thousands. So a program whose end was not
-    /// said is waited for once its engine lets go of the connection.
+    /// the system looks at each then, and there are thousands. Of others whose end was not said
+    /// [`unix::signals::Signals::unsaid`] tells a while later.
     pub(super) fn on_child_ended(&mut self, pid: u32) -> Result<(), Unable> {
         let told = Some(pid).filter(|pid| !self.workers.have(*pid));
         let programs: Vec<u32> = told.into_iter().chain(self.connections.ending()).collect();

@@ -149,7 +149,7 @@ impl Server {
             for happened in self.wait().map_err(Unable::Poll)? {
                 self.on_ready(happened)?;
             }
-            self.on_turn(Instant::now());
+            self.on_turn(Instant::now())?;
         }
         self.log_left_behind();
         self.repeated.finish(Instant::now(), |event| event.log(self.log));
@@ -157,13 +157,17 @@ impl Server {
     }
 
     /// What is due by the clock, once what has happened has been seen to.
-    fn on_turn(&mut self, now: Instant) {
+    fn on_turn(&mut self, now: Instant) -> Result<(), Unable> {
+        while let Some(pid) = self.signals.unsaid(now) {
+            self.on_child_ended(pid)?;
+        }
         self.workers.tick(now);
         self.end_late_headers(now);
         self.begin_queued();
         self.introduce_waiting();
         self.repeated.sums(now, |event| event.log(self.log));
         unix::log::catch_up();
+        Ok(())
     }
 
     fn wait(&mut self) -> io::Result<Vec<Ready>> {
@@ -197,7 +201,7 @@ impl Server {
         let pending = self.pending.iter().map(|one| one.deadline).min();
         let paused = self.accepting.paused_until();
         let eviction = eviction.filter(|at| *at > now);
-        let until = [paused, pending, eviction, self.course.ends_at()];
+        let until = [paused, pending, eviction, self.course.ends_at(), self.signals.next_look()];
         let until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
         ready_sources(sources, Some(until))
     }

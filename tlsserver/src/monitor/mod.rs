@@ -239,6 +239,9 @@ impl Monitor {
                 }
             }
             let now = Instant::now();
+            while let Some(pid) = self.signals.unsaid(now) {
+                self.on_child_ended(Some(pid));
+            }
             self.end_late(now);
             self.homes.settle(now);
             self.log_trouble();
@@ -270,7 +273,8 @@ impl Monitor {
         let look = turn.or_else(|| self.turns.is_short().then_some(self.next_look));
         let until = [look, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
         let words = self.words.as_ref().and_then(Words::next_turn);
-        let until = until.into_iter().chain([words, self.bound.next_turn()]);
+        let until =
+            until.into_iter().chain([words, self.bound.next_turn(), self.signals.next_look()]);
         ready_sources(sources, until.flatten().min())
     }
 

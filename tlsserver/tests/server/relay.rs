@@ -6,6 +6,7 @@ use crate::harness::client::{
 };
 use crate::harness::{Server, Setup, certificate, first_certificate};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, SupportedProtocolVersion};
 use std::io::{Read, Write};
@@ -289,7 +290,7 @@ fn d72_once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
         "bash",
         "--norc",
         "-c",
-        r#"exec 5<&0 6<"$GO"; cat <&6 & head -c 1000000 /dev/zero; exit 0"#,
+        r#"exec 5<&0 6<"$GO"; cat <&6 & head -c 1000000 /dev/zero; read; exit 0"#,
     ];
     for setup in [Setup::new(PROGRAM), Setup::delayed(PROGRAM)] {
         let go = setup.file("go");
@@ -307,6 +308,14 @@ fn d72_once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
         for client in [&mut goes, &mut lost] {
             client.read_exact(&mut vec![0; 1_000_000]).unwrap();
         }
+        // Both programs end while the server cannot hear of it: the system tells of one.
+        server.signal(Signal::STOP);
+        for client in [&mut goes, &mut lost] {
+            client.write_all(b"\n").unwrap();
+            client.flush().unwrap();
+        }
+        server.wait_until_ended(2);
+        server.signal(Signal::CONT);
         server.log.wait_for_count("tlsserver: end ", 3);
         close(&mut goes);
         reset(lost.sock);
