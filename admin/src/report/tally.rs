@@ -5,7 +5,7 @@ use super::event::Event;
 use super::line::Line;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Different names or addresses that are told apart.
 const MOST: usize = 100_000;
@@ -208,8 +208,7 @@ fn network(address: &str) -> String {
             format!("{a}.{b}.{c}.0/24")
         }
         Ok(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            format!("{}/64", Ipv6Addr::from_bits(address.to_bits() >> 64 << 64))
         }
         Err(_) => "unknown".into(),
     }

@@ -89,7 +89,8 @@ fn the_same_trouble_is_counted_as_the_same() {
         authup: 3 more logins not checked (last from 203.0.113.5)\n\
         authup: 4 more logins not checked (last from 192.0.2.7)\n\
         authup 7 login succeeded (al from 192.0.2.7)\n\
-        authup 8 login succeeded (al from 198.51.100.7)\n";
+        authup 8 login succeeded (al from 198.51.100.7)\n\
+        authup 9 checkpassword 10 failed, 4 remaining (al from 2001:db8:1:0:8::7)\n";
     let page = stdout(&run_with(&["report"], log));
     let (_, trouble) = page.split_once("\nTrouble\n").unwrap();
     let mut trouble: Vec<_> = trouble.lines().collect();
@@ -104,6 +105,8 @@ fn the_same_trouble_is_counted_as_the_same() {
     assert_eq!(trouble, expected, "{page}");
     assert!(page.contains("      2  al, from 2 networks\n"), "{page}");
     assert!(page.contains("Addresses refused most\n     12  203.0.113.5\n"), "{page}");
+    // As `acceptutils failures` writes networks.
+    assert!(page.contains("      1  2001:db8:1::/64\n"), "{page}");
 }
 
 #[test]
