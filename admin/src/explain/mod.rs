@@ -39,7 +39,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// An environment variable that is set, as AUTHUP_USER is behind authup; may be repeated
-    #[arg(long = "set", value_name = "VARIABLE")]
+    #[arg(long = "set", value_name = "VARIABLE", value_parser = variable)]
     variables: Vec<String>,
     /// The state of TLS; a FIXSMTPIODEBUG transcript has it
     #[arg(long)]
@@ -47,6 +47,14 @@ pub(crate) struct Options {
     /// Print as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// A variable's name; a value with it would have no effect.
+fn variable(said: &str) -> Result<String, &'static str> {
+    if said.is_empty() || said.contains('=') {
+        return Err("the name alone: rules see whether it is set, not to what");
+    }
+    Ok(said.to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

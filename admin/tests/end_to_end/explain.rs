@@ -170,6 +170,10 @@ fn a_conversation_as_plain_text() {
     }
     let said = stdout(&run(&["explain", "--home", &home, "--set", "AUTHUP_USER", file]));
     assert!(said.contains("fixsmtpio:11: \"250 AUTH PLAIN\" does not go to the client"), "{said}");
+    for variable in ["AUTHUP_USER=al", "AUTHUP_USER=", ""] {
+        let wrong = fails(&["explain", "--home", &home, "--set", variable, file]);
+        assert!(wrong.contains("the name alone: rules see whether it is set"), "{wrong}");
+    }
 }
 
 #[test]
