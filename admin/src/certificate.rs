@@ -1,8 +1,10 @@
 //! Certificates and keys, as files.
 
 use crate::outcome::Error;
+use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use std::path::Path;
 use unix::regular_file;
 
@@ -16,6 +18,13 @@ pub(crate) fn all(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let contents = regular_file::read(path).map_err(|error| Error::read(path, error))?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&contents).collect();
     all.ok().filter(|all| !all.is_empty()).ok_or_else(|| none(path))
+}
+
+/// Whether it is one for a server of this name, or of this address.
+pub(crate) fn is_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
+    let name = ServerName::try_from(host).ok();
+    let parsed = ParsedCertificate::try_from(certificate).ok();
+    name.zip(parsed).is_some_and(|(name, parsed)| verify_server_name(&parsed, &name).is_ok())
 }
 
 fn none(path: &Path) -> Error {

@@ -105,6 +105,10 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     if let Some(warning) = &odd_host {
         print_line(warning);
     }
+    let other_name = other_name(options);
+    if let Some(warning) = &other_name {
+        print_line(warning);
+    }
     let gap = gap(options);
     if let Some(warning) = &gap {
         print_line(warning);
@@ -113,7 +117,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         print_line(&format!("warning: --{option}: the program does not serve: {why}"));
     }
     print_line(&next_steps(&plan));
-    let warnings = [other_host, odd_host, gap];
+    let warnings = [other_host, odd_host, other_name, gap];
     let is_clean = silent.is_empty() && warnings.iter().all(Option::is_none);
     Ok(if is_clean { Outcome::Clean } else { Outcome::Warnings })
 }
@@ -151,8 +155,10 @@ fn plan(options: &Options) -> Result<Plan, Error> {
         must_hold_both(&plan)?;
         plan.self_signed = false;
     }
-    if let Some(bin) = &options.bin {
-        plan.bin = Some(must_be_there(bin)?);
+    match (&options.bin, &plan.bin) {
+        (Some(bin), _) => plan.bin = Some(must_be_there(bin)?),
+        (None, Some(own)) => must_be_plain(own, "folder")?,
+        (None, None) => {}
     }
     plan.users = options.users;
     plan.mail.submission = mail_program(&plan, &options.submission, &SUBMISSION)?;
@@ -229,6 +235,15 @@ fn must_hold_both(plan: &Plan) -> Result<(), Error> {
     }
 }
 
+/// That a certificate is another server's.
+fn other_name(options: &Options) -> Option<String> {
+    let file = options.cert.as_ref()?;
+    let is_its = certificate::is_for(&certificate::first(file).ok()?, &options.host);
+    let (file, host) = (file.display(), &options.host);
+    let why = "clients that verify it would refuse it";
+    (!is_its).then(|| format!("warning: --cert: {file}: not for {host}: {why}"))
+}
+
 /// What clients would lack of a certificate's chain.
 fn gap(options: &Options) -> Option<String> {
     let file = options.cert.as_ref()?;
@@ -238,7 +253,7 @@ fn gap(options: &Options) -> Option<String> {
 
 /// It goes into shell scripts and units, both of which would have it quoted, each
 /// in its own way.
-fn must_be_plain(path: &Path, what: &str) -> Result<(), Error> {
+pub(crate) fn must_be_plain(path: &Path, what: &str) -> Result<(), Error> {
     let is_plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"/._+@,-=:".contains(octet);
     if path.as_os_str().as_encoded_bytes().iter().all(is_plain) {
         return Ok(());

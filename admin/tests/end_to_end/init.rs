@@ -3,7 +3,7 @@
 use crate::certificates;
 use crate::support::{
     PROGRAM, add_al, beside, checked, ends_with, fails, folder, init, installed_or_skip, is_root,
-    programs, run, skipped, stderr, succeeds,
+    programs, run, skipped, stderr, stdout, succeeds,
 };
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -76,8 +76,13 @@ fn a_certificate_that_is_there_is_used() {
     let (dir, cert, key) = (dir.to_str().unwrap(), cert.to_str().unwrap(), key.to_str().unwrap());
     let pop3 = "pop3d Maildir";
     let options = ["--host", "a.example", "--cert", cert, "--key", key, "--pop3", pop3];
-    // The POP3 server is not there yet, and that is said.
-    ends_with(&run(&[&["init", dir], &options[..]].concat()), 1);
+    // The POP3 server is not there yet, and that is said; that it is another name's, too.
+    let made = ends_with(&run(&[&["init", dir], &options[..]].concat()), 1);
+    let other_name = format!("warning: --cert: {cert}: not for ");
+    assert!(made.contains(&format!("{other_name}a.example: ")), "{made}");
+    let its = ["--host", "mail.example.org", "--cert", cert, "--key", key];
+    let made = stdout(&run(&[&["init", &format!("{dir}-1")], &its[..]].concat()));
+    assert!(!made.contains(&other_name), "{made}");
     let script = std::fs::read_to_string(format!("{dir}/service/pop3s/run")).unwrap();
     let expected = format!("export CERTFILE={cert}\nexport KEYFILE={key}\n");
     assert!(script.contains(&expected), "{script}");
