@@ -11,7 +11,7 @@ mod installed;
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
 use crate::command::CommandLine;
-use crate::init::{Clients, Plan, imap_server};
+use crate::init::{Clients, Plan, imap_server, must_be_plain};
 use crate::maildir;
 use crate::outcome::{Error, Outcome, print_line};
 use crate::passwd;
@@ -93,6 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
 
 impl Demo {
     fn start(options: &Options) -> Result<Self, Error> {
+        must_be_plain(&std::env::temp_dir(), "folder")?;
         let installed = choose(options);
         let scene = Scene::new()?;
         let submission = installed.as_ref().map(Installed::submission);
@@ -104,6 +105,7 @@ impl Demo {
         let mut plan = Plan::new(dir.clone(), HOST.into());
         plan.clients = Clients::Here;
         let bin = programs_for_everybody(scene.folder())?;
+        must_be_plain(&bin, "folder")?;
         let pop3 = programs::find(POP3, programs::USUAL)
             .map_or_else(|| OWN_POP3.to_owned(), |found| found.display().to_string());
         let smtp = bin.join("demo-smtp-into-maildir").display().to_string();

@@ -91,6 +91,37 @@ fn shows_itself_and_leaves_nothing() {
 }
 
 #[test]
+fn a_folder_that_a_run_script_would_need_quoted_is_refused() {
+    let folder = folder();
+    for name in ["t m p", "it's", "$HOME"] {
+        let temporary = folder.path().join(name);
+        std::fs::create_dir(&temporary).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["demo", "--own-server"]).env("TMPDIR", &temporary);
+        let said = output(&mut command, b"");
+        ends_with(&said, 2);
+        let path = temporary.display();
+        let expected = format!("unusable folder: {path}: a run script would need it quoted\n");
+        assert_eq!(stderr(&said), format!("acceptutils: {expected}"));
+        nothing_is_left(&temporary);
+    }
+    // Nobody but root would get copies of the programs.
+    let (bin, own) = copied(folder.path());
+    let programs = bin.with_file_name("b i n");
+    std::fs::rename(bin, &programs).unwrap();
+    let mut command = Command::new(programs.join("acceptutils"));
+    command.args(["demo", "--own-server"]).env("TMPDIR", &own).current_dir("/");
+    if is_root() {
+        std::os::unix::fs::chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let said = stderr(&output(&mut command, b""));
+    let path = programs.display();
+    assert!(said.ends_with(&format!("{path}: a run script would need it quoted\n")), "{said}");
+    nothing_is_left(&own);
+}
+
+#[test]
 fn what_the_mail_server_refuses_its_log_explains() {
     let temporary = folder();
     if !installed_server() {
