@@ -133,6 +133,10 @@ fn port(port: &OsStr) -> Result<u16, Failure> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err(failure(&"not a port"));
+    }
     let services = std::fs::read_to_string("/etc/services").map_err(|reason| failure(&reason))?;
     service(&services, text).ok_or_else(|| failure(&"no such service"))
 }
@@ -276,6 +280,15 @@ mod tests {
         assert_eq!(service(services, "mail"), Some(25));
         assert_eq!(service(services, "pop3"), Some(110));
         assert_eq!(service(services, "imap"), None);
+    }
+
+    #[test]
+    fn numbers_of_no_port() {
+        assert_eq!(port(OsStr::new("65535")).unwrap(), 65_535);
+        for text in ["65536", "-1", "4294967321", ""] {
+            let wrong = port(OsStr::new(text)).unwrap_err().to_string();
+            assert!(wrong.ends_with(&format!("{text}: not a port")), "{wrong}");
+        }
     }
 
     #[test]
