@@ -138,6 +138,7 @@ impl Listed {
         let runs_as = if runs_as_root() { RunsAs::Root } else { RunsAs::User { uid: own_uid() } };
         let account = entry.account(runs_as);
         let state = match (PasswordHash::parse(entry.hash), &account) {
+            (Err(HashError::Locked), _) if !entry.has_hash => "no colon in its line".to_owned(),
             (Err(HashError::Locked), _) => "locked".to_owned(),
             (Err(HashError::Unknown), _) => "its kind of hash is not known".to_owned(),
             (Err(HashError::Malformed), _) => "its hash is cut off or mistyped".to_owned(),

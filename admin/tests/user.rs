@@ -223,3 +223,12 @@ fn one_file_serves_dovecot_too() {
     log.join().unwrap();
     assert_eq!((right, wrong), (true, false));
 }
+
+#[test]
+fn what_is_no_entry_is_not_listed_as_a_locked_user() {
+    let users = Users::new();
+    std::fs::write(users.path(), "al:\nno entry\nbo:!x\n# a comment\n").unwrap();
+    let said = users.succeeds("list", "");
+    let states = said.lines().map(|line| line.rsplit("  ").next().unwrap());
+    assert_eq!(states.collect::<Vec<_>>(), ["locked", "no colon in its line", "locked"], "{said}");
+}

@@ -17,6 +17,8 @@ pub struct Entry<'a> {
     pub user: &'a [u8],
     /// The hash, for [`PasswordHash::parse`].
     pub hash: &'a [u8],
+    /// Whether there is a field for it, and the line so is an entry's.
+    pub has_hash: bool,
     uid: &'a [u8],
     gid: &'a [u8],
     home: &'a [u8],
@@ -55,7 +57,9 @@ impl<'a> Entry<'a> {
         let mut fields = line.splitn(8, |&byte| byte == b':');
         let mut next = || fields.next().unwrap_or_default();
         let (user, hash, uid, gid, _gecos) = (next(), next(), next(), next(), next());
-        Self { user, hash, uid, gid, home: next(), shell: next(), extra: next() }
+        let (home, shell, extra) = (next(), next(), next());
+        let has_hash = line.len() > user.len();
+        Self { user, hash, has_hash, uid, gid, home, shell, extra }
     }
 
     /// Whether and as whom a user with the right password is served.
