@@ -132,6 +132,9 @@ fn log_what_is_ignored(options: &Options, variables: &Variables, log: Log) {
     for letter in &options.without_effect {
         Event::Ignored(*letter).log(log);
     }
+    if options.login.is_none() {
+        options.for_login.iter().for_each(|name| Event::WithoutLogin(name).log(log));
+    }
     if options.login.is_some() && options.banner.is_some() {
         Event::BannerIgnored.log(log);
     }

@@ -27,6 +27,8 @@ pub(super) enum Event<'a> {
 
     /// An option without effect.
     Ignored(char),
+    /// The name of one that has an effect with `--login` only.
+    WithoutLogin(&'static str),
     BannerIgnored,
     NoCertificate,
     /// While the rules are so.
@@ -103,6 +105,7 @@ impl Display for Event<'_> {
             }
             Self::Reloaded => f.write_str("certificates reloaded"),
             Self::Ignored(letter) => write!(f, "-{letter}: {}", why_ignored(*letter)),
+            Self::WithoutLogin(name) => write!(f, "--{name}: no effect without --login"),
             Self::BannerIgnored => f.write_str("-B: --login has its own greeting"),
             Self::NoCertificate => f.write_str("DISABLETLS: no certificate, TLS is not available"),
             Self::NobodyMayConnect(why) => write!(f, "{why}; nobody may connect"),

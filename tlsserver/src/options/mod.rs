@@ -24,6 +24,8 @@ pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOsSZVvqQUX ] [ -c 
 
 /// More than the cores of most machines; each engine is a process of some megabytes.
 const MOST_ENGINES: usize = 1024;
+/// Long options that say something of `--login`.
+const FOR_LOGIN: [&str; 3] = ["tries", "checks", "linger"];
 
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,8 @@ pub struct Options {
     pub linger: Duration,
     /// What was asked for by an option that has no effect here, for the log.
     pub without_effect: Vec<char>,
+    /// What was asked for by an option that has an effect with `--login` only.
+    pub for_login: Vec<&'static str>,
     /// Where to listen; what `-I` says, where it applies, is in it.
     pub host: OsString,
     /// The port's number or service name.
@@ -132,6 +136,7 @@ impl Options {
             checks: None,
             linger: Duration::from_secs(600),
             without_effect: Vec::new(),
+            for_login: Vec::new(),
             family: None,
             host: OsString::new(),
             port: OsString::new(),
@@ -216,6 +221,7 @@ impl Options {
     }
 
     fn long(&mut self, name: &str, parser: &mut Parser) -> Result<(), lexopt::Error> {
+        self.for_login.extend(FOR_LOGIN.iter().filter(|one| **one == name));
         match name {
             "proxy-protocol" => {
                 let from = parser.optional_value();
@@ -293,6 +299,7 @@ mod tests {
         assert_eq!(options.engines, Some(2));
         assert_eq!(options.login, Some(Protocol::Smtp));
         assert_eq!((options.tries, options.checks), (Some(3), Some(2)));
+        assert_eq!(options.for_login, ["tries", "checks", "linger"]);
         assert_eq!(options.linger, Duration::from_secs(7));
         assert_eq!((options.limit_per_address, options.ipv6_prefix), (Some(3), 64));
         assert_eq!(options.handshake_timeout, Duration::from_secs(5));

@@ -131,6 +131,14 @@ fn what_prevents_a_start_is_said_in_one_line() {
 }
 
 #[test]
+fn an_option_that_is_for_login_alone_is_said_to_have_no_effect() {
+    let server = Setup::new(&["true"]).option("--tries 3 --checks 1 --linger 9").start();
+    for option in ["--tries", "--checks", "--linger"] {
+        server.log.wait_for(&[&format!("tlsserver: {option}: no effect without --login")]);
+    }
+}
+
+#[test]
 fn the_journal_is_told_how_bad_it_is() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let found = std::os::unix::fs::MetadataExt::ino(&log.as_file().metadata().unwrap());
