@@ -101,8 +101,8 @@ impl Plan {
         let usual = include_str!("../../../contrib/control/smtpcapabilities");
         let Some(offers) = &self.smtp_offers else { return usual.into() };
         let head = "\
-            # What authup lists for EHLO, besides STARTTLS and AUTH. Clients do not ask again\n\
-            # after they have logged in, so this is what the server behind said that it has.\n";
+            # What EHLO lists before a login, besides STARTTLS and AUTH. Clients do not ask\n\
+            # again after a login, so this is what the mail server offered.\n";
         listed(head, offers, Protocol::Smtp, &[])
     }
 
@@ -110,8 +110,8 @@ impl Plan {
         let usual = include_str!("../../../contrib/control/pop3capabilities");
         let Some(offers) = &self.pop3_offers else { return usual.into() };
         let head = "\
-            # What authup lists for CAPA, besides STLS and USER: what the POP3 server behind\n\
-            # said that it has. RESP-CODES and AUTH-RESP-CODE are authup's own.\n";
+            # What CAPA lists before a login, besides STLS, USER and SASL: what the POP3 server\n\
+            # offered. RESP-CODES and AUTH-RESP-CODE are those of the dialog before a login.\n";
         listed(head, offers, Protocol::Pop3, &POP3_OWN)
     }
 
@@ -119,8 +119,8 @@ impl Plan {
         let usual = include_str!("../../../contrib/control/imapcapabilities");
         let Some(offers) = &self.imap_offers else { return usual.into() };
         let head = "\
-            # What authup lists by IMAP before a login, besides IMAP4rev1, LITERAL-, SASL-IR, ID,\n\
-            # STARTTLS and mechanisms: what the IMAP server behind said that it has.\n";
+            # What is listed by IMAP before a login, besides IMAP4rev1, LITERAL-, SASL-IR, ID,\n\
+            # STARTTLS and mechanisms: what the IMAP server offered.\n";
         listed(head, offers, Protocol::Imap, &[])
     }
 
