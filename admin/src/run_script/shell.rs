@@ -92,8 +92,7 @@ impl Written {
                     Some(value) if *is_quoted || is_one_word(value) => word.text.push_str(value),
                     _ => word.compute(written, *is_quoted),
                 },
-                Part::Computed { is_quoted, written } => match substitution::value(written, values)
-                {
+                Part::Computed { is_quoted, written } => match substituted(written, values) {
                     Some(value) if *is_quoted || is_one_word(&value) => word.text.push_str(&value),
                     _ => word.compute(written, *is_quoted),
                 },
@@ -109,6 +108,19 @@ impl Word {
         self.may_be_many |= !is_quoted;
         self.text.push_str(written);
     }
+}
+
+/// What `$(...)` stands for; none where only the shell can tell.
+fn substituted(written: &str, values: &Values) -> Option<String> {
+    let inner = written.strip_prefix("$(").and_then(|inner| inner.strip_suffix(')'));
+    let inner = inner.or_else(|| written.strip_prefix('`')?.strip_suffix('`'))?;
+    let [command] = &commands(inner)[..] else { return None };
+    let words: Vec<_> = command.words.iter().map(|word| word.expand(values)).collect();
+    if words.iter().any(|word| word.is_computed) {
+        return None;
+    }
+    let words: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+    substitution::output(&words)
 }
 
 /// Whether the shell leaves this as it is where it is not quoted.

@@ -1,26 +1,17 @@
-//! What `$(...)` stands for, where it is one of those that run scripts begin with: a number of a
-//! user or group, a line of a control file, the machine's name.
+//! What commands in `$(...)` write, of those that run scripts begin with: a number of a user or
+//! group, a line of a control file, the machine's name.
 //!
 //! No command is run: the answer is looked up here. A file that not everybody may read is not
 //! read, so that no secret comes into what is said of a script.
 
 use super::row::name;
-use super::shell::{Values, commands};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use unix::identity::SystemUser;
 use unix::regular_file::read_to_string;
 
-/// What it stands for; none where only the shell can tell.
-pub(super) fn value(written: &str, values: &Values) -> Option<String> {
-    let inner = written.strip_prefix("$(").and_then(|inner| inner.strip_suffix(')'));
-    let inner = inner.or_else(|| written.strip_prefix('`')?.strip_suffix('`'))?;
-    let [command] = &commands(inner)[..] else { return None };
-    let words: Vec<_> = command.words.iter().map(|word| word.expand(values)).collect();
-    if words.iter().any(|word| word.is_computed) {
-        return None;
-    }
-    let words: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+/// What the command of these words would write; none where only the shell can tell.
+pub(super) fn output(words: &[&str]) -> Option<String> {
     let (program, arguments) = words.split_first()?;
     match (name(program), arguments) {
         ("id", ["-u", user]) => Some(named(user)?.uid.to_string()),

@@ -2,7 +2,6 @@
 //! end. `protocol` says them by the same names as the others' lines,
 //! `imap` lists capabilities.
 
-use super::protocol::Protocol;
 use super::reply::{Condition, Refusal};
 use crate::imap::capability::ALWAYS;
 use crate::sasl::Mechanism;
@@ -47,7 +46,7 @@ pub(super) fn refusal(why: Refusal, tag: &[u8]) -> Vec<u8> {
         _ if tag.is_empty() => return bye(why),
         _ => (tag, "NO"),
     };
-    let text = why.text(Protocol::Imap);
+    let text = why.text(|texts| texts.imap);
     let line = [" ", condition, " ", &row.imap.code(), &text, "\r\n"].concat();
     [tag, line.as_bytes()].concat()
 }
@@ -59,5 +58,5 @@ pub(super) fn bye(why: Refusal) -> Vec<u8> {
         Condition::Bye(_) => why.row().imap.code(),
         _ => String::new(),
     };
-    ["* BYE ", &code, &why.text(Protocol::Imap), "\r\n"].concat().into()
+    ["* BYE ", &code, &why.text(|texts| texts.imap), "\r\n"].concat().into()
 }

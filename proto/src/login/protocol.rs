@@ -103,12 +103,19 @@ impl Protocol {
     /// that is refused; empty where it has none.
     #[must_use]
     pub fn refusal(self, why: Refusal, tag: &[u8]) -> Vec<u8> {
-        let (row, text) = (why.row(), why.text(self));
-        let (code, enhanced) = (row.code, row.enhanced);
+        let row = why.row();
         match self {
-            Self::Smtp => [code, " ", &text, " (#", enhanced, ")\r\n"].concat().into(),
-            Self::Pop3 if row.pop3_code.is_empty() => ["-ERR ", &text, "\r\n"].concat().into(),
-            Self::Pop3 => ["-ERR [", row.pop3_code, "] ", &text, "\r\n"].concat().into(),
+            Self::Smtp => {
+                let text = why.text(|texts| texts.smtp);
+                [row.code, " ", &text, " (#", row.enhanced, ")\r\n"].concat().into()
+            }
+            Self::Pop3 => {
+                let text = why.text(|texts| texts.pop3);
+                match row.pop3_code {
+                    "" => ["-ERR ", &text, "\r\n"].concat().into(),
+                    code => ["-ERR [", code, "] ", &text, "\r\n"].concat().into(),
+                }
+            }
             Self::Imap => imap_reply::refusal(why, tag),
         }
     }

@@ -4,7 +4,6 @@
 //! The texts are an interface: people's clients, filters and log watchers match
 //! them.
 
-use super::protocol::Protocol;
 use alloc::string::String;
 
 /// A refusal: what went wrong, whoever's fault it is.
@@ -78,14 +77,21 @@ pub(super) struct Row {
     pub(super) code: &'static str,
     /// The text after the program's name, where no other is said.
     text: &'static str,
-    /// Where the protocols do not agree: the whole text of SMTP's, POP3's and IMAP's.
-    texts: Option<[&'static str; 3]>,
+    /// Where the protocols do not agree.
+    texts: Option<Texts>,
     /// SMTP's enhanced code (RFC 3463).
     pub(super) enhanced: &'static str,
     /// POP3's response code (RFC 2449, RFC 3206); empty: none.
     pub(super) pop3_code: &'static str,
     /// How IMAP says it.
     pub(super) imap: Condition,
+}
+
+/// The whole text of each protocol.
+pub(super) struct Texts {
+    pub(super) smtp: &'static str,
+    pub(super) pop3: &'static str,
+    pub(super) imap: &'static str,
 }
 
 /// IMAP's condition of a refused command (RFC 9051, section 7.1).
@@ -120,7 +126,7 @@ impl Row {
         Self { imap, ..self }
     }
 
-    const fn texts(self, texts: [&'static str; 3]) -> Self {
+    const fn texts(self, texts: Texts) -> Self {
         Self { texts: Some(texts), ..self }
     }
 
@@ -129,19 +135,17 @@ impl Row {
     }
 }
 
-const NO_START_TLS: [&str; 3] =
-    ["unimplemented", "STLS not available", "authup STARTTLS not available"];
+const NO_START_TLS: Texts = Texts {
+    smtp: "unimplemented",
+    pop3: "STLS not available",
+    imap: "authup STARTTLS not available",
+};
 
 impl Refusal {
-    /// What is said behind the codes.
-    pub(super) fn text(self, protocol: Protocol) -> String {
+    /// What is said after the codes, by the protocol that `of` chooses.
+    pub(super) fn text(self, of: fn(&Texts) -> &'static str) -> String {
         let row = self.row();
-        match (row.texts, protocol) {
-            (None, _) => ["authup ", row.text].concat(),
-            (Some([text, _, _]), Protocol::Smtp)
-            | (Some([_, text, _]), Protocol::Pop3)
-            | (Some([_, _, text]), Protocol::Imap) => text.into(),
-        }
+        row.texts.as_ref().map_or_else(|| ["authup ", row.text].concat(), |texts| of(texts).into())
     }
 
     pub(super) const fn row(self) -> Row {
@@ -212,6 +216,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::protocol::Protocol;
 
     #[test]
     fn each_protocol_has_its_form() {
