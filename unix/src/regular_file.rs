@@ -128,6 +128,12 @@ impl RegularFile {
         Ok(Self { descriptor, opened: Version::of(&stat) })
     }
 
+    /// How long it was when it was opened, in octets.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.opened.size.unsigned_abs()
+    }
+
     /// Fills `octets` from this place on.
     ///
     /// # Errors
@@ -163,6 +169,7 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, "some octets").unwrap();
         let file = RegularFile::open(&path).unwrap();
+        assert_eq!(file.size(), 11);
         let mut octets = [0; 6];
         file.read_exact_at(5, &mut octets).unwrap();
         assert_eq!(&octets, b"octets");

@@ -12,6 +12,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use unix::regular_file::RegularFile;
 
+/// A file that is no longer is read at once: keys are many, and nearly all of them not in it.
+const AT_ONCE: usize = 64 * 1024;
+
 /// What the rules say about a peer; no rule: it may connect.
 ///
 /// # Errors
@@ -26,10 +29,8 @@ pub(super) fn look_up(file: &Path, peer: IpAddr) -> io::Result<Instructions> {
     Ok(found)
 }
 
-fn first_of(rules: &RegularFile, peer: IpAddr) -> io::Result<Instructions> {
-    let mut beginning = [0; BEGINNING];
-    rules.read_exact_at(0, &mut beginning).map_err(cut_off)?;
-    let rules = Rules { file: rules, beginning };
+fn first_of(file: &RegularFile, peer: IpAddr) -> io::Result<Instructions> {
+    let rules = Rules::read(file)?;
     for key in keys(peer) {
         if let Some(found) = rules.value_of(&key)? {
             let key = written(&key).unwrap_or_default();
@@ -40,13 +41,20 @@ fn first_of(rules: &RegularFile, peer: IpAddr) -> io::Result<Instructions> {
     Ok(Instructions::default())
 }
 
-/// The file, and its beginning, which is read once for all keys: most of those there are not in it.
+/// The file, and what was read of it for all keys: all, or what a look-up begins with.
 struct Rules<'r> {
     file: &'r RegularFile,
-    beginning: [u8; BEGINNING],
+    read: Vec<u8>,
 }
 
-impl Rules<'_> {
+impl<'r> Rules<'r> {
+    fn read(file: &'r RegularFile) -> io::Result<Self> {
+        let size = usize::try_from(file.size()).ok().filter(|size| *size <= AT_ONCE);
+        let mut read = vec![0; size.unwrap_or_default().max(BEGINNING)];
+        file.read_exact_at(0, &mut read).map_err(cut_off)?;
+        Ok(Self { file, read })
+    }
+
     fn value_of(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let (mut lookup, mut wanted) = Lookup::new(key);
         loop {
@@ -60,7 +68,7 @@ impl Rules<'_> {
 
     fn octets(&self, wanted: Wanted) -> io::Result<Cow<'_, [u8]>> {
         let at = usize::try_from(wanted.at).ok();
-        if let Some(read) = at.and_then(|at| self.beginning.get(at..at + wanted.length)) {
+        if let Some(read) = at.and_then(|at| self.read.get(at..at + wanted.length)) {
             return Ok(read.into());
         }
         let mut octets = vec![0; wanted.length];
