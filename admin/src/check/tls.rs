@@ -5,10 +5,8 @@ use super::findings::Findings;
 use super::identity::{self, Who};
 use super::permissions::{Readers, check_permissions_for};
 use super::service::Service;
+use crate::certificate::is_for;
 use proto::escape::Escaped;
-use rustls::client::verify_server_name;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::server::ParsedCertificate;
 use rustls::sign::SigningKey;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -66,12 +64,16 @@ fn check_files(
     let private = read_key(key, findings);
     let Some(first) = contents.chain.first() else { return Vec::new() };
     chain::check(certificate, &contents.chain, findings);
-    if let Some(name) = &files.name {
-        let text = format!("not for {}, for which it is named", Escaped(name.as_bytes()));
-        check_name(certificate, first, name, &text, findings);
-    } else if let Some(host) = host {
-        let text = format!("not for {host}, as control/me calls this server");
-        check_name(certificate, first, host, &text, findings);
+    match (&files.name, host) {
+        (Some(name), _) if !is_for(first, name) => {
+            let name = Escaped(name.as_bytes());
+            findings.warning(certificate, format!("not for {name}, for which it is named"));
+        }
+        (None, Some(host)) if !is_for(first, host) => {
+            let text = format!("not for {host}, as control/me calls this server");
+            findings.warning(certificate, text);
+        }
+        _ => {}
     }
     let Some(private) = private else { return Vec::new() };
     match keyholder::join(files, &contents, &*private) {
@@ -104,20 +106,4 @@ fn read_key(path: &Path, findings: &mut Findings) -> Option<Arc<dyn SigningKey>>
         }
     };
     keyholder::key(path, &pem).map_err(|wrong| findings.error(path, wrong.what())).ok()
-}
-
-fn check_name(
-    path: &Path,
-    certificate: &CertificateDer<'_>,
-    name: &str,
-    text: &str,
-    findings: &mut Findings,
-) {
-    let fits = ServerName::try_from(name).is_ok_and(|name| {
-        let parsed = ParsedCertificate::try_from(certificate);
-        parsed.is_ok_and(|parsed| verify_server_name(&parsed, &name).is_ok())
-    });
-    if !fits {
-        findings.warning(path, text);
-    }
 }

@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tally::Tally;
-use time::day;
+use time::{DAY, day};
 
 /// Summarize the log on one page
 ///
@@ -90,7 +90,6 @@ fn service(path: &Path) -> Option<&str> {
 
 fn since(said: &str, now: i64) -> Result<i64, Error> {
     const HOUR: i64 = 60 * 60;
-    const DAY: i64 = 24 * HOUR;
     let today = now - now.rem_euclid(DAY);
     let ago = |unit: char| said.strip_suffix(unit)?.parse::<u32>().ok().map(i64::from);
     match said {

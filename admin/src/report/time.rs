@@ -3,7 +3,8 @@
 
 use proto::civil_time::{MONTHS, day_of_date};
 
-const DAY: i64 = 24 * 60 * 60;
+/// In seconds.
+pub(super) const DAY: i64 = 24 * 60 * 60;
 
 /// A time before a line.
 #[derive(Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub(super) type Ended = Result<(), Fault>;
 
 /// What went wrong with a connection; shown as the log has it.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The TLS library's reason, or the system's.
     Handshake(io::Error),
     /// The handshake was not over in this time.
@@ -54,7 +54,7 @@ pub(super) enum Fault {
 
 /// Why there is no time for a client any more.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Cut {
+pub(crate) enum Cut {
     /// Others need its place.
     Evicted,
     ServerEnds,

@@ -24,6 +24,7 @@ mod unread;
 mod waiting;
 mod wide_reads;
 
+pub(crate) use ending::{Cut, Fault};
 pub use facts::variables as fact_variables;
 
 use proto::channel::LONGEST;

@@ -6,9 +6,10 @@ use std::fmt::Display;
 use std::time::Instant;
 
 use super::connections::EngineId;
-use super::report::{Event, Fault};
+use super::report::Event;
 use super::server::Server;
 use super::unable::Unable;
+use crate::engine::{Cut, Fault};
 use crate::incoming::Incoming;
 
 impl Server {
@@ -74,7 +75,8 @@ impl Server {
     /// there then who could log it.
     pub(super) fn log_left_behind(&self) {
         for id in self.connections.in_handshake() {
-            self.fault(id, &Fault::ServerEnds);
+            // As the engine would have said it.
+            self.fault(id, &Fault::HandshakeCut(Cut::ServerEnds));
         }
         for peer in self.connections.in_dialog() {
             Event::NoLogin(peer).log(self.log);

@@ -204,8 +204,6 @@ pub(super) enum Fault {
     EngineDied,
     /// Its client would log in.
     NoMonitor,
-    /// Its program would be started behind its handshake.
-    ServerEnds,
 }
 
 impl Display for Fault {
@@ -217,10 +215,6 @@ impl Display for Fault {
             Self::Engine(reason) => write!(f, "engine: {reason}"),
             Self::EngineDied => f.write_str("its engine died"),
             Self::NoMonitor => f.write_str("there is no monitor"),
-            Self::ServerEnds => {
-                let why = "the server is shutting down";
-                write!(f, "handshake failed: not completed, {why}")
-            }
         }
     }
 }

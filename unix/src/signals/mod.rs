@@ -124,6 +124,7 @@ mod tests {
         assert_eq!(signals.arrived(), [Event::Reload, Event::Terminate]);
         assert_eq!(signals.arrived(), []);
     }
+
     /// Other tests have children, too: which of them is said first is nobody's matter.
     #[test]
     fn a_child_whose_end_was_not_said_is_found_in_time() {
