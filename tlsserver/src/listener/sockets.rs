@@ -7,8 +7,9 @@ use rustix::net::{
     AddressFamily, SocketAddrAny, SocketFlags, SocketType, acceptfrom_with, bind, getsockname,
     listen, socket_with, sockopt,
 };
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::read_to_string;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -46,19 +47,54 @@ impl AsFd for Listening {
 /// Why there is no socket, or no address; shown as the log has it.
 #[derive(Debug)]
 pub struct Failure {
-    what: String,
-    reason: String,
+    /// The host, the port, both of them as an address, or a variable.
+    what: OsString,
+    why: Why,
 }
 
-impl Failure {
-    fn new(what: impl fmt::Display, reason: impl fmt::Display) -> Self {
-        Self { what: what.to_string(), reason: reason.to_string() }
+/// What is wrong with it.
+#[derive(Debug)]
+enum Why {
+    System(io::Error),
+    NoName,
+    NoAddress,
+    NoAddressOfFamily,
+    NoPort,
+    NoService,
+    NotListening,
+    NotTcp,
+    NotANumber(OsString),
+}
+
+fn failure(what: impl AsRef<OsStr>, why: Why) -> Failure {
+    Failure { what: what.as_ref().to_owned(), why }
+}
+
+impl<E: Into<io::Error>> From<E> for Why {
+    fn from(reason: E) -> Self {
+        Self::System(reason.into())
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unable to listen: {}: {}", self.what, self.reason)
+        write!(f, "unable to listen: {}: {}", self.what.display(), self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(reason) => reason.fmt(f),
+            Self::NoName => f.write_str("not a name"),
+            Self::NoAddress => f.write_str("has no address"),
+            Self::NoAddressOfFamily => f.write_str("has no address of that kind"),
+            Self::NoPort => f.write_str("not a port"),
+            Self::NoService => f.write_str("no such service"),
+            Self::NotListening => f.write_str("not a listening socket"),
+            Self::NotTcp => f.write_str("not a TCP socket"),
+            Self::NotANumber(text) => write!(f, "not a number: {}", text.display()),
+        }
     }
 }
 
@@ -71,7 +107,8 @@ pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Liste
     }
     let mut address = host_of(&options.host, options.family)?;
     address.set_port(port(&options.port)?);
-    let bound = bound(address, options.backlog).map_err(|reason| Failure::new(address, reason))?;
+    let bound = bound(address, options.backlog);
+    let bound = bound.map_err(|reason| failure(address.to_string(), reason.into()))?;
     Ok(vec![Listening::new(bound, Some(options.backlog))])
 }
 
@@ -105,40 +142,38 @@ fn host_of(said: &OsStr, family: Option<Family>) -> Result<SocketAddr, Failure> 
         (Family::V6, "0" | "" | ":0" | "::") => return Ok((Ipv6Addr::UNSPECIFIED, 0).into()),
         _ => {}
     }
-    let failure = |reason: &dyn fmt::Display| Failure::new(said.display(), reason);
     let is_one = |address: &SocketAddr| address.is_ipv4() == (family == Family::V4);
-    let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(&reason))?;
-    found.find(is_one).ok_or_else(|| failure(&"has no address of that kind"))
+    let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(said, reason.into()))?;
+    found.find(is_one).ok_or_else(|| failure(said, Why::NoAddressOfFamily))
 }
 
 /// `0` is every IPv4 address, `:0` is sslserver's `::`; otherwise an address, as `fe80::1%eth0` with its interface, or a
 /// name and its first address. Without a port.
 fn host(host: &OsStr) -> Result<SocketAddr, Failure> {
-    let failure = |reason: &dyn fmt::Display| Failure::new(host.display(), reason);
-    let text = host.to_str().ok_or_else(|| failure(&"not a name"))?;
+    let text = host.to_str().ok_or_else(|| failure(host, Why::NoName))?;
     if text == "0" || text.is_empty() {
         return Ok((Ipv4Addr::UNSPECIFIED, 0).into());
     }
     if text == ":0" {
         return Ok((Ipv6Addr::UNSPECIFIED, 0).into());
     }
-    let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(&reason))?;
-    found.next().ok_or_else(|| failure(&"has no address"))
+    let mut found = (text, 0).to_socket_addrs().map_err(|reason| failure(host, reason.into()))?;
+    found.next().ok_or_else(|| failure(host, Why::NoAddress))
 }
 
 /// A number or a service's name.
 fn port(port: &OsStr) -> Result<u16, Failure> {
-    let failure = |reason: &dyn fmt::Display| Failure::new(port.display(), reason);
-    let text = port.to_str().ok_or_else(|| failure(&"not a port"))?;
+    let failed = |why| failure(port, why);
+    let text = port.to_str().ok_or_else(|| failed(Why::NoPort))?;
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.bytes().all(|octet| octet.is_ascii_digit()) {
-        return Err(failure(&"not a port"));
+        return Err(failed(Why::NoPort));
     }
-    let services = std::fs::read_to_string("/etc/services").map_err(|reason| failure(&reason))?;
-    service(&services, text).ok_or_else(|| failure(&"no such service"))
+    let services = read_to_string("/etc/services").map_err(|reason| failed(reason.into()))?;
+    service(&services, text).ok_or_else(|| failed(Why::NoService))
 }
 
 /// Finds a TCP service by its name or an alias, in the form of services(5).
@@ -165,19 +200,19 @@ fn passed(variables: &Variables) -> Result<Vec<OwnedFd>, Failure> {
     let Some(count) = count_of_passed(variables, std::process::id())? else {
         return Ok(Vec::new());
     };
-    let failure = |reason: &dyn fmt::Display| Failure::new(Variable::ListenFds.name(), reason);
+    let failed = |why| failure(Variable::ListenFds.name(), why);
     let sockets = unix::listen_fds::take(count);
     if !usize::try_from(count).is_ok_and(|count| count == sockets.len()) {
-        return Err(failure(&"not a listening socket"));
+        return Err(failed(Why::NotListening));
     }
     for socket in &sockets {
         if !sockopt::socket_acceptconn(socket).unwrap_or(false) {
-            return Err(failure(&"not a listening socket"));
+            return Err(failed(Why::NotListening));
         }
         if getsockname(socket).ok().and_then(internet).is_none() {
-            return Err(failure(&"not a TCP socket"));
+            return Err(failed(Why::NotTcp));
         }
-        unblock(socket).map_err(|reason| failure(&reason))?;
+        unblock(socket).map_err(|reason| failed(reason.into()))?;
     }
     Ok(sockets)
 }
@@ -187,8 +222,7 @@ fn count_of_passed(variables: &Variables, own: u32) -> Result<Option<u32>, Failu
     let number = |one: Variable| {
         let Some(text) = value(variables, one) else { return Ok(None) };
         let number = text.to_str().and_then(|text| text.parse::<u32>().ok());
-        let wrong = || Failure::new(one.name(), format_args!("not a number: {}", text.display()));
-        number.map(Some).ok_or_else(wrong)
+        number.map(Some).ok_or_else(|| failure(one.name(), Why::NotANumber(text.to_owned())))
     };
     let is_ours = number(Variable::ListenPid)? == Some(own);
     if is_ours { number(Variable::ListenFds) } else { Ok(None) }
