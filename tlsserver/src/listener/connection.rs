@@ -11,11 +11,19 @@ use proto::channel::EngineId;
 #[derive(Debug)]
 pub(super) struct Connection<W> {
     pub(super) peer: IpAddr,
-    /// While one has it.
-    pub(super) engine: Option<EngineId>,
-    /// Its program has the client's own socket, and has not asked for TLS.
-    pub(super) is_clear: bool,
+    engine: Engine,
     behind: Behind<W>,
+}
+
+/// Which engine has a connection.
+#[derive(Debug, Clone, Copy)]
+enum Engine {
+    /// None yet, or none any more.
+    None,
+    /// It is not needed yet: the program has the client's own socket, and has not asked for TLS.
+    Spare(EngineId),
+    /// It has what the client says.
+    Needed(EngineId),
 }
 
 /// Who is behind a connection.
@@ -50,7 +58,7 @@ struct Visitor<W> {
 impl<W> Connection<W> {
     /// One that begins.
     pub(super) const fn new(peer: IpAddr) -> Self {
-        Self { peer, engine: None, is_clear: false, behind: Behind::Nobody }
+        Self { peer, engine: Engine::None, behind: Behind::Nobody }
     }
 
     /// Its program runs.
@@ -67,11 +75,33 @@ impl<W> Connection<W> {
 
     /// An engine has it, and perhaps its program waits for the handshake.
     pub(super) fn handed_over(&mut self, engine: EngineId, waiting: Option<W>) {
-        self.engine = Some(engine);
-        self.is_clear = waiting.is_none();
-        if let Some(waiting) = waiting {
-            self.behind = Behind::Handshake(waiting);
+        match waiting {
+            Some(waiting) => {
+                self.engine = Engine::Needed(engine);
+                self.behind = Behind::Handshake(waiting);
+            }
+            None => self.engine = Engine::Spare(engine),
         }
+    }
+
+    /// Its program has asked for TLS.
+    pub(super) const fn asked(&mut self) {
+        if let Engine::Spare(engine) = self.engine {
+            self.engine = Engine::Needed(engine);
+        }
+    }
+
+    /// The engine, while one has it.
+    pub(super) const fn engine(&self) -> Option<EngineId> {
+        match self.engine {
+            Engine::None => None,
+            Engine::Spare(engine) | Engine::Needed(engine) => Some(engine),
+        }
+    }
+
+    /// Whether it goes on without its engine, which it has not needed yet.
+    pub(super) const fn is_clear(&self) -> bool {
+        matches!(self.engine, Engine::Spare(_))
     }
 
     /// The engine talks to its client, which is to log in from now on.
@@ -154,7 +184,7 @@ impl<W> Connection<W> {
 
     /// No engine has it any more.
     pub(super) fn closed(&mut self) {
-        self.engine = None;
+        self.engine = Engine::None;
         self.turn_away();
     }
 
@@ -203,7 +233,7 @@ impl<W> Connection<W> {
 
     /// Whether it costs nothing any more.
     pub(super) const fn is_done(&self) -> bool {
-        self.engine.is_none() && self.program().is_none() && !self.is_with_monitor()
+        self.engine().is_none() && self.program().is_none() && !self.is_with_monitor()
     }
 
     const fn take(&mut self) -> Behind<W> {

@@ -114,15 +114,15 @@ impl<W> Connections<W> {
     /// Its program has asked this engine for TLS.
     pub(super) fn asked(&mut self, id: ConnectionId, engine: EngineId) {
         if let Some(connection) = self.by_id.get_mut(&id)
-            && connection.engine == Some(engine)
+            && connection.engine() == Some(engine)
         {
-            connection.is_clear = false;
+            connection.asked();
         }
     }
 
     /// Whether it goes on without its engine, which it has not needed yet.
     pub(super) fn is_clear(&self, id: ConnectionId) -> bool {
-        self.by_id.get(&id).is_some_and(|connection| connection.is_clear)
+        self.by_id.get(&id).is_some_and(Connection::is_clear)
     }
 
     /// Its client is to log in, from now on.
@@ -137,7 +137,7 @@ impl<W> Connections<W> {
     /// it, and the monitor does not know of it already.
     pub(super) fn begins(&mut self, id: ConnectionId, engine: EngineId) -> Option<&mut W> {
         let connection = self.by_id.get_mut(&id)?;
-        if connection.engine == Some(engine) { connection.may_begin() } else { None }
+        if connection.engine() == Some(engine) { connection.may_begin() } else { None }
     }
 
     /// The monitor knows of it, and is about to hear its password.
@@ -222,7 +222,7 @@ impl<W> Connections<W> {
     /// The monitor's sessions, and the engines that have them.
     pub(super) fn sessions(&self) -> impl Iterator<Item = (ConnectionId, Option<EngineId>)> {
         let sessions = self.by_id.iter().filter(|(_, one)| one.is_session());
-        sessions.map(|(&id, one)| (id, one.engine))
+        sessions.map(|(&id, one)| (id, one.engine()))
     }
 
     /// Whether the monitor has something of it.
@@ -256,7 +256,7 @@ impl<W> Connections<W> {
     pub(super) fn evict(&mut self) -> Option<(ConnectionId, EngineId)> {
         let (id, _) = self.before_login.pop_first()?;
         let connection = self.by_id.get_mut(&id)?;
-        let engine = connection.engine?;
+        let engine = connection.engine()?;
         connection.turn_away();
         self.evicted = Some(id);
         Some((id, engine))
@@ -265,18 +265,18 @@ impl<W> Connections<W> {
     /// What its program waits with, if the engine is the one that has it: no engine
     /// has a say about another's connections, and about its own only once.
     pub(super) fn secured(&mut self, id: ConnectionId, engine: EngineId) -> Option<W> {
-        self.by_id.get_mut(&id).filter(|one| one.engine == Some(engine))?.secured()
+        self.by_id.get_mut(&id).filter(|one| one.engine() == Some(engine))?.secured()
     }
 
     /// Whether the engine is the one that has the connection.
     pub(super) fn is_with(&self, id: ConnectionId, engine: EngineId) -> bool {
-        self.by_id.get(&id).is_some_and(|connection| connection.engine == Some(engine))
+        self.by_id.get(&id).is_some_and(|connection| connection.engine() == Some(engine))
     }
 
     /// The connection whose program this is, and the engine that has it.
     pub(super) fn with_program(&self, pid: u32) -> Option<(ConnectionId, EngineId)> {
         let id = *self.by_pid.get(&pid)?;
-        Some((id, self.by_id.get(&id)?.engine?))
+        Some((id, self.by_id.get(&id)?.engine()?))
     }
 
     /// A child has ended; whether it was a connection's program.
@@ -310,7 +310,7 @@ impl<W> Connections<W> {
 
     /// An engine has died; the connections that it had.
     pub(super) fn engine_lost(&mut self, engine: EngineId) -> Vec<ConnectionId> {
-        let had = |connection: &Connection<W>| connection.engine == Some(engine);
+        let had = |connection: &Connection<W>| connection.engine() == Some(engine);
         self.by_id.iter().filter(|(_, one)| had(one)).map(|(&id, _)| id).collect()
     }
 
