@@ -61,8 +61,8 @@ where
         Self { ends: now + WINDOW, said: 0, by_key: BTreeMap::new(), others: 0 }
     }
 
-    /// Whether one like this would be said.
-    pub fn has_room(&mut self, now: T, key: &K) -> bool {
+    /// Says whether one like this would be said, and begins to count anew where that is due.
+    pub fn look_for_room(&mut self, now: T, key: &K) -> bool {
         // Nobody calls when there is nothing to sum up, however long ago that was.
         if now >= self.ends && self.ends_at().is_none() {
             *self = Self::new(now);
@@ -72,7 +72,7 @@ where
 
     /// Counts one, and returns whether it is to be said.
     pub fn count(&mut self, now: T, key: K, one: E) -> bool {
-        let has_room = self.has_room(now, &key);
+        let has_room = self.look_for_room(now, &key);
         if has_room {
             self.count_said(key, one);
         } else {
@@ -182,11 +182,11 @@ mod tests {
     #[test]
     fn who_asks_first_has_it_counted_as_it_was_told() {
         let mut repeated = Counted::new(START);
-        assert!(repeated.has_room(START, &1));
+        assert!(repeated.look_for_room(START, &1));
         for _ in 0..MOST_OF_ONE + 3 {
             repeated.count_said(1, 'a');
         }
-        assert!(!repeated.has_room(START, &1) && repeated.has_room(START, &2));
+        assert!(!repeated.look_for_room(START, &1) && repeated.look_for_room(START, &2));
         assert_eq!(repeated.ends_at(), None, "all was said");
         repeated.count_unsaid(1, 'b');
         repeated.count_unsaid(2, 'c');

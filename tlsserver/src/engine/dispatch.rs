@@ -56,21 +56,17 @@ impl Dispatcher {
     /// Acts on one message and the descriptors that came with it.
     pub(super) fn dispatch(&mut self, message: ToEngine, received: Received) {
         match message {
-            ToEngine::Answer => self.answer(),
-            ToEngine::Delayed(id) => self.delayed(id, received.descriptors),
-            ToEngine::Immediate(id) => self.immediate(id, received.descriptors),
+            ToEngine::Answer => self.on_answer(),
+            ToEngine::Delayed(id) => self.on_delayed(id, received.descriptors),
+            ToEngine::Immediate(id) => self.on_immediate(id, received.descriptors),
             ToEngine::Dialog(id, dialog) => drop(self.dialogs.insert(id, dialog)),
-            ToEngine::Monitor => self.monitor(received.descriptors),
-            ToEngine::Talk(id, talk) => self.talk(id, talk, received.descriptors),
+            ToEngine::Monitor => self.on_monitor(received.descriptors),
+            ToEngine::Talk(id, talk) => self.on_talk(id, talk, received.descriptors),
             ToEngine::Evict(id) => self.notify(id, Notice::Evict),
             ToEngine::GoOn(id) => self.desk.answered(id, true),
             ToEngine::NoLogin(id) => self.desk.answered(id, false),
-            ToEngine::LastWords => {
-                for (_, session) in self.waiting.by_id.drain() {
-                    let _ = session.send(Notice::ServerEnds);
-                }
-            }
-            ToEngine::Program(id) => self.program(id, received),
+            ToEngine::LastWords => self.on_last_words(),
+            ToEngine::Program(id) => self.on_program(id, received),
             ToEngine::ProgramEnded(id) => self.programs.tell(id, ()),
             // Said once, before the beginning.
             ToEngine::Certificate(_) | ToEngine::Begin => {}
@@ -78,7 +74,7 @@ impl Dispatcher {
     }
 
     /// It works, but for signatures perhaps, which is said before.
-    fn answer(&self) {
+    fn on_answer(&self) {
         let (keyholder, probe) = &self.signatures;
         if let Some(probe) = probe {
             keyholder.works(*probe);
@@ -86,7 +82,7 @@ impl Dispatcher {
         let _ = self.reports.send(FromEngine::Ready);
     }
 
-    fn delayed(&mut self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
+    fn on_delayed(&mut self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
         let Ok([client, control, input, output]) = <[OwnedFd; 4]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
@@ -97,7 +93,7 @@ impl Dispatcher {
         self.spawn(id, session);
     }
 
-    fn immediate(&mut self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
+    fn on_immediate(&mut self, id: ConnectionId, descriptors: Vec<OwnedFd>) {
         let Ok([client]) = <[OwnedFd; 1]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
@@ -107,7 +103,7 @@ impl Dispatcher {
         self.spawn(id, session);
     }
 
-    fn talk(&mut self, id: ConnectionId, talk: Talk, descriptors: Vec<OwnedFd>) {
+    fn on_talk(&mut self, id: ConnectionId, talk: Talk, descriptors: Vec<OwnedFd>) {
         let (Ok([client]), Some(dialog)) =
             (<[OwnedFd; 1]>::try_from(descriptors), self.dialogs.get(&talk.dialog).cloned())
         else {
@@ -121,9 +117,15 @@ impl Dispatcher {
     }
 
     /// A channel that did not arrive is as good as a monitor that is gone.
-    fn monitor(&self, descriptors: Vec<OwnedFd>) {
+    fn on_monitor(&self, descriptors: Vec<OwnedFd>) {
         if let Some(channel) = descriptors.into_iter().next() {
             let _ = self.desk.connect(channel);
+        }
+    }
+
+    fn on_last_words(&mut self) {
+        for (_, session) in self.waiting.by_id.drain() {
+            let _ = session.send(Notice::ServerEnds);
         }
     }
 
@@ -150,7 +152,7 @@ impl Dispatcher {
         (move |facts| drop(reports.send(FromEngine::Secured(id, facts))), notice)
     }
 
-    fn program(&mut self, id: ConnectionId, received: Received) {
+    fn on_program(&mut self, id: ConnectionId, received: Received) {
         if received.descriptors_lost {
             let _ = self.reports.send(exhausted(id));
         }

@@ -118,7 +118,7 @@ impl Server {
         let progress = pending.advance(Instant::now());
         if progress != Progress::NeedInput {
             let accepted = self.pending.remove(at).accepted;
-            self.after_header(accepted, progress);
+            self.on_header_over(accepted, progress);
         }
     }
 
@@ -127,11 +127,11 @@ impl Server {
         let late: Vec<Pending> = self.pending.extract_if(.., late).collect();
         for one in late {
             let progress = one.at_deadline();
-            self.after_header(one.accepted, progress);
+            self.on_header_over(one.accepted, progress);
         }
     }
 
-    fn after_header(&mut self, accepted: Accepted, progress: Progress) {
+    fn on_header_over(&mut self, accepted: Accepted, progress: Progress) {
         match progress {
             Progress::Done(remote, local) => {
                 self.queued.push_back(Accepted { remote, local, ..accepted });

@@ -13,8 +13,8 @@ use crate::child::{How, how_it_ended};
 use crate::incoming::Incoming;
 
 impl Server {
-    /// Ends a process of ours that closed its channel or talks nonsense, and sees to its end.
-    pub(super) fn end(&mut self, pid: u32) -> Result<(), Unable> {
+    /// A process of ours has closed its channel, or talks nonsense: it is ended.
+    pub(super) fn on_channel_ended(&mut self, pid: u32) -> Result<(), Unable> {
         self.workers.kill(pid);
         self.on_child_ended(pid)
     }
@@ -22,7 +22,7 @@ impl Server {
     /// Takes what the keyholder says.
     pub(super) fn on_keyholder(&mut self) -> Result<(), Unable> {
         match (self.workers.hear_keyholder(), self.workers.keyholder()) {
-            (Incoming::End, Some(pid)) => self.end(pid),
+            (Incoming::End, Some(pid)) => self.on_channel_ended(pid),
             _ => Ok(()),
         }
     }

@@ -19,7 +19,7 @@ impl Server {
             Incoming::Message(message, _) => self.on_engine_message(engine, message),
             Incoming::Nothing => Ok(()),
             Incoming::End => match self.workers.pid_of(engine) {
-                Some(pid) => self.end(pid),
+                Some(pid) => self.on_channel_ended(pid),
                 None => Ok(()),
             },
         }

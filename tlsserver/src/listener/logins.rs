@@ -97,7 +97,7 @@ impl Server {
                 // It has closed its channel, or talks nonsense: nothing sane.
                 Incoming::End => {
                     let pid = self.workers.monitor().map(|monitor| monitor.pid);
-                    return pid.map_or(Ok(()), |pid| self.end(pid));
+                    return pid.map_or(Ok(()), |pid| self.on_channel_ended(pid));
                 }
             }
         }

@@ -71,7 +71,7 @@ impl Monitor {
     pub(super) fn admit(&mut self, id: ConnectionId, home: &Home, wanted: (&[u8], &[u8])) -> bool {
         match self.charge(id, home, wanted, false) {
             Verdict::Try(charge) => {
-                self.is_charged(id, charge);
+                self.keep_charge(id, charge);
                 true
             }
             Verdict::Refuse(about) => {
@@ -82,7 +82,7 @@ impl Monitor {
         }
     }
 
-    fn is_charged(&mut self, id: ConnectionId, charge: Option<Charge>) {
+    fn keep_charge(&mut self, id: ConnectionId, charge: Option<Charge>) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.charge = charge;
         }
@@ -91,7 +91,7 @@ impl Monitor {
     /// Where there have been many refused logins, the lines of this one are kept.
     pub(super) fn look_for_room(&mut self, id: ConnectionId) {
         if let Some(Session { lines, .. }) = self.sessions.get_mut(id) {
-            lines.login_begins(self.bound.has_room(Instant::now(), lines.client()));
+            lines.login_begins(self.bound.look_for_room(Instant::now(), lines.client()));
         }
     }
 
@@ -198,7 +198,7 @@ impl Monitor {
         let beside_others = self.others_are_checked(id);
         match self.charge(id, &home, (record.user(), record.password()), beside_others) {
             Verdict::Try(charge) => {
-                self.is_charged(id, charge);
+                self.keep_charge(id, charge);
                 self.start(id, record, &handoff)
             }
             Verdict::Wait => self.hold_back(id, record, handoff),
@@ -329,7 +329,7 @@ impl Monitor {
     /// A program is not checking any more, but a session.
     fn becomes_session(&mut self, id: ConnectionId, phase: Phase) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.lines.login_is_good();
+            session.lines.login_succeeds();
         }
         if matches!(self.sessions.becomes(id, phase), Some(Phase::Checking(_))) {
             self.turns.give_back();

@@ -93,7 +93,7 @@ impl Monitor {
             let Running { pid, user, phase } = running;
             let is_good = is_good(&phase, outcome);
             if is_good {
-                session.lines.login_is_good();
+                session.lines.login_succeeds();
             }
             if let Outcome::Completed(code) = outcome {
                 let completed = Completed { pid, user, code };

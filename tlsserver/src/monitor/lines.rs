@@ -69,7 +69,7 @@ impl Lines {
     }
 
     /// The login is good: nothing is kept, from here on.
-    pub(super) fn login_is_good(&mut self) {
+    pub(super) fn login_succeeds(&mut self) {
         self.has_ended_one = true;
         self.write_all();
     }
@@ -115,10 +115,11 @@ impl Bound {
         Self(Repeated::new(now))
     }
 
-    /// Whether there is room for the lines of a client's login, however it ends.
-    pub(super) fn has_room(&mut self, now: Instant, client: IpAddr) -> bool {
+    /// Looks whether there is room for the lines of a client's login, however it ends.
+    pub(super) fn look_for_room(&mut self, now: Instant, client: IpAddr) -> bool {
         let network = network(client);
-        [End::Failed, End::NotChecked].iter().all(|&end| self.0.has_room(now, &(network, end)))
+        let mut ends = [End::Failed, End::NotChecked].into_iter();
+        ends.all(|end| self.0.look_for_room(now, &(network, end)))
     }
 
     /// Counts a login that was not good.

@@ -106,7 +106,7 @@ impl Monitor {
             // See `drain_listener`.
             ToMonitor::Closed(_) => {}
             ToMonitor::Inherits(id, Some(engine)) => self.sessions.inherits(id, engine),
-            ToMonitor::Inherits(id, None) => self.inherited_ended(id),
+            ToMonitor::Inherits(id, None) => self.on_inherited_ended(id),
             ToMonitor::Reload => {
                 let wrong = self.homes.read_again();
                 wrong.iter().for_each(|why| report::keeps_previous(self.log, why));
@@ -125,7 +125,7 @@ impl Monitor {
         socket: Option<OwnedFd>,
     ) {
         let peer = client.remote.ip();
-        let mut lines = Lines::new(id, peer, self.bound.has_room(Instant::now(), peer));
+        let mut lines = Lines::new(id, peer, self.bound.look_for_room(Instant::now(), peer));
         report::begins(self.log, id, &mut lines, self.protocol);
         // What an engine is to say before a login, it says of TLS from the first octet, too.
         let tls = if client.tls == Tls::On { Tls::Required } else { client.tls };
@@ -283,7 +283,7 @@ impl Monitor {
     }
 
     /// A session has ended of which nobody is left who could say how.
-    fn inherited_ended(&mut self, id: ConnectionId) {
+    fn on_inherited_ended(&mut self, id: ConnectionId) {
         report::ends_unknown(self.log, id);
         self.send_to_listener(&FromMonitor::Over(id));
     }
@@ -291,7 +291,7 @@ impl Monitor {
     /// Nothing of the connection is left.
     pub(super) fn over(&mut self, id: ConnectionId) {
         if self.sessions.disinherits(id) {
-            return self.inherited_ended(id);
+            return self.on_inherited_ended(id);
         }
         if let Some(mut session) = self.sessions.remove(id) {
             if let Some(completed) = session.stream_ended(Said::Something) {

@@ -39,8 +39,8 @@ impl Again {
         self.at
     }
 
-    /// Whether it is to be tried now.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    /// Takes the try that is due, if one is: it is made now.
+    pub(super) fn take_due(&mut self, now: Instant) -> bool {
         let is_due = self.at.take_if(|at| now >= *at).is_some();
         if is_due {
             self.tried = Some(now);
@@ -62,7 +62,7 @@ mod tests {
     fn fails(again: &mut Again, now: Instant) -> (u64, Instant) {
         again.later(now);
         let at = again.at().unwrap();
-        assert!(!again.is_due(now) && again.is_due(at) && again.at().is_none());
+        assert!(!again.take_due(now) && again.take_due(at) && again.at().is_none());
         ((at - now).as_secs(), at)
     }
 
@@ -87,6 +87,6 @@ mod tests {
         again.later(now + PAUSE / 2);
         assert_eq!(again.at(), at);
         again.stop();
-        assert!(!again.is_due(now + LONGEST_PAUSE));
+        assert!(!again.take_due(now + LONGEST_PAUSE));
     }
 }

@@ -66,13 +66,13 @@ impl Workers {
         if now >= self.next_reminder {
             self.log_what_is_not_valid(now);
         }
-        if self.monitor_again.is_due(now) {
+        if self.monitor_again.take_due(now) {
             self.start_monitor_again();
         }
-        if self.keyholder_again.is_due(now) && self.keyholder.is_none() {
+        if self.keyholder_again.take_due(now) && self.keyholder.is_none() {
             self.read_files_again();
         }
-        if self.engines_again.is_due(now) {
+        if self.engines_again.take_due(now) {
             self.fill_up();
         }
     }
