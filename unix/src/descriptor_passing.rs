@@ -7,7 +7,7 @@
 use crate::close_on_exec::{NO_SIGNAL, RECEIVED, mark, pair};
 use crate::descriptor::out_of_the_way;
 use rustix::buffer::spare_capacity;
-use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SocketType,
@@ -37,7 +37,8 @@ pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     pair(SocketType::STREAM)
 }
 
-/// Sends one message of at least one octet.
+/// Sends one message of at least one octet. One without descriptors goes by a system call that
+/// can carry none: there is no other in a jail.
 ///
 /// # Errors
 /// The system's; `WouldBlock` when the other side does not keep up and the
@@ -47,18 +48,16 @@ pub fn send(channel: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) ->
     if descriptors.len() > DESCRIPTORS {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() {
+    let sent = if descriptors.is_empty() {
+        retry_on_intr(|| rustix::net::send(&channel, bytes, NO_SIGNAL))
+    } else {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-    }
-    loop {
-        let iov = [IoSlice::new(bytes)];
-        match rustix::net::sendmsg(&channel, &iov, &mut ancillary, NO_SIGNAL) {
-            Err(Errno::INTR) => {}
-            done => return done.map(drop).map_err(io::Error::from),
-        }
-    }
+        let bytes = [IoSlice::new(bytes)];
+        retry_on_intr(|| rustix::net::sendmsg(&channel, &bytes, &mut ancillary, NO_SIGNAL))
+    };
+    sent.map(drop).map_err(io::Error::from)
 }
 
 /// A message as it arrived.

@@ -18,9 +18,19 @@ use rustix::fs::OFlags;
 use rustix::net::{AddressFamily, SocketType};
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use unix::descriptor_passing::{await_message, channel, send};
 use unix::jail::{self, Identity, Profile};
+
+/// What there is before the jail: a channel, both its ends.
+static CHANNEL: OnceLock<[OwnedFd; 2]> = OnceLock::new();
+
+fn ends() -> &'static [OwnedFd; 2] {
+    CHANNEL.get_or_init(|| channel().unwrap().into())
+}
 
 /// An attempt; it says whether it came through.
 type Attempt = (&'static str, fn() -> bool);
@@ -35,6 +45,10 @@ const ALLOWED: &[Attempt] = &[
     }),
     ("do not block", || set_flags(OFlags::NONBLOCK).is_ok()),
     ("name memory, as glibc may", name_memory),
+    ("send a message and receive it", || {
+        let [ours, theirs] = ends();
+        send(ours, b"out", &[]).is_ok() && await_message(theirs, &mut [0; 4]).is_ok()
+    }),
     ("poll", || rustix::event::poll(&mut [], Some(&rustix::event::Timespec::default())).is_ok()),
 ];
 
@@ -63,7 +77,8 @@ const FORBIDDEN: &[Attempt] = &[
     ("make a UNIX socket", || {
         rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).is_ok()
     }),
-    ("make a socket pair", || unix::descriptor_passing::channel().is_ok()),
+    ("make a socket pair", || channel().is_ok()),
+    ("send a descriptor", || send(&ends()[0], b"out", &[std::io::stdin().as_fd()]).is_ok()),
     ("start a program", || Command::new("/bin/true").spawn().is_ok()),
     ("start a thread", || std::thread::Builder::new().spawn(|| ()).is_ok()),
     ("send a signal", || {
@@ -138,6 +153,7 @@ fn main() {
 
 fn inside(profile: &str, name: &str) {
     unix::open_descriptors::close_others(&[]);
+    ends();
     let (_, profile) = PROFILES.into_iter().find(|(found, _)| *found == profile).unwrap();
     if let Err(why) = jail::enter(profile, Some(Identity { user: 4711, group: 4712 })) {
         eprintln!("{why}");

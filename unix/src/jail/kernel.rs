@@ -58,7 +58,8 @@ fn restrict_files_and_network() -> Result<bool, Failure> {
 }
 
 /// What everybody needs: open descriptors, memory, time, and the end. In no list, so
-/// the end of the process: what opens, connects, runs, signals or traces.
+/// the end of the process: what opens, connects, runs, signals or traces; and what sends
+/// descriptors, as sendmsg(2), so that none leaves a jail.
 const EVERYBODY: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_readv,
@@ -67,7 +68,6 @@ const EVERYBODY: &[libc::c_long] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_sendto,
-    libc::SYS_sendmsg,
     libc::SYS_shutdown,
     libc::SYS_close,
     #[cfg(target_arch = "x86_64")]
