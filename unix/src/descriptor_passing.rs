@@ -9,8 +9,8 @@ use crate::descriptor::out_of_the_way;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, IoSlice, IoSliceMut, retry_on_intr};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SocketType,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SocketType,
 };
 use std::io;
 use std::mem::MaybeUninit;
@@ -120,16 +120,20 @@ fn past_a_reset<T>(mut receives: impl FnMut() -> Result<T, Errno>) -> Result<T, 
     }
 }
 
+/// [`receive`] of a message that carries no descriptors, whose octets are then at the start of
+/// `buffer`: how many. Of descriptors that come all the same this process gets none.
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_into(channel: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut no_room = RecvAncillaryBuffer::default();
+    Ok(one_message(channel, buffer, &mut no_room, RecvFlags::DONTWAIT)?.bytes)
+}
+
 fn receive_with(channel: impl AsFd, buffer: &mut [u8], waiting: RecvFlags) -> io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let message = past_a_reset(|| {
-        let mut iov = [IoSliceMut::new(buffer)];
-        rustix::net::recvmsg(&channel, &mut iov, &mut ancillary, RECEIVED | waiting)
-    })?;
-    if message.flags.contains(ReturnFlags::TRUNC) {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
+    let message = one_message(channel, buffer, &mut ancillary, waiting)?;
     let mut descriptors = Vec::new();
     for part in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = part {
@@ -142,6 +146,20 @@ fn receive_with(channel: impl AsFd, buffer: &mut [u8], waiting: RecvFlags) -> io
         descriptors,
         descriptors_lost: message.flags.contains(ReturnFlags::CTRUNC),
     })
+}
+
+fn one_message(
+    channel: impl AsFd,
+    buffer: &mut [u8],
+    ancillary: &mut RecvAncillaryBuffer<'_>,
+    waiting: RecvFlags,
+) -> io::Result<RecvMsg> {
+    let message = past_a_reset(|| {
+        let mut iov = [IoSliceMut::new(buffer)];
+        rustix::net::recvmsg(&channel, &mut iov, ancillary, RECEIVED | waiting)
+    })?;
+    let is_whole = !message.flags.contains(ReturnFlags::TRUNC);
+    if is_whole { Ok(message) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 #[cfg(test)]
@@ -216,6 +234,21 @@ mod tests {
         let (here, there) = channel().unwrap();
         send(&here, &[1; 65], &[]).unwrap();
         let failure = receive(&there, &mut [0; 64]).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn who_wants_octets_alone_gets_no_descriptors() {
+        let (here, there) = channel().unwrap();
+        let (mine, theirs) = UnixStream::pair().unwrap();
+        send(&here, b"take this", &[theirs.as_fd()]).unwrap();
+        drop(theirs);
+        let mut buffer = [0; 9];
+        assert_eq!(receive_into(&there, &mut buffer).unwrap(), 9);
+        assert_eq!(&buffer, b"take this");
+        assert_eq!((&mine).read(&mut [0]).unwrap(), 0, "somebody has the other end");
+        send(&here, b"one more is too long", &[]).unwrap();
+        let failure = receive_into(&there, &mut buffer).unwrap_err();
         assert_eq!(failure.kind(), io::ErrorKind::InvalidData);
     }
 

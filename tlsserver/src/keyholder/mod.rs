@@ -21,7 +21,7 @@ use unix::jail::{self, NoIdentity, Profile};
 
 use crate::NoRandomOctets;
 use crate::environment;
-use crate::incoming::{Incoming, take};
+use crate::incoming::{Incoming, take_with_descriptors};
 use crate::last_words;
 use certificates::Loaded;
 use signing::Keys;
@@ -110,9 +110,12 @@ fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
             }
         }
         if control_ready {
-            match take(&control, &mut buffer, |message| Some(message == ANSWER)) {
-                Incoming::Message(true, _) => send(&control, &FromKeyholder::Ready.encode(), &[])?,
-                Incoming::Message(false, channel) => engines.extend(channel),
+            let is_question = |message: &[u8]| Some(message == ANSWER);
+            match take_with_descriptors(&control, &mut buffer, is_question) {
+                Incoming::Message((true, _)) => {
+                    send(&control, &FromKeyholder::Ready.encode(), &[])?;
+                }
+                Incoming::Message((false, channel)) => engines.extend(channel),
                 Incoming::Nothing => {}
                 Incoming::End => listener_is_there = false,
             }

@@ -29,7 +29,7 @@ impl Keys {
     /// again.
     pub(super) fn answer(&self, engine: &OwnedFd, buffer: &mut [u8]) -> io::Result<()> {
         let request = match take(engine, buffer, SignRequest::decode) {
-            Incoming::Message(request, _) => request,
+            Incoming::Message(request) => request,
             Incoming::Nothing => return Ok(()),
             Incoming::End => return Err(io::ErrorKind::InvalidData.into()),
         };

@@ -62,7 +62,7 @@ impl Server {
     fn hear_out(&mut self, &Ended { pid, role, how }: &Ended) -> Result<(), Unable> {
         match role {
             Role::Engine(id) => {
-                while let Incoming::Message(message, _) = self.workers.receive(id) {
+                while let Incoming::Message(message) = self.workers.receive(id) {
                     self.on_engine_message(id, message)?;
                 }
                 if self.course.is_starting() && self.workers.pid_of(id).is_some() {

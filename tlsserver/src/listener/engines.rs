@@ -16,7 +16,7 @@ impl Server {
     /// Takes a message of an engine, where there is one.
     pub(super) fn on_engine(&mut self, engine: EngineId) -> Result<(), Unable> {
         match self.workers.receive(engine) {
-            Incoming::Message(message, _) => self.on_engine_message(engine, message),
+            Incoming::Message(message) => self.on_engine_message(engine, message),
             Incoming::Nothing => Ok(()),
             Incoming::End => match self.workers.pid_of(engine) {
                 Some(pid) => self.on_channel_ended(pid),

@@ -92,7 +92,7 @@ impl Server {
     pub(super) fn on_monitor(&mut self) -> Result<(), Unable> {
         loop {
             match self.workers.receive_from_monitor() {
-                Incoming::Message(message, _) => self.on_monitor_message(message)?,
+                Incoming::Message(message) => self.on_monitor_message(message)?,
                 Incoming::Nothing => return Ok(()),
                 // It has closed its channel, or talks nonsense: nothing sane.
                 Incoming::End => {
@@ -138,7 +138,7 @@ impl Server {
 
     /// What the monitor still said comes first, and then that it is gone.
     pub(super) fn on_monitor_ended(&mut self) -> Result<(), Unable> {
-        while let Incoming::Message(message, _) = self.workers.receive_from_monitor() {
+        while let Incoming::Message(message) = self.workers.receive_from_monitor() {
             self.on_monitor_message(message)?;
         }
         for id in self.connections.monitor_lost() {

@@ -243,8 +243,8 @@ impl Workers {
         };
         let received = engine.receive(&mut self.buffer);
         match &received {
-            Incoming::Message(FromEngine::Ready, _) => engine.answered(),
-            Incoming::Message(FromEngine::Failed(..) | FromEngine::Says(_), _)
+            Incoming::Message(FromEngine::Ready) => engine.answered(),
+            Incoming::Message(FromEngine::Failed(..) | FromEngine::Says(_))
                 if !engine.take_line() =>
             {
                 Event::EngineExceedsLogBudget(engine.pid).log(self.log);
@@ -261,13 +261,13 @@ impl Workers {
         let Some(keyholder) = &mut self.keyholder else { return Incoming::Nothing };
         match take(&keyholder.control, &mut self.buffer, FromKeyholder::decode) {
             Incoming::Nothing => return Incoming::Nothing,
-            Incoming::Message(FromKeyholder::Ready, _) => keyholder.answered(),
-            Incoming::Message(FromKeyholder::Says(what), _) if keyholder.take_line() => {
+            Incoming::Message(FromKeyholder::Ready) => keyholder.answered(),
+            Incoming::Message(FromKeyholder::Says(what)) if keyholder.take_line() => {
                 Event::KeyholderSays(keyholder.pid, &what).log(self.log);
             }
             Incoming::Message(..) | Incoming::End => return Incoming::End,
         }
-        Incoming::Message((), Vec::new())
+        Incoming::Message(())
     }
 
     /// The keyholder's process, while there is one.

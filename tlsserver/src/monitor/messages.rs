@@ -29,7 +29,7 @@ use super::words::Words;
 use super::{Engine, MOST_KEPT, Monitor};
 use crate::engine::fact_variables;
 use crate::environment::Variables;
-use crate::incoming::{Incoming, take};
+use crate::incoming::{Incoming, take, take_with_descriptors};
 use crate::outbox::Outbox;
 
 /// An engine that has more to say than so many messages waits for its turn, too.
@@ -62,9 +62,9 @@ impl Monitor {
         let mut closed = VecDeque::new();
         while let Some(listener) = &mut self.listener {
             listener.flush();
-            match take(listener, &mut self.buffer, ToMonitor::decode) {
-                Incoming::Message(ToMonitor::Closed(id), _) => closed.push_back(id),
-                Incoming::Message(message, descriptors) => {
+            match take_with_descriptors(listener, &mut self.buffer, ToMonitor::decode) {
+                Incoming::Message((ToMonitor::Closed(id), _)) => closed.push_back(id),
+                Incoming::Message((message, descriptors)) => {
                     self.on_listener_message(message, descriptors)
                 }
                 Incoming::Nothing => break,
@@ -203,19 +203,19 @@ impl Monitor {
             return false;
         }
         let received = take(&engine.outbox, &mut self.buffer, FromSession::decode);
-        let is_known = matches!(&received, Incoming::Message(message, _)
+        let is_known = matches!(&received, Incoming::Message(message)
             if self.sessions.with(message.connection(), id).is_some());
         if !is_known {
             closed.extend(self.drain_listener());
         }
         match received {
-            Incoming::Message(FromSession::Request(session, request), _) => {
+            Incoming::Message(FromSession::Request(session, request)) => {
                 self.on_request(id, session, request);
             }
-            Incoming::Message(FromSession::Requests(session, requests), _) => {
+            Incoming::Message(FromSession::Requests(session, requests)) => {
                 requests.into_iter().for_each(|request| self.on_request(id, session, request));
             }
-            Incoming::Message(FromSession::StreamEnded(session, said), _) => {
+            Incoming::Message(FromSession::StreamEnded(session, said)) => {
                 if self.sessions.with(session, id).is_some() {
                     self.on_said(session, said);
                     self.on_stream_ended(session);

@@ -81,7 +81,7 @@ impl Workers {
         let Some(reading) = &mut self.reading else { return Reading::Unfinished };
         let lives = self.processes.contains(reading.pid);
         let message = match take(&reading.control, &mut self.buffer, FromKeyholder::decode) {
-            Incoming::Message(message, _) => message,
+            Incoming::Message(message) => message,
             Incoming::Nothing if lives => return Reading::Unfinished,
             Incoming::Nothing | Incoming::End => return self.reading_failed(Unread::Ended),
         };

@@ -140,7 +140,7 @@ impl Monitor {
     pub(in crate::listener) fn receive(&mut self, buffer: &mut [u8]) -> Incoming<FromMonitor> {
         self.outbox.flush();
         let received = take(&self.outbox, buffer, FromMonitor::decode);
-        if matches!(received, Incoming::Message(FromMonitor::Ready, _)) {
+        if matches!(received, Incoming::Message(FromMonitor::Ready)) {
             self.ready = true;
             self.questions.answered();
         }

@@ -56,7 +56,7 @@ impl Listening {
     /// What the listener hears of the engine now.
     fn hears(&mut self) -> Option<FromEngine> {
         match self.workers.receive(ID) {
-            Incoming::Message(message, _) => Some(message),
+            Incoming::Message(message) => Some(message),
             Incoming::Nothing => None,
             Incoming::End => panic!("it is there, and talks sense"),
         }
@@ -126,7 +126,7 @@ fn talks_without_end(line: &FromEngine) {
     for _ in 0..100 {
         send(&listening.engine, &line.encode(), &[]).unwrap();
         match listening.workers.receive(ID) {
-            Incoming::Message(said, _) => assert_eq!(said, *line),
+            Incoming::Message(said) => assert_eq!(said, *line),
             // Which is what has it ended.
             Incoming::End => break,
             Incoming::Nothing => panic!("it has said something"),
