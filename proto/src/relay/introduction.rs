@@ -62,10 +62,7 @@ impl<W: Watch> Relay<W> {
         let Acquaintance::Due(lines) = &mut self.acquaintance else { return };
         match lines.pop_front() {
             Some(line) => {
-                self.send(
-                    &Request::parse(&[&line[..], b"\r\n"].concat(), false),
-                    Kind::Introduction,
-                );
+                self.send(&Request::parse((&line, b"\r\n"), false), Kind::Introduction);
             }
             None => {
                 self.acquaintance = Acquaintance::Refused;

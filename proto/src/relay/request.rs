@@ -4,7 +4,6 @@ use crate::line::verb_and_argument;
 use crate::other_protocol::OtherProtocol;
 use crate::smtp::bdat;
 use crate::smtp::envelope::Argument;
-use crate::smtp::reply::split_ending;
 use alloc::vec::Vec;
 
 /// One line of the client's where a request, or a response to a challenge, may stand.
@@ -30,10 +29,10 @@ pub(super) enum What<'a> {
     UnclearResponse,
     /// Servers may differ on what is asked.
     Unclear,
-    /// BDAT, and a chunk of so many octets behind it.
-    Chunk(u64),
-    /// BDAT, or what a server might take for it, and nobody knows how much behind it.
+    /// The same, and some might take it for BDAT.
     UnclearChunk,
+    /// BDAT, and a chunk of so many octets behind it; none: nobody knows of how many.
+    Chunk(Option<u64>),
     /// AUTH.
     Auth,
     /// DATA.
@@ -42,10 +41,10 @@ pub(super) enum What<'a> {
     Ehlo,
     /// HELO.
     Helo,
-    /// MAIL, with this argument.
-    Mail(&'a [u8]),
-    /// RCPT, with this argument.
-    Rcpt(&'a [u8]),
+    /// MAIL, with this argument; none: nobody knows how a server reads it.
+    Mail(Option<Argument<'a>>),
+    /// The same of RCPT.
+    Rcpt(Option<Argument<'a>>),
     /// NOOP or QUIT, which are allowed at any time.
     AnyTime,
     /// STARTTLS, with this argument.
@@ -55,9 +54,8 @@ pub(super) enum What<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a line, its ending included.
-    pub(super) fn parse(line: &'a [u8], is_response: bool) -> Self {
-        let (text, ending) = split_ending(line);
+    /// Reads a line, as it is without its ending, and that.
+    pub(super) fn parse((text, ending): (&'a [u8], &'a [u8]), is_response: bool) -> Self {
         let words = verb_and_argument(text);
         let what = match (is_response, is_unclear(text, words.0)) {
             (true, true) => What::UnclearResponse,
@@ -78,11 +76,10 @@ impl<'a> Request<'a> {
     /// the verb, and of MAIL and RCPT who it is, however that is written. `None`: nobody
     /// knows how a server reads it.
     pub(super) fn shown(&self) -> Option<Vec<u8>> {
-        let mailbox = |argument, keyword| Argument::parse(argument, keyword)?.mailbox();
         let (verb, argument) = self.words;
         match self.what {
-            What::Mail(argument) => Some([b"mail ", &*mailbox(argument, b"FROM")?].concat()),
-            What::Rcpt(argument) => Some([b"rcpt ", &*mailbox(argument, b"TO")?].concat()),
+            What::Mail(argument) => Some([b"mail ", &*argument?.mailbox()?].concat()),
+            What::Rcpt(argument) => Some([b"rcpt ", &*argument?.mailbox()?].concat()),
             // Not what is secret in it.
             What::Auth | What::Response | What::UnclearResponse => Some(b"auth".to_vec()),
             _ if argument.is_empty() => Some(verb.to_ascii_lowercase()),
@@ -97,10 +94,9 @@ impl<'a> Request<'a> {
 
     /// MAIL without its AUTH parameter, where it has one.
     pub(super) fn without_auth_parameter(&self) -> Option<Vec<u8>> {
-        let What::Mail(argument) = self.what else { return None };
-        let kept = Argument::parse(argument, b"FROM")?;
-        let parameters = kept.parameters_without(b"AUTH")?;
-        let before = self.text.len().checked_sub(kept.parameters.len())?;
+        let What::Mail(Some(argument)) = self.what else { return None };
+        let parameters = argument.parameters_without(b"AUTH")?;
+        let before = self.text.len().checked_sub(argument.parameters.len())?;
         Some([self.text.get(..before)?, &parameters].concat())
     }
 
@@ -114,7 +110,7 @@ impl<'a> Request<'a> {
         match self.what {
             What::Response | What::UnclearResponse | What::Auth => true,
             // It might be AUTH to some server.
-            What::Unclear | What::UnclearChunk if is_unclear(self.text, self.words.0) => {
+            What::Unclear | What::UnclearChunk => {
                 self.text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth"))
             }
             _ => false,
@@ -135,13 +131,13 @@ impl<'a> What<'a> {
             b"bdat" => {
                 // What stands behind the one space that there must be.
                 let strict = text.get(verb.len() + 1..).unwrap_or_default();
-                bdat::size(strict).map_or(Self::UnclearChunk, Self::Chunk)
+                Self::Chunk(bdat::size(strict))
             }
             b"data" => Self::Data,
             b"ehlo" => Self::Ehlo,
             b"helo" => Self::Helo,
-            b"mail" => Self::Mail(argument),
-            b"rcpt" => Self::Rcpt(argument),
+            b"mail" => Self::Mail(Argument::parse(argument, b"FROM")),
+            b"rcpt" => Self::Rcpt(Argument::parse(argument, b"TO")),
             b"noop" | b"quit" => Self::AnyTime,
             b"starttls" => Self::StartTls(argument),
             _ => Self::Other,
@@ -170,27 +166,29 @@ pub(super) fn begins_like_bdat(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smtp::reply::split_ending;
 
     #[test]
     fn d40_what_may_have_a_chunk_behind_it_is_told_from_what_has_none() {
         for (line, what) in [
-            ("BDAT 5\r\n", What::Chunk(5)),
-            ("bdat 0 last\n", What::Chunk(0)),
-            ("BDAT\r\n", What::UnclearChunk),
-            ("BDAT  5\r\n", What::UnclearChunk),
-            ("BDAT 5 \r\n", What::UnclearChunk),
+            ("BDAT 5\r\n", What::Chunk(Some(5))),
+            ("bdat 0 last\n", What::Chunk(Some(0))),
+            ("BDAT\r\n", What::Chunk(None)),
+            ("BDAT  5\r\n", What::Chunk(None)),
+            ("BDAT 5 \r\n", What::Chunk(None)),
             ("BDAT\t5\r\n", What::UnclearChunk),
             (" \tBDAT 5\r\n", What::UnclearChunk),
             ("BDAT 5\0\r\n", What::UnclearChunk),
-            ("BDAT 9223372036854775808\r\n", What::UnclearChunk),
+            ("BDAT 9223372036854775808\r\n", What::Chunk(None)),
             ("BDATA 5\r\n", What::Other),
             ("NOOP\rBDAT 5\r\n", What::Unclear),
             ("BDA\r\n", What::Other),
         ] {
-            assert_eq!(Request::parse(line.as_bytes(), false).what, what, "{line:?}");
+            let request = Request::parse(split_ending(line.as_bytes()), false);
+            assert_eq!(request.what, what, "{line:?}");
         }
-        let auth = Request::parse(b"BDAT 5\rAUTH PLAIN AGIAcA==\r\n", false);
+        let auth = Request::parse((b"BDAT 5\rAUTH PLAIN AGIAcA==", b"\r\n"), false);
         assert!(auth.is_secret(), "some server might end the line at the CR");
-        assert_eq!(Request::parse(b"BDAT 5\r\n", true).what, What::Response);
+        assert_eq!(Request::parse((b"BDAT 5", b"\r\n"), true).what, What::Response);
     }
 }

@@ -72,12 +72,13 @@ impl<W: Watch> Relay<W> {
             return Take::NeedInput;
         }
         self.scanned = 0;
+        let whole = feed.map(|_| split_ending(line)).filter(|(text, _)| text.len() <= LONGEST);
         if let Some(Unwelcome { answer, end, .. }) = self.unwelcome.take() {
             self.tell_client(&answer);
             self.client = Client::Unread;
             self.phase = Phase::Ended(end);
-        } else if feed.is_some() && split_ending(line).0.len() <= LONGEST {
-            self.request(&Request::parse(line, matches!(self.client, Client::Response)), line);
+        } else if let Some(parts) = whole {
+            self.request(&Request::parse(parts, !is_request), line);
         } else {
             self.too_long(line, feed.is_some());
         }
@@ -142,7 +143,7 @@ impl<W: Watch> Relay<W> {
             Fate::TurnAway(words) => return self.turn_away(words),
         };
         self.client = match request.what {
-            What::Chunk(left @ 1..) => Client::Chunk { left, wanted: kind == Kind::Chunk },
+            What::Chunk(Some(left @ 1..)) => Client::Chunk { left, wanted: kind == Kind::Chunk },
             _ => kind.what_follows(),
         };
     }
@@ -153,7 +154,7 @@ impl<W: Watch> Relay<W> {
             // None of it goes on: what follows a CR might be read as a command.
             What::UnclearResponse => Fate::Replace(b"SYNTAX", Kind::FixedInExchange(UNCLEAR)),
             What::Unclear => Fate::Replace(b"SYNTAX", Kind::Fixed(UNCLEAR)),
-            What::UnclearChunk => Fate::TurnAway(SYNTAX),
+            What::UnclearChunk | What::Chunk(None) => Fate::TurnAway(SYNTAX),
             What::StartTls(argument) => self.fate_of_starttls(argument),
             What::Ehlo => Fate::PassOn(Kind::Ehlo),
             What::AnyTime => Fate::PassOn(Kind::Plain),
