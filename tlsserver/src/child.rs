@@ -5,9 +5,10 @@ use std::fmt;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use unix::environment::named;
 use unix::log::Reason;
 
-use crate::environment::{Variables, owned};
+use crate::environment::Variables;
 
 /// Where Linux shows a process the file that it runs.
 const ITSELF: &str = "/proc/self/exe";
@@ -16,7 +17,7 @@ const ITSELF: &str = "/proc/self/exe";
 /// and with no variables but these.
 pub(crate) fn itself(name: &str, variables: &Variables) -> Command {
     let mut command = Command::new(ITSELF);
-    command.arg0(name).env_clear().envs(variables.iter().map(owned));
+    command.arg0(name).env_clear().envs(named(variables));
     command
 }
 

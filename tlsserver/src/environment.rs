@@ -4,7 +4,7 @@
 use proto::login::handoff::Name;
 use proto::names::Variable;
 pub use proto::variables::Variables;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use unix::jail::{Identity, NoIdentity};
 
@@ -19,11 +19,6 @@ pub fn inherited() -> Variables {
         }
     }
     inherited
-}
-
-/// A variable as a child is given it.
-pub(crate) fn owned((name, value): &(Vec<u8>, Vec<u8>)) -> (OsString, OsString) {
-    (OsString::from_vec(name.clone()), OsString::from_vec(value.clone()))
 }
 
 /// The user and group of the jailed processes: `SSL_UID` and `SSL_GID`, or

@@ -8,19 +8,19 @@ use proto::channel::listener::Client;
 use proto::names::Variable;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{SendFlags, send};
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use unix::descriptor::unblock;
 use unix::descriptor_passing::stream_pair;
 use unix::search_path;
 use unix::spawn::Start;
 
-use crate::environment::{Variables, is_for_login_program, is_for_program, only, owned, value};
+use crate::environment::{Variables, is_for_login_program, is_for_program, only, value};
 use crate::options::Options;
 
 /// Which program, as whom, with what.
@@ -124,7 +124,7 @@ impl Program {
         let named = unix::ucspi_tls::NAMES.into_iter().zip([&control, &input, &output]);
         for (variable, (_, program_end)) in named {
             fcntl_setfd(program_end, FdFlags::empty())?;
-            variables.insert(variable.name().into(), program_end.as_raw_fd().to_string().into());
+            variables.push((variable.name().into(), program_end.as_raw_fd().to_string().into()));
         }
         let pid = self.start(&variables, client.try_clone()?, client.try_clone()?, None)?;
         Ok(Running { pid, ends: [control.0, input.0, output.0] })
@@ -137,7 +137,7 @@ impl Program {
         let (output, program_output) = engine_pair()?;
         self.greet(&program_output)?;
         let mut variables = self.variables_for(peer.remote, peer.local, &peer.added);
-        variables.extend(facts.iter().map(owned));
+        variables.extend_from_slice(facts);
         let pid = self.start(&variables, program_input, program_output, None)?;
         Ok(Running { pid, ends: [input, output] })
     }
@@ -164,7 +164,7 @@ impl Program {
     /// Why it cannot be run.
     pub(crate) fn start(
         &self,
-        variables: &BTreeMap<OsString, OsString>,
+        variables: &Variables,
         input: OwnedFd,
         output: OwnedFd,
         errors: Option<OwnedFd>,
@@ -175,19 +175,13 @@ impl Program {
     }
 
     /// What a client's login program has for an environment.
-    pub(crate) fn variables_for_login(&self, client: &Client) -> BTreeMap<OsString, OsString> {
-        let mut added = client.added.clone();
-        added.retain(|(name, _)| is_for_login_program(name));
+    pub(crate) fn variables_for_login(&self, client: &Client) -> Variables {
+        let added = only(&client.added, is_for_login_program);
         self.variables_for(client.remote, client.local, &added)
     }
 
-    fn variables_for(
-        &self,
-        remote: SocketAddr,
-        local: SocketAddr,
-        added: &Variables,
-    ) -> BTreeMap<OsString, OsString> {
-        let mut variables: BTreeMap<_, _> = self.variables.iter().map(owned).collect();
+    fn variables_for(&self, remote: SocketAddr, local: SocketAddr, added: &Variables) -> Variables {
+        let mut variables = self.variables.clone();
         let address = [
             (Variable::Proto, "TCP".to_owned()),
             (Variable::TcpRemoteIp, remote.ip().to_string()),
@@ -201,9 +195,9 @@ impl Program {
             (Variable::SslLocalPort, local.port().to_string()),
         ];
         variables.extend(address.map(|(one, value)| (one.name().into(), value.into())));
-        let own = |name: &OsString| (Variable::TcpLocalHost.name().into(), name.clone());
+        let own = |name: &OsString| (Variable::TcpLocalHost.name().into(), name.as_bytes().into());
         variables.extend(self.local_name.as_ref().map(own));
-        variables.extend(added.iter().map(owned));
+        variables.extend_from_slice(added);
         variables
     }
 }

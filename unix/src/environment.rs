@@ -2,6 +2,7 @@
 //! somebody else's is made of, as far as processes tell each other, is `proto::variables`.
 
 use proto::names::Variable;
+use proto::variables::Variables;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io;
@@ -114,6 +115,11 @@ impl Environment {
         }
         Ok(strings)
     }
+}
+
+/// Somebody else's variables as the system's names and values.
+pub fn named(variables: &Variables) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+    variables.iter().map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)))
 }
 
 /// What this process was started with for a variable, for who reads no other.

@@ -8,6 +8,8 @@ use crate::search_path::places;
 use nix::errno::Errno;
 use nix::libc::{c_char, execve};
 use proto::names::Variable;
+#[cfg(all(feature = "signals", target_os = "linux"))]
+use proto::variables::Variables;
 use std::borrow::Cow;
 #[cfg(all(feature = "signals", target_os = "linux"))]
 use std::collections::BTreeMap;
@@ -73,7 +75,8 @@ impl Program {
         })
     }
 
-    /// That of this file: its words, of which the first is its own name, and its environment.
+    /// That of this file: its words, of which the first is its own name, and its environment;
+    /// of several variables of one name the last counts.
     ///
     /// # Errors
     /// `InvalidInput` where something holds a NUL.
@@ -81,16 +84,17 @@ impl Program {
     pub(crate) fn in_file(
         file: &Path,
         words: &[OsString],
-        variables: &BTreeMap<OsString, OsString>,
+        variables: &Variables,
     ) -> io::Result<Self> {
-        let variable = |(name, value): (&OsString, &OsString)| {
-            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).map(Cow::Owned)
+        let last: BTreeMap<_, _> = variables.iter().map(|(name, value)| (name, value)).collect();
+        let variable = |(name, value): (&Vec<u8>, &Vec<u8>)| {
+            CString::new([name, &b"="[..], value].concat()).map(Cow::Owned)
         };
         let words = words.iter().map(|word| CString::new(word.as_bytes()));
         Ok(Self {
             files: vec![CString::new(file.as_os_str().as_bytes())?],
             words: words.collect::<Result<_, _>>()?,
-            variables: variables.iter().map(variable).collect::<Result<_, _>>()?,
+            variables: last.into_iter().map(variable).collect::<Result<_, _>>()?,
         })
     }
 

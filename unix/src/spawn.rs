@@ -5,8 +5,9 @@
 //! Everything else is inherited: limits, umask, working folder, and whatever does not close
 //! on exec. Called by servers; who blocks nothing has [`crate::process::Argv::start`] for it.
 
+use crate::environment::named;
 use nix::sys::signal::SigSet;
-use std::collections::BTreeMap;
+use proto::variables::Variables;
 use std::ffi::{OsStr, OsString};
 use std::io;
 #[cfg(target_os = "linux")]
@@ -23,8 +24,8 @@ pub struct Start<'a> {
     pub program: &'a Path,
     /// Its words, the first of them its own name.
     pub words: &'a [OsString],
-    /// All that it has for an environment.
-    pub variables: &'a BTreeMap<OsString, OsString>,
+    /// All that it has for an environment; of several of one name the last counts.
+    pub variables: &'a Variables,
     /// Its descriptor 0.
     pub input: OwnedFd,
     /// Its descriptor 1.
@@ -65,7 +66,7 @@ impl Start<'_> {
         let mut command = Command::new(self.program);
         let mut words = self.words.iter();
         command.arg0(words.next().map_or(OsStr::new(""), OsString::as_os_str)).args(words);
-        command.env_clear().envs(self.variables);
+        command.env_clear().envs(named(self.variables));
         command.stdin(Stdio::from(self.input)).stdout(Stdio::from(self.output));
         if let Some(errors) = self.errors {
             command.stderr(Stdio::from(errors));
@@ -95,7 +96,7 @@ mod tests {
         let (reader, output) = crate::descriptor::pipe().unwrap();
         let input = File::open("/dev/null").unwrap().into();
         let words = ["named", "-c", script].map(OsString::from);
-        let variables = BTreeMap::from([("A".into(), "b c".into())]);
+        let variables = vec![("A".into(), "a".into()), ("A".into(), "b c".into())];
         let program = Path::new("/bin/sh");
         let start = Start {
             program,
@@ -151,7 +152,7 @@ mod tests {
                 let (_reader, output) = crate::descriptor::pipe().unwrap();
                 let input = File::open("/dev/null").unwrap().into();
                 let (words, errors, group) = (&["x".into()], None, None);
-                let variables = &BTreeMap::new();
+                let variables = &Variables::new();
                 let start = Start { program, words, variables, input, output, errors, user, group };
                 assert_eq!(start.spawn().unwrap_err().kind(), kind, "{user:?}");
             }

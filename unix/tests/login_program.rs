@@ -4,11 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use proto::checkpassword::Record;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use unix::descriptor::pipe;
 use unix::login_program::{Place, RECORD, Told};
@@ -20,8 +18,7 @@ fn run(place: &mut Place, script: &str) -> (String, bool) {
     let words = ["sh", "-c", script].map(OsString::from);
     let record = Record::new(b"bob", b"secret", b"<1@h>").unwrap();
     let begin = |told: Told| {
-        let told = told.map(|(name, value)| (name.name().into(), OsString::from_vec(value)));
-        let variables = &BTreeMap::from(told);
+        let variables = &told.map(|(name, value)| (name.name().into(), value)).into();
         let input = File::open("/dev/null")?.into();
         let program = Path::new("/bin/sh");
         let (words, user, group) = (&words[..], None, None);

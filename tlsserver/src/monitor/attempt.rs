@@ -11,10 +11,10 @@ use proto::login::report::Event;
 use proto::login::turns::network;
 use proto::names::Variable;
 use proto::variables;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 use unix::control;
 use unix::descriptor_passing::stream_pair;
@@ -25,7 +25,6 @@ use super::homes::{Charge, Home, Verdict};
 use super::sessions::{Login, Phase, Running, Session};
 use super::words::Words;
 use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
-use crate::environment::owned;
 
 impl Monitor {
     /// A login has been asked for, as one may be.
@@ -262,19 +261,17 @@ impl Monitor {
             return Err(no_stream(io::ErrorKind::NotFound.into()));
         };
         let mut variables = self.program.variables_for_login(&session.client);
-        variables.extend(session.facts.iter().map(owned));
+        variables.extend_from_slice(&session.facts);
         let address = session.client.remote.ip().to_string();
         let handed_on = handoff.variables(record.user(), Some(address.as_bytes()));
-        variables
-            .extend(handed_on.map(|(name, value)| (name.name().into(), OsString::from_vec(value))));
+        variables.extend(handed_on.map(|(name, value)| (name.name().into(), value)));
         let home = home_of(&session.client).filter(|home| !self.homes.is_ordinary(home));
         let home = home.map(OsStr::to_owned);
         let errors = self.words.as_ref().map(Words::for_program).transpose();
         let errors = errors.map_err(no_stream)?;
         let (path, usual) = (&self.program, &self.ordinary_home);
         let begin = |told: Told| {
-            variables
-                .extend(told.map(|(name, value)| (name.name().into(), OsString::from_vec(value))));
+            variables.extend(told.map(|(name, value)| (name.name().into(), value)));
             let Some(home) = home else {
                 return path.start(&variables, program, output, errors);
             };
