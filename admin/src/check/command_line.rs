@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use tlsserver::environment::{Variables, jail_identity};
+use unix::jail::Identity;
 
 /// tlsserver's options that are for its own dialog and the logins there.
 const LOGIN_ONLY: [&str; 3] = ["--tries", "--checks", "--linger"];
@@ -72,12 +73,9 @@ fn variables(service: &Service, place: Place<'_>, findings: &mut Findings) {
         findings.error(place, fault.to_string());
     }
     for name in ["AUTHUP_UID", "AUTHUP_GID"] {
-        if service
-            .script
-            .variable(name)
-            .is_some_and(|(number, word)| !word.is_computed && number.parse::<u32>().is_err())
-        {
-            findings.error(place, format!("{name}: not a number"));
+        let said = service.script.variable(name).filter(|(_, word)| !word.is_computed);
+        if let Some(Err(fault)) = said.map(|(value, _)| Identity::number(name, value.as_bytes())) {
+            findings.error(place, fault.to_string());
         }
     }
 }
