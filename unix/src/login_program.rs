@@ -4,6 +4,7 @@
 //! `AUTHUPREADYFD` names, a pipe on which it, or who follows it, says that the login was
 //! good. Its other descriptors, and what comes of it, are the caller's.
 
+use crate::log::Reason;
 use proto::checkpassword::Record;
 use proto::login::outcome::Outcome;
 use proto::names::Variable;
@@ -39,6 +40,21 @@ pub struct Failed {
     pub outcome: Outcome,
     /// The system's reason.
     pub reason: io::Error,
+}
+
+impl Failed {
+    /// What the log has of it; none where the program could not be started, which those say
+    /// who know its name.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        let reason = Reason(&self.reason);
+        match self.outcome {
+            Outcome::CannotOpenPipe => Some(format!("unable to open pipe: {reason}")),
+            Outcome::CannotWritePipe => Some(format!("unable to write pipe: {reason}")),
+            Outcome::CannotWait => Some(format!("unable to wait for child: {reason}")),
+            _ => None,
+        }
+    }
 }
 
 impl Place {

@@ -115,11 +115,10 @@ pub(super) fn session_ended(session: &mut Session) {
 
 /// A step of ours failed.
 pub(super) fn failed(lines: &mut Lines, failed: &Failed, program: &Path) {
-    let reason = Reason(&failed.reason);
-    match failed.outcome {
-        Outcome::CannotOpenPipe => lines.log(format_args!("unable to open pipe: {reason}")),
-        Outcome::CannotWritePipe => lines.log(format_args!("unable to write pipe: {reason}")),
-        _ => lines.log(format_args!("unable to fork: {}: {reason}", program.display())),
+    let (program, reason) = (program.display(), Reason(&failed.reason));
+    match failed.text() {
+        Some(text) => lines.log(format_args!("{text}")),
+        None => lines.log(format_args!("unable to fork: {program}: {reason}")),
     }
 }
 

@@ -117,21 +117,16 @@ impl Report {
 
     /// A step of ours failed.
     pub(super) fn failed(&self, failed: &Failed, program: &Argv) {
-        let reason = Reason(&failed.reason);
-        match failed.outcome {
-            Outcome::CannotOpenPipe => self.line(format_args!("unable to open pipe: {reason}")),
-            Outcome::CannotWritePipe => self.line(format_args!("unable to write pipe: {reason}")),
-            Outcome::CannotWait => self.line(format_args!("unable to wait for child: {reason}")),
-            _ => {
-                let name = program.name().display();
-                let kind = failed.reason.kind();
-                // Of the two steps, these stop the first.
-                if matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory) {
-                    self.line(format_args!("unable to fork: {name}: {reason}"));
-                } else {
-                    self.line(format_args!("unable to exec: {name}: {reason}"));
-                }
+        if let Some(text) = failed.text() {
+            return self.line(format_args!("{text}"));
+        }
+        let (name, reason) = (program.name().display(), Reason(&failed.reason));
+        match failed.reason.kind() {
+            // Of the two steps, these stop the first.
+            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
+                self.line(format_args!("unable to fork: {name}: {reason}"));
             }
+            _ => self.line(format_args!("unable to exec: {name}: {reason}")),
         }
     }
 
