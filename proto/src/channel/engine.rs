@@ -5,8 +5,8 @@
 
 use super::ConnectionId;
 use super::keyholder::Certificate;
-use super::log_text::{self, cut};
-use super::wire::{self, Reader, Writer};
+use super::log_text;
+use super::wire::{self, Field, Reader, Writer, messages};
 use crate::login::before_login::BeforeLogin;
 use crate::login::protocol::Protocol;
 use crate::ucspi_tls::Tls;
@@ -38,67 +38,67 @@ pub struct Talk {
     pub timestamp: Vec<u8>,
 }
 
-/// From the listener to an engine.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ToEngine {
+messages! {
+    /// From the listener to an engine.
+    ToEngine:
     /// One more certificate; its key's number is the count of those before it.
-    Certificate(Certificate),
+    b'c' Certificate(certificate: Certificate),
     /// What to say to connections that are given with [`Self::Talk`]; in place of what
     /// had this name before.
-    Dialog(DialogId, DialogSetup),
+    b'g' Dialog(id: DialogId, dialog: DialogSetup),
     /// With a channel to it: the monitor, in place of any other.
-    Monitor,
+    b'o' Monitor,
     /// All certificates have been sent.
-    Begin,
+    b'b' Begin,
     /// Whether it still does its work; the answer is [`FromEngine::Ready`].
-    Answer,
+    b'a' Answer,
     /// With the client's socket, the program's control socket, and the two ends of
     /// the decrypted stream: TLS once the program asks.
-    Delayed(ConnectionId),
+    b'd' Delayed(id: ConnectionId),
     /// With the client's socket: TLS at once.
-    Immediate(ConnectionId),
+    b'i' Immediate(id: ConnectionId),
     /// With the client's socket: the dialog, and TLS as it says.
-    Talk(ConnectionId, Talk),
+    b'u' Talk(id: ConnectionId, talk: Talk),
     /// A connection given with [`Self::Talk`] is to end, as others wait.
-    Evict(ConnectionId),
+    b'm' Evict(id: ConnectionId),
     /// The monitor knows of the client that begins to log in.
-    GoOn(ConnectionId),
+    b'y' GoOn(id: ConnectionId),
     /// It does not: there can be no login now.
-    NoLogin(ConnectionId),
+    b'n' NoLogin(id: ConnectionId),
     /// The server ends: so are all that were given with [`Self::Talk`] and have not begun
     /// to log in.
-    LastWords,
+    b'l' LastWords,
     /// With the two ends of the decrypted stream: the program of a connection that
     /// was reported as [`FromEngine::Secured`].
-    Program(ConnectionId),
+    b'p' Program(id: ConnectionId),
     /// The program of a connection has ended: one that the listener has started.
-    ProgramEnded(ConnectionId),
+    b'e' ProgramEnded(id: ConnectionId),
 }
 
-/// From an engine to the listener.
-#[derive(Debug, PartialEq, Eq)]
-pub enum FromEngine {
+messages! {
+    /// From an engine to the listener.
+    FromEngine:
     /// Jailed and ready; and the answer to the question whether it works.
-    Ready,
+    b'r' Ready,
     /// The keyholder does not sign for it any more: it is of no use for new connections.
-    CannotSign,
+    b'k' CannotSign,
     /// A delayed connection's program has asked for TLS.
-    Asked(ConnectionId),
+    b'a' Asked(id: ConnectionId),
     /// An immediate connection's handshake is done; the facts, as they are written to a
     /// program.
-    Secured(ConnectionId, Vec<u8>),
+    b's' Secured(id: ConnectionId, facts: Vec<u8>),
     /// A client begins to log in.
-    LogsIn(ConnectionId),
+    b'l' LogsIn(id: ConnectionId),
     /// Something about a connection that belongs in the log, up to
     /// [`super::LONGEST_TEXT`] of it.
-    Failed(ConnectionId, String),
+    b'f' Failed(id: ConnectionId, why: String as log_text),
     /// The same about no connection: as a rule why it cannot go on.
-    Says(String),
+    b'w' Says(what: String as log_text),
     /// The engine has let go of the connection.
-    Closed(ConnectionId),
+    b'x' Closed(id: ConnectionId),
 }
 
-impl DialogSetup {
+impl Field for DialogSetup {
     fn write(&self, writer: Writer) -> Writer {
         let BeforeLogin {
             protocol,
@@ -135,7 +135,7 @@ impl DialogSetup {
     }
 }
 
-impl Talk {
+impl Field for Talk {
     fn write(&self, writer: Writer) -> Writer {
         let Self { dialog, tls, auth_equals, timestamp } = self;
         writer.long(*dialog).octet((*auth_equals).into()).octet(tls.octet()).octets(timestamp)
@@ -144,90 +144,6 @@ impl Talk {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let (dialog, auth_equals, tls) = (reader.long()?, reader.flag()?, reader.tls()?);
         Some(Self { dialog, tls, auth_equals, timestamp: reader.rest().to_vec() })
-    }
-}
-
-impl ToEngine {
-    /// As octets.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Certificate(certificate) => certificate.write(Writer::new(b'c')),
-            Self::Dialog(id, dialog) => dialog.write(Writer::new(b'g').long(*id)),
-            Self::Monitor => Writer::new(b'o'),
-            Self::Begin => Writer::new(b'b'),
-            Self::Answer => Writer::new(b'a'),
-            Self::Delayed(id) => Writer::new(b'd').long(*id),
-            Self::Immediate(id) => Writer::new(b'i').long(*id),
-            Self::Talk(id, talk) => talk.write(Writer::new(b'u').long(*id)),
-            Self::Evict(id) => Writer::new(b'm').long(*id),
-            Self::GoOn(id) => Writer::new(b'y').long(*id),
-            Self::NoLogin(id) => Writer::new(b'n').long(*id),
-            Self::LastWords => Writer::new(b'l'),
-            Self::Program(id) => Writer::new(b'p').long(*id),
-            Self::ProgramEnded(id) => Writer::new(b'e').long(*id),
-        }
-        .done()
-    }
-
-    /// From octets; `None` when they are no message.
-    #[must_use]
-    pub fn decode(octets: &[u8]) -> Option<Self> {
-        wire::message(octets, |kind, reader| {
-            Some(match kind {
-                b'c' => Self::Certificate(Certificate::read(reader)?),
-                b'g' => Self::Dialog(reader.long()?, DialogSetup::read(reader)?),
-                b'o' => Self::Monitor,
-                b'b' => Self::Begin,
-                b'a' => Self::Answer,
-                b'd' => Self::Delayed(reader.long()?),
-                b'i' => Self::Immediate(reader.long()?),
-                b'u' => Self::Talk(reader.long()?, Talk::read(reader)?),
-                b'm' => Self::Evict(reader.long()?),
-                b'y' => Self::GoOn(reader.long()?),
-                b'n' => Self::NoLogin(reader.long()?),
-                b'l' => Self::LastWords,
-                b'p' => Self::Program(reader.long()?),
-                b'e' => Self::ProgramEnded(reader.long()?),
-                _ => return None,
-            })
-        })
-    }
-}
-
-impl FromEngine {
-    /// As octets.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Ready => Writer::new(b'r'),
-            Self::CannotSign => Writer::new(b'k'),
-            Self::Asked(id) => Writer::new(b'a').long(*id),
-            Self::Secured(id, facts) => Writer::new(b's').long(*id).octets(facts),
-            Self::LogsIn(id) => Writer::new(b'l').long(*id),
-            Self::Failed(id, why) => Writer::new(b'f').long(*id).octets(cut(why)),
-            Self::Says(what) => Writer::new(b'w').octets(cut(what)),
-            Self::Closed(id) => Writer::new(b'x').long(*id),
-        }
-        .done()
-    }
-
-    /// From octets; `None` when they are no message.
-    #[must_use]
-    pub fn decode(octets: &[u8]) -> Option<Self> {
-        wire::message(octets, |kind, reader| {
-            Some(match kind {
-                b'r' => Self::Ready,
-                b'k' => Self::CannotSign,
-                b'a' => Self::Asked(reader.long()?),
-                b's' => Self::Secured(reader.long()?, reader.rest().to_vec()),
-                b'l' => Self::LogsIn(reader.long()?),
-                b'f' => Self::Failed(reader.long()?, log_text::read(reader)?),
-                b'w' => Self::Says(log_text::read(reader)?),
-                b'x' => Self::Closed(reader.long()?),
-                _ => return None,
-            })
-        })
     }
 }
 

@@ -3,8 +3,8 @@
 //! A keyholder that was taken over has the keys; to the listener it can say what is here, and
 //! the listener bounds how much.
 
-use super::log_text::{self, cut};
-use super::wire::{self, Reader, Writer};
+use super::log_text;
+use super::wire::{self, Field, Reader, Writer, messages};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -46,21 +46,21 @@ pub struct Validity {
     pub to: u64,
 }
 
-/// From the keyholder to the listener.
-#[derive(Debug, PartialEq, Eq)]
-pub enum FromKeyholder {
+messages! {
+    /// From the keyholder to the listener.
+    FromKeyholder:
     /// One more certificate.
-    Certificate(Certificate),
+    b'c' Certificate(certificate: Certificate),
     /// When one of them may be used.
-    Validity(Validity),
+    b'v' Validity(validity: Validity),
     /// What belongs in the log, and is no reason not to serve.
-    Warning(String),
+    b'w' Warning(what: String),
     /// Once it is jailed, what belongs in the log: as a rule why it cannot go on.
-    Says(String),
+    b's' Says(what: String as log_text),
     /// Jailed and ready; all certificates have been sent. And the answer to [`ANSWER`].
-    Ready,
+    b'r' Ready,
     /// It cannot start; why, with the file's name.
-    Broken(String),
+    b'!' Broken(why: String),
 }
 
 /// From an engine to the keyholder; the answer is the signature, or [`REFUSED`].
@@ -89,8 +89,19 @@ impl Validity {
     }
 }
 
-impl Certificate {
-    pub(super) fn write(&self, writer: Writer) -> Writer {
+impl Field for Validity {
+    fn write(&self, writer: Writer) -> Writer {
+        writer.long(self.from).long(self.to).octets(self.file.as_bytes())
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (from, to) = (reader.long()?, reader.long()?);
+        Some(Self { file: reader.text()?, from, to })
+    }
+}
+
+impl Field for Certificate {
+    fn write(&self, writer: Writer) -> Writer {
         let schemes: Vec<u8> =
             self.schemes.iter().flat_map(|scheme| scheme.to_be_bytes()).collect();
         // An empty name stands for none: no server has it.
@@ -102,7 +113,7 @@ impl Certificate {
             .each_counted(&self.chain)
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let name = String::from_utf8(reader.counted()?.to_vec()).ok()?;
         let subject = String::from_utf8(reader.counted()?.to_vec()).ok()?;
         // It comes into the environment of programs.
@@ -117,43 +128,6 @@ impl Certificate {
         }
         let name = Some(name).filter(|name| !name.is_empty());
         Some(Self { name, subject, chain: reader.each_counted()?, schemes, algorithm })
-    }
-}
-
-impl FromKeyholder {
-    /// As octets.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Certificate(certificate) => certificate.write(Writer::new(b'c')),
-            Self::Validity(Validity { file, from, to }) => {
-                Writer::new(b'v').long(*from).long(*to).octets(file.as_bytes())
-            }
-            Self::Warning(what) => Writer::new(b'w').octets(what.as_bytes()),
-            Self::Says(what) => Writer::new(b's').octets(cut(what)),
-            Self::Ready => Writer::new(b'r'),
-            Self::Broken(why) => Writer::new(b'!').octets(why.as_bytes()),
-        }
-        .done()
-    }
-
-    /// From octets; `None` when they are no message.
-    #[must_use]
-    pub fn decode(octets: &[u8]) -> Option<Self> {
-        wire::message(octets, |kind, reader| {
-            Some(match kind {
-                b'c' => Self::Certificate(Certificate::read(reader)?),
-                b'v' => {
-                    let (from, to) = (reader.long()?, reader.long()?);
-                    Self::Validity(Validity { file: reader.text()?, from, to })
-                }
-                b'w' => Self::Warning(reader.text()?),
-                b's' => Self::Says(log_text::read(reader)?),
-                b'r' => Self::Ready,
-                b'!' => Self::Broken(reader.text()?),
-                _ => return None,
-            })
-        })
     }
 }
 

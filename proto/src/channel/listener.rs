@@ -1,6 +1,6 @@
 //! The listener and the monitor: who is connected, and what became of it.
 
-use super::wire::{self, Reader, Writer};
+use super::wire::{self, Field, Reader, Writer, messages};
 use super::{ConnectionId, EngineId};
 use crate::ucspi_tls::Tls;
 use crate::variables::Variables;
@@ -25,52 +25,52 @@ pub struct Client {
     pub left: u64,
 }
 
-/// From the listener to the monitor.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ToMonitor {
+messages! {
+    /// From the listener to the monitor.
+    ToMonitor:
     /// With the two ends of a pipe, to read and to write: what programs behind logins write
     /// to descriptor 2. It comes first.
-    Words,
+    b'w' Words,
     /// With a channel to it, and a handle to its process: an engine.
-    Engine(EngineId),
+    b'e' Engine(engine: EngineId),
     /// The engine has ended.
-    EngineEnded(EngineId),
+    b'd' EngineEnded(engine: EngineId),
     /// A client of the engine's begins to log in.
-    LogsIn(ConnectionId, EngineId, Client),
+    b'l' LogsIn(id: ConnectionId, engine: EngineId, client: Client),
     /// No engine has the connection any more.
-    Closed(ConnectionId),
+    b'x' Closed(id: ConnectionId),
     /// An earlier monitor, which has died, began this session, which the engine has; none:
     /// it has ended meanwhile.
-    Inherits(ConnectionId, Option<EngineId>),
+    b'i' Inherits(id: ConnectionId, engine: Option<EngineId>),
     /// Control files are to be read again.
-    Reload,
+    b'h' Reload,
     /// Whether it still does its work; the answer is [`FromMonitor::Ready`].
-    Answer,
+    b'a' Answer,
     /// There will be no listener any more.
-    StayBehind,
+    b's' StayBehind,
 }
 
-/// From the monitor to the listener.
-#[derive(Debug, PartialEq, Eq)]
-pub enum FromMonitor {
+messages! {
+    /// From the monitor to the listener.
+    FromMonitor:
     /// It does its work.
-    Ready,
+    b'r' Ready,
     /// It cannot start; why.
-    Broken(String),
+    b'!' Broken(why: String),
     /// The connection's password is looked at.
-    Checking(ConnectionId),
+    b'c' Checking(id: ConnectionId),
     /// The login was refused, or not tried; the client may try again.
-    Refused(ConnectionId),
+    b'n' Refused(id: ConnectionId),
     /// The client has logged in.
-    LoggedIn(ConnectionId),
+    b'y' LoggedIn(id: ConnectionId),
     /// Nothing of the connection runs any more.
-    Over(ConnectionId),
+    b'o' Over(id: ConnectionId),
     /// The engine says what no honest one would, or can say nothing, as its channel was lost: it is
     /// to be ended.
-    Dishonest(EngineId),
+    b'h' Dishonest(engine: EngineId),
 }
 
-impl Client {
+impl Field for Client {
     fn write(&self, mut writer: Writer) -> Writer {
         writer = writer.address(self.remote).address(self.local);
         writer = writer.octet(self.tls.octet()).long(self.left).counted(&self.timestamp);
@@ -86,85 +86,6 @@ impl Client {
             added.push((reader.counted()?.to_vec(), reader.counted()?.to_vec()));
         }
         Some(Self { remote, local, added, timestamp, tls, left })
-    }
-}
-
-impl ToMonitor {
-    /// As octets.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Words => Writer::new(b'w'),
-            Self::Engine(engine) => Writer::new(b'e').long(*engine),
-            Self::EngineEnded(engine) => Writer::new(b'd').long(*engine),
-            Self::LogsIn(id, engine, client) => {
-                client.write(Writer::new(b'l').long(*id).long(*engine))
-            }
-            Self::Closed(id) => Writer::new(b'x').long(*id),
-            Self::Inherits(id, engine) => engine
-                .iter()
-                .fold(Writer::new(b'i').long(*id), |writer, engine| writer.long(*engine)),
-            Self::Reload => Writer::new(b'h'),
-            Self::Answer => Writer::new(b'a'),
-            Self::StayBehind => Writer::new(b's'),
-        }
-        .done()
-    }
-
-    /// From octets; `None` when they are no message.
-    #[must_use]
-    pub fn decode(octets: &[u8]) -> Option<Self> {
-        wire::message(octets, |kind, reader| {
-            Some(match kind {
-                b'w' => Self::Words,
-                b'e' => Self::Engine(reader.long()?),
-                b'd' => Self::EngineEnded(reader.long()?),
-                b'l' => Self::LogsIn(reader.long()?, reader.long()?, Client::read(reader)?),
-                b'x' => Self::Closed(reader.long()?),
-                b'i' => Self::Inherits(
-                    reader.long()?,
-                    if reader.is_at_end() { None } else { Some(reader.long()?) },
-                ),
-                b'h' => Self::Reload,
-                b'a' => Self::Answer,
-                b's' => Self::StayBehind,
-                _ => return None,
-            })
-        })
-    }
-}
-
-impl FromMonitor {
-    /// As octets.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Ready => Writer::new(b'r'),
-            Self::Broken(why) => Writer::new(b'!').octets(why.as_bytes()),
-            Self::Checking(id) => Writer::new(b'c').long(*id),
-            Self::Refused(id) => Writer::new(b'n').long(*id),
-            Self::LoggedIn(id) => Writer::new(b'y').long(*id),
-            Self::Over(id) => Writer::new(b'o').long(*id),
-            Self::Dishonest(engine) => Writer::new(b'h').long(*engine),
-        }
-        .done()
-    }
-
-    /// From octets; `None` when they are no message.
-    #[must_use]
-    pub fn decode(octets: &[u8]) -> Option<Self> {
-        wire::message(octets, |kind, reader| {
-            Some(match kind {
-                b'r' => Self::Ready,
-                b'!' => Self::Broken(reader.text()?),
-                b'c' => Self::Checking(reader.long()?),
-                b'n' => Self::Refused(reader.long()?),
-                b'y' => Self::LoggedIn(reader.long()?),
-                b'o' => Self::Over(reader.long()?),
-                b'h' => Self::Dishonest(reader.long()?),
-                _ => return None,
-            })
-        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! of connections that the listener has said are its own, and for nothing else.
 
 use super::ConnectionId;
-use super::wire::{self, Writer};
+use super::wire::{self, Field, Reader, Writer, messages};
 use crate::login::monitor::Request;
 use crate::login::outcome::Outcome;
 use alloc::vec::Vec;
@@ -30,16 +30,26 @@ pub enum Said {
     Nothing,
 }
 
-/// From the monitor to an engine.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ToSession {
+messages! {
+    /// From the monitor to an engine.
+    ToSession:
     /// With one end of the stream that the login program has the other end of: a login
     /// that was asked for has begun.
-    Stream(ConnectionId),
+    b's' Stream(id: ConnectionId),
     /// The login is good.
-    LoggedIn(ConnectionId),
+    b'y' LoggedIn(id: ConnectionId),
     /// What became of the login.
-    Outcome(ConnectionId, Outcome),
+    b'o' Outcome(id: ConnectionId, outcome: Outcome),
+}
+
+impl Field for Outcome {
+    fn write(&self, writer: Writer) -> Writer {
+        writer.octets(&self.encode())
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Self::decode(reader.rest())
+    }
 }
 
 impl FromSession {
@@ -98,30 +108,6 @@ impl ToSession {
         match self {
             Self::Stream(id) | Self::LoggedIn(id) | Self::Outcome(id, _) => *id,
         }
-    }
-
-    /// As octets.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Stream(id) => Writer::new(b's').long(*id),
-            Self::LoggedIn(id) => Writer::new(b'y').long(*id),
-            Self::Outcome(id, outcome) => Writer::new(b'o').long(*id).octets(&outcome.encode()),
-        }
-        .done()
-    }
-
-    /// From octets; `None` when they are no message.
-    #[must_use]
-    pub fn decode(octets: &[u8]) -> Option<Self> {
-        wire::message(octets, |kind, reader| {
-            Some(match kind {
-                b's' => Self::Stream(reader.long()?),
-                b'y' => Self::LoggedIn(reader.long()?),
-                b'o' => Self::Outcome(reader.long()?, Outcome::decode(reader.rest())?),
-                _ => return None,
-            })
-        })
     }
 }
 

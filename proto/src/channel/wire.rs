@@ -68,6 +68,103 @@ impl Writer {
     }
 }
 
+/// Something that stands in a message.
+pub(super) trait Field: Sized {
+    fn write(&self, writer: Writer) -> Writer;
+    /// `None` where it is not there.
+    fn read(reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// A connection, an engine, a dialog.
+impl Field for u64 {
+    fn write(&self, writer: Writer) -> Writer {
+        writer.long(*self)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.long()
+    }
+}
+
+/// At the end of a message, where there may be none.
+impl Field for Option<u64> {
+    fn write(&self, writer: Writer) -> Writer {
+        self.iter().fold(writer, |writer, number| writer.long(*number))
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        if reader.is_at_end() { Some(None) } else { reader.long().map(Some) }
+    }
+}
+
+/// To the end of a message.
+impl Field for Vec<u8> {
+    fn write(&self, writer: Writer) -> Writer {
+        writer.octets(self)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(reader.rest().to_vec())
+    }
+}
+
+/// The same.
+impl Field for String {
+    fn write(&self, writer: Writer) -> Writer {
+        writer.octets(self.as_bytes())
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.text()
+    }
+}
+
+/// The messages of one side of a channel: of each, the octet that it begins with, and what stands
+/// behind that, as its type has it or `as` a module has it.
+macro_rules! messages {
+    ($(#[$about:meta])* $side:ident: $(
+        $(#[$meaning:meta])*
+        $kind:literal $message:ident $(($($field:ident: $of:ty $(as $how:ident)?),+))?,
+    )*) => {
+        $(#[$about])*
+        #[derive(Debug, PartialEq, Eq)]
+        pub enum $side {
+            $($(#[$meaning])* $message $(($($of),+))?,)*
+        }
+
+        impl $side {
+            /// As octets.
+            #[must_use]
+            pub fn encode(&self) -> Vec<u8> {
+                let writer = match self {
+                    $(Self::$message $(($($field),+))? => {
+                        let writer = Writer::new($kind);
+                        $($(let writer = messages!(@write writer, $field $(, $how)?);)+)?
+                        writer
+                    })*
+                };
+                writer.done()
+            }
+
+            /// From octets; `None` when they are no message.
+            #[must_use]
+            pub fn decode(octets: &[u8]) -> Option<Self> {
+                wire::message(octets, |kind, reader| {
+                    Some(match kind {
+                        $($kind => Self::$message $(($(messages!(@read reader, $of $(, $how)?)),+))?,)*
+                        _ => return None,
+                    })
+                })
+            }
+        }
+    };
+    (@write $writer:ident, $field:ident) => { $field.write($writer) };
+    (@write $writer:ident, $field:ident, $how:ident) => { $how::write($field, $writer) };
+    (@read $reader:ident, $of:ty) => { <$of as Field>::read($reader)? };
+    (@read $reader:ident, $of:ty, $how:ident) => { $how::read($reader)? };
+}
+pub(super) use messages;
+
 /// Reads a whole message by its kind; what does not read to its last octet is `None`.
 pub(super) fn message<T>(
     octets: &[u8],
