@@ -57,11 +57,7 @@ pub(crate) const TESTS: &[Test] = &[
         &["tcpserver", "multilog", "fail2ban-server"],
         bans,
     ),
-    (
-        "fail2ban expects a host's and a unit's names in the journal",
-        &["fail2ban-client"],
-        expects_names_in_the_journal,
-    ),
+    ("fail2ban takes the jail as it is shipped", &["fail2ban-client"], takes_the_jail),
 ];
 
 /// Whom forged lines accuse.
@@ -306,8 +302,8 @@ fn regex_behind_tlsserver(chain: &Chain<'_>) -> Result<()> {
     ensure_found(&chain.path("client/log/current"), "", &failed)
 }
 
-/// Debian's configuration, the shipped filter, and the shipped jail with other settings.
-fn configure(chain: &Chain<'_>, jail: &str) -> Result<()> {
+/// Debian's configuration, the shipped filter, and this jail, with other settings.
+fn configure(chain: &Chain<'_>, jail: &str, settings: &str) -> Result<()> {
     let folder = chain.path("fail2ban");
     for name in ["", "filter.d", "jail.d", "action.d"] {
         fs::create_dir(folder.join(name))?;
@@ -315,11 +311,32 @@ fn configure(chain: &Chain<'_>, jail: &str) -> Result<()> {
     for name in ["fail2ban.conf", "jail.conf", "paths-common.conf", "paths-debian.conf"] {
         symlink(Path::new("/etc/fail2ban").join(name), folder.join(name))?;
     }
-    for name in ["filter.d/acceptutils.conf", "jail.d/acceptutils.conf"] {
-        fs::copy(contrib().join(name), folder.join(name))?;
+    for action in fs::read_dir("/etc/fail2ban/action.d")? {
+        let action = action?;
+        symlink(action.path(), folder.join("action.d").join(action.file_name()))?;
     }
-    fs::write(folder.join("jail.local"), format!("[acceptutils]\n{jail}"))?;
+    fs::copy(contrib().join(FILTER), folder.join(FILTER))?;
+    fs::write(folder.join(JAIL), jail)?;
+    fs::write(folder.join("jail.local"), format!("[acceptutils]\n{settings}"))?;
     Ok(())
+}
+
+const FILTER: &str = "filter.d/acceptutils.conf";
+const JAIL: &str = "jail.d/acceptutils.conf";
+
+/// The shipped jail.
+fn jail() -> Result<String> {
+    Ok(fs::read_to_string(contrib().join(JAIL))?)
+}
+
+/// The shipped jail, for logs in files, as its comment says.
+fn jail_for_files() -> Result<String> {
+    let jail = jail()?;
+    let rest = jail.replace("\nbackend = systemd\n", "\n");
+    let for_files =
+        rest.replace("\n#backend = ", "\nbackend = ").replace("\n#logpath", "\nlogpath");
+    ensure!(rest != jail && for_files.contains("\nlogpath = /var/log/"), "{jail}");
+    Ok(for_files)
 }
 
 /// A fail2ban of this test's own, with an action that writes down whom it should ban.
@@ -336,7 +353,7 @@ impl Fail2ban {
         let action = format!("[Definition]\nactionban = echo <ip> >>{}\n", banned.display());
         // This machine is who attacks it, which fail2ban would let pass.
         let jail = format!("logpath = {logs}\naction = record\nignoreself = false\n");
-        configure(chain, &jail)?;
+        configure(chain, &jail_for_files()?, &jail)?;
         fs::write(chain.path("fail2ban/action.d/record.conf"), action)?;
         let database = format!("[Definition]\ndbfile = {}\n", place("fail2ban.sqlite3"));
         fs::write(chain.path("fail2ban/fail2ban.local"), database)?;
@@ -396,12 +413,15 @@ fn bans(chain: &Chain<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The journal itself cannot be had in a test; that fail2ban takes the filter's other form
-/// for it can.
-fn expects_names_in_the_journal(chain: &Chain<'_>) -> Result<()> {
-    configure(chain, "backend = systemd\naction =\n")?;
-    let call = ["fail2ban-client", "-c", &chain.name("fail2ban"), "--dp"];
-    let shown = String::from_utf8(chain.succeeds(&call, b"")?)?;
+/// With nothing changed and no log anywhere; what cannot be taken has no jail start at all. The
+/// journal itself is another test's, on a machine of its own.
+fn takes_the_jail(chain: &Chain<'_>) -> Result<()> {
+    configure(chain, &jail()?, "")?;
+    let folder = chain.name("fail2ban");
+    let said = chain.succeeds(&["fail2ban-client", "-c", &folder, "--test"], b"")?;
+    holds(&String::from_utf8(said)?, "OK: configuration test is successful")?;
+    let shown = chain.succeeds(&["fail2ban-client", "-c", &folder, "--dp"], b"")?;
+    let shown = String::from_utf8(shown)?;
     holds(&shown, "[^\\\\s:]+ [^\\\\s:]+:\\\\sauthup ")?;
     holds(&shown, "_SYSTEMD_UNIT=acceptutils@submission.service")
 }
