@@ -33,7 +33,7 @@ impl Machine {
             let mut command = chain.command(&ip);
             command
                 .args([&netns, &exec, &name, "tlsserver", tls])
-                .args(["-1vc", "400", "--proxy-protocol", "-l", "mail.example.org", "0", port])
+                .args(["-1vc", "400", &proxy_protocol(), "-l", "mail.example.org", "0", port])
                 .args(["authup", protocol, "checkpassword-file", "-f", &users])
                 .args(["checknotroot", "env", &home])
                 .args(server)
@@ -76,6 +76,14 @@ impl Machine {
             assert_eq!(for_end(&mut service.child).code(), Some(0));
         }
     }
+}
+
+/// tlsserver's option, as docs/scaling.md has it for the configuration that is shipped.
+fn proxy_protocol() -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scaling.md");
+    let page = fs::read_to_string(page).expect("a page");
+    let option = page.split_whitespace().find(|word| word.starts_with("--proxy-protocol="));
+    option.expect("the option").to_owned()
 }
 
 /// HAProxy, until this is dropped.
