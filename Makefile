@@ -95,7 +95,7 @@ install:
 	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/checkpassword || \
 		install -D -m 644 contrib/pam.d/checkpassword \
 			$(DESTDIR)$(SYSCONFDIR)/pam.d/checkpassword || \
-		echo "make: without $(SYSCONFDIR)/pam.d/checkpassword PAM lets nobody in" >&2
+		echo "make: without $(SYSCONFDIR)/pam.d/checkpassword PAM asks $(SYSCONFDIR)/pam.d/other" >&2
 	for file in $(EXAMPLES); do \
 		if test -x contrib/$$file; then mode=755; else mode=644; fi; \
 		install -D -m $$mode contrib/$$file \
@@ -209,8 +209,8 @@ demo: packages
 	$(CARGO) build --locked --profile $(PROFILE) $(DEMO:%=--bin %)
 	@$(CARGO_TARGET_DIR)/$(PROFILE)/acceptutils demo $(if $(KEEP),--keep) $(if $(OWN),--own-server)
 
-# Everything, in about a quarter of an hour; ONLY=sessions (throughput, idle, startup,
-# failures, growth) one part, QUICK=1 just to see that it works. Writes into target/bench.
+# Everything, in about a quarter of an hour; ONLY=sessions (throughput, idle, startup, logged-in,
+# failures, imap, growth) one part, QUICK=1 just to see that it works. Writes into target/bench.
 bench:
 	@$(MAKE) --no-print-directory packages PACKAGES="$(shell cat bench/peers)"
 	$(CARGO) build --locked --profile $(BUILD) --bin tlsserver --bin checkpassword-file --bin bench
