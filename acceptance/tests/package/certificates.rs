@@ -82,12 +82,17 @@ fn certbots_certificates() {
     machine.succeeds(&format!("{TRUST}{obtain} {SERVER} {answers}"));
     let live = "/etc/letsencrypt/live/mail.example.org";
     let old = serve(&machine, &format!("{live}/fullchain.pem"), &format!("{live}/privkey.pem"));
+    let [exim] = &commands("## Exim's or Postfix's port 25\n")[..] else { panic!() };
+    machine.succeeds(exim);
+    let by_exim = SERIAL.replace(":587", ":25");
+    machine.awaits(&format!("test \"$({by_exim})\" = '{}'", old.trim_end()));
     // The hook that certbot remembers, as certbot's timer runs it.
     renew(&machine, "certbot renew --no-random-sleep-on-renew", &old);
     // And the one for a certificate that is there already.
     machine.succeeds(hook);
     machine.succeeds("sed -i /renew_hook/d /etc/letsencrypt/renewal/*.conf");
     let old = machine.succeeds(SERIAL);
+    machine.awaits(&format!("test \"$({by_exim})\" = '{}'", old.trim_end()));
     machine.succeeds("journalctl --rotate && journalctl --vacuum-time=1s && systemctl restart acceptutils@submission");
     renew(&machine, "certbot renew --no-random-sleep-on-renew", &old);
 }
@@ -97,9 +102,11 @@ fn legos_certificates() {
     let Some(machine) = with_authority("lego") else { return };
     let [obtain, renews] = &commands("## lego\n")[..] else { panic!() };
     let to_ours = |command: &str| command.replacen("lego ", &format!("lego {SERVER} "), 1);
+    machine.succeeds(renews);
     machine.succeeds(&format!("{TRUST}{}", to_ours(obtain)));
     let kept = "/etc/lego/certificates/mail.example.org";
     let old = serve(&machine, &format!("{kept}.crt"), &format!("{kept}.key"));
-    let at_once = to_ours(renews).replacen(" renew ", " renew --no-random-sleep ", 1);
+    let job = machine.succeeds("test -x /etc/cron.daily/lego && tail -n +2 /etc/cron.daily/lego");
+    let at_once = to_ours(&job).replacen(" renew ", " renew --no-random-sleep ", 1);
     renew(&machine, &at_once, &old);
 }

@@ -17,6 +17,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use test_support::needs::{is_installed, skipped};
 
 const PASSWORD: &str = "correct horse";
 const ANSWERS: [(&str, &str); 3] = [
@@ -44,7 +45,7 @@ fn displays(subsection: &str) -> Vec<String> {
     let displays = example.split(".Bd -literal -offset indent\n").skip(1);
     let displays = displays.map(|display| display.split("\n.Ed").next().unwrap());
     // A backslash at a line's end, as mdoc writes it, has the command go on.
-    displays.map(|display| display.replace("\\e\n", "")).collect()
+    displays.map(|display| display.replace("\\e\n", "").replace("\\e", "\\")).collect()
 }
 
 /// The commands of its first display.
@@ -59,6 +60,33 @@ fn first_hour() -> Vec<String> {
     let blocks: Vec<_> = blocks.map(|block| block.split("```").next().unwrap()).collect();
     assert!(blocks.len() >= 5);
     blocks.iter().map(|block| format!("set -e; {block}")).collect()
+}
+
+/// What it comes to, and nothing of it stays that is not the package's.
+fn first_hour_works(machine: &Machine) {
+    for command in first_hour() {
+        machine.succeeds(&command);
+    }
+    let signs = machine.succeeds("exim4 -bP transport remote_smtp");
+    assert!(signs.contains("dkim_domain = example.org\n"), "{signs}");
+    daily_job_works(machine);
+    machine.succeeds(
+        "rm config-v1.1.xml alice.mobileconfig /etc/exim4/dkim.key /etc/exim4/exim4.conf.localmacros \
+         /etc/cron.daily/acceptutils && update-exim4.conf && acceptutils user remove alice && \
+         userdel --force --remove alice 2>&-",
+    );
+}
+
+/// What cron would mail: yesterday's report, when there was nothing, and what `check` finds. And
+/// today's report, which the rest of the test fills.
+fn daily_job_works(machine: &Machine) {
+    assert_eq!(machine.succeeds("/etc/cron.daily/acceptutils"), "0 lines\n");
+    let today = machine.succeeds("sed 's/--until=today//' /etc/cron.daily/acceptutils | sh");
+    assert!(today.contains("\nUsers with most logins\n"), "{today}");
+    let control = "/etc/acceptutils/control/me";
+    let mailed = machine.succeeds(&format!("chmod o+w {control} && /etc/cron.daily/acceptutils"));
+    assert!(mailed.contains(&format!("error: {control}")), "{mailed}");
+    machine.succeeds(&format!("chmod o-w {control}"));
 }
 
 /// `make deb`, of what the other tests test: the package, and all that `make install` takes.
@@ -191,6 +219,11 @@ fn a_fresh_machine_gets_a_service_from_the_source() {
     let [documented] = &displays("A fresh machine, from the source")[1..] else { panic!() };
     assert_eq!(documented.replace("make install", &make), upgrade);
     changes::lose_nothing(&machine, &upgrade);
+    // Its units are those that it had, made anew.
+    let units = "md5sum $(find /etc/systemd/system/acceptutils@* -type f | sort)";
+    let before = machine.succeeds(units);
+    machine.succeeds(&format!("set -e; {}", displays("Restart and upgrade")[1]));
+    assert_eq!(machine.succeeds(units), before);
     other_services_work(&machine);
 }
 
@@ -210,13 +243,14 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     assert_eq!(machine.succeeds("stat -c '%U %a' /var/empty"), "root 755\n");
     thunderbird_works(&machine);
 
-    for command in first_hour() {
-        machine.succeeds(&command);
-    }
-    machine
-        .succeeds("rm config-v1.1.xml alice.mobileconfig && userdel --force --remove alice 2>&-");
-    changes::lose_nothing(&machine, "dpkg -i acceptutils_*.deb");
+    first_hour_works(&machine);
+    services::another_port_works(&machine);
+    let documented = &displays("Restart and upgrade")[0];
+    let (upgrade, check) = documented.split_once(" && ").unwrap();
+    machine.succeeds(check);
+    changes::lose_nothing(&machine, upgrade);
     other_services_work(&machine);
+    machine.succeeds(&format!("{} && rm backup.tar.gz", displays("Backup")[0]));
 
     follow(&machine, "Uninstalling", "");
     for trace in ["systemctl list-units --all --plain --no-legend 'acceptutils@*'", "ss -Htln"] {
@@ -247,6 +281,31 @@ fn the_manuals_first_example_works_before_postfix_too() {
     assert!(received.contains("(Postfix, from userid "), "{received}");
     // Port 25 is Postfix's own.
     fetching_works(&machine);
+}
+
+/// The commands of docs/logging.md, where Debian's fail2ban is: it reads the journal, and so
+/// does sshd's jail, which Debian has read a file that is not there.
+#[test]
+fn fail2ban_bans_by_the_journal() {
+    let has_systemd = Command::new("/usr/bin/python3").args(["-c", "import systemd"]).status();
+    if !is_installed("fail2ban-client") || !has_systemd.is_ok_and(|ended| ended.success()) {
+        return skipped("fail2ban by the journal", "needs fail2ban and python3-systemd");
+    }
+    let Some(machine) = fresh("fail2ban by the journal") else { return };
+    machine.put(package());
+    logged_in(&follow(&machine, "A fresh Debian machine", ""));
+    let page = std::fs::read_to_string(root().join("docs/logging.md")).unwrap();
+    let (_, section) = page.split_once("\n## fail2ban\n").unwrap();
+    let (_, commands) = section.split_once("\n```sh\n").unwrap();
+    machine.succeeds(commands.split("\n```").next().unwrap());
+    machine.awaits("fail2ban-client ping");
+    assert!(machine.succeeds("fail2ban-client status").contains("acceptutils, sshd"));
+    machine.succeeds(
+        "for guess in 1 2 3 4 5 6 7 8 9 10; do swaks --server 127.0.0.1:587 --tls --auth PLAIN \
+         --local-interface 127.0.0.9 --auth-user al --auth-password guess \
+         --quit-after AUTH >&2; test $? = 28 || exit 1; done",
+    );
+    machine.awaits("fail2ban-client get acceptutils banip | grep -F 127.0.0.9");
 }
 
 /// Where lintian is installed.

@@ -1,7 +1,7 @@
 //! The services of a machine, as users have them.
 
-use crate::PASSWORD;
 use crate::machine::Machine;
+use crate::{PASSWORD, commands};
 use test_support::needs;
 use test_support::needs::is_installed;
 
@@ -35,6 +35,21 @@ pub(crate) fn submission_works(machine: &Machine) {
          grep -Es ' (==|\\*\\*) ' /var/log/exim4/mainlog; do sleep 0.1; done\" 2>&-",
     );
     assert_eq!(delivered, "Subject: Through the package\n");
+}
+
+/// The commands of acceptutils(8), and back.
+pub(crate) fn another_port_works(machine: &Machine) {
+    let again = |command: &str| machine.succeeds(command);
+    for command in commands("Another port") {
+        again(&command);
+    }
+    listening(machine, &[("submission", 2587)]);
+    assert_eq!(machine.succeeds("ss -Htln 'sport = :587'"), "");
+    again("swaks --server 127.0.0.1:2587 --tls --quit-after EHLO");
+    again("rm -r /etc/systemd/system/acceptutils@submission.socket.d && systemctl daemon-reload");
+    again("systemctl stop acceptutils@submission.socket acceptutils@submission");
+    again("systemctl start acceptutils@submission");
+    listening(machine, &[("submission", 587)]);
 }
 
 /// The services that users fetch by what [`submission_works`] has sent.
