@@ -148,7 +148,9 @@ impl<'a> Model<'a> {
                 Some(Mark::Asked(_)) => return Cut::Whole(held),
                 Some(Mark::Unasked(octets)) => (octets, false),
                 Some(Mark::Unreadable) => {
-                    let _command = self.tagged(&held);
+                    if matches!(self.next, Next::Command) {
+                        let _command = self.tagged(&held);
+                    }
                     let tag = if self.tag.is_empty() { "*" } else { &self.tag };
                     let refusal = format!("{tag} BAD authup syntax error");
                     let bye = if self.bad == 9 { "too many bad commands" } else { "syntax error" };

@@ -33,7 +33,10 @@ impl Dialog {
             }
             Literal::Unasked(octets) => Some(octets),
             Literal::Unreadable => {
-                self.imap_tag(command);
+                // A response's first word is no tag.
+                if matches!(self.state, State::Command) {
+                    self.imap_tag(command);
+                }
                 self.imap_refuse_and_end(Refusal::Syntax);
                 return Whole::Answered;
             }

@@ -186,6 +186,10 @@ fn d58_literals_and_their_limits() {
             ("a LOGIN u {99999999999}\r\n", too_long),
             ("a LOGIN u {x+}\r\n", &format!("{SYNTAX}* BYE authup syntax error/[end 1]")),
             ("a NOOP {+}\r\n", &format!("{SYNTAX}* BYE authup syntax error/[end 1]")),
+            (
+                "a AUTHENTICATE PLAIN\r\nb {x+}\r\n",
+                &format!("+ /{SYNTAX}* BYE authup syntax error/[end 1]"),
+            ),
         ],
         |said| behind_the_greeting(&said_at_once(Protocol::Imap, Tls::On, said.as_bytes())),
     );
