@@ -99,11 +99,13 @@ impl<W: Watch> Relay<W> {
     }
 
     pub(super) fn edit_ehlo(&mut self, reply: &mut Reply, line: &[u8]) {
-        let is_good = has_class(line, b'2');
         reply.offers.receive(line, reply.is_first);
         // TLS is our business or nobody's: the server's own offer could not be kept.
         let ours = offers(line, STARTTLS) && !reply.is_first;
         self.edit_from(reply, line, (!ours).then_some(line));
+        // Neither the server nor a rule refuses it.
+        let is_good =
+            has_class(line, b'2') && (self.held.is_empty() || has_class(&self.held, b'2'));
         let advertise = self.config.tls.is_offered() && !self.config.logged_in;
         if is_good && reply.is_first && advertise {
             self.put(b"250-STARTTLS\r\n");
