@@ -52,11 +52,14 @@ impl<W: Watch> Relay<W> {
         }
     }
 
-    /// The client is gone: nothing can be sent to it any more.
+    /// The client is gone: nothing can be sent to it any more. How the session has ended
+    /// before that stays.
     pub fn client_gone(&mut self) {
         self.client_closed(&[]);
         self.to_client.clear();
-        self.phase = Phase::Ended(End::Server);
+        if !matches!(self.phase, Phase::Ended(_)) {
+            self.phase = Phase::Ended(End::Server);
+        }
     }
 
     /// The server has closed, with this much left in its window.

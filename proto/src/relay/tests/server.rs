@@ -77,6 +77,21 @@ fn d39_a_name_that_is_refused_is_followed_by_others() {
 }
 
 #[test]
+fn the_end_stays_what_it_was_if_the_client_is_gone_before_it_hears_of_it() {
+    for (rules, greeting, end) in
+        [(":greeting::4*:14:\n", "450 busy", End::Code(14)), ("", "550 no", End::TurnedAway)]
+    {
+        let mut relay = Relay::new(config(rules, "AUTHUP_USER", Tls::Absent), ());
+        relay.from_server(format!("{greeting}\r\n").as_bytes());
+        relay.client_gone();
+        assert_eq!(relay.turn(), Turn::End(end), "{greeting}");
+    }
+    let mut relay = Relay::new(bare(), ());
+    relay.client_gone();
+    assert_eq!(relay.turn(), Turn::End(End::Server));
+}
+
+#[test]
 fn d39_rules_for_ehlo_hold_for_what_the_server_is_told() {
     let make = || introduced("EHLO x", ":ehlo:NOOP :250*:9:550 seen\n");
     let script = ["S: 220 x/", "S: 250-x/250 CHUNKING/", "C: BDAT 0/"];
