@@ -279,11 +279,18 @@ impl<W: Watch> Relay<W> {
         matches!(self.client, Client::Closed)
     }
 
-    /// Whether nothing can go on before the client sends or reads.
+    /// Whether nothing can go on before the client sends or reads. `is_passing`: what
+    /// [`Take::Pass`] said is not done yet.
     #[must_use]
-    pub fn waits_for_client(&self) -> bool {
-        let server_is_done = self.pending.is_empty() && self.reply.is_none();
-        !self.to_client.is_empty() || (server_is_done && self.to_server.is_empty())
+    pub fn waits_for_client(&self, is_passing: bool) -> bool {
+        let server_has_all = self.to_server.is_empty() && !is_passing;
+        !self.to_client.is_empty() || (server_has_all && !self.reply_is_due())
+    }
+
+    /// Whether the server can say what it is to say. It cannot answer a chunk that is not whole.
+    fn reply_is_due(&self) -> bool {
+        let in_chunk = matches!(self.client, Client::Chunk { wanted: true, .. });
+        self.reply.is_some() || self.pending.len() > usize::from(in_chunk)
     }
 
     /// Answers [`Turn::CheckTls`].

@@ -198,7 +198,7 @@ impl Pump {
     /// Waits until something can be read or written, and reads it. `false`: only
     /// the client could go on, and it has not.
     fn wait(&mut self) -> io::Result<bool> {
-        let is_for_client = self.relay.waits_for_client() && self.passing == 0;
+        let is_for_client = self.relay.waits_for_client(self.passing > 0);
         if !is_for_client {
             self.patience = Deadline::after_seconds(self.seconds);
         }

@@ -237,6 +237,29 @@ fn d19_bare_newlines_in_requests() {
     assert!(client.ends_with("521 bare newline (#5.5.2)/") && ended == Some(None));
 }
 
+#[test]
+fn d21_within_a_chunk_the_client_is_waited_for() {
+    let mut run = Run::new(bare());
+    run.server(b"220 x\r\n");
+    assert!(run.relay.waits_for_client(false));
+    run.client(b"EHLO x\r\n");
+    assert!(!run.relay.waits_for_client(false));
+    run.server(b"250-x\r\n250 CHUNKING\r\n");
+    run.client(b"BDAT 3\r\na");
+    assert!(run.relay.waits_for_client(false), "the server waits for the chunk");
+    assert!(!run.relay.waits_for_client(true), "the server is given more of it");
+    run.client(b"bcNOOP\r\nBDAT 3\r\na");
+    assert!(!run.relay.waits_for_client(false), "a reply is due before it");
+    run.server(b"250 abc\r\n250 ok\r\n");
+    assert!(run.relay.waits_for_client(false));
+    run.server_window.extend_from_slice(b"250-ok\r\n");
+    run.relay.from_server(b"250-ok\r\n250-ok\r\n");
+    assert!(!run.relay.waits_for_client(false), "the server is answering");
+    // Whatever is on its way to the server, a client that does not read is not waited for forever.
+    run.relay.to_client.push(b"250 ok\r\n");
+    assert!(run.relay.waits_for_client(true));
+}
+
 /// A server that answers each request with a reply that names it, and keeps what
 /// it received.
 #[derive(Default)]
