@@ -29,6 +29,8 @@ pub struct Channel {
     pub got: Vec<u8>,
     /// The input has ended.
     pub ended: bool,
+    /// By a reset connection, which loses what is on its way.
+    pub reset: bool,
     /// Read whenever something is there; otherwise only when asked for.
     pub eager: bool,
     /// Bytes held back for the next send.
@@ -50,7 +52,8 @@ impl Channel {
         let Some(input) = &self.input else { return Ok(()) };
         let mut buffer = vec![0; 65536];
         match rustix::io::read(input, &mut buffer) {
-            Ok(0) | Err(Errno::CONNRESET | Errno::IO) => self.ended = true,
+            Ok(0) | Err(Errno::IO) => self.ended = true,
+            Err(Errno::CONNRESET) => (self.ended, self.reset) = (true, true),
             Ok(count) => self.got.extend_from_slice(buffer.split_at(count).0),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => bail!("reading: {error}"),
@@ -72,18 +75,17 @@ impl Channel {
     }
 }
 
-/// Sends one piece of `bytes` without blocking; says how many octets went, all of them if the
+/// Sends one piece of `bytes` without blocking; says how many octets went, or `None` if the
 /// other side is gone.
 ///
 /// # Errors
 /// On any other failure.
-pub fn send_piece(output: &OwnedFd, bytes: &[u8], at_most: usize) -> Result<usize> {
+pub fn send_piece(output: &OwnedFd, bytes: &[u8], at_most: usize) -> Result<Option<usize>> {
     let piece = bytes.split_at(bytes.len().min(PIECE).min(at_most)).0;
     match rustix::io::write(output, piece) {
-        Ok(count) => Ok(count),
-        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
-        // As in life, what is sent to somebody who has left is lost; what comes back tells.
-        Err(Errno::PIPE | Errno::CONNRESET) => Ok(bytes.len()),
+        Ok(count) => Ok(Some(count)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(Some(0)),
+        Err(Errno::PIPE | Errno::CONNRESET) => Ok(None),
         Err(error) => bail!("sending: {error}"),
     }
 }

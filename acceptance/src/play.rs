@@ -215,9 +215,14 @@ impl Play {
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.pump(None, Some(whose))? {
-                let output =
-                    self.channel(whose)?.output.as_ref().context("it is closed already")?;
-                rest = rest.split_at(send_piece(output, rest, at_most)?).1;
+                let channel = self.channel(whose)?;
+                let output = channel.output.as_ref().context("it is closed already")?;
+                let Some(count) = send_piece(output, rest, at_most)? else {
+                    // As in life, what is sent to somebody who has left is lost.
+                    channel.reset = true;
+                    return Ok(());
+                };
+                rest = rest.split_at(count).1;
                 if self.octet_wise {
                     std::thread::yield_now();
                 }
@@ -260,8 +265,12 @@ impl Play {
         while !self.channel(whose)?.ended {
             self.pump(Some(whose), None)?;
         }
-        let left = &self.channel(whose)?.got;
+        // Who sends octet by octet may send some to nobody.
+        let is_heard_out = whose == Whose::Client && !self.octet_wise;
+        let channel = self.channel(whose)?;
+        let left = &channel.got;
         ensure!(left.is_empty(), "before the end came:\n        {}", show(left));
+        ensure!(!(channel.reset && is_heard_out), "it was reset, which loses what was not read");
         Ok(())
     }
 

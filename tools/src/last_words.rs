@@ -8,10 +8,11 @@ use unix::client;
 /// buffers, which have room for all of these words.
 pub(crate) const SECONDS: u64 = 10;
 
-/// Tells the client.
+/// Tells the client. What it has sent nobody will read.
 pub(crate) fn say(words: &[u8]) {
     // Who is gone need not be told.
     let _gone = client::write(words, SECONDS);
+    client::discard();
 }
 
 /// Tells the client that there is no mail server for it; the exit code says so to whoever

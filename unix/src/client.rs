@@ -142,8 +142,9 @@ pub fn write_ready(bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Closes the client's side of this process, and puts what it has anyway in its place: the log.
-/// Other processes that hold it keep it.
+/// Other processes that hold it keep it, but what has arrived is discarded.
 pub fn let_go() {
+    discard();
     let _ = rustix::stdio::dup2_stdin(stderr());
     let _ = rustix::stdio::dup2_stdout(stderr());
 }

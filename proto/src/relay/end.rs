@@ -1,6 +1,7 @@
 //! How a session ends, and what the client is told then: it closes, or the server does.
 
 use super::pending::{Kind, Reply};
+use super::requests::BARE_NEWLINE;
 use super::{Client, Event, Phase, Relay, Seen, Watch};
 use crate::other_protocol::OtherProtocol;
 
@@ -37,6 +38,9 @@ impl<W: Watch> Relay<W> {
     /// The client has closed its sending side, with this much left in its window
     /// that cannot be taken. Replies that are still to come are delivered.
     pub fn client_closed(&mut self, left: &[u8]) {
+        if matches!(self.client, Client::Refused(_)) {
+            self.turn_away(BARE_NEWLINE);
+        }
         if !self.client_has_closed() {
             let rules = self.config.rules.of(self.config.rules.group(&Event::ClientEof));
             for rule in rules.iter().filter(|rule| rule.applies_to(left)) {
@@ -99,7 +103,8 @@ impl<W: Watch> Relay<W> {
     /// Who waits for a reply, or will at the end of a message, is told that there will be none.
     /// Behind a login authup does it where the exit code tells of a crash.
     fn part(&mut self) {
-        let in_message = matches!(self.client, Client::Data(_) | Client::Chunk { .. });
+        let in_message =
+            matches!(self.client, Client::Data(_) | Client::Refused(_) | Client::Chunk { .. });
         let is_due = in_message || !self.pending.is_empty();
         match is_due && !self.has_parted {
             true if self.config.logged_in => self.owes_reply = true,

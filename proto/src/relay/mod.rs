@@ -170,6 +170,8 @@ enum Client {
     Data(Framing),
     /// So much of a BDAT chunk, to be passed on or to be dropped.
     Chunk { left: u64, wanted: bool },
+    /// The rest of a message that has been refused: the client reads no reply before its end.
+    Refused(Framing),
     /// Not to be read: STARTTLS came, or what ends the session.
     Unread,
     /// Not to be passed on before the server is ready: a fresh one has greeted, or one
@@ -250,7 +252,7 @@ impl<W: Watch> Relay<W> {
         match &self.client {
             Client::Request => Expects::Request,
             Client::Response => Expects::Response,
-            Client::Data(_) => Expects::Message,
+            Client::Data(_) | Client::Refused(_) => Expects::Message,
             Client::Chunk { left, .. } => Expects::Chunk(*left),
             _ => Expects::Nothing,
         }

@@ -10,7 +10,7 @@ use crate::smtp::reply::split_ending;
 use crate::ucspi_tls::Tls;
 use alloc::boxed::Box;
 
-const BARE_NEWLINE: &[u8] = b"521 bare newline (#5.5.2)\r\n";
+pub(super) const BARE_NEWLINE: &[u8] = b"521 bare newline (#5.5.2)\r\n";
 const LINE_TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
 const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
 const NO_HTTP: &[u8] = b"421 HTTP is not spoken here (#4.5.0)\r\n";
@@ -47,6 +47,10 @@ impl<W: Watch> Relay<W> {
             Client::Data(framing) => {
                 let piece = framing.next(window);
                 self.data(&piece, window)
+            }
+            Client::Refused(framing) => {
+                let piece = framing.next_of_refused(window);
+                self.drop_refused(&piece)
             }
             Client::Chunk { .. } if window.is_empty() => Take::NeedInput,
             Client::Chunk { left, wanted } => {
@@ -237,9 +241,23 @@ impl<W: Watch> Relay<W> {
             }
             Piece::NeedInput => Take::NeedInput,
             Piece::Reject => {
-                self.turn_away(BARE_NEWLINE);
-                Take::Took(0)
+                if let Client::Data(framing) = &self.client {
+                    self.client = Client::Refused(framing.of_refused());
+                }
+                self.from_client(window)
             }
+        }
+    }
+
+    /// The client is told at the end of its message, as it reads nothing before.
+    fn drop_refused(&mut self, piece: &Piece) -> Take {
+        match *piece {
+            Piece::Pass(count) => Take::Took(count),
+            Piece::End(count) => {
+                self.turn_away(BARE_NEWLINE);
+                Take::Took(count)
+            }
+            _ => Take::NeedInput,
         }
     }
 

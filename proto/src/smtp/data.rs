@@ -105,6 +105,23 @@ impl Framing {
         }
     }
 
+    /// What is left of the message, where a bare line feed has had it refused. It ends where
+    /// the client may take it to end.
+    #[must_use]
+    pub const fn of_refused(&self) -> Self {
+        Self { before: self.before, bare_newline: BareNewline::AcceptEnd }
+    }
+
+    /// [`Self::next`] of what is left, none of which goes on: nothing is put in.
+    pub fn next_of_refused(&mut self, window: &[u8]) -> Piece {
+        loop {
+            let piece = self.next(window);
+            if !matches!(piece, Piece::Insert(_)) {
+                return piece;
+            }
+        }
+    }
+
     /// Looks at one octet, not in the middle of a line.
     fn judge(&self, rest: &[u8]) -> Next {
         use Before::{Cr, CrLf, CrPutIn, CrPutInAtEnd, Dot, LineEnding, Middle, OtherDot};

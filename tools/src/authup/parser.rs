@@ -91,7 +91,10 @@ impl Parser {
                     let outcome = self.outcome()?;
                     self.login.outcome(outcome);
                 }
-                Step::End(code) => return Ok(Request::Over(code)),
+                Step::End(code) => {
+                    client::discard();
+                    return Ok(Request::Over(code));
+                }
                 Step::OtherProtocol(spoken) => {
                     // There is more of it as a rule.
                     client::discard();

@@ -238,6 +238,31 @@ fn d19_bare_newlines_in_requests() {
 }
 
 #[test]
+fn d19_a_message_that_is_refused_is_heard_out() {
+    let strict = || RelayConfig { bare_newline: BareNewline::Reject, ..bare() };
+    let behind_354 = |said: &[&str]| {
+        let script = [&["S: 220 x/", "C: DATA/", "S: 354 go/"], said].concat();
+        let (client, server, ended) = play(&strict, &script);
+        let told = client.strip_prefix("220 x/354 go/").unwrap().to_string();
+        (told, server.strip_prefix("DATA/").unwrap().to_string(), ended)
+    };
+    let no = "521 bare newline (#5.5.2)/";
+    for (said, sent) in [
+        ("C: a\nb/.x/./NOOP/", "a"),
+        ("C: a\nb\n.\nNOOP/", "a"),
+        ("C: a/.\nNOOP/", "a/."),
+        ("C: \n./NOOP/", ""),
+    ] {
+        assert_eq!(behind_354(&[said]), (no.into(), sent.into(), Some(None)), "{said:?}");
+    }
+    let begun = "C: a\nb/.";
+    assert_eq!(behind_354(&[begun]), (String::new(), "a".into(), None));
+    assert_eq!(behind_354(&[begun, "C closes"]), (no.into(), "a".into(), Some(None)));
+    let ended = "421 the mail server has ended (#4.3.0)/";
+    assert_eq!(behind_354(&[begun, "S closes"]), (ended.into(), "a".into(), Some(None)));
+}
+
+#[test]
 fn d21_within_a_chunk_the_client_is_waited_for() {
     let mut run = Run::new(bare());
     run.server(b"220 x\r\n");
