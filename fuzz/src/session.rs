@@ -72,7 +72,8 @@ impl<'a> Server<'a> {
 
     /// Takes a unit from its input, if one is there.
     fn unit(&mut self) -> Option<Unit> {
-        let line = self.input.iter().position(|&octet| octet == b'\n').map(|feed| feed + 1);
+        // As strict as any server is.
+        let line = self.input.windows(2).position(|two| two == b"\r\n").map(|at| at + 2);
         Some(match self.state {
             State::Request => Unit::Request(self.cut(line?)),
             State::Response => Unit::Response(self.cut(line?)),
@@ -214,11 +215,11 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
                 }
                 let (line_taken, sent, answer) = match request(line, is_response) {
                     Fate::Chunk(size) if !server.chunking => {
-                        let noop = [b"NOOP fixsmtpio CHUNKING BLOCK ", line].concat();
+                        let noop = [b"NOOP fixsmtpio CHUNKING BLOCK ", &*strict(line)].concat();
                         let dropped = (rest.len() - line.len()).min(size);
                         (line.len() + dropped, noop, Some(NO_CHUNKING))
                     }
-                    Fate::Goes | Fate::Chunk(_) => (line.len(), line.to_vec(), None),
+                    Fate::Goes | Fate::Chunk(_) => (line.len(), strict(line), None),
                     Fate::Noop(sent, answer) => (line.len(), sent, Some(answer)),
                     Fate::End => {
                         if text_of(line).len() <= LONGEST {
@@ -295,7 +296,7 @@ fn request(line: &[u8], is_response: bool) -> Fate {
     } else if is_response {
         Fate::Goes
     } else if verb == b"starttls" {
-        let noop = [b"NOOP fixsmtpio STARTTLS BLOCK ", line].concat();
+        let noop = [b"NOOP fixsmtpio STARTTLS BLOCK ", &*strict(line)].concat();
         Fate::Noop(noop, b"502 unimplemented (#5.5.1)\r\n")
     } else if verb == b"bdat" {
         let size = chunk_size(argument).filter(|&size| size < 1 << 63);
@@ -320,6 +321,11 @@ fn is_unclear(line: &[u8]) -> bool {
     has_control
         || verb.is_empty() && text_of(line) != b""
         || text_of(line).iter().any(|octet| b"\0\r".contains(octet))
+}
+
+/// A line as it goes on: with an ending that every server takes for one.
+fn strict(line: &[u8]) -> Vec<u8> {
+    [text_of(line), b"\r\n"].concat()
 }
 
 /// What a server might take for AUTH, if it saw it.

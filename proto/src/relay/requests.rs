@@ -11,6 +11,9 @@ use crate::ucspi_tls::Tls;
 use alloc::boxed::Box;
 
 pub(super) const BARE_NEWLINE: &[u8] = b"521 bare newline (#5.5.2)\r\n";
+/// What requests end with on their way on, whatever the client ended them with: to a server
+/// that waits for CR LF, others would go on, up to what is none of the client's requests.
+const ENDING: &[u8] = b"\r\n";
 const LINE_TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
 const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
 const NO_HTTP: &[u8] = b"421 HTTP is not spoken here (#4.5.0)\r\n";
@@ -125,23 +128,20 @@ impl<W: Watch> Relay<W> {
         if let Some(spoken) = request.other_protocol() {
             return self.end_as_misdirected(spoken);
         }
-        let ending = match self.config.bare_newline {
-            BareNewline::Reject if request.ending == b"\n" => return self.turn_away(BARE_NEWLINE),
-            BareNewline::Normalize | BareNewline::AcceptEnd => b"\r\n",
-            _ => request.ending,
-        };
-        let request = &Request { ending, ..*request };
+        if self.config.bare_newline == BareNewline::Reject && request.ending == b"\n" {
+            return self.turn_away(BARE_NEWLINE);
+        }
         let kind = match self.fate(request) {
             Fate::PassOn(kind) => {
                 self.send(request, kind);
                 kind
             }
             Fate::Noop(why, kind) => {
-                self.send_noop(request, &[why, request.text, ending], kind, request.is_secret());
+                self.send_noop(request, &[why, request.text, ENDING], kind, request.is_secret());
                 kind
             }
             Fate::Replace(why, kind) => {
-                self.send_noop(request, &[why, b"\r\n"], kind, false);
+                self.send_noop(request, &[why, ENDING], kind, false);
                 kind
             }
             Fate::TurnAway(words) => return self.turn_away(words),
@@ -205,7 +205,7 @@ impl<W: Watch> Relay<W> {
         let pending = Pending { kind, rules, is_changed };
         let spared = if self.spares_auth() { request.without_auth_parameter() } else { None };
         let text = spared.as_deref().unwrap_or(request.text);
-        self.queue(mark, &[text, request.ending], pending, request.is_secret());
+        self.queue(mark, &[text, ENDING], pending, request.is_secret());
     }
 
     /// Keeps a request from the server, which gets a NOOP that says why.

@@ -217,13 +217,21 @@ fn d20_whether_a_chunk_follows_is_decided_as_the_server_does() {
 }
 
 #[test]
-fn d19_bare_newlines_in_requests() {
-    for (bare_newline, server_sees) in
-        [(BareNewline::Pass, "NOOP\nNOOP/"), (BareNewline::Normalize, "NOOP/NOOP/")]
-    {
+fn d19_d73_bare_newlines_in_requests() {
+    for bare_newline in [BareNewline::Pass, BareNewline::Normalize, BareNewline::AcceptEnd] {
         let make = || RelayConfig { bare_newline, ..bare() };
-        assert_eq!(play(&make, &["C: NOOP\nNOOP/"]).1, server_sees);
+        assert_eq!(play(&make, &["C: NOOP\nNOOP/"]).1, "NOOP/NOOP/");
     }
+    // What stands behind them is a chunk to everybody, or a response, or held back.
+    let chunk = "BDAT 6\nX/AUTHNOOP\n";
+    let said = ["S: 220 x/", "C: EHLO x\n", "S: 250-x/250 CHUNKING/", &format!("C: {chunk}")];
+    assert_eq!(play(&bare, &said).1, "EHLO x/BDAT 6/X/AUTHNOOP/");
+    let said = ["S: 220 x/", "C: AUTH LOGIN\n", "S: 334 x/", "C: NOOP\nSTARTTLS\n", "S: 501 x/"];
+    assert_eq!(play(&bare, &said).1, "AUTH LOGIN/NOOP/NOOP fixsmtpio STARTTLS BLOCK STARTTLS/");
+    assert_eq!(
+        play(&bare, &["S: 220 x/", "C: BDAT 6\n"]).1,
+        "NOOP fixsmtpio CHUNKING BLOCK BDAT 6/"
+    );
     let strict = || RelayConfig { bare_newline: BareNewline::Reject, ..bare() };
     let said = ["S: 220 x/", "C: RSET/NOOP\nMAIL/", "S: 250 ok/"];
     let (client, server, ended) = play(&strict, &said);
