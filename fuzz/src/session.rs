@@ -189,7 +189,7 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
     let mut server = Server::new(replies);
     let mut at_client = Octets(server.output.drain(..).collect());
     let mut shown = Vec::new();
-    let mut rest = says;
+    let (mut rest, mut is_behind_auth) = (says, false);
     while !rest.is_empty() {
         let (taken, sent, answer) = match server.state {
             State::Message => {
@@ -229,7 +229,12 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
                         break;
                     }
                 };
-                let is_auth = is_response || words(line).0 == b"auth";
+                let is_auth = is_response
+                    || words(line).0 == b"auth"
+                    || is_behind_auth && may_be_response(line);
+                if answer != Some(TOO_LONG) {
+                    is_behind_auth = is_auth || may_be_auth(line);
+                }
                 let show =
                     |is_shown: bool, octets: &[u8]| (if is_shown { octets } else { SECRET }).into();
                 if answer != Some(TOO_LONG) {
@@ -326,6 +331,27 @@ fn is_unclear(line: &[u8]) -> bool {
 /// A line as it goes on: with an ending that every server takes for one.
 fn strict(line: &[u8]) -> Vec<u8> {
     [text_of(line), b"\r\n"].concat()
+}
+
+/// What behind an AUTH could be a response that came too early: one word, and no verb that is
+/// known here.
+fn may_be_response(line: &[u8]) -> bool {
+    const VERBS: [&[u8]; 12] = [
+        b"bdat",
+        b"data",
+        b"ehlo",
+        b"helo",
+        b"help",
+        b"mail",
+        b"noop",
+        b"quit",
+        b"rcpt",
+        b"rset",
+        b"starttls",
+        b"auth",
+    ];
+    let verb = text_of(line).to_ascii_lowercase();
+    !verb.contains(&b' ') && !VERBS.contains(&verb.as_slice())
 }
 
 /// What a server might take for AUTH, if it saw it.

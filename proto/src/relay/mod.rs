@@ -150,6 +150,8 @@ pub struct Relay<W> {
     has_parted: bool,
     /// See [`Self::owes_reply`].
     owes_reply: bool,
+    /// The client's last line was AUTH or may belong to it.
+    is_behind_auth: bool,
     /// The exit code that the client's closing asks for.
     exit_at_eof: Option<u8>,
 }
@@ -168,10 +170,10 @@ enum Client {
     Undecided,
     /// A message's data.
     Data(Framing),
-    /// So much of a BDAT chunk, to be passed on or to be dropped.
-    Chunk { left: u64, wanted: bool },
     /// The rest of a message that has been refused: the client reads no reply before its end.
     Refused(Framing),
+    /// So much of a BDAT chunk, to be passed on or to be dropped.
+    Chunk { left: u64, wanted: bool },
     /// Not to be read: STARTTLS came, or what ends the session.
     Unread,
     /// Not to be passed on before the server is ready: a fresh one has greeted, or one
@@ -229,6 +231,7 @@ impl<W: Watch> Relay<W> {
             acquaintance,
             has_parted: false,
             owes_reply: false,
+            is_behind_auth: false,
             exit_at_eof: None,
         }
     }

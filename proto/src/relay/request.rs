@@ -17,6 +17,8 @@ pub(super) struct Request<'a> {
     pub(super) ending: &'a [u8],
     /// What it asks for.
     pub(super) what: What<'a>,
+    /// Whether what stands in it is for the server only.
+    pub(super) is_secret: bool,
 }
 
 /// What a line is, as far as that matters here.
@@ -64,7 +66,25 @@ impl<'a> Request<'a> {
             (false, true) => What::Unclear,
             (false, false) => What::of(text, words),
         };
-        Self { text, words, ending, what }
+        let is_secret = match what {
+            What::Response | What::UnclearResponse | What::Auth => true,
+            // It might be AUTH to some server.
+            What::Unclear | What::UnclearChunk => {
+                text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth"))
+            }
+            _ => false,
+        };
+        Self { text, words, ending, what, is_secret }
+    }
+
+    /// The same behind an AUTH: where the server has refused that, a client that does not wait
+    /// has sent its responses all the same, one word each.
+    pub(super) fn behind_auth(self) -> Self {
+        let is_word =
+            !self.text.contains(&b' ') && matches!(self.what, What::Other | What::Unclear);
+        let is_known =
+            [&b"rset"[..], b"help"].iter().any(|verb| self.text.eq_ignore_ascii_case(verb));
+        Self { is_secret: self.is_secret || is_word && !is_known, ..self }
     }
 
     /// The verb that rules for the reply go by.
@@ -103,18 +123,6 @@ impl<'a> Request<'a> {
     /// Whether it is part of an exchange that goes on.
     pub(super) const fn is_response(&self) -> bool {
         matches!(self.what, What::Response | What::UnclearResponse)
-    }
-
-    /// Whether what stands in it is for the server only.
-    pub(super) fn is_secret(&self) -> bool {
-        match self.what {
-            What::Response | What::UnclearResponse | What::Auth => true,
-            // It might be AUTH to some server.
-            What::Unclear | What::UnclearChunk => {
-                self.text.windows(4).any(|four| four.eq_ignore_ascii_case(b"auth"))
-            }
-            _ => false,
-        }
     }
 }
 
@@ -188,7 +196,7 @@ mod tests {
             assert_eq!(request.what, what, "{line:?}");
         }
         let auth = Request::parse((b"BDAT 5\rAUTH PLAIN AGIAcA==", b"\r\n"), false);
-        assert!(auth.is_secret(), "some server might end the line at the CR");
+        assert!(auth.is_secret, "some server might end the line at the CR");
         assert_eq!(Request::parse((b"BDAT 5", b"\r\n"), true).what, What::Response);
     }
 }

@@ -85,7 +85,10 @@ impl<W: Watch> Relay<W> {
             self.client = Client::Unread;
             self.phase = Phase::Ended(end);
         } else if let Some(parts) = whole {
-            self.request(&Request::parse(parts, !is_request), line);
+            let request = Request::parse(parts, !is_request);
+            let request = if self.is_behind_auth { request.behind_auth() } else { request };
+            self.is_behind_auth = request.is_secret;
+            self.request(&request, line);
         } else {
             self.too_long(line, feed.is_some());
         }
@@ -124,7 +127,7 @@ impl<W: Watch> Relay<W> {
 
     /// One request.
     fn request(&mut self, request: &Request<'_>, line: &[u8]) {
-        self.watch.saw(Seen::Request, if request.is_secret() { SECRET } else { line });
+        self.watch.saw(Seen::Request, if request.is_secret { SECRET } else { line });
         if let Some(spoken) = request.other_protocol() {
             return self.end_as_misdirected(spoken);
         }
@@ -137,7 +140,7 @@ impl<W: Watch> Relay<W> {
                 kind
             }
             Fate::Noop(why, kind) => {
-                self.send_noop(request, &[why, request.text, ENDING], kind, request.is_secret());
+                self.send_noop(request, &[why, request.text, ENDING], kind, request.is_secret);
                 kind
             }
             Fate::Replace(why, kind) => {
@@ -205,7 +208,7 @@ impl<W: Watch> Relay<W> {
         let pending = Pending { kind, rules, is_changed };
         let spared = if self.spares_auth() { request.without_auth_parameter() } else { None };
         let text = spared.as_deref().unwrap_or(request.text);
-        self.queue(mark, &[text, ENDING], pending, request.is_secret());
+        self.queue(mark, &[text, ENDING], pending, request.is_secret);
     }
 
     /// Keeps a request from the server, which gets a NOOP that says why.

@@ -47,6 +47,28 @@ fn secrets_are_not_shown_where_they_come_before_they_are_asked_for() {
 }
 
 #[test]
+fn secrets_are_not_shown_where_auth_was_refused_before_they_came() {
+    for no in ["502 no", "250 a rule has made NOOP of it"] {
+        let mut relay = Relay::new(bare(), Shown::default());
+        relay.from_server(b"220 x\r\n");
+        relay.from_client(b"AUTH LOGIN\r\n");
+        relay.from_server(format!("{no}\r\n").as_bytes());
+        for line in ["aHVudGVy", "hunter2=", "RSET", "hunter3=", "NOOP", "XONE", "AUTH X", "VRFY a"]
+        {
+            relay.from_client(format!("{line}\r\n").as_bytes());
+            relay.from_server(b"500 what\r\n");
+        }
+        let shown = String::from_utf8_lossy(&relay.watch().0).into_owned();
+        for secret in ["aHVudGVy", "hunter2"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        for verb in ["RSET", "hunter3", "NOOP", "XONE", "VRFY a"] {
+            assert!(shown.contains(verb), "{verb} {shown}");
+        }
+    }
+}
+
+#[test]
 fn secrets_are_not_shown_where_servers_may_differ_on_the_verb() {
     for request in ["\tAUTH", " auth", "AUTH\t", "NOOP\rAUTH", "\0AUTH"] {
         let mut relay = Relay::new(bare(), Shown::default());
