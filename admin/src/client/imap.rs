@@ -1,6 +1,6 @@
 //! The conversation by IMAP: a login, the mailbox, a message, what is on offer.
 
-use super::{Begin, Conversation, base64, broken};
+use super::{Begin, Conversation, broken, plain};
 use crate::outcome::Error;
 use proto::imap::capability::is_own;
 use proto::secret::Secret;
@@ -19,7 +19,7 @@ impl Conversation {
     ) -> Result<(), Error> {
         self.begin(tls)?;
         self.hears("* OK")?;
-        if !self.is_secure && tls != Begin::Never {
+        if tls == Begin::OnRequest {
             self.send_line("a STARTTLS")?;
             self.hears("a OK")?;
             self.start_tls()?;
@@ -27,9 +27,10 @@ impl Conversation {
         self.offers = self.imap_capabilities("b")?;
         self.send_line("c AUTHENTICATE PLAIN")?;
         self.hears("+")?;
-        let response = Secret::from([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
-        let encoded = Secret::from(base64(response.expose()));
-        self.send_secret(encoded.expose(), &format!("(user {user} and the password)"))?;
+        self.send_secret(
+            plain(user, password).expose(),
+            &format!("(user {user} and the password)"),
+        )?;
         self.hears("c OK")
     }
 

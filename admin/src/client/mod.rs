@@ -74,7 +74,6 @@ pub(crate) struct Conversation {
     stream: BufReader<Stream>,
     server: Server,
     shown: Shown,
-    is_secure: bool,
     /// The last reply to EHLO, or what IMAP's CAPABILITY said before the login.
     offers: Vec<String>,
 }
@@ -95,16 +94,15 @@ impl Conversation {
         let stream = BufReader::new(stream);
         let server = server.clone();
         let offers = Vec::new();
-        Ok(Self { stream, server, shown: Shown::new(), is_secure: false, offers })
+        Ok(Self { stream, server, shown: Shown::new(), offers })
     }
 
     /// Starts TLS.
-    pub(crate) fn start_tls(&mut self) -> Result<(), Error> {
+    fn start_tls(&mut self) -> Result<(), Error> {
         let Stream::Clear(stream) = self.stream.get_ref() else { return Ok(()) };
         let stream = stream.try_clone().map_err(|error| broken("unable to start TLS", &error))?;
         let (stream, about) = tls::start(stream, &self.server)?;
         self.stream = BufReader::new(Stream::Tls(Box::new(stream)));
-        self.is_secure = true;
         self.shown.tls(&about);
         Ok(())
     }
@@ -167,16 +165,14 @@ impl Conversation {
         self.reply("220")?;
         self.send_line(hello)?;
         self.offers = self.reply("250")?;
-        if !self.is_secure && tls != Begin::Never {
+        if tls == Begin::OnRequest {
             self.send_line("STARTTLS")?;
             self.reply("220")?;
             self.start_tls()?;
             self.send_line(hello)?;
             self.offers = self.reply("250")?;
         }
-        let response = Secret::from([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
-        let encoded = Secret::from(base64(response.expose()));
-        let line = Secret::from([b"AUTH PLAIN ", encoded.expose()].concat());
+        let line = Secret::from([b"AUTH PLAIN ", plain(user, password).expose()].concat());
         self.send_secret(line.expose(), &format!("AUTH PLAIN (user {user} and the password)"))?;
         self.reply("235").map(drop)
     }
@@ -234,7 +230,7 @@ impl Conversation {
         self.ok()?;
         self.send_line("CAPA")?;
         self.lines()?;
-        if !self.is_secure && tls != Begin::Never {
+        if tls == Begin::OnRequest {
             self.send_line("STLS")?;
             self.ok()?;
             self.start_tls()?;
@@ -320,12 +316,14 @@ fn parameters(offer: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn base64(octets: &[u8]) -> Vec<u8> {
+/// The response of PLAIN, as it is sent.
+fn plain(user: &str, password: &Secret) -> Secret {
     use base64ct::{Base64, Encoding};
-    let mut encoded = vec![0; Base64::encoded_len(octets)];
-    let length = Base64::encode(octets, &mut encoded).map_or(0, str::len);
+    let response = Secret::from([b"\0", user.as_bytes(), b"\0", password.expose()].concat());
+    let mut encoded = vec![0; Base64::encoded_len(response.expose())];
+    let length = Base64::encode(response.expose(), &mut encoded).map_or(0, str::len);
     encoded.truncate(length);
-    encoded
+    Secret::from(encoded)
 }
 
 fn broken(what: &str, error: &io::Error) -> Error {
