@@ -20,6 +20,7 @@ use proto::channel::LONGEST;
 use proto::channel::engine::{FromEngine, ToEngine};
 use proto::channel::keyholder::FromKeyholder;
 use proto::channel::listener::ToMonitor;
+use rustix::net::{Shutdown, shutdown};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -309,9 +310,23 @@ impl Workers {
         self.processes.kill(pid);
     }
 
-    /// One that has ended, this one first.
+    /// One that has ended, this one first. What it has said can still be heard, and nothing of
+    /// whoever else has its channel, who could go on for ever.
     pub(super) fn reap(&mut self, first: u32) -> Option<Ended> {
-        self.processes.reap(first)
+        let ended = self.processes.reap(first)?;
+        if let Some(channel) = self.channel_of(ended.pid) {
+            let _ = shutdown(channel, Shutdown::Read);
+        }
+        Some(ended)
+    }
+
+    fn channel_of(&self, pid: u32) -> Option<BorrowedFd<'_>> {
+        let keyholders = self.reading.iter().chain(&self.keyholder);
+        let keyholders = keyholders.map(|one| (one.pid, one.control.as_fd()));
+        let monitor = self.monitor.iter().map(|one| (one.pid, one.as_fd()));
+        let engines = self.engines.iter().map(|one| (one.pid, one.as_fd()));
+        let mut all = keyholders.chain(monitor).chain(engines);
+        all.find(|(its, _)| *its == pid).map(|(_, channel)| channel)
     }
 
     /// A process has ended, of which all messages have been received: starts it anew where it

@@ -280,6 +280,25 @@ fn what_waits_for_an_engine_leaves_the_listener_descriptors() {
     });
 }
 
+/// Whoever has its channel could keep the listener hearing it for ever.
+#[test]
+fn what_an_engine_has_said_is_heard_once_it_has_ended_and_nobody_else_is() {
+    const ENDED: EngineId = 8;
+    let mut listening = Listening::new();
+    let workers = &mut listening.workers;
+    let (control, engine) = channel().unwrap();
+    let pid = workers.processes.start(&mut Command::new("true"), Role::Engine(ENDED)).unwrap();
+    workers.engines.push(Engine::of(ENDED, (pid, 0), control));
+    send(&engine, &FromEngine::Closed(1).encode(), &[]).unwrap();
+    until_gone(pid);
+    assert_eq!(workers.reap(pid).unwrap().role, Role::Engine(ENDED));
+    let said = send(&engine, &FromEngine::Closed(2).encode(), &[]);
+    assert_eq!(said.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    let heard = workers.receive(ENDED);
+    assert!(matches!(heard, Incoming::Message(FromEngine::Closed(1))), "{heard:?}");
+    assert!(matches!(workers.receive(ENDED), Incoming::End));
+}
+
 /// As after a second SIGHUP, which had another take the place of the one that was heard.
 #[test]
 fn one_that_reads_the_files_and_has_said_nothing_yet_still_reads() {
