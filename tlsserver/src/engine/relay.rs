@@ -26,7 +26,9 @@ use state::{Down, Login, Relay, Up};
 
 pub(super) use state::{ProgramEnded, ProgramStream};
 
-/// How long a client may take no byte of what a program that has ended left.
+/// How long a client may take no byte of what a program that has ended left; and how long what
+/// that has left behind may take none of the client's, or say nothing where nobody can tell
+/// whether it has ended.
 const STALL: Duration = Duration::from_secs(60);
 
 /// Relays until both directions have ended, or `its_end` is known and so is the client's.
@@ -62,7 +64,7 @@ where
     let gone = matches!(relay.down, Down::Ended);
     let unread = match relay.up {
         Up::Held(unread) | Up::HeldToEnd(unread) => unread,
-        Up::Flowing(kept) => Unread::from(kept.rest()),
+        Up::Flowing(kept) | Up::Stuck(kept, _) => Unread::from(kept.rest()),
         Up::Discarding | Up::Cut(_) | Up::Ended => Unread::default(),
     };
     let outcome = if let Login::Ended(outcome) = relay.login { Some(outcome) } else { None };
@@ -123,7 +125,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
             match word {
                 Some(Word::LoggedIn) => self.let_client_speak(),
                 Some(Word::Stream(_)) => {}
-                Some(Word::Outcome(outcome)) => self.login = Login::Ended(outcome),
+                Some(Word::Outcome(outcome)) => {
+                    self.login = Login::Ended(outcome);
+                    // It was a session, if a silent one: nobody but the program wants to hear it.
+                    if matches!(outcome, Outcome::Completed(_)) {
+                        self.let_client_speak();
+                    }
+                }
                 // The monitor is gone. Whoever was told of a session has one.
                 None => self.login = Login::Unknown,
             }
@@ -131,16 +139,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
     }
 
     /// Bounds what goes on after the program's end: the writing out of the rest,
-    /// for as long as the client takes something, and then the wait for its end.
+    /// for as long as the client takes something, and then the wait for its end. Where nobody
+    /// is left who could say that it has ended, and the client has said its last, one that says
+    /// nothing for a while has.
     fn poll_timer(&mut self, context: &mut Context<'_>, down_has_ended: bool) -> Poll<()> {
         let is_left = matches!((&self.login, &self.up), (Login::ProgramEnded, Up::Ended));
         let has_ended = self.input_closed || is_left || matches!(self.login, Login::Ended(_));
-        if !has_ended || self.program_is_waited_for {
+        let may_have_ended = matches!((&self.login, &self.up), (Login::Unknown, Up::Ended));
+        if !(if self.program_is_waited_for { may_have_ended } else { has_ended }) {
             return Poll::Pending;
         }
         let bound = if down_has_ended { LINGER } else { STALL };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(bound)));
         ready!(timer.as_mut().poll(context));
+        if self.program_is_waited_for {
+            self.timer = None;
+            self.login = Login::ProgramEnded;
+            return self.poll(context);
+        }
         if !down_has_ended {
             self.fail(Fault::Stalled(STALL));
         }

@@ -88,6 +88,8 @@ pub(super) enum Up {
     /// The client has said its last meanwhile.
     HeldToEnd(Unread),
     Flowing(Kept),
+    /// The program has ended, and what it has left behind takes nothing: for so long.
+    Stuck(Kept, Pin<Box<Sleep>>),
     /// The program takes nothing any more; what comes is read and dropped, so that
     /// the client is not stuck and its end is seen.
     Discarding,
@@ -176,8 +178,12 @@ impl<'a, T> Relay<'a, T> {
 
     /// Whether the program wants nothing more of the client, or has no more to say to it.
     pub(super) const fn program_has_closed(&self) -> bool {
-        let has_ended = matches!(self.login, Login::Ended(_) | Login::ProgramEnded);
-        has_ended || self.input_closed || !matches!(self.down, Down::Flowing(_))
+        self.program_has_ended() || self.input_closed || !matches!(self.down, Down::Flowing(_))
+    }
+
+    /// Whether the program is known to have ended, whatever it has left behind.
+    pub(super) const fn program_has_ended(&self) -> bool {
+        matches!(self.login, Login::Ended(_) | Login::ProgramEnded)
     }
 
     /// What the client says is for the program now.

@@ -293,6 +293,103 @@ async fn little_is_kept_of_a_client_that_nobody_may_hear() {
     said.unwrap();
 }
 
+/// A client that has said more than a program that is about to end takes, and goes.
+async fn says_too_much(client: &mut DuplexStream) {
+    let much = vec![b'x'; 64 * HELD];
+    let said = timeout(Duration::from_secs(1), client.write_all(&much)).await;
+    assert!(said.is_err(), "all was taken");
+}
+
+/// What it has left behind may hold the stream and take nothing.
+#[tokio::test(start_paused = true)]
+async fn what_a_program_that_has_ended_takes_no_more_keeps_nobody() {
+    // Whether or not it said that the login was good, or anything else.
+    for tells in [true, false] {
+        let mut session = Session::with(b"");
+        if tells {
+            session.says(Word::LoggedIn);
+        }
+        says_too_much(&mut session.client).await;
+        session.says(Word::Outcome(Outcome::Completed(0)));
+        drop(session.client);
+        let served = timeout(2 * STALL, session.served).await;
+        assert!(served.is_ok(), "tells: {tells}");
+    }
+    let (mut client, tls) = duplex(ROOM);
+    let ([input, output], _held) = answering().await;
+    let (ends, its_end) = tokio::sync::oneshot::channel();
+    let served = spawn(relay(tls, ProgramStream::Pair { input, output }, its_end));
+    says_too_much(&mut client).await;
+    ends.send(()).unwrap();
+    drop(client);
+    assert!(timeout(3 * STALL, served).await.is_ok());
+}
+
+/// The same of little that was kept.
+#[tokio::test(start_paused = true)]
+async fn what_a_client_said_to_a_program_that_ended_without_a_word_keeps_nobody() {
+    let mut session = Session::with(b"this");
+    session.client.shutdown().await.unwrap();
+    session.program_hears_nothing().await;
+    session.says(Word::Outcome(Outcome::Completed(0)));
+    assert!(timeout(2 * STALL, session.served).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_program_left_behind_may_take_its_time_to_hear_the_client() {
+    let session = Session::with(b"");
+    session.says(Word::LoggedIn);
+    let much = vec![b'x'; 256 * HELD];
+    let (mut client, mut program) = (session.client, session.program);
+    let says = spawn(async move {
+        client.write_all(&much).await.unwrap();
+        client.shutdown().await.unwrap();
+        much.len()
+    });
+    session.monitor.send(Word::Outcome(Outcome::Completed(0))).unwrap();
+    let (mut heard, mut space) = (0, vec![0; 32 * HELD]);
+    loop {
+        sleep(STALL.checked_sub(Duration::from_secs(1)).unwrap()).await;
+        match program.read(&mut space).await.unwrap() {
+            0 => break,
+            count => heard += count,
+        }
+    }
+    assert_eq!(says.await.unwrap(), heard);
+    session.served.await.unwrap();
+}
+
+/// As its monitor has died, or the listener has left.
+#[tokio::test(start_paused = true)]
+async fn a_program_whose_end_nobody_can_say_is_heard_while_it_says_something() {
+    let mut session = Session::with(b"");
+    session.says(Word::LoggedIn);
+    session.client.write_all(b"x").await.unwrap();
+    session.program_hears(b"x").await;
+    drop(session.monitor);
+    // While the client stays it may be silent for longer.
+    assert!(timeout(3 * STALL, session.client.read(&mut [0])).await.is_err());
+    session.client.shutdown().await.unwrap();
+    for _ in 0..3 {
+        sleep(STALL.checked_sub(Duration::from_secs(1)).unwrap()).await;
+        session.program.write_all(b"y").await.unwrap();
+    }
+    let mut got = Vec::new();
+    let heard = timeout(2 * STALL, session.client.read_to_end(&mut got)).await;
+    assert!(heard.is_ok(), "it waits for what was left behind");
+    assert_eq!(got, b"yyy");
+    assert!(session.served.await.unwrap().0.gone);
+
+    let (mut client, tls) = duplex(2 * ANSWER);
+    let ([input, output], _held) = answering().await;
+    let served = spawn(relay(tls, ProgramStream::Pair { input, output }, nobody()));
+    client.shutdown().await.unwrap();
+    assert_eq!(timeout(2 * STALL, served).await.unwrap().unwrap(), Ok(()));
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got.len(), ANSWER);
+}
+
 /// A connection that ends without `close_notify`.
 struct Impolite(DuplexStream);
 

@@ -1,5 +1,6 @@
 //! From the client to the program.
 
+use std::mem::take;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 use zeroize::Zeroize;
 
+use super::STALL;
 use super::state::{Down, Kept, ProgramStream, Relay, SCRATCH, Up};
 use crate::engine::ending::{ClientEnd, Fault};
 
@@ -31,7 +33,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
                 Poll::Ready(_) => self.input_closed = true,
             }
         }
-        if matches!(self.up, Up::Flowing(_)) {
+        if matches!(self.up, Up::Flowing(_) | Up::Stuck(..)) {
             self.up = Up::Discarding;
         }
     }
@@ -56,13 +58,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
                         self.end_held(context, end);
                     }
                 }
-                Up::Flowing(kept) if !kept.rest().is_empty() => {
-                    let input = Pin::new(self.program.input());
-                    match ready!(input.poll_write(context, kept.rest())) {
-                        Ok(count) => kept.take(count),
-                        Err(_) => self.up = Up::Discarding,
-                    }
-                }
+                Up::Stuck(..) => ready!(self.write_kept(context)),
+                Up::Flowing(kept) if !kept.rest().is_empty() => ready!(self.write_kept(context)),
                 Up::Flowing(_) | Up::Discarding => {
                     let read =
                         SCRATCH.with_borrow_mut(|scratch| self.read_client(context, scratch));
@@ -72,6 +69,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
                 }
             }
         }
+    }
+
+    /// Writes what the program has not taken. Where it has ended, what it has left behind may
+    /// never take it, and the client's end is to be seen all the same.
+    fn write_kept(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let program_has_ended = self.program_has_ended();
+        let (Up::Flowing(kept) | Up::Stuck(kept, _)) = &mut self.up else {
+            return Poll::Ready(());
+        };
+        match Pin::new(self.program.input()).poll_write(context, kept.rest()) {
+            Poll::Ready(Ok(count)) => {
+                kept.take(count);
+                self.up = Up::Flowing(take(kept));
+            }
+            Poll::Ready(Err(_)) => self.up = Up::Discarding,
+            Poll::Pending => match &mut self.up {
+                Up::Stuck(_, patience) => {
+                    ready!(patience.as_mut().poll(context));
+                    self.up = Up::Discarding;
+                }
+                Up::Flowing(kept) if program_has_ended => {
+                    self.up = Up::Stuck(take(kept), Box::pin(sleep(STALL)));
+                }
+                _ => return Poll::Pending,
+            },
+        }
+        Poll::Ready(())
     }
 
     /// Reads from the client what is not for the program yet: not all of it, but its end is
@@ -99,7 +123,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
     fn end_held(&mut self, context: &mut Context<'_>, end: ClientEnd) {
         match &mut self.up {
             Up::Held(unread) if !unread.is_empty() && !matches!(end, ClientEnd::Broken(_)) => {
-                self.up = Up::HeldToEnd(std::mem::take(unread));
+                self.up = Up::HeldToEnd(take(unread));
             }
             _ => self.end_up(context, end),
         }
