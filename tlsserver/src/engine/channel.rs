@@ -6,11 +6,17 @@ use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep};
 use unix::descriptor_passing::{Received, receive, send};
 
 use super::local_socket::LocalSocket;
+
+/// How long the system has time to find what it was short of.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The channel. It is one task's.
 pub(super) struct Channel<M, O> {
@@ -21,6 +27,8 @@ pub(super) struct Channel<M, O> {
     encode: fn(&M) -> O,
     /// The first of it, where there was no room.
     kept: Option<O>,
+    /// Where the system was short of something, such as memory: until it is tried again.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
@@ -30,7 +38,7 @@ impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
         outgoing: mpsc::UnboundedReceiver<M>,
         encode: fn(&M) -> O,
     ) -> io::Result<Self> {
-        Ok(Self { socket: LocalSocket::new(channel)?, outgoing, encode, kept: None })
+        Ok(Self { socket: LocalSocket::new(channel)?, outgoing, encode, kept: None, pause: None })
     }
 
     /// The next message; sends what there is to send meanwhile.
@@ -50,6 +58,10 @@ impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
             let octets = match self.kept.take() {
                 Some(octets) => octets,
                 None => match ready!(self.outgoing.poll_recv(context)) {
@@ -57,19 +69,65 @@ impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
                     None => return Poll::Ready(()),
                 },
             };
-            // Where nobody is there any more, that end is heard.
-            if self.socket.poll_sending(context, |socket| send(socket, &octets, &[])).is_pending() {
-                self.kept = Some(octets);
-                return Poll::Pending;
+            match self.socket.poll_sending(context, |socket| send(socket, &octets, &[])) {
+                Poll::Ready(Ok(())) => {}
+                // Nobody is there any more, and that end is heard.
+                Poll::Ready(Err(reason)) if is_gone(&reason) => {}
+                Poll::Ready(Err(_)) => {
+                    self.kept = Some(octets);
+                    self.pause = Some(Box::pin(sleep(PAUSE)));
+                }
+                Poll::Pending => {
+                    self.kept = Some(octets);
+                    return Poll::Pending;
+                }
             }
         }
     }
 }
 
+/// Whether nobody will ever hear what is sent there.
+fn is_gone(reason: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(reason.kind(), BrokenPipe | ConnectionReset | NotConnected)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::net::sockopt::set_socket_send_buffer_size;
+    use tokio::time::timeout;
     use unix::descriptor_passing::channel;
+
+    /// Stands for memory that the system is short of for a while.
+    #[tokio::test(start_paused = true)]
+    async fn what_the_system_does_not_take_now_is_tried_again() {
+        let (here, there) = channel().unwrap();
+        let settings = there.try_clone().unwrap();
+        let (says, to_be_said) = mpsc::unbounded_channel();
+        let (_, nothing) = mpsc::unbounded_channel();
+        let mut here = Channel::new(here, nothing, Box::<Vec<u8>>::clone).unwrap();
+        let there = Channel::new(there, to_be_said, Box::<Vec<u8>>::clone).unwrap();
+        let little =
+            |much: bool| set_socket_send_buffer_size(&settings, 4096 << (6 * u8::from(much)));
+        little(false).unwrap();
+        let long = Box::new(vec![b'x'; 32 * 1024]);
+        assert!(send(&settings, &long, &[]).is_err());
+        for message in [long.clone(), Box::new(b"behind".to_vec())] {
+            says.send(message).unwrap();
+        }
+        drop(says);
+        let finishes = tokio::spawn(there.finish());
+        let mut buffer = vec![0; 64 * 1024];
+        let early = timeout(Duration::from_secs(60), here.receive(&mut buffer)).await;
+        assert!(early.is_err(), "something was lost: {early:?}");
+        little(true).unwrap();
+        for expected in [&long[..], b"behind"] {
+            let length = here.receive(&mut buffer).await.unwrap().length;
+            assert_eq!(&buffer[..length], expected);
+        }
+        finishes.await.unwrap();
+    }
 
     #[tokio::test]
     async fn what_finds_no_room_waits_and_nothing_is_lost() {
