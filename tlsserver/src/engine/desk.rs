@@ -6,6 +6,7 @@
 use proto::channel::ConnectionId;
 use proto::channel::engine::FromEngine;
 use proto::channel::session::{FromSession, Said, ToSession};
+use proto::exit_code;
 use proto::login::Attempt;
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
@@ -107,7 +108,7 @@ impl Desk {
 
     /// A place for one session.
     pub(super) fn place(&self, id: ConnectionId, reports: Reports) -> Place {
-        Place { id, desk: self.clone(), reports, words: None }
+        Place { id, desk: self.clone(), reports, words: None, told_of_tls: false }
     }
 }
 
@@ -119,14 +120,6 @@ impl State {
     }
 }
 
-/// Since when the monitor knows of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Begun {
-    Now,
-    /// It was told all that comes before a login.
-    Before,
-}
-
 /// One session's.
 pub(super) struct Place {
     id: ConnectionId,
@@ -134,29 +127,38 @@ pub(super) struct Place {
     reports: Reports,
     /// Once it has begun to log in.
     words: Option<Words>,
+    /// The monitor has been told of TLS.
+    told_of_tls: bool,
 }
 
 impl Place {
-    /// Has the monitor know of this session. It may be told then of TLS and of a login; none
+    /// Has the monitor know of this session. It may be told then of TLS and of a login; false
     /// where there is no monitor, or another than the one that knows.
-    pub(super) async fn begin(&mut self) -> Option<Begun> {
+    pub(super) async fn begin(&mut self) -> bool {
         if self.words.as_ref().is_some_and(|words| !words.is_closed()) {
-            return Some(Begun::Before);
+            return true;
         }
         let (sender, answer) = oneshot::channel();
         self.desk.state().announced.insert(self.id, sender);
         let _ = self.reports.send(FromEngine::LogsIn(self.id));
         let words = answer.await.ok().flatten();
         self.words = words.filter(|words| !words.is_closed());
-        self.words.as_ref().map(|_| Begun::Now)
+        self.told_of_tls = false;
+        self.words.is_some()
     }
 
-    /// Asks for a login, of a session that has begun so; `facts`: what is to be said of TLS,
-    /// where it is on. False where nobody is left to hear it.
-    pub(super) fn log_in(&self, begun: Begun, facts: Option<Vec<u8>>, attempt: Attempt) -> bool {
+    /// Asks for a login, of a session that has begun; `facts`: what is to be said of TLS, where
+    /// it is on. False where nobody is left to hear it.
+    pub(super) fn log_in(
+        &mut self,
+        facts: impl FnOnce() -> Option<Vec<u8>>,
+        attempt: Attempt,
+    ) -> bool {
         let login = Request::Login(attempt);
-        match facts.filter(|_| begun == Begun::Now) {
+        let facts = if self.told_of_tls { None } else { facts() };
+        match facts {
             Some(facts) => {
+                self.told_of_tls = true;
                 let tls = Request::TlsOn(proto::ucspi_tls::facts(&facts));
                 // Together: the monitor is not woken twice.
                 self.send(FromSession::Requests(self.id, [tls, login]))
@@ -171,8 +173,16 @@ impl Place {
         self.words = None;
     }
 
+    /// There will be no other login; the exit code that authup would have. Said once, and by
+    /// whatever ends the session.
+    pub(super) fn over(&mut self, code: u8) {
+        if self.words.take().is_some() {
+            self.ask(Request::Over(code));
+        }
+    }
+
     /// Says something about this session; false where nobody is left to hear it.
-    pub(super) fn ask(&self, request: Request) -> bool {
+    fn ask(&self, request: Request) -> bool {
         self.send(FromSession::Request(self.id, request))
     }
 
@@ -216,6 +226,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.over(exit_code::FAILED);
         let mut state = self.desk.state();
         state.sessions.remove(&self.id);
         state.announced.remove(&self.id);
@@ -245,14 +256,45 @@ mod tests {
             desk.answered(7, true);
             drop(its_first);
             desk.connect(next).unwrap();
-            assert_eq!(begins.await, None);
+            assert!(!begins.await);
         }
         assert!(!place.has_begun() && desk.state().sessions.is_empty());
         // Of the next one it may be known, too.
         let mut begins = pin!(place.begin());
         assert!(timeout(Duration::ZERO, begins.as_mut()).await.is_err());
         desk.answered(7, true);
-        assert_eq!(begins.await, Some(Begun::Now));
+        assert!(begins.await);
         drop(its_next);
+    }
+
+    /// Also where its client is lost, and nothing more can be said to it.
+    #[tokio::test]
+    async fn that_a_session_is_over_is_said_once_however_it_ends() {
+        let desk = Desk::default();
+        let (here, there) = channel().unwrap();
+        desk.connect(here).unwrap();
+        for (id, code) in [(7, Some(0)), (8, None), (9, Some(1))] {
+            let (reports, _told) = mpsc::unbounded_channel();
+            let mut place = desk.place(id, reports);
+            {
+                let mut begins = pin!(place.begin());
+                assert!(timeout(Duration::ZERO, begins.as_mut()).await.is_err());
+                desk.answered(id, true);
+                assert!(begins.await);
+            }
+            code.into_iter().for_each(|code| place.over(code));
+        }
+        let (_, nothing) = mpsc::unbounded_channel();
+        let mut there = Channel::new(there, nothing, FromSession::encode).unwrap();
+        let mut buffer = [0; 64];
+        for expected in [(7, 0), (8, exit_code::FAILED), (9, 1)] {
+            let length = there.receive(&mut buffer).await.unwrap().length;
+            match FromSession::decode(&buffer[..length]) {
+                Some(FromSession::Request(id, Request::Over(code))) => {
+                    assert_eq!((id, code), expected);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn log_in(
         dialog.give_up();
         return Ok(());
     };
-    if !begun.is_some_and(|begun| place.log_in(begun, client.facts(), attempt)) {
+    if !begun || !place.log_in(|| client.facts(), attempt) {
         dialog.outcome(Outcome::Temporary);
         return Ok(());
     }

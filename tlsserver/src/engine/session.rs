@@ -1,6 +1,5 @@
 //! One connection, from the program's request to its end.
 
-use proto::login::monitor::Request;
 use proto::other_protocol::OtherProtocol;
 use proto::ucspi_tls::server::Request as Asked;
 use rustls::ProtocolVersion;
@@ -166,16 +165,12 @@ pub(super) async fn talk(
                 client
             }
             (Turn::Over(code), client) => {
-                if place.has_begun() {
-                    place.ask(Request::Over(code));
-                }
+                place.over(code);
                 return dialog.close(client).await;
             }
             (Turn::OtherProtocol(spoken), client) => {
                 place.report(&Fault::OtherProtocol(spoken));
-                if place.has_begun() {
-                    place.ask(Request::Over(OtherProtocol::EXIT_CODE));
-                }
+                place.over(OtherProtocol::EXIT_CODE);
                 return dialog.close(client).await;
             }
             // There is no TLS inside of TLS.

@@ -161,6 +161,28 @@ fn a_refused_login_leaves_what_follows_it_to_the_dialog() {
     }
 }
 
+/// Whichever login is the first behind it.
+#[test]
+fn tls_that_begins_behind_a_refused_login_is_told_to_the_program_and_the_log() {
+    for door in [SUBMISSION, POP3] {
+        let server = door.setup().variable("UCSPITLS", "").option("--tries 3").start();
+        let mut clear = door.greeted(&server);
+        let refused = format!("{}{}", door.first(), door.failed());
+        clear.write_all(door.wrong().as_bytes()).unwrap();
+        assert_eq!(refused.lines().map(|_| line(&mut clear)).collect::<String>(), refused);
+        ask(&mut clear, door.starttls());
+        let mut tls = handshake(&server, clear).unwrap();
+        tls.write_all(door.wrong().as_bytes()).unwrap();
+        assert_eq!(refused.lines().map(|_| line(&mut tls)).collect::<String>(), refused);
+        let said = door.logs_in(&mut tls);
+        assert!(said.ends_with(" none TLSv1.3\r\n"), "{said}");
+        server.log.wait_for(&["authup ", " negotiated TLS"]);
+        close(&mut tls);
+        server.log.wait_for(&["tlsserver: end ", " status 0"]);
+        assert_eq!(server.log.count(" negotiated TLS"), 1);
+    }
+}
+
 #[test]
 fn the_program_has_all_that_is_behind_the_login_however_it_comes() {
     for door in DOORS {
