@@ -1,9 +1,11 @@
 //! Messages to another process, in their order, without ever waiting for it: what its
 //! channel does not take now is kept until it does.
 
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use unix::descriptor_passing::send;
 use zeroize::Zeroizing;
 
@@ -18,6 +20,18 @@ pub(crate) enum Sent {
     Later,
     /// The other side is gone, which its end says, too.
     Gone,
+}
+
+/// Whether a descriptor that was just made may be kept for another process, which has not taken
+/// what it was sent before. `reserved`: of how many descriptors, so many are not for that.
+///
+/// # Errors
+/// There are too many as it is.
+pub(crate) fn may_keep(descriptor: &OwnedFd, reserved: impl FnOnce(u64) -> u64) -> io::Result<()> {
+    // The lowest number that was free, and so about the count of all.
+    let count = u64::from(descriptor.as_raw_fd().unsigned_abs());
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if count < most.saturating_sub(reserved(most)) { Ok(()) } else { Err(Errno::MFILE.into()) }
 }
 
 /// A channel, which does not block, and what is still to be sent on it.
@@ -138,7 +152,7 @@ pub(crate) mod tests {
             });
             let (number, sent) = sent.unwrap();
             let why = sent.unwrap_err().raw_os_error();
-            assert_eq!(why, Some(rustix::io::Errno::TOOMANYREFS.raw_os_error()));
+            assert_eq!(why, Some(Errno::TOOMANYREFS.raw_os_error()));
             // Kept, it is sent once the other side has taken some, and in its turn.
             outbox.send(number.to_be_bytes(), vec![theirs.try_clone().unwrap()]);
             outbox.send((number + 1).to_be_bytes(), Vec::new());

@@ -25,6 +25,7 @@ use super::homes::{Charge, Home, Verdict};
 use super::sessions::{Login, Phase, Running, Session};
 use super::words::Words;
 use super::{Monitor, STARTED_AT_ONCE, USER_CHECK_INTERVAL, report};
+use crate::outbox::may_keep;
 
 impl Monitor {
     /// A login has been asked for, as one may be.
@@ -260,6 +261,11 @@ impl Monitor {
         let Some(session) = self.sessions.get(id) else {
             return Err(no_stream(io::ErrorKind::NotFound.into()));
         };
+        let its = session.engine.and_then(|engine| self.engines.get(&engine));
+        if its.is_some_and(|its| its.outbox.is_behind()) {
+            // Programs that are started need the others.
+            may_keep(&engine, |most| most / 2).map_err(no_stream)?;
+        }
         let mut variables = self.program.variables_for_login(&session.client);
         variables.extend_from_slice(&session.facts);
         let address = session.client.remote.ip().to_string();
@@ -303,8 +309,6 @@ impl Monitor {
             && let Login::Running(running) = &session.login
         {
             report::about(&mut session.lines, &running.user, Event::LoggedIn);
-            report::notify_blocklist(session, Some(proto::blocklist::Action::Delete));
-            session.blocklist = None;
         }
         self.announce_session(id);
     }
@@ -327,6 +331,9 @@ impl Monitor {
     fn becomes_session(&mut self, id: ConnectionId, phase: Phase) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.lines.login_succeeds();
+            report::notify_blocklist(session, Some(proto::blocklist::Action::Delete));
+            // A session keeps no descriptor here, the client's socket least of all.
+            session.blocklist = None;
         }
         if matches!(self.sessions.becomes(id, phase), Some(Phase::Checking(_))) {
             self.turns.give_back();

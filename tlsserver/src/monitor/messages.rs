@@ -13,7 +13,7 @@ use proto::sasl::Mechanism;
 use proto::ucspi_tls::Tls;
 use proto::variables;
 use rustix::event::PollFlags;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use unix::blocklist::Reporter;
@@ -32,7 +32,8 @@ use crate::environment::Variables;
 use crate::incoming::{Incoming, take, take_with_descriptors};
 use crate::outbox::Outbox;
 
-/// An engine that has more to say than so many messages waits for its turn, too.
+/// An engine that has more to say than so many messages waits for its turn, too: more than its
+/// channel has room for.
 const MOST_AT_ONCE: usize = 1000;
 
 impl Monitor {
@@ -45,10 +46,12 @@ impl Monitor {
     /// How a dialog ended, its engine may have said before it closed the connection: that is
     /// heard first.
     fn on_all_closed(&mut self, mut closed: VecDeque<ConnectionId>) {
+        let mut taken = BTreeMap::<EngineId, usize>::new();
         while let Some(id) = closed.pop_front() {
-            for _ in 0..MOST_AT_ONCE {
-                let Some(engine) = self.engine_that_speaks(id) else { break };
-                if !self.take_from_engine(engine, &mut closed) {
+            while let Some(engine) = self.engine_that_speaks(id) {
+                let taken = taken.entry(engine).or_default();
+                *taken += 1;
+                if *taken > MOST_AT_ONCE || !self.take_from_engine(engine, &mut closed) {
                     break;
                 }
             }
@@ -170,7 +173,6 @@ impl Monitor {
             Login::Waiting(..) => {
                 self.leave_turns(id);
                 self.sessions.login_ended(id);
-                self.remember(id, Answer::Trouble);
                 self.over(id);
             }
             // What it is given to read has ended.
@@ -273,9 +275,10 @@ impl Monitor {
                 if session.guard.remaining() > 0 {
                     session.code = code;
                 }
-                let is_done = matches!(session.login, Login::None) && !session.awaits_engine();
-                if self.listener.is_none() && is_done {
-                    self.over(id);
+                // It was the last that the engine has to say of it.
+                session.engine = None;
+                if self.listener.is_none() {
+                    self.on_closed(id);
                 }
             }
             _ => self.on_dishonest(engine),
@@ -288,11 +291,13 @@ impl Monitor {
         self.send_to_listener(&FromMonitor::Over(id));
     }
 
-    /// Nothing of the connection is left.
+    /// Nothing of the connection is left. What came of a login that is being tried, nobody will
+    /// know.
     pub(super) fn over(&mut self, id: ConnectionId) {
         if self.sessions.disinherits(id) {
             return self.on_inherited_ended(id);
         }
+        self.remember(id, Answer::Trouble);
         if let Some(mut session) = self.sessions.remove(id) {
             if let Some(completed) = session.stream_ended(Said::Something) {
                 // Nobody is left who could say that it was nothing.
@@ -310,7 +315,7 @@ impl Monitor {
         for id in self.sessions.all() {
             let done = |session: &Session| {
                 let has_ended = matches!(session.login, Login::None) && !session.awaits_engine();
-                has_ended && session.guard.remaining() == 0
+                has_ended && (session.guard.remaining() == 0 || session.engine.is_none())
             };
             if self.sessions.get(id).is_some_and(done) {
                 self.over(id);

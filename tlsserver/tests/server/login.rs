@@ -220,6 +220,11 @@ impl Door {
     }
 }
 
+/// A service with this login program.
+pub(crate) fn with_program(program: &[&str]) -> Setup {
+    SUBMISSION.with(program)
+}
+
 /// One line, and no octet of what follows.
 fn line(client: &mut impl Read) -> String {
     let mut line = Vec::new();

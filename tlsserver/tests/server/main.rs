@@ -18,6 +18,7 @@ mod jails;
 mod load_balancer;
 mod login;
 mod memory;
+mod monitor;
 mod relay;
 mod rules;
 mod service;

@@ -4,11 +4,9 @@
 //! caller's, [`super::Workers`].
 
 use proto::channel::engine::{FromEngine, ToEngine};
-use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
-use rustix::process::{Resource, getrlimit};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 use std::time::Instant;
 use unix::descriptor::unblock;
@@ -21,7 +19,7 @@ use crate::child::itself;
 use crate::engine::NAME;
 use crate::environment::Variables;
 use crate::incoming::{Incoming, take};
-use crate::outbox::{Outbox, Sent};
+use crate::outbox::{Outbox, Sent, may_keep};
 
 /// How many messages may wait for its channel to take them before it is taken for stuck:
 /// more than it has clients while it does its work, and its questions are due before.
@@ -199,12 +197,7 @@ impl Engine {
 /// A copy of a descriptor, to send it later.
 fn keep(descriptor: &BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let kept = descriptor.try_clone_to_owned()?;
-    // The lowest number that is free, and so about the count of all.
-    let count = u64::from(kept.as_raw_fd().unsigned_abs());
-    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    if count >= most.saturating_sub(RESERVED.min(most / 2)) {
-        return Err(Errno::MFILE.into());
-    }
+    may_keep(&kept, |most| RESERVED.min(most / 2))?;
     Ok(kept)
 }
 
