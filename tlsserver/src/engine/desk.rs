@@ -6,7 +6,6 @@
 use proto::channel::ConnectionId;
 use proto::channel::engine::FromEngine;
 use proto::channel::session::{FromSession, Said, ToSession};
-use proto::exit_code;
 use proto::login::Attempt;
 use proto::login::monitor::Request;
 use proto::login::outcome::Outcome;
@@ -226,7 +225,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.over(exit_code::FAILED);
+        self.over(proto::exit_code::FAILED);
         let mut state = self.desk.state();
         state.sessions.remove(&self.id);
         state.announced.remove(&self.id);
@@ -287,7 +286,7 @@ mod tests {
         let (_, nothing) = mpsc::unbounded_channel();
         let mut there = Channel::new(there, nothing, FromSession::encode).unwrap();
         let mut buffer = [0; 64];
-        for expected in [(7, 0), (8, exit_code::FAILED), (9, 1)] {
+        for expected in [(7, 0), (8, proto::exit_code::FAILED), (9, 1)] {
             let length = there.receive(&mut buffer).await.unwrap().length;
             match FromSession::decode(&buffer[..length]) {
                 Some(FromSession::Request(id, Request::Over(code))) => {

@@ -141,9 +141,11 @@ impl Server {
         }
     }
 
-    /// Begins those whose header is there, as far as there is room.
+    /// Begins those whose header is there, as far as there is room; all of them where they are
+    /// to be told that the server ends.
     pub(super) fn begin_queued(&mut self) {
-        while self.has_room()
+        let are_told = self.course.is_leaving() && self.talks();
+        while (are_told || self.has_room())
             && let Some(accepted) = self.queued.pop_front()
         {
             self.begin(accepted);

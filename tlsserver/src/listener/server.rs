@@ -215,6 +215,11 @@ impl Server {
         room && self.accepting.paused_until().is_none() && self.workers.serving()
     }
 
+    /// Whether there are engines, and they talk to clients.
+    pub(super) fn talks(&self) -> bool {
+        self.workers.source().is_some() && self.workers.serving()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.connections.count() < self.connections.limit()
     }

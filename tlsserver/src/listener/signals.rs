@@ -38,10 +38,12 @@ impl Server {
             return;
         }
         self.supervisor.notify(State::Reloading);
-        match self.failures.read() {
-            // The monitor reads that file, too, and would say the same.
-            Err(why) => self.on_not_read_again(&why),
-            Ok(()) => self.workers.send_to_monitor(&ToMonitor::Reload),
+        let failures = self.failures.read();
+        // The monitor reads that file, too, and says the same.
+        match (failures, self.workers.monitor()) {
+            (Err(why), None) => self.log_not_read_again(&why),
+            (_, Some(monitor)) => monitor.send(&ToMonitor::Reload),
+            (Ok(()), None) => {}
         }
         if let Err(why) = self.workers.read_files() {
             self.on_not_read_again(&why);
@@ -65,6 +67,10 @@ impl Server {
 
     fn on_not_read_again(&self, why: &dyn Display) {
         self.reload_is_over();
+        self.log_not_read_again(why);
+    }
+
+    fn log_not_read_again(&self, why: &dyn Display) {
         if self.workers.serving() {
             Event::KeepsPrevious(why).log(self.log);
         } else {
@@ -72,9 +78,9 @@ impl Server {
         }
     }
 
-    /// Tells whoever supervises this, unless he has been told since that it ends.
+    /// Tells whoever supervises this, where nothing else is to be told: that it serves, or ends.
     fn reload_is_over(&self) {
-        if !self.course.is_leaving() {
+        if self.course == Course::Serving {
             self.supervisor.notify(State::Ready);
         }
     }
@@ -84,6 +90,7 @@ impl Server {
             return Ok(());
         }
         self.supervisor.notify(State::Stopping);
+        self.course = Course::Leaving(Instant::now() + LAST_WORDS);
         self.stop_listening()?;
         if self.workers.source().is_some() {
             self.workers.last_words();
@@ -91,7 +98,6 @@ impl Server {
                 monitor.ask();
             }
         }
-        self.course = Course::Leaving(Instant::now() + LAST_WORDS);
         Ok(())
     }
 
@@ -100,8 +106,7 @@ impl Server {
     /// engines talk to them they are told so, however many they are.
     fn stop_listening(&mut self) -> Result<(), Unable> {
         for at in 0..self.listening.len() {
-            let talks = self.workers.source().is_some() && self.workers.serving();
-            let accept = if talks { Self::take_one } else { Self::accept_one };
+            let accept = if self.talks() { Self::take_one } else { Self::accept_one };
             for _ in 0..self.listening.get(at).map_or(0, sockets::close_queue) {
                 if !accept(self, at)? {
                     break;
@@ -109,6 +114,7 @@ impl Server {
             }
         }
         self.listening.clear();
+        self.begin_queued();
         Ok(())
     }
 

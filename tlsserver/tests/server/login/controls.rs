@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +15,8 @@ use test_support::needs;
 
 use super::ending::wait_until_gone;
 use super::{POP3S, SUBMISSION, ask, line, text, write_controls};
-use crate::harness::Server;
 use crate::harness::client::rest;
+use crate::harness::{PATIENCE, Server};
 use unix::failures::file::{Created, create};
 use unix::failures::{Memory, settings};
 
@@ -196,6 +197,62 @@ fn refused_logins_are_remembered_as_the_file_says_now() {
     server.log.wait_for_count("checkpassword not run, too many failures of ", 2);
     drop(tls);
     server.idle();
+}
+
+/// Nobody knows whether they would have been refused.
+#[test]
+fn logins_that_are_being_checked_when_all_is_ended_do_not_count_as_refused() {
+    let setup = SUBMISSION.with(WAITS).option("--linger 1");
+    remember(setup.directory.path(), "user 1 6h\n");
+    let go = setup.file("go");
+    mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let mut server = setup.variable("GO", go.to_str().unwrap()).start();
+    let _tls = SUBMISSION.says_login(&server);
+    server.log.wait_for(&["attempt for bob"]);
+    let own = server.terminate();
+    wait_until_gone(&own);
+    server.log.wait_for(&["sessions ended after SIGTERM: 1"]);
+    let control = unix::control::Folder::of(Some(server.directory.path().as_os_str()));
+    let mut memory = Memory::new(settings(&control).unwrap().unwrap());
+    let asked = memory.before(None, b"bob", b"another");
+    assert!(matches!(asked, unix::failures::Verdict::Ask(_)), "{asked:?}");
+}
+
+/// What systemd would hear: a reload is over once all is read that can be.
+#[test]
+fn a_bad_control_file_ends_no_reload_early_and_keeps_no_other_from_being_read() {
+    needs!("tcprules");
+    let setup = SUBMISSION.with(NAMES);
+    let other = tempfile::tempdir().unwrap();
+    write_controls(other.path(), &[("me", "other.example.org\n"), ("smtpcapabilities", "X\n")]);
+    let home = other.path().to_str().unwrap();
+    let path = setup.file("notify");
+    let supervisor = UnixDatagram::bind(&path).unwrap();
+    supervisor.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hears = |expected: &str| {
+        let mut octets = [0; 100];
+        let count = supervisor.recv(&mut octets).expect(expected);
+        assert!(octets[..count].starts_with(expected.as_bytes()), "{expected}");
+    };
+    let setup = setup.variable("NOTIFY_SOCKET", path.to_str().unwrap());
+    let server = setup.rules(&format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n")).start();
+    let asked_about = || {
+        let mut tls = SUBMISSION.enter_as(&server, "other.example.org");
+        tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
+        text(rest(&mut tls)).trim_end().to_owned()
+    };
+    assert_eq!(asked_about(), "Bob@Home");
+    hears("READY=1\n");
+    let file = other.path().join("control/loginnames");
+    fs::write(server.file("control/loginfailures"), "user many\n").unwrap();
+    for (names, expected, times) in [("lower-case\n", "bob@home", 1), ("", "Bob@Home", 2)] {
+        read_again(&server, &file, names, times);
+        hears("RELOADING=1\n");
+        hears("READY=1\n");
+        assert_eq!(asked_about(), expected);
+        server.log.wait_for_count("control/loginfailures: ", times);
+    }
+    assert_eq!(server.log.count("; keeping the previous ones"), 2, "{:#?}", server.log.lines());
 }
 
 /// While somebody else holds the file, a refusal is owed to it, also by a server that ends.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::faults::assert_unharmed;
 use super::{DOORS, Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
 use crate::harness::PATIENCE;
-use crate::harness::client::{Tls, clear_rest, close, finish_sending, plain, rest};
+use crate::harness::client::{Tls, clear_rest, close, finish_sending, plain, reset, rest};
 use crate::harness::processes::{children, kill, signal};
 use test_support::wait::until_gone;
 
@@ -123,6 +123,35 @@ fn who_waits_to_be_accepted_when_the_server_ends_is_told_so() {
     }
 }
 
+/// Its header is there, and there is no place for it; nor will one get free.
+#[test]
+fn so_is_who_waits_for_a_place_behind_a_load_balancer() {
+    let door = SUBMISSION;
+    let setup = door.setup().variable("UCSPITLS", "-").option("--proxy-protocol -c 2");
+    let mut server = setup.start();
+    let enter = || {
+        let mut socket = plain(&server);
+        socket.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\n").unwrap();
+        socket
+    };
+    let sessions = [(); 2].map(|()| {
+        let mut socket = enter();
+        line(&mut socket);
+        door.logs_in(&mut socket);
+        socket
+    });
+    let waiting = [enter(), enter()];
+    // They have been looked at by then.
+    server.reload();
+    server.terminate();
+    for client in waiting {
+        let said = format!("220 mail.example.org ESMTP\r\n{}", last_words(door));
+        assert_eq!(text(clear_rest(client)), said);
+    }
+    server.log.wait_for_count("tlsserver: no login from 192.0.2.7", 2);
+    drop(sessions);
+}
+
 #[test]
 fn sessions_that_linger_for_too_long_are_ended() {
     let door = SUBMISSION;
@@ -156,6 +185,38 @@ fn sessions_of_a_monitor_that_died_linger_no_longer() {
         server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: "]);
         server.log.wait_for(&["tlsserver: end ", " status unknown: its monitor died"]);
     }
+}
+
+/// Says no once its input has ended, unless the password is right.
+const TAKES_ITS_TIME: &[&str] = &[
+    "bash",
+    "--norc",
+    "-c",
+    r#"for part in user password stamp; do IFS= read -r -d '' "$part" <&3; done
+       exec 3<&-
+       [ "$password" = p ] || { cat >/dev/null; exit 1; }
+       printf x >&"$AUTHUPREADYFD"
+       eval "exec $AUTHUPREADYFD>&-"
+       echo "$user is in"
+       exec cat"#,
+];
+
+/// It could have tried again, and only its engine can say that it will not.
+#[test]
+fn a_client_that_goes_once_the_listener_has_gone_has_its_end_in_the_log() {
+    let door = SUBMISSION;
+    let mut server = door.with(TAKES_ITS_TIME).option("--engines 1").start();
+    let mut session = door.logged_in(&server);
+    let mut goes = door.enter(&server);
+    goes.write_all(door.wrong().as_bytes()).unwrap();
+    server.log.wait_for_count(" attempt for bob", 2);
+    server.terminate();
+    reset(goes.sock);
+    server.log.wait_for(&[" failed, 4 remaining (bob from 127.0.0.1)"]);
+    server.log.wait_for(&["tlsserver: end ", " status 256"]);
+    assert_repeats(&mut session);
+    close(&mut session);
+    server.log.wait_for(&["tlsserver: end ", " status 0"]);
 }
 
 /// Sent to who stays behind.
