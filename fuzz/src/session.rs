@@ -16,7 +16,7 @@ use crate::octets::Octets;
 use crate::pump::{Out, Pump};
 use proto::line::LONGEST;
 use proto::relay::rules::Rules;
-use proto::relay::{End, RelayConfig, SECRET, Seen, Watch};
+use proto::relay::{End, MAY_BE_SECRET, RelayConfig, SECRET, Seen, Watch};
 use proto::smtp::data::BareNewline;
 use proto::ucspi_tls::Tls;
 use std::cell::{Cell, RefCell};
@@ -229,20 +229,19 @@ fn directly(says: &[u8], replies: &[u8]) -> Outcome {
                         break;
                     }
                 };
-                let is_auth = is_response
-                    || words(line).0 == b"auth"
-                    || is_behind_auth && may_be_response(line);
-                if answer != Some(TOO_LONG) {
-                    is_behind_auth = is_auth || may_be_auth(line);
-                }
+                let is_auth = is_response || words(line).0 == b"auth";
+                let is_secret = is_auth || may_be_auth(line);
+                let may_belong = is_behind_auth && may_be_response(line);
+                let secret = if is_secret { SECRET } else { MAY_BE_SECRET };
                 let show =
-                    |is_shown: bool, octets: &[u8]| (if is_shown { octets } else { SECRET }).into();
+                    |is_shown: bool, octets: &[u8]| (if is_shown { octets } else { secret }).into();
                 if answer != Some(TOO_LONG) {
-                    shown.push(show(!is_auth && !may_be_auth(line), line));
+                    is_behind_auth = is_secret || may_belong;
+                    shown.push(show(!is_behind_auth, line));
                 }
                 let is_ours =
                     sent.starts_with(b"NOOP fixsmtpio SYNTAX\r\n") || answer == Some(TOO_LONG);
-                shown.push(show(!is_auth || is_ours, &sent));
+                shown.push(show(!(is_auth || may_belong) || is_ours, &sent));
                 (line_taken, sent, answer)
             }
         };

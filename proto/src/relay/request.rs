@@ -1,5 +1,6 @@
 //! A client's request, parsed once: what it asks for, and what may stand behind it.
 
+use super::requests::{MAY_BE_SECRET, SECRET};
 use crate::line::verb_and_argument;
 use crate::other_protocol::OtherProtocol;
 use crate::smtp::bdat;
@@ -17,8 +18,8 @@ pub(super) struct Request<'a> {
     pub(super) ending: &'a [u8],
     /// What it asks for.
     pub(super) what: What<'a>,
-    /// Whether what stands in it is for the server only.
-    pub(super) is_secret: bool,
+    /// What is shown in its place, where what stands in it is for the server only.
+    pub(super) shown_as: Option<&'static [u8]>,
 }
 
 /// What a line is, as far as that matters here.
@@ -74,7 +75,7 @@ impl<'a> Request<'a> {
             }
             _ => false,
         };
-        Self { text, words, ending, what, is_secret }
+        Self { text, words, ending, what, shown_as: is_secret.then_some(SECRET) }
     }
 
     /// The same behind an AUTH: where the server has refused that, a client that does not wait
@@ -84,7 +85,8 @@ impl<'a> Request<'a> {
             !self.text.contains(&b' ') && matches!(self.what, What::Other | What::Unclear);
         let is_known =
             [&b"rset"[..], b"help"].iter().any(|verb| self.text.eq_ignore_ascii_case(verb));
-        Self { is_secret: self.is_secret || is_word && !is_known, ..self }
+        let may_be = (is_word && !is_known).then_some(MAY_BE_SECRET);
+        Self { shown_as: self.shown_as.or(may_be), ..self }
     }
 
     /// The verb that rules for the reply go by.
@@ -196,7 +198,7 @@ mod tests {
             assert_eq!(request.what, what, "{line:?}");
         }
         let auth = Request::parse((b"BDAT 5\rAUTH PLAIN AGIAcA==", b"\r\n"), false);
-        assert!(auth.is_secret, "some server might end the line at the CR");
+        assert!(auth.shown_as.is_some(), "some server might end the line at the CR");
         assert_eq!(Request::parse((b"BDAT 5", b"\r\n"), true).what, What::Response);
     }
 }

@@ -18,8 +18,10 @@ const LINE_TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
 const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
 const NO_HTTP: &[u8] = b"421 HTTP is not spoken here (#4.5.0)\r\n";
 const NO_STARTTLS: &[u8] = b"502 unimplemented (#5.5.1)\r\n";
-/// What is shown of a request that may hold a password.
+/// What is shown of AUTH and its responses, which may hold a password.
 pub const SECRET: &[u8] = b"(not shown: part of AUTH)";
+/// What is shown of a request that a client may have meant for a response.
+pub const MAY_BE_SECRET: &[u8] = b"(not shown: may belong to AUTH)";
 const SYNTAX: &[u8] = b"501 syntax error (#5.5.4)\r\n";
 const UNCLEAR: &[u8] = b"500 syntax error (#5.5.2)\r\n";
 
@@ -87,7 +89,7 @@ impl<W: Watch> Relay<W> {
         } else if let Some(parts) = whole {
             let request = Request::parse(parts, !is_request);
             let request = if self.is_behind_auth { request.behind_auth() } else { request };
-            self.is_behind_auth = request.is_secret;
+            self.is_behind_auth = request.shown_as.is_some();
             self.request(&request, line);
         } else {
             self.too_long(line, feed.is_some());
@@ -106,7 +108,7 @@ impl<W: Watch> Relay<W> {
             self.to_server.mark(),
             &[b"NOOP fixsmtpio LINE TOO LONG\r\n"],
             Pending { kind: Kind::Fixed(LINE_TOO_LONG), rules, is_changed: true },
-            false,
+            None,
         );
         let next = if is_response { Client::Undecided } else { Client::Request };
         self.client = if is_whole { next } else { Client::LongLine(Box::new(next)) };
@@ -127,7 +129,7 @@ impl<W: Watch> Relay<W> {
 
     /// One request.
     fn request(&mut self, request: &Request<'_>, line: &[u8]) {
-        self.watch.saw(Seen::Request, if request.is_secret { SECRET } else { line });
+        self.watch.saw(Seen::Request, request.shown_as.unwrap_or(line));
         if let Some(spoken) = request.other_protocol() {
             return self.end_as_misdirected(spoken);
         }
@@ -140,11 +142,11 @@ impl<W: Watch> Relay<W> {
                 kind
             }
             Fate::Noop(why, kind) => {
-                self.send_noop(request, &[why, request.text, ENDING], kind, request.is_secret);
+                self.send_noop(request, &[why, request.text, ENDING], kind, request.shown_as);
                 kind
             }
             Fate::Replace(why, kind) => {
-                self.send_noop(request, &[why, ENDING], kind, false);
+                self.send_noop(request, &[why, ENDING], kind, None);
                 kind
             }
             Fate::TurnAway(words) => return self.turn_away(words),
@@ -208,24 +210,36 @@ impl<W: Watch> Relay<W> {
         let pending = Pending { kind, rules, is_changed };
         let spared = if self.spares_auth() { request.without_auth_parameter() } else { None };
         let text = spared.as_deref().unwrap_or(request.text);
-        self.queue(mark, &[text, ENDING], pending, request.is_secret);
+        self.queue(mark, &[text, ENDING], pending, request.shown_as);
     }
 
     /// Keeps a request from the server, which gets a NOOP that says why.
-    fn send_noop(&mut self, request: &Request<'_>, why: &[&[u8]], kind: Kind, is_secret: bool) {
+    fn send_noop(
+        &mut self,
+        request: &Request<'_>,
+        why: &[&[u8]],
+        kind: Kind,
+        shown_as: Option<&'static [u8]>,
+    ) {
         let rules = self.config.rules.select_for(request.verb(), || request.shown());
         let mark = self.to_server.mark();
         self.to_server.push(b"NOOP fixsmtpio ");
-        self.queue(mark, why, Pending { kind, rules, is_changed: true }, is_secret);
+        self.queue(mark, why, Pending { kind, rules, is_changed: true }, shown_as);
     }
 
-    fn queue(&mut self, mark: usize, parts: &[&[u8]], pending: Pending, is_secret: bool) {
+    fn queue(
+        &mut self,
+        mark: usize,
+        parts: &[&[u8]],
+        pending: Pending,
+        shown_as: Option<&'static [u8]>,
+    ) {
         for part in parts {
             self.to_server.push(part);
         }
         self.pending.push_back(pending);
         let request = self.to_server.since(mark);
-        self.watch.saw(Seen::RequestOn, if is_secret { SECRET } else { request });
+        self.watch.saw(Seen::RequestOn, shown_as.unwrap_or(request));
     }
 
     /// What the framing of a message made of the window.
