@@ -19,6 +19,7 @@ pub mod framing;
 pub mod handshake_text;
 pub mod imap;
 pub mod line;
+pub mod mailbox;
 pub mod message;
 pub mod monitor;
 pub mod passwd;
@@ -39,7 +40,7 @@ mod pump;
 pub type Check = fn(&[u8]);
 
 /// Every target: its name, which is also its corpus's, and its check.
-pub const TARGETS: [(&str, Check); 18] = [
+pub const TARGETS: [(&str, Check); 19] = [
     ("cdb", cdb::check),
     ("channel", channel::check),
     ("facts", facts::check),
@@ -48,6 +49,7 @@ pub const TARGETS: [(&str, Check); 18] = [
     ("handshake_text", handshake_text::check),
     ("imap", imap::check),
     ("line", line::check),
+    ("mailbox", mailbox::check),
     ("message", message::check),
     ("monitor", monitor::check),
     ("passwd", passwd::check),
