@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod about;
+pub mod access_list;
 pub mod before_login;
 pub mod blocklist;
 pub mod capabilities;

@@ -1,34 +1,51 @@
 //! Files that are changed while others read them, atomically.
 
+use crate::access_list;
 use crate::trusted_file::read_trusted;
 use rustix::fs::{
-    FlockOperation, Gid, Mode, OFlags, Uid, fchmod, fchown, flock, fsync, open, openat, renameat,
-    stat, unlinkat,
+    AtFlags, FlockOperation, Gid, Mode, OFlags, Uid, fchmod, fchown, flock, fstat, fsync, open,
+    openat, renameat, stat, statat, unlinkat,
 };
+use rustix::io::Errno;
+use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
-/// A file that nobody else changes by this module at the same time. Its folder is
-/// locked, not the file, which is another one after the change.
+/// How long others may have it locked.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries to lock.
+const NAP: Duration = Duration::from_millis(10);
+
+/// A file that nobody else changes by this module at the same time.
+///
+/// What is locked is a file beside it, `.NAME.lock`, which goes with the lock. The file itself is
+/// another one after the change, and whoever may look into its folder could lock that.
 #[derive(Debug)]
 pub struct LockedFile {
     folder: OwnedFd,
     path: PathBuf,
     name: OsString,
+    lock: Lock,
 }
 
 impl LockedFile {
-    /// Waits until nobody else holds a file of that folder. The file itself need not
+    /// Waits until nobody else has it locked, but not for good. The file itself need not
     /// exist; where it is a symbolic link, the file behind it is meant, also one that does
     /// not exist.
     ///
     /// # Errors
-    /// The system's reason; `InvalidInput` where `path` names no file.
+    /// The system's reason; `InvalidInput` where `path` names no file; a text of ours where
+    /// another process has it locked, or another user has made the lock.
     pub fn lock(path: &Path) -> io::Result<Self> {
+        Self::within(path, PATIENCE)
+    }
+
+    fn within(path: &Path, patience: Duration) -> io::Result<Self> {
         let path = match std::fs::canonicalize(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => behind_links(path),
             resolved => resolved?,
@@ -39,8 +56,8 @@ impl LockedFile {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = open(parent.unwrap_or(Path::new(".")), flags, Mode::empty())?;
-        flock(&folder, FlockOperation::LockExclusive)?;
-        Ok(Self { folder, path, name })
+        let lock = Lock::of(&folder, hidden(&name, "lock"), patience)?;
+        Ok(Self { folder, path, name, lock })
     }
 
     /// What the file holds; `None` where there is none yet.
@@ -54,16 +71,16 @@ impl LockedFile {
         }
     }
 
-    /// Puts a file with this content in place of the one that is there, with its mode
-    /// and owner; a new one may be read and written by its owner only. Readers find
+    /// Puts a file with this content in place of the one that is there, with its mode, owner
+    /// and access list; a new one may be read and written by its owner only. Readers find
     /// the old one or the new one, and after a crash so does everybody.
     ///
     /// # Errors
     /// The system's reason; the file is then as it was.
     pub fn replace(&self, content: &[u8]) -> io::Result<()> {
-        let mut temporary = OsString::from(".");
-        temporary.push(&self.name);
-        temporary.push(format!(".{}", std::process::id()));
+        let temporary = hidden(&self.name, &std::process::id().to_string());
+        // Left over by a process that was killed.
+        let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         let fd = openat(&self.folder, &temporary, flags, mode)?;
@@ -71,7 +88,7 @@ impl LockedFile {
             .fill(fd, content)
             .and_then(|()| Ok(renameat(&self.folder, &temporary, &self.folder, &self.name)?));
         if replaced.is_err() {
-            let _ = unlinkat(&self.folder, &temporary, rustix::fs::AtFlags::empty());
+            let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
         } else {
             fsync(&self.folder)?;
         }
@@ -83,16 +100,73 @@ impl LockedFile {
         file.write_all(content)?;
         match stat(&self.path) {
             Ok(old) => {
-                // Owner first: giving a file away takes set-id bits from its mode.
+                // Owner first: giving a file away takes set-id bits from its mode. Mode last:
+                // with a list, its group's bits are what the list allows at most.
                 let (uid, gid) = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
                 fchown(&file, Some(uid), Some(gid))?;
+                access_list::set(&file, access_list::of(&self.path)?.as_deref())?;
                 fchmod(&file, Mode::from_raw_mode(old.st_mode))?;
             }
-            Err(rustix::io::Errno::NOENT) => {}
+            Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
         }
         file.sync_all()
     }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Still locked: who waits for it finds that it is gone, and makes another one.
+        let _ = unlinkat(&self.folder, &self.lock.name, AtFlags::empty());
+    }
+}
+
+/// A file that nobody but its owner can open, locked.
+#[derive(Debug)]
+struct Lock {
+    name: OsString,
+    _locked: OwnedFd,
+}
+
+impl Lock {
+    fn of(folder: &OwnedFd, name: OsString, patience: Duration) -> io::Result<Self> {
+        let begun = Instant::now();
+        loop {
+            // Without NONBLOCK a FIFO in its place would hold us.
+            let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let mode = Mode::RUSR | Mode::WUSR;
+            let file = openat(folder, &name, flags | OFlags::CLOEXEC, mode)?;
+            let found = fstat(&file)?;
+            if found.st_uid != geteuid().as_raw() {
+                let text = format!("{} belongs to another user", name.display());
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    let there = statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW);
+                    if there.is_ok_and(|there| there.st_ino == found.st_ino) {
+                        return Ok(Self { name, _locked: file });
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) if begun.elapsed() < patience => std::thread::sleep(NAP),
+                Err(Errno::WOULDBLOCK) => {
+                    let text = format!("another process has locked {}", name.display());
+                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+                }
+                Err(reason) => return Err(reason.into()),
+            }
+        }
+    }
+}
+
+/// A name beside this one.
+fn hidden(name: &OsStr, end: &str) -> OsString {
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".");
+    hidden.push(end);
+    hidden
 }
 
 /// What a link leads to in the end, which is not there. Links in a circle are another error.
@@ -124,7 +198,91 @@ mod tests {
         file.replace(b"one").unwrap();
         assert_eq!(file.read().unwrap().unwrap().as_slice(), b"one");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        drop(file);
         assert_eq!(names(&folder), ["users"]);
+    }
+
+    /// Whoever may look into a folder can lock it, for as long as they like.
+    #[test]
+    fn nobody_waits_for_who_has_locked_the_folder() {
+        let folder = tempdir().unwrap();
+        let other = File::open(folder.path()).unwrap();
+        flock(&other, FlockOperation::LockExclusive).unwrap();
+        LockedFile::lock(&folder.path().join("users")).unwrap();
+    }
+
+    #[test]
+    fn who_waits_too_long_is_told_for_what() {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
+        let held = LockedFile::lock(&path).unwrap();
+        let lock = folder.path().join(".users.lock");
+        assert_eq!(std::fs::metadata(&lock).unwrap().mode() & 0o7777, 0o600);
+        let why = LockedFile::within(&path, Duration::ZERO).unwrap_err();
+        assert_eq!(why.to_string(), "another process has locked .users.lock");
+        drop(held);
+        assert_eq!(names(&folder), [""; 0]);
+        LockedFile::within(&path, Duration::ZERO).unwrap();
+        if !geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file away");
+            return;
+        }
+        std::fs::write(&lock, "").unwrap();
+        std::os::unix::fs::chown(&lock, Some(65534), None).unwrap();
+        let why = LockedFile::lock(&path).unwrap_err();
+        assert_eq!(why.to_string(), ".users.lock belongs to another user");
+    }
+
+    /// As a machine without power leaves it, or SIGKILL.
+    #[test]
+    fn what_was_left_over_stops_nobody() {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
+        for name in [".users.lock".to_owned(), format!(".users.{}", std::process::id())] {
+            std::fs::write(folder.path().join(name), "left over").unwrap();
+        }
+        LockedFile::lock(&path).unwrap().replace(b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(&folder), ["users"]);
+    }
+
+    /// What each may: its owner, user 7, its group, at most, and others.
+    #[cfg(target_os = "linux")]
+    fn list(group: u8, most: u8) -> Vec<u8> {
+        let entries = [(1, 6, !0), (2, 4, 7), (4, group, !0), (16, most, !0), (32, 0, !0_u32)];
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        for (tag, may, who) in entries {
+            list.extend([tag, 0, may, 0]);
+            list.extend(who.to_le_bytes());
+        }
+        list
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_access_list_stays_and_none_comes() {
+        use rustix::fs::{XattrFlags, setxattr};
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
+        std::fs::write(&path, b"old").unwrap();
+        let set = |path: &Path, name, list: &[u8]| setxattr(path, name, list, XattrFlags::empty());
+        if set(&path, c"system.posix_acl_access", &list(0, 4)) == Err(Errno::OPNOTSUPP) {
+            eprintln!("SKIPPED: no file system with access lists");
+            return;
+        }
+        let of = |path: &Path| access_list::of(path).unwrap();
+        LockedFile::lock(&path).unwrap().replace(b"new").unwrap();
+        assert_eq!(of(&path), Some(list(0, 4)));
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+        // Nor does user 7 get to read a file that has none, by what new ones have there.
+        set(folder.path(), c"system.posix_acl_default", &list(4, 4)).unwrap();
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, b"old").unwrap();
+        rustix::fs::removexattr(&plain, c"system.posix_acl_access").unwrap();
+        std::fs::set_permissions(&plain, std::fs::Permissions::from_mode(0o640)).unwrap();
+        LockedFile::lock(&plain).unwrap().replace(b"new").unwrap();
+        assert_eq!(of(&plain), None);
+        assert_eq!(std::fs::metadata(&plain).unwrap().mode() & 0o7777, 0o640);
     }
 
     #[test]
@@ -133,7 +291,7 @@ mod tests {
         let path = folder.path().join("users");
         std::fs::write(&path, b"old").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let root = rustix::process::geteuid().is_root();
+        let root = geteuid().is_root();
         if root {
             std::os::unix::fs::chown(&path, None, Some(54321)).unwrap();
         }
@@ -203,6 +361,7 @@ mod tests {
         let file = LockedFile::lock(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
         assert!(file.replace(b"new").is_err());
+        drop(file);
         assert_eq!(names(&folder), ["users"]);
         assert!(LockedFile::lock(Path::new("/")).is_err());
         assert!(LockedFile::lock(&folder.path().join("no/such")).is_err());
