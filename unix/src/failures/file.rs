@@ -11,8 +11,8 @@ use proto::failures::bucket::{BUCKET, Bucket};
 use proto::failures::header::{BUCKETS, Clock, FILE, HEADER, Header};
 use proto::failures::keyed_hash::Key;
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, ftruncate, linkat, open,
-    rename, unlink,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, fsync, ftruncate, linkat,
+    open, rename, unlink,
 };
 use rustix::io::{pread, pwrite};
 use rustix::process::geteuid;
@@ -266,6 +266,7 @@ pub fn create(path: &Path) -> Result<Created, Trouble> {
             return Err(trouble);
         }
         Err(Trouble::OtherBoot | Trouble::Size) => true,
+        Err(Trouble::NotOurs) if was_lost(path) => true,
         Err(trouble) => return Err(trouble),
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
@@ -286,6 +287,12 @@ pub fn create(path: &Path) -> Result<Created, Trouble> {
     });
     let _ = unlink(&temporary);
     made
+}
+
+/// Whether it is as long as it should be and has nothing in it: what was written before the
+/// machine lost its power never came to the disk.
+fn was_lost(path: &Path) -> bool {
+    crate::regular_file::read(path).is_ok_and(|octets| octets.iter().all(|&octet| octet == 0))
 }
 
 fn begins_like_ours(path: &Path) -> bool {
@@ -313,7 +320,9 @@ fn make(path: &Path, temporary: &Path) -> Result<(), Trouble> {
     // file system can promise that.
     #[cfg(any(target_os = "linux", target_os = "freebsd"))]
     let _ = rustix::fs::fallocate(&fd, rustix::fs::FallocateFlags::empty(), 0, FILE);
-    Ok(ftruncate(&fd, FILE)?)
+    ftruncate(&fd, FILE)?;
+    // Before it has its name: else a machine that loses its power could have the name alone.
+    Ok(fsync(&fd)?)
 }
 
 /// A file under `/run` goes with the machine's session, and so does the clock since boot.

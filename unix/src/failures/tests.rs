@@ -182,9 +182,17 @@ fn d59_what_is_no_memory_of_refused_logins_is_not_replaced() {
     chmod(&place.path, Mode::from_raw_mode(0o600)).unwrap();
     assert_eq!(create(&place.path).unwrap_err().to_string(), "wrong size");
     assert_eq!(std::fs::read(&place.path).unwrap().len(), 26);
-    // Cut short, one of ours is.
+    // Cut short, one of ours is; and one of the right length that never came to the disk.
     std::fs::write(&place.path, b"\x89refused\x01").unwrap();
     assert_eq!(create(&place.path).unwrap(), Created::Replaced);
+    let length = usize::try_from(FILE).unwrap();
+    let mut lost = vec![0; length];
+    std::fs::write(&place.path, &lost).unwrap();
+    assert_eq!(create(&place.path).unwrap(), Created::Replaced);
+    lost[length - 1] = 1;
+    std::fs::write(&place.path, &lost).unwrap();
+    assert!(create(&place.path).is_err());
+    assert!(std::fs::read(&place.path).unwrap() == lost);
 }
 
 #[test]
