@@ -1,13 +1,26 @@
 //! Which programs this machine has.
 
 use crate::command::CommandLine;
+use crate::run_script::RunScript;
+use proto::names::Variable;
 use std::path::{Path, PathBuf};
+use unix::environment::inherited;
 use unix::search_path;
 
 /// Where programs are besides their usual places.
 const QMAIL: &str = "/var/qmail/bin";
 /// Where programs usually are.
 pub(crate) const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where they are for supervisors of some systems, besides: s6-overlay's and daemontools' own
+/// folder, and pkgsrc's.
+const SUPERVISORS: &str = "/command:/usr/pkg/sbin:/usr/pkg/bin";
+
+/// Where programs may be for a script that does not say so: the supervisor does.
+pub(crate) fn supervisors_path() -> String {
+    let here = inherited(Variable::Path).unwrap_or_default();
+    format!("{USUAL}:{SUPERVISORS}:{}", here.to_string_lossy())
+}
 
 /// The programs behind the front door; of each that there is not, why.
 #[derive(Debug, Clone)]
@@ -93,9 +106,20 @@ fn installed(commands: &[&str]) -> Vec<CommandLine> {
 }
 
 /// Whether this is sendmail's interface to who submits mail on this machine, which
-/// trusts them: it relays for whoever speaks to it.
-pub(crate) fn is_sendmail<'a>(name: &str, mut arguments: impl Iterator<Item = &'a str>) -> bool {
-    name == "sendmail" || arguments.any(|argument| argument == "-bs")
+/// trusts them: it relays for whoever speaks to it. A shell is what its script becomes.
+pub(crate) fn is_sendmail(name: &str, arguments: &[&str]) -> bool {
+    let becomes = |script: &str| {
+        let script = RunScript::parse(script);
+        script.links().last().is_some_and(|last| {
+            let arguments: Vec<_> = last.arguments.iter().map(|word| word.text.as_str()).collect();
+            is_sendmail(last.name(), &arguments)
+        })
+    };
+    let is_shells = match arguments {
+        ["-c", script, ..] => becomes(script) || becomes(&format!("exec {script}")),
+        _ => false,
+    };
+    is_shells || name == "sendmail" || arguments.contains(&"-bs")
 }
 
 /// Finds a program as the system does: by its path, or in these folders.

@@ -44,6 +44,13 @@ const PROXY_PROTOCOL: &str = "--proxy-protocol";
 pub(crate) struct RunScript {
     /// Variables that are set for the programs: each word is `NAME=value`.
     pub(crate) variables: Vec<Word>,
+    /// What is set, or unset, where only a shell knows whether it comes to that: each word is
+    /// `NAME=value`, or a name.
+    pub(crate) doubtful: Vec<Word>,
+    /// It has commands from elsewhere, which may set any variable.
+    has_others: bool,
+    /// It goes to another folder.
+    pub(crate) moves: bool,
     /// The program that the script becomes, and its arguments.
     pub(crate) command: Vec<Word>,
     /// It does not become it: the shell stays, and why.
@@ -96,10 +103,16 @@ impl RunScript {
 
     /// The value of a variable that the server or authup has, and where it is set.
     pub(crate) fn variable(&self, name: &str) -> Option<(&str, &Word)> {
-        self.set().into_iter().rev().find_map(|word| {
-            let value = word.text.strip_prefix(name)?.strip_prefix('=')?;
-            Some((value, word))
-        })
+        last_of(name, self.set())
+    }
+
+    /// The same of a program behind these links.
+    pub(crate) fn variable_behind<'a>(
+        &'a self,
+        links: &[Link<'a>],
+        name: &str,
+    ) -> Option<(&'a str, &'a Word)> {
+        last_of(name, self.set_behind(links))
     }
 
     /// The qmail home that the server or authup has; none where only a shell can tell.
@@ -107,6 +120,7 @@ impl RunScript {
         match self.variable(Variable::QmailHome.name()) {
             Some((_, word)) if word.is_computed => None,
             Some((home, _)) if !home.is_empty() => Some(home),
+            None if self.is_doubtful(Variable::QmailHome.name()) => None,
             _ => Some(unix::control::HOME),
         }
     }
@@ -114,9 +128,13 @@ impl RunScript {
     /// All that is set for the server or authup, each `NAME=value`; the last of a name counts.
     /// What an `env` drops before it is not set.
     pub(crate) fn set(&self) -> Vec<&Word> {
+        self.set_behind(&self.front())
+    }
+
+    /// The same for what stands behind these links.
+    pub(crate) fn set_behind<'a>(&'a self, links: &[Link<'a>]) -> Vec<&'a Word> {
         let mut set: Vec<&Word> = self.variables.iter().collect();
-        let front = self.front();
-        for env in front.iter().filter(|link| link.name() == "env") {
+        for env in links.iter().filter(|link| link.name() == "env") {
             for dropped in env.drops() {
                 match dropped {
                     Dropped::All => set.clear(),
@@ -131,7 +149,17 @@ impl RunScript {
 
     /// Whether other variables may be set, too: by the files of a folder, say.
     pub(crate) fn hides_variables(&self) -> bool {
-        self.front().iter().any(Link::hides_variables)
+        self.has_others || self.front().iter().any(Link::hides_variables)
+    }
+
+    /// Whether this one may be set, or not be, for all that is known here.
+    pub(crate) fn hides(&self, name: &str) -> bool {
+        self.is_doubtful(name) || self.hides_variables()
+    }
+
+    /// Whether the script itself may set or unset it.
+    pub(crate) fn is_doubtful(&self, name: &str) -> bool {
+        self.has_others || self.doubtful.iter().any(|word| self::name(&word.text) == name)
     }
 
     /// The programs before the server or authup.
@@ -204,15 +232,8 @@ impl Reading {
     }
 
     fn command(&mut self, mut written: &[Written], is_beside: bool) {
-        let first =
-            |written: &[Written]| written.first().map(|word| word.expand(&Values::default()));
-        while let Some(word) = first(written).filter(|word| FRAME.contains(&word.text.as_str())) {
-            match word.text.as_str() {
-                "fi" | "done" | "esac" | "}" => self.depth = self.depth.saturating_sub(1),
-                "if" | "for" | "while" | "until" | "case" | "{" => self.depth += 1,
-                _ => {}
-            }
-            written = written.get(1..).unwrap_or_default();
+        while let Some(own) = self.frame(written) {
+            written = written.get(own..).unwrap_or_default();
         }
         let words: Vec<_> = written.iter().map(|word| word.expand(&self.values)).collect();
         let set = words.iter().take_while(|word| is_assignment(&word.text)).count();
@@ -226,13 +247,18 @@ impl Reading {
             }
             Some("ulimit") => self.limit(words),
             Some("unset") => self.unset(words),
-            Some("." | "source" | "eval") => self.values.forget_all(),
+            Some("." | "source" | "eval") => {
+                self.values.forget_all();
+                self.script.has_others = true;
+            }
+            Some("cd") => self.script.moves = true,
             Some(_) if self.may_run_without_exec(words) => {
                 self.runs(assigned, words);
                 let stays = if is_beside { Stays::Beside } else { Stays::NoExec };
                 self.script.shell_stays = Some(stays);
             }
-            Some(text) if self.depth == 0 && text.contains('=') => {
+            Some(text) if is_appended(text) => self.assign(written),
+            Some(text) if self.depth == 0 && is_misnamed(text) => {
                 self.script.misnamed.extend(words.first().cloned());
             }
             Some(text) if SET_NOTHING.contains(&row::name(text)) => {}
@@ -241,6 +267,25 @@ impl Reading {
                 self.values.forget(name(&word.text));
             }),
         }
+    }
+
+    /// How many words before a command belong to what it stands in: which opens and closes there.
+    fn frame(&mut self, written: &[Written]) -> Option<usize> {
+        let word = written.first()?.expand(&Values::default());
+        match word.text.as_str() {
+            "fi" | "done" | "esac" | "}" => self.depth = self.depth.saturating_sub(1),
+            "if" | "for" | "while" | "until" | "{" => self.depth += 1,
+            "case" => {
+                self.depth += 1;
+                let found = written.iter().position(|word| word.plain() == Some("in"));
+                return Some(found.map_or(written.len(), |at| at + 1));
+            }
+            text if FRAME.contains(&text) => {}
+            // A pattern of `case`.
+            text if self.depth > 0 && text.ends_with(')') && !text.starts_with('$') => {}
+            _ => return None,
+        }
+        Some(1)
     }
 
     fn runs(&mut self, assigned: &[Word], command: &[Word]) {
@@ -270,61 +315,118 @@ impl Reading {
     fn assign(&mut self, written: &[Written]) {
         for word in written {
             let word = word.expand(&self.values);
-            self.note(&word);
             // What programs see already, they see changed.
-            let mut seen = self.script.variables.iter().map(|word| name(&word.text));
-            if seen.any(|seen| seen == name(&word.text)) {
-                self.script.variables.push(word);
-            } else {
-                self.own.push(word);
-            }
+            let is_seen = self.is_seen(name(&word.text));
+            self.set(word, is_seen);
         }
+    }
+
+    fn is_seen(&self, name: &str) -> bool {
+        self.script.variables.iter().any(|seen| self::name(&seen.text) == name)
+    }
+
+    /// Takes note of an assignment, be it for programs or not yet.
+    fn set(&mut self, word: Word, is_for_programs: bool) {
+        let name = name(&word.text).to_owned();
+        self.own.retain(|own| self::name(&own.text) != name);
+        let is_sure = self.depth == 0 && !is_appended(&word.text);
+        if is_sure {
+            self.values.set(&word);
+        } else {
+            self.values.forget(&name);
+        }
+        // Every program has a PATH, that of whoever starts the script.
+        if !is_for_programs && name != "PATH" {
+            // Exported later, it is whatever it is then.
+            self.own.extend(is_sure.then_some(word));
+        } else if is_sure && (is_for_programs || !word.is_computed) {
+            self.settle(word);
+        } else {
+            self.doubt(word);
+        }
+    }
+
+    /// Programs have this.
+    fn settle(&mut self, word: Word) {
+        self.script.doubtful.retain(|doubtful| name(&doubtful.text) != name(&word.text));
+        self.script.variables.push(word);
+    }
+
+    /// They have this or something else, or nothing of this name.
+    fn doubt(&mut self, word: Word) {
+        self.script.variables.retain(|seen| name(&seen.text) != name(&word.text));
+        self.script.doubtful.push(word);
     }
 
     fn export(&mut self, words: &[Word]) {
         for word in words.iter().skip(1) {
-            if is_assignment(&word.text) {
-                self.note(word);
-            } else if word.text.contains('=') && !word.is_computed {
-                self.script.misnamed.push(word.clone());
-                continue;
+            let own = self.own.iter().rev().find(|own| name(&own.text) == word.text).cloned();
+            match own {
+                _ if is_assignment(&word.text) || is_appended(&word.text) => {
+                    self.set(word.clone(), true);
+                }
+                _ if word.text.contains('=') => {
+                    let is_misnamed = is_misnamed(&word.text) && !word.is_computed;
+                    self.script.misnamed.extend(is_misnamed.then(|| word.clone()));
+                }
+                Some(own) if self.depth == 0 => self.settle(own),
+                Some(own) => self.doubt(own),
+                // From whoever starts the script, or from commands that are not understood.
+                None if !self.is_seen(&word.text) => self.doubt(word.clone()),
+                None => {}
             }
-            let own = self.own.iter().rev().find(|own| name(&own.text) == word.text);
-            self.script.variables.push(own.unwrap_or(word).clone());
         }
     }
 
     fn unset(&mut self, words: &[Word]) {
         for word in words.iter().skip(1) {
+            let is_it = |seen: &Word| name(&seen.text) == word.text;
             self.values.forget(&word.text);
-            self.own.retain(|own| name(&own.text) != word.text);
-            self.script.variables.retain(|seen| name(&seen.text) != word.text);
+            self.own.retain(|own| !is_it(own));
+            if self.depth == 0 {
+                self.script.variables.retain(|seen| !is_it(seen));
+                self.script.doubtful.retain(|seen| !is_it(seen));
+            } else if let Some(seen) = self.script.variables.iter().rev().find(|seen| is_it(seen)) {
+                self.doubt(seen.clone());
+            }
         }
     }
+}
 
-    /// Takes note of a value that words behind it may stand for.
-    fn note(&mut self, assignment: &Word) {
-        if self.depth == 0 {
-            self.values.set(assignment);
-        } else {
-            self.values.forget(name(&assignment.text));
-        }
-    }
+/// The last of these assignments to a name, and its value.
+fn last_of<'a>(name: &str, set: Vec<&'a Word>) -> Option<(&'a str, &'a Word)> {
+    set.into_iter().rev().find_map(|word| {
+        let value = word.text.strip_prefix(name)?.strip_prefix('=')?;
+        Some((value, word))
+    })
 }
 
 /// Whether the shell would take the word for `NAME=value`.
 fn is_assignment(word: &str) -> bool {
-    let is_name = |name: &str| {
-        let mut letters = name.chars();
-        letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-            && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
-    };
-    word.split_once('=').is_some_and(|(name, _)| is_name(name))
+    word.split_once('=').is_some_and(|(name, _)| is_name(name, ""))
 }
 
-/// What stands before the `=`.
+/// Whether some shells would take it for an assignment that adds to what is there: `NAME+=value`.
+fn is_appended(word: &str) -> bool {
+    word.split_once("+=").is_some_and(|(name, _)| is_name(name, ""))
+}
+
+/// Whether it is to set a variable of a name that no shell takes, such as `CERTFILE:name`.
+fn is_misnamed(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| !is_name(name, "") && is_name(name, ":-."))
+}
+
+/// Whether it is a variable's name, if these may be in it, too.
+fn is_name(name: &str, more: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && letters
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || more.contains(letter))
+}
+
+/// What stands before the `=`, or the `+=`.
 fn name(word: &str) -> &str {
-    word.split('=').next().unwrap_or_default()
+    word.split('=').next().unwrap_or_default().trim_end_matches('+')
 }
 
 #[cfg(test)]

@@ -49,6 +49,11 @@ impl Running {
             let (line, text) = (word.line, &word.text);
             return Err(Error::new(format!("{script_name}:{line}: {text}: uses shell expansion")));
         }
+        if let Some(word) = script.doubtful.iter().find(|word| word.text.contains('=')) {
+            let (line, text) = (word.line, &word.text);
+            let why = "only a shell knows whether it holds";
+            return Err(Error::new(format!("{script_name}:{line}: {text}: {why}")));
+        }
         let path = script.variable("PATH").map(|(path, _)| path.to_owned());
         let program = words.first().copied().unwrap_or_default();
         let found = path.as_deref().and_then(|path| crate::programs::find(program, path));

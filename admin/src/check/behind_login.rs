@@ -31,7 +31,7 @@ pub(super) fn check(
         check_identity(service, &until, login, findings);
         match login.name() {
             "checkpassword-file" => check_file(service, login, findings),
-            "checkpassword-pam" => pam::check(service, login, findings),
+            "checkpassword-pam" => pam::check(service, &until, login, findings),
             "vchkpw" => check_vchkpw(service, behind, login, findings),
             _ => {}
         }
@@ -148,7 +148,7 @@ fn check_home(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut
     let (line, name) = (front.program.line, front.name());
     let is_set = script.variable(Variable::QmailHome.name()).is_some();
     // Which home it is, what another program reads says.
-    if !is_set && script.hides_variables() {
+    if !is_set && script.hides(Variable::QmailHome.name()) {
         return;
     }
     let said = script.home();

@@ -86,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     for group in &mut groups {
         group.check(&mut findings);
     }
+    ports::check(groups.iter().flat_map(|group| &group.services), &mut findings);
     let outcome = findings.report(options.json)?;
     let Some(user) = &options.login else { return Ok(outcome) };
     keep_out_of_core_files();
@@ -153,7 +154,6 @@ impl Group {
             *host = controls::check(home, Self::wanted(services), findings);
             failures::check(home, findings);
         }
-        ports::check(services, findings);
         for home in rules::check(services, findings) {
             controls::check(&home, Self::wanted(services), findings);
         }

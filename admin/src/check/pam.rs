@@ -10,14 +10,21 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use unix::regular_file::read_to_string;
 
-/// Looks at the command line, and at the service that it names.
-pub(super) fn check(service: &Service, login: &Link<'_>, findings: &mut Findings) {
+/// Looks at the command line, and at the service that is named there, or by a variable, which the
+/// programs before it may set.
+pub(super) fn check(
+    service: &Service,
+    before: &[Link<'_>],
+    login: &Link<'_>,
+    findings: &mut Findings,
+) {
     let place = Place::line(&service.path, login.program.line);
     if let Some((letter, _)) = login.options().into_iter().find(|(letter, _)| *letter != 's') {
         findings.error(place, format!("checkpassword-pam: no option -{letter}"));
     }
-    let said = service.script.variable("PAM_SERVICE");
-    let is_known = said.map_or(!service.script.hides_variables(), |(_, word)| !word.is_computed);
+    let said = service.script.variable_behind(before, "PAM_SERVICE");
+    let hides = service.script.hides("PAM_SERVICE") || before.iter().any(Link::hides_variables);
+    let is_known = said.map_or(!hides, |(_, word)| !word.is_computed);
     if !is_known || login.arguments.iter().any(|word| word.is_computed) {
         return;
     }

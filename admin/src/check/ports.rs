@@ -1,17 +1,17 @@
-//! Services of one folder that would listen at one place: the second of them cannot.
+//! Services that would listen at one place: the second of them cannot.
 
 use super::findings::{Findings, Place};
 use super::service::Service;
 use super::tls_offer::address;
-use crate::run_script::SERVERS;
+use crate::run_script::Role;
 use std::net::{IpAddr, SocketAddr};
 
 /// Looks.
-pub(super) fn check(services: &[Service], findings: &mut Findings) {
+pub(super) fn check<'a>(services: impl Iterator<Item = &'a Service>, findings: &mut Findings) {
     let mut taken: Vec<(&Service, SocketAddr)> = Vec::new();
     for service in services {
         let links = service.script.links();
-        let Some(server) = links.iter().find(|link| SERVERS.contains(&link.name())) else {
+        let Some(server) = links.iter().find(|link| link.role() == Role::Server) else {
             continue;
         };
         let known = address(server).filter(|_| service.row_is_known());

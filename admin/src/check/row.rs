@@ -6,6 +6,7 @@ use super::identity::{self, Who};
 use super::service::Service;
 use crate::programs;
 use crate::run_script::{Link, Role};
+use unix::search_path::is_program;
 
 /// Looks at it.
 pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
@@ -29,19 +30,34 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
 }
 
 fn check_programs(service: &Service, links: &[Link<'_>], findings: &mut Findings) {
-    let said = service.script.variable("PATH");
-    let path = said.map_or(programs::USUAL, |(path, _)| path);
-    let is_known = said.is_none_or(|(_, word)| !word.is_computed);
+    let path = service.script.variable("PATH");
+    let (mut is_at_home, mut is_hidden) = (false, service.script.is_doubtful("PATH"));
     for link in links.iter().filter(|link| !link.program.is_computed) {
-        let name = &link.program.text;
-        if (is_known || name.contains('/')) && programs::find(name, path).is_none() {
-            let text = if name.contains('/') {
-                format!("{name}: not a program, or not there")
-            } else {
-                format!("{name}: not found in PATH ({path})")
-            };
-            findings.error(Place::line(&service.path, link.program.line), text);
+        let (name, place) = (&link.program.text, Place::line(&service.path, link.program.line));
+        match path {
+            _ if name.contains('/') => {
+                // Behind a login it is a user's folder.
+                let file = service.file(name).filter(|_| !is_at_home || name.starts_with('/'));
+                if file.is_some_and(|file| !is_program(&file)) {
+                    findings.error(place, format!("{name}: not a program, or not there"));
+                }
+            }
+            Some((_, word)) if word.is_computed => {}
+            Some((path, _)) if programs::find(name, path).is_none() => {
+                findings.error(place, format!("{name}: not found in PATH ({path})"));
+            }
+            None if is_hidden => {}
+            None if programs::find(name, &programs::supervisors_path()).is_none() => {
+                let text = format!(
+                    "{name}: not found in the usual folders: PATH is not set here, so the \
+                     supervisor's must lead to it"
+                );
+                findings.warning(place, text);
+            }
+            _ => {}
         }
+        is_at_home |= link.has_dialog();
+        is_hidden |= link.hides_variables();
     }
     if let Some(last) = links.last().filter(|last| last.needs_another()) {
         let text = format!("{}: no program behind it", last.program.text);
@@ -69,8 +85,8 @@ pub(super) fn check_incoming(service: &Service, links: &[Link<'_>], findings: &m
     let path = &service.path;
     let Some(at) = links.iter().position(|link| link.role() == Role::Server) else { return };
     let Some((server, last)) = links.get(at).zip(links.last()) else { return };
-    let arguments = last.arguments.iter().map(|word| word.text.as_str());
-    if programs::is_sendmail(last.name(), arguments) {
+    let arguments: Vec<_> = last.arguments.iter().map(|word| word.text.as_str()).collect();
+    if programs::is_sendmail(last.name(), &arguments) {
         let name = last.name();
         let text = format!("{name} treats remote clients as local users: open relay");
         findings.error(Place::line(path, last.program.line), text);

@@ -32,9 +32,7 @@ pub(super) fn check(services: &[Service], findings: &mut Findings) -> Vec<PathBu
         if rules.as_os_str().as_bytes().contains(&b'$') {
             continue;
         }
-        // From where the server is started, as supervisors do in the script's folder.
-        let folder = service.path.parent().unwrap_or(Path::new("/"));
-        let path = folder.join(rules);
+        let Some(path) = service.file(rules) else { continue };
         let reader = identity::of_server(service);
         let may_be_missing = options.missing_rules_allow;
         let Some(file) = read(&path, may_be_missing, &reader, findings) else { continue };
@@ -42,7 +40,7 @@ pub(super) fn check(services: &[Service], findings: &mut Findings) -> Vec<PathBu
         check_who(&path, &rules, findings);
         for (clients, rule) in rules.iter().filter(|(_, rule)| !rule.refuse) {
             check_login(&path, clients, &rule.environment, service, findings);
-            homes.extend(home(&rule.environment).map(|home| folder.join(home)));
+            homes.extend(home(&rule.environment).and_then(|home| service.file(home)));
         }
     }
     homes.sort();

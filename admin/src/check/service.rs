@@ -57,10 +57,16 @@ impl Service {
         Some(spoken?.to_ascii_lowercase())
     }
 
+    /// A file by the name that the script has for it: it is started in its folder, as
+    /// supervisors do. None where it goes to another.
+    pub(super) fn file(&self, name: impl AsRef<Path>) -> Option<PathBuf> {
+        let (name, folder) = (name.as_ref(), self.path.parent().unwrap_or(Path::new("/")));
+        (name.is_absolute() || !self.script.moves).then(|| folder.join(name))
+    }
+
     /// The files of certificates and keys, as far as they are known, by the server's own
-    /// reading; from where it is started, as supervisors do in the script's folder.
+    /// reading.
     pub(super) fn certificates(&self) -> Vec<CertificateFiles> {
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
         let set = self.script.set();
         let is_known = |path: &Path| {
             let mut computed = set.iter().filter(|word| word.is_computed);
@@ -68,11 +74,30 @@ impl Service {
         };
         let mut files = certificate_files::named(&self.variables());
         files.retain(|files| is_known(&files.certificate) && is_known(&files.key));
-        for files in &mut files {
-            files.certificate = folder.join(&files.certificate);
-            files.key = folder.join(&files.key);
-        }
-        files
+        files.retain(|files| !self.doubts(files.variable.name()));
+        let known = files.into_iter().filter_map(|files| {
+            let (certificate, key) = (self.file(&files.certificate)?, self.file(&files.key)?);
+            Some(CertificateFiles { certificate, key, ..files })
+        });
+        known.collect()
+    }
+
+    /// Whether only a shell knows the certificates that this variable names, for whichever
+    /// host, or their keys.
+    fn doubts(&self, variable: &str) -> bool {
+        let kinds = [&["CERTCHAINFILE", "CERTFILE", "KEYFILE"][..], &["CERTFILE2", "KEYFILE2"]];
+        let is_doubtful = |name: &&str| {
+            let mut doubtful = self.script.doubtful.iter();
+            doubtful.any(|word| word.text.split([':', '=']).next() == Some(name))
+        };
+        let mut kinds = kinds.iter().filter(|kind| kind.contains(&variable));
+        kinds.any(|kind| kind.iter().any(is_doubtful))
+    }
+
+    /// Whether there may be other certificates and keys, for all that is known here.
+    pub(super) fn hides_certificates(&self) -> bool {
+        self.script.hides_variables()
+            || ["CERTFILE", "CERTFILE2"].into_iter().any(|variable| self.doubts(variable))
     }
 
     /// The file of the certificate that a client is shown who asks for this name.
@@ -132,7 +157,7 @@ impl Service {
         let disabled = self.script.variable("DISABLETLS").is_some();
         let level = self.script.variable("UCSPITLS").map(|(level, _)| level);
         match (self.offers_tls().unwrap_or(Begin::AtOnce), level) {
-            (Begin::OnRequest, None) if self.script.hides_variables() => Begin::OnRequest,
+            (Begin::OnRequest, None) if self.script.hides("UCSPITLS") => Begin::OnRequest,
             (Begin::OnRequest, None | Some("-")) => Begin::Never,
             _ if disabled => Begin::Never,
             (begins, _) => begins,
@@ -170,17 +195,21 @@ impl Service {
         relay.zip(login).is_some_and(|(relay, login)| relay < login)
     }
 
-    /// The user ids of the processes that talk to strangers here.
+    /// The user ids of the processes that talk to strangers here: ours are jailed whatever
+    /// variables say, those of other servers where they are told to be.
     pub(super) fn jails(&self) -> Vec<u32> {
-        let number = |names: &[&str]| {
+        let number = |names: &[&str], default: Option<u32>| {
             let said = names.iter().find_map(|name| self.script.variable(name));
-            let default = Some(NOBODY).filter(|_| !self.script.hides_variables());
+            let default = default.filter(|_| !names.iter().any(|name| self.script.hides(name)));
             said.map_or(default, |(number, _)| number.parse().ok())
         };
         let links = self.script.links();
-        let authup = links.iter().find(|link| link.role() == Role::Dialog);
-        let authup = authup.map(|_| number(&["AUTHUP_UID"]));
-        [Some(number(&["SSL_UID", "TLS_UID"])), authup].into_iter().flatten().flatten().collect()
+        let has_ours = links.iter().any(|link| link.name() == "tlsserver");
+        let speaks_tls = has_ours || self.offers_tls() != Some(Begin::Never);
+        let tls = speaks_tls.then(|| number(&["SSL_UID", "TLS_UID"], has_ours.then_some(NOBODY)));
+        let has_authup = links.iter().any(|link| link.role() == Role::Dialog);
+        let authup = has_authup.then(|| number(&["AUTHUP_UID"], Some(NOBODY)));
+        [tls, authup].into_iter().flatten().flatten().collect()
     }
 
     /// Where its POP3 or IMAP server looks for mail under a user's home folder, and makes

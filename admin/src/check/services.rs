@@ -7,6 +7,7 @@ use super::service::Service;
 use super::{behind_login, command_line, memory, row, start, tls_offer};
 use crate::programs;
 use crate::run_script::{Link, Role, RunScript, Stays};
+use proto::names::Variable;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -101,6 +102,20 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
         let text = format!("{}: uses shell expansion, not checked", word.text);
         findings.warning(Place::line(path, word.line), text);
     }
+    // What is looked at here, and here alone; each once.
+    let is_ours = |name: &str| {
+        let name = name.split(':').next().unwrap_or_default();
+        name != "PATH" && Variable::named(name.as_bytes()).is_some()
+    };
+    let mut names = Vec::new();
+    for word in &script.doubtful {
+        let Some((name, _)) = word.text.split_once('=') else { continue };
+        if is_ours(name) && !names.contains(&name) {
+            let text = format!("{}: only a shell knows whether it holds, not checked", word.text);
+            findings.note(Place::line(path, word.line), text);
+            names.push(name);
+        }
+    }
     if !service.row_is_known() {
         return;
     }
@@ -124,8 +139,14 @@ pub(super) fn check_units(folder: &Path, services: &[Service], findings: &mut Fi
     for path in entries.flatten().map(|entry| entry.path()) {
         let Ok(text) = read_to_string(&path) else { continue };
         for (number, line) in (1..).zip(text.lines()) {
-            let Some(program) = line.strip_prefix("ExecStart=") else { continue };
-            let program = program.split_whitespace().next().unwrap_or_default();
+            let Some(("ExecStart", command)) =
+                line.split_once('=').map(|(name, command)| (name.trim_end(), command))
+            else {
+                continue;
+            };
+            // Nothing is what takes back an earlier one; and signs before it say how it runs.
+            let Some(program) = command.split_whitespace().next() else { continue };
+            let program = program.trim_start_matches(['-', '@', ':', '+', '!', '|']);
             let is_there = |name: &&str| {
                 programs::find(&program.replace("%i", name), programs::USUAL).is_some()
             };

@@ -41,7 +41,8 @@ pub(super) fn check(path: &Path, text: &str, findings: &mut Findings) {
     let missing = if line.program.is_empty() || !is_program(&folder.join(line.program)) {
         Some(line.program)
     } else {
-        line.found_by_env().filter(|found| programs::find(found, programs::USUAL).is_none())
+        let path = programs::supervisors_path();
+        line.found_by_env().filter(|found| programs::find(found, &path).is_none())
     };
     if let Some(program) = missing {
         let text = format!("#!{program}: not a program, or not there: the script cannot start");

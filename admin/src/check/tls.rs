@@ -22,7 +22,8 @@ type Seen = (CertificateFiles, Vec<u16>);
 pub(super) fn check(services: &[Service], host: Option<&str>, findings: &mut Findings) {
     let mut seen: Vec<Seen> = Vec::new();
     for service in services {
-        for alone in certificate_files::keys_alone(&service.variables()) {
+        let alone = certificate_files::keys_alone(&service.variables()).into_iter();
+        for alone in alone.filter(|_| !service.hides_certificates()) {
             findings.warning(&service.path, format!("{}: {}", alone.key, alone.why()));
         }
         let mut earlier: Vec<Seen> = Vec::new();

@@ -40,9 +40,10 @@ fn check_certificate(service: &Service, server: &Link<'_>, findings: &mut Findin
         return;
     }
     let is_delayed = service.offers_tls() == Some(Begin::OnRequest);
-    let is_disabled = service.script.variable("DISABLETLS").is_some();
+    let script = &service.script;
+    let is_disabled = script.variable("DISABLETLS").is_some() || script.is_doubtful("DISABLETLS");
     let needs_none = is_disabled && is_delayed && server.login().is_none();
-    if !service.names_certificate() && !needs_none && !service.script.hides_variables() {
+    if !service.names_certificate() && !needs_none && !service.hides_certificates() {
         let place = Place::line(&service.path, server.program.line);
         findings.error(place, "tlsserver has no certificate: CERTFILE is not set");
     }
@@ -76,7 +77,7 @@ fn check_level(service: &Service, server: &Link<'_>, findings: &mut Findings) {
     let path = &service.path;
     let is_login = service.login().is_some();
     match service.script.variable("UCSPITLS") {
-        None if service.script.hides_variables() || server.login().is_some() => {}
+        None if service.script.hides("UCSPITLS") || server.login().is_some() => {}
         level @ (None | Some(("-", _))) => {
             let how = if level.is_some() { "'-'" } else { "not set" };
             let text = format!("UCSPITLS is {how}: TLS is never offered");

@@ -166,8 +166,8 @@ fn plan(options: &Options) -> Result<Plan, Error> {
     plan.mail.imap = mail_program(&plan, &options.imap, &IMAP)?;
     plan.mail.incoming = mail_program(&plan, &options.incoming, &INCOMING)?;
     if let Some(said) = plan.mail.incoming.as_ref().ok().filter(|_| !options.allow_open_relay) {
-        let arguments = said.words().iter().skip(1).map(String::as_str);
-        if programs::is_sendmail(said.name(), arguments) {
+        let arguments: Vec<_> = said.words().iter().skip(1).map(String::as_str).collect();
+        if programs::is_sendmail(said.name(), &arguments) {
             return Err(Error::new(format!(
                 "--incoming {said}: it treats remote clients as local users, and relays \
                  for everybody (an open relay): --allow-open-relay if that is what you want"

@@ -244,3 +244,58 @@ fn what_cannot_be_known_is_not_asserted() {
         assert_eq!(last(script), None, "{script}");
     }
 }
+
+/// Of each script, what is surely set at its end, and what may be set or not.
+#[test]
+fn what_stands_behind_a_condition_may_be_so_or_not() {
+    for (script, sure, doubtful) in [
+        ("if [ -f a ]; then export A=1; else export A=2; fi", "", "A=1 A=2"),
+        ("export A=0 B=1\n[ -e a ] && export A=1", "B=1", "A=1"),
+        ("export A=0\n[ -e a ] || A=1", "", "A=1"),
+        ("export A=0\n[ -e a ] || unset A", "", "A=0"),
+        ("[ -e a ] && export A=1\nexport A=2", "A=2", ""),
+        ("[ -e a ] && export A=1\nA=2", "", "A=1"),
+        ("A=1\n[ -e a ] && export A", "", "A=1"),
+        ("A=1\n[ -e a ] && A=2\nexport A", "", "A"),
+        ("[ -e a ] && export A=1\nunset A", "", ""),
+        (
+            "case $(b) in\na) export A=1 ;;\n\"b c\"|d) export A=2;;\n*)\nexport A=3\nesac",
+            "",
+            "A=1 A=2 A=3",
+        ),
+        ("case a in b) A=1; export A; esac", "", "A"),
+        ("for a in b; do export A=$a; done\nexport B=1", "B=1", "A=$a"),
+        ("export LANG", "", "LANG"),
+        ("export A=1\nexport A", "A=1", ""),
+        ("export A=1\nA+=2\nexport B+=3", "", "A+=2 B+=3"),
+        // Every program has one.
+        ("PATH=/a", "PATH=/a", ""),
+        ("PATH+=:/a", "", "PATH+=:/a"),
+        ("PATH=$PATH:/a", "", "PATH=$PATH:/a"),
+        ("[ -e a ] && PATH=/a", "", "PATH=/a"),
+    ] {
+        let script_read = RunScript::parse(&format!("{script}\nexec x\n"));
+        let texts = |words: &[Word]| {
+            words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        let found = (texts(&script_read.variables), texts(&script_read.doubtful));
+        assert_eq!(found, (sure.to_owned(), doubtful.to_owned()), "{script}");
+        assert_eq!(script_read.command[0].text, "x", "{script}");
+        assert!(script_read.misnamed.is_empty(), "{script}");
+    }
+    let sourcing = RunScript::parse("export A=1\n. /etc/default/a\nexec x");
+    assert!(sourcing.hides("B") && sourcing.variable("A").is_some());
+}
+
+#[test]
+fn names_that_no_shell_takes() {
+    let misnamed = |script: &str| RunScript::parse(script).misnamed.len();
+    for script in ["CERTFILE:a.b=/x", "export A=1 B-C=2", "A.B=1"] {
+        assert_eq!(misnamed(script), 1, "{script}");
+    }
+    for script in
+        ["((a=1))", "[[ a == b ]]", "a[1]=2", "A+=1", "export A+=1", "./x=y", "[ -f a ] && A-B=1"]
+    {
+        assert_eq!(misnamed(script), 0, "{script}");
+    }
+}

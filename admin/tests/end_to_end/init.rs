@@ -161,6 +161,7 @@ fn what_is_not_safe_is_not_made() {
     let dir = folder.path().join("d");
     for (option, value, expected) in [
         ("--incoming", "/usr/sbin/sendmail -bs", "it treats remote clients as local users"),
+        ("--incoming", "sh -c 'sendmail -bs'", "it treats remote clients as local users"),
         ("--incoming-user", "daemon", "--incoming-user and --jail-user: both are uid 1"),
         ("--incoming-user", "root", "--incoming-user root: uid 0: strangers would talk to a mail"),
         ("--jail-user", "root", "--jail-user root: uid 0, gid 0: jailed processes would stay root"),
