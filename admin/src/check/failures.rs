@@ -1,15 +1,20 @@
 //! `control/loginfailures`, and the file that it names.
 
 use super::findings::{Findings, Place};
-use super::permissions::{Readers, check_permissions};
+use super::identity::{self, User, Who};
+use super::permissions::{Readers, check_permissions, check_permissions_for};
+use super::service::Service;
+use crate::run_script::Link;
 use proto::control::list;
 use proto::failures::Settings;
 use proto::names::ControlFile;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use unix::control::control_file;
 use unix::failures::file::{File, Trouble};
 use unix::failures::path;
+use unix::identity::own_uid;
 use unix::regular_file::read_to_string;
 
 /// Where fail2ban is told what to do, besides what it comes with.
@@ -17,7 +22,7 @@ const FAIL2BAN: &str = "/etc/fail2ban";
 
 /// Looks; nothing is said where there is no such control file, as then nothing is
 /// remembered.
-pub(super) fn check(home: &Path, findings: &mut Findings) {
+pub(super) fn check(home: &Path, services: &[Service], findings: &mut Findings) {
     let control = control_file(home, ControlFile::LoginFailures);
     let contents = match unix::control::contents(&control) {
         Ok(contents) => contents,
@@ -39,7 +44,9 @@ pub(super) fn check(home: &Path, findings: &mut Findings) {
             findings.warning(Place::line(&control, line), text);
         }
     }
-    memory(path(&settings), findings);
+    for who in users(services) {
+        memory(path(&settings), &who, findings);
+    }
     if is_watched_by_fail2ban(Path::new(FAIL2BAN)) {
         let text = "fail2ban watches these logins, too: it bans an address for failures that count \
                     for nobody here, as those of a phone with an old password";
@@ -47,12 +54,37 @@ pub(super) fn check(home: &Path, findings: &mut Findings) {
     }
 }
 
+/// As whom the file is used: by whatever holds a dialog. Without one, by whoever runs scripts.
+fn users(services: &[Service]) -> Vec<Who> {
+    let dialogs = services.iter().filter_map(|service| {
+        let links = service.script.links();
+        let at = links.iter().rposition(Link::has_dialog)?;
+        Some(identity::behind(service, links.get(..=at)?))
+    });
+    let mut users: Vec<_> = dialogs.collect();
+    users.sort();
+    users.dedup();
+    if users.is_empty() { vec![Who::Starter] } else { users }
+}
+
 /// The file itself. Where it cannot be used, logins go on.
-fn memory(file: &Path, findings: &mut Findings) {
-    match File::open(file) {
-        Ok(_) => {
-            check_permissions(file, Readers::Whoever, findings);
+fn memory(file: &Path, who: &Who, findings: &mut Findings) {
+    let owner = file.metadata().map_or(own_uid(), |found| found.uid());
+    let uid = match who {
+        Who::Starter => own_uid(),
+        Who::User(user) if user.can_read(file) => user.uid,
+        Who::User(User { how, uid, .. }) => {
+            let text = format!("{how}: user {uid} cannot open it: no failures are remembered");
+            return findings.error(file, text);
         }
+        Who::Unknown => owner,
+    };
+    match File::open_as(file, uid) {
+        Ok(_) => {
+            check_permissions_for(file, Readers::Whoever, who, findings);
+        }
+        // Whoever looks need not be who runs the service.
+        Err(Trouble::System(error)) if error.kind() == io::ErrorKind::PermissionDenied => {}
         Err(Trouble::System(error)) if error.kind() == io::ErrorKind::NotFound => {
             let text = "No such file: no failures are remembered; acceptutils failures --create \
                         makes it";

@@ -11,21 +11,32 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use unix::identity::own_uid;
 use unix::log::Reason;
+
+/// A user, by the entry of a users file.
+#[derive(Debug)]
+pub(super) struct Owner<'a> {
+    /// The login name.
+    pub(super) name: &'a [u8],
+    /// What the entry says.
+    pub(super) account: &'a Account<'a>,
+    /// As whom one without ids runs.
+    pub(super) own: &'a User,
+}
 
 /// Looks at a user's home, and at the Maildir in it where mail is fetched from one.
 pub(super) fn check(
-    user: &[u8],
-    account: &Account<'_>,
+    owner: &Owner<'_>,
     maildir: Option<&str>,
     place: Place<'_>,
     findings: &mut Findings,
 ) {
-    let (name, home) = (Escaped(user), Path::new(OsStr::from_bytes(account.home)));
+    let Owner { name, account, own } = owner;
+    let (name, home) = (Escaped(name), Path::new(OsStr::from_bytes(account.home)));
     let shown = home.display();
-    // An entry without ids is whose file it is.
-    let (uid, gid) = account.ids.map_or((own_uid(), None), |(uid, gid)| (uid, Some(gid)));
+    let of_entry = account.ids.map(|(uid, gid)| User::of_entry(uid, Some(gid)));
+    let runs_as = of_entry.as_ref().unwrap_or(own);
+    let uid = runs_as.uid;
     let found = match home.metadata() {
         Ok(found) if found.is_dir() => found,
         wrong => {
@@ -34,7 +45,7 @@ pub(super) fn check(
             return findings.error(place, text);
         }
     };
-    if let Some(barred) = User::of_entry(uid, gid).barred_at(home) {
+    if let Some(barred) = runs_as.barred_at(home) {
         let barred = barred.display();
         let text = format!("{name}: home folder: {shown}: user {uid} cannot enter {barred}");
         return findings.error(place, text);

@@ -2,10 +2,9 @@
 
 use super::service::Service;
 use crate::run_script::{Link, Role};
-use rustix::fs::getxattr;
-use rustix::io::Errno;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use unix::access_list;
 use unix::identity::SystemUser;
 
 /// As whom a program runs.
@@ -25,7 +24,9 @@ pub(super) struct User {
     /// Its id.
     pub(super) uid: u32,
     /// Its group's, where it is known.
-    gid: Option<u32>,
+    pub(super) gid: Option<u32>,
+    /// It may be in other groups as well.
+    in_others: bool,
     /// The words of the row that say so.
     pub(super) how: String,
 }
@@ -37,7 +38,9 @@ pub(super) fn behind(service: &Service, links: &[Link<'_>]) -> Who {
     let mut of_environment = Who::Unknown;
     for link in links {
         match (link.name(), link.role()) {
-            ("setuidgid" | "s6-setuidgid", _) => who = account(link, last_word(link)),
+            ("setuidgid", _) => who = account(link, last_word(link)),
+            // With all groups that the account is in.
+            ("s6-setuidgid", _) => who = account(link, last_word(link)).in_others(),
             ("envuidgid" | "s6-envuidgid", _) => of_environment = account(link, last_word(link)),
             ("chpst", _) => {
                 if let Some(said) = link.option('u') {
@@ -54,7 +57,7 @@ pub(super) fn behind(service: &Service, links: &[Link<'_>]) -> Who {
                 Some(Ok(options)) => {
                     if let Some(uid) = options.user {
                         let how = format!("-u {uid}");
-                        who = Who::User(User { uid, gid: options.group, how });
+                        who = Who::User(User { uid, gid: options.group, in_others: false, how });
                     }
                 }
                 // What is wrong with the options is said elsewhere; a number that the shell
@@ -63,9 +66,10 @@ pub(super) fn behind(service: &Service, links: &[Link<'_>]) -> Who {
             },
             ("s6-applyuidgid", _) | (_, Role::Server) => {
                 if let Some(said) = link.option('u') {
-                    who = number(said, link.option('g'));
+                    let said = number(said, link.option('g'));
+                    who = if link.option('G').is_some() { said.in_others() } else { said };
                 } else if link.option('U').is_some() {
-                    who = of_environment.clone();
+                    who = of_environment.clone().in_others();
                 }
             }
             _ if !link.is_known => who = Who::Unknown,
@@ -73,6 +77,15 @@ pub(super) fn behind(service: &Service, links: &[Link<'_>]) -> Who {
         }
     }
     who
+}
+
+/// Whether it is there to run what is behind it as another user.
+pub(super) fn changes(link: &Link<'_>) -> bool {
+    match link.name() {
+        "setuidgid" | "s6-setuidgid" | "envuidgid" | "s6-envuidgid" | "s6-applyuidgid" => true,
+        "chpst" => link.option('u').is_some(),
+        _ => false,
+    }
 }
 
 /// As whom tlsserver itself runs, or whatever server stands in its place.
@@ -89,7 +102,8 @@ fn last_word<'a>(link: &Link<'a>) -> &'a str {
 fn number(uid: &str, gid: Option<&str>) -> Who {
     let how = format!("-u {uid}");
     let gid = gid.and_then(|gid| gid.parse().ok());
-    uid.parse().map_or(Who::Unknown, |uid| Who::User(User { uid, gid, how }))
+    let user = |uid| Who::User(User { uid, gid, in_others: false, how });
+    uid.parse().map_or(Who::Unknown, user)
 }
 
 /// An account by its name or, as chpst and s6 have it, `:UID:GID`, `NAME:GROUP` or `UID:GID`.
@@ -98,17 +112,28 @@ fn account(link: &Link<'_>, said: &str) -> Who {
     let (name, group) = said.trim_start_matches(':').split_once(':').unzip();
     let name = name.unwrap_or(said.trim_start_matches(':'));
     if let Ok(uid) = name.parse() {
-        return Who::User(User { uid, gid: group.and_then(|gid| gid.parse().ok()), how });
+        let gid = group.and_then(|gid| gid.parse().ok());
+        return Who::User(User { uid, gid, in_others: false, how });
     }
     let Ok(Some(user)) = SystemUser::named(name) else { return Who::Unknown };
     let gid = group.is_none().then_some(user.gid);
-    Who::User(User { uid: user.uid, gid, how })
+    Who::User(User { uid: user.uid, gid, in_others: false, how })
+}
+
+impl Who {
+    /// The same, who may be in other groups as well.
+    fn in_others(self) -> Self {
+        match self {
+            Self::User(user) => Self::User(User { in_others: true, ..user }),
+            other => other,
+        }
+    }
 }
 
 impl User {
     /// Whom an entry of a users file names; without a group it may be in any.
     pub(super) const fn of_entry(uid: u32, gid: Option<u32>) -> Self {
-        Self { uid, gid, how: String::new() }
+        Self { uid, gid, in_others: false, how: String::new() }
     }
 
     /// The folder that keeps this user out of another one: that one or one above it.
@@ -124,19 +149,20 @@ impl User {
         let Ok(path) = path.canonicalize() else { return true };
         let mut folders = path.ancestors();
         let file = folders.next().is_none_or(|file| self.may(file, 4));
-        self.uid == 0 || (file && folders.all(|folder| self.may(folder, 1)))
+        file && folders.all(|folder| self.may(folder, 1))
     }
 
-    /// By the bits of a file's mode; of its group nobody knows who else is in it.
+    /// By the bits of a file's mode, unless it is root; of its group nobody knows who else is in
+    /// it.
     fn may(&self, path: &Path, bit: u32) -> bool {
-        let Ok(found) = path.metadata() else { return true };
+        let Some(found) = path.metadata().ok().filter(|_| self.uid != 0) else { return true };
         let bits = if found.uid() == self.uid {
             bit << 6
         } else {
             match self.gid {
-                None => bit << 3 | bit,
                 Some(gid) if gid == found.gid() => bit << 3,
-                Some(_) => bit,
+                Some(_) if !self.in_others => bit,
+                _ => bit << 3 | bit,
             }
         };
         found.mode() & bits != 0 || has_access_list(path)
@@ -145,14 +171,14 @@ impl User {
 
 /// Whether more than the mode says who may do what (acl(5)).
 fn has_access_list(path: &Path) -> bool {
-    // No list is as short as one octet, and none at all is another error.
-    getxattr(path, c"system.posix_acl_access", &mut [0]) == Err(Errno::RANGE)
+    access_list::of(path).is_ok_and(|list| list.is_some())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::fs::{XattrFlags, setxattr};
+    use rustix::io::Errno;
     use std::os::unix::fs::PermissionsExt;
     use test_support::needs::skipped;
 
@@ -174,7 +200,8 @@ mod tests {
             (0o666, false, false, false),
         ] {
             set(mode);
-            assert_eq!(barred(owner, None).is_none(), mode & 0o100 != 0, "{mode:o}");
+            let of_owner = mode & 0o100 != 0 || owner == 0;
+            assert_eq!(barred(owner, None).is_none(), of_owner, "{mode:o}");
             assert_eq!(barred(owner + 1, Some(own_group)).is_none(), of_group, "{mode:o}");
             assert_eq!(barred(owner + 1, Some(own_group + 1)).is_none(), of_others, "{mode:o}");
             assert_eq!(barred(owner + 1, None).is_none(), of_any, "{mode:o}");

@@ -152,7 +152,7 @@ impl Group {
                 }
             }
             *host = controls::check(home, Self::wanted(services), findings);
-            failures::check(home, findings);
+            failures::check(home, services, findings);
         }
         for home in rules::check(services, findings) {
             controls::check(&home, Self::wanted(services), findings);

@@ -1,7 +1,7 @@
 //! The users file of `checkpassword-file`, as the user sees it that the program runs as.
 
 use super::findings::{Findings, Place};
-use super::homes;
+use super::homes::{self, Owner};
 use super::identity::{self, User, Who};
 use super::permissions::{Readers, check_permissions_for};
 use super::service::Service;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use unix::identity::{own_uid, runs_as_root};
+use unix::identity::own_uid;
 use unix::regular_file::read_secret;
 use unix::trusted_file::read_trusted;
 use zeroize::Zeroizing;
@@ -63,10 +63,10 @@ pub(super) fn check(path: &Path, who: &Who, against: &Against<'_>, findings: &mu
         );
         return findings.error(path, text);
     }
-    let runs_as = match user {
-        Some(user) => RunsAs::User { uid: user.uid },
-        None if runs_as_root() => RunsAs::Root,
-        None => RunsAs::User { uid: own_uid() },
+    let own = user.cloned().unwrap_or_else(|| User::of_entry(own_uid(), None));
+    let runs_as = match own.uid {
+        0 => RunsAs::Root,
+        uid => RunsAs::User { uid },
     };
     let contents = match read(path, runs_as) {
         Ok(contents) => contents,
@@ -86,7 +86,7 @@ pub(super) fn check(path: &Path, who: &Who, against: &Against<'_>, findings: &mu
                 } else {
                     lines.insert(entry.user, number);
                 }
-                check_entry(&entry, runs_as, against, place, findings);
+                check_entry(&entry, (runs_as, &own), against, place, findings);
             }
             None if line.starts_with(b":") => findings.warning(place, "no user name"),
             None => {}
@@ -110,7 +110,7 @@ fn read(path: &Path, runs_as: RunsAs) -> io::Result<Zeroizing<Vec<u8>>> {
 
 fn check_entry(
     entry: &Entry<'_>,
-    runs_as: RunsAs,
+    (runs_as, own): (RunsAs, &User),
     against: &Against<'_>,
     place: Place<'_>,
     findings: &mut Findings,
@@ -137,7 +137,8 @@ fn check_entry(
                 );
                 findings.error(place, text);
             }
-            homes::check(entry.user, &account, against.maildir, place, findings);
+            let owner = Owner { name: entry.user, account: &account, own };
+            homes::check(&owner, against.maildir, place, findings);
         }
         Err(error) => findings.error(place, format!("{user}: {error}")),
     }
