@@ -40,7 +40,7 @@ pub(crate) struct MailServer<'a> {
     /// Its words: the program and its arguments.
     pub(crate) words: Vec<&'a str>,
     /// Where programs are looked up.
-    pub(crate) path: &'a str,
+    pub(crate) path: String,
     /// Variables besides `PATH`, and those of a user.
     pub(crate) variables: Vec<(&'a str, &'a str)>,
     /// What it speaks: POP3 and IMAP from behind their login.
@@ -79,14 +79,14 @@ impl MailServer<'_> {
     fn start(&self, folder: &Path) -> Result<Running, String> {
         let name = self.words.first().copied().unwrap_or_default();
         let program =
-            crate::programs::find(name, self.path).ok_or("not a program, or not there")?;
+            crate::programs::find(name, &self.path).ok_or("not a program, or not there")?;
         let log = File::create_new(folder.join(LOG)).map_err(|error| error.to_string())?;
         let home = folder.join(HOME);
         let mut command = Command::new(program);
         command
             .args(self.words.iter().skip(1))
             .env_clear()
-            .envs([("PATH", self.path), ("USER", "nobody"), ("SHELL", "/bin/sh")])
+            .envs([("PATH", self.path.as_str()), ("USER", "nobody"), ("SHELL", "/bin/sh")])
             .envs([("PROTO", "TCP"), ("TCPREMOTEIP", "127.0.0.1"), ("TCPREMOTEPORT", "65535")])
             .envs([("TCPLOCALIP", "127.0.0.1"), ("TCPLOCALPORT", port(self.protocol))])
             .env("HOME", &home)

@@ -2,14 +2,20 @@
 //! service's mail program is run, with fixsmtpio and its rules where they stand before it.
 
 use super::findings::{Findings, Place};
+use super::identity::{self, Who};
 use super::service::Service;
 use crate::mail_server::{MailServer, POP3_OWN, is_same, may_be_listed, word};
 use crate::programs;
+use crate::run_script::{Link, Role};
 use proto::control::list;
 use proto::login::protocol::Protocol;
 use std::path::Path;
 use unix::before_login::capabilities;
 use unix::control::control_file;
+use unix::jail::Identity;
+
+/// Whose group it is in where that is not known.
+const NOBODY: Identity = Identity::NOBODY;
 
 /// Runs them all, the same one once.
 pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Findings) {
@@ -20,34 +26,37 @@ pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Fi
         if words.is_empty() || seen.contains(&(words.clone(), is_login)) {
             continue;
         }
-        check_one(service, words.clone(), home, findings);
+        check_one(service, home, findings);
         seen.push((words, is_login));
     }
 }
 
-fn check_one(service: &Service, words: Vec<&str>, home: Option<&Path>, findings: &mut Findings) {
+fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
     let last =
         service.script.links().last().map(|link| (link.program.line, link.program.text.clone()));
     let Some((line, program)) = last else { return };
     let place = Place::line(&service.path, line);
+    let is_login = service.login().is_some();
     let protocol = match service.login().as_deref() {
         Some(spoken) => Protocol::named(spoken.as_bytes()),
         // Whatever it speaks.
-        None if !words.iter().any(|word| word.ends_with("fixsmtpio")) => None,
+        None if !service.mail_program().iter().any(|word| word.text.ends_with("fixsmtpio")) => None,
         None => Some(Protocol::Smtp),
     };
     let Some(protocol) = protocol else { return };
-    if service.relays_before_login() {
-        let text = format!("{program}: not tried, as others stand before the password's check");
+    if let Some(why) = untried(service, is_login) {
+        return findings.note(place, format!("{program}: not tried, as {why}"));
+    }
+    let Some(server) = server(service, protocol, is_login) else {
+        let text = format!("{program}: not tried, as it is not known as whom it runs");
         return findings.note(place, text);
+    };
+    let is_there = |name: &&str| programs::find(name, &server.path).is_some();
+    if service.script.variable("PATH").is_none() && !server.words.first().is_some_and(is_there) {
+        // Said already.
+        return;
     }
-    let used = service.script.variables.iter().chain(service.mail_program());
-    if !service.row_is_known() || used.into_iter().any(|word| word.is_computed) {
-        return findings.note(place, format!("{program}: not tried, as only a shell can run it"));
-    }
-    let is_login = service.login().is_some();
-    let offered = server(service, words, protocol, is_login).offers();
-    match offered {
+    match server.offers() {
         Err(why) => findings.error(place, format!("{program}: it does not serve: {why}")),
         Ok(_) if !is_login => {}
         Ok(None) => {
@@ -61,23 +70,55 @@ fn check_one(service: &Service, words: Vec<&str>, home: Option<&Path>, findings:
     }
 }
 
-/// The mail program with what it finds in a session.
-fn server<'a>(
-    service: &'a Service,
-    words: Vec<&'a str>,
-    protocol: Protocol,
-    is_login: bool,
-) -> MailServer<'a> {
+/// Why it cannot be run here as it would be in a session.
+fn untried(service: &Service, is_login: bool) -> Option<String> {
+    if service.relays_before_login() {
+        return Some("others stand before the password's check".to_owned());
+    }
+    let script = &service.script;
+    let mut used = script.variables.iter().chain(service.mail_program());
+    let mut doubtful = script.doubtful.iter().filter_map(|word| word.text.split_once('='));
+    if !service.row_is_known()
+        || used.any(|word| word.is_computed)
+        || doubtful.any(|(name, _)| !is_the_servers_own(name, is_login))
+    {
+        return Some("only a shell can run it".to_owned());
+    }
+    // What is taken for it begins with what checks passwords.
+    let links = script.links();
+    let behind = links.iter().skip_while(|link| !link.has_dialog()).skip(1);
+    let mut behind = behind.filter(|link| link.role() != Role::Wrapper).filter(|_| is_login);
+    let unknown = behind.next().filter(|first| first.role() == Role::Other)?;
+    let is_checked = behind.any(|link| matches!(link.role(), Role::Login | Role::Guard));
+    (!is_checked).then(|| format!("{} is not known here", unknown.name()))
+}
+
+/// The mail program with what it finds in a session, without the programs that have it run as
+/// another user: it does so without them. None where nobody knows as whom.
+fn server(service: &Service, protocol: Protocol, is_login: bool) -> Option<MailServer<'_>> {
     let set = service.script.set().into_iter().filter_map(|word| word.text.split_once('='));
     let mut variables: Vec<_> =
         set.filter(|(name, _)| !is_the_servers_own(name, is_login)).collect();
     if is_login {
         variables.push(("AUTHUP_USER", "nobody"));
     }
-    let options = service.tlsserver().and_then(Result::ok).filter(|_| !is_login);
-    let ids = options.and_then(|options| options.user.zip(options.group));
-    let path = service.script.variable("PATH").map_or(programs::USUAL, |(path, _)| path);
-    MailServer { words, path, variables, protocol, is_behind_login: is_login, ids }
+    let links = service.script.links();
+    let first = service.mail_program().first()?;
+    let at = links.iter().position(|link| std::ptr::eq(link.program, first))?;
+    let own = links.get(at..)?;
+    let (left_out, kept): (Vec<_>, Vec<_>) = own.iter().copied().partition(identity::changes);
+    let ids = match identity::behind(service, if is_login { own } else { &links }) {
+        _ if left_out.iter().any(Link::hides_variables) => return None,
+        Who::Unknown if !left_out.is_empty() => return None,
+        Who::User(user) if user.uid != 0 => Some((user.uid, user.gid.unwrap_or(NOBODY.group))),
+        _ => None,
+    };
+    let words =
+        kept.into_iter().flat_map(|link| std::iter::once(link.program).chain(link.arguments));
+    let words = words.map(|word| word.text.as_str()).collect();
+    let path = service.script.variable("PATH");
+    let path = path.map_or_else(programs::supervisors_path, |(path, _)| path.to_owned());
+    Some(MailServer { words, path, variables, protocol, is_behind_login: is_login, ids })
 }
 
 /// Whether a variable ends with the TLS server or, where it runs, authup.

@@ -135,7 +135,7 @@ impl Plan {
         let path = self.path();
         let variables = Vec::new();
         let is_behind_login = false;
-        MailServer { words, path: &path, variables, protocol, is_behind_login, ids: None }.offers()
+        MailServer { words, path, variables, protocol, is_behind_login, ids: None }.offers()
     }
 
     pub(super) fn path(&self) -> String {
