@@ -5,20 +5,20 @@
 
 use super::{Role, RunScript, Word, row};
 
-/// Its programs that change nothing that is looked at, and how many words stand behind their
-/// options.
-const WITHOUT_EFFECT: [(&str, usize); 10] = [
-    ("fdmove", 2),
-    ("fdclose", 1),
-    ("redirfd", 2),
-    ("cd", 1),
-    ("execline-cd", 1),
-    ("umask", 1),
-    ("execline-umask", 1),
-    ("exec", 0),
+/// Its programs that change nothing that is looked at, their options that take a value, and how
+/// many words stand behind these.
+const WITHOUT_EFFECT: [(&str, &str, usize); 10] = [
+    ("fdmove", "", 2),
+    ("fdclose", "", 1),
+    ("redirfd", "", 2),
+    ("cd", "", 1),
+    ("execline-cd", "", 1),
+    ("umask", "", 1),
+    ("execline-umask", "", 1),
+    ("exec", "a", 0),
     // What these read stands behind as `$NAME`.
-    ("importas", 2),
-    ("define", 2),
+    ("importas", "Dd", 2),
+    ("define", "d", 2),
 ];
 
 /// Reads a script; none where it has blocks.
@@ -41,12 +41,12 @@ fn take_apart(mut rest: &[Word]) -> RunScript {
             rest = next;
         } else if program.text == "emptyenv" {
             script.variables.clear();
-            let options = behind.iter().take_while(|word| word.text.starts_with('-')).count();
-            rest = behind.get(options..).unwrap_or_default();
-        } else if let Some((_, own)) = WITHOUT_EFFECT.iter().find(|(name, _)| *name == program.text)
+            rest = behind.get(row::options(behind, "")..).unwrap_or_default();
+        } else if let Some((name, with_value, own)) =
+            WITHOUT_EFFECT.iter().find(|(name, ..)| *name == program.text)
         {
-            let options = behind.iter().take_while(|word| word.text.starts_with('-')).count();
-            rest = behind.get(options + own..).unwrap_or_default();
+            script.moves |= name.ends_with("cd");
+            rest = behind.get(row::options(behind, with_value) + own..).unwrap_or_default();
         } else {
             // The wrappers before a server stay, as they would in a shell's.
             let wrapper = row::links(rest).first().copied();
@@ -124,6 +124,17 @@ mod tests {
         let set: Vec<_> = script.set().into_iter().map(|word| word.text.as_str()).collect();
         assert_eq!(set, ["B=2"]);
         assert_eq!(script.links().len(), 2);
+    }
+
+    #[test]
+    fn options_have_values() {
+        let script = parse(
+            "importas -D 587 PORT PORT\nimportas -ud: -D 0 -- HOST HOST\ndefine -sd , A b,c\n\
+             exec -a submission -c\ntlsserver $HOST $PORT x\n",
+        );
+        let script = script.unwrap();
+        let names: Vec<_> = script.links().iter().map(|link| link.name().to_owned()).collect();
+        assert_eq!(names, ["tlsserver", "x"]);
     }
 
     #[test]

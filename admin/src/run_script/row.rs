@@ -274,7 +274,7 @@ fn own_arguments(name: &str, words: &[Word]) -> (usize, bool) {
 }
 
 /// How many words are options; of these letters each takes a value.
-fn options(words: &[Word], with_value: &str) -> usize {
+pub(super) fn options(words: &[Word], with_value: &str) -> usize {
     let mut count = 0;
     while let Some(option) = words.get(count).filter(|word| word.text.starts_with('-')) {
         let option = option.text.as_str();
