@@ -34,6 +34,27 @@ fn script_of(dir: &Path, service: &str) -> (PathBuf, String) {
 
 #[test]
 fn finds_what_is_broken() {
+    let count = with_each_setup(include_str!("broken-setups"), |expected, output| {
+        let said = stdout(output);
+        let errors = said.lines().any(|line| line.starts_with("error: "));
+        let code = if errors { 2 } else { 1 };
+        said.contains(expected) && output.status.code() == Some(code)
+    });
+    assert!(count >= 30, "{count}");
+}
+
+#[test]
+fn finds_nothing_wrong_with_what_is_right_or_cannot_be_known() {
+    let count = with_each_setup(include_str!("sound-setups"), |expected, output| {
+        let (code, expected) = expected.split_once(' ').unwrap_or((expected, ""));
+        stdout(output).contains(expected) && output.status.code() == code.parse().ok()
+    });
+    assert!(count >= 20, "{count}");
+}
+
+/// Makes each of these set-ups of a good one, and has it checked; what is expected has the names
+/// of files as they are said. Returns how many there are.
+fn with_each_setup(setups: &str, is_right: impl Fn(&str, &Output) -> bool) -> usize {
     let Good { folder, dir } = good();
     let (saved, home) = (folder.path().join("saved"), folder.path().join("al"));
     let copy = |from: &Path, to: &Path| {
@@ -44,41 +65,54 @@ fn finds_what_is_broken() {
     std::fs::create_dir(&saved).unwrap();
     copy(&dir, &saved.join("service"));
     copy(&home, &saved.join("al"));
-    let cases = include_str!("broken-setups");
-    let mut count = 0;
-    for case in cases.split("\n\n").filter(|case| !case.starts_with('#')) {
-        let (command, expected) = case.trim_end_matches('\n').split_once('\n').unwrap();
-        let broken = Command::new("sh")
+    let (mut count, mut wrong) = (0, Vec::new());
+    for setup in setups.split("\n\n").filter(|setup| !setup.starts_with('#')) {
+        let (command, expected) = setup.trim_end_matches('\n').split_once('\n').unwrap();
+        let made = Command::new("sh")
             .args(["-e", "-c", command])
             .env("ACCEPTUTILS", PROGRAM)
             .env("CERTS", folder.path())
             .current_dir(&dir)
             .status();
-        assert!(broken.unwrap().success(), "{command}");
+        assert!(made.unwrap().success(), "{command}");
         let output = check_among(folder.path(), &dir);
-        let (severity, rest) = expected.split_once(' ').unwrap();
-        let expected = format!("{severity} {}/{rest}", dir.display()).replace("/.: ", ": ");
-        let beside = format!("{}/", folder.path().display());
-        let expected = expected.replace(&format!("{}/../", dir.display()), &beside);
-        let (expected, said) = (expected.replace("../", &beside), stdout(&output));
-        assert!(said.contains(&expected), "{command}\n{expected}\n{said}");
-        let errors = said.lines().any(|line| line.starts_with("error: "));
-        assert_eq!(output.status.code(), Some(if errors { 2 } else { 1 }), "{command}\n{said}");
-        assert_eq!(stderr(&output), "", "{command}");
+        let expected = with_paths(expected, folder.path(), &dir);
+        if !is_right(&expected, &output) || !stderr(&output).is_empty() {
+            let said = stdout(&output) + &stderr(&output);
+            wrong.push(format!("{command}\n{expected}\n{said}"));
+        }
         std::fs::remove_dir_all(&dir).unwrap();
         let _ = std::fs::remove_dir_all(&home).or_else(|_| std::fs::remove_file(&home));
         copy(&saved.join("service"), &dir);
         copy(&saved.join("al"), &home);
         count += 1;
     }
-    assert!(count >= 30, "{count}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     succeeds(&["check", dir.to_str().unwrap()]);
+    count
 }
 
-/// Has it checked on a machine that trusts the tests' root.
-fn check_among(certificates: &Path, dir: &Path) -> Output {
+/// What a set-up's file says is expected, with whole names of files: behind the severity, under the
+/// service's folder, or under the one above it.
+fn with_paths(expected: &str, above: &Path, dir: &Path) -> String {
+    let severities = ["error: ", "warning: ", "note: "];
+    let Some((severity, at)) =
+        severities.iter().find_map(|severity| Some((severity, expected.find(severity)?)))
+    else {
+        return expected.to_owned();
+    };
+    let (before, file) = expected.split_at(at + severity.len());
+    let expected = format!("{before}{}/{file}", dir.display()).replace("/.: ", ": ");
+    let beside = format!("{}/", above.display());
+    expected.replace(&format!("{}/../", dir.display()), &beside).replace("../", &beside)
+}
+
+/// Has it checked on a machine that trusts the tests' root, and where the services' programs are
+/// found by `PATH`.
+fn check_among(folder: &Path, dir: &Path) -> Output {
+    let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").unwrap());
     let mut command = Command::new(PROGRAM);
-    command.arg("check").arg(dir).env("SSL_CERT_FILE", certificates.join("root.pem"));
+    command.arg("check").arg(dir).env("SSL_CERT_FILE", folder.join("root.pem")).env("PATH", path);
     output(command.env_remove("QMAILHOME"), b"")
 }
 
@@ -147,6 +181,21 @@ fn a_folder_that_others_can_change_is_said_once() {
     let expected = format!("error: {}: mode 777: its group or others", folder.path().display());
     assert_eq!(said.matches(&expected).count(), 1, "{said}");
     assert!(said.ends_with("\n1 error, 0 warnings\n"), "{said}");
+}
+
+/// Whichever control files they read.
+#[test]
+fn services_of_two_homes_cannot_listen_at_one_place() {
+    let Good { folder, dir } = good();
+    let other = folder.path().join("other");
+    let status = Command::new("cp").arg("-a").args([&dir, &other]).status().unwrap();
+    assert!(status.success());
+    let (script, text) = script_of(&other, "submission");
+    std::fs::write(&script, text.replace(dir.to_str().unwrap(), other.to_str().unwrap())).unwrap();
+    let (first, _) = script_of(&dir, "submission");
+    let said = stdout(&run(&["check", first.to_str().unwrap(), script.to_str().unwrap()]));
+    let expected = format!("port 587: {} listens there, too", first.display());
+    assert!(said.contains(&expected), "{said}");
 }
 
 /// A FIFO has whoever opens it wait for somebody who writes.

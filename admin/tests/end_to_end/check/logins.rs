@@ -13,6 +13,17 @@ use test_support::process::signal;
 use test_support::run::output;
 
 #[test]
+fn is_not_tried_with_what_only_a_shell_knows() {
+    let Good { dir, folder: _folder } = good();
+    let (script, text) = script_of(&dir, "pop3");
+    let text = text.replace("export UCSPITLS=", "[ -f /x ] || export UCSPITLS=");
+    std::fs::write(&script, text).unwrap();
+    let said = checked_with_login(&script, PASSWORD, 2);
+    let expected = "run:11: UCSPITLS=!: only a shell knows whether it holds\n";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
 fn logs_in_through_every_service() {
     let Good { dir, folder: _folder } = good();
     let said = checked_with_login(&dir, &format!("{PASSWORD}\n"), 0);
