@@ -73,9 +73,9 @@ impl Row {
         }
     }
 
-    /// How near it is to its limit.
+    /// How near it is to its limit; without one, not at all.
     fn share(&self) -> f64 {
-        self.score / f64::from(self.limit.max(1))
+        if self.limit == 0 { 0.0 } else { self.score / f64::from(self.limit) }
     }
 
     /// As a line for people.
@@ -146,5 +146,22 @@ mod tests {
         {
             assert_eq!(time(seconds), shown);
         }
+    }
+
+    #[test]
+    fn what_has_no_limit_is_not_near_it() {
+        let row = |score, limit| Row {
+            kind: "user",
+            network: None,
+            user: None,
+            score,
+            limit,
+            refused: false,
+            seconds_to_go: 0,
+            last_seconds_ago: 0,
+            good_seconds_ago: None,
+        };
+        assert!(row(50.0, 0).share() < row(0.1, 10).share());
+        assert!(row(5.0, 10).share() < row(4.0, 5).share());
     }
 }
