@@ -196,6 +196,12 @@ mod tests {
     }
 
     #[test]
+    fn systemd_starts_a_script_where_other_supervisors_do() {
+        let folder = "WorkingDirectory=/a/service/%i\n";
+        assert!(unit(Path::new("/a")).contains(folder), "{folder}");
+    }
+
+    #[test]
     fn a_service_without_a_program_is_left_out() {
         let mut plan = plan();
         plan.mail.pop3 = Err("none".into());
