@@ -18,8 +18,19 @@ use unix::failures::file::Created;
 /// PAM's configuration of checkpassword-pam.
 const PAM: &str = include_str!("../../../contrib/pam.d/checkpassword");
 
-/// What came of it: each file, and whether it was made.
-pub(crate) type Made = Vec<(PathBuf, bool)>;
+/// What came of each file.
+pub(crate) type Made = Vec<(PathBuf, Done)>;
+
+/// What was done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// It was not there.
+    Made,
+    /// It stays as it is.
+    Kept,
+    /// It stays, though what mail programs offer now would make another one of it.
+    Differs,
+}
 
 const USERS: &str = "\
 # Who may log in: user:hash:uid:gid::home:
@@ -37,7 +48,13 @@ impl Plan {
         // All or none of them.
         files.iter().try_for_each(|new| new.may_be_made(&self.dir))?;
         for new in files {
-            made.push((self.dir.join(&new.path), new.write(&self.dir)?));
+            let path = self.dir.join(&new.path);
+            let done = match new.write(&self.dir)? {
+                true => Done::Made,
+                false if new.says_what_is_offered && new.differs_from(&path) => Done::Differs,
+                false => Done::Kept,
+            };
+            made.push((path, done));
         }
         // Where it cannot be made now, the run scripts make it, or `check` says why not.
         if let Ok(Some(said)) = unix::failures::settings(&Folder::of(Some(self.dir.as_os_str())))
@@ -45,7 +62,7 @@ impl Plan {
             && let Ok(created) = unix::failures::file::create(unix::failures::path(&said))
         {
             let file = unix::failures::path(&said).to_owned();
-            made.push((file, created != Created::Kept));
+            made.push((file, if created == Created::Kept { Done::Kept } else { Done::Made }));
         }
         Ok(made)
     }
@@ -62,11 +79,17 @@ impl Plan {
                 ControlFile::Fixsmtpio,
                 include_str!("../../../contrib/control/fixsmtpio"),
             ),
-            New::control(ControlFile::SmtpCapabilities, self.smtp_capabilities()),
-            New::control(ControlFile::Pop3Capabilities, self.pop3_capabilities()),
-            New::control(ControlFile::ImapCapabilities, self.imap_capabilities()),
             New::control(ControlFile::LoginFailures, self.login_failures()),
         ];
+        // Whoever sets a protocol up later has its program asked then.
+        let mail = &self.mail;
+        for (program, file, content) in [
+            (&mail.submission, ControlFile::SmtpCapabilities, self.smtp_capabilities()),
+            (&mail.pop3, ControlFile::Pop3Capabilities, self.pop3_capabilities()),
+            (&mail.imap, ControlFile::ImapCapabilities, self.imap_capabilities()),
+        ] {
+            files.extend(program.is_ok().then(|| New::control(file, content).of_offers()));
+        }
         files.push(match self.users {
             Users::File => New::private("users", USERS),
             Users::Pam => New::public("pam.d/checkpassword", PAM),
@@ -87,9 +110,10 @@ impl Plan {
             service.is_some_and(|service| service.left_out(self).is_none())
         };
         let settings = Settings::new(&self.host, is_there);
-        files.push(New::public("client/config-v1.1.xml", settings.thunderbird()));
+        files.push(New::public("client/config-v1.1.xml", settings.thunderbird()).of_offers());
         if let Some(profile) = settings.apple() {
-            files.push(New::public(format!("client/{}.mobileconfig", settings.domain), profile));
+            let path = format!("client/{}.mobileconfig", settings.domain);
+            files.push(New::public(path, profile).of_offers());
         }
         for (name, unit) in units(&self.dir) {
             files.push(New::public(format!("systemd/{name}"), unit));
@@ -151,4 +175,23 @@ fn listed(head: &str, offers: &[String], protocol: Protocol, own: &[&str]) -> St
     let fit = offers.filter(|capability| may_be_listed(protocol, capability));
     let lines = fit.chain(own.iter().copied()).map(|capability| format!("{capability}\n"));
     head.to_owned() + &lines.collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::CommandLine;
+
+    /// So that the mail program is asked that comes later.
+    #[test]
+    fn what_nobody_offers_yet_has_no_file() {
+        let mut plan = Plan::new("/no/such".into(), "mail.example.org".into());
+        let lists = |plan: &Plan| {
+            let files = plan.files().unwrap().into_iter().map(|new| new.path);
+            files.filter(|path| path.ends_with("capabilities")).collect::<Vec<_>>()
+        };
+        assert_eq!(lists(&plan), [""; 0]);
+        plan.mail.pop3 = CommandLine::parse("pop3d");
+        assert_eq!(lists(&plan), ["control/pop3capabilities"]);
+    }
 }

@@ -16,6 +16,7 @@ use crate::outcome::{Error, Outcome, print_line};
 use crate::programs;
 use crate::services::SERVICES;
 use clap::Args;
+use files::Done;
 use plan::Users;
 pub(crate) use plan::{Clients, Plan};
 use proto::login::protocol::Protocol;
@@ -81,8 +82,16 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let other_host = other_host(&plan, &options.host);
     let silent = plan.ask();
     let made = plan.make()?;
-    for (path, is_new) in &made {
-        print_line(&format!("{} {}", if *is_new { "made" } else { "kept" }, path.display()));
+    for (path, done) in &made {
+        let path = path.display();
+        print_line(&match done {
+            Done::Made => format!("made {path}"),
+            Done::Kept => format!("kept {path}"),
+            Done::Differs => format!(
+                "kept {path}, which differs from what is offered now: remove it and run this \
+                 again for a new one"
+            ),
+        });
     }
     if let Some(line) = make_root_folder() {
         print_line(&line);

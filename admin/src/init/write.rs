@@ -18,12 +18,29 @@ pub(super) struct New {
     pub(super) content: Vec<u8>,
     /// Its permissions.
     pub(super) mode: u32,
+    /// What is in it depends on what mail programs offer.
+    pub(super) says_what_is_offered: bool,
 }
 
 impl New {
+    fn of_mode(path: impl Into<String>, content: impl Into<Vec<u8>>, mode: u32) -> Self {
+        let (path, content) = (path.into(), content.into());
+        Self { path, content, mode, says_what_is_offered: false }
+    }
+
     /// A file that everybody may read.
     pub(super) fn public(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), content: content.into(), mode: 0o644 }
+        Self::of_mode(path, content, 0o644)
+    }
+
+    /// The same file, which says what mail programs offer.
+    pub(super) fn of_offers(self) -> Self {
+        Self { says_what_is_offered: true, ..self }
+    }
+
+    /// Whether something else is in the file that is there.
+    pub(super) fn differs_from(&self, path: &Path) -> bool {
+        unix::regular_file::read(path).is_ok_and(|content| content != self.content)
     }
 
     /// A control file, which everybody may read.
@@ -33,12 +50,12 @@ impl New {
 
     /// A file for its owner alone.
     pub(super) fn private(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), content: content.into(), mode: 0o600 }
+        Self::of_mode(path, content, 0o600)
     }
 
     /// A program.
     pub(super) fn program(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), content: content.into(), mode: 0o755 }
+        Self::of_mode(path, content, 0o755)
     }
 
     /// Whether it can be made without another having a say in where.

@@ -65,6 +65,27 @@ fn what_init_makes_passes_check_and_is_not_made_again() {
     assert!(check.ends_with("0 errors, 0 warnings\n"), "{check}");
 }
 
+/// As what they say is only found out with a new one.
+#[test]
+fn files_that_are_kept_though_the_programs_say_otherwise_are_named() {
+    let folder = folder();
+    let offering = |what: &str| format!("sh -c 'printf \"+OK\\r\\n+OK\\r\\n{what}\\r\\n.\\r\\n\"'");
+    let kept = format!("kept {}/service/", folder.path().display());
+    let differs = ", which differs from what is offered now: remove it and run this again for a \
+                   new one\n";
+    init_with(0, folder.path(), "--pop3", &offering("TOP"), &[]);
+    let said = init_with(0, folder.path(), "--pop3", &offering("TOP"), &[]);
+    assert!(!said.contains("differs"), "{said}");
+    let said = init_with(0, folder.path(), "--pop3", &offering("UIDL"), &[]);
+    assert!(said.contains(&format!("{kept}control/pop3capabilities{differs}")), "{said}");
+    assert_eq!(said.matches("differs").count(), 1, "{said}");
+    assert_eq!(listed(folder.path(), "pop3capabilities")[0], "TOP");
+    // Its clients would not hear of what has come.
+    std::fs::write(folder.path().join("service/client/config-v1.1.xml"), "without POP3").unwrap();
+    let said = init_with(0, folder.path(), "--pop3", &offering("TOP"), &[]);
+    assert!(said.contains(&format!("{kept}client/config-v1.1.xml{differs}")), "{said}");
+}
+
 #[test]
 fn a_certificate_that_is_there_is_used() {
     let folder = folder();
