@@ -107,6 +107,11 @@ impl Program {
         })
     }
 
+    /// Whether it is started as somebody else than this process.
+    pub(crate) const fn has_user(&self) -> bool {
+        self.user.is_some()
+    }
+
     /// The program's path, for the log.
     pub(crate) fn path(&self) -> &Path {
         &self.path

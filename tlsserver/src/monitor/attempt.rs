@@ -171,9 +171,9 @@ impl Monitor {
     }
 
     /// A program that does not tell can only be judged by who it is: one that has become
-    /// its user keeps nobody waiting.
+    /// its user keeps nobody waiting. Not one that was started as somebody else than root.
     fn look_for_sessions(&mut self) {
-        if !is_root() {
+        if !is_root() || self.program.has_user() {
             return;
         }
         let became = |(id, running): (ConnectionId, &Running)| {

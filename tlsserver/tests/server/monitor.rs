@@ -1,7 +1,7 @@
 //! The monitor by itself: the test stands for the listener, and for engines that have been
 //! taken over and do what no honest one does.
 
-use proto::channel::listener::{Client, ToMonitor};
+use proto::channel::listener::{Client, FromMonitor, ToMonitor};
 use proto::channel::session::{FromSession, ToSession};
 use proto::channel::{ConnectionId, EngineId};
 use proto::checkpassword::Record;
@@ -43,6 +43,7 @@ impl Monitor {
     fn start(program: &[&str], options: &str) -> Self {
         let setup = with_program(program).option(options);
         let (listener, its) = channel().unwrap();
+        set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE)).unwrap();
         let mut command = setup.command();
         command.arg0("tlsserver-monitor").stdin(Stdio::from(its)).stderr(Stdio::piped());
         let mut process = OwnChild(command.spawn().unwrap());
@@ -77,6 +78,22 @@ impl Monitor {
         };
         let socket: Vec<_> = socket.into_iter().map(|(_, socket)| socket).collect();
         self.hears(&ToMonitor::LogsIn(id, engine.id, client), &socket);
+    }
+
+    /// Waits until it has done all that it was told before.
+    fn is_done(&self) {
+        // It says so by itself at its start; and the last time all of the turn before is done.
+        for asks in [false, true, true] {
+            if asks {
+                self.hears(&ToMonitor::Answer, &[]);
+            }
+            let mut buffer = [0; 64];
+            let mut said = None;
+            while said != Some(FromMonitor::Ready) {
+                let length = await_message(&self.listener, &mut buffer).unwrap().length;
+                said = FromMonitor::decode(&buffer[..length]);
+            }
+        }
     }
 
     fn has_so_many_descriptors(&self, count: u64) {
@@ -186,4 +203,23 @@ fn of_a_session_whose_program_does_not_tell_the_monitor_keeps_no_socket() {
     engine.asks_for_login(2);
     assert_eq!(engine.hears().0, ToSession::LoggedIn(1));
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
+}
+
+/// Who it is says nothing of whether the login is good: it was started as nobody else.
+#[test]
+fn a_login_program_that_is_started_as_a_user_is_no_session_for_that() {
+    needs!("root");
+    let refuses_late = "exec 3<&-; cat >/dev/null; exit 1";
+    let program = ["sh", "-c", refuses_late];
+    let monitor = Monitor::start(&program, "--checks 1 -u 4713 -g 4714");
+    let engine = monitor.engine(1);
+    monitor.hears_of(1, &engine, None);
+    engine.asks_for_login(1);
+    let (said, stream) = engine.hears();
+    assert_eq!(said, ToSession::Stream(1));
+    monitor.hears_of(2, &engine, None);
+    engine.asks_for_login(2);
+    monitor.is_done();
+    drop(stream);
+    assert_eq!(engine.hears().0, ToSession::Outcome(1, Outcome::Refused));
 }
