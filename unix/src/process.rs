@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io;
@@ -18,6 +18,9 @@ use crate::exec::Program;
 
 /// How long a child that is killed is waited for, in seconds.
 const DEATH: u64 = 1;
+
+/// How soon a child is looked at again, where nothing becomes readable when it ends.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// What to run: a program, looked up in `PATH`, and its arguments.
 #[derive(Debug, Clone)]
@@ -193,13 +196,26 @@ impl Watched {
 }
 
 /// Whether the child of this process id ends before the deadline. It is still to be waited for.
-/// Where the system cannot tell, this says so at once.
 ///
 /// # Errors
 /// What the system says of the wait.
 pub fn has_ended(child: u32, deadline: Deadline) -> io::Result<bool> {
-    handle(child)?
-        .map_or(Ok(true), |ended| wait(&mut [PollFd::new(&ended, PollFlags::IN)], deadline))
+    match handle(child)? {
+        Some(ended) => wait(&mut [PollFd::new(&ended, PollFlags::IN)], deadline),
+        None => is_seen_to_end(child, deadline),
+    }
+}
+
+/// The same where nothing becomes readable then: it looks again and again.
+fn is_seen_to_end(child: u32, deadline: Deadline) -> io::Result<bool> {
+    while ended_as_root(child, false)?.is_none() {
+        if deadline.has_passed() {
+            return Ok(false);
+        }
+        // A wait that is allowed in a jail, too.
+        rustix::io::retry_on_intr(|| poll(&mut [], Some(&LOOK)))?;
+    }
+    Ok(true)
 }
 
 /// A descriptor that becomes readable when the child has ended, where the system
@@ -209,8 +225,8 @@ fn handle(child: u32) -> io::Result<Option<OwnedFd>> {
     {
         let pid = rustix::process::Pid::from_raw(child.cast_signed()).ok_or(Errno::ESRCH)?;
         match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
-            // Linux before 5.3.
-            Err(rustix::io::Errno::NOSYS) => Ok(None),
+            // Linux before 5.3; a container whose filter is from before it.
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => Ok(None),
             opened => Ok(Some(opened?)),
         }
     }
@@ -350,6 +366,45 @@ mod tests {
     fn a_descendant_that_keeps_the_pipe_does_not_keep_us() {
         let (code, heard) = run("exec 5<&0; cat <&5 >/dev/null 2>&1 & exit 5");
         assert_eq!((code, heard), (Some(5), 0));
+    }
+
+    /// As in a container whose filter does not know the call.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_child_is_watched_where_a_handle_is_refused() {
+        std::thread::spawn(|| {
+            refuse_handles();
+            let mut watched = watch("read line; exit 3");
+            let at_once = Deadline::after_seconds(0);
+            assert!(!has_ended(watched.id(), at_once).unwrap(), "it goes on");
+            watched.child.signal(Signal::TERM).unwrap();
+            assert!(has_ended(watched.id(), Deadline::NEVER).unwrap());
+            assert!(matches!(watched.next(Deadline::NEVER), Ok(News::Ended(..))));
+        })
+        .join()
+        .unwrap();
+    }
+
+    /// Has this thread refused pidfd_open(2), with EPERM.
+    #[cfg(target_os = "linux")]
+    #[expect(unsafe_code, reason = "there is no safe wrapper, and the jail's filter kills")]
+    fn refuse_handles() {
+        const CALL: u32 = libc::SYS_pidfd_open as u32;
+        const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+        let one = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+        let mut filter = [
+            one(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+            one(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, CALL),
+            one(libc::BPF_RET | libc::BPF_K, 0, REFUSED),
+            one(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+        nix::sys::prctl::set_no_new_privs().unwrap();
+        // SAFETY: the program and its instructions outlive the call.
+        let done = unsafe {
+            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+        };
+        assert_eq!(done, 0);
     }
 
     #[test]

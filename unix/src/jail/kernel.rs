@@ -114,8 +114,9 @@ const DIALOG: &[libc::c_long] = &[
     libc::SYS_dup3,
 ];
 
-/// [`Profile::Relay`]: besides, the child's end, which it sees coming.
-const RELAY: &[libc::c_long] = &[libc::SYS_wait4, libc::SYS_pidfd_open];
+/// [`Profile::Relay`]: besides, the child's end, which it sees coming; by waitid(2) where the
+/// kernel has no pidfd_open(2).
+const RELAY: &[libc::c_long] = &[libc::SYS_wait4, libc::SYS_waitid, libc::SYS_pidfd_open];
 
 const fn always(profile: Profile) -> &'static [&'static [libc::c_long]] {
     match profile {
