@@ -33,6 +33,8 @@ static BOUNDED: Mutex<Option<Bounded>> = Mutex::new(None);
 /// The log of such a process.
 struct Bounded {
     program: &'static str,
+    /// What tells the journal how bad it is that lines were lost; may be empty.
+    mark: &'static str,
     way: Way,
     /// How long a line waits for room, unless one before it has waited in vain.
     patience: Duration,
@@ -53,27 +55,28 @@ enum Way {
 /// From now on no line of this process waits for whoever reads the log. One that finds no
 /// room is lost, and how many there were is said when there is room again.
 ///
-/// `program` is named then, as in its other lines.
-pub fn wait_for_nobody(program: &'static str) {
-    bound(program, own_way(), Duration::ZERO);
+/// `program` is named then, as in its other lines, and `mark` tells the journal that it is a
+/// warning.
+pub fn wait_for_nobody(program: &'static str, mark: &'static str) {
+    bound(program, mark, own_way(), Duration::ZERO);
 }
 
 /// The same of a process that may wait for five seconds: once, for behind a line that was lost
 /// none waits until there is room again.
 pub fn wait_briefly(program: &'static str) {
-    bound(program, own_way(), PATIENCE);
+    bound(program, "", own_way(), PATIENCE);
 }
 
 /// The same of a program that most often has nothing to log: it costs no system call before
 /// there is a line. Where others write to the same pipe, one of them may take the last room
 /// between the question and the line, which then waits for as long as nobody reads.
 pub fn begin(program: &'static str) {
-    bound(program, Way::Asked, PATIENCE);
+    bound(program, "", Way::Asked, PATIENCE);
 }
 
-fn bound(program: &'static str, way: Way, patience: Duration) {
+fn bound(program: &'static str, mark: &'static str, way: Way, patience: Duration) {
     let mut bounded = BOUNDED.lock().unwrap_or_else(PoisonError::into_inner);
-    *bounded = Some(Bounded { program, way, patience, lost: 0 });
+    *bounded = Some(Bounded { program, mark, way, patience, lost: 0 });
 }
 
 fn own_way() -> Way {
@@ -103,8 +106,9 @@ impl Bounded {
     /// Whether nothing is left to be said.
     fn catch_up(&mut self) -> bool {
         if self.lost > 0 {
-            let Self { program, lost, .. } = self;
-            let line = one_line(&format!("{program}: {lost} lines lost: the log was full"));
+            let Self { program, mark, lost, .. } = self;
+            let text = format!("{program}: {lost} lines lost: the log was full");
+            let line = one_line(&[mark, text.as_str()].concat());
             if !self.takes(&line) {
                 return false;
             }
@@ -221,7 +225,8 @@ mod tests {
             rustix::fs::fcntl_setfl(end, OFlags::NONBLOCK).unwrap();
         }
         let short = Duration::from_millis(1);
-        let mut log = Bounded { program: "x", way: Way::Own(writer), patience: short, lost: 0 };
+        let (way, patience) = (Way::Own(writer), short);
+        let mut log = Bounded { program: "x", mark: "<4>", way, patience, lost: 0 };
         let line = [b'a'; LONGEST];
         while log.takes(&line) {}
         for lost in 1..10 {
@@ -231,6 +236,9 @@ mod tests {
         while rustix::io::read(&reader, &mut [0; LONGEST]).is_ok() {}
         log.write(&line);
         assert_eq!(log.lost, 0);
+        let mut said = [0; 64];
+        rustix::io::read(&reader, &mut said).unwrap();
+        assert!(said.starts_with(b"<4>x: 9 lines lost: the log was full\na"));
         while log.takes(&line) {}
         // Somebody reads while it waits.
         log.patience = Duration::from_secs(60);

@@ -32,6 +32,7 @@ use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use unix::capabilities::{Capability, keep_only};
+use unix::journal::{Level, mark};
 use unix::signals::Signals;
 
 use crate::environment::{self, Variables};
@@ -94,7 +95,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     let variables = environment::inherited();
     let log = Log::new(options.verbosity);
-    unix::log::wait_for_nobody("tlsserver");
+    unix::log::wait_for_nobody("tlsserver", mark(Level::Warning));
     log_what_is_ignored(&options, &variables, log);
     log_rules_that_are_none(&options, log);
     environment::jail_identity(&variables).map_err(Unable::Identity)?;

@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 use unix::control::{self, Folder, Unreadable};
 use unix::deadline::ready_sources;
 use unix::descriptor::{out_of_the_way, unblock};
+use unix::journal::{Level, mark};
 use unix::login_program::Place;
 use unix::signals::{Event, Signals};
 
@@ -164,7 +165,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
     unix::open_descriptors::close_others(&[]);
     unix::jail::set_name(c"tlsserver-monit");
     unix::process::keep_out_of_core_files();
-    unix::log::wait_for_nobody("tlsserver");
+    unix::log::wait_for_nobody("tlsserver", mark(Level::Warning));
     let place = Place::reserve()?;
     let options = Options::parse(arguments).map_err(CannotStart::Options)?;
     let protocol = options.login.ok_or(CannotStart::NoProtocol)?;
