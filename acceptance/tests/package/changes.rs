@@ -127,9 +127,19 @@ fn a_stop_leaves_sessions_until_they_are_killed(machine: &Machine) {
                 xargs --no-run-if-empty ps -o comm= -p";
     let names = machine.succeeds(left);
     assert!(names.contains("tlsserver-monit"), "{names}");
+    mail_programs_have_temporary_folders(machine);
     machine.succeeds(kill);
     assert_eq!(idler.asked("session"), "over");
     machine.awaits(&format!("test -z \"$({left})\""));
     let start = "systemctl start acceptutils@submission.socket acceptutils@submission";
     machine.succeeds(start);
+}
+
+/// Of each process that goes on as al: files can be made where its mail program makes some,
+/// seen from there.
+fn mail_programs_have_temporary_folders(machine: &Machine) {
+    machine.succeeds(
+        "processes=$(pgrep --euid al) && for process in $processes; do for folder in tmp var/tmp; \
+         do made=$(mktemp --tmpdir=/proc/$process/root/$folder) && rm \"$made\" || exit; done; done",
+    );
 }
