@@ -143,3 +143,18 @@ fn mail_programs_have_temporary_folders(machine: &Machine) {
          do made=$(mktemp --tmpdir=/proc/$process/root/$folder) && rm \"$made\" || exit; done; done",
     );
 }
+
+/// A service whose run script no longer works runs on until the upgrade, which succeeds, and
+/// has the others start anew.
+pub(crate) fn a_broken_service_stops_no_upgrade(machine: &Machine, upgrade: &str) {
+    let script = "/etc/acceptutils/service/pop3/run";
+    machine.succeeds(&format!(
+        "mv {script} kept && printf '#!/bin/sh\nexit 1\n' >{script} && chmod 755 {script}"
+    ));
+    let main = machine.succeeds(MAIN_PID);
+    machine.succeeds(upgrade);
+    assert_ne!(machine.succeeds(MAIN_PID), main);
+    let state = "dpkg-query --show --showformat '${db:Status-Status}' acceptutils";
+    assert_eq!(machine.succeeds(state), "installed");
+    machine.succeeds(&format!("mv kept {script} && systemctl restart acceptutils@pop3"));
+}

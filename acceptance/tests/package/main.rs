@@ -249,6 +249,7 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     let (upgrade, check) = documented.split_once(" && ").unwrap();
     machine.succeeds(check);
     changes::lose_nothing(&machine, upgrade);
+    changes::a_broken_service_stops_no_upgrade(&machine, upgrade);
     other_services_work(&machine);
     machine.succeeds(&format!("{} && rm backup.tar.gz", displays("Backup")[0]));
 
