@@ -158,3 +158,12 @@ pub(crate) fn a_broken_service_stops_no_upgrade(machine: &Machine, upgrade: &str
     assert_eq!(machine.succeeds(state), "installed");
     machine.succeeds(&format!("mv kept {script} && systemctl restart acceptutils@pop3"));
 }
+
+/// Whoever is logged in when the programs are removed hears the end; none of them is left.
+pub(crate) fn no_session_outlives_the_programs(machine: &Machine, remove: impl FnOnce()) {
+    let mut idler = Client::start(machine, "idler.py");
+    assert_eq!(idler.asked("session"), "250");
+    remove();
+    assert_eq!(idler.asked("session"), "over");
+    machine.awaits("! grep --silent . /sys/fs/cgroup/*/*/acceptutils@*.service/cgroup.procs");
+}

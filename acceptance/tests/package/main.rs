@@ -253,7 +253,9 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     other_services_work(&machine);
     machine.succeeds(&format!("{} && rm backup.tar.gz", displays("Backup")[0]));
 
-    follow(&machine, "Uninstalling", "");
+    changes::no_session_outlives_the_programs(&machine, || {
+        follow(&machine, "Uninstalling", "");
+    });
     for trace in ["systemctl list-units --all --plain --no-legend 'acceptutils@*'", "ss -Htln"] {
         assert_eq!(machine.succeeds(trace), "", "{trace}");
     }
