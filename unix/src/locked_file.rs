@@ -76,7 +76,8 @@ impl LockedFile {
     /// the old one or the new one, and after a crash so does everybody.
     ///
     /// # Errors
-    /// The system's reason; the file is then as it was.
+    /// The system's reason; the file is then as it was, or the new one is there and might not
+    /// survive a crash.
     pub fn replace(&self, content: &[u8]) -> io::Result<()> {
         let temporary = hidden(&self.name, &std::process::id().to_string());
         // Left over by a process that was killed.
@@ -90,7 +91,7 @@ impl LockedFile {
         if replaced.is_err() {
             let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
         } else {
-            fsync(&self.folder)?;
+            keep_names(&self.folder)?;
         }
         replaced
     }
@@ -167,6 +168,14 @@ fn hidden(name: &OsStr, end: &str) -> OsString {
     hidden.push(".");
     hidden.push(end);
     hidden
+}
+
+/// Has the names in a folder survive a crash, where its file system has a way to.
+fn keep_names(folder: &OwnedFd) -> io::Result<()> {
+    match fsync(folder) {
+        Err(Errno::INVAL | Errno::NOSYS) => Ok(()),
+        kept => Ok(kept?),
+    }
 }
 
 /// What a link leads to in the end, which is not there. Links in a circle are another error.
@@ -335,6 +344,13 @@ mod tests {
             assert!(LockedFile::lock(&path(name)).is_err(), "{name}");
             assert!(path(name).is_symlink(), "{name}");
         }
+    }
+
+    /// Some file systems answer for a folder as the system does for a pipe.
+    #[test]
+    fn what_cannot_be_synchronised_is_no_reason_to_fail() {
+        let (reader, _) = crate::descriptor::pipe().unwrap();
+        keep_names(&reader).unwrap();
     }
 
     #[test]
