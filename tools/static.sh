@@ -18,7 +18,11 @@ set -eu
 cargo=${CARGO:-cargo}
 folder=${CARGO_TARGET_DIR:-target}/static
 host=$(rustc -vV | sed -n 's/^host: //p')
-musl=${host%-gnu}-musl
+case $host in
+*-musl*) musl=$host ;;
+*-gnueabihf) musl=${host%-gnueabihf}-musleabihf ;;
+*) musl=${host%-gnu}-musl ;;
+esac
 # Where Debian has musl's library and the objects that a program begins and ends with.
 library=/usr/lib/${host%%-*}-linux-musl
 
@@ -57,6 +61,11 @@ advice)
 		make: linked with glibc, so that each start takes up to three times as long in a virtual
 		make: machine; with musl: rustup target add $musl,
 		make: or Debian's rustc-web (1.88 or later), rust-web-src and musl-dev
+	END
+	# Where there is none, the compiler repeats the name.
+	[ "$target" != "$host" ] || [ "$(${CC:-cc} -print-file-name=libc.a)" != libc.a ] || cat >&2 <<-END
+		make: no libc.a, so that nothing can be linked statically: install Fedora's glibc-static
+		make: or openSUSE's glibc-devel-static
 	END
 	exit
 	;;
