@@ -73,7 +73,7 @@ fn run(server: Piped, program: &Argv, tag: &[u8]) -> u8 {
     }
     // Only now, for a server without a session is ended by a signal; up to here nothing
     // of the client's has been read.
-    if let Some(what) = jail::lacks(Profile::Relay) {
+    if let Some(what) = jail::lacks(Profile::Relay, false) {
         log(NAME, format_args!("incomplete jail: {what}"));
     }
     if let Err(failure) = jail::enter(Profile::Relay, None) {

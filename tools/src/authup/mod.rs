@@ -70,7 +70,7 @@ pub fn main(words: &mut dyn Iterator<Item = OsString>) -> u8 {
     unix::log::wait_briefly(NAME);
     let report = Report::new(&environment);
     report.line(format_args!("protocol {}", usage.protocol.name()));
-    if let Some(what) = jail::lacks(Profile::Dialog) {
+    if let Some(what) = jail::lacks(Profile::Dialog, unix::process::is_root()) {
         report.line(format_args!("incomplete jail: {what}"));
     }
     match Controls::read(&usage, &offer, &mut environment) {

@@ -167,7 +167,7 @@ impl Session {
 
 /// Goes to jail with the client and the server; without a jail there is no session.
 fn give_up_what_is_not_needed() -> Result<(), u8> {
-    if let Some(what) = jail::lacks(Profile::Relay) {
+    if let Some(what) = jail::lacks(Profile::Relay, false) {
         log(NAME, format_args!("incomplete jail: {what}"));
     }
     jail::enter(Profile::Relay, None).map_err(|failure| {

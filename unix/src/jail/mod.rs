@@ -138,10 +138,16 @@ pub fn enter(profile: Profile, identity: Option<Identity>) -> Result<(), Failure
 }
 
 /// What a process of this profile goes without on this system, where [`enter`] takes every
-/// step that there is: for the log.
+/// step that there is: for the log. `becomes_another` says whether a change of user is one.
 #[must_use]
-pub const fn lacks(profile: Profile) -> Option<&'static str> {
-    if kernel::has_filter(profile) { None } else { Some("no system call filter on this system") }
+pub const fn lacks(profile: Profile, becomes_another: bool) -> Option<&'static str> {
+    if kernel::has_filter(profile) {
+        None
+    } else if becomes_another {
+        Some("no system call filter on this system")
+    } else {
+        Some("neither another user nor a system call filter")
+    }
 }
 
 /// Names the process for those who list processes, where the system can; 15 octets
