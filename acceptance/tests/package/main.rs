@@ -240,6 +240,8 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     submission_works(&machine);
     other_services_work(&machine);
     assert_eq!(jailed(&machine), ["tlsserver-engine", "tlsserver-keyholder"]);
+    // DAC_READ_SEARCH, KILL, SYS_RESOURCE.
+    assert_eq!(listener_keeps(&machine), "CapEff:\t0000000001000024\n");
     assert_eq!(machine.succeeds("stat -c '%U %a' /var/empty"), "root 755\n");
     thunderbird_works(&machine);
 
@@ -329,6 +331,12 @@ fn jailed(machine: &Machine) -> Vec<String> {
     kinds.sort();
     kinds.dedup();
     kinds
+}
+
+/// What the listener has of root's powers, as the kernel writes it.
+fn listener_keeps(machine: &Machine) -> String {
+    let main = machine.succeeds("systemctl show --value --property MainPID acceptutils@submission");
+    machine.succeeds(&format!("grep ^CapEff: /proc/{}/status", main.trim_end()))
 }
 
 /// Where the machine keeps books of what was done to it, and what the mail is that
