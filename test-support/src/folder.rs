@@ -1,5 +1,6 @@
 //! Folders for what a test makes.
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -37,6 +38,16 @@ pub fn copy_program(from: &Path, to: &Path) {
 #[track_caller]
 pub fn set_mode(file: &Path, mode: u32) {
     fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Makes a FIFO that everybody may use, whatever the umask.
+///
+/// # Panics
+/// When it cannot be made.
+#[track_caller]
+pub fn make_fifo(file: &Path) {
+    mknodat(CWD, file, FileType::Fifo, Mode::empty(), 0).unwrap();
+    set_mode(file, 0o666);
 }
 
 /// Writes a file that nobody but its owner may read, as a key must be.

@@ -1,10 +1,10 @@
 //! What the tests of several packages need: what the machine has, folders, programs that are
-//! run to their end, servers and clients, processes as `/proc` shows them, a file system that
-//! hangs, logs that are followed, certificates.
+//! run to their end or talked with, servers and clients, processes as `/proc` shows them, a
+//! file system that hangs, logs that are followed, certificates.
 //!
 //! Nothing here knows a program of ours, but how their source and pages are laid out
-//! (`manual`). Whatever goes wrong is the test's failure, and so a
-//! panic that says what was wanted; whatever waits gives up after [`wait::PATIENCE`].
+//! (`manual`). Whatever goes wrong is the test's failure, and so a panic that says what was
+//! wanted; whatever waits gives up after [`wait::PATIENCE`].
 
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is for tests")]
@@ -13,6 +13,7 @@
 pub mod certificate;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod dovecot;
 pub mod folder;
 pub mod hanging;
 pub mod log;
@@ -22,4 +23,5 @@ pub mod needs;
 pub mod process;
 pub mod run;
 pub mod server;
+pub mod talking;
 pub mod wait;

@@ -1,10 +1,13 @@
 //! What processes write, line by line, while they run.
 
-use crate::wait::PATIENCE;
+use crate::wait::{LONGEST, PATIENCE};
 use std::fmt::{self, Display};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 /// The lines of one source or more, in the order in which they come. Whoever writes always
 /// has a reader in it.
@@ -26,11 +29,24 @@ impl Log {
         log
     }
 
+    /// The log of whoever is going to write to a FIFO.
+    #[must_use]
+    pub fn of_fifo(fifo: &Path) -> Self {
+        let (log, fifo) = (Self::default(), fifo.to_owned());
+        log.follow_opened(|| File::open(fifo).unwrap());
+        log
+    }
+
     /// Takes what another source says into it, too.
     pub fn follow(&self, source: impl Read + Send + 'static) {
+        self.follow_opened(|| source);
+    }
+
+    fn follow_opened<R: Read>(&self, open: impl FnOnce() -> R + Send + 'static) {
         let log = self.clone();
         log.written().open += 1;
         thread::spawn(move || {
+            let source = open();
             for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 log.written().lines.push(line);
@@ -73,15 +89,22 @@ impl Log {
     ///
     /// # Panics
     /// When neither comes.
+    #[track_caller]
     #[must_use]
     pub fn first(&self) -> Option<String> {
-        let mut held = self.written();
-        while held.lines.is_empty() && held.open > 0 {
-            let (again, timeout) = self.0.1.wait_timeout(held, PATIENCE).unwrap();
-            held = again;
-            assert!(!timeout.timed_out(), "neither a line nor an end");
-        }
-        held.lines.first().cloned()
+        self.look("line, nor an end,", |written| {
+            let first = written.lines.first().cloned();
+            (first.is_some() || written.open == 0).then_some(first)
+        })
+    }
+
+    /// Waits until nobody can say any more; all lines.
+    ///
+    /// # Panics
+    /// When somebody goes on.
+    #[track_caller]
+    pub fn end(&self) -> Vec<String> {
+        self.look("end", |written| (written.open == 0).then(|| written.lines.clone()))
     }
 
     /// Waits for a line that contains all the parts, and returns it.
@@ -111,15 +134,25 @@ impl Log {
     /// When it is not: with `what` was waited for, and all lines.
     #[track_caller]
     pub fn wait<T>(&self, what: impl Display, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
+        self.look(&what, |Written { lines, open }| {
+            let found = find(lines);
+            assert!(found.is_some() || *open > 0, "the log ended without {what}: {lines:#?}");
+            found
+        })
+    }
+
+    #[track_caller]
+    fn look<T>(&self, what: impl Display, mut find: impl FnMut(&Written) -> Option<T>) -> T {
+        let deadline = Instant::now() + LONGEST;
         let mut held = self.written();
         loop {
-            if let Some(found) = find(&held.lines) {
+            if let Some(found) = find(&held) {
                 return found;
             }
-            assert!(held.open > 0, "the log ended without {what}: {:#?}", held.lines);
-            let (again, timeout) = self.0.1.wait_timeout(held, PATIENCE).unwrap();
+            let (again, silence) = self.0.1.wait_timeout(held, PATIENCE).unwrap();
             held = again;
-            assert!(!timeout.timed_out(), "no {what} in {:#?}", held.lines);
+            let goes_on = !silence.timed_out() && Instant::now() < deadline;
+            assert!(goes_on, "no {what} in {:#?}", held.lines);
         }
     }
 }
@@ -155,6 +188,8 @@ mod tests {
         drop(first);
         second.write_all(b"a 2\n").unwrap();
         log.wait_for_count("a", 2);
+        drop(second);
+        assert_eq!(log.end(), ["a 1", "b 1", "a 2"]);
         assert_eq!((log.line(2), log.count("1")), ("a 2".into(), 2));
     }
 }

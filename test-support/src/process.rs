@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
 /// One process, by `/proc/PID/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,19 @@ pub fn children(parent: u32) -> Vec<u32> {
     children.iter().map(|one| one.pid).collect()
 }
 
+/// These processes and all below them, whoever is above coming first.
+#[must_use]
+pub fn descendants(roots: &[u32]) -> Vec<u32> {
+    let all = Process::all();
+    let mut found = roots.to_vec();
+    let mut at = 0;
+    while let Some(&pid) = found.get(at) {
+        found.extend(all.iter().filter(|one| one.parent == pid).map(|one| one.pid));
+        at += 1;
+    }
+    found
+}
+
 /// A value of `/proc/PID/status`; `None` of a process that is gone, and where there is no
 /// such field.
 #[must_use]
@@ -85,6 +99,40 @@ pub fn status(pid: u32, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
+}
+
+/// A limit of `/proc/PID/limits` that is in force, such as `Max open files`.
+///
+/// # Panics
+/// Where there is none.
+#[track_caller]
+#[must_use]
+pub fn limit(pid: u32, name: &str) -> String {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let limit = limits.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    limit.unwrap_or_else(|| panic!("no {name}: {limits}")).to_owned()
+}
+
+/// Whether the kernel refuses a process what jailed ones do without.
+///
+/// # Panics
+/// Where it refuses half of it, or there is no such process.
+#[track_caller]
+#[must_use]
+pub fn is_jailed(pid: u32) -> bool {
+    let [privileges, filter] = ["NoNewPrivs", "Seccomp"].map(|field| status(pid, field).unwrap());
+    assert_eq!(privileges == "1", filter == "2", "one of the two only");
+    filter == "2"
+}
+
+/// What a descriptor of a process's leads to.
+///
+/// # Panics
+/// Where that cannot be seen: root sees it of every process.
+#[track_caller]
+#[must_use]
+pub fn target(pid: u32, descriptor: u32) -> PathBuf {
+    fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).unwrap()
 }
 
 /// How many descriptors a process has open.

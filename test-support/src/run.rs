@@ -1,20 +1,18 @@
 //! Programs that are run to their end, whichever comes first: theirs or the test's.
 
-use crate::wait::is_readable;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use crate::process::descendants;
+use crate::wait::{LONGEST, is_gone, is_readable};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::io::Write;
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
-
-/// How long a program may take that has much to do.
-const LONGEST: Duration = Duration::from_secs(300);
+use std::time::Instant;
 
 /// Runs a command with this on its standard input; what it wrote, and how it ended.
 ///
 /// # Panics
-/// When it cannot be run, or does not end within five minutes.
+/// When it cannot be run, or does not end within a quarter of an hour.
 #[track_caller]
 pub fn output(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -26,6 +24,17 @@ pub fn output(command: &mut Command, input: &[u8]) -> Output {
     let output = child.wait_with_output().unwrap();
     assert!(!watchdog.has_struck(), "{} did not end: {output:?}", program.display());
     output
+}
+
+/// Runs a command that must succeed; what it wrote on standard output.
+///
+/// # Panics
+/// When it does not, or does not end within a quarter of an hour.
+#[track_caller]
+pub fn succeeds(command: &mut Command) -> String {
+    let output = output(command, b"");
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    stdout(&output)
 }
 
 /// Has another command run this one, in its own environment and in this one's.
@@ -59,16 +68,32 @@ impl Drop for OwnChild {
     }
 }
 
-/// Ends a child that goes on for too long.
+/// A child that ends what it has started, once it is told to end; which is when this is dropped.
+#[derive(Debug)]
+pub struct Master(pub OwnChild);
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        let _already_gone = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _in_time = is_gone(self.0.id());
+    }
+}
+
+/// Ends a child that goes on for too long, and whatever it has started.
 struct Watchdog(JoinHandle<bool>);
 
 impl Watchdog {
     fn of(child: &Child) -> Self {
-        let child = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
+        let pid = child.id();
+        let handle = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).unwrap();
         Self(thread::spawn(move || {
-            let goes_on = !is_readable(&child, Instant::now() + LONGEST);
+            let goes_on = !is_readable(&handle, Instant::now() + LONGEST);
             if goes_on {
-                let _just_ended = pidfd_send_signal(child, Signal::KILL);
+                // Whoever is left keeps the output open.
+                for pid in descendants(&[pid]) {
+                    let _just_ended =
+                        kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+                }
             }
             goes_on
         }))

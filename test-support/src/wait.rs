@@ -1,11 +1,13 @@
 //! Waiting, with an end: for what nobody reports, for a file, for a process.
 
+use crate::folder::make_fifo;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fmt::Debug;
-use std::fs;
-use std::os::fd::OwnedFd;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::thread;
@@ -13,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// When to give up on something that should have happened at once.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The same, where there is much to do and something is seen of it.
+pub(crate) const LONGEST: Duration = Duration::from_secs(900);
 
 /// Looks again and again, and gives way to others in between, until `wanted` of what is seen
 /// holds. For what nobody reports when it happens.
@@ -56,6 +61,32 @@ pub fn in_file<T>(file: &Path, what: impl Fn() -> String, find: impl Fn(&str) ->
     }
 }
 
+/// Where programs wait until a test lets them go on: as many of them as it likes, each of which
+/// reads a line of this FIFO, as a shell's `read` does.
+#[derive(Debug)]
+pub struct Gate(File);
+
+impl Gate {
+    /// Makes it, for everybody.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn make(fifo: &Path) -> Self {
+        make_fifo(fifo);
+        // Opened both ways, which waits for nobody.
+        Self(File::options().read(true).write(true).open(fifo).unwrap())
+    }
+
+    /// Lets so many go on, now or when they come.
+    ///
+    /// # Panics
+    /// When it cannot be written to.
+    pub fn open(&self, count: usize) {
+        (&self.0).write_all(&b"\n".repeat(count)).unwrap();
+    }
+}
+
 /// Waits for a child's end.
 ///
 /// # Panics
@@ -72,14 +103,21 @@ pub fn for_end(child: &mut Child) -> ExitStatus {
 /// When it goes on.
 #[track_caller]
 pub fn until_gone(pid: u32) {
-    let id = Pid::from_raw(pid.cast_signed()).unwrap();
-    let Ok(process) = pidfd_open(id, PidfdFlags::empty()) else { return };
-    let ended = is_readable(&process, Instant::now() + PATIENCE);
-    assert!(ended, "still running: {:?}", crate::process::Process::look(pid));
+    assert!(is_gone(pid), "still running: {:?}", crate::process::Process::look(pid));
+}
+
+/// Whether a process has ended, for which this waits.
+///
+/// # Panics
+/// When that is no process's number.
+#[must_use]
+pub fn is_gone(pid: u32) -> bool {
+    let process = pidfd_open(Pid::from_raw(pid.cast_signed()).unwrap(), PidfdFlags::empty());
+    process.is_err() || is_readable(&process.unwrap(), Instant::now() + PATIENCE)
 }
 
 /// Whether a descriptor is readable before the deadline.
-pub(crate) fn is_readable(descriptor: &OwnedFd, deadline: Instant) -> bool {
+pub(crate) fn is_readable(descriptor: &impl AsFd, deadline: Instant) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).unwrap();
@@ -94,7 +132,6 @@ pub(crate) fn is_readable(descriptor: &OwnedFd, deadline: Instant) -> bool {
 mod tests {
     use super::*;
     use std::fs::{OpenOptions, rename};
-    use std::io::Write;
     use std::process::{Command, Stdio};
 
     #[test]
@@ -119,6 +156,17 @@ mod tests {
         fs::write(&other, "four").unwrap();
         rename(other, file).unwrap();
         writer.join().unwrap();
+    }
+
+    #[test]
+    fn whoever_waits_at_a_gate_goes_on_once_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let gate = Gate::make(&folder.path().join("gate"));
+        let waits =
+            || Command::new("sh").args(["-c", "read -r go <gate"]).current_dir(&folder).spawn();
+        let mut three = [(); 3].map(|()| waits().unwrap());
+        gate.open(3);
+        assert!(three.iter_mut().all(|one| for_end(one).success()));
     }
 
     #[test]
