@@ -92,8 +92,8 @@ pub enum Step {
     Tls(Tls),
     /// A stand-in, named, does or sees something.
     StandIn(String, StandIn),
-    /// Nothing happens for these seconds; only to show that a bound does not strike.
-    Pause(u64),
+    /// Another authup with the same control files has lost a client that said nothing.
+    AuthupTimesOut,
     /// The program under test gets this signal.
     Signal(u8),
     /// The program under test exits with this code.

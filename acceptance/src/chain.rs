@@ -4,7 +4,6 @@
 //! Called by the tests `chains`.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -90,14 +89,8 @@ impl<'a> Chain<'a> {
         if is_root() {
             command.args(["--uid", &NOBODY.to_string(), "--gid", &NOBODY.to_string()]);
         }
-        let mut child = command
-            .arg(self.path("users"))
-            .arg("bob")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()?;
-        child.stdin.take().context("no input")?.write_all(b"pass word\n")?;
-        ensure!(child.wait()?.success(), "acceptutils passwd failed");
+        let made = run::output(command.arg(self.path("users")).arg("bob"), b"pass word\n");
+        ensure!(made.status.success(), "acceptutils passwd failed: {made:?}");
         if self.drops_root() {
             // checkpassword-file trusts the file of root and of the user that it runs as.
             chown(self.path("users"), Some(NOBODY), Some(NOBODY))?;
@@ -297,7 +290,7 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// When it cannot be run.
     pub fn client(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
-        // The watchdog: a client that hangs is a failure, with what it said so far.
+        // A client that hangs is a failure, with what it said so far.
         Ok(run::output(self.command("timeout").arg("60").args(arguments), input))
     }
 

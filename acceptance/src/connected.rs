@@ -9,13 +9,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
+use test_support::wait::for_end;
 
-use crate::channel::WATCHDOG;
-use crate::processes::{await_end, await_no_more_than};
+use crate::processes::await_no_more_than;
 
 /// The first process of the group; all of them are killed if a test fails.
 #[derive(Debug)]
@@ -49,8 +48,7 @@ impl Connected {
     /// # Errors
     /// When somebody goes on.
     pub fn ends(mut self) -> Result<(ExitStatus, String)> {
-        await_end(self.pid(), Instant::now() + WATCHDOG)?;
-        let status = self.child.wait()?;
+        let status = for_end(&mut self.child);
         await_no_more_than(self.pid(), &BTreeSet::new())?;
         Ok((status, String::from_utf8_lossy(&fs::read(&self.log)?).into_owned()))
     }

@@ -4,7 +4,7 @@
 //! Called by the tests `hostile`, `chains` and `faults`: for what no mail program would say,
 //! and for many clients on one machine.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection};
 use test_support::client::{self, Stream};
+use test_support::talking;
 
 use crate::chain::{Chain, Server};
 use crate::channel::WATCHDOG;
@@ -108,38 +109,12 @@ impl Peer {
         let _gone = self.stream.write_all(octets.as_ref()).and_then(|()| self.stream.flush());
     }
 
-    /// The next line with its ending; less than that at the end.
-    ///
-    /// # Errors
-    /// The system's, or that nothing comes.
-    pub fn line(&mut self) -> Result<Vec<u8>> {
-        let mut line = Vec::new();
-        let mut octet = [0];
-        while line.last() != Some(&b'\n') {
-            match self.stream.read(&mut octet) {
-                Ok(0) => break,
-                Ok(_) => line.extend_from_slice(&octet),
-                Err(error) if is_end(&error) => break,
-                Err(error) => return Err(error).context(format!("after {}", line.escape_ascii())),
-            }
-        }
-        Ok(line)
-    }
-
     /// The next reply of SMTP, all its lines; `POP3` has one line for each of those used here.
     ///
     /// # Errors
-    /// As [`Self::line`].
+    /// The system's, or that nothing comes.
     pub fn reply(&mut self) -> Result<String> {
-        let mut reply = String::new();
-        loop {
-            let line = String::from_utf8_lossy(&self.line()?).into_owned();
-            let goes_on = line.as_bytes().get(3) == Some(&b'-') && !line.starts_with('-');
-            reply.push_str(&line);
-            if !goes_on {
-                return Ok(reply);
-            }
-        }
+        Ok(talking::reply(&mut self.stream)?)
     }
 
     /// Says a line and takes the reply, which must begin like this.
@@ -171,26 +146,6 @@ impl Peer {
     /// # Errors
     /// The system's, or that nothing comes.
     pub fn rest(&mut self) -> Result<Vec<u8>> {
-        let mut octets = Vec::new();
-        let mut piece = [0; 4096];
-        loop {
-            match self.stream.read(&mut piece) {
-                Ok(0) => return Ok(octets),
-                Ok(count) => octets.extend_from_slice(piece.split_at(count).0),
-                Err(error) if is_end(&error) => return Ok(octets),
-                Err(error) => {
-                    return Err(error).context(format!("after {}", octets.escape_ascii()));
-                }
-            }
-        }
+        Ok(talking::rest(&mut self.stream)?)
     }
-}
-
-/// The other side is gone: closed, reset, or cut off within TLS.
-fn is_end(error: &io::Error) -> bool {
-    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof};
-    matches!(
-        error.kind(),
-        BrokenPipe | ConnectionAborted | ConnectionReset | InvalidData | UnexpectedEof
-    )
 }

@@ -5,10 +5,13 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use test_support::talking::Talking;
 
 use crate::case::{Act, Case, Step, Transport};
 use crate::channel::{Channel, WATCHDOG, send_piece, wait};
@@ -34,6 +37,8 @@ pub(crate) struct Play {
     /// The program has asked for TLS: the network connection is the TLS server's.
     asked: bool,
     octet_wise: bool,
+    /// Where authup is.
+    authup: PathBuf,
     deadline: Instant,
 }
 
@@ -73,6 +78,7 @@ pub fn play(case: &Case, transport: Transport, programs: &Programs) -> Result<()
         exited: false,
         asked: false,
         octet_wise: transport == Transport::Octets,
+        authup: programs.folder().join("authup"),
         deadline: Instant::now(),
     };
     let patience = WATCHDOG + Duration::from_secs(case.head.waits);
@@ -99,10 +105,7 @@ impl Play {
             }
             Step::Tls(tls) => self.tls(tls),
             Step::StandIn(name, what) => self.stand_in(name, what),
-            Step::Pause(seconds) => {
-                std::thread::sleep(Duration::from_secs(*seconds));
-                Ok(())
-            }
+            Step::AuthupTimesOut => self.until_authup_times_out(),
             Step::Signal(signal) => self.signal(*signal),
             Step::Exits(code) => self.expect_exit(*code),
         }
@@ -271,6 +274,16 @@ impl Play {
         let left = &channel.got;
         ensure!(left.is_empty(), "before the end came:\n        {}", show(left));
         ensure!(!(channel.reset && is_heard_out), "it was reset, which loses what was not read");
+        Ok(())
+    }
+
+    /// Waits until the control files' seconds are over, as another authup finds that keeps them:
+    /// it loses a client that says nothing.
+    fn until_authup_times_out(&self) -> Result<()> {
+        let mut other = Command::new(&self.authup);
+        other.args(["smtp", "true"]).env("QMAILHOME", self.stage.home()).stderr(Stdio::null());
+        let mut other = Talking::start(&mut other);
+        other.up_to_line("451 ");
         Ok(())
     }
 

@@ -9,12 +9,11 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, test_kill_process_group, waitpid};
+use rustix::process::{Pid, WaitOptions, test_kill_process_group, waitpid};
 
 use test_support::process::status;
 pub use test_support::process::{Process, contains, descriptors, memory};
-use test_support::wait::until;
+use test_support::wait::{until, until_gone};
 
 use crate::channel::WATCHDOG;
 
@@ -66,22 +65,10 @@ pub fn await_no_more_than(group: u32, these: &BTreeSet<u32>) -> Result<()> {
                 let _not_ours = waitpid(Some(id(process.pid)?), WaitOptions::NOHANG);
                 thread::yield_now();
             } else {
-                await_end(process.pid, until)?;
+                until_gone(process.pid);
             }
         }
     }
-    Ok(())
-}
-
-/// Waits for a process to end, whosever child it is.
-///
-/// # Errors
-/// When it goes on until the watchdog strikes.
-pub fn await_end(pid: u32, until: Instant) -> Result<()> {
-    let Ok(handle) = pidfd_open(id(pid)?, PidfdFlags::empty()) else { return Ok(()) };
-    let left = Timespec::try_from(until.saturating_duration_since(Instant::now()))?;
-    let ended = poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&left))?;
-    ensure!(ended > 0, "still running: {:?}", Process::look(pid));
     Ok(())
 }
 

@@ -7,18 +7,19 @@
 #![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
-use acceptance::channel::WATCHDOG;
 use acceptance::programs::Programs;
 use acceptance::stage::home_with;
 use command_fds::{CommandFdExt, FdMapping};
 use tempfile::TempDir;
 use test_support::run::OwnChild;
+use test_support::talking::{pair, up_to};
+use test_support::wait::for_end;
 
 /// The variables, in this order.
 const NAMES: [&str; 3] = ["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"];
@@ -69,7 +70,7 @@ impl Stage {
         let output: OwnedFd = network.try_clone().expect("a descriptor").into();
         let (log, error) = pair();
         child.stdin(OwnedFd::from(network)).stdout(output).stderr(OwnedFd::from(error));
-        let (child, log) = (child.spawn().expect("starts"), BufReader::new(log));
+        let child = child.spawn().expect("starts");
         let ends = numbers.map(|number| {
             let found = kept.iter().find(|(known, _)| *known == number);
             found.map(|(_, end)| end.try_clone().expect("a descriptor"))
@@ -78,16 +79,9 @@ impl Stage {
     }
 }
 
-/// Whoever waits longer than that for the other end waits in vain, and the test fails.
-fn pair() -> (UnixStream, UnixStream) {
-    let (ours, theirs) = UnixStream::pair().expect("two sockets");
-    ours.set_read_timeout(Some(WATCHDOG)).expect("a bound");
-    (ours, theirs)
-}
-
 struct Session {
     child: OwnChild,
-    log: BufReader<UnixStream>,
+    log: UnixStream,
     client: UnixStream,
     ends: [Option<UnixStream>; 3],
 }
@@ -124,25 +118,16 @@ impl Session {
 
     /// Waits for a line of the log that ends so.
     fn awaits(&mut self, end: &str) {
-        let mut line = String::new();
-        while !line.ends_with(end) {
-            line.clear();
-            let read = self.log.read_line(&mut line).expect("a line");
-            assert!(read > 0, "the log ended before {end:?}");
-        }
+        heard(&mut self.log, end);
     }
 }
 
 /// What comes up to and with `last`.
 fn heard(end: &mut UnixStream, last: &str) -> String {
-    let mut octets = Vec::new();
-    while !octets.ends_with(last.as_bytes()) {
-        let mut octet = [0];
-        let read = end.read(&mut octet).expect("an answer in time");
-        assert!(read == 1, "ended after {:?}", String::from_utf8_lossy(&octets));
-        octets.extend(octet);
-    }
-    String::from_utf8_lossy(&octets).into_owned()
+    let octets = up_to(end, last).expect("an answer in time");
+    let said = String::from_utf8_lossy(&octets).into_owned();
+    assert!(said.ends_with(last), "ended after {said:?}");
+    said
 }
 
 fn every_assignment() -> impl Iterator<Item = [i32; 3]> {
@@ -165,7 +150,7 @@ fn authup_logs_in_whatever_the_numbers() {
         assert!(session.hears("\r\n").starts_with("535 "), "{numbers:?}");
         session.says("QUIT\r\n");
         assert!(session.hears("\r\n").starts_with("221 "), "{numbers:?}");
-        assert!(session.child.wait().expect("ends").success(), "{numbers:?}");
+        assert!(for_end(&mut session.child).success(), "{numbers:?}");
     }
 }
 

@@ -14,6 +14,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use test_support::needs;
 use test_support::needs::{installed_or_skip, skipped};
+use test_support::run::{output, stderr};
 
 /// A folder of its own for each test, removed with it.
 struct Folder(TempDir);
@@ -35,18 +36,13 @@ impl Folder {
 
     /// Runs `make install`.
     fn install(&self, settings: &[&str]) -> Output {
-        let ran = Command::new("make")
-            .arg("install")
-            .args(settings)
-            // Whatever would build fails.
-            .args(["BUILD=fast", "CARGO=false"])
-            .arg(format!("DESTDIR={}", self.path("root").display()))
-            .env("CARGO_TARGET_DIR", self.0.path())
-            // What `make test` was told is not for this one.
-            .env_remove("MAKEFLAGS")
-            .current_dir(root())
-            .output();
-        ran.unwrap()
+        let mut make = Command::new("make");
+        // Whatever would build fails.
+        make.arg("install").args(settings).args(["BUILD=fast", "CARGO=false"]);
+        make.arg(format!("DESTDIR={}", self.path("root").display())).current_dir(root());
+        // What `make test` was told is not for this one.
+        make.env("CARGO_TARGET_DIR", self.0.path()).env_remove("MAKEFLAGS");
+        output(&mut make, b"")
     }
 
     /// What was installed.
@@ -145,15 +141,11 @@ fn a_package_without_dependencies_is_not_made() {
     let Some(make) = unix::search_path::find("make".as_ref(), path.as_deref()) else {
         return skipped("make deb", "needs make");
     };
-    let ran = Command::new(make)
-        // Whatever would build fails, and dpkg-dev is not in this path.
-        .args(["deb", "CARGO=false", "BUILD=fast"])
-        .env("PATH", "/nonexistent")
-        .env_remove("MAKEFLAGS")
-        .current_dir(root())
-        .output()
-        .unwrap();
-    let said = String::from_utf8(ran.stderr).unwrap();
+    let mut make = Command::new(make);
+    // Whatever would build fails, and dpkg-dev is not in this path.
+    make.args(["deb", "CARGO=false", "BUILD=fast"]).env("PATH", "/nonexistent");
+    let ran = output(make.env_remove("MAKEFLAGS").current_dir(root()), b"");
+    let said = stderr(&ran);
     assert!(!ran.status.success());
     assert!(said.contains("make: dpkg-shlibdeps not found: install dpkg-dev\n"), "{said}");
 }

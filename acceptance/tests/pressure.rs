@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
+use std::io::{BufReader, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -16,6 +16,8 @@ use acceptance::stage::home_with;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
 use test_support::run::OwnChild;
+use test_support::talking::{self, Patient, Talking, up_to};
+use test_support::wait::{for_end, is_gone, until};
 
 /// A program under test between two pipes, with control files of its own.
 struct Running {
@@ -24,48 +26,41 @@ struct Running {
     _home: TempDir,
 }
 
+/// What is written to, and what is read from.
+type Ends = (ChildStdin, BufReader<Patient<ChildStdout>>);
+
 impl Running {
-    fn start(control: &[(&str, &str)], command: &[&str]) -> Self {
+    fn start(control: &[(&str, &str)], command: &[&str]) -> (Self, Ends) {
         Self::start_logging(control, command, Stdio::inherit())
     }
 
     /// The same with another log.
-    fn start_logging(control: &[(&str, &str)], command: &[&str], log: Stdio) -> Self {
+    fn start_logging(control: &[(&str, &str)], command: &[&str], log: Stdio) -> (Self, Ends) {
         let programs =
             Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
         let home = home_with(control).expect("a home");
         let path = format!("{}:/usr/bin:/bin", programs.folder().display());
-        let child = Command::new(programs.folder().join(command[0]))
-            .args(&command[1..])
-            .env("QMAILHOME", home.path())
-            .env("PATH", path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("starts");
-        Self { child: OwnChild(child), _programs: programs, _home: home }
-    }
-
-    fn ends(&mut self) -> (ChildStdin, BufReader<ChildStdout>) {
-        let output = BufReader::new(self.child.stdout.take().expect("output"));
-        (self.child.stdin.take().expect("input"), output)
+        let mut program = Command::new(programs.folder().join(command[0]));
+        program.args(&command[1..]).env("QMAILHOME", home.path()).env("PATH", path);
+        let Talking { child, input, output } = Talking::start(program.stderr(log));
+        (Self { child, _programs: programs, _home: home }, (input, output))
     }
 
     /// fixsmtpio before a server that this script is, which has greeted; and its ends.
-    fn relay(script: &str) -> (Self, ChildStdin, BufReader<ChildStdout>) {
-        let mut running = Self::start(&[], &["fixsmtpio", "sh", "-c", script]);
-        let (input, mut output) = running.ends();
+    fn relay(script: &str) -> (Self, Ends) {
+        let (running, (input, mut output)) = Self::start(&[], &["fixsmtpio", "sh", "-c", script]);
         assert_eq!(line(&mut output), "220 local\r\n");
-        (running, input, output)
+        (running, (input, output))
     }
 
     /// authup where a login may take a second, and an answer as long as it wants.
-    fn dialog(protocol: &str) -> (Self, ChildStdin, BufReader<ChildStdout>) {
+    fn dialog(protocol: &str) -> (Self, Ends) {
         let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
-        let mut running = Self::start(&control, &["authup", protocol, "false"]);
-        let (input, output) = running.ends();
-        (running, input, output)
+        Self::start(&control, &["authup", protocol, "false"])
+    }
+
+    fn ends(&mut self) -> Option<i32> {
+        for_end(&mut self.child).code()
     }
 
     /// The most memory that the process ever had, in KiB.
@@ -79,10 +74,12 @@ impl Running {
     }
 }
 
-fn line(output: &mut impl BufRead) -> String {
-    let mut line = String::new();
-    output.read_line(&mut line).expect("a line");
-    line
+fn line(output: &mut impl Read) -> String {
+    String::from_utf8(up_to(output, "\n").expect("a line")).expect("text")
+}
+
+fn rest(output: &mut impl Read) -> String {
+    String::from_utf8(talking::rest(output).expect("an end")).expect("text")
 }
 
 /// A server that answers every line, slowly read from and read slowly.
@@ -91,9 +88,9 @@ const TALKATIVE: &str =
 
 #[test]
 fn d11_half_a_line_lets_it_sleep() {
-    let (running, mut input, mut output) = Running::relay(TALKATIVE);
+    let (running, (mut input, mut output)) = Running::relay(TALKATIVE);
     input.write_all(b"EHLO half").expect("half a line");
-    // A program that spins is never seen asleep; the test would not end.
+    // A program that spins is never seen asleep.
     for _ in 0..1000 {
         running.settles();
     }
@@ -103,7 +100,7 @@ fn d11_half_a_line_lets_it_sleep() {
 
 #[test]
 fn d16_requests_and_replies_both_ways_at_once() {
-    let (mut running, mut input, mut output) = Running::relay(TALKATIVE);
+    let (mut running, (mut input, mut output)) = Running::relay(TALKATIVE);
     let count = 3000;
     let writer = thread::spawn(move || {
         for _ in 0..count {
@@ -117,21 +114,20 @@ fn d16_requests_and_replies_both_ways_at_once() {
         assert_eq!(line(&mut output).len(), 1006);
     }
     drop(writer.join().expect("the writer"));
-    assert!(running.child.wait().expect("ends").success());
+    assert!(for_end(&mut running.child).success());
 }
 
 #[test]
 fn d16_a_client_that_does_not_read_makes_the_server_wait() {
     let flood = r"printf '220 local\r\n'; yes '250 0123456789012345678901234567890123456789' | head -c 40000000";
-    let (running, input, mut output) = Running::relay(flood);
+    let (running, (input, mut output)) = Running::relay(flood);
     // Our pipe is full and it sleeps: all is waiting for us.
     for _ in 0..1000 {
         running.settles();
     }
     let peak = running.peak();
     assert!(peak < 16 * 1024, "it took {peak} KiB");
-    let mut rest = Vec::new();
-    output.read_to_end(&mut rest).expect("the rest");
+    let rest = rest(&mut output);
     assert!(rest.len() > 39_000_000, "only {} octets came", rest.len());
     drop(input);
 }
@@ -139,7 +135,7 @@ fn d16_a_client_that_does_not_read_makes_the_server_wait() {
 #[test]
 fn d16_a_server_that_does_not_read_makes_the_client_wait() {
     let deaf = r"printf '220 local\r\n'; read data; printf '354 go\r\n'; exec sleep 30";
-    let (running, mut input, mut output) = Running::relay(deaf);
+    let (running, (mut input, mut output)) = Running::relay(deaf);
     input.write_all(b"DATA\r\n").expect("DATA");
     assert_eq!(line(&mut output), "354 go\r\n");
     let mut sent = 0;
@@ -162,33 +158,30 @@ fn writable(input: &ChildStdin) -> bool {
 
 #[test]
 fn d32_a_client_that_keeps_talking_is_bounded_too() {
-    let (mut running, mut input, mut output) = Running::dialog("smtp");
+    let (mut running, (mut input, mut output)) = Running::dialog("smtp");
     assert_eq!(line(&mut output), "220 mail.example.org ESMTP\r\n");
     // A command after each answer; the end comes all the same.
-    loop {
+    let ask = || {
         let _may_have_ended = input.write_all(b"NOOP\r\n");
-        let said = line(&mut output);
-        if said != "250 ok\r\n" {
-            assert_eq!(said, "451 authup timeout (#4.4.2)\r\n");
-            break;
-        }
-    }
-    assert_eq!(running.child.wait().expect("ends").code(), Some(1));
+        line(&mut output)
+    };
+    let said = until("end of its time", ask, |said| said != "250 ok\r\n");
+    assert_eq!(said, "451 authup timeout (#4.4.2)\r\n");
+    assert_eq!(running.ends(), Some(1));
 }
 
 #[test]
 fn d32_a_client_that_never_pauses_is_bounded_too() {
     const MANY: usize = 1000;
-    let (mut running, mut input, mut output) = Running::dialog("smtp");
+    let (mut running, (mut input, mut output)) = Running::dialog("smtp");
     // More commands than can be answered in that time, so there is always one to be read.
     let talking = thread::spawn(move || {
         let commands = "NOOP\r\n".repeat(MANY);
         (0..MANY).all(|_| input.write_all(commands.as_bytes()).is_ok())
     });
-    let mut said = String::new();
-    output.read_to_string(&mut said).expect("what it says");
+    let said = rest(&mut output);
     assert!(said.ends_with("250 ok\r\n451 authup timeout (#4.4.2)\r\n"), "{:?}", last(&said));
-    assert_eq!(running.child.wait().expect("ends").code(), Some(1));
+    assert_eq!(running.ends(), Some(1));
     assert!(!talking.join().expect("the writer"), "all was read");
 }
 
@@ -198,20 +191,19 @@ fn last(said: &str) -> Option<&str> {
 
 #[test]
 fn d32_a_client_that_takes_no_replies_is_bounded_too() {
-    let (mut running, mut input, mut output) = Running::dialog("smtp");
+    let (mut running, (mut input, mut output)) = Running::dialog("smtp");
     assert_eq!(line(&mut output), "220 mail.example.org ESMTP\r\n");
     // More replies than the pipe has room for, and nobody who reads them.
     let flooding = thread::spawn(move || while input.write_all(b"HELP\r\n").is_ok() {});
-    assert_eq!(running.child.wait().expect("ends").code(), Some(1));
+    assert_eq!(running.ends(), Some(1));
     flooding.join().expect("the writer");
-    let mut said = String::new();
-    output.read_to_string(&mut said).expect("what it said");
+    let said = rest(&mut output);
     assert!(said.starts_with("214 authup"), "{said}");
 }
 
 #[test]
 fn d32_a_client_that_drips_is_bounded_too() {
-    let (mut running, mut input, mut output) = Running::dialog("pop3");
+    let (mut running, (mut input, mut output)) = Running::dialog("pop3");
     let greeting = line(&mut output);
     assert_eq!(greeting, "+OK mail.example.org\r\n");
     // Octets of one line that never ends, each when the one before was taken.
@@ -220,10 +212,9 @@ fn d32_a_client_that_drips_is_bounded_too() {
             thread::yield_now();
         }
     });
-    let mut said = String::new();
-    output.read_to_string(&mut said).expect("what it says");
+    let said = rest(&mut output);
     assert!(said.ends_with("-ERR authup timeout\r\n"), "{said:?}");
-    assert_eq!(running.child.wait().expect("ends").code(), Some(1));
+    assert_eq!(running.ends(), Some(1));
     dripping.join().expect("the writer");
 }
 
@@ -234,13 +225,14 @@ fn an_imap_server_that_has_ended_waits_for_no_client_for_good() {
     let ended = [70_000, 100_000].map(|octets| {
         let script = format!("printf '* PREAUTH hi\\r\\n'; head -c {octets} /dev/zero");
         let relay = ["/usr/bin/env", "IMAPLOGINTAG=a", "fiximapio", "sh", "-c", &script];
-        let mut running = Running::start(&[], &relay);
-        let (input, mut output) = running.ends();
+        let (running, (input, mut output)) = Running::start(&[], &relay);
         assert_eq!(line(&mut output), "a OK hi\r\n");
         (running, input, output)
     });
     for (mut running, _input, _output) in ended {
-        assert_eq!(running.child.wait().expect("ends").code(), Some(16));
+        // It waits for a minute itself.
+        let _has_ended = is_gone(running.child.id());
+        assert_eq!(running.ends(), Some(16));
     }
 }
 
@@ -259,22 +251,20 @@ fn full_log() -> (PipeReader, PipeWriter) {
 #[test]
 fn d62_a_log_that_nobody_reads_keeps_no_client_waiting_for_good() {
     let (log, writer) = full_log();
-    let mut running =
+    let (mut running, (mut input, mut output)) =
         Running::start_logging(&[], &["authup", "-t", "2", "pop3", "false"], writer.into());
-    let (mut input, mut output) = running.ends();
     assert!(line(&mut output).starts_with("+OK "));
     input.write_all(b"USER bob\r\nPASS x\r\n").expect("a login");
     assert_eq!(line(&mut output), "+OK \r\n");
     assert_eq!(line(&mut output), "-ERR [AUTH] authup authorization failed\r\n");
     // Once there is room again it is said.
-    let mut log = log;
+    let mut log = Patient(log);
     assert!(log.read(&mut [0; 1 << 20]).expect("the log") > 4096);
     input.write_all(b"QUIT\r\n").expect("the end");
     assert_eq!(line(&mut output), "+OK \r\n");
-    running.child.wait().expect("its end");
+    running.ends();
     drop(running);
-    let mut said = String::new();
-    log.read_to_string(&mut said).expect("the log");
+    let said = rest(&mut log);
     assert_eq!(said.trim_start_matches('\n'), "authup: 3 lines lost: the log was full\n");
 }
 
@@ -283,13 +273,12 @@ fn d62_a_log_that_nobody_reads_keeps_no_client_waiting_for_good() {
 fn d62_no_program_of_a_connection_waits_for_the_log_for_good() {
     let is_told = |program: &[&str], says: &str, last: &str| {
         let (_log, writer) = full_log();
-        let mut running = Running::start_logging(&[], program, writer.into());
-        let (mut input, mut output) = running.ends();
+        let (mut running, (mut input, mut output)) =
+            Running::start_logging(&[], program, writer.into());
         input.write_all(says.as_bytes()).expect("what the client says");
-        let mut said = String::new();
-        output.read_to_string(&mut said).expect("what it is told");
+        let said = rest(&mut output);
         assert!(said.ends_with(last), "{program:?}: {said:?}");
-        running.child.wait().expect("its end");
+        running.ends();
     };
     let no_server = "421 unable to start the mail server (#4.3.0)\r\n";
     let checks: &[&str] = &["authup", "pop3", "checkpassword-file", "-f", "/nonexistent", "true"];

@@ -21,9 +21,10 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use test_support::folder::{public, set_mode};
 use test_support::log::Log;
-use test_support::process::{self, Process, children, signal};
+use test_support::process::{self, Process, children, is_jailed, limit, signal, target};
 use test_support::run::{OwnChild, hand_over};
-use test_support::wait::{PATIENCE, for_end, until_gone};
+use test_support::talking::pair;
+use test_support::wait::{for_end, until_gone};
 
 /// authup with a client, and control files of its own.
 struct Session {
@@ -46,7 +47,7 @@ impl Session {
     fn with(control: &[(&str, &str)], program: &[&str], also: impl Fn(&mut Command)) -> Self {
         let programs = Programs::gather(&[]).expect("the programs");
         let home = home_with(control).expect("a home");
-        let (client, server) = UnixStream::pair().expect("a connection");
+        let (client, server) = pair();
         let mut command = Command::new(programs.folder().join("authup"));
         command.arg("smtp").args(program).env("QMAILHOME", home.path());
         also(&mut command);
@@ -54,8 +55,13 @@ impl Session {
         command.stdin(server.try_clone().expect("a copy")).stdout(server);
         let mut authup = command.stderr(Stdio::piped()).spawn().expect("starts");
         let log = Log::of(authup.stderr.take().expect("a log"));
-        let mut session =
-            Self { authup: OwnChild(authup), client: patient(client), log, heard: 0, _home: home };
+        let mut session = Self {
+            authup: OwnChild(authup),
+            client: BufReader::new(client),
+            log,
+            heard: 0,
+            _home: home,
+        };
         let logged = session.logged();
         assert!(logged.ends_with(" protocol smtp"), "{logged}");
         session
@@ -101,12 +107,6 @@ impl Session {
     }
 }
 
-/// A connection on which nothing is waited for without end.
-fn patient(stream: UnixStream) -> BufReader<UnixStream> {
-    stream.set_read_timeout(Some(PATIENCE)).expect("a bound");
-    BufReader::new(stream)
-}
-
 /// The same command where /var/empty is what this mounts there, and nowhere else.
 fn where_mounted(mounts: &str, command: &Command) -> Command {
     let mut there = Command::new("unshare");
@@ -125,13 +125,6 @@ fn status(pid: u32, field: &str) -> String {
     process::status(pid, field).expect("the field")
 }
 
-/// Whether the kernel refuses a process what jailed ones do without.
-fn is_jailed(pid: u32) -> bool {
-    let (privileges, filter) = (status(pid, "NoNewPrivs"), status(pid, "Seccomp"));
-    assert_eq!(privileges == "1", filter == "2", "one of the two only");
-    filter == "2"
-}
-
 #[test]
 fn the_parser_is_jailed_before_it_says_a_word() {
     let session = Session::start(&[], NO).greeted();
@@ -139,9 +132,7 @@ fn the_parser_is_jailed_before_it_says_a_word() {
     assert!(is_jailed(parser) && !is_jailed(session.monitor()));
     assert_eq!(status(parser, "Threads"), "1");
     assert_eq!(children(parser), [0_u32; 0]);
-    let limits = fs::read_to_string(format!("/proc/{parser}/limits")).expect("limits");
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("core");
-    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    assert_eq!(limit(parser, "Max core file size"), "0");
 }
 
 #[test]
@@ -188,8 +179,8 @@ fn the_parser_has_the_client_and_the_monitor_and_nothing_else() {
     let kinds: Vec<&str> = held.iter().map(|(_, kind)| kind.as_str()).collect();
     // 2 is a pipe that nobody reads; the last is the channel.
     assert_eq!(kinds, ["socket", "socket", "pipe", "socket"], "{held:?}");
-    let log = |pid: u32| fs::read_link(format!("/proc/{pid}/fd/2")).expect("the log");
-    assert_ne!(log(session.parser()), log(session.monitor()), "the log is the monitor's");
+    let logs = [session.parser(), session.monitor()].map(|pid| target(pid, 2));
+    assert_ne!(logs[0], logs[1], "the log is the monitor's");
 }
 
 #[test]
@@ -276,10 +267,14 @@ fn a_session_is_not_ended_with_the_time_for_a_login() {
         "--clear-groups",
         "sh",
         "-c",
-        "sleep 2; printf '235 ok\\r\\n'; read line; printf '221 bye\\r\\n'; exit 0",
+        "read line; printf '235 ok\\r\\n'; read line; printf '221 bye\\r\\n'; exit 0",
     ];
-    let mut session = Session::start(&[("timeoutlogin", "1\n")], session).greeted();
+    let start = || Session::start(&[("timeoutlogin", "1\n")], session).greeted();
+    let mut session = start();
     session.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
+    // The time of one who came later is over.
+    assert_eq!(start().ends(), ("451 authup timeout (#4.4.2)\r\n".into(), Some(1)));
+    session.say("go on\r\n");
     assert_eq!(session.line(), "235 ok\r\n");
     session.say("QUIT\r\n");
     assert_eq!(session.ends(), ("221 bye\r\n".into(), Some(0)));
@@ -350,14 +345,14 @@ impl Relay {
         fs::create_dir(home.path().join("control")).expect("control");
         fs::write(home.path().join("control/me"), "mail.example.org\n").expect("me");
         let server = "printf '220 local\\r\\n'; while read -r line; do printf '250 ok\\r\\n'; done";
-        let (client, network) = UnixStream::pair().expect("a connection");
+        let (client, network) = pair();
         let network = OwnedFd::from(network);
         let mut command = Command::new(programs.folder().join("fixsmtpio"));
         command.args(["sh", "-c", server]).env("QMAILHOME", home.path());
         command.stdin(network.try_clone().expect("a copy")).stdout(network);
         also(&mut command);
         let fixsmtpio = command.spawn().expect("starts");
-        Self { fixsmtpio: OwnChild(fixsmtpio), client: patient(client), _home: home }
+        Self { fixsmtpio: OwnChild(fixsmtpio), client: BufReader::new(client), _home: home }
     }
 
     fn says(&mut self, request: &str) -> String {
@@ -389,8 +384,8 @@ fn fixsmtpio_goes_to_jail_and_its_server_does_not() {
 fn with_tls_to_start_fixsmtpio_goes_to_jail_behind_the_second_server() {
     use command_fds::{CommandFdExt, FdMapping};
     // Ours is the TLS server's side of UCSPI-TLS, and the client's behind it.
-    let (mut control, theirs) = UnixStream::pair().expect("a control socket");
-    let (inside, decrypted) = UnixStream::pair().expect("a stream");
+    let (mut control, theirs) = pair();
+    let (inside, decrypted) = pair();
     let (theirs, decrypted) = (OwnedFd::from(theirs), OwnedFd::from(decrypted));
     let mut relay = Relay::start(|command| {
         let copy = |end: &OwnedFd| end.try_clone().expect("a copy");
@@ -408,7 +403,7 @@ fn with_tls_to_start_fixsmtpio_goes_to_jail_behind_the_second_server() {
     control.read_exact(&mut request).expect("a request");
     assert_eq!(&request, b"Y");
     control.write_all(b"SSL_PROTOCOL=TLSv1.3\0\0").expect("facts");
-    relay.client = patient(inside);
+    relay.client = BufReader::new(inside);
     assert_eq!(relay.says("NOOP\r\n"), "250 ok\r\n");
     assert!(is_jailed(relay.fixsmtpio.id()) && !is_jailed(relay.server()));
     assert_ne!(relay.server(), first);

@@ -7,19 +7,19 @@
 
 #![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
 
+use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
-use acceptance::channel::{WATCHDOG, wait};
 use acceptance::programs::Programs;
 use acceptance::stage::home_with;
 use command_fds::{CommandFdExt, FdMapping};
 use tempfile::TempDir;
 use test_support::run::OwnChild;
+use test_support::talking::{Patient, pair, reply};
 
 /// The numbers that it comes to: 3 was the listener's, and is free again.
 const READ: i32 = 3;
@@ -83,13 +83,14 @@ impl Sslserver {
         }
         let (reader, writer, control) = self.gives(&mut command);
         let child = OwnChild(command.spawn().expect("starts"));
+        let reader = Patient(File::from(reader));
         Session { reader, writer, control, _child: child, _programs: programs, _home: home }
     }
 
     /// The program's descriptors; and the client's, and the other end of the control socket.
     fn gives(self, command: &mut Command) -> (OwnedFd, OwnedFd, UnixStream) {
         let (client, accepted) = UnixStream::pair().expect("two sockets");
-        let (control, theirs) = UnixStream::pair().expect("two sockets");
+        let (control, theirs) = pair();
         let mut mappings = Mappings::default();
         mappings.add(ACCEPTED, accepted.try_clone().expect("a descriptor"));
         mappings.add(CONTROL, theirs);
@@ -149,7 +150,7 @@ impl Mappings {
 }
 
 struct Session {
-    reader: OwnedFd,
+    reader: Patient<File>,
     writer: OwnedFd,
     control: UnixStream,
     _child: OwnChild,
@@ -167,26 +168,7 @@ impl Session {
     }
 
     fn hears(&mut self) -> String {
-        let mut reply = String::new();
-        loop {
-            let line = self.line();
-            reply += &line;
-            if line.as_bytes().get(3) != Some(&b'-') {
-                return reply;
-            }
-        }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = Vec::new();
-        while !line.ends_with(b"\n") {
-            wait(&[self.reader.as_fd()], None, Instant::now() + WATCHDOG).expect("an answer");
-            let mut octet = [0];
-            let read = rustix::io::read(&self.reader, &mut octet).expect("an answer");
-            assert!(read == 1, "ended after {:?}", String::from_utf8_lossy(&line));
-            line.extend(octet);
-        }
-        String::from_utf8_lossy(&line).into_owned()
+        reply(&mut self.reader).expect("an answer")
     }
 }
 
@@ -236,7 +218,6 @@ fn d29_with_n_tls_begins_when_it_is_asked_for() {
         assert!(session.says(LOGIN).starts_with("530 "));
         assert!(session.says("STARTTLS").starts_with("220 "));
         let mut asked = [0];
-        session.control.set_read_timeout(Some(WATCHDOG)).expect("a bound");
         session.control.read_exact(&mut asked).expect("Y");
         assert_eq!(asked, *b"Y");
         session.control.write_all(b"\0\0").expect("no facts");

@@ -135,7 +135,7 @@ fn step(word: &str, rest: &str) -> Result<Step> {
         "log:" if rest == "..." => Step::AnythingLogged,
         "log:" => Step::Logged(Text::parse(rest)?.with_end(b"\n")),
         "tls" => Step::Tls(tls(rest)?),
-        "pause" => Step::Pause(rest.parse()?),
+        "authup" if rest == "times out" => Step::AuthupTimesOut,
         "signal" => Step::Signal(signal(rest)?),
         "exit" => Step::Exits(rest.parse()?),
         name if crate::programs::STAND_INS.contains(&name) => {

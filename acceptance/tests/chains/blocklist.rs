@@ -2,20 +2,21 @@
 //! the server's own, so that nothing of this machine is touched.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, IoSliceMut};
+use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use acceptance::chain::{Chain, ROOT, Server};
 use acceptance::peer::Peer;
 use anyhow::{Context, Result, ensure};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, getpeername, recvmsg};
 use test_support::run::hand_over;
+use test_support::talking::Talking;
+use test_support::wait::PATIENCE;
 
 use crate::{Test, holds};
 
@@ -56,7 +57,7 @@ impl StandIn {
         let path = folder.join("blocklistd.sock");
         let socket = UnixDatagram::bind(&path)?;
         fs::set_permissions(path, Permissions::from_mode(0o666))?;
-        socket.set_read_timeout(Some(Duration::from_secs(60)))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { socket })
     }
 
@@ -146,7 +147,7 @@ fn bare_logins(chain: &Chain<'_>, host: &str, from: &str) -> Result<()> {
 
 /// A client that logs in over TLS; by then descriptor 0 of authup is no network socket
 /// any more. It says its address, and stays until its standard input ends.
-fn tls_client(chain: &Chain<'_>, port: u16, connect: &str) -> Result<(Child, SocketAddr)> {
+fn tls_client(chain: &Chain<'_>, port: u16, connect: &str) -> Result<(Talking, SocketAddr)> {
     let program = format!(
         "import smtplib, ssl, sys\ntrust = ssl.create_default_context(cafile={:?})\nport = {port}\n\
          {connect}\nclient.ehlo()\nfor password in ['AGJvYgBndWVzc2Vk', 'AGJvYgBwYXNzIHdvcmQ=']:\n  \
@@ -154,13 +155,10 @@ fn tls_client(chain: &Chain<'_>, port: u16, connect: &str) -> Result<(Child, Soc
          sys.stdout.flush()\nsys.stdin.read()\n",
         chain.name("cert.pem"),
     );
-    let mut command = chain.command("timeout");
-    command.args(["60", "python3", "-c", &program]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut client = command.spawn()?;
-    let mut said = BufReader::new(client.stdout.take().context("no output")?).lines();
-    let (failed, good) = (said.next().context("no answer")??, said.next().context("no answer")??);
+    let mut client = Talking::start(chain.command("python3").args(["-c", &program]));
+    let (failed, good) = (client.line(), client.line());
     ensure!(failed.starts_with("535 ") && good.starts_with("235 "), "{failed}, {good}");
-    let words: Vec<&str> = good.split(' ').collect();
+    let words: Vec<&str> = good.trim_end().split(' ').collect();
     let [_, ip, port] = words[..] else { anyhow::bail!("no address in {good}") };
     Ok((client, SocketAddr::new(ip.parse()?, port.parse()?)))
 }
@@ -170,11 +168,10 @@ fn over_starttls(chain: &Chain<'_>) -> Result<()> {
     let mut command = chain.tls_command("127.0.0.1", &["-n"], &chain.login("smtp", &WELCOME));
     let server = start(chain, command.env("UCSPITLS", "!"))?;
     let connect = "client = smtplib.SMTP('localhost', port)\nclient.starttls(context=trust)";
-    let (mut client, address) = tls_client(chain, server.port, connect)?;
+    let (client, address) = tls_client(chain, server.port, connect)?;
     stand_in.hears(FAILED, address, server.port)?;
     stand_in.hears(GOOD, address, server.port)?;
-    drop(client.stdin.take());
-    ensure!(client.wait()?.success(), "the client failed");
+    ensure!(client.end().1.success(), "the client failed");
     Ok(())
 }
 
@@ -185,9 +182,8 @@ fn over_tls_at_once(chain: &Chain<'_>) -> Result<()> {
     let command = chain.tls_command("127.0.0.1", &[], &chain.login("smtp", &WELCOME));
     let server = start(chain, &command)?;
     let connect = "client = smtplib.SMTP_SSL('localhost', port, context=trust)";
-    let (mut client, _) = tls_client(chain, server.port, connect)?;
-    drop(client.stdin.take());
-    ensure!(client.wait()?.success(), "the client failed");
+    let (client, _) = tls_client(chain, server.port, connect)?;
+    ensure!(client.end().1.success(), "the client failed");
     hears_of_another_first(chain, &stand_in)
 }
 

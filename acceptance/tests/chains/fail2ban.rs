@@ -6,13 +6,14 @@ use std::io::Read;
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::spawn;
 
 use acceptance::chain::{Chain, start_logging_to};
 use acceptance::peer::Peer;
 use anyhow::{Context, Result, ensure};
-use test_support::wait::in_file;
+use test_support::run::{self, OwnChild};
+use test_support::wait::{for_end, in_file};
 
 use crate::{SWAKS_REFUSED, Test, ends_with, holds, swaks};
 
@@ -133,21 +134,20 @@ fn contrib() -> PathBuf {
 }
 
 /// A logger that runs behind a server: what is to be its standard error.
-fn logger(chain: &Chain<'_>, arguments: &[&str]) -> Result<(Child, Stdio)> {
-    // The watchdog: it ends once nobody is left who could write to it.
-    let mut command = chain.command("timeout");
-    let mut child = command.arg("120").args(arguments).stdin(Stdio::piped()).spawn()?;
+fn logger(chain: &Chain<'_>, arguments: &[&str]) -> Result<(OwnChild, Stdio)> {
+    let mut command = chain.command(arguments[0]);
+    let mut child = command.args(&arguments[1..]).stdin(Stdio::piped()).spawn()?;
     let input = child.stdin.take().context("no input")?;
-    Ok((child, input.into()))
+    Ok((OwnChild(child), input.into()))
 }
 
 /// The addresses that fail2ban-regex finds in a log with the filter that is shipped.
 fn found(log: &Path, options: &str) -> Result<Vec<String>> {
     let filter = contrib().join("filter.d/acceptutils.conf");
     let filter = format!("{}{options}", filter.display());
-    let ran = Command::new("fail2ban-regex").args(["--out", "ip"]).arg(log).arg(filter).output()?;
-    ensure!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    Ok(String::from_utf8(ran.stdout)?.lines().map(str::to_owned).collect())
+    let mut command = Command::new("fail2ban-regex");
+    let found = run::succeeds(command.args(["--out", "ip"]).arg(log).arg(filter));
+    Ok(found.lines().map(str::to_owned).collect())
 }
 
 /// All sorts of clients; gives the addresses of those that failed, once for each time.
@@ -243,13 +243,13 @@ fn logged_by(chain: &Chain<'_>, arguments: &[&str]) -> Result<Vec<String>> {
     let server = start_logging_to(&mut command, log)?;
     let failed = clients(server.port)?;
     drop(server);
-    ensure!(logger.wait()?.success(), "{arguments:?} failed");
+    ensure!(for_end(&mut logger).success(), "{arguments:?} failed");
     Ok(failed)
 }
 
 fn regex_by_svlogd(chain: &Chain<'_>) -> Result<()> {
     let folder = chain.path("client/log");
-    make_folder(chain, &folder)?;
+    make_folder(chain, &folder);
     let failed = logged_by(chain, &["svlogd", "-tt", &chain.name("client/log")])?;
     ensure_found(&folder.join("current"), "", &failed)
 }
@@ -260,10 +260,8 @@ fn regex_by_s6_log(chain: &Chain<'_>) -> Result<()> {
 }
 
 /// For svlogd, which wants it to be there.
-fn make_folder(chain: &Chain<'_>, folder: &Path) -> Result<()> {
-    let made = chain.command("mkdir").arg(folder).status()?;
-    ensure!(made.success(), "mkdir {}", folder.display());
-    Ok(())
+fn make_folder(chain: &Chain<'_>, folder: &Path) {
+    run::succeeds(chain.command("mkdir").arg(folder));
 }
 
 /// syslog's form, by util-linux's logger, which sends it to where syslog would listen.
@@ -298,7 +296,7 @@ fn regex_behind_tlsserver(chain: &Chain<'_>) -> Result<()> {
     ends_with(chain, &output, SWAKS_REFUSED)?;
     failed.push("127.0.0.77".to_owned());
     drop(server);
-    ensure!(multilog.wait()?.success(), "multilog failed");
+    ensure!(for_end(&mut multilog).success(), "multilog failed");
     ensure_found(&chain.path("client/log/current"), "", &failed)
 }
 
@@ -341,7 +339,7 @@ fn jail_for_files() -> Result<String> {
 
 /// A fail2ban of this test's own, with an action that writes down whom it should ban.
 struct Fail2ban {
-    child: Child,
+    _server: OwnChild,
     banned: PathBuf,
     log: PathBuf,
 }
@@ -357,13 +355,13 @@ impl Fail2ban {
         fs::write(chain.path("fail2ban/action.d/record.conf"), action)?;
         let database = format!("[Definition]\ndbfile = {}\n", place("fail2ban.sqlite3"));
         fs::write(chain.path("fail2ban/fail2ban.local"), database)?;
-        let child = chain
+        let server = chain
             .command("fail2ban-server")
             .args(["-f", "-c", &chain.name("fail2ban"), "-s", &place("fail2ban.sock")])
             .args(["-p", &place("fail2ban.pid"), "--logtarget", &place("fail2ban.log"), "start"])
             .stdout(Stdio::null())
             .spawn()?;
-        Ok(Self { child, banned, log })
+        Ok(Self { _server: OwnChild(server), banned, log })
     }
 
     /// Waits until somebody is banned; gives all who are.
@@ -377,14 +375,6 @@ impl Fail2ban {
                 banned.iter().any(|one| one == address).then_some(banned)
             },
         )
-    }
-}
-
-impl Drop for Fail2ban {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _status = self.child.wait();
     }
 }
 

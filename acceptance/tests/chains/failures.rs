@@ -8,7 +8,8 @@ use std::process::Output;
 use acceptance::chain::{Chain, Server};
 use acceptance::peer::{self, Peer};
 use anyhow::{Context, Result, ensure};
-use test_support::wait::in_file;
+use test_support::run::succeeds;
+use test_support::wait::{Gate, in_file};
 
 use crate::chains::login::submission;
 use crate::chains::sending::{ECHO, swaks_succeeds, swaks_tries};
@@ -59,10 +60,7 @@ fn remember(chain: &Chain<'_>, more: &str) -> Result<()> {
 
 /// `acceptutils failures`, as the service's user.
 fn failures(chain: &Chain<'_>, options: &[&str]) -> Result<String> {
-    let mut command = chain.command("acceptutils");
-    let output = command.arg("failures").args(options).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
+    Ok(succeeds(chain.command("acceptutils").arg("failures").args(options)))
 }
 
 /// swaks as somebody, over STARTTLS or in the clear.
@@ -214,8 +212,8 @@ fn behind_a_load_balancer(chain: &Chain<'_>) -> Result<()> {
 fn many_at_once(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
     // Each check lasts until all have begun, or are refused.
-    let gate = chain.name("client/gate");
-    let check = format!("until test -e {gate}; do sleep 0.05; done; exit 1");
+    let gate = Gate::make(&chain.path("client/gate"));
+    let check = format!("read -r go <{}; exit 1", chain.name("client/gate"));
     let server = chain.plain_server(&["authup", "smtp", "sh", "-c", &check])?;
     let clients = (0..30).map(|at| {
         let port = server.port;
@@ -231,7 +229,7 @@ fn many_at_once(chain: &Chain<'_>) -> Result<()> {
         |log| (refused(log) >= 27).then_some(()),
     );
     ensure!(refused(&chain.log()) == 27, "more than 27 of 30:\n{}", chain.log());
-    fs::write(chain.path("client/gate"), "")?;
+    gate.open(3);
     let mut answers = Vec::new();
     for client in clients {
         let answer = client.join().map_err(|_| anyhow::anyhow!("a client panicked"))??;

@@ -2,15 +2,15 @@
 //! Most of its paths end in chains that other files try.
 
 use std::fs;
-use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use acceptance::chain::{Chain, give_to_nobody};
 use anyhow::{Context, Result, ensure};
+use test_support::needs::skipped;
 
 use crate::chains::introduction::SENDS;
 use crate::chains::sending::python;
+use crate::chains::unpacked::{download, unpack};
 use crate::{BOB, BOB_IS_IN, Test, body, by_python, for_swaks, holds, message, swaks};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -103,16 +103,9 @@ impl Postfix {
     fn unpack(chain: &Chain<'_>) -> Result<Option<Self>> {
         let folder = chain.path("postfix");
         fs::create_dir(&folder)?;
-        let got = Command::new("apt-get")
-            .args(["--quiet", "--option", "APT::Sandbox::User=root", "download", "postfix"])
-            .current_dir(&folder)
-            .output()?;
-        let package = fs::read_dir(&folder)?.next();
-        let Some(package) = package.filter(|_| got.status.success()) else { return Ok(None) };
+        let Some(packages) = download("postfix", None, &["postfix"])? else { return Ok(None) };
         let programs = folder.join("programs");
-        let unpacked =
-            Command::new("dpkg").arg("-x").arg(package?.path()).arg(&programs).status()?;
-        ensure!(unpacked.success(), "dpkg -x failed");
+        unpack(&packages, &programs)?;
         let postfix = Self { folder, programs };
         postfix.configure()?;
         Ok(Some(postfix))
@@ -159,7 +152,7 @@ impl Postfix {
 
 fn postfix(chain: &Chain<'_>) -> Result<()> {
     let Some(postfix) = Postfix::unpack(chain)? else {
-        return Ok(stderr().write_all(b"SKIPPED: apt-get cannot download postfix\n")?);
+        return Ok(skipped("Postfix", "apt-get cannot download it"));
     };
     let [config, libraries] = postfix.variables();
     let sendmail = postfix.program("sendmail");

@@ -3,7 +3,6 @@
 //! Dovecot 2.4, which is the next Debian's, with its C library, in a root folder of its own.
 
 use std::fs;
-use std::io::{Write, stderr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use acceptance::chain::Chain;
 use anyhow::{Context, Result, ensure};
+use test_support::needs::skipped;
+use test_support::run::{output, succeeds};
 
 use super::fetching::{self, dovecot_command};
 use super::imap::{FETCH, ensure_fetched, mbsync_from, python};
@@ -22,7 +23,11 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// Packages as downloaded, once for all tests and later runs.
-fn download(name: &str, suite: Option<&str>, packages: &[&str]) -> Result<Option<PathBuf>> {
+pub(super) fn download(
+    name: &str,
+    suite: Option<&str>,
+    packages: &[&str],
+) -> Result<Option<PathBuf>> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _lock = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -54,39 +59,33 @@ fn download(name: &str, suite: Option<&str>, packages: &[&str]) -> Result<Option
 
 fn apt_get(folder: &Path, options: &[String], words: &[&str]) -> Result<bool> {
     let mut command = Command::new("apt-get");
-    Ok(command.args(options).args(words).current_dir(folder).output()?.status.success())
+    let command = command.args(options).args(words).current_dir(folder);
+    Ok(output(command, b"").status.success())
 }
 
 /// Where this machine's Debian comes from.
 fn mirror() -> Result<String> {
     let format = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"];
-    let listed = Command::new("apt-get").args(format).arg("Origin: Debian").output()?;
-    let listed = String::from_utf8(listed.stdout)?;
+    let listed = succeeds(Command::new("apt-get").args(format).arg("Origin: Debian"));
     Ok(listed.lines().next().context("no source of packages")?.to_owned())
 }
 
 /// The packages in one folder, as if they were installed there.
-fn unpack(packages: &Path, to: &Path) -> Result<()> {
+pub(super) fn unpack(packages: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(packages)? {
         let package = entry?.path();
         if package.extension().is_some_and(|kind| kind == "deb") {
-            let done = Command::new("dpkg").arg("-x").arg(&package).arg(to).status()?;
-            ensure!(done.success(), "dpkg -x {}", package.display());
+            succeeds(Command::new("dpkg").arg("-x").arg(&package).arg(to));
         }
     }
     Ok(())
-}
-
-/// Said where the test's output is shown, as nobody else sees it.
-fn skipped(what: &str) -> Result<()> {
-    Ok(stderr().write_all(format!("SKIPPED: {what}\n").as_bytes())?)
 }
 
 /// Its server answers the login behind an untagged line of its own.
 fn courier(chain: &Chain<'_>) -> Result<()> {
     let packages = ["courier-imap", "courier-authlib", "libcourier-unicode4", "libgamin0"];
     let Some(packages) = download("courier", None, &packages)? else {
-        return skipped("apt-get cannot download courier-imap");
+        return Ok(skipped("Courier", "apt-get cannot download it"));
     };
     let folder = chain.path("courier");
     unpack(&packages, &folder)?;
@@ -151,11 +150,11 @@ exec unshare --root=\"$root\" --wd=\"$HOME\" \"$@\"' sh \"$root\" \"$folder\" \"
 /// Dovecot 2.4, configured as Debian does.
 fn dovecot_2_4(chain: &Chain<'_>) -> Result<()> {
     let own = ["--user", "--map-current-user", "--mount", "--keep-caps", "true"];
-    if !Command::new("unshare").args(own).output()?.status.success() {
-        return skipped("no user namespaces here");
+    if !output(Command::new("unshare").args(own), b"").status.success() {
+        return Ok(skipped("Dovecot 2.4", "no user namespaces here"));
     }
     let Some(packages) = download("dovecot-2.4", Some("trixie"), &DOVECOT_2_4)? else {
-        return skipped("apt-get cannot download Dovecot 2.4");
+        return Ok(skipped("Dovecot 2.4", "apt-get cannot download it"));
     };
     let (folder, root) = (chain.path(""), chain.path("root"));
     unpack(&packages, &root)?;
@@ -163,8 +162,7 @@ fn dovecot_2_4(chain: &Chain<'_>) -> Result<()> {
         "cd \"$0\" && for in in bin lib lib64 sbin; do test -e $in || ln -s usr/$in $in; done &&
         mkdir -p dev tmp \"./$1\" && chmod 1777 tmp && cp /etc/passwd /etc/group etc &&
         cp -r usr/share/dovecot/dovecot.conf usr/share/dovecot/conf.d etc/dovecot";
-    let copied = Command::new("sh").args(["-c", copy]).arg(&root).arg(&folder).status()?;
-    ensure!(copied.success(), "no root folder");
+    succeeds(Command::new("sh").args(["-c", copy]).arg(&root).arg(&folder));
     let script = chain.path("in-root");
     fs::write(&script, IN_ROOT)?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;

@@ -14,7 +14,8 @@ use std::process::Command;
 use test_support::manual::page::Page;
 use test_support::manual::page_of;
 use test_support::manual::source::{Program, Source, is_name, root};
-use test_support::needs::skipped;
+use test_support::needs;
+use test_support::run::{output, stdout, succeeds};
 
 #[test]
 fn the_page_on_control_files_has_all_of_them_and_all_of_the_grammar() {
@@ -45,8 +46,7 @@ fn run_scripts_in_the_overview_are_shell() {
     let scripts = Page::named("acceptutils.7").displays();
     assert!(!scripts.is_empty());
     for script in scripts {
-        let ran = Command::new("/bin/sh").args(["-n", "-c", &script]).output().unwrap();
-        assert!(ran.status.success(), "{script}\n{ran:?}");
+        succeeds(Command::new("/bin/sh").args(["-n", "-c", &script]));
         assert!(script.contains("exec tlsserver "), "{script}");
         // What a backslash continues is one command, with nothing behind it.
         let (_, command) = script.split_once("exec tlsserver ").unwrap();
@@ -73,12 +73,11 @@ fn references_among_the_pages_hold() {
 
 #[test]
 fn mandoc_finds_nothing_to_complain_of() {
+    needs!("mandoc");
     let pages = Page::all();
     let paths = pages.iter().map(|page| &page.path);
-    let Ok(ran) = Command::new("mandoc").args(["-T", "lint"]).args(paths).output() else {
-        return skipped("the manual pages by mandoc", "needs mandoc");
-    };
-    let said = String::from_utf8(ran.stdout).unwrap();
+    let ran = output(Command::new("mandoc").args(["-T", "lint"]).args(paths), b"");
+    let said = stdout(&ran);
     assert!(ran.status.code().is_some_and(|level| level <= 1), "more than style: {said}");
     // Which pages are installed on this machine is not the matter.
     let is_serious = |line: &&str| !line.contains("STYLE: referenced manual not found");

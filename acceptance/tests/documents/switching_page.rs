@@ -5,6 +5,7 @@ use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use test_support::manual::source::{files_in, root};
+use test_support::run::succeeds;
 
 fn page() -> String {
     read_to_string(root().join("docs/switching.md")).unwrap()
@@ -57,8 +58,7 @@ fn run_scripts_in_docs_switching_are_shell() {
     assert!(!scripts.is_empty());
     for script in scripts {
         let (script, _) = script.split_once("```").unwrap();
-        let ran = Command::new("/bin/sh").args(["-n", "-c", script]).output().unwrap();
-        assert!(ran.status.success(), "{script}\n{ran:?}");
+        succeeds(Command::new("/bin/sh").args(["-n", "-c", script]));
         // What a backslash continues is one command, with nothing behind it.
         let (_, command) = script.split_once("exec ").unwrap();
         assert_eq!(command.trim_end().lines().count() - 1, command.matches(" \\\n").count());

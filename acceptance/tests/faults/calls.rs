@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -17,6 +16,8 @@ use acceptance::chain::ROOT;
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
+use test_support::log::Log;
+use test_support::wait::for_end;
 
 use crate::figures::{Kind, count};
 use crate::session::{First, Outcome, Place, parser};
@@ -201,7 +202,7 @@ fn traced(place: &Place<'_>, whose: Whose, fault: Option<&Fault>) -> Result<(Out
         ensure!(session.hear()? && session.look(first)?, "no greeting");
         let mut tracer = attach(&words, parser(session.pid()).context("no parser")?)?;
         let outcome = session.go_on(first)?;
-        tracer.wait()?;
+        for_end(&mut tracer);
         outcome
     } else {
         place.play(&words, first)?
@@ -231,8 +232,6 @@ fn attach(words: &[&str], pid: u32) -> Result<Child> {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).args(["-p", &pid.to_string()]);
     let mut tracer = command.stderr(Stdio::piped()).spawn()?;
-    let mut line = String::new();
-    BufReader::new(tracer.stderr.take().context("no log")?).read_line(&mut line)?;
-    ensure!(line.contains(" attached"), "{line}");
+    Log::of(tracer.stderr.take().context("no log")?).wait_for(&[" attached"]);
     Ok(tracer)
 }

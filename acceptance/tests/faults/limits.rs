@@ -7,6 +7,7 @@ use acceptance::chain::ROOT;
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, bail, ensure};
+use test_support::run::{output, stderr};
 
 use crate::figures::{Kind, count};
 use crate::session::{First, Outcome, Place};
@@ -63,11 +64,9 @@ fn checknotroot(programs: &Programs) -> Result<()> {
             command = become_user(&place, 65534);
             command.arg("prlimit");
         }
-        let output = command
-            .arg(format!("--nofile={limit}"))
-            .args(["checknotroot", "echo", "up"])
-            .output()?;
-        let log = String::from_utf8_lossy(&output.stderr);
+        command.arg(format!("--nofile={limit}")).args(["checknotroot", "echo", "up"]);
+        let output = output(&mut command, b"");
+        let log = stderr(&output);
         let verdict = match output.status.code() {
             Some(0) => Verdict::Completed,
             Some(127) if log.contains(LOADER) => Verdict::Refused,

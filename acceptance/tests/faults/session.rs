@@ -6,7 +6,7 @@
 //! is not the matter here, and they are over in no time.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -15,12 +15,12 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use acceptance::chain::{As, Chain, is_root};
-use acceptance::channel::WATCHDOG;
 use acceptance::connected::Connected;
 use acceptance::processes::Process;
 use acceptance::programs::Programs;
 use anyhow::{Context, Result, ensure};
 use test_support::process::{children, status};
+use test_support::talking::{self, pair};
 
 /// "bob", "pass word" as any client sends it.
 const AUTH: &str = "AUTH PLAIN AGJvYgBwYXNzIHdvcmQ=";
@@ -130,7 +130,7 @@ impl<'a> Place<'a> {
 /// A running session.
 pub(crate) struct Session {
     program: Connected,
-    client: BufReader<UnixStream>,
+    client: UnixStream,
     stored: PathBuf,
     replies: Vec<String>,
     seen_in_jail: bool,
@@ -153,11 +153,8 @@ pub(crate) struct Outcome {
 impl Session {
     fn of(mut command: Command, stored: PathBuf) -> Result<Self> {
         let log = stored.with_extension("log");
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_read_timeout(Some(WATCHDOG))?;
-        ours.set_write_timeout(Some(WATCHDOG))?;
+        let (client, theirs) = pair();
         let program = Connected::start(&mut command, theirs.into(), log)?;
-        let client = BufReader::new(ours);
         Ok(Self { program, client, stored, replies: Vec::new(), seen_in_jail: false })
     }
 
@@ -196,23 +193,13 @@ impl Session {
 
     /// Says a line; what comes back, or does not, tells whether anybody is there.
     pub(crate) fn say(&mut self, line: &str) {
-        let _gone = self.client.get_mut().write_all(format!("{line}\r\n").as_bytes());
+        let _gone = self.client.write_all(format!("{line}\r\n").as_bytes());
     }
 
     /// Takes a reply; whether it was a good one.
     pub(crate) fn hear(&mut self) -> Result<bool> {
-        let mut reply = String::new();
-        loop {
-            let mut line = String::new();
-            match self.client.read_line(&mut line) {
-                Err(error) if is_end(&error) => {}
-                read => drop(read.with_context(|| format!("hung after {:?}", self.replies))?),
-            }
-            reply.push_str(&line);
-            if line.as_bytes().get(3) != Some(&b'-') {
-                break;
-            }
-        }
+        let reply = talking::reply(&mut self.client)
+            .with_context(|| format!("hung after {:?}", self.replies))?;
         let is_good = reply.ends_with("\r\n") && reply.starts_with(['2', '3']);
         if !reply.is_empty() {
             self.replies.push(reply);
@@ -226,12 +213,9 @@ impl Session {
 
     /// The client says no more, and reads to the end; nobody may be left.
     pub(crate) fn over(mut self) -> Result<Outcome> {
-        let _gone = self.client.get_ref().shutdown(Shutdown::Write);
-        let mut rest = Vec::new();
-        match self.client.read_to_end(&mut rest) {
-            Err(error) if is_end(&error) => {}
-            read => drop(read.with_context(|| format!("hung at the end: {:?}", self.replies))?),
-        }
+        let _gone = self.client.shutdown(Shutdown::Write);
+        let rest = talking::rest(&mut self.client);
+        let rest = rest.with_context(|| format!("hung at the end: {:?}", self.replies))?;
         if !rest.is_empty() {
             self.replies.push(String::from_utf8_lossy(&rest).into_owned());
         }
@@ -239,10 +223,6 @@ impl Session {
         let stored = fs::read_dir(&self.stored)?.count();
         Ok(Outcome { replies: self.replies, log, status, stored, seen_in_jail: self.seen_in_jail })
     }
-}
-
-fn is_end(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 /// authup's monitor: the session's first process, or a child of what runs it.

@@ -2,19 +2,17 @@
 //! a session, telling authup to end, and a login program that does not listen to them.
 
 use std::fs;
-use std::thread;
-use std::time::Instant;
 
 use acceptance::chain::ROOT;
-use acceptance::channel::WATCHDOG;
 use acceptance::peer::connect;
-use acceptance::processes::{Process, await_end, of_group};
+use acceptance::processes::{Process, of_group};
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use test_support::hanging::Hanging;
 use test_support::process::signal;
+use test_support::wait::{until, until_gone};
 
 use crate::figures::{Kind, count};
 use crate::session::{First, Place, Session, monitor, parser};
@@ -105,9 +103,9 @@ fn stopped(programs: &Programs) -> Result<()> {
                 let running: Vec<_> = all.iter().filter(|one| one.state != 'Z').collect();
                 let victim = running[which % running.len()].pid;
                 signal(victim, Signal::STOP);
-                while Process::look(victim).is_some_and(|one| !"TZ".contains(one.state)) {
-                    thread::yield_now();
-                }
+                let is_stopped =
+                    |one: &Option<Process>| one.as_ref().is_none_or(|one| "TZ".contains(one.state));
+                until("process that is stopped", || Process::look(victim), is_stopped);
                 session.say(line);
                 signal(victim, Signal::CONT);
                 ensure!(session.hear()?, "after {line:?}: {:?}", session.last_reply());
@@ -137,7 +135,7 @@ fn terminated(programs: &Programs) -> Result<()> {
         if !has_ended {
             signal(monitor, Signal::TERM);
         }
-        await_end(parser, Instant::now() + WATCHDOG)?;
+        until_gone(parser);
         let is_logged_in = step > 1;
         for line in after {
             ensure!(session.ask(line)? == is_logged_in, "{:?}", session.last_reply());
@@ -171,7 +169,7 @@ fn hangs_with_descendants(programs: &Programs) -> Result<()> {
     let hangs = r#"trap '' TERM INT HUP; sh -c 'trap "" TERM; exec sleep 1000' & exec sleep 1000"#;
     let words = ["authup", "smtp", "sh", "-c", hangs];
     let session = log_in_in_vain(&place, &words)?;
-    await_end(session.pid(), Instant::now() + WATCHDOG)?;
+    until_gone(session.pid());
     // The descendant is the login program's own; it is all that there is.
     let left: Vec<_> = of_group(session.pid()).into_iter().filter(|one| one.state != 'Z').collect();
     ensure!(left.len() == 1 && left[0].name == "sleep", "{left:?}");
@@ -195,7 +193,7 @@ fn hangs_unkillable(programs: &Programs) -> Result<()> {
     let file = file.to_str().context("no name")?;
     let session = log_in_in_vain(&place, &["authup", "smtp", "cat", file])?;
     ensure!(hanging.waiting() == 1, "it does not wait");
-    await_end(session.pid(), Instant::now() + WATCHDOG)?;
+    until_gone(session.pid());
     hanging.answer();
     let outcome = session.over()?;
     ensure!(outcome.log.ends_with(" timed out\n"), "{outcome:?}");

@@ -8,6 +8,7 @@ use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
+use test_support::talking::{up_to, up_to_line};
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
@@ -217,9 +218,9 @@ fn fetching(chain: &Chain<'_>, door: Door) -> Result<()> {
                 let mut peer = service.knock()?;
                 for says in &steps[..at] {
                     peer.say(says);
-                    let mut answer = peer.hear("+OK")?;
-                    while says.starts_with("CAPA") && answer != ".\r\n" {
-                        answer = peer.reply()?;
+                    peer.hear("+OK")?;
+                    if says.starts_with("CAPA") {
+                        up_to(&mut peer.stream, "\r\n.\r\n")?;
                     }
                 }
                 peer.say(&steps[at][..cut]);
@@ -253,7 +254,7 @@ fn reading(chain: &Chain<'_>, door: Door) -> Result<()> {
                 let mut peer = service.knock()?;
                 for (says, answer) in &steps[..at] {
                     peer.say(says);
-                    while !peer.reply()?.starts_with(answer) {}
+                    up_to_line(&mut peer.stream, answer)?;
                 }
                 peer.say(&steps[at].0[..cut]);
                 leave(peer, way)?;

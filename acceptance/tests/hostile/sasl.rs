@@ -7,6 +7,7 @@ use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use base64ct::{Base64, Encoding};
+use test_support::talking::up_to;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
@@ -331,7 +332,7 @@ fn malformed_pop3(chain: &Chain<'_>, door: Door) -> Result<()> {
         }
         ensure!(answer.starts_with("-ERR "), "{answer:?} after {}", start.escape_ascii());
         peer.ask("CAPA", "+OK").with_context(|| format!("{}", start.escape_ascii()))?;
-        while peer.line()? != b".\r\n" {}
+        up_to(&mut peer.stream, "\r\n.\r\n")?;
         FIGURES.add(Kind::Sasl, 1, 0);
     }
     peer.ask("QUIT", "+OK")?;

@@ -11,6 +11,8 @@ use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Result, bail, ensure};
 use test_support::client::Stream;
+use test_support::talking::up_to;
+use test_support::wait::until;
 
 use crate::door::Door;
 use crate::figures::{FIGURES, Kind};
@@ -27,9 +29,8 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// How often each process has run, and for how long, once all of them sleep.
 fn work(group: u32) -> BTreeMap<u32, (u64, u64)> {
-    loop {
-        let processes = of_group(group);
-        processes.iter().for_each(|process| settles(process.pid));
+    let look = || {
+        of_group(group).iter().for_each(|process| settles(process.pid));
         let done: BTreeMap<u32, (u64, u64)> = of_group(group)
             .into_iter()
             .filter_map(|process| Some((process.pid, (process.switches()?, process.ticks))))
@@ -40,10 +41,9 @@ fn work(group: u32) -> BTreeMap<u32, (u64, u64)> {
                 && done.get(&process.pid)
                     == process.switches().map(|count| (count, process.ticks)).as_ref()
         });
-        if quiet {
-            return done;
-        }
-    }
+        quiet.then_some(done)
+    };
+    until("quiet", look, Option::is_some).unwrap_or_default()
 }
 
 /// The client has stalled: while other sessions come and go, nobody here wakes.
@@ -90,7 +90,7 @@ fn stalled(programs: &Programs) -> Result<()> {
     for (command, says) in stalls {
         for text in says {
             let mut session = Session::start(&chain, &words(command))?;
-            session.peer.line()?;
+            up_to(&mut session.peer.stream, "\n")?;
             session.peer.say(text);
             costs_nothing(&chain, session.pid(), &format!("{} after {text:?}", command[0]))?;
             session.over()?;

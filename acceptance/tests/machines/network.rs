@@ -2,6 +2,7 @@
 
 use std::process::{self, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use test_support::run::output;
 
 /// Where the clients are, on the same network as what they connect to.
 pub(crate) const CLIENT: &str = "192.0.2.77";
@@ -83,7 +84,7 @@ impl Drop for Network {
 }
 
 fn ip(words: &[&str]) -> Result<(), String> {
-    let output = Command::new("ip").args(words).output().map_err(|why| format!("ip: {why}"))?;
+    let output = output(Command::new("ip").args(words), b"");
     if output.status.success() {
         Ok(())
     } else {

@@ -1,14 +1,15 @@
 //! What runs on the machines: the services, HAProxy, and clients.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::Stdio;
 
 use acceptance::chain::Chain;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use test_support::log::Log;
+use test_support::run::{Master, OwnChild};
 use test_support::server::Server;
+use test_support::talking::Talking;
 use test_support::wait::for_end;
 
 use crate::network::{Network, SERVICE};
@@ -86,27 +87,16 @@ fn proxy_protocol() -> String {
     option.expect("the option").to_owned()
 }
 
-/// HAProxy, until this is dropped.
-pub(crate) struct Balancer(Child);
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        // Its master, which ends the worker that serves.
-        let _already_gone = kill_process(Pid::from_child(&self.0), Signal::TERM);
-        let _status = self.0.wait();
-    }
-}
-
 /// Starts HAProxy with the configuration as it is shipped.
-pub(crate) fn balancer(chain: &Chain<'_>, network: &Network) -> Balancer {
+pub(crate) fn balancer(chain: &Chain<'_>, network: &Network) -> Master {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/haproxy/haproxy.cfg");
     let [ip, netns, exec, name] = network.on("balancer");
     let mut command = chain.command(&ip);
     command.args([&netns, &exec, &name, "haproxy", "-W", "-db", "-f"]).arg(shipped);
     let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("haproxy");
+    let mut child = OwnChild(command.spawn().expect("haproxy"));
     let log = Log::of(child.stderr.take().expect("a log"));
-    let balancer = Balancer(child);
+    let balancer = Master(child);
     log.wait_for(&["Loading success"]);
     balancer
 }
@@ -142,27 +132,18 @@ pub(crate) fn fetches(chain: &Chain<'_>, network: &Network) -> Result<(), String
 }
 
 /// A session that goes on.
-pub(crate) struct Held {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
+pub(crate) struct Held(Talking);
 
 impl Held {
     pub(crate) fn log_in(chain: &Chain<'_>, network: &Network) -> Self {
-        let mut command = chain.command("timeout");
+        let [ip, netns, exec, name] = network.on("client");
+        let mut command = chain.command(&ip);
         command
-            .arg("300")
-            .args(network.on("client"))
-            .args(["openssl", "s_client", "-quiet", "-crlf", "-starttls", "smtp"])
-            .args(["-connect", &format!("{SERVICE}:587"), "-verify_hostname", "mail.example.org"])
-            .args(["-verify_return_error", "-CAfile"])
+            .args([&netns, &exec, &name, "openssl", "s_client", "-quiet", "-crlf"])
+            .args(["-starttls", "smtp", "-connect", &format!("{SERVICE}:587")])
+            .args(["-verify_hostname", "mail.example.org", "-verify_return_error", "-CAfile"])
             .arg(chain.path("cert.pem"));
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("openssl");
-        let output = BufReader::new(child.stdout.take().expect("output"));
-        let input = child.stdin.take().expect("input");
-        let mut held = Self { child, input, output };
+        let mut held = Self(Talking::start(command.stderr(Stdio::null())));
         // Base64 of NUL bob NUL pass word.
         held.says("AUTH PLAIN AGJvYgBwYXNzIHdvcmQ=", "235 ");
         held
@@ -170,16 +151,8 @@ impl Held {
 
     /// Says a line, and reads up to the reply.
     fn says(&mut self, line: &str, reply: &str) {
-        self.input.write_all(format!("{line}\n").as_bytes()).expect("the session is there");
-        let mut got = String::new();
-        loop {
-            let start = got.len();
-            let length = self.output.read_line(&mut got).expect("lines");
-            assert!(length > 0, "{line}: no {reply} in {got}");
-            if got[start..].starts_with(reply) {
-                return;
-            }
-        }
+        self.0.say(&format!("{line}\n"));
+        self.0.up_to_line(reply);
     }
 
     pub(crate) fn sends_a_message(&mut self) {
@@ -188,13 +161,5 @@ impl Held {
         self.says("DATA", "354 ");
         self.says("Subject: late\n\nhello\n.", "250 Received");
         self.says("QUIT", "221 ");
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // To timeout, which passes it on.
-        let _already_gone = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let _status = self.child.wait();
     }
 }

@@ -2,7 +2,7 @@
 //! certificate authority for tests, Pebble: a certificate, a service that has it, a renewal
 //! whose hook has new clients shown the new one, while a session goes on.
 
-use crate::changes::Client;
+use crate::changes::{Client, SERIAL};
 use crate::machine::Machine;
 use crate::{ANSWERS, fresh, package, root};
 use test_support::needs::{is_installed, skipped};
@@ -26,8 +26,6 @@ systemd-run --quiet --collect --working-directory=/root/ca --setenv=PEBBLE_VA_NO
 const TRUST: &str = "export REQUESTS_CA_BUNDLE=/root/ca/cert.pem \
                      LEGO_CA_CERTIFICATES=/root/ca/cert.pem; ";
 const SERVER: &str = "--server https://localhost:14000/dir";
-const SERIAL: &str = "openssl s_client -starttls smtp -connect 127.0.0.1:587 </dev/null 2>&- | \
-                      openssl x509 -noout -serial";
 
 /// The commands of a section, each with the lines that it goes on in.
 fn commands(section: &str) -> Vec<String> {

@@ -2,49 +2,29 @@
 
 use crate::machine::Machine;
 use crate::{PASSWORD, commands, root};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout};
-use std::time::{Duration, Instant};
+use test_support::talking::Talking;
+use test_support::wait::until;
 
+/// Which certificate a client is shown.
+pub(crate) const SERIAL: &str = "openssl s_client -starttls smtp -connect 127.0.0.1:587 \
+                                 </dev/null 2>&- | openssl x509 -noout -serial";
 const MAIN_PID: &str = "systemctl show --value --property MainPID acceptutils@submission";
 
 /// A test client that runs there.
-pub(crate) struct Client {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
+pub(crate) struct Client(Talking);
 
 impl Client {
     /// Starts it, and waits for its first line.
     pub(crate) fn start(machine: &Machine, program: &str) -> Self {
-        let mut child = machine.start(&format!("exec python3 {program} al '{PASSWORD}'"));
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let mut client = Self { child, input, output: BufReader::new(output) };
+        let mut client = machine.start(&format!("exec python3 {program} al '{PASSWORD}'"));
         assert_ne!(client.line(), "", "{program}");
-        client
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        Self(client)
     }
 
     /// What it says to a word of ours.
     pub(crate) fn asked(&mut self, word: &str) -> String {
-        writeln!(self.input, "{word}").unwrap();
-        self.line()
-    }
-
-    /// Ends its input, and takes the rest of what it says.
-    fn end(self) -> String {
-        let Self { mut child, input, mut output } = self;
-        drop(input);
-        let mut rest = String::new();
-        output.read_to_string(&mut rest).unwrap();
-        child.wait().unwrap();
-        rest
+        self.0.say(&format!("{word}\n"));
+        self.0.line().trim_end().to_owned()
     }
 }
 
@@ -62,16 +42,16 @@ pub(crate) fn lose_nothing(machine: &Machine, upgrade: &str) {
         pids.push(machine.succeeds(MAIN_PID));
         sessions_go_on(&mut idler);
     }
-    let said = sender.end();
+    let (said, _) = sender.0.end();
     pids.dedup();
     assert_eq!(pids.len(), 3, "each has the programs started anew: {pids:?}");
     let sent = said.strip_prefix("sent ").unwrap_or_else(|| panic!("{said}"));
     let sent: usize = sent.trim().parse().unwrap();
     assert!(sent > 0);
-    let mailbox = machine.succeeds(&format!(
-        "until test $(grep -rhs '^Subject: Number' ~al/Maildir/new ~al/Maildir/cur | wc -l) -ge {sent} || \
-         grep -E ' (==|\\*\\*) ' /var/log/exim4/mainlog; do :; done 2>&-; \
-         grep -rhs '^Subject: Number' ~al/Maildir/new ~al/Maildir/cur"
+    let numbers = "grep -rhs '^Subject: Number' ~al/Maildir/new ~al/Maildir/cur";
+    let mailbox = machine.awaits(&format!(
+        "test $({numbers} | wc -l) -ge {sent} || \
+         grep -E ' (==|\\*\\*) ' /var/log/exim4/mainlog 2>&- && {numbers}"
     ));
     for number in 1..=sent {
         let subject = format!("Subject: Number {number} of a row");
@@ -86,9 +66,7 @@ fn a_renewed_certificate_is_shown(machine: &Machine) {
     let (_, hook) = page.split_once("\ncat >/etc/letsencrypt").unwrap();
     let (_, hook) = hook.split_once("#!/bin/sh\n").unwrap();
     let (hook, _) = hook.split_once("\nEOF").unwrap();
-    let serial = "openssl s_client -starttls smtp -connect 127.0.0.1:587 </dev/null 2>&- | \
-                  openssl x509 -noout -serial";
-    let old = machine.succeeds(serial);
+    let old = machine.succeeds(SERIAL);
     machine.succeeds(
         "cd /etc/acceptutils/tls && openssl req -x509 -newkey ec \
          -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mail.example.org \
@@ -96,10 +74,7 @@ fn a_renewed_certificate_is_shown(machine: &Machine) {
     );
     let main = machine.succeeds(MAIN_PID);
     machine.succeeds(hook);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while machine.succeeds(serial) == old {
-        assert!(Instant::now() < deadline, "the new certificate is not shown");
-    }
+    until("new certificate", || machine.succeeds(SERIAL), |shown| *shown != old);
     assert_eq!(machine.succeeds(MAIN_PID), main, "it was read again, and nothing started anew");
 }
 

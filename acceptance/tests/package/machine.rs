@@ -1,15 +1,20 @@
 //! A machine of its own to install on, with Debian's systemd (`machine.sh` makes it):
 //! what runs there, and what has changed there since.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs::{Metadata, read, read_dir, read_link, symlink_metadata};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use test_support::needs::is_installed;
+use test_support::log::Log;
+use test_support::needs::{is_installed, is_root};
+use test_support::run::{OwnChild, output, stdout};
+use test_support::talking::Talking;
+use test_support::wait::{for_end, is_gone, until};
 
 /// What the machine needs of the one that it is made on.
 const NEEDED: [&str; 11] = [
@@ -28,7 +33,7 @@ const NEEDED: [&str; 11] = [
 
 /// The machine. It is gone when this is dropped.
 pub(crate) struct Machine {
-    outside: Child,
+    outside: OwnChild,
     pid: String,
     folder: TempDir,
 }
@@ -42,7 +47,7 @@ impl Machine {
     /// # Errors
     /// Why this machine cannot have another in it.
     pub(crate) fn boot(seen: &[&Path]) -> Result<Self, String> {
-        if !rustix::process::geteuid().is_root() {
+        if !is_root() {
             return Err("needs root".into());
         }
         if let Some(missing) = NEEDED.iter().find(|program| !is_installed(program)) {
@@ -50,23 +55,15 @@ impl Machine {
         }
         let folder = TempDir::new().unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/package/machine.sh");
-        let mut outside = Command::new("unshare")
-            .args(["--mount", "sh", script])
-            .arg(folder.path())
-            .args(seen)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(outside.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", script]).arg(folder.path()).args(seen);
+        let mut outside = Talking::start(command.stderr(Stdio::piped()));
+        let line = outside.line();
         let Some(pid) = line.trim_end().strip_prefix("machine ") else {
-            let said = outside.wait_with_output().unwrap().stderr;
-            let said = String::from_utf8_lossy(&said).into_owned();
+            let said = Log::of(outside.child.stderr.take().unwrap()).end().join("\n");
             return Err(format!("needs to mount and to make control groups: {said}"));
         };
-        let mut machine = Self { outside, pid: pid.to_owned(), folder };
+        let mut machine = Self { outside: outside.child, pid: pid.to_owned(), folder };
         let patience = Instant::now() + Duration::from_secs(300);
         while !machine.has_booted() {
             let ended = machine.outside.try_wait().unwrap();
@@ -93,15 +90,19 @@ impl Machine {
 
     /// Runs a command there.
     pub(crate) fn run(&self, command: &str) -> Output {
-        let words = self.command(command);
-        Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).output().unwrap()
+        self.hears(command, b"")
     }
 
-    /// Starts a command there, whose output can be read.
-    pub(crate) fn start(&self, command: &str) -> Child {
+    /// The same with this on its standard input.
+    fn hears(&self, command: &str, input: &[u8]) -> Output {
         let words = self.command(command);
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+        output(Command::new(&words[0]).args(&words[1..]), input)
+    }
+
+    /// Starts a command there, to talk with.
+    pub(crate) fn start(&self, command: &str) -> Talking {
+        let words = self.command(command);
+        Talking::start(Command::new(&words[0]).args(&words[1..]))
     }
 
     /// Runs a command there that has to succeed; returns what it printed.
@@ -112,22 +113,17 @@ impl Machine {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Waits until a command there succeeds, for a minute at most.
+    /// Waits until a command there succeeds; what it printed then.
     #[track_caller]
-    pub(crate) fn awaits(&self, command: &str) {
-        let patience = Instant::now() + Duration::from_secs(60);
-        while !self.run(command).status.success() {
-            assert!(Instant::now() < patience, "in vain: {command}");
-        }
+    pub(crate) fn awaits(&self, command: &str) -> String {
+        stdout(&until(command, || self.run(command), |output| output.status.success()))
     }
 
     /// Puts a file into root's home there.
     pub(crate) fn put(&self, file: &Path) {
         let name = file.file_name().unwrap().to_str().unwrap();
-        let words = self.command(&format!("cat >{name}"));
-        let file = std::fs::File::open(file).unwrap();
-        let status = Command::new(&words[0]).args(&words[1..]).stdin(file).status().unwrap();
-        assert!(status.success());
+        let written = self.hears(&format!("cat >{name}"), &read(file).unwrap());
+        assert!(written.status.success(), "{written:?}");
     }
 
     /// Types a command at a terminal there, and an answer whenever it asks; it has to
@@ -136,23 +132,19 @@ impl Machine {
     pub(crate) fn types(&self, command: &str, answers: &[(&str, &str)]) -> String {
         let quoted = self.command(command).into_iter();
         let quoted = quoted.map(|word| format!("'{}'", word.replace('\'', "'\\''")));
-        let mut terminal = Command::new("script")
-            .args(["-q", "-e", "-c", &quoted.collect::<Vec<_>>().join(" "), "/dev/null"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut keyboard = terminal.stdin.take().unwrap();
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &quoted.collect::<Vec<_>>().join(" "), "/dev/null"]);
+        let Talking { mut child, mut input, output } = Talking::start(&mut script);
         let mut shown = Vec::new();
-        for octet in BufReader::new(terminal.stdout.take().unwrap()).bytes() {
+        for octet in output.bytes() {
             shown.push(octet.unwrap());
             let asked = answers.iter().find(|(prompt, _)| shown.ends_with(prompt.as_bytes()));
             if let Some((_, answer)) = asked {
-                writeln!(keyboard, "{answer}").unwrap();
+                writeln!(input, "{answer}").unwrap();
             }
         }
         let shown = String::from_utf8_lossy(&shown).into_owned();
-        assert!(terminal.wait().unwrap().success(), "{command}: {shown}");
+        assert!(for_end(&mut child).success(), "{command}: {shown}");
         shown
     }
 
@@ -193,7 +185,8 @@ pub(crate) fn file(path: &Path) -> Option<File> {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-KILL", &self.pid]).status();
-        let _ = self.outside.wait();
+        let pid = Pid::from_raw(self.pid.parse().unwrap()).unwrap();
+        let _already_gone = kill_process(pid, Signal::KILL);
+        let _in_time = is_gone(self.outside.id());
     }
 }

@@ -13,11 +13,12 @@ mod services;
 use machine::{Machine, file};
 use services::{fetching_works, other_services_work, submission_works, thunderbird_works};
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use test_support::needs;
 use test_support::needs::{is_installed, skipped};
+use test_support::run::{output, succeeds};
 
 const PASSWORD: &str = "correct horse";
 const ANSWERS: [(&str, &str); 3] = [
@@ -106,9 +107,7 @@ fn make_package() -> PathBuf {
             make.env_remove(name);
         }
     }
-    let made = make.output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let said = String::from_utf8(made.stdout).unwrap();
+    let said = succeeds(&mut make);
     root().join(said.lines().last().unwrap())
 }
 
@@ -117,10 +116,8 @@ fn make_package() -> PathBuf {
 fn fresh(what: &str) -> Option<Machine> {
     let machine = match Machine::boot(&[root(), &target()]) {
         Ok(machine) => machine,
-        // Past the test harness, which keeps what is printed to itself.
         Err(why) => {
-            let line = format!("SKIPPED: {what} was not tried: {why}\n");
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            skipped(what, &why);
             return None;
         }
     };
@@ -151,14 +148,12 @@ fn fresh(what: &str) -> Option<Machine> {
 /// had, which is said.
 fn has_postfix(machine: &Machine) -> bool {
     let folder = tempfile::tempdir().unwrap();
-    let got = Command::new("apt-get")
-        .args(["--quiet", "--option", "APT::Sandbox::User=root", "download", "postfix"])
-        .current_dir(folder.path())
-        .output();
+    let mut get = Command::new("apt-get");
+    get.args(["--quiet", "--option", "APT::Sandbox::User=root", "download", "postfix"]);
+    let got = output(get.current_dir(folder.path()), b"").status.success();
     let package = std::fs::read_dir(folder.path()).unwrap().next();
-    let Some(package) = package.filter(|_| got.is_ok_and(|got| got.status.success())) else {
-        let line = "SKIPPED: Postfix was not tried: its package cannot be had\n";
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    let Some(package) = package.filter(|_| got) else {
+        skipped("Postfix", "its package cannot be had");
         return false;
     };
     machine.put(&package.unwrap().path());
@@ -315,13 +310,9 @@ fn fail2ban_bans_by_the_journal() {
 
 /// Where lintian is installed.
 fn lintian_finds_no_error(package: &Path) {
+    needs!("lintian");
     let mut lintian = Command::new("lintian");
-    lintian.args(["--fail-on", "error", "--allow-root"]).arg(package);
-    let Ok(found) = lintian.output() else {
-        let line = "SKIPPED: the Debian package was not shown to lintian: see packages\n";
-        return std::io::stderr().write_all(line.as_bytes()).unwrap();
-    };
-    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stdout));
+    succeeds(lintian.args(["--fail-on", "error", "--allow-root"]).arg(package));
 }
 
 /// What runs as the user that the package makes for the jails.
