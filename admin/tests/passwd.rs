@@ -3,14 +3,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
 use test_support::needs;
 use test_support::needs::{is_root, skipped};
-use test_support::run::output;
+use test_support::run::{output, stdout};
+use test_support::talking::Talking;
+use test_support::wait::until;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
 
@@ -52,7 +53,7 @@ fn fails(output: &Output, code: i32, text: &str) {
 /// Whether Dovecot takes `password` for the hash in this field.
 fn dovecot_takes(hash: &str, password: &str) -> bool {
     let command = ["-O", "pw", "-t", hash, "-p", password];
-    Command::new("doveadm").args(command).output().unwrap().status.success()
+    output(Command::new("doveadm").args(command), b"").status.success()
 }
 
 #[test]
@@ -161,15 +162,14 @@ fn without_a_terminal_it_says_so() {
     let folder = Folder::new();
     let mut command = Command::new("setsid");
     command.args(["--wait", PROGRAM, "passwd"]).arg(folder.users());
-    let output = command.args(["al", "--uid", "7", "--gid", "7"]).output().unwrap();
+    let output = output(command.args(["al", "--uid", "7", "--gid", "7"]), b"");
     let expected = "acceptutils: unable to read password: no terminal to ask at: use --stdin\n";
     fails(&output, 1, expected);
 }
 
 /// The program at a terminal, which `script` makes.
 struct Terminal {
-    script: Child,
-    output: BufReader<ChildStdout>,
+    script: Talking,
     seen: String,
     device: String,
 }
@@ -179,40 +179,29 @@ impl Terminal {
         let options = if folder.users().exists() { "" } else { "--uid 7 --gid 7" };
         let users = folder.users();
         let command = format!("tty; {PROGRAM} passwd {} al {options}", users.display());
-        let mut script = Command::new("script")
-            .args(["-q", "-e", "-c", &command, "/dev/null"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(script.stdout.take().unwrap());
-        let mut device = String::new();
-        output.read_line(&mut device).unwrap();
-        Self { script, output, seen: String::new(), device: device.trim().to_owned() }
+        let mut script = Command::new("script");
+        let mut script = Talking::start(script.args(["-q", "-e", "-c", &command, "/dev/null"]));
+        let device = script.line().trim().to_owned();
+        Self { script, seen: String::new(), device }
     }
 
     /// Waits for a prompt, and for the echo to be off behind it; types a line.
     fn answer(&mut self, prompt: &str, line: &str) {
-        while !self.seen.ends_with(prompt) {
-            let mut octet = [0];
-            self.output.read_exact(&mut octet).unwrap_or_else(|_| panic!("{}", self.seen));
-            self.seen.push(char::from(octet[0]));
-        }
-        while self.echoes() {
-            assert!(self.script.try_wait().unwrap().is_none(), "{}", self.seen);
-        }
-        writeln!(self.script.stdin.as_mut().unwrap(), "{line}").unwrap();
+        self.seen += &self.script.up_to(prompt);
+        assert!(self.seen.ends_with(prompt), "{}", self.seen);
+        until("end of the echo", || self.echoes(), |echoes| !echoes);
+        self.script.say(&format!("{line}\n"));
     }
 
     fn echoes(&self) -> bool {
-        let state = Command::new("stty").args(["-a", "-F", &self.device]).output().unwrap();
-        !String::from_utf8_lossy(&state.stdout).split_whitespace().any(|word| word == "-echo")
+        let state = stdout(&output(Command::new("stty").args(["-a", "-F", &self.device]), b""));
+        !state.split_whitespace().any(|word| word == "-echo")
     }
 
     /// What was shown in all, and the exit code.
-    fn close(mut self) -> (String, Option<i32>) {
-        self.output.read_to_string(&mut self.seen).unwrap();
-        (self.seen, self.script.wait().unwrap().code())
+    fn close(self) -> (String, Option<i32>) {
+        let (rest, status) = self.script.end();
+        (self.seen + &rest, status.code())
     }
 }
 

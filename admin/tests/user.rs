@@ -2,17 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
-use test_support::folder::{copy_program, public};
+use test_support::dovecot::Dovecot;
+use test_support::folder::{copy_program, make_fifo, public};
 use test_support::needs;
 use test_support::needs::is_root;
 use test_support::run::output;
-use test_support::wait::{for_end, until};
+use test_support::wait::until;
 
 /// A users file in a folder of its own, named by `QMAILHOME`.
 struct Users(TempDir);
@@ -100,7 +100,7 @@ fn a_list_that_cannot_be_read_is_a_failure() {
         assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
     };
     fails("No such file or directory");
-    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    make_fifo(&file);
     fails("not a regular file");
 }
 
@@ -187,40 +187,15 @@ fn one_file_serves_dovecot_too() {
     let users = Users::new();
     needs!("root", "doveadm");
     users.succeeds("add al --uid 1000 --gid 100 --home /home/al --stdin", "correct horse\n");
-    let (base, file) = (users.0.path().display(), users.path());
-    let config = users.0.path().join("dovecot.conf");
-    let text = format!(
-        "base_dir = {base}/run\nstate_dir = {base}/state\nlog_path = /dev/stderr\nprotocols =\n\
-         ssl = no\nauth_failure_delay = 0\nservice auth {{\n user = root\n}}\n\
-         service anvil {{\n unix_listener anvil-auth-penalty {{\n  mode = 0\n }}\n}}\n\
-         passdb {{\n driver = passwd-file\n args = {file}\n}}\n\
-         userdb {{\n driver = passwd-file\n args = {file}\n}}\n",
-        file = file.display()
-    );
-    std::fs::write(&config, text).unwrap();
-    let mut master = Command::new("dovecot")
-        .args(["-F", "-c"])
-        .arg(&config)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(master.stderr.take().unwrap()).lines();
-    assert!(log.by_ref().any(|line| line.unwrap().contains("starting up")), "it starts");
-    // Whoever logs must find a reader.
-    let log = std::thread::spawn(move || log.for_each(drop));
-    let test = |password: &str| {
-        let mut doveadm = Command::new("doveadm");
-        doveadm.arg("-c").arg(&config).args(["auth", "test", "al", password]);
-        doveadm.output().unwrap().status.success()
-    };
+    let both = ["passdb", "userdb"].map(|kind| {
+        format!("{kind} {{\n driver = passwd-file\n args = {}\n}}\n", users.path().display())
+    });
+    let dovecot = Dovecot::start(users.0.path(), "root", &both.concat());
+    let test = |password: &str| dovecot.auth("test", "al", password).status.success();
     let (right, wrong) = (test("correct horse"), test("wrong"));
     users.succeeds("lock al", "");
     // Dovecot looks no more than once a second whether the file is another.
     until("refusal of who is locked", || test("correct horse"), |passes| !passes);
-    let pid = master.id().to_string();
-    Command::new("kill").arg(pid).status().unwrap();
-    for_end(&mut master);
-    log.join().unwrap();
     assert_eq!((right, wrong), (true, false));
 }
 

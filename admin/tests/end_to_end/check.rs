@@ -8,7 +8,7 @@ use crate::support::{
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
-use test_support::folder::{set_mode, write_secret};
+use test_support::folder::{make_fifo, set_mode, write_secret};
 use test_support::run::output;
 
 mod logins;
@@ -58,8 +58,7 @@ fn with_each_setup(setups: &str, is_right: impl Fn(&str, &Output) -> bool) -> us
     let Good { folder, dir } = good();
     let (saved, home) = (folder.path().join("saved"), folder.path().join("al"));
     let copy = |from: &Path, to: &Path| {
-        let status = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-        assert!(status.success());
+        test_support::run::succeeds(Command::new("cp").arg("-a").args([from, to]));
     };
     certificates::write(folder.path());
     std::fs::create_dir(&saved).unwrap();
@@ -68,13 +67,9 @@ fn with_each_setup(setups: &str, is_right: impl Fn(&str, &Output) -> bool) -> us
     let (mut count, mut wrong) = (0, Vec::new());
     for setup in setups.split("\n\n").filter(|setup| !setup.starts_with('#')) {
         let (command, expected) = setup.trim_end_matches('\n').split_once('\n').unwrap();
-        let made = Command::new("sh")
-            .args(["-e", "-c", command])
-            .env("ACCEPTUTILS", PROGRAM)
-            .env("CERTS", folder.path())
-            .current_dir(&dir)
-            .status();
-        assert!(made.unwrap().success(), "{command}");
+        let mut make = Command::new("sh");
+        make.args(["-e", "-c", command]).current_dir(&dir);
+        test_support::run::succeeds(make.env("ACCEPTUTILS", PROGRAM).env("CERTS", folder.path()));
         let output = check_among(folder.path(), &dir);
         let expected = with_paths(expected, folder.path(), &dir);
         if !is_right(&expected, &output) || !stderr(&output).is_empty() {
@@ -150,8 +145,9 @@ fn a_chain_that_clients_can_follow_is_right() {
 fn nothing_is_said_of_folders_that_only_their_owners_change() {
     let Good { dir, folder: _folder } = good();
     let run_sh = |command: &str| {
-        let status = Command::new("sh").args(["-e", "-c", command]).current_dir(&dir).status();
-        assert!(status.unwrap().success(), "{command}");
+        test_support::run::succeeds(
+            Command::new("sh").args(["-e", "-c", command]).current_dir(&dir),
+        );
     };
     run_sh("mkdir -m 1777 ../shared && mv tls/key.pem ../shared");
     run_sh("ln -s ../../shared/key.pem tls/key.pem");
@@ -210,8 +206,7 @@ fn a_fifo_where_a_file_should_be_holds_no_task() {
     ] {
         let file = dir.join(file);
         std::fs::remove_file(&file).unwrap();
-        let made = Command::new("mkfifo").args(["-m", "755"]).arg(&file).status().unwrap();
-        assert!(made.success());
+        make_fifo(&file);
         let output = run(&[&task[..], &[dir.to_str().unwrap()]].concat());
         let said = stdout(&output) + &stderr(&output);
         let expected = format!("{}: not a regular file\n", file.display());

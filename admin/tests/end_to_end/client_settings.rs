@@ -1,12 +1,12 @@
 //! `acceptutils client-settings`, as built, read by others than its author.
 
-use crate::support::{ends_with, fails, service, succeeds};
+use crate::support::{fails, service, succeeds};
 use std::process::Command;
 use test_support::needs;
 
 /// What a few lines of Python make of a file.
 fn python(program: &str, file: &str) -> String {
-    ends_with(&Command::new("python3").args(["-c", program, file]).output().unwrap(), 0)
+    test_support::run::succeeds(Command::new("python3").args(["-c", program, file]))
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use crate::check::{Good, good};
 use crate::support::{PASSWORD, al_logs_in, ends_with, run_with};
 use std::process::Command;
+use test_support::run::output;
 
 /// It is tried as a load balancer would, where that can be.
 #[test]
@@ -29,11 +30,9 @@ fn nothing_is_said_against_rules_that_are_right() {
     let script = dir.join("service/submission/run");
     let text = std::fs::read_to_string(&script).unwrap();
     let rules = "127.:allow,UCSPITLS=\"\"\n10.:allow,RELAYCLIENT=\"\",UCSPITLS=\"!\"\n:deny\n";
-    let made = Command::new("sh")
-        .args(["-ec", "printf %s \"$0\" | tcprules rules.cdb tmp", rules])
-        .current_dir(script.parent().unwrap())
-        .status();
-    assert!(made.unwrap().success());
+    let mut tcprules = Command::new("tcprules");
+    tcprules.args(["rules.cdb", "tmp"]).current_dir(script.parent().unwrap());
+    ends_with(&output(&mut tcprules, rules.as_bytes()), 0);
     for options in ["-x rules.cdb", "-X -x no-such.cdb"] {
         std::fs::write(&script, text.replace(" -n -v", &format!(" {options} -n -v"))).unwrap();
         al_logs_in(&script);

@@ -7,16 +7,17 @@ use crate::support::{
     stderr,
 };
 use rustix::process::Signal;
-use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
+use test_support::client;
 use test_support::folder::copy_program;
 use test_support::needs;
 use test_support::process::signal;
-use test_support::run::output;
+use test_support::run::{output, succeeds};
+use test_support::talking::{Talking, rest, up_to_line};
+use test_support::wait::for_end;
 
 /// Nothing of the demonstration is in its temporary folder, and no process has
 /// anything to do with it.
@@ -37,10 +38,11 @@ fn nothing_is_left(temporary: &Path) {
 
 /// Where there is Exim, and mounts of one's own may be had.
 fn installed_server() -> bool {
-    let may_mount = || Command::new("unshare").args(["--mount", "true"]).status();
+    let may_mount =
+        || output(Command::new("unshare").args(["--mount", "true"]), b"").status.success();
     is_root()
         && installed_or_skip("the demonstration with Exim", "update-exim4.conf")
-        && may_mount().is_ok_and(|status| status.success())
+        && may_mount()
 }
 
 /// The server that is meant, named as it names itself.
@@ -163,14 +165,9 @@ fn an_ordinary_user_can_run_it() {
     let (bin, own) = copied(temporary.path());
     let program = bin.join("acceptutils");
     std::os::unix::fs::chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();
-    let output = Command::new(program)
-        .arg("demo")
-        .env("TMPDIR", &own)
-        .current_dir("/")
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .output()
-        .unwrap();
+    let mut command = Command::new(program);
+    command.arg("demo").env("TMPDIR", &own).current_dir("/").uid(NOBODY).gid(NOBODY);
+    let output = output(&mut command, b"");
     shows_both_conversations(&output, &["a small one of the demonstration's own: "]);
     nothing_is_left(&own);
 }
@@ -182,8 +179,8 @@ fn is_in_colour_on_a_terminal_if_nobody_minds() {
     let at_terminal = |no_color: &str| {
         let mut command = Command::new("script");
         command.args(["-q", "-e", "-c", &format!("{PROGRAM} demo"), "/dev/null"]);
-        command.env("TMPDIR", temporary.path()).env("NO_COLOR", no_color).stdin(Stdio::null());
-        ends_with(&command.output().unwrap(), 0)
+        command.env("TMPDIR", temporary.path()).env("NO_COLOR", no_color);
+        succeeds(&mut command)
     };
     let said = at_terminal("");
     for expected in ["\x1b[36mclient   STLS\x1b[0m", "\x1b[32mserver | ", "\x1b[1;33m------ TLS"] {
@@ -193,24 +190,15 @@ fn is_in_colour_on_a_terminal_if_nobody_minds() {
 }
 
 /// A demonstration that keeps running, and a client of its POP3 server.
-fn kept(temporary: &Path) -> (Child, BufReader<TcpStream>) {
-    let mut child = Command::new(PROGRAM)
-        .args(["demo", "--keep", "--own-server"])
-        .env("TMPDIR", temporary)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let port = lines.find_map(|line| {
-        let port = line.strip_prefix("  POP3: port ")?.split(' ').next()?.parse::<u16>();
-        Some(port.unwrap())
-    });
-    assert!(lines.any(|line| line == "Running until Ctrl-C."));
-    let mut greeting = String::new();
-    let mut client = BufReader::new(TcpStream::connect(("127.0.0.1", port.unwrap())).unwrap());
-    client.read_line(&mut greeting).unwrap();
-    assert!(greeting.starts_with("+OK "), "{greeting}");
-    (child, client)
+fn kept(temporary: &Path) -> (Talking, TcpStream) {
+    let mut command = Command::new(PROGRAM);
+    command.args(["demo", "--keep", "--own-server"]).env("TMPDIR", temporary);
+    let mut demo = Talking::start(&mut command);
+    let lines = demo.up_to_line("Running until Ctrl-C.");
+    let port = lines.lines().find_map(|line| line.strip_prefix("  POP3: port ")?.split(' ').next());
+    let mut client = client::connect(port.unwrap().parse().unwrap()).unwrap();
+    up_to_line(&mut client, "+OK ").unwrap();
+    (demo, client)
 }
 
 #[test]
@@ -228,9 +216,9 @@ fn keeps_running_until_a_signal_and_leaves_nothing_then() {
         Signal::XCPU,
     ] {
         let temporary = folder();
-        let (mut child, _client) = kept(temporary.path());
-        signal(child.id(), how);
-        let status = child.wait().unwrap();
+        let (mut demo, _client) = kept(temporary.path());
+        signal(demo.child.id(), how);
+        let status = for_end(&mut demo.child);
         assert_eq!((status.code(), status.signal()), (Some(128 + how.as_raw()), None));
         nothing_is_left(temporary.path());
     }
@@ -240,12 +228,11 @@ fn keeps_running_until_a_signal_and_leaves_nothing_then() {
 #[test]
 fn its_services_end_with_it_also_where_it_is_killed() {
     let temporary = folder();
-    let (mut child, mut client) = kept(temporary.path());
-    signal(child.id(), Signal::KILL);
-    child.wait().unwrap();
-    client.get_ref().set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let mut last = String::new();
-    client.read_to_string(&mut last).expect("the end of a service whose demonstration is killed");
+    let (mut demo, mut client) = kept(temporary.path());
+    signal(demo.child.id(), Signal::KILL);
+    for_end(&mut demo.child);
+    let last = rest(&mut client).expect("the end of a service whose demonstration is killed");
+    let last = String::from_utf8(last).unwrap();
     assert!(last.starts_with("-ERR [SYS/TEMP] "), "{last}");
 }
 
@@ -255,7 +242,7 @@ fn what_fails_leaves_nothing_either() {
     let (bin, own) = copied(temporary.path());
     let fails = |why: &str| {
         let mut program = Command::new(bin.join("acceptutils"));
-        let output = program.arg("demo").env("TMPDIR", &own).output().unwrap();
+        let output = output(program.arg("demo").env("TMPDIR", &own), b"");
         ends_with(&output, 2);
         assert!(stderr(&output).contains(why), "{}", stderr(&output));
         nothing_is_left(&own);

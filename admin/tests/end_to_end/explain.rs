@@ -2,10 +2,11 @@
 //! session, and names the right rule for every line.
 
 use crate::support::{PROGRAM, beside, ends_with, fails, folder, run, run_with, stderr, stdout};
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use test_support::log::Log;
 use test_support::needs;
+use test_support::talking::{Talking, reply};
 
 /// The rules that the most widely used package of the C programs ships; their lines
 /// are named below.
@@ -26,22 +27,14 @@ fn transcript(home: &str, user: Option<&str>, server: &[&str], requests: &[&str]
     if let Some(user) = user {
         command.env("AUTHUP_USER", user);
     }
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut replies = BufReader::new(output).lines().map(Result::unwrap);
-    let mut hear = || replies.find(|line| line.as_bytes()[3] == b' ').unwrap();
-    hear();
+    let mut relay = Talking::start(command.stderr(Stdio::piped()));
+    let log = Log::of(relay.child.stderr.take().unwrap());
     for request in requests {
-        input.write_all(format!("{request}\r\n").as_bytes()).unwrap();
-        hear();
+        assert_ne!(reply(&mut relay.output).unwrap(), "");
+        relay.say(&format!("{request}\r\n"));
     }
-    drop(input);
-    String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+    relay.end();
+    log.end().iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The line of the rules (0: fixsmtpio itself), before and after, of a change.
@@ -252,6 +245,6 @@ fn the_rules_are_those_of_the_folder_that_is_usual() {
         printf 'S: 220 x\\nC: QUIT\\nS: 221 bye\\n' | exec \"$0\" explain";
     let mut command = Command::new("unshare");
     let command = command.args(["-m", "sh", "-c", script, PROGRAM]).env_remove("QMAILHOME");
-    let said = ends_with(&command.output().unwrap(), 0);
+    let said = test_support::run::succeeds(command);
     assert!(said.contains("/etc/acceptutils/control/fixsmtpio"), "{said}");
 }

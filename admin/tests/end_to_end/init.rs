@@ -439,7 +439,7 @@ fn root_makes_the_root_folder_of_jails_where_there_is_none() {
         let dir = folder.path().join(dir);
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", &script, PROGRAM, "init"]).arg(dir);
-        ends_with(&command.args(["--host", "a.example"]).output().unwrap(), 0)
+        test_support::run::succeeds(command.args(["--host", "a.example"]))
     };
     let made = there("", "fresh");
     assert!(made.contains("made /var/empty\n"), "{made}");

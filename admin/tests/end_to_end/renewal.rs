@@ -4,16 +4,18 @@
 use crate::support::{PASSWORD, add_al, checked, folder, here, programs, run, stdout, succeeds};
 use rcgen::SerialNumber;
 use rustix::process::Signal;
-use std::fs::{DirBuilder, File, rename};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs::{DirBuilder, rename};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 use test_support::certificate::Pem;
 use test_support::folder::write_secret;
 use test_support::needs;
 use test_support::process::signal;
+use test_support::run::{OwnChild, output};
+use test_support::talking::Talking;
+use test_support::wait::for_end;
 
 const NAME: &str = "mail.example.org";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -36,57 +38,31 @@ fn renew(certbot: &Path, number: u8, days: u32) {
 
 /// A session by TLS, with the number of the certificate that was shown.
 struct Session {
-    client: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    client: Talking,
     serial: String,
 }
 
 impl Session {
-    fn open(port: u16) -> Self {
-        let address = format!("127.0.0.1:{port}");
-        let mut client = Command::new("openssl")
-            .args(["s_client", "-crlf", "-starttls", "smtp", "-connect", &address])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let input = client.stdin.take().unwrap();
-        let mut output = BufReader::new(client.stdout.take().unwrap());
-        let certificate = until(&mut output, "-----END CERTIFICATE-----");
+    fn open(port: &str) -> Self {
+        let mut client = Command::new("openssl");
+        client.args(["s_client", "-crlf", "-starttls", "smtp"]);
+        client.args(["-connect", &format!("127.0.0.1:{port}")]).stderr(Stdio::null());
+        let mut client = Talking::start(&mut client);
+        let certificate = client.up_to_line("-----END CERTIFICATE-----");
         let mut read = Command::new("openssl");
-        let read = test_support::run::output(
-            read.args(["x509", "-noout", "-serial"]),
-            certificate.as_bytes(),
-        );
-        let serial = stdout(&read).trim().to_owned();
-        Self { client, input, output, serial }
+        let read = output(read.args(["x509", "-noout", "-serial"]), certificate.as_bytes());
+        Self { client, serial: stdout(&read).trim().to_owned() }
     }
 
     fn ask(&mut self, request: &str, reply: &str) {
-        writeln!(self.input, "{request}").unwrap();
-        until(&mut self.output, reply);
+        self.client.say(&format!("{request}\n"));
+        self.client.up_to_line(reply);
     }
 
     fn quit(mut self) {
         // openssl would take a capital Q for itself.
         self.ask("quit", "221 ");
-        drop(self.input);
-        self.output.read_to_string(&mut String::new()).unwrap();
-        self.client.wait().unwrap();
-    }
-}
-
-/// Reads up to a line that begins so; all that was read.
-fn until(output: &mut impl BufRead, beginning: &str) -> String {
-    let mut read = String::new();
-    loop {
-        let before = read.len();
-        assert_ne!(output.read_line(&mut read).unwrap(), 0, "no {beginning} in {read}");
-        if read[before..].starts_with(beginning) {
-            return read;
-        }
+        self.client.end();
     }
 }
 
@@ -122,31 +98,26 @@ fn a_renewal_by_certbots_links_reaches_new_clients_and_loses_no_connection() {
     };
     says("valid for 19 days more: it should have been renewed by now\n");
 
-    let pipe = here(&service);
-    let mut server = Command::new(service.join("run")).spawn().unwrap();
-    let mut output = BufReader::new(File::open(pipe).unwrap());
-    let mut port = String::new();
-    output.read_line(&mut port).unwrap();
-    let port = port.trim_end().parse().unwrap();
-    let mut old = Session::open(port);
+    let log = here(&service);
+    let mut server = OwnChild(Command::new(service.join("run")).spawn().unwrap());
+    let port = log.line(0);
+    let mut old = Session::open(&port);
     assert_eq!(old.serial, "serial=01");
 
     renew(&certbot, 2, 90);
     // What the hook has the supervisor do.
     signal(server.id(), Signal::HUP);
-    until(&mut output, "tlsserver: certificates reloaded");
-    let new = Session::open(port);
+    log.wait_for(&["tlsserver: certificates reloaded"]);
+    let new = Session::open(&port);
     assert_eq!(new.serial, "serial=02");
     new.quit();
     says("valid for 89 days more\n");
 
-    let login = format!("printf '\\0al\\0{PASSWORD}' | base64");
-    let login = Command::new("sh").args(["-c", &login]).output().unwrap();
+    let login = output(&mut Command::new("base64"), format!("\0al\0{PASSWORD}").as_bytes());
     old.ask("EHLO client.example", "250 ");
     old.ask(&format!("AUTH PLAIN {}", stdout(&login).trim()), "235 ");
     old.quit();
     signal(server.id(), Signal::TERM);
-    output.read_to_string(&mut String::new()).unwrap();
-    assert!(server.wait().unwrap().success());
+    assert!(for_end(&mut server).success());
     succeeds(&["check", dir_name]);
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 pub(crate) use test_support::folder::public as folder;
-use test_support::folder::{copy_program, set_mode};
+use test_support::folder::{copy_program, make_fifo, set_mode};
+use test_support::log::Log;
 pub(crate) use test_support::needs::{installed_or_skip, is_root, skipped};
 use test_support::run::output;
 pub(crate) use test_support::run::{stderr, stdout};
@@ -146,10 +147,10 @@ pub(crate) fn add_al(dir: &Path) {
 }
 
 /// Has a run script take a free port of this machine, and say which on a pipe, where
-/// its log goes too.
-pub(crate) fn here(service: &Path) -> PathBuf {
+/// its log goes too; that is followed.
+pub(crate) fn here(service: &Path) -> Log {
     let (script, pipe) = (service.join("run"), service.join("output"));
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    make_fifo(&pipe);
     let mut text = std::fs::read_to_string(&script).unwrap();
     let mut replace = |from: &str, to: &str| {
         assert!(text.contains(from), "{from}: {text}");
@@ -176,5 +177,5 @@ pub(crate) fn here(service: &Path) -> PathBuf {
         false => format!("{line}\n"),
     });
     std::fs::write(log, lines.collect::<String>()).unwrap();
-    pipe
+    Log::of_fifo(&pipe)
 }

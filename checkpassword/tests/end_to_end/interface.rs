@@ -2,6 +2,7 @@
 //! what they read, what they answer.
 
 use crate::support::{Caller, Folder};
+use test_support::run::output;
 
 /// Both programs, with options that let them start.
 fn programs(folder: &Folder) -> [(&'static str, [String; 2]); 2] {
@@ -38,7 +39,7 @@ fn no_descriptor_3() {
     let folder = Folder::new();
     for (program, options) in programs(&folder) {
         let mut command = std::process::Command::new(folder.path(program));
-        let output = command.args(options).arg("true").output().unwrap();
+        let output = output(command.args(options).arg("true"), b"");
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(output.stdout.is_empty());
         let stderr = String::from_utf8(output.stderr).unwrap();

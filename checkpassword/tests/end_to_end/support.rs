@@ -210,6 +210,6 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         let _one_at_a_time = DATABASE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let _ = Command::new("userdel").args(["-r", "-f", &self.name]).output();
+        output(Command::new("userdel").args(["-r", "-f", &self.name]), b"");
     }
 }

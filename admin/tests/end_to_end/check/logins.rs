@@ -3,14 +3,12 @@
 use super::{Good, good, script_of};
 use crate::certificates;
 use crate::support::{PASSWORD, PROGRAM, al_logs_in, checked_with_login, ends_with, succeeds};
-use rustix::process::Signal;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use test_support::folder::set_mode;
 use test_support::needs;
-use test_support::process::signal;
 use test_support::run::output;
+use test_support::server::Server;
 
 #[test]
 fn is_not_tried_with_what_only_a_shell_knows() {
@@ -96,9 +94,7 @@ fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
     let said = succeeds(&["check", script.to_str().unwrap()]);
     assert!(said.ends_with("0 errors, 0 warnings\n"), "{said}");
 
-    let mut service = Command::new(&script).stdout(Stdio::piped()).spawn().unwrap();
-    let mut ready = BufReader::new(service.stdout.take().unwrap());
-    ready.read_line(&mut String::new()).unwrap();
+    let mut service = Server::start(&mut Command::new(&script)).unwrap();
     let certificate = dir.join("tls/cert.pem");
     let trust = folder.path().join("trusted.pem");
     std::fs::copy(&certificate, &trust).unwrap();
@@ -115,8 +111,7 @@ fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
     // Renewed, and the service was not told.
     std::fs::copy(folder.path().join("soon.pem"), &certificate).unwrap();
     tried(&trust, 2, "has the service been told to reload?");
-    signal(service.id(), Signal::TERM);
-    service.wait().unwrap();
+    service.stop().unwrap();
     tried(&trust, 2, "unable to connect: Connection refused");
 }
 
