@@ -8,6 +8,10 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
+use test_support::log::Log;
+use test_support::needs;
+use test_support::run::{output, succeeds};
+use test_support::wait::for_end;
 
 /// By way of fixsmtpio, which becomes a program at once where it is told to.
 fn becoming() -> Command {
@@ -19,7 +23,7 @@ fn becoming() -> Command {
 /// The same, from a shell's command line: `$0`.
 fn from_shell(script: &str) -> Output {
     let fixsmtpio = env!("CARGO_BIN_EXE_fixsmtpio");
-    Command::new("sh").args(["-c", script, fixsmtpio]).env("NOFIXSMTPIO", "1").output().unwrap()
+    output(Command::new("sh").args(["-c", script, fixsmtpio]).env("NOFIXSMTPIO", "1"), b"")
 }
 
 #[test]
@@ -28,14 +32,13 @@ fn arguments_and_environment_arrive_as_they_were() {
     let mut command = becoming();
     command.args(["sh", "-c", "printf '[%s]' \"$0\" \"$@\" \"$ODD\" \"$EMPTY\""]);
     command.arg("").arg(odd).env("ODD", odd).env("EMPTY", "");
-    assert_eq!(command.output().unwrap().stdout, b"[][\xff\n ][\xff\n ][]");
+    assert_eq!(output(&mut command, b"").stdout, b"[][\xff\n ][\xff\n ][]");
 }
 
 #[test]
 fn a_program_is_looked_up_in_path_and_may_be_missing() {
-    let found = becoming().args(["true"]).status().unwrap();
-    assert!(found.success());
-    let missing = becoming().args(["true"]).env("PATH", "/nonexistent").output().unwrap();
+    succeeds(becoming().arg("true"));
+    let missing = output(becoming().arg("true").env("PATH", "/nonexistent"), b"");
     assert_eq!(missing.status.code(), Some(14));
     assert_eq!(missing.stdout, b"421 unable to start the mail server (#4.3.0)\r\n");
     let said = String::from_utf8(missing.stderr).unwrap();
@@ -60,16 +63,12 @@ fn the_program_behind_dies_of_a_broken_pipe_as_programs_do() {
 fn a_broken_pipe_is_an_error_and_no_signal() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut filter = Command::new(env!("CARGO_BIN_EXE_qmail-qfilter-addtlsheader"))
-        .stdin(Stdio::piped())
-        .stdout(writer)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut filter = Command::new(env!("CARGO_BIN_EXE_qmail-qfilter-addtlsheader"));
+    let filter = filter.stdin(Stdio::piped()).stdout(writer).stderr(Stdio::piped());
+    let mut filter = filter.spawn().unwrap();
     filter.stdin.take().unwrap().write_all(b"Subject: x\n\nhi\n").unwrap();
-    let ended = filter.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(1));
-    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(for_end(&mut filter).code(), Some(1));
+    let said = Log::of(filter.stderr.take().unwrap()).line(0) + "\n";
     assert_eq!(said, "qmail-qfilter-addtlsheader: unable to copy message: Broken pipe\n");
 }
 
@@ -78,7 +77,7 @@ fn a_message_is_not_lost_where_a_descriptor_is_closed() {
     let filter = env!("CARGO_BIN_EXE_qmail-qfilter-addtlsheader");
     for closed in ["<&-", ">&-"] {
         let script = format!("echo hi | {{ exec \"$0\" {closed}; }}");
-        let ended = Command::new("sh").args(["-c", &script, filter]).output().unwrap();
+        let ended = output(Command::new("sh").args(["-c", &script, filter]), b"");
         assert_eq!(ended.status.code(), Some(1), "{closed}");
         let said = String::from_utf8(ended.stderr).unwrap();
         let why = "qmail-qfilter-addtlsheader: unable to copy message: Bad file descriptor\n";
@@ -89,18 +88,14 @@ fn a_message_is_not_lost_where_a_descriptor_is_closed() {
 /// By the real softlimit, from where nothing of it can be loaded to where it runs.
 #[test]
 fn too_little_memory_is_said() {
+    needs!("softlimit");
     const SAYS: &str = "fixsmtpio: limit on memory too low\n";
     let limited = |limit: u32| {
         let mut command = Command::new("softlimit");
         command.args(["-m", &limit.to_string(), env!("CARGO_BIN_EXE_fixsmtpio")]);
-        command.output()
+        output(&mut command, b"")
     };
-    if limited(100_000_000).is_err() {
-        let _ = writeln!(std::io::stderr(), "SKIPPED, NEEDS THE PROGRAM softlimit");
-        assert!(std::env::var_os("CI").is_none(), "softlimit is not installed");
-        return;
-    }
-    let mut ends = (3..200).map(|step| limited(step * 100_000).unwrap());
+    let mut ends = (3..200).map(|step| limited(step * 100_000));
     let first = ends.find(|end| end.stderr == SAYS.as_bytes()).unwrap();
     assert_eq!(first.status.code(), Some(111));
     let mut next = ends.skip_while(|end| end.stderr == SAYS.as_bytes());

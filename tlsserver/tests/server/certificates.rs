@@ -1,21 +1,27 @@
 //! Which certificate is shown, and when one is used that clients should not take.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::Shutdown;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
+use test_support::run::{output, succeeds};
 
 use crate::harness::client::{after_line, clear_rest, hello, plain};
 use crate::harness::{Server, Setup, certificate, certificate_until};
 
 /// What OpenSSL's client says of a handshake with these words.
 fn s_client(server: &Server, words: &[&str]) -> String {
-    let done = Command::new("openssl")
-        .args(["s_client", "-connect", &format!("127.0.0.1:{}", server.port)])
-        .args(words)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let mut client = Command::new("openssl");
+    client.args(["s_client", "-connect", &format!("127.0.0.1:{}", server.port)]);
+    let done = output(client.args(words), b"");
     String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
+}
+
+/// Makes files in a folder: a certificate of RSA for this subject, and its key.
+fn make_rsa(folder: &Path, subject: &str, certificate: &str, key: &str) {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", subject]);
+    succeeds(openssl.args(["-keyout", key, "-out", certificate]).current_dir(folder));
 }
 
 #[test]
@@ -36,13 +42,7 @@ fn a_client_is_shown_the_certificate_that_it_can_do() {
     let setup = Setup::new(&["cat"]);
     let folder = setup.directory.path();
     for name in ["any", "a.example.org"] {
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj"])
-            .args([&format!("/CN={name}-rsa"), "-keyout", name, "-out", &format!("{name}.cert")])
-            .current_dir(folder)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
+        make_rsa(folder, &format!("/CN={name}-rsa"), &format!("{name}.cert"), name);
         let key = std::fs::read(folder.join(name)).unwrap();
         let file =
             std::fs::OpenOptions::new().append(true).open(folder.join(format!("{name}.cert")));
@@ -84,19 +84,9 @@ fn a_client_is_shown_the_certificate_that_it_can_do() {
 /// The last part of the server's own words about its certificate, as a program finds it.
 fn subject_with(setup: Setup, scheme: &str) -> String {
     let server = setup.start();
-    let mut said = Command::new("openssl")
-        .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{}", server.port)])
-        .args(["-sigalgs", scheme])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut text = String::new();
-    said.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    said.wait().unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("SSL_SERVER_S_DN="));
-    line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    let said = s_client(&server, &["-quiet", "-sigalgs", scheme]);
+    let line = said.lines().find_map(|line| line.strip_prefix("SSL_SERVER_S_DN="));
+    line.unwrap_or_else(|| panic!("{said}")).to_owned()
 }
 
 #[test]
@@ -107,13 +97,7 @@ fn a_program_knows_whose_certificate_was_shown() {
         ("rsa_pss_rsae_sha256", "/C=DE/O=Example/CN=mail.example.org"),
     ] {
         let setup = Setup::new(&["env"]);
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj"])
-            .args(["/C=DE/O=Example/CN=mail.example.org", "-keyout", "key", "-out", "cert"])
-            .current_dir(setup.directory.path())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
+        make_rsa(setup.directory.path(), "/C=DE/O=Example/CN=mail.example.org", "cert", "key");
         let path = |name: &str| setup.file(name).to_str().unwrap().to_owned();
         let (certificate, key) = (path("cert"), path("key"));
         let setup = setup.variable("CERTFILE2", certificate).variable("KEYFILE2", key);
@@ -179,9 +163,8 @@ fn without_a_certificate_a_program_that_asks_for_tls_all_the_same_gets_none() {
 fn a_certificate_is_needed_for_tls_from_the_first_octet_and_where_tls_is_not_disabled() {
     for (option, variable) in [("-N", "DISABLETLS"), ("-n", "ENABLETLS")] {
         let setup = without_certificate(Setup::new(&["cat"])).option(option).variable(variable, "");
-        let done = setup.command().stdin(Stdio::null()).output().unwrap();
-        assert_eq!(done.status.code(), Some(111));
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        let (code, said) = setup.fails();
+        assert_eq!(code, Some(111));
         assert!(said.contains("CERTFILE: not set in the environment"), "{said}");
     }
 }

@@ -2,8 +2,7 @@
 //! UCSPI-TLS interface.
 
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use test_support::folder::write_secret;
 use test_support::needs;
 
 use crate::harness::{Server, Setup};
@@ -28,32 +27,6 @@ fn smtps() -> Server {
     smtp(&["mailfront", "smtp", "echo", "mailrules"]).option("--engines 1").start()
 }
 
-/// Runs a client to its end with the input; what it wrote, both ways together.
-fn client(server: &Server, line: &str, input: &str) -> (bool, String) {
-    let line = line
-        .replace("PORT", &server.port.to_string())
-        .replace("CERT", server.file("server.cert").to_str().unwrap());
-    let mut words = line.split_whitespace();
-    let mut command = Command::new(words.next().unwrap());
-    command.args(words).env("HOME", server.directory.path());
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    // A client that is done may not have read all of it.
-    let feed = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    feed.join().unwrap();
-    let text = [stdout, stderr].concat();
-    (status.success(), String::from_utf8_lossy(&text).into_owned())
-}
-
-fn succeeds(server: &Server, line: &str, input: &str) -> String {
-    let (success, text) = client(server, line, input);
-    assert!(success, "{line}: {text}\n{:#?}", server.log.lines());
-    text
-}
-
 const MESSAGE: &str = "From: a@example.org\r\nTo: b@example.org\r\n\r\nhello\r\n";
 
 #[test]
@@ -64,7 +37,7 @@ fn swaks_sends_a_message() {
     for (server, how) in [(starttls(), "--tls"), (smtps(), "--tls-on-connect")] {
         for protocol in ["tlsv1_2", "tlsv1_3"] {
             let line = format!("{COMMON} {how} --tls-protocol {protocol}");
-            let text = succeeds(&server, &line, "");
+            let text = server.succeeds(&line, "");
             assert!(text.contains("<~  250 Received"), "{text}");
         }
     }
@@ -76,7 +49,7 @@ fn curl_sends_a_message() {
     const COMMON: &str = "curl -v --cacert CERT --ssl-reqd --mail-from a@example.org \
                           --mail-rcpt b@example.org -T -";
     for (server, scheme) in [(starttls(), "smtp"), (smtps(), "smtps")] {
-        let text = succeeds(&server, &format!("{COMMON} {scheme}://localhost:PORT"), MESSAGE);
+        let text = server.succeeds(&format!("{COMMON} {scheme}://localhost:PORT"), MESSAGE);
         assert!(text.contains("< 250 Received"), "{text}");
         server.idle();
         assert_eq!(server.log.count("tls "), 0, "{:#?}", server.log.lines());
@@ -90,7 +63,7 @@ fn msmtp_sends_a_message() {
                           --tls-trust-file=CERT --from=a@example.org b@example.org";
     for (server, how) in [(starttls(), "on"), (smtps(), "off")] {
         let line = format!("{COMMON} --tls-starttls={how}");
-        let text = succeeds(&server, &line, MESSAGE);
+        let text = server.succeeds(&line, MESSAGE);
         assert!(text.contains("250 Received"), "{text}");
     }
 }
@@ -105,15 +78,15 @@ fn openssl_speaks_both_versions_and_resumes() {
             let session = server.file(version);
             let line = format!("{COMMON} {how} -{version}");
             let session = session.to_str().unwrap();
-            let text = succeeds(&server, &format!("{line} -sess_out {session}"), "QUIT\n");
+            let text = server.succeeds(&format!("{line} -sess_out {session}"), "QUIT\n");
             assert!(text.contains("Verify return code: 0 (ok)"), "{text}");
             assert!(text.contains("New, TLSv1."), "{text}");
-            let text = succeeds(&server, &format!("{line} -sess_in {session}"), "QUIT\n");
+            let text = server.succeeds(&format!("{line} -sess_in {session}"), "QUIT\n");
             assert!(text.contains("Reused, TLSv1."), "{text}");
         }
         for version in ["tls1", "tls1_1"] {
             let line = format!("{COMMON} {how} -cipher ALL:@SECLEVEL=0 -{version}");
-            let (success, text) = client(&server, &line, "QUIT\n");
+            let (success, text) = server.client(&line, "QUIT\n");
             assert!(!success && text.contains(" alert "), "{text}");
             server.log.wait_for(&[
                 "handshake failed: client supports nothing newer than TLS 1.1 or SHA-1",
@@ -127,7 +100,7 @@ fn gnutls_speaks_with_it() {
     needs!("gnutls-cli", "mailfront");
     const COMMON: &str = "gnutls-cli --x509cafile=CERT -p PORT localhost";
     for (server, how) in [(starttls(), "--starttls-proto=smtp"), (smtps(), "")] {
-        let text = succeeds(&server, &format!("{COMMON} {how}"), "EHLO x\nQUIT\n");
+        let text = server.succeeds(&format!("{COMMON} {how}"), "EHLO x\nQUIT\n");
         assert!(text.contains("221 2.0.0 Good bye."), "{text}");
         server.idle();
         assert_eq!(server.log.count("tls "), 0, "{:#?}", server.log.lines());
@@ -148,12 +121,10 @@ fn fetchmail_looks_for_mail() {
             server.port,
             server.file("server.cert").display(),
         );
-        fs::write(&configuration, text).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        fs::set_permissions(&configuration, mode).unwrap();
+        write_secret(&configuration, &text);
         let line = format!("fetchmail -vv --nosyslog -f {}", configuration.display());
         // 1: no mail, which is what there is.
-        let (_, text) = client(&server, &line, "");
+        let (_, text) = server.client(&line, "");
         assert!(text.contains("TLSv1.3") || text.contains("TLS1.3"), "{text}");
         assert!(text.contains("0 messages") || text.contains("No mail for"), "{text}");
     }
@@ -163,7 +134,7 @@ fn fetchmail_looks_for_mail() {
 fn sslscan_finds_no_fault() {
     needs!("sslscan", "mailfront");
     for (server, how) in [(starttls(), "--starttls-smtp"), (smtps(), "")] {
-        let text = succeeds(&server, &format!("sslscan --no-colour {how} localhost:PORT"), "");
+        let text = server.succeeds(&format!("sslscan --no-colour {how} localhost:PORT"), "");
         for line in [
             "SSLv2     disabled",
             "SSLv3     disabled",
@@ -212,7 +183,7 @@ fn testssl_finds_no_fault() {
         let report = server.file("testssl.json");
         let line = format!("{COMMON} {how} --jsonfile {} localhost:PORT", report.display());
         // Its exit code counts findings of any kind.
-        let (_, text) = client(&server, &line, "");
+        let (_, text) = server.client(&line, "");
         let report = fs::read_to_string(report).unwrap_or_else(|_| panic!("{text}"));
         let found = findings(&report);
         for name in ["TLS1", "TLS1_2", "TLS1_3", "cert_chain_of_trust"].iter().chain(looked_at) {

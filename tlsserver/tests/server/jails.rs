@@ -12,7 +12,8 @@ use crate::harness::client::connect;
 use crate::harness::processes::{children, signal, status};
 use crate::harness::{Server, Setup};
 use crate::login::server_with_clients;
-use test_support::process::{contains, memory};
+use test_support::process::{contains, is_jailed, limit, memory, target};
+use test_support::run::{output, stderr};
 use test_support::wait::until;
 
 /// A server that leaves its clients to a program, and one that talks to them itself; with
@@ -32,15 +33,10 @@ fn jailed(server: &Server) -> Vec<u32> {
 fn privileges_and_limits_are_given_up() {
     for (server, _sessions) in servers_with_sessions() {
         for pid in jailed(&server) {
-            assert_eq!(status(pid, "NoNewPrivs"), "1");
-            assert_eq!(status(pid, "Seccomp"), "2", "a filter is in force");
+            assert!(is_jailed(pid), "a filter is in force");
             assert_eq!(status(pid, "CoreDumping"), "0");
             assert_eq!(status(pid, "Threads"), "1");
-            let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
-            let limit = |name: &str| {
-                let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-                line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
-            };
+            let limit = |name: &str| limit(pid, name).parse::<u64>().unwrap();
             for none in ["Max core file size", "Max file size", "Max processes"] {
                 assert_eq!(limit(none), 0, "{none}");
             }
@@ -111,13 +107,12 @@ fn nobody_of_its_own_user_can_trace_it() {
     for (server, _sessions) in servers_with_sessions() {
         for pid in jailed(&server) {
             // The same user and group: only that it is not dumpable is in the way.
-            let read = Command::new("setpriv")
-                .args(["--reuid=4711", "--regid=4712", "--clear-groups"])
-                .args(["dd", &format!("if=/proc/{pid}/mem"), "bs=1", "count=1"])
-                .output()
-                .unwrap();
+            let mut read = Command::new("setpriv");
+            read.args(["--reuid=4711", "--regid=4712", "--clear-groups"]);
+            read.args(["dd", &format!("if=/proc/{pid}/mem"), "bs=1", "count=1"]);
+            let read = output(&mut read, b"");
             assert!(!read.status.success());
-            let complaint = String::from_utf8(read.stderr).unwrap();
+            let complaint = stderr(&read);
             assert!(complaint.contains("Permission denied"), "{complaint}");
         }
     }
@@ -127,10 +122,9 @@ fn nobody_of_its_own_user_can_trace_it() {
 fn no_channel_leads_from_the_engine_to_a_file_or_from_the_keyholder_to_the_network() {
     needs!("root");
     for (server, _sessions) in servers_with_sessions() {
-        let log = fs::read_link(format!("/proc/{}/fd/2", server.pid())).unwrap();
+        let log = target(server.pid(), 2);
         for pid in jailed(&server) {
-            let theirs = fs::read_link(format!("/proc/{pid}/fd/2")).unwrap();
-            assert_ne!(theirs, log, "{pid} has the log");
+            assert_ne!(target(pid, 2), log, "{pid} has the log");
             for entry in fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
                 let entry = entry.unwrap();
                 let target = fs::read_link(entry.path()).unwrap().to_str().unwrap().to_owned();

@@ -2,7 +2,7 @@
 
 use rustls::ClientConfig;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use test_support::needs;
 use test_support::run::OwnChild;
+use test_support::talking::reply;
+use test_support::wait::until;
 
 use crate::harness::client::{clear_rest, config, handshake, plain, secure};
-use crate::harness::{PATIENCE, Server, Setup};
+use crate::harness::{Server, Setup};
 
 struct HaProxy {
     _child: OwnChild,
@@ -51,9 +53,7 @@ impl HaProxy {
     }
 
     fn connect(&self) -> TcpStream {
-        let socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket
+        test_support::client::connect(self.port).unwrap()
     }
 }
 
@@ -73,9 +73,7 @@ fn session(mut socket: TcpStream, config: Arc<ClientConfig>) -> std::io::Result<
     let mut answers = Vec::new();
     for line in ["EHLO\n", "AUTH\n", "QUIT\n"] {
         tls.write_all(line.as_bytes())?;
-        let mut answer = String::new();
-        BufReader::with_capacity(1, &mut tls).read_line(&mut answer)?;
-        answers.push(answer);
+        answers.push(reply(&mut tls)?);
     }
     Ok(answers)
 }
@@ -118,12 +116,10 @@ fn one_of_two_servers_goes_and_no_session_fails() {
                 })
             })
             .collect();
+        let failed = || workers.iter().any(|one| one.is_finished());
         let reach = |count| {
-            while done.load(Ordering::SeqCst) < count
-                && !workers.iter().any(|one| one.is_finished())
-            {
-                thread::yield_now();
-            }
+            let is_reached = |done: &usize| *done >= count || failed();
+            until("more sessions", || done.load(Ordering::SeqCst), is_reached);
         };
         reach(50);
         one.terminate();
@@ -154,8 +150,7 @@ fn a_check_that_talks_is_served_by_the_program() {
         server.log.wait_for(&["end ", " status 0"]);
         // It passes: a server that is down would not be connected to.
         server.log.wait_for_count("status 0", 3);
-        let mut reply = String::new();
-        BufReader::new(proxy.connect()).read_line(&mut reply).unwrap();
+        let reply = reply(&mut proxy.connect()).unwrap();
         assert!(reply.starts_with("220 mail.example.org"), "{reply}");
     }
 }

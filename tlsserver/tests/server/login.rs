@@ -27,6 +27,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use rustls::StreamOwned;
+use test_support::talking::up_to;
 
 use crate::harness::client::{Tls, client, close, handshake, plain};
 use crate::harness::{Server, Setup};
@@ -226,14 +227,11 @@ pub(crate) fn with_program(program: &[&str]) -> Setup {
 }
 
 /// One line, and no octet of what follows.
+#[track_caller]
 fn line(client: &mut impl Read) -> String {
-    let mut line = Vec::new();
-    let mut octet = [0];
-    while !line.ends_with(b"\n") {
-        client.read_exact(&mut octet).unwrap_or_else(|reason| panic!("{reason} after {line:?}"));
-        line.push(octet[0]);
-    }
-    String::from_utf8(line).unwrap()
+    let line = String::from_utf8(up_to(client, "\n").unwrap()).unwrap();
+    assert!(line.ends_with('\n'), "the end after {line:?}");
+    line
 }
 
 /// The first line of the answer.

@@ -3,9 +3,9 @@
 use crate::harness::Setup;
 use crate::harness::client::connect;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use test_support::needs;
-use test_support::run::hand_over;
+use test_support::run::{hand_over, output, stderr};
 
 /// By the real softlimit. The figure is that of the program as it is shipped: its own pages
 /// count, too.
@@ -21,9 +21,9 @@ fn too_little_memory_is_said_and_the_least_serves_all_of_the_default() {
         (setup, command)
     };
     let (_setup, mut command) = limited("11999999");
-    let done = command.stdin(Stdio::null()).output().unwrap();
+    let done = output(&mut command, b"");
     assert_eq!(done.status.code(), Some(111));
-    let said = String::from_utf8_lossy(&done.stderr);
+    let said = stderr(&done);
     let line = "tlsserver: limit on memory: 11999999 octets, and at least 12000000 are needed\n";
     assert_eq!(said, line);
 

@@ -1,10 +1,10 @@
 //! Whom rules are for: the same clients as by tcpserver, which tcprulescheck asks.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use test_support::needs::{is_there_or_skip, skipped};
+use test_support::run::{output, stdout};
 
 use crate::harness::client::{clear_rest, plain};
 use crate::harness::{Server, Setup};
@@ -90,17 +90,14 @@ fn served(rules: &str) -> Option<Server> {
 
 fn knows_ipv6(folder: &Path) -> bool {
     let mut tcprules = Command::new("tcprules");
-    tcprules.args(["probe.cdb", "probe.tmp"]).current_dir(folder).stderr(Stdio::null());
-    let probe = folder.join("probe");
-    fs::write(&probe, "::1:allow\n").unwrap();
-    tcprules.stdin(fs::File::open(probe).unwrap()).status().unwrap().success()
+    tcprules.args(["probe.cdb", "probe.tmp"]).current_dir(folder);
+    output(&mut tcprules, b"::1:allow\n").status.success()
 }
 
 /// What the program is given for a client by the rules; nothing if that is denied.
 fn by_tcprulescheck(rules: &Path, client: &str) -> String {
     let mut check = Command::new("tcprulescheck");
-    let output = check.arg(rules).env("TCPREMOTEIP", client).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = stdout(&output(check.arg(rules).env("TCPREMOTEIP", client), b""));
     if text.ends_with("\ndeny connection\n") {
         return String::new();
     }

@@ -99,12 +99,6 @@ fn a_supervisor_hears_how_far_it_is() {
     hears("STOPPING=1\n");
 }
 
-/// Runs the command to its end; its exit code and what it said.
-fn failing(mut command: Command) -> (Option<i32>, String) {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
-
 #[test]
 fn what_prevents_a_start_is_said_in_one_line() {
     let setup = || Setup::new(&["true"]);
@@ -120,12 +114,12 @@ fn what_prevents_a_start_is_said_in_one_line() {
         (Setup::new(&["no-such-program"]), "unable to find no-such-program"),
         (elsewhere, "unable to listen: 192.0.2.77:0: Cannot assign requested address"),
     ] {
-        let (code, said) = failing(setup.command());
+        let (code, said) = setup.fails();
         assert_eq!(code, Some(111), "{said}");
         assert!(said.starts_with(&format!("tlsserver: {complaint}")), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
-    let (code, said) = failing(setup().option("--no-such-option").command());
+    let (code, said) = setup().option("--no-such-option").fails();
     assert_eq!(code, Some(100));
     assert!(said.contains("usage: tlsserver"), "{said}");
 }
@@ -148,7 +142,7 @@ fn the_journal_is_told_how_bad_it_is() {
         let setup = Setup::new(&["true"]).variable("CERTFILE", "/no/such/file");
         let mut command = setup.variable("JOURNAL_STREAM", stream).command();
         let writes = fs::OpenOptions::new().append(true).open(log.path()).unwrap();
-        command.stdin(Stdio::null()).stderr(writes).status().unwrap();
+        for_end(&mut command.stdin(Stdio::null()).stderr(writes).spawn().unwrap());
         let said = fs::read_to_string(log.path()).unwrap();
         let expected = format!("{mark}tlsserver: certificate: /no/such/file: ");
         assert!(said.starts_with(&expected), "{said}");
@@ -158,7 +152,7 @@ fn the_journal_is_told_how_bad_it_is() {
 #[test]
 fn quiet_is_quiet() {
     let setup = Setup::new(&["true"]).option("-q").variable("CERTFILE", "/no/such/file");
-    let (_, said) = failing(setup.command());
+    let (_, said) = setup.fails();
     assert_eq!(said.lines().count(), 1, "a reason not to start is said all the same");
     let server = Setup::new(&["echo", "in"]).option("-q").start();
     let mut socket = plain(&server);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use test_support::client::trusting;
 pub(crate) use test_support::client::{Tls, secure};
+use test_support::talking;
 
 use super::Server;
 
@@ -86,17 +87,7 @@ pub(crate) fn close(tls: &mut Tls) {
 
 /// What is left in the clear until the end, whichever way that comes.
 pub(crate) fn clear_rest(mut socket: TcpStream) -> Vec<u8> {
-    let mut octets = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        match socket.read(&mut piece) {
-            Ok(0) => return octets,
-            Ok(count) => octets.extend_from_slice(&piece[..count]),
-            Err(reason) if reason.kind() == std::io::ErrorKind::ConnectionReset => return octets,
-            Err(reason) if reason.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(reason) => panic!("{reason}"),
-        }
-    }
+    talking::rest(&mut socket).unwrap()
 }
 
 /// Goes, with an end.

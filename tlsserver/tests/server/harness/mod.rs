@@ -12,14 +12,14 @@ use rustix::process::Signal;
 use rustls::pki_types::CertificateDer;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 use tempfile::TempDir;
 use test_support::certificate::Pem;
 use test_support::hanging::Hanging;
 pub(crate) use test_support::log::Log;
 pub(crate) use test_support::needs::is_root;
-use test_support::run::hand_over;
+use test_support::run::{hand_over, output, stderr};
 pub(crate) use test_support::server::Server as Listening;
 use test_support::wait;
 pub(crate) use test_support::wait::PATIENCE;
@@ -114,6 +114,12 @@ impl Setup {
         command
     }
 
+    /// It does not start: its exit code, and what it says.
+    pub(crate) fn fails(&self) -> (Option<i32>, String) {
+        let output = output(&mut self.command(), b"");
+        (output.status.code(), stderr(&output))
+    }
+
     pub(crate) fn start(self) -> Server {
         let command = self.command();
         self.start_as(command)
@@ -205,6 +211,28 @@ impl Server {
         wait::for_end(&mut self.running.child)
     }
 
+    /// Runs a client to its end with the input, `PORT` and `CERT` in its words being ours;
+    /// whether it succeeded, and what it wrote, both ways together.
+    pub(crate) fn client(&self, words: &str, input: &str) -> (bool, String) {
+        let words = words
+            .replace("PORT", &self.port.to_string())
+            .replace("CERT", self.file("server.cert").to_str().unwrap());
+        let mut words = words.split_whitespace();
+        let mut client = Command::new(words.next().unwrap());
+        client.args(words).env("HOME", self.directory.path());
+        let Output { status, stdout, stderr } = output(&mut client, input.as_bytes());
+        let text = [stdout, stderr].concat();
+        (status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The same, and it succeeds.
+    #[track_caller]
+    pub(crate) fn succeeds(&self, words: &str, input: &str) -> String {
+        let (success, text) = self.client(words, input);
+        assert!(success, "{words}: {text}\n{}", self.log);
+        text
+    }
+
     /// Waits until nobody is connected any more.
     pub(crate) fn idle(&self) {
         self.wait_for_status("nobody", |line| line.starts_with("tlsserver: status: 0/"));
@@ -229,11 +257,10 @@ impl Drop for Server {
 
 /// Makes `rules.cdb` of these in a folder, as tcprules does: beside it, and then moved over it.
 pub(crate) fn compile_rules(folder: &Path, text: &str) -> PathBuf {
-    let (source, compiled) = (folder.join("rules"), folder.join("rules.cdb"));
-    fs::write(&source, text).unwrap();
+    let compiled = folder.join("rules.cdb");
     let mut tcprules = Command::new("tcprules");
-    tcprules.arg(&compiled).arg(folder.join("rules.tmp"));
-    assert!(tcprules.stdin(fs::File::open(source).unwrap()).status().unwrap().success());
+    let made = output(tcprules.arg(&compiled).arg(folder.join("rules.tmp")), text.as_bytes());
+    assert!(made.status.success(), "{made:?}");
     compiled
 }
 

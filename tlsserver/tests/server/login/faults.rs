@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::net::Shutdown;
 use std::thread;
+use test_support::wait::until;
 
 use super::{DOORS, Door, POP3S, SUBMISSION, ask, line, text};
 use crate::harness::client::{Tls, clear_rest, finish_sending, hello, plain, reset, rest, vanish};
@@ -65,11 +66,8 @@ fn so_does_the_end_of_the_whole_time_however_busy_the_client_is() {
     for door in DOORS {
         let server = with_seconds(door.setup(), "timeoutlogin", "1\n");
         let mut tls = door.enter(&server);
-        let mut answer = door.ok().to_owned();
-        while answer == door.ok() {
-            answer = ask(&mut tls, "NOOP\r\n");
-        }
-        assert_eq!(answer, door.timeout());
+        let busy = || ask(&mut tls, "NOOP\r\n");
+        assert_eq!(until("end", busy, |answer| answer != door.ok()), door.timeout());
         assert_eq!(rest(&mut tls), b"");
     }
 }
@@ -96,9 +94,9 @@ fn a_client_that_takes_nothing_is_left_and_costs_little() {
                 })
             });
             // Meanwhile it is all there for others.
-            while !floods.iter().all(thread::ScopedJoinHandle::is_finished) {
-                assert_eq!(ask(&mut other, "NOOP\r\n"), door.ok());
-            }
+            let is_over = |_: &()| floods.iter().all(thread::ScopedJoinHandle::is_finished);
+            let serves = || assert_eq!(ask(&mut other, "NOOP\r\n"), door.ok());
+            until("end of the floods", serves, is_over);
             assert!(!floods.into_iter().any(|flood| flood.join().unwrap()), "all was taken");
         });
         server.log.wait_for_count("tls from 127.0.0.1: client accepted no data for 3 s", CLIENTS);

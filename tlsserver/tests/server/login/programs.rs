@@ -9,7 +9,8 @@ use std::io::{Read, Write};
 use std::process::Command;
 use std::thread;
 use test_support::needs;
-use test_support::run::hand_over;
+use test_support::run::{hand_over, output};
+use test_support::wait::Gate;
 
 use super::faults::{assert_unharmed, with_seconds};
 use super::{DOORS, Door, POP3S, SUBMISSION, SUBMISSIONS, line, text};
@@ -72,24 +73,32 @@ fn all_ways_to_end_are_answered_as_authup_does() {
 /// However soon it ends, and whoever hears of that first.
 #[test]
 fn d65_a_program_that_ends_without_a_word_is_no_session_and_the_log_says_how_it_ended() {
+    const LATE: &str = "cat >/dev/null; exit 3";
     let tells = "exec 3<&-; printf x >&$AUTHUPREADYFD;";
-    for (program, code) in [("exit 0", 0), ("exit 1", 1), ("sleep 0.2; exit 3", 3)] {
+    for (program, code) in [("exit 0", 0), ("exit 1", 1), (LATE, 3)] {
         let program = format!("{tells} {program}");
         let line =
             format!(" unable to start the mail server: exit code {code} (bob from 127.0.0.1)");
         for door in DOORS {
             let server = script(door, &program);
             let mut tls = door.says_login(&server);
+            server.log.wait_for(&["login succeeded (bob"]);
+            if code == 3 {
+                finish_sending(&mut tls);
+            }
             let said = format!("{}{}", door.first(), door.not_started());
             assert_eq!(text(rest(&mut tls)), said, "{program}");
             drop(tls);
-            server.log.wait_for(&["login succeeded (bob"]);
             server.log.wait_for(&["checkpassword ", &line]);
             assert_eq!(server.log.count("child completed"), 0, "{program}");
             server.idle();
         }
         let (server, mut tls) = by_imap(&program);
         tls.write_all(b"a1 LOGIN bob p\r\n").unwrap();
+        if code == 3 {
+            server.log.wait_for(&["login succeeded (bob"]);
+            finish_sending(&mut tls);
+        }
         let why = "authup unable to start the mail server\r\n";
         let said = text(rest(&mut tls));
         assert_eq!(said, format!("a1 NO [UNAVAILABLE] {why}* BYE {why}"), "{program}");
@@ -145,7 +154,7 @@ fn without_proc_it_does_not_start_and_names_the_file() {
     let command = setup.command();
     let mut there = Command::new("unshare");
     there.args(["-m", "sh", "-c", "umount -l /proc && exec \"$0\" \"$@\""]);
-    let output = hand_over(&mut there, &command).output().unwrap();
+    let output = output(hand_over(&mut there, &command), b"");
     assert_eq!(output.status.code(), Some(111));
     let said = text(output.stderr);
     assert!(said.contains(": /proc/self/exe: No such file or directory\n"), "{said}");
@@ -210,7 +219,10 @@ fn each_direction_of_a_session_ends_by_itself() {
         finish_sending(&mut tls);
         assert_eq!(text(rest(&mut tls)), format!("{}70000\ndone\n", door.first()));
         // Somebody of it keeps the stream.
-        let server = script(door, &format!("{tells} (sleep 0.2; echo late) & echo soon"));
+        let server = script(
+            door,
+            &format!("{tells} (while kill -0 $$; do :; done; echo late) 2>&- & echo soon"),
+        );
         let mut tls = door.says_login(&server);
         assert_eq!(text(rest(&mut tls)), format!("{}soon\nlate\n", door.first()));
     }
@@ -230,21 +242,25 @@ fn a_client_that_goes_while_its_password_is_checked_leaves_nothing() {
     }
 }
 
-/// Fails where another one runs; takes a while, and then does not know.
-const ALONE: &str = "exec 3<&-; mkdir running || exit 0; sleep 0.1; rmdir running; exit 111";
+/// Fails where another one runs; waits at a gate, and then does not know.
+const ALONE: &str = "exec 3<&-; mkdir running || exit 0; read -r go <gate; rmdir running; exit 111";
 
 #[test]
 fn so_many_are_checked_at_once_and_others_wait() {
     let door = SUBMISSION;
     let server = door.with(&["bash", "-c", ALONE]).option("--checks 1").start();
-    thread::scope(|scope| {
-        for _ in 0..10 {
-            scope.spawn(|| {
-                let mut tls = door.says_login(&server);
-                assert_eq!(line(&mut tls), door.trouble());
-            });
-        }
-    });
+    let gate = Gate::make(&server.file("gate"));
+    let mut clients = [(); 10].map(|()| door.enter(&server));
+    for tls in &mut clients {
+        // Answered together: when the one is, the other has been read.
+        tls.write_all(format!("NOOP\r\n{}", door.login()).as_bytes()).unwrap();
+        assert_eq!(line(tls), door.ok());
+    }
+    gate.open(10);
+    for tls in &mut clients {
+        assert_eq!(line(tls), door.trouble());
+    }
+    drop(clients);
     server.idle_as_begun();
 }
 
@@ -312,9 +328,7 @@ fn a_program_inherits_what_it_is_to_have_and_nothing_else() {
         let mask = u64::from_str_radix(mask, 16).unwrap();
         assert_eq!(mask & !0x1_8000_0000, 0, "{said}");
     }
-    let own = fs::read_to_string("/proc/self/limits").unwrap();
-    let own = own.lines().find(|line| line.starts_with("Max open files")).unwrap();
-    assert!(own.split_whitespace().any(|word| word == limit), "{limit} of {own}");
+    assert_eq!(limit, test_support::process::limit(std::process::id(), "Max open files"));
 }
 
 /// More at once than the monitor's channel has room for, and while it hears nothing.

@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
+use test_support::wait::until;
 
 use super::{Door, POP3S, SUBMISSION, ask, assert_repeats, text};
 use crate::harness::client::{handshake, hello, rest};
@@ -19,9 +20,8 @@ fn who_has_been_there_longest_without_a_login_makes_room() {
         let mut busy = door.enter(&server);
         thread::scope(|scope| {
             let waits = scope.spawn(|| door.log_in(&server));
-            while !waits.is_finished() {
-                assert_eq!(ask(&mut busy, "NOOP\r\n"), door.ok());
-            }
+            let is_busy = || assert_eq!(ask(&mut busy, "NOOP\r\n"), door.ok());
+            until("room", is_busy, |()| waits.is_finished());
             waits.join().unwrap();
         });
         assert_eq!(text(rest(&mut silent)), door.timeout());
@@ -31,11 +31,8 @@ fn who_has_been_there_longest_without_a_login_makes_room() {
         thread::scope(|scope| {
             let _another = door.enter(&server);
             let waits = scope.spawn(|| door.log_in(&server));
-            let mut answer = door.ok().to_owned();
-            while answer == door.ok() {
-                answer = ask(&mut busy, "NOOP\r\n");
-            }
-            assert_eq!(answer, door.timeout());
+            let is_busy = || ask(&mut busy, "NOOP\r\n");
+            assert_eq!(until("end", is_busy, |answer| answer != door.ok()), door.timeout());
             waits.join().unwrap();
         });
         server.log.wait_for_count(MADE, 2);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use test_support::needs;
+use test_support::talking::up_to_line;
 use unix::failures::file::{Created, create};
 
 use super::{DOORS, POP3, SUBMISSION, ask, line, text, write_controls};
@@ -97,7 +98,7 @@ fn a_rule_may_name_another_home_with_a_dialog_of_its_own() {
         for _ in 0..2 {
             let mut tls = door.enter(&server);
             tls.write_all(door.word("EHLO x\r\n", "CAPA\r\n").as_bytes()).unwrap();
-            while line(&mut tls) != door.word("250 X\r\n", "X\r\n") {}
+            up_to_line(&mut tls, door.word("250 X\r\n", "X\r\n")).unwrap();
             if door.pop3 {
                 line(&mut tls);
             }

@@ -5,12 +5,11 @@ use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
 use test_support::needs::is_there_or_skip;
 
 use super::{DOORS, POP3, POP3S, SUBMISSION, SUBMISSIONS, ask, assert_repeats, line, text};
+use crate::harness::Setup;
 use crate::harness::client::{clear_rest, handshake, plain, rest};
-use crate::harness::{Server, Setup};
 
 #[test]
 fn the_log_has_a_line_for_who_does_not_log_in() {
@@ -170,12 +169,6 @@ fn very_many_capabilities_are_said_however_often_they_are_asked_for() {
     }
 }
 
-/// Runs the command to its end; its exit code and what it said.
-fn failing(setup: &Setup) -> (Option<i32>, String) {
-    let output = setup.command().stdin(Stdio::null()).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
-
 #[test]
 fn what_prevents_a_start_is_said_in_one_line() {
     for door in DOORS {
@@ -186,7 +179,7 @@ fn what_prevents_a_start_is_said_in_one_line() {
         };
         let capabilities = door.word("smtpcapabilities", "pop3capabilities");
         for (setup, complaint) in [without("me"), without(capabilities)] {
-            let (code, said) = failing(&setup);
+            let (code, said) = setup.fails();
             assert_eq!(code, Some(111), "{said}");
             assert!(said.starts_with("tlsserver: ") && said.ends_with(&complaint), "{said}");
             assert_eq!(said.lines().count(), 1, "{said}");
@@ -203,33 +196,13 @@ fn what_prevents_a_start_is_said_in_one_line() {
         door.enter(&setup.start());
     }
     let missing = SUBMISSION.with(&["no-such-program"]);
-    let (code, said) = failing(&missing);
+    let (code, said) = missing.fails();
     assert_eq!((code, &*said), (Some(111), "tlsserver: unable to find no-such-program\n"));
     for wrong in ["--login nntp", "--login", "--login= ", "--checks 0", "--linger -1"] {
-        let (code, said) = failing(&Setup::new(&["true"]).option(wrong));
+        let (code, said) = Setup::new(&["true"]).option(wrong).fails();
         assert_eq!(code, Some(100), "{said}");
         assert!(said.contains("usage: tlsserver"), "{said}");
     }
-}
-
-/// Runs a client to its end, with the input; all that it wrote.
-fn client(server: &Server, command: &str, input: &str) -> String {
-    let command = command
-        .replace("PORT", &server.port.to_string())
-        .replace("CERT", server.file("server.cert").to_str().unwrap());
-    let mut words = command.split_whitespace();
-    let mut child = Command::new(words.next().unwrap())
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let all = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(output.status.success(), "{command}: {all}\n{:#?}", server.log.lines());
-    all
 }
 
 #[test]
@@ -254,7 +227,7 @@ fn openssl_and_gnutls_get_log_in() {
             }
             let asks = if door.asked { asks[usize::from(door.pop3)] } else { "" };
             let command = format!("{command} {asks}");
-            let said = client(&server, &command, &format!("NOOP\r\n{}", door.login()));
+            let said = server.succeeds(&command, &format!("NOOP\r\n{}", door.login()));
             assert!(said.contains("235 got bob"), "{said}");
             assert!(said.contains(door.ok()), "{said}");
         }
