@@ -1,11 +1,11 @@
 //! What the servers' processes cost: processor time, which unlike rates does not
 //! depend on what else the machine does, and memory. All from proc(5).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::time::Duration;
-use test_support::process::Process;
+use test_support::process::descendants;
 
 /// The mail program in our chains, which is not ours.
 pub(crate) const STAND_IN: &str = "bench-stand-in";
@@ -37,19 +37,4 @@ pub(crate) fn memory(roots: &[u32]) -> io::Result<BTreeMap<String, f64>> {
         *sizes.entry(name).or_default() += kilobytes.unwrap_or(0.0);
     }
     Ok(sizes)
-}
-
-/// These processes and all below them.
-pub(crate) fn descendants(roots: &[u32]) -> Vec<u32> {
-    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    for process in Process::all() {
-        children.entry(process.parent).or_default().push(process.pid);
-    }
-    let mut found = roots.to_vec();
-    let mut at = 0;
-    while let Some(pid) = found.get(at) {
-        found.extend(children.remove(pid).unwrap_or_default());
-        at += 1;
-    }
-    found
 }

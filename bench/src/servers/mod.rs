@@ -12,8 +12,6 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 pub(crate) use chains::{Chain, Door, Programs};
 pub(crate) use workshop::{RULES, Workshop};
@@ -22,8 +20,9 @@ use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use test_support::run::OwnChild;
 use test_support::server::Server as Listening;
 
-use crate::processes::descendants;
 use crate::service::Protocol;
+use test_support::process::descendants;
+use test_support::wait::{is_gone, until};
 
 /// Connections that each server takes at a time; more than any part holds.
 const LIMIT: &str = "12000";
@@ -104,14 +103,10 @@ impl Server {
     fn told_its_port(command: &mut Command, port: u16) -> io::Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut server = Self(Listening { child: OwnChild(child.spawn()?), port });
-        let end = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if server.0.child.try_wait()?.is_some() || Instant::now() > end {
-                return Err(io::Error::other("it did not start"));
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(server)
+        let listens = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let look = || (listens(), server.0.child.try_wait().is_ok_and(|ended| ended.is_none()));
+        let (listens, _) = until("port", look, |(listens, runs)| *listens || !runs);
+        if listens { Ok(server) } else { Err(io::Error::other("it did not start")) }
     }
 }
 
@@ -120,20 +115,12 @@ impl Drop for Server {
         let below = descendants(&[self.0.pid()]);
         // By TERM, so that what has workers ends them.
         let _ = self.0.signal(Signal::TERM);
-        let end = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < end && matches!(self.0.child.try_wait(), Ok(None)) {
-            thread::sleep(Duration::from_millis(10));
-        }
-        let _ = self.0.child.kill();
+        let _ = is_gone(self.0.pid()) || self.0.child.kill().is_ok();
         let _ = self.0.child.wait();
         // Whoever stays behind it, as tlsserver's monitor does, has become our child: who
         // is not waited for is not counted.
-        for pid in below.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-            while Instant::now() < end
-                && matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
-            {
-                thread::sleep(Duration::from_millis(10));
-            }
+        for pid in below.into_iter().filter(|pid| is_gone(*pid)) {
+            let _ = waitpid(Pid::from_raw(pid.cast_signed()), WaitOptions::NOHANG);
         }
     }
 }
