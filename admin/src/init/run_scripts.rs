@@ -195,6 +195,14 @@ mod tests {
         }
     }
 
+    /// Whatever the system's default: `::` in a run script is every address, too.
+    #[test]
+    fn the_port_of_a_unit_is_one_for_ipv4_as_well() {
+        let units = units(Path::new(PACKAGED));
+        let (_, socket) = units.iter().find(|(name, _)| name == "acceptutils@.socket").unwrap();
+        assert!(socket.contains("\nBindIPv6Only=both\n"), "{socket}");
+    }
+
     #[test]
     fn systemd_starts_a_script_where_other_supervisors_do() {
         let folder = "WorkingDirectory=/a/service/%i\n";
