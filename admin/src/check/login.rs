@@ -36,7 +36,11 @@ pub(super) fn password(user: &str, stdin: bool) -> Result<Secret, Error> {
     } else {
         passwd::ask(&format!("Password of {}: ", Escaped(user.as_bytes())))
     };
-    read.map_err(|error| Error::new(error.to_string()))
+    let password = read.map_err(|error| Error::new(error.to_string()))?;
+    if password.expose().is_empty() {
+        return Err(Error::new("no password was given"));
+    }
+    Ok(password)
 }
 
 /// Logs in by each service that has a login; says whether all let the user in, and take

@@ -35,7 +35,7 @@ use findings::Findings;
 use login::Login;
 use proto::secret::Secret;
 use service::Service;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use unix::login_controls::login_names;
 use unix::process::keep_out_of_core_files;
 use users::Against;
@@ -115,17 +115,24 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
 fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Error> {
     let usual = [usual_home()];
     let places = if places.is_empty() { &usual[..] } else { places };
+    let (folders, scripts): (Vec<_>, Vec<_>) = places.iter().partition(|place| place.is_dir());
     let mut groups: Vec<Group> = Vec::new();
-    for place in places {
-        let failed = |error| Error::read(place, error);
-        let found = place.metadata().map_err(failed)?;
-        let path = std::path::absolute(place).map_err(failed)?;
-        if found.is_dir() {
-            let scripts = services::in_folder(&path, findings);
-            let services = services::read_all(scripts, findings);
-            groups.push(Group { home: Some(path), services, host: None, is_whole: true });
+    for folder in folders {
+        let path = std::path::absolute(folder).map_err(|error| Error::read(folder, error))?;
+        let scripts = services::in_folder(&path, findings);
+        let services = services::read_all(scripts, findings);
+        groups.push(Group { home: Some(path), services, host: None, is_whole: true });
+    }
+    let services = groups.iter().flat_map(|group| &group.services);
+    let mut seen: Vec<_> = services.map(|service| real_path(&service.path)).collect();
+    for script in scripts {
+        let failed = |error| Error::read(script, error);
+        script.metadata().map_err(failed)?;
+        let path = std::path::absolute(script).map_err(failed)?;
+        if seen.contains(&real_path(&path)) {
             continue;
         }
+        seen.push(real_path(&path));
         for service in services::read_all(vec![path], findings) {
             let home = service.home();
             match groups.iter_mut().find(|group| group.home == home) {
@@ -138,6 +145,14 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
         }
     }
     Ok(groups)
+}
+
+/// Where a script is, whatever links lead to its folder. A link to the script itself is another
+/// service's, which runs it in its own folder.
+fn real_path(script: &Path) -> PathBuf {
+    let folder = script.parent().and_then(|folder| folder.canonicalize().ok());
+    let name = script.file_name();
+    folder.zip(name).map_or_else(|| script.to_owned(), |(folder, name)| folder.join(name))
 }
 
 impl Group {

@@ -102,6 +102,22 @@ fn with_paths(expected: &str, above: &Path, dir: &Path) -> String {
     expected.replace(&format!("{}/../", dir.display()), &beside).replace("../", &beside)
 }
 
+/// The folder by its path, the script by a link to its folder, as supervisors have them.
+#[test]
+fn a_script_that_is_named_beside_its_folder_is_one() {
+    let Good { folder, dir } = good();
+    let link = folder.path().join("submission");
+    std::os::unix::fs::symlink(dir.join("service/submission"), &link).unwrap();
+    let (dir, script) = (dir.to_str().unwrap(), dir.join("service/submission/run"));
+    let (script, linked) = (script.to_str().unwrap(), link.join("run"));
+    let alone = succeeds(&["check", dir]);
+    for places in [[dir, script], [script, dir], [linked.to_str().unwrap(), dir]] {
+        assert_eq!(succeeds(&["check", places[0], places[1]]), alone, "{places:?}");
+    }
+    let alone = succeeds(&["check", script]);
+    assert_eq!(succeeds(&["check", script, script]), alone);
+}
+
 /// Has it checked on a machine that trusts the tests' root, and where the services' programs are
 /// found by `PATH`.
 fn check_among(folder: &Path, dir: &Path) -> Output {

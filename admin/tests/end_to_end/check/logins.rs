@@ -2,7 +2,9 @@
 
 use super::{Good, good, script_of};
 use crate::certificates;
-use crate::support::{PASSWORD, PROGRAM, al_logs_in, checked_with_login, ends_with, succeeds};
+use crate::support::{
+    PASSWORD, PROGRAM, al_logs_in, checked_with_login, ends_with, run_with, stderr, succeeds,
+};
 use std::path::Path;
 use std::process::Command;
 use test_support::folder::set_mode;
@@ -113,6 +115,18 @@ fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
     tried(&trust, 2, "has the service been told to reload?");
     service.stop().unwrap();
     tried(&trust, 2, "unable to connect: Connection refused");
+}
+
+#[test]
+fn an_empty_password_is_none() {
+    let Good { dir, folder: _folder } = good();
+    for input in ["", "\n"] {
+        let arguments = ["check", dir.to_str().unwrap(), "--login", "al", "--stdin"];
+        let output = run_with(&arguments, input);
+        let said = ends_with(&output, 2);
+        assert_eq!(stderr(&output), "acceptutils: no password was given\n");
+        assert!(!said.contains("AUTH"), "{said}");
+    }
 }
 
 /// What holds the dialog is in the qmail home, and so is the program that it runs.
