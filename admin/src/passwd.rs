@@ -139,9 +139,13 @@ pub(crate) fn set(
     check(name, password.expose())?;
     let home = asked.home();
     let fields = NewFields { ids: asked.ids, home: home.as_os_str().as_bytes() };
-    let change = write(path, name, password.expose(), fields)?;
+    let (change, was_locked) = write(path, name, password.expose(), fields)?;
+    let mut said = said(path, name, change, fields);
+    if was_locked {
+        said += &format!("; {} is no longer locked", Escaped(name));
+    }
     let warning = (change == Change::Added).then(|| warning(path, name)).flatten();
-    Ok(said(path, name, change, fields) + &warning.unwrap_or_default())
+    Ok(said + &warning.unwrap_or_default())
 }
 
 /// Where the control file beside the users file has clients who give this name log in with
@@ -172,11 +176,21 @@ pub(crate) fn add(
 }
 
 /// Puts the password's hash into the file, with the word before it by which Dovecot
-/// knows its kind.
-fn write(path: &Path, user: &[u8], password: &[u8], new: NewFields<'_>) -> Result<Change, Error> {
+/// knows its kind. Says whether the user was locked, too, and no longer is.
+fn write(
+    path: &Path,
+    user: &[u8],
+    password: &[u8],
+    new: NewFields<'_>,
+) -> Result<(Change, bool), Error> {
     let hash = Argon2::default().hash_password(password).map_err(Error::Hash)?;
     let hash = format!("{{ARGON2ID}}{hash}");
-    edit(path, |old| Ok(with_hash(old, user, hash.as_bytes(), new)))
+    edit(path, |old| {
+        let mut entry = entries(old).filter(|entry| entry.user == user);
+        let was_locked = entry.next().is_some_and(|entry| entry.hash.starts_with(b"!"));
+        let (edited, change) = with_hash(old, user, hash.as_bytes(), new);
+        Ok((edited, (change, was_locked)))
+    })
 }
 
 /// Changes the file, which nobody else changes meanwhile.

@@ -81,6 +81,12 @@ fn a_user_comes_is_locked_and_goes() {
     users.fails("passwd carl --stdin", "carl: no user of this name in the file");
     users.succeeds("passwd al --stdin", "other\n");
     assert!(users.read() != before && users.read().ends_with(&format!("{daemon}\n")));
+    users.succeeds("lock al", "");
+    assert_eq!(
+        users.succeeds("passwd al --stdin", "third\n"),
+        format!("changed the password of al in {file}; al is no longer locked\n")
+    );
+    assert!(users.read().starts_with("al:{ARGON2ID}$"), "{}", users.read());
 
     users.succeeds("remove al", "");
     assert_eq!(users.read(), format!("{daemon}\n"));
