@@ -94,6 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
 impl Demo {
     fn start(options: &Options) -> Result<Self, Error> {
         must_be_plain(&std::env::temp_dir(), "folder")?;
+        let programs = own_programs()?;
         let installed = choose(options);
         let scene = Scene::new()?;
         let submission = installed.as_ref().map(Installed::submission);
@@ -104,7 +105,7 @@ impl Demo {
         let dir = scene.folder().join("service");
         let mut plan = Plan::new(dir.clone(), HOST.into());
         plan.clients = Clients::Here;
-        let bin = programs_for_everybody(scene.folder())?;
+        let bin = programs_for_everybody(&programs, scene.folder())?;
         must_be_plain(&bin, "folder")?;
         let pop3 = programs::find(POP3, programs::USUAL)
             .map_or_else(|| OWN_POP3.to_owned(), |found| found.display().to_string());
@@ -270,28 +271,35 @@ fn is_sent(message: &str, came_back: &str) -> Result<(), Error> {
     Err(Error::new("the message that came back is not the one that was sent"))
 }
 
-/// The folder with the programs. Root's services become another user, who may not
-/// be let into the folder that they are in: root gets copies.
-fn programs_for_everybody(folder: &Path) -> Result<PathBuf, Error> {
+/// The folder with the programs, which are all there.
+fn own_programs() -> Result<PathBuf, Error> {
     let own = std::env::current_exe()
         .map_err(|error| Error::file("unable to find", Path::new("acceptutils"), &error))?;
     let own = own.parent().unwrap_or(Path::new("/")).to_owned();
-    let names = PROGRAMS.iter().chain([&OWN_POP3]);
-    for name in names.clone() {
+    for name in PROGRAMS.iter().chain([&OWN_POP3]) {
         let program = own.join(name);
         program.metadata().map_err(|error| {
-            let hint = "it is built with this program, by make";
+            let hint = match name.starts_with("demo-") {
+                true => "it is never installed: run make demo in the source tree",
+                false => "it is built with this program, by make",
+            };
             Error::new(format!("{} ({hint})", Error::read(&program, error)))
         })?;
     }
+    Ok(own)
+}
+
+/// The same for everybody. Root's services become another user, who may not be let into the
+/// folder that the programs are in: root gets copies.
+fn programs_for_everybody(own: &Path, folder: &Path) -> Result<PathBuf, Error> {
     if !runs_as_root() {
-        return Ok(own);
+        return Ok(own.to_owned());
     }
     let copies = folder.join("bin");
     let failed = |error| Error::file("unable to make", &copies, &error);
     std::fs::create_dir(&copies).map_err(failed)?;
     std::fs::set_permissions(&copies, Permissions::from_mode(0o755)).map_err(failed)?;
-    for name in names {
+    for name in PROGRAMS.iter().chain([&OWN_POP3]) {
         std::fs::copy(own.join(name), copies.join(name)).map_err(failed)?;
     }
     Ok(copies)
