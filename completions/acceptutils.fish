@@ -45,7 +45,7 @@ complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l incomin
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l pop3 -d 'The POP3 server' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l imap -d 'The IMAP server, with fiximapio before one that cannot answer a login made for it' -r
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l jail-user -d 'The user of the jailed processes [default: acceptutils if it exists, otherwise nobody]' -r
-complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l users -d 'Where users and passwords are kept' -r -f -a "file\t'In a users file, for checkpassword-file'
+complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l users -d 'Where users and passwords are kept [default: file]' -r -f -a "file\t'In a users file, for checkpassword-file'
 pam\t'The system\'s accounts, by PAM, for checkpassword-pam'"
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l bin -d 'Where the programs are installed [default: the directory of this program]' -r -F
 complete -c acceptutils -n "__fish_acceptutils_using_subcommand init" -l allow-open-relay -d 'Accept an --incoming server that relays for everybody, such as sendmail -bs'

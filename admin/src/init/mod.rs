@@ -4,6 +4,7 @@
 //! [`files`]', and of them the run scripts [`run_scripts`]'. Nothing that is there is changed.
 
 mod files;
+mod kept;
 mod plan;
 mod run_scripts;
 mod write;
@@ -68,9 +69,9 @@ pub(crate) struct Options {
     /// nobody]
     #[arg(long, value_name = "USER")]
     jail_user: Option<String>,
-    /// Where users and passwords are kept
-    #[arg(long, value_enum, default_value_t = Users::File)]
-    users: Users,
+    /// Where users and passwords are kept [default: file]
+    #[arg(long, value_enum)]
+    users: Option<Users>,
     /// Where the programs are installed [default: the directory of this program]
     #[arg(long, value_name = "DIR")]
     bin: Option<PathBuf>,
@@ -96,12 +97,13 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     if let Some(line) = make_root_folder() {
         print_line(&line);
     }
-    for service in SERVICES {
+    let left_out = SERVICES.iter().filter(|service| !kept::is_there(&plan, service));
+    for service in left_out.clone() {
         if let Some(why) = service.left_out(&plan) {
             print_line(&format!("left out service/{}: {why}", service.name));
         }
     }
-    if SERVICES.iter().all(|service| service.left_out(&plan).is_some()) {
+    if left_out.count() == SERVICES.len() {
         print_line(
             "\nNo service was made: install a mail program, or name one, and run this again.",
         );
@@ -122,12 +124,17 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     if let Some(warning) = &gap {
         print_line(warning);
     }
+    let no_effect = kept::warnings(&plan, options);
+    for warning in &no_effect {
+        print_line(warning);
+    }
     for (option, why) in &silent {
         print_line(&format!("warning: --{option}: the program does not serve: {why}"));
     }
     print_line(&next_steps(&plan));
     let warnings = [other_host, odd_host, other_name, gap];
-    let is_clean = silent.is_empty() && warnings.iter().all(Option::is_none);
+    let is_clean =
+        silent.is_empty() && no_effect.is_empty() && warnings.iter().all(Option::is_none);
     Ok(if is_clean { Outcome::Clean } else { Outcome::Warnings })
 }
 
@@ -169,7 +176,7 @@ fn plan(options: &Options) -> Result<Plan, Error> {
         (None, Some(own)) => must_be_plain(own, "folder")?,
         (None, None) => {}
     }
-    plan.users = options.users;
+    plan.users = options.users.unwrap_or(Users::File);
     plan.mail.submission = mail_program(&plan, &options.submission, &SUBMISSION)?;
     plan.mail.pop3 = mail_program(&plan, &options.pop3, &POP3)?;
     plan.mail.imap = mail_program(&plan, &options.imap, &IMAP)?;
@@ -381,7 +388,7 @@ fn next_steps(plan: &Plan) -> String {
     } else {
         String::new()
     };
-    let users = match plan.users {
+    let users = match kept::users(plan) {
         Users::File => {
             format!("1. Add a user:  acceptutils user add NAME --uid NAME --file {dir}/users")
         }

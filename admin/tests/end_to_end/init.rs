@@ -76,7 +76,8 @@ fn files_that_are_kept_though_the_programs_say_otherwise_are_named() {
     init_with(0, folder.path(), "--pop3", &offering("TOP"), &[]);
     let said = init_with(0, folder.path(), "--pop3", &offering("TOP"), &[]);
     assert!(!said.contains("differs"), "{said}");
-    let said = init_with(0, folder.path(), "--pop3", &offering("UIDL"), &[]);
+    // The script is kept as well, and has the other command.
+    let said = init_with(1, folder.path(), "--pop3", &offering("UIDL"), &[]);
     assert!(said.contains(&format!("{kept}control/pop3capabilities{differs}")), "{said}");
     assert_eq!(said.matches("differs").count(), 1, "{said}");
     assert_eq!(listed(folder.path(), "pop3capabilities")[0], "TOP");
@@ -117,6 +118,57 @@ fn a_certificate_that_is_there_is_used() {
     let made = ends_with(&run(&[&["init", &format!("{dir}-2")], &options[..]].concat()), 1);
     let why = "issued by CN=Between, whose certificate is not in the file";
     assert!(made.contains(&format!("warning: --cert: {leaf}: {why}")), "{made}");
+}
+
+/// As its run scripts are kept.
+#[test]
+fn an_option_that_changes_nothing_of_what_is_there_is_named() {
+    let folder = folder();
+    let dir = folder.path().join("service");
+    let bin = programs(folder.path());
+    ends_with(&init(&dir, &bin), 0);
+    let other = folder.path().join("other");
+    ends_with(&init(&other, &bin), 0);
+    let (cert, key) = (other.join("tls/cert.pem"), other.join("tls/key.pem"));
+    let again = |options: &[&str], code: i32| {
+        let arguments = ["init", dir.to_str().unwrap(), "--host", "mail.example.org"];
+        ends_with(&run(&[&arguments[..], options].concat()), code)
+    };
+    let no_effect = |said: &str, option: &str, services: &[&str]| {
+        let names = services.iter().map(|name| format!("service/{name}/run")).collect::<Vec<_>>();
+        let why = "edit what is kept, or remove it and run this again";
+        let warning = format!("warning: --{option}: no effect on {}: {why}\n", names.join(", "));
+        assert!(said.contains(&warning), "{warning}{said}");
+    };
+    let said = again(&["--users", "pam"], 1);
+    let logins = ["submission", "submissions", "pop3", "pop3s", "imap", "imaps"];
+    no_effect(&said, "users", &logins);
+    assert!(!said.contains("by PAM.") && said.contains("1. Add a user:"), "{said}");
+    assert!(!said.contains("left out"), "{said}");
+    let (cert, key) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    let said = again(&["--cert", cert, "--key", key], 1);
+    let all = ["submission", "submissions", "smtp", "pop3", "pop3s", "imap", "imaps"];
+    no_effect(&said, "cert", &all);
+    no_effect(&said, "key", &all);
+    let said = again(&["--pop3", "/bin/false", "--jail-user", "bin"], 1);
+    no_effect(&said, "pop3", &["pop3", "pop3s"]);
+    no_effect(&said, "jail-user", &all);
+    // What they have already is no reason to warn, whatever else is changed of them.
+    let script = dir.join("service/imap/run");
+    let text = std::fs::read_to_string(&script).unwrap().replace(" -c 40 ", " -c 80 ");
+    std::fs::write(&script, text).unwrap();
+    assert!(!ends_with(&init(&dir, &bin), 0).contains("warning"));
+    // New ones have it.
+    let (smtp, imap) = (bin.join("demo-smtp-into-maildir"), bin.join("imap-stand-in"));
+    std::fs::remove_file(script).unwrap();
+    let said = again(&["--users", "pam", "--imap", imap.to_str().unwrap()], 1);
+    no_effect(&said, "users", &["submission", "submissions", "pop3", "pop3s", "imaps"]);
+    assert!(!said.contains("--imap"), "{said}");
+    for name in all {
+        std::fs::remove_file(dir.join("service").join(name).join("run")).unwrap();
+    }
+    let said = again(&["--users", "pam", "--submission", smtp.to_str().unwrap()], 0);
+    assert!(!said.contains("no effect"), "{said}");
 }
 
 #[test]
