@@ -299,12 +299,51 @@ fn fail2ban_bans_by_the_journal() {
     machine.succeeds(commands.split("\n```").next().unwrap());
     machine.awaits("fail2ban-client ping");
     assert!(machine.succeeds("fail2ban-client status").contains("acceptutils, sshd"));
+    for forger in FORGERS {
+        machine.succeeds(&forged_in_the_unit(forger));
+    }
+    let wanted = in_backticks(&page, "journalctl --quiet --unit='acceptutils@*' ");
+    let wanted = machine.succeeds(&format!("journalctl --sync; {wanted}"));
+    assert!(wanted.contains("tlsserver: status") && !wanted.contains(VICTIM), "{wanted}");
     machine.succeeds(
         "for guess in 1 2 3 4 5 6 7 8 9 10; do swaks --server 127.0.0.1:587 --tls --auth PLAIN \
          --local-interface 127.0.0.9 --auth-user al --auth-password guess \
          --quit-after AUTH >&2; test $? = 28 || exit 1; done",
     );
     machine.awaits("fail2ban-client get acceptutils banip | grep -F 127.0.0.9");
+    // Entries are read in their order, so the forged ones have been.
+    let banned = machine.succeeds("fail2ban-client get acceptutils banip");
+    assert_eq!(banned.split_whitespace().collect::<Vec<_>>(), ["127.0.0.9"]);
+}
+
+/// Whom forged entries accuse.
+const VICTIM: &str = "203.0.113.77";
+
+/// Commands that put what they read into the journal under the unit's identifier: as a user's
+/// program can, by each way into the journal, and as what root's programs print on a user's
+/// behalf, such as those that are setuid. The last lives until the journal has looked at it.
+const FORGERS: [&str; 3] = [
+    "setpriv --reuid=daemon --clear-groups logger --tag acceptutils-submission",
+    "setpriv --reuid=daemon --clear-groups systemd-cat --identifier=acceptutils-submission",
+    "systemd-cat --identifier=acceptutils-submission sh -c \"cat; journalctl --sync\"",
+];
+
+/// As many refused logins as have somebody banned, by a process in the control group of the
+/// service, where all that users start behind a login is.
+fn forged_in_the_unit(forger: &str) -> String {
+    format!(
+        "group=$(systemctl show --property=ControlGroup --value acceptutils@submission) sh -ec '
+         echo $$ >/sys/fs/cgroup$group/cgroup.procs
+         for guess in 1 2 3 4 5 6 7 8 9 10; do
+             echo \"authup 1 checkpassword 2 failed, 4 remaining (x from {VICTIM})\"
+         done | {forger}'"
+    )
+}
+
+/// The command in a page that begins so.
+fn in_backticks<'a>(page: &'a str, beginning: &str) -> &'a str {
+    let at = page.find(&format!("`{beginning}")).unwrap_or_else(|| panic!("no `{beginning}"));
+    page[at + 1..].split('`').next().unwrap()
 }
 
 /// Where lintian is installed.
