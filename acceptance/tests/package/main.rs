@@ -252,7 +252,8 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
     changes::no_session_outlives_the_programs(&machine, || {
         follow(&machine, "Uninstalling", "");
     });
-    for trace in ["systemctl list-units --all --plain --no-legend 'acceptutils@*'", "ss -Htln"] {
+    let units = "systemctl list-units --all --plain --no-legend 'acceptutils@*'";
+    for trace in [units, "ss -Htln", "find /run -name '*acceptutils*'"] {
         assert_eq!(machine.succeeds(trace), "", "{trace}");
     }
     assert!(!machine.run("dpkg-query --status acceptutils").status.success());
