@@ -1,8 +1,6 @@
 //! What the programs that begin without Rust's runtime still see to at their start,
 //! and what those that they become find.
 
-#![expect(clippy::unwrap_used, reason = "all of this is a test")]
-
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;

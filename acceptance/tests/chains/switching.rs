@@ -152,7 +152,8 @@ impl Postfix {
 
 fn postfix(chain: &Chain<'_>) -> Result<()> {
     let Some(postfix) = Postfix::unpack(chain)? else {
-        return Ok(skipped("Postfix", "apt-get cannot download it"));
+        skipped("Postfix", "apt-get cannot download it");
+        return Ok(());
     };
     let [config, libraries] = postfix.variables();
     let sendmail = postfix.program("sendmail");

@@ -85,7 +85,8 @@ pub(super) fn unpack(packages: &Path, to: &Path) -> Result<()> {
 fn courier(chain: &Chain<'_>) -> Result<()> {
     let packages = ["courier-imap", "courier-authlib", "libcourier-unicode4", "libgamin0"];
     let Some(packages) = download("courier", None, &packages)? else {
-        return Ok(skipped("Courier", "apt-get cannot download it"));
+        skipped("Courier", "apt-get cannot download it");
+        return Ok(());
     };
     let folder = chain.path("courier");
     unpack(&packages, &folder)?;
@@ -151,10 +152,12 @@ exec unshare --root=\"$root\" --wd=\"$HOME\" \"$@\"' sh \"$root\" \"$folder\" \"
 fn dovecot_2_4(chain: &Chain<'_>) -> Result<()> {
     let own = ["--user", "--map-current-user", "--mount", "--keep-caps", "true"];
     if !output(Command::new("unshare").args(own), b"").status.success() {
-        return Ok(skipped("Dovecot 2.4", "no user namespaces here"));
+        skipped("Dovecot 2.4", "no user namespaces here");
+        return Ok(());
     }
     let Some(packages) = download("dovecot-2.4", Some("trixie"), &DOVECOT_2_4)? else {
-        return Ok(skipped("Dovecot 2.4", "apt-get cannot download it"));
+        skipped("Dovecot 2.4", "apt-get cannot download it");
+        return Ok(());
     };
     let (folder, root) = (chain.path(""), chain.path("root"));
     unpack(&packages, &root)?;

@@ -25,7 +25,8 @@ const YEAR: u64 = 365 * 24 * 60 * 60;
 
 fn clocks_that_jump(programs: &Programs) -> Result<()> {
     if std::env::var_os("ACCEPTANCE_PROGRAMS").is_some() {
-        return Ok(skipped("clocks_that_jump", "may be linked statically"));
+        skipped("clocks_that_jump", "may be linked statically");
+        return Ok(());
     }
     let place = Place::new(programs)?;
     let preload = format!("LD_PRELOAD={}", library()?.display());
