@@ -31,7 +31,7 @@ use introduction::Acquaintance;
 pub use introduction::Introduction;
 use outbox::Outbox;
 use pending::{Kind, Offers, Pending, Reply, Unwelcome};
-pub use requests::{MAY_BE_SECRET, SECRET};
+pub use request::{MAY_BE_SECRET, SECRET};
 use rules::{Event, Rule, Rules};
 
 /// The least that a driver's windows must be able to hold, in octets: the longest

@@ -1,11 +1,15 @@
 //! A client's request, parsed once: what it asks for, and what may stand behind it.
 
-use super::requests::{MAY_BE_SECRET, SECRET};
 use crate::line::verb_and_argument;
 use crate::other_protocol::OtherProtocol;
 use crate::smtp::bdat;
 use crate::smtp::envelope::Argument;
 use alloc::vec::Vec;
+
+/// What is shown of AUTH and its responses, which may hold a password.
+pub const SECRET: &[u8] = b"(not shown: part of AUTH)";
+/// What is shown of a request that a client may have meant for a response.
+pub const MAY_BE_SECRET: &[u8] = b"(not shown: may belong to AUTH)";
 
 /// One line of the client's where a request, or a response to a challenge, may stand.
 #[derive(Debug, Clone, Copy)]

@@ -18,10 +18,6 @@ const LINE_TOO_LONG: &[u8] = b"500 line too long (#5.5.2)\r\n";
 const NO_CHUNKING: &[u8] = b"503 BDAT without CHUNKING (#5.5.1)\r\n";
 const NO_HTTP: &[u8] = b"421 HTTP is not spoken here (#4.5.0)\r\n";
 const NO_STARTTLS: &[u8] = b"502 unimplemented (#5.5.1)\r\n";
-/// What is shown of AUTH and its responses, which may hold a password.
-pub const SECRET: &[u8] = b"(not shown: part of AUTH)";
-/// What is shown of a request that a client may have meant for a response.
-pub const MAY_BE_SECRET: &[u8] = b"(not shown: may belong to AUTH)";
 const SYNTAX: &[u8] = b"501 syntax error (#5.5.4)\r\n";
 const UNCLEAR: &[u8] = b"500 syntax error (#5.5.2)\r\n";
 
