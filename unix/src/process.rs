@@ -261,6 +261,7 @@ pub fn ended_as_root(pid: u32, waits: bool) -> io::Result<Option<bool>> {
 }
 
 /// A child that has ended and is still to be waited for. The system looks at each child.
+#[cfg(feature = "signals")]
 pub(crate) fn ended_child() -> Option<u32> {
     let (child, _) = ended(libc::P_ALL, 0, libc::WNOHANG).ok()??;
     u32::try_from(child).ok()
@@ -371,7 +372,7 @@ mod tests {
     /// As in a container whose filter does not know the call.
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_child_is_watched_where_a_handle_is_refused() {
+    fn a_child_is_watched_where_seccomp_refuses_a_handle() {
         std::thread::spawn(|| {
             refuse_handles();
             let mut watched = watch("read line; exit 3");
