@@ -5,7 +5,6 @@ use crate::harness::client::{
     reset, rest, secure,
 };
 use crate::harness::{Server, Setup, certificate, first_certificate};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, SupportedProtocolVersion};
@@ -293,10 +292,8 @@ fn d72_once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
         r#"exec 5<&0 6<"$GO"; cat <&6 & head -c 1000000 /dev/zero; read; exit 0"#,
     ];
     for setup in [Setup::new(PROGRAM), Setup::delayed(PROGRAM)] {
-        let go = setup.file("go");
-        mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
-        let held = std::fs::OpenOptions::new().read(true).write(true).open(&go).unwrap();
-        let server = setup.variable("GO", go.to_str().unwrap()).start();
+        let (setup, gate) = setup.gated();
+        let server = setup.start();
         // Who only says no more gets all that the program said, and an end of TLS.
         let mut half_closed = connect(&server);
         finish_sending(&mut half_closed);
@@ -320,6 +317,6 @@ fn d72_once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
         close(&mut goes);
         reset(lost.sock);
         server.idle();
-        drop(held);
+        drop(gate);
     }
 }

@@ -75,28 +75,19 @@ fn a_supervisor_may_pass_the_socket() {
 /// What systemd would hear of `Type=notify`.
 #[test]
 fn a_supervisor_hears_how_far_it_is() {
-    let setup = Setup::new(&["cat"]);
-    let path = setup.file("notify");
-    let supervisor = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    supervisor.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
-    let hears = |expected: &str| {
-        let mut octets = [0; 100];
-        let count = supervisor.recv(&mut octets).expect(expected);
-        let text = String::from_utf8_lossy(&octets[..count]).into_owned();
-        assert!(text.starts_with(expected), "{expected}: {text}");
-    };
-    let server = setup.variable("NOTIFY_SOCKET", path.to_str().unwrap()).start();
-    hears("READY=1\n");
+    let (setup, supervisor) = Setup::new(&["cat"]).supervised();
+    let server = setup.start();
+    supervisor.hears("READY=1\n");
     server.signal(Signal::HUP);
-    hears("RELOADING=1\nMONOTONIC_USEC=");
-    hears("READY=1\n");
+    supervisor.hears("RELOADING=1\nMONOTONIC_USEC=");
+    supervisor.hears("READY=1\n");
     // A reload that fails is over, too.
     fs::write(server.file("server.key"), "nonsense").unwrap();
     server.signal(Signal::HUP);
-    hears("RELOADING=1\n");
-    hears("READY=1\n");
+    supervisor.hears("RELOADING=1\n");
+    supervisor.hears("READY=1\n");
     server.signal(Signal::TERM);
-    hears("STOPPING=1\n");
+    supervisor.hears("STOPPING=1\n");
 }
 
 #[test]

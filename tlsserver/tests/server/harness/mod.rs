@@ -6,6 +6,7 @@
 
 pub(crate) mod client;
 pub(crate) mod processes;
+mod supervisor;
 
 use processes::Held;
 use rustix::process::Signal;
@@ -14,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
+use supervisor::Supervisor;
 use tempfile::TempDir;
 use test_support::certificate::Pem;
 use test_support::hanging::Hanging;
@@ -21,8 +23,8 @@ pub(crate) use test_support::log::Log;
 pub(crate) use test_support::needs::is_root;
 use test_support::run::{hand_over, output, stderr};
 pub(crate) use test_support::server::Server as Listening;
-use test_support::wait;
 pub(crate) use test_support::wait::PATIENCE;
+use test_support::wait::{self, Gate};
 
 /// What the server will be started with.
 pub(crate) struct Setup {
@@ -95,6 +97,20 @@ impl Setup {
         let hanging = Hanging::mount(&test, &folder, &certificate)?;
         let file = hanging.file().to_str().unwrap().to_owned();
         Some((self.variable("CERTFILE", file), hanging))
+    }
+
+    /// With a gate, whose FIFO its programs find by `GO`.
+    pub(crate) fn gated(self) -> (Self, Gate) {
+        let fifo = self.file("go");
+        let gate = Gate::make(&fifo);
+        (self.variable("GO", fifo.to_str().unwrap()), gate)
+    }
+
+    /// With somebody whom it tells how far it is.
+    pub(crate) fn supervised(self) -> (Self, Supervisor) {
+        let path = self.file("notify");
+        let supervisor = Supervisor::at(&path);
+        (self.variable("NOTIFY_SOCKET", path.to_str().unwrap()), supervisor)
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

@@ -1,7 +1,5 @@
 //! A mail program that leaves a child behind, which holds the session's stream.
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
-use std::fs;
 use std::io::Read;
 
 use super::{POP3S, SUBMISSION};
@@ -25,11 +23,8 @@ const SAID: usize = 1_000_000;
 #[test]
 fn d72_once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
     for door in [SUBMISSION, POP3S] {
-        let setup = door.with(LEAVES_A_CHILD);
-        let go = setup.file("go");
-        mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
-        let held = fs::OpenOptions::new().read(true).write(true).open(&go).unwrap();
-        let server = setup.variable("GO", go.to_str().unwrap()).start();
+        let (setup, gate) = door.with(LEAVES_A_CHILD).gated();
+        let server = setup.start();
         // Who only says no more gets all that the program said, and an end of TLS.
         let mut half_closed = door.says_login(&server);
         finish_sending(&mut half_closed);
@@ -48,6 +43,6 @@ fn d72_once_client_and_program_are_gone_nobody_waits_for_what_is_left_behind() {
         server.log.wait_for_count("tlsserver: end ", 3);
         server.log.wait_for_count("succeeded, child completed (bob from 127.0.0.1)", 3);
         server.idle();
-        drop(held);
+        drop(gate);
     }
 }

@@ -1,12 +1,11 @@
 //! What control files say about logins: read again at `SIGHUP`, for the ordinary home and for
 //! those that rules name; and the memory of refused logins, which is owed nothing at the end.
 
-use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +14,8 @@ use test_support::needs;
 
 use super::ending::wait_until_gone;
 use super::{POP3S, SUBMISSION, ask, line, text, write_controls};
+use crate::harness::Server;
 use crate::harness::client::rest;
-use crate::harness::{PATIENCE, Server};
 use unix::failures::file::{Created, create};
 use unix::failures::{Memory, settings};
 
@@ -100,7 +99,7 @@ fn remember(folder: &Path, limits: &str) {
     fs::write(folder.join("control/loginfailures"), control).unwrap();
 }
 
-/// Stands for a login program that takes its time, until there is an end to be read.
+/// Stands for a login program that takes its time, until it is let go on.
 const WAITS: &[&str] = &[
     "bash",
     "--norc",
@@ -117,12 +116,9 @@ const WAITS: &[&str] = &[
 /// nobody outside.
 #[test]
 fn more_logins_at_once_than_may_be_refused_are_all_let_in() {
-    let setup = SUBMISSION.with(WAITS).option("--checks 6");
+    let (setup, gate) = SUBMISSION.with(WAITS).option("--checks 6").gated();
     remember(setup.directory.path(), "address 3 6h\n");
-    let go = setup.file("go");
-    mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
-    let held = fs::OpenOptions::new().read(true).write(true).open(&go).unwrap();
-    let server = setup.variable("GO", go.to_str().unwrap()).start();
+    let server = setup.start();
     let watched = Watched::begin(server.directory.path());
     let mut clients = [(); 6].map(|()| SUBMISSION.enter(&server));
     for client in &mut clients {
@@ -131,10 +127,7 @@ fn more_logins_at_once_than_may_be_refused_are_all_let_in() {
     server.log.wait_for_count("attempt for bob", 2);
     let mut late = SUBMISSION.enter(&server);
     late.write_all(SUBMISSION.login().as_bytes()).unwrap();
-    // Who reads there now reads an end, and so does who opens it from now on.
-    fs::write(server.file("end"), "").unwrap();
-    fs::rename(server.file("end"), &go).unwrap();
-    drop(held);
+    gate.open(clients.len() + 1);
     for client in clients.iter_mut().chain([&mut late]) {
         assert_eq!(line(client), "bob\r\n");
     }
@@ -202,11 +195,9 @@ fn refused_logins_are_remembered_as_the_file_says_now() {
 /// Nobody knows whether they would have been refused.
 #[test]
 fn logins_that_are_being_checked_when_all_is_ended_do_not_count_as_refused() {
-    let setup = SUBMISSION.with(WAITS).option("--linger 1");
+    let (setup, _closed) = SUBMISSION.with(WAITS).option("--linger 1").gated();
     remember(setup.directory.path(), "user 1 6h\n");
-    let go = setup.file("go");
-    mknodat(CWD, &go, FileType::Fifo, Mode::RWXU, 0).unwrap();
-    let mut server = setup.variable("GO", go.to_str().unwrap()).start();
+    let mut server = setup.start();
     let _tls = SUBMISSION.says_login(&server);
     server.log.wait_for(&["attempt for bob"]);
     let own = server.terminate();
@@ -226,15 +217,7 @@ fn a_bad_control_file_ends_no_reload_early_and_keeps_no_other_from_being_read() 
     let other = tempfile::tempdir().unwrap();
     write_controls(other.path(), &[("me", "other.example.org\n"), ("smtpcapabilities", "X\n")]);
     let home = other.path().to_str().unwrap();
-    let path = setup.file("notify");
-    let supervisor = UnixDatagram::bind(&path).unwrap();
-    supervisor.set_read_timeout(Some(PATIENCE)).unwrap();
-    let hears = |expected: &str| {
-        let mut octets = [0; 100];
-        let count = supervisor.recv(&mut octets).expect(expected);
-        assert!(octets[..count].starts_with(expected.as_bytes()), "{expected}");
-    };
-    let setup = setup.variable("NOTIFY_SOCKET", path.to_str().unwrap());
+    let (setup, supervisor) = setup.supervised();
     let server = setup.rules(&format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n")).start();
     let asked_about = || {
         let mut tls = SUBMISSION.enter_as(&server, "other.example.org");
@@ -242,13 +225,13 @@ fn a_bad_control_file_ends_no_reload_early_and_keeps_no_other_from_being_read() 
         text(rest(&mut tls)).trim_end().to_owned()
     };
     assert_eq!(asked_about(), "Bob@Home");
-    hears("READY=1\n");
+    supervisor.hears("READY=1\n");
     let file = other.path().join("control/loginnames");
     fs::write(server.file("control/loginfailures"), "user many\n").unwrap();
     for (names, expected, times) in [("lower-case\n", "bob@home", 1), ("", "Bob@Home", 2)] {
         read_again(&server, &file, names, times);
-        hears("RELOADING=1\n");
-        hears("READY=1\n");
+        supervisor.hears("RELOADING=1\n");
+        supervisor.hears("READY=1\n");
         assert_eq!(asked_about(), expected);
         server.log.wait_for_count("control/loginfailures: ", times);
     }

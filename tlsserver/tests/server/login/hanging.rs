@@ -5,7 +5,6 @@
 
 use rustix::process::Signal;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixDatagram;
 use std::thread;
 use test_support::hanging::Hanging;
 use test_support::needs;
@@ -16,7 +15,7 @@ use super::faults::{assert_unharmed, with_seconds};
 use super::{Door, PROGRAM, SUBMISSION, ask, assert_repeats, line, text};
 use crate::harness::client::{Tls, close, plain, rest};
 use crate::harness::processes::{Process, children, signal};
-use crate::harness::{PATIENCE, Server, Setup};
+use crate::harness::{Server, Setup};
 
 const TEMPORARY: &str = "454 authup temporary authentication failure (#4.7.0)\r\n";
 
@@ -183,33 +182,22 @@ fn while_the_listener_is_stopped_sessions_go_on_and_whoever_comes_waits() {
 #[test]
 fn a_server_that_was_told_to_end_while_it_reloads_is_not_said_to_be_ready() {
     let setup = SUBMISSION.setup();
-    let path = setup.file("notify");
-    let supervisor = UnixDatagram::bind(&path).unwrap();
-    supervisor.set_read_timeout(Some(PATIENCE)).unwrap();
-    let hears = |expected: &str| {
-        let mut octets = [0; 100];
-        let count = supervisor.recv(&mut octets).expect(expected);
-        let text = String::from_utf8_lossy(&octets[..count]).into_owned();
-        assert!(text.starts_with(expected), "{expected}: {text}");
-    };
-    let setup = setup.variable("NOTIFY_SOCKET", path.to_str().unwrap());
+    let (setup, supervisor) = setup.supervised();
     let Some((setup, hanging)) = setup.certificate_that_hangs() else { return };
     let mut server = setup.start();
-    hears("READY=1\n");
+    supervisor.hears("READY=1\n");
     // It does not end before this one answers.
     let monitor = server.monitor();
     signal(monitor, Signal::STOP);
     hanging.hang();
     server.signal(Signal::HUP);
     until("keyholder that hangs", || hanging.waiting(), |waiting| *waiting == 1);
-    hears("RELOADING=1\n");
+    supervisor.hears("RELOADING=1\n");
     server.signal(Signal::TERM);
-    hears("STOPPING=1\n");
+    supervisor.hears("STOPPING=1\n");
     hanging.answer();
     server.log.wait_for(&["certificates reloaded"]);
     signal(monitor, Signal::CONT);
     assert_eq!(server.wait().code(), Some(0));
-    supervisor.set_nonblocking(true).unwrap();
-    let mut last = [0; 100];
-    assert!(supervisor.recv(&mut last).is_err(), "{}", String::from_utf8_lossy(&last));
+    supervisor.has_heard_all();
 }
