@@ -186,8 +186,8 @@ fn write(
     let hash = Argon2::default().hash_password(password).map_err(Error::Hash)?;
     let hash = format!("{{ARGON2ID}}{hash}");
     edit(path, |old| {
-        let mut entry = entries(old).filter(|entry| entry.user == user);
-        let was_locked = entry.next().is_some_and(|entry| entry.hash.starts_with(b"!"));
+        let entry = entries(old).find(|entry| entry.user == user);
+        let was_locked = entry.is_some_and(|entry| entry.kept_hash().is_some());
         let (edited, change) = with_hash(old, user, hash.as_bytes(), new);
         Ok((edited, (change, was_locked)))
     })

@@ -99,8 +99,7 @@ pub enum Unchanged {
 /// See [`Unchanged`].
 pub fn with_lock(file: &[u8], user: &[u8], lock: Lock) -> Result<Vec<u8>, Unchanged> {
     let found = entries(file).find(|entry| entry.user == user).ok_or(Unchanged::NoUser)?;
-    let kept = found.hash.strip_prefix(b"!");
-    let hash = match (lock, kept) {
+    let hash = match (lock, found.kept_hash()) {
         (Lock::Locked, Some(_)) | (Lock::Unlocked, None) => return Err(Unchanged::Already),
         (Lock::Locked, None) => [b"!", found.hash].concat(),
         (Lock::Unlocked, Some(b"")) => return Err(Unchanged::NoHash),

@@ -62,6 +62,12 @@ impl<'a> Entry<'a> {
         Self { user, hash, has_hash, uid, gid, home, shell, extra }
     }
 
+    /// The hash that a lock keeps, behind the `!` that makes it none; `None` where there is no lock.
+    #[must_use]
+    pub fn kept_hash(&self) -> Option<&'a [u8]> {
+        self.hash.strip_prefix(b"!")
+    }
+
     /// Whether and as whom a user with the right password is served.
     ///
     /// # Errors
