@@ -146,7 +146,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
         let is_left = matches!((&self.login, &self.up), (Login::ProgramEnded, Up::Ended));
         let has_ended = self.input_closed || is_left || matches!(self.login, Login::Ended(_));
         let may_have_ended = matches!((&self.login, &self.up), (Login::Unknown, Up::Ended));
-        if !(if self.program_is_waited_for { may_have_ended } else { has_ended }) {
+        let is_bounded = if self.program_is_waited_for { may_have_ended } else { has_ended };
+        if !is_bounded {
             return Poll::Pending;
         }
         let bound = if down_has_ended { LINGER } else { STALL };
