@@ -44,6 +44,11 @@ impl Chain {
     }
 }
 
+/// Where the run script of the service of this name is, below the folder of its control files.
+pub(crate) fn script_of(name: &str) -> String {
+    format!("service/{name}/run")
+}
+
 /// All of them.
 pub(crate) const SERVICES: [Service; 7] = [
     Service {

@@ -14,9 +14,6 @@ use unix::before_login::capabilities;
 use unix::control::control_file;
 use unix::jail::Identity;
 
-/// Whose group it is in where that is not known.
-const NOBODY: Identity = Identity::NOBODY;
-
 /// Runs them all, the same one once.
 pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Findings) {
     let mut seen = Vec::new();
@@ -110,7 +107,10 @@ fn server(service: &Service, protocol: Protocol, is_login: bool) -> Option<MailS
     let ids = match identity::behind(service, if is_login { own } else { &links }) {
         _ if left_out.iter().any(Link::hides_variables) => return None,
         Who::Unknown if !left_out.is_empty() => return None,
-        Who::User(user) if user.uid != 0 => Some((user.uid, user.gid.unwrap_or(NOBODY.group))),
+        // One whose group is not known is in nobody's.
+        Who::User(user) if user.uid != 0 => {
+            Some((user.uid, user.gid.unwrap_or(Identity::NOBODY.group)))
+        }
         _ => None,
     };
     let words =

@@ -9,7 +9,7 @@ mod thunderbird;
 
 use crate::home::{is_host, usual_home};
 use crate::outcome::{Error, Outcome, print_line};
-use crate::services::{Offer, SERVICES};
+use crate::services::{Offer, SERVICES, script_of};
 use crate::xml;
 use clap::{Args, ValueEnum};
 use proto::names::ControlFile;
@@ -115,7 +115,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         None => usual_home(),
     };
     let host = host(&home)?;
-    let is_there = |name: &str| home.join("service").join(name).join("run").exists();
+    let is_there = |name: &str| home.join(script_of(name)).exists();
     let mut settings = Settings::new(&host, is_there);
     if let Some(domain) = &options.domain {
         settings.domain.clone_from(domain);

@@ -17,6 +17,7 @@ use crate::outcome::{Error, Outcome, print_line};
 use crate::passwd;
 use crate::programs::{self, MailPrograms};
 use crate::running::Scene;
+use crate::services::script_of;
 use clap::Args;
 use installed::{Arrival, Delivery, Installed};
 use proto::secret::Secret;
@@ -128,7 +129,7 @@ impl Demo {
         plan.make()?;
         let password = random_password()?;
         add_user(&home, &dir, &password, delivery.as_ref())?;
-        let start = |name: &str| scene.start(&dir.join("service").join(name).join("run"), name);
+        let start = |name: &str| scene.start(&dir.join(script_of(name)), name);
         Ok(Self {
             submission: start("submission")?,
             submissions: start("submissions")?,

@@ -6,7 +6,7 @@ use super::write::New;
 use crate::client_settings::Settings;
 use crate::mail_server::{POP3_OWN, may_be_listed};
 use crate::outcome::Error;
-use crate::services::SERVICES;
+use crate::services::{SERVICES, script_of};
 use crate::way;
 use proto::login::protocol::Protocol;
 use proto::names::ControlFile;
@@ -100,7 +100,7 @@ impl Plan {
         for service in SERVICES {
             let name = service.name;
             if let Some(script) = service.run_script(self) {
-                files.push(New::program(format!("service/{name}/run"), script));
+                files.push(New::program(script_of(name), script));
                 let log = service.log_script(self);
                 files.push(New::program(format!("service/{name}/log/run"), log));
             }

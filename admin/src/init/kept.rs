@@ -3,7 +3,7 @@
 
 use super::Options;
 use super::plan::{Plan, Users};
-use crate::services::{Chain, SERVICES, Service};
+use crate::services::{Chain, SERVICES, Service, script_of};
 use unix::regular_file::read_to_string;
 
 /// What an option would have in run scripts.
@@ -20,8 +20,7 @@ pub(super) fn warnings(plan: &Plan, options: &Options) -> Vec<String> {
         let without = scripts.iter().filter(|(service, script)| {
             (asked.is_for)(service.chain) && !has(script, &asked.words)
         });
-        let names: Vec<_> =
-            without.map(|(service, _)| format!("service/{}/run", service.name)).collect();
+        let names: Vec<_> = without.map(|(service, _)| script_of(service.name)).collect();
         (!names.is_empty()).then(|| {
             let (option, names) = (asked.option, names.join(", "));
             format!(
@@ -46,13 +45,12 @@ pub(super) fn users(plan: &Plan) -> Users {
 
 /// Whether there is a run script of this service.
 pub(super) fn is_there(plan: &Plan, service: &Service) -> bool {
-    plan.dir.join("service").join(service.name).join("run").exists()
+    plan.dir.join(script_of(service.name)).exists()
 }
 
 fn scripts(plan: &Plan) -> Vec<(&'static Service, String)> {
     let read = |service: &'static Service| {
-        let path = plan.dir.join("service").join(service.name).join("run");
-        Some((service, read_to_string(&path).ok()?))
+        Some((service, read_to_string(&plan.dir.join(script_of(service.name))).ok()?))
     };
     SERVICES.iter().filter_map(read).collect()
 }
