@@ -1,7 +1,7 @@
 //! The program; which of the four processes this is, it learns from its own name.
 
 use std::process::ExitCode;
-use tlsserver::options::USAGE;
+use tlsserver::options::usage;
 
 fn main() -> ExitCode {
     unix::state::begin();
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         tlsserver::monitor::run(arguments)
     } else {
         let first = std::env::args_os().nth(1);
-        if unix::about::answers(first.as_deref(), USAGE, env!("CARGO_PKG_VERSION")) {
+        if unix::about::answers(first.as_deref(), &usage(), env!("CARGO_PKG_VERSION")) {
             return ExitCode::SUCCESS;
         }
         tlsserver::listener::run(arguments)

@@ -1,26 +1,21 @@
 //! The manual pages of this package's programs.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use test_support::manual;
-use tlsserver::options::Options;
+use test_support::manual::{self, page::Page};
+use tlsserver::options;
 
 /// The programs, as built here.
 const PROGRAMS: [(&str, &str); 1] = [("tlsserver", env!("CARGO_BIN_EXE_tlsserver"))];
 
 test_support::manual_holds!("tlsserver", PROGRAMS, taken, |_| BTreeSet::new());
 
-/// Those of its usage, and every letter that it takes.
+/// Those of its usage, and those that the usage leaves out.
 fn taken(program: &str) -> BTreeSet<String> {
-    let takes = |option: &String| {
-        let line = [&format!("-{option}"), "1", "0", "25", "prog"].map(OsString::from);
-        !matches!(Options::parse(line.into_iter()), Err(lexopt::Error::UnexpectedOption(_)))
-    };
-    let mut taken = manual::options_of(program);
-    for long in taken.iter().filter(|option| option.starts_with('-')) {
-        assert!(takes(long) || ["-help", "-version"].contains(&long.as_str()), "-{long}");
-    }
-    let letters = ('0'..='z').filter(char::is_ascii_alphanumeric).map(String::from);
-    taken.extend(letters.filter(takes));
-    taken
+    manual::options_of(program).into_iter().chain(options::names()).collect()
+}
+
+#[test]
+fn the_page_has_the_usage() {
+    let page = Page::named("tlsserver.8").text();
+    assert!(page.contains(&options::usage()), "{}", options::usage());
 }

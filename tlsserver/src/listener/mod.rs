@@ -37,7 +37,7 @@ use unix::signals::Signals;
 
 use crate::environment::{self, Variables};
 use crate::log::{Log, fatal};
-use crate::options::{Mode, Options, USAGE};
+use crate::options::{self, Mode, Options};
 use crate::program::Program;
 use report::Denial;
 
@@ -79,7 +79,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match Options::parse(arguments.iter().cloned()) {
         Ok(options) => options,
         Err(why) => {
-            fatal(format_args!("{USAGE}: {why}"));
+            fatal(format_args!("{}: {why}", options::usage()));
             return ExitCode::from(exit_code::USAGE);
         }
     };

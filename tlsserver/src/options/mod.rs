@@ -3,29 +3,21 @@
 //! Only parsing: what an option means for the server is said at [`Options`].
 
 mod interface;
+mod table;
 mod value;
 
-use interface::{interface_of, on_interface};
-use lexopt::{Arg, Parser, ValueExt};
+use interface::on_interface;
+use lexopt::{Arg, Parser};
 use proto::login::protocol::Protocol;
 use proto::network::{IPV6_CUSTOMER, Network};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-use value::{at_least_one, id, networks, of_option, short_enough};
+use value::of_option;
+
+pub use table::{names, usage};
 
 use crate::log::Verbosity;
-
-/// How the command is to be written.
-pub const USAGE: &str = "usage: tlsserver [ -1346nNeERrHhPpdDoOsSZVvqQUX ] [ -c limit ] [ -C per-address ] \
-[ -x rules.cdb ] [ -u uid ] [ -g gid ] [ -b backlog ] [ -l localname ] [ -t seconds ] [ -w seconds ] [ -B banner ] \
-[ -I interface ] [ --proxy-protocol[=address,...] ] [ --ipv6-prefix bits ] [ --engines number ] [ --no-tickets ] [ --login smtp|pop3|imap ] \
-[ --tries number ] [ --checks number ] [ --linger seconds ] host port program [ argument ... ]";
-
-/// More than the cores of most machines; each engine is a process of some megabytes.
-const MOST_ENGINES: usize = 1024;
-/// Long options that say something of `--login`.
-const FOR_LOGIN: [&str; 3] = ["tries", "checks", "linger"];
 
 /// When TLS begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +92,8 @@ pub struct Options {
     pub without_effect: Vec<char>,
     /// What was asked for by an option that has an effect with `--login` only.
     pub for_login: Vec<&'static str>,
+    /// `-I`: an interface of this machine.
+    interface: Option<String>,
     /// Where to listen; what `-I` says, where it applies, is in it.
     pub host: OsString,
     /// The port's number or service name.
@@ -137,6 +131,7 @@ impl Options {
             linger: Duration::from_secs(600),
             without_effect: Vec::new(),
             for_login: Vec::new(),
+            interface: None,
             family: None,
             host: OsString::new(),
             port: OsString::new(),
@@ -151,11 +146,10 @@ impl Options {
     pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, lexopt::Error> {
         let mut options = Self::new();
         let mut parser = Parser::from_args(arguments);
-        let mut interface = None;
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Value(host) => {
-                    options.host = on_interface(host, interface.as_deref());
+                    options.host = on_interface(host, options.interface.as_deref());
                     let mut rest = parser.raw_args()?;
                     options.port = rest.next().ok_or("no port")?;
                     options.program = rest.collect();
@@ -164,94 +158,22 @@ impl Options {
                     }
                     return Ok(options);
                 }
-                Arg::Short('I') => interface = interface_of(&mut parser)?.or(interface),
+                Arg::Short(letter) if table::REFUSED.contains(&letter) => {
+                    let why = "client certificates cannot be required";
+                    return Err(format!("-{letter}: {why}").into());
+                }
                 Arg::Short(letter) => {
-                    let read = options.short(letter, &mut parser);
+                    let read = table::short(&mut options, letter, &mut parser);
                     read.map_err(|error| of_option(&format!("-{letter}"), error))?;
                 }
                 Arg::Long(name) => {
                     let name = name.to_owned();
-                    let read = options.long(&name, &mut parser);
+                    let read = table::long(&mut options, &name, &mut parser);
                     read.map_err(|error| of_option(&format!("--{name}"), error))?;
                 }
             }
         }
         Err("no host".into())
-    }
-
-    fn short(&mut self, letter: char, parser: &mut Parser) -> Result<(), lexopt::Error> {
-        match letter {
-            'n' => self.mode = Mode::Delayed,
-            'N' => self.mode = Mode::Immediate,
-            'c' => self.limit = at_least_one(parser)?,
-            'C' => self.limit_per_address = Some(at_least_one(parser)?),
-            'x' => self.rules = Some(parser.value()?.into()),
-            'X' => self.missing_rules_allow = true,
-            'u' => self.user = Some(id(parser)?),
-            'g' => self.group = Some(id(parser)?),
-            'U' => self.identity_from_environment = true,
-            'b' => self.backlog = parser.value()?.parse()?,
-            'l' => self.local_name = Some(parser.value()?),
-            '1' => self.print_port = true,
-            'v' => self.verbosity = Verbosity::Status,
-            'Q' => self.verbosity = Verbosity::Errors,
-            'q' => self.verbosity = Verbosity::Quiet,
-            't' | 'T' => {
-                let seconds = u32::try_from(at_least_one(parser)?).map_err(|_| "-t: too long")?;
-                self.handshake_timeout = Duration::from_secs(seconds.into());
-            }
-            // Done whatever the option says: facts on request, TCP_NODELAY, no
-            // name lookups, no ident, no client certificates.
-            'e' | 'E' | 'R' | 'H' | 'P' | 'D' | 'd' | 'o' | 'O' | 'S' | 'Z' => {}
-            '4' => self.family = Some(Family::V4),
-            '6' => self.family = Some(Family::V6),
-            'h' | 'p' | 'r' | '3' | 's' | 'V' => self.without_effect.push(letter),
-            'B' => self.banner = Some(short_enough(parser.value()?)?),
-            'w' => {
-                parser.value()?;
-                self.without_effect.push(letter);
-            }
-            // Not to be ignored: whoever says it relies on nobody getting in without.
-            'i' => return Err("-i: client certificates cannot be required".into()),
-            'm' => return Err("-m: client certificates cannot be required".into()),
-            'z' => return Err("-z: client certificates cannot be required".into()),
-            _ => return Err(Arg::Short(letter).unexpected()),
-        }
-        Ok(())
-    }
-
-    fn long(&mut self, name: &str, parser: &mut Parser) -> Result<(), lexopt::Error> {
-        self.for_login.extend(FOR_LOGIN.iter().filter(|one| **one == name));
-        match name {
-            "proxy-protocol" => {
-                let from = parser.optional_value();
-                self.proxy_protocol = Some(from.map_or(Ok(Vec::new()), |from| networks(&from))?);
-            }
-            "ipv6-prefix" => {
-                let bits = at_least_one(parser)?;
-                let bits = u8::try_from(bits).ok().filter(|bits| *bits <= 128);
-                self.ipv6_prefix = bits.ok_or("--ipv6-prefix: more than 128")?;
-            }
-            "login" => {
-                let protocol = Protocol::named(parser.value()?.as_encoded_bytes());
-                self.login = Some(protocol.ok_or("--login: not smtp, pop3 or imap")?);
-            }
-            // As authup has it: 0 is no number of tries, but no word about it.
-            "tries" => self.tries = Some(parser.value()?.parse()?).filter(|tries| *tries > 0),
-            "checks" => self.checks = Some(at_least_one(parser)?),
-            "linger" => {
-                let seconds: u32 = parser.value()?.parse()?;
-                self.linger = Duration::from_secs(seconds.into());
-            }
-            "no-tickets" => self.no_tickets = true,
-            "engines" => {
-                let engines =
-                    Some(at_least_one(parser)?).filter(|engines| *engines <= MOST_ENGINES);
-                self.engines = Some(engines.ok_or("--engines: more than 1024")?);
-            }
-            _ => return Err(Arg::Long(name).unexpected()),
-        }
-        Ok(())
     }
 }
 
