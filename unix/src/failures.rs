@@ -8,7 +8,8 @@
 //!
 //! Nobody waits for it: the lock is tried for a few milliseconds, and what cannot be
 //! written then is written later. Where the file is not there or cannot be used, logins
-//! go on as if there were none, and [`Memory::trouble`] says so once.
+//! go on as if there were none, and [`Memory::trouble`] says so: once where it cannot be opened,
+//! and not for each login where it can and then fails.
 
 mod facts;
 pub mod file;
@@ -22,10 +23,12 @@ use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the lock is tried for while somebody waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// How long trouble that each login may have again is not said again.
+const QUIET: Duration = Duration::from_secs(600);
 /// Answers that may wait to be written.
 const MOST_OWED: usize = 10_000;
 
@@ -47,6 +50,8 @@ pub struct Memory {
     /// Answers that could not be written yet.
     owed: VecDeque<(failures::Ticket, Answer)>,
     trouble: Known,
+    /// The last trouble with a file that could be opened, and since when it is known.
+    failed: Option<(String, Instant)>,
 }
 
 /// Whether there is trouble with the file, and whether it has been said.
@@ -85,7 +90,14 @@ impl Memory {
     /// The memory in the file that the settings name, which is opened when it is needed.
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
-        Self { settings, file: None, looked: None, owed: VecDeque::new(), trouble: Known::None }
+        Self {
+            settings,
+            file: None,
+            looked: None,
+            owed: VecDeque::new(),
+            trouble: Known::None,
+            failed: None,
+        }
     }
 
     /// Whether this login may be tried. It counts as refused until [`Self::after`].
@@ -137,7 +149,7 @@ impl Memory {
         match decided {
             Ok(decided) => decided.map(|(verdict, is_written)| Verdict::of(verdict, is_written)),
             Err(trouble) => {
-                self.unusable(&trouble);
+                self.fails(&trouble);
                 Some(Verdict::Ask(Ticket(None)))
             }
         }
@@ -157,7 +169,7 @@ impl Memory {
     pub fn finish(&mut self, patience: Duration) {
         self.settle(patience);
         if !self.owed.is_empty() && self.file.is_some() {
-            self.unusable(&Trouble::Locked);
+            self.fails(&Trouble::Locked);
         }
     }
 
@@ -173,7 +185,7 @@ impl Memory {
             None => Ok(()),
         });
         if let Err(trouble) = settled {
-            self.unusable(&trouble);
+            self.fails(&trouble);
         }
     }
 
@@ -197,7 +209,7 @@ impl Memory {
         match file.read(&mut case) {
             Ok(()) => case.is_shut_out(settings, file.now()),
             Err(trouble) => {
-                self.unusable(&trouble);
+                self.fails(&trouble);
                 false
             }
         }
@@ -227,7 +239,7 @@ impl Memory {
                     self.trouble = Known::None;
                 }
                 Err(trouble) => {
-                    self.unusable(&trouble);
+                    self.cannot_open(&trouble);
                     return None;
                 }
             }
@@ -235,13 +247,29 @@ impl Memory {
         self.file.as_ref().map(|file| (file, &self.settings, &mut self.owed))
     }
 
-    fn unusable(&mut self, trouble: &Trouble) {
+    fn cannot_open(&mut self, trouble: &Trouble) {
         self.file = None;
-        let text = format!("{}: {trouble}", path(&self.settings).display());
+        let text = self.about(trouble);
         match &self.trouble {
             Known::Unsaid(said) | Known::Said(said) if *said == text => {}
             _ => self.trouble = Known::Unsaid(text),
         }
+    }
+
+    /// It can be opened, and will be again: that alone does not mend it.
+    fn fails(&mut self, trouble: &Trouble) {
+        self.file = None;
+        let text = self.about(trouble);
+        let is_known =
+            |(known, since): &(String, Instant)| *known == text && since.elapsed() < QUIET;
+        if !self.failed.as_ref().is_some_and(is_known) {
+            self.failed = Some((text.clone(), Instant::now()));
+            self.trouble = Known::Unsaid(text);
+        }
+    }
+
+    fn about(&self, trouble: &Trouble) -> String {
+        format!("{}: {trouble}", path(&self.settings).display())
     }
 }
 

@@ -220,15 +220,7 @@ impl File {
     /// # Errors
     /// The system's reason.
     pub fn write(&self, case: &Case) -> Result<(), Trouble> {
-        case.changed().try_for_each(|(offset, octets)| self.write_at(offset, octets))
-    }
-
-    fn write_at(&self, offset: u64, octets: &[u8]) -> Result<(), Trouble> {
-        if pwrite(&self.fd, octets, offset)? == octets.len() {
-            Ok(())
-        } else {
-            Err(io::Error::from(io::ErrorKind::WriteZero).into())
-        }
+        case.changed().try_for_each(|(offset, octets)| write_all(&self.fd, offset, octets))
     }
 
     /// Shows every bucket, one after another, and writes those back that were changed:
@@ -244,10 +236,18 @@ impl File {
                 return Err(Trouble::Size);
             }
             if act(&mut bucket) {
-                self.write_at(offset, &bucket.0)?;
+                write_all(&self.fd, offset, &bucket.0)?;
             }
         }
         Ok(())
+    }
+}
+
+fn write_all(fd: &OwnedFd, offset: u64, octets: &[u8]) -> Result<(), Trouble> {
+    if pwrite(fd, octets, offset)? == octets.len() {
+        Ok(())
+    } else {
+        Err(io::Error::from(io::ErrorKind::WriteZero).into())
     }
 }
 
@@ -278,9 +278,11 @@ pub fn create(path: &Path) -> Result<Created, Trouble> {
         Err(Trouble::NotOurs) if was_lost(path) => true,
         Err(trouble) => return Err(trouble),
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        // Whatever the umask, nobody else's to write to.
-        DirBuilder::new().mode(0o755).create(folder)?;
+    if let Some(folder) = path.parent() {
+        // Whatever the umask, nobody else's to write to. Services that start together may all
+        // make it.
+        let made = DirBuilder::new().mode(0o755).create(folder);
+        made.or_else(|reason| if folder.is_dir() { Ok(()) } else { Err(reason) })?;
     }
     let temporary = temporary(path);
     let made = make(path, &temporary).and_then(|()| {
@@ -325,13 +327,23 @@ fn make(path: &Path, temporary: &Path) -> Result<(), Trouble> {
     std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
     let header = Header { clock: clock_for(path, &fd), key: Key(key) };
     pwrite(&fd, &header.encode(), 0)?;
-    // Whatever is written later has its place then, also where the disk is full. Not every
-    // file system can promise that.
-    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
-    let _ = rustix::fs::fallocate(&fd, rustix::fs::FallocateFlags::empty(), 0, FILE);
+    reserve(&fd)?;
     ftruncate(&fd, FILE)?;
     // Before it has its name: else a machine that loses its power could have the name alone.
     Ok(fsync(&fd)?)
+}
+
+/// Takes the file's whole place, so that whatever is written later has its own, also where the
+/// disk is full. Not every file system can promise that.
+fn reserve(fd: &OwnedFd) -> Result<(), Trouble> {
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    match rustix::fs::fallocate(fd, rustix::fs::FallocateFlags::empty(), 0, FILE) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {
+        }
+        reserved => return Ok(reserved?),
+    }
+    let mut starts = (HEADER as u64..FILE).step_by(BUCKET);
+    starts.try_for_each(|offset| write_all(fd, offset, &[0; BUCKET]))
 }
 
 /// A file under `/run` goes with the machine's session, and so does the clock since boot.

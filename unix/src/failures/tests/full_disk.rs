@@ -1,0 +1,54 @@
+//! The memory on a disk that is full.
+
+use super::*;
+use crate::private_mounts::PrivateMounts;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use std::ffi::CStr;
+use std::io::Write;
+
+/// Less than the file.
+const SMALL: Option<&CStr> = Some(c"size=64k");
+
+/// The place is on a disk of its own, of this kind.
+fn on_a_disk(place: &Place, kind: &str, options: Option<&CStr>, test: impl FnOnce()) {
+    let folder = place.path.parent().unwrap();
+    let mounts = PrivateMounts::begin();
+    let Ok(_mounts) = mounts else { return eprintln!("SKIPPED: a disk of its own: {mounts:?}") };
+    mount(kind, folder, kind, MountFlags::NODEV, options).unwrap();
+    test();
+    unmount(folder, UnmountFlags::empty()).unwrap();
+}
+
+#[test]
+fn d59_a_full_disk_makes_no_file() {
+    let place = Place::new("");
+    on_a_disk(&place, "tmpfs", SMALL, || {
+        assert_eq!(create(&place.path).unwrap_err().to_string(), "No space left on device");
+        assert_eq!(std::fs::read_dir(place.path.parent().unwrap()).unwrap().count(), 0);
+    });
+}
+
+/// Such files earlier releases made, and there are disks that promise nothing.
+#[test]
+fn d59_a_file_that_takes_no_more_is_said_once() {
+    let place = Place::new("");
+    on_a_disk(&place, "tmpfs", SMALL, || {
+        let header = Header { clock: Clock::Calendar, key: Key(*b"a key for tests.") };
+        std::fs::write(&place.path, header.encode()).unwrap();
+        chmod(&place.path, Mode::from_raw_mode(0o600)).unwrap();
+        std::fs::File::options().write(true).open(&place.path).unwrap().set_len(FILE).unwrap();
+        let mut other = std::fs::File::create(place.path.with_file_name("other")).unwrap();
+        while other.write_all(&[0; 4096]).is_ok() {}
+        assert_eq!(place.trouble(), "No space left on device");
+    });
+}
+
+#[test]
+fn d59_a_disk_that_cannot_promise_room_is_written_to() {
+    let place = Place::new("");
+    on_a_disk(&place, "ramfs", None, || {
+        assert_eq!(create(&place.path).unwrap(), Created::New);
+        ask(&mut place.memory(), "x", Answer::Refused);
+        assert_eq!(place.score(), 1);
+    });
+}
