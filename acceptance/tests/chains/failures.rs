@@ -9,7 +9,7 @@ use acceptance::chain::{Chain, Server};
 use acceptance::peer::{self, Peer};
 use anyhow::{Context, Result, ensure};
 use test_support::run::succeeds;
-use test_support::wait::{Gate, in_file};
+use test_support::wait::{Gate, in_file, until};
 
 use crate::chains::login::submission;
 use crate::chains::sending::{ECHO, swaks_succeeds, swaks_tries};
@@ -37,6 +37,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("failures: many at once are no more guesses", &["tcpserver"], many_at_once),
     ("failures: a session in the middle of its tries", &["tcpserver"], within_a_session),
     ("failures: trouble counts for nobody", &["tcpserver"], trouble),
+    ("failures: a check that takes too long", &["tcpserver"], late_check),
     ("failures: a file that cannot be used", PLAIN, unusable_file),
     ("failures: a control file that is wrong", &["tcpserver"], wrong_control),
 ];
@@ -264,6 +265,27 @@ fn trouble(chain: &Chain<'_>) -> Result<()> {
         }
     }
     ensure!(failures(chain, &[])? == "nothing is remembered\n", "{}", failures(chain, &[])?);
+    Ok(())
+}
+
+/// It is no good login, wherever it cannot be told from a session.
+fn late_check(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    fs::write(chain.path("home/control/timeoutlogin"), "1\n")?;
+    let gate = Gate::make(&chain.path("client/gate"));
+    let check = format!("read -r go <{}; exit 1", chain.name("client/gate"));
+    let server = chain.plain_server(&["authup", "smtp", "sh", "-c", &check])?;
+    let client = std::thread::spawn(move || {
+        Peer::greeted(HERE, server.port, "")?.log_in(b"eve", "guess", "")
+    });
+    let log = chain.path("server.log");
+    in_file(&log, || "attempt".into(), |log| log.contains("attempt for eve").then_some(()));
+    let look = || failures(chain, &[]).unwrap_or_default();
+    until("charge taken back", look, |shown| shown == "nothing is remembered\n");
+    gate.open(1);
+    client.join().map_err(|_| anyhow::anyhow!("the client panicked"))??;
+    let shown = failures(chain, &["--user", "eve"])?;
+    ensure!(shown == "nothing is remembered\n", "{shown}");
     Ok(())
 }
 

@@ -173,7 +173,7 @@ impl Monitor {
     /// A program that does not tell can only be judged by who it is: one that has become
     /// its user keeps nobody waiting. Not one that was started as somebody else than root.
     fn look_for_sessions(&mut self) {
-        if !is_root() || self.program.has_user() {
+        if !self.starts_as_root() {
             return;
         }
         let became = |(id, running): (ConnectionId, &Running)| {
@@ -182,8 +182,13 @@ impl Monitor {
         };
         let sessions: Vec<_> = self.sessions.checking().filter_map(became).collect();
         for id in sessions {
-            self.on_untold_session(id);
+            self.on_became_user(id);
         }
+    }
+
+    /// Whether login programs are root until they become the user.
+    pub(super) fn starts_as_root(&self) -> bool {
+        is_root() && !self.program.has_user()
     }
 
     /// It is the login's turn; says whether its program runs.
@@ -304,7 +309,7 @@ impl Monitor {
     }
 
     fn on_logged_in(&mut self, id: ConnectionId) {
-        self.becomes_session(id, Phase::LoggedIn);
+        self.becomes_session(id, Phase::LoggedIn, Answer::Good);
         if let Some(session) = self.sessions.get_mut(id)
             && let Login::Running(running) = &session.login
         {
@@ -313,10 +318,17 @@ impl Monitor {
         self.announce_session(id);
     }
 
-    /// The same of a program that does not tell: what the client says is for it.
-    pub(super) fn on_untold_session(&mut self, id: ConnectionId) {
-        self.becomes_session(id, Phase::Unsaid);
+    /// The same of a program that does not tell.
+    pub(super) fn on_became_user(&mut self, id: ConnectionId) {
+        self.becomes_session(id, Phase::Unsaid, Answer::Good);
         self.announce_session(id);
+    }
+
+    /// A program has not told in time, and may be a session, or a check that takes too long:
+    /// what the client says is for it, and nothing has been learnt of the password.
+    pub(super) fn on_unsaid(&mut self, id: ConnectionId) {
+        self.becomes_session(id, Phase::Unsaid, Answer::Trouble);
+        self.send(id, &ToSession::LoggedIn(id), None);
     }
 
     /// Says so to whom it concerns.
@@ -327,17 +339,19 @@ impl Monitor {
         self.send(id, &ToSession::LoggedIn(id), None);
     }
 
-    /// A program is not checking any more, but a session.
-    fn becomes_session(&mut self, id: ConnectionId, phase: Phase) {
+    /// A program is waited for no more, and has answered so.
+    fn becomes_session(&mut self, id: ConnectionId, phase: Phase, answer: Answer) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.lines.login_succeeds();
-            report::notify_blocklist(session, Some(proto::blocklist::Action::Delete));
+            let is_good = answer == Answer::Good;
+            let action = is_good.then_some(proto::blocklist::Action::Delete);
+            report::notify_blocklist(session, action);
             // A session keeps no descriptor here, the client's socket least of all.
             session.blocklist = None;
         }
         if matches!(self.sessions.becomes(id, phase), Some(Phase::Checking(_))) {
             self.turns.give_back();
-            self.remember(id, Answer::Good);
+            self.remember(id, answer);
             self.send_to_listener(&FromMonitor::LoggedIn(id));
         }
     }

@@ -168,14 +168,17 @@ impl Monitor {
                 self.leave_turns(id);
                 self.give_up(id, Outcome::TimedOut);
             }
-            Login::Running(running) if is_of_root(running.pid) == Some(true) => {
-                let pid = running.pid;
-                report::about(&mut session.lines, &running.user, Event::TimedOut(pid));
-                kill(pid);
-                self.sessions.kills(id);
-                self.decided(id, Outcome::TimedOut);
-            }
-            Login::Running(_) => self.on_untold_session(id),
+            Login::Running(running) => match is_of_root(running.pid) {
+                Some(true) => {
+                    let pid = running.pid;
+                    report::about(&mut session.lines, &running.user, Event::TimedOut(pid));
+                    kill(pid);
+                    self.sessions.kills(id);
+                    self.decided(id, Outcome::TimedOut);
+                }
+                Some(false) if self.starts_as_root() => self.on_became_user(id),
+                _ => self.on_unsaid(id),
+            },
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! The child gets the client on 0 and 1, the log on 2, the record to check on 3,
 //! and, under a number that `AUTHUPREADYFD` names, a pipe on which it, or
-//! checknotroot behind it, says that the login was good. What happens is told to whoever asks; saying it is the
-//! monitor's.
+//! checknotroot behind it, says that the login was good. What happens is told to whoever
+//! asks; saying it is the monitor's.
 
 use proto::checkpassword::Record;
 use proto::failures::Answer;
@@ -29,8 +29,10 @@ pub(super) enum Event {
     LoggedIn,
     /// It was still root at the deadline, and was ended.
     Hung,
-    /// It has become the user, and has not said that the login was good.
+    /// It has not said that the login was good, and has become the user.
     BecameUser,
+    /// It has not said so, and may be a session, or a check that takes too long.
+    Unsaid,
     /// It has ended.
     Ended(Outcome, Answer),
 }
@@ -80,16 +82,19 @@ impl Chain {
                 Ok(Event::LoggedIn)
             }
             // A chain that does not tell can only be judged by who it is. Where that cannot
-            // be seen, it may be a session.
-            News::Late if self.watched.is_root() != Some(true) => {
-                self.deadline = Deadline::NEVER;
-                self.heard = Heard::Unknown;
-                Ok(Event::BecameUser)
-            }
-            News::Late => {
-                self.watched.end().map_err(cannot_wait)?;
-                Ok(Event::Hung)
-            }
+            // be seen, or was the user from the start, it may be a session.
+            News::Late => match self.watched.is_root() {
+                Some(true) => {
+                    self.watched.end().map_err(cannot_wait)?;
+                    Ok(Event::Hung)
+                }
+                became => {
+                    self.deadline = Deadline::NEVER;
+                    self.heard = Heard::Unknown;
+                    let is_user = is_root() && became == Some(false);
+                    Ok(if is_user { Event::BecameUser } else { Event::Unsaid })
+                }
+            },
             News::Ended(status, was_root) => {
                 if is_root() && !was_root {
                     self.heard = Heard::Unknown;

@@ -264,6 +264,8 @@ impl Monitor {
                     counted.decided(Answer::Good);
                     report.login_ended(summary, GOOD);
                 }
+                // Nothing has been learnt of the password.
+                chain::Event::Unsaid => counted.decided(Answer::Trouble),
                 chain::Event::Hung => {
                     guard.tried(Outcome::TimedOut);
                     report.hung(chain.id(), user);

@@ -3,19 +3,22 @@
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use test_support::needs;
+use test_support::wait::until;
 
 use super::ending::wait_until_gone;
+use super::faults::with_seconds;
 use super::{POP3S, SUBMISSION, ask, line, text, write_controls};
-use crate::harness::Server;
 use crate::harness::client::rest;
+use crate::harness::{Server, is_root};
 use unix::failures::file::{Created, create};
 use unix::failures::{Memory, settings};
 
@@ -99,6 +102,12 @@ fn remember(folder: &Path, limits: &str) {
     fs::write(folder.join("control/loginfailures"), control).unwrap();
 }
 
+/// The same memory, as another process has it.
+fn memory(folder: &Path) -> Memory {
+    let control = unix::control::Folder::of(Some(folder.as_os_str()));
+    Memory::new(settings(&control).unwrap().unwrap())
+}
+
 /// Stands for a login program that takes its time, until it is let go on.
 const WAITS: &[&str] = &[
     "bash",
@@ -140,8 +149,7 @@ struct Watched(Arc<AtomicBool>, JoinHandle<bool>);
 
 impl Watched {
     fn begin(folder: &Path) -> Self {
-        let control = unix::control::Folder::of(Some(folder.as_os_str()));
-        let mut memory = Memory::new(settings(&control).unwrap().unwrap());
+        let mut memory = memory(folder);
         let is_over = Arc::new(AtomicBool::new(false));
         let told = is_over.clone();
         let shuts_out = move || memory.shuts_out(Ipv4Addr::LOCALHOST.into());
@@ -203,10 +211,35 @@ fn logins_that_are_being_checked_when_all_is_ended_do_not_count_as_refused() {
     let own = server.terminate();
     wait_until_gone(&own);
     server.log.wait_for(&["sessions ended after SIGTERM: 1"]);
-    let control = unix::control::Folder::of(Some(server.directory.path().as_os_str()));
-    let mut memory = Memory::new(settings(&control).unwrap().unwrap());
-    let asked = memory.before(None, b"bob", b"another");
+    let asked = memory(server.directory.path()).before(None, b"bob", b"another");
     assert!(matches!(asked, unix::failures::Verdict::Ask(_)), "{asked:?}");
+}
+
+/// A program that is somebody else from the start, or whose user cannot be seen, could be a
+/// session by then; but nothing has been learnt of the password.
+#[test]
+fn a_check_that_takes_too_long_is_no_good_login() {
+    let late = &["sh", "-c", "exec 3<&-; read -r none <\"$GO\"; exit 1"];
+    let (setup, gate) = SUBMISSION.with(late).gated();
+    let setup = if is_root() { setup.option("-u 4713 -g 4714") } else { setup };
+    remember(setup.directory.path(), "address 1 6h\n");
+    if is_root() {
+        fs::set_permissions(setup.directory.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(setup.file("go"), Permissions::from_mode(0o666)).unwrap();
+    }
+    let server = with_seconds(setup, "timeoutlogin", "1\n");
+    let mut memory = memory(server.directory.path());
+    let mut is_shut_out = || memory.shuts_out(Ipv4Addr::LOCALHOST.into());
+    let mut tls = SUBMISSION.says_login(&server);
+    until("charge", &mut is_shut_out, |shut_out| *shut_out);
+    until("charge taken back", &mut is_shut_out, |shut_out| !shut_out);
+    gate.open(2);
+    assert_eq!(line(&mut tls), SUBMISSION.failed());
+    drop(tls);
+    server.log.wait_for(&["failed, "]);
+    let mut tls = SUBMISSION.says_login(&server);
+    assert_eq!(line(&mut tls), SUBMISSION.failed());
+    assert!(is_shut_out(), "who is known has nobody shut out");
 }
 
 /// What systemd would hear: a reload is over once all is read that can be.
