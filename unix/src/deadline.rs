@@ -19,7 +19,13 @@ impl Deadline {
     /// So many seconds from now. More than the clock can hold is never.
     #[must_use]
     pub fn after_seconds(seconds: u64) -> Self {
-        Self(Instant::now().checked_add(Duration::from_secs(seconds)))
+        Self::after(Duration::from_secs(seconds))
+    }
+
+    /// So long from now. More than the clock can hold is never.
+    #[must_use]
+    pub fn after(time: Duration) -> Self {
+        Self(Instant::now().checked_add(time))
     }
 
     /// The sooner of the two.

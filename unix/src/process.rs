@@ -2,16 +2,16 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use crate::child::Child;
-use crate::deadline::{Deadline, Event, wait, wait_for_any};
+use crate::deadline::{Deadline, Event, ready_now, wait_for_any};
 use crate::environment::Environment;
 #[cfg(target_os = "linux")]
 use crate::exec::Program;
@@ -19,8 +19,10 @@ use crate::exec::Program;
 /// How long a child that is killed is waited for, in seconds.
 const DEATH: u64 = 1;
 
-/// How soon a child is looked at again, where nothing becomes readable when it ends.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// How soon a child is looked at again, where nothing becomes readable when it ends: at first,
+/// and at the latest. Each time twice as late as before, so that a check is told of at once, and
+/// a long session costs nothing.
+const LOOK: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 
 /// What to run: a program, looked up in `PATH`, and its arguments.
 #[derive(Debug, Clone)]
@@ -127,7 +129,7 @@ impl Watched {
         match handle(child.id()) {
             Ok(ended) => Ok(Self { ended, child, pipe: Some(pipe) }),
             Err(reason) => {
-                child.signal(Signal::KILL).and_then(|()| child.wait())?;
+                end(&mut child, None)?;
                 Err(reason)
             }
         }
@@ -140,22 +142,15 @@ impl Watched {
     }
 
     /// Waits for the next that happens. A descendant that keeps the pipe open does
-    /// not keep us. Where the system cannot wait for children and pipes together,
-    /// the deadline is not observed, and the pipe's end is waited for first.
+    /// not keep us.
     ///
     /// # Errors
     /// What the system says of the wait.
     pub fn next(&mut self, deadline: Deadline) -> io::Result<News> {
         loop {
-            let watched = [self.ended.as_ref(), self.pipe.as_ref()]
-                .map(|one| Some((one?.as_fd(), Event::IN)));
-            let [end, byte] = match self.ended {
-                Some(_) => match wait_for_any(watched, deadline)? {
-                    Some(ready) => ready,
-                    None => return Ok(News::Late),
-                },
-                None => [self.pipe.is_none(), self.pipe.is_some()],
-            };
+            let [ended, pipe] = [&self.ended, &self.pipe].map(|one| one.as_ref().map(AsFd::as_fd));
+            let ready = wait_for_end_or(self.id(), ended, pipe, deadline)?;
+            let Some([end, byte]) = ready else { return Ok(News::Late) };
             if byte && self.read_octet()? {
                 return Ok(News::Byte);
             }
@@ -185,14 +180,17 @@ impl Watched {
     /// # Errors
     /// The system's.
     pub fn end(&mut self) -> io::Result<()> {
-        self.child.signal(Signal::KILL)?;
-        if let Some(ended) = &self.ended
-            && !wait(&mut [PollFd::new(ended, PollFlags::IN)], Deadline::after_seconds(DEATH))?
-        {
-            return Ok(());
-        }
-        self.child.wait().map(drop)
+        end(&mut self.child, self.ended.as_ref().map(AsFd::as_fd))
     }
+}
+
+/// The same of a child, and the descriptor that tells its end, if any.
+fn end(child: &mut Child, ended: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    child.signal(Signal::KILL)?;
+    if wait_for_end_or(child.id(), ended, None, Deadline::after_seconds(DEATH))?.is_none() {
+        return Ok(());
+    }
+    child.wait().map(drop)
 }
 
 /// Whether the child of this process id ends before the deadline. It is still to be waited for.
@@ -200,22 +198,38 @@ impl Watched {
 /// # Errors
 /// What the system says of the wait.
 pub fn has_ended(child: u32, deadline: Deadline) -> io::Result<bool> {
-    match handle(child)? {
-        Some(ended) => wait(&mut [PollFd::new(&ended, PollFlags::IN)], deadline),
-        None => is_seen_to_end(child, deadline),
-    }
+    let ended = handle(child)?;
+    let ended = ended.as_ref().map(AsFd::as_fd);
+    Ok(wait_for_end_or(child, ended, None, deadline)?.is_some())
 }
 
-/// The same where nothing becomes readable then: it looks again and again.
-fn is_seen_to_end(child: u32, deadline: Deadline) -> io::Result<bool> {
-    while ended_as_root(child, false)?.is_none() {
-        if deadline.has_passed() {
-            return Ok(false);
-        }
-        // A wait that is allowed in a jail, too.
-        rustix::io::retry_on_intr(|| poll(&mut [], Some(&LOOK)))?;
+/// Waits until the child has ended, which `ended` tells where there is such a descriptor, or
+/// there is something on the pipe, and says which of them; `None` at the deadline.
+fn wait_for_end_or(
+    child: u32,
+    ended: Option<BorrowedFd<'_>>,
+    pipe: Option<BorrowedFd<'_>>,
+    deadline: Deadline,
+) -> io::Result<Option<[bool; 2]>> {
+    if ended.is_some() {
+        let wanted = [ended, pipe].map(|one| one.map(|one| (one, Event::IN)));
+        return wait_for_any(wanted, deadline);
     }
-    Ok(true)
+    let [mut look, at_the_latest] = LOOK;
+    loop {
+        // In this order: it may say something and end.
+        let has_ended = ended_as_root(child, false)?.is_some();
+        let is_readable = pipe.is_some_and(|pipe| !ready_now(pipe, Event::IN).is_empty());
+        if has_ended || is_readable {
+            return Ok(Some([has_ended, is_readable]));
+        }
+        if deadline.has_passed() {
+            return Ok(None);
+        }
+        let soon = deadline.or_sooner(Deadline::after(look));
+        wait_for_any([pipe.map(|pipe| (pipe, Event::IN))], soon)?;
+        look = at_the_latest.min(look * 2);
+    }
 }
 
 /// A descriptor that becomes readable when the child has ended, where the system
@@ -381,6 +395,9 @@ mod tests {
             watched.child.signal(Signal::TERM).unwrap();
             assert!(has_ended(watched.id(), Deadline::NEVER).unwrap());
             assert!(matches!(watched.next(Deadline::NEVER), Ok(News::Ended(..))));
+            a_child_is_heard_and_waited_for();
+            a_descendant_that_keeps_the_pipe_does_not_keep_us();
+            a_child_that_says_nothing_is_late_and_can_be_ended();
         })
         .join()
         .unwrap();
