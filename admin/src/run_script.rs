@@ -16,6 +16,7 @@ use proto::names::Variable;
 use row::Dropped;
 pub(crate) use row::{Link, Role, SERVERS};
 use shell::{Command, Values, Written};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A word of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,24 +189,41 @@ impl RunScript {
         self.from(word).get(1..).unwrap_or_default()
     }
 
-    /// The command with a server that listens on a free port of this machine only,
-    /// and prints it; `None` where there is no server that can.
-    pub(crate) fn command_here(&self) -> Option<Vec<&str>> {
+    /// The command with a server that listens on a free port, which it prints, and at which
+    /// address: its own, or, where that is every one, one that only this machine reaches.
+    /// `None` where there is no server that can.
+    pub(crate) fn command_here(&self) -> Option<(Vec<String>, SocketAddr)> {
         let links = self.links();
         let server = links.iter().find(|link| SERVERS.contains(&link.name()))?;
         let at = self.command.iter().position(|word| std::ptr::eq(word, server.program))?;
         let host = at + server.arguments.len().checked_sub(1)?;
-        let mut command: Vec<&str> = self.command.iter().map(|word| word.text.as_str()).collect();
-        *command.get_mut(host)? = "127.0.0.1";
-        *command.get_mut(host + 1)? = "0";
+        let mut command: Vec<String> = self.command.iter().map(|word| word.text.clone()).collect();
+        let own = server.listens_at()?.ok().filter(|address| !address.ip().is_unspecified());
+        let address = own.unwrap_or_else(|| {
+            let is_ipv6 = server.option('6').is_some();
+            let (ipv4, ipv6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+            SocketAddr::new(if is_ipv6 { ipv6 } else { ipv4 }, 0)
+        });
+        if own.is_none() {
+            *command.get_mut(host)? = address.ip().to_string();
+        }
+        *command.get_mut(host + 1)? = "0".into();
         // Nobody but this machine can be the load balancer there.
         for word in command.iter_mut().take(host).skip(at + 1) {
             if word.starts_with(PROXY_PROTOCOL) {
-                *word = PROXY_PROTOCOL;
+                *word = format!("{PROXY_PROTOCOL}={}", spoken_from(address.ip()));
             }
         }
-        command.insert(at + 1, "-1");
-        Some(command)
+        command.insert(at + 1, "-1".into());
+        Some((command, address))
+    }
+}
+
+/// The address that this machine speaks from to one of its own.
+pub(crate) fn spoken_from(own: IpAddr) -> IpAddr {
+    match own {
+        IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+        own => own,
     }
 }
 

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{PipeReader, pipe};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, exit};
@@ -35,13 +36,13 @@ struct Running {
 const GRACE: u64 = 5;
 
 impl Running {
-    /// Starts what the run script becomes; returns it with the port.
-    fn start(script: &Path, log: &Path) -> Result<(Self, u16), Error> {
+    /// Starts what the run script becomes; returns it with where it listens.
+    fn start(script: &Path, log: &Path) -> Result<(Self, SocketAddr), Error> {
         let text = read(script).map_err(|error| Error::read(script, error))?;
         let script_name = script.display();
         let folder = script.parent().filter(|folder| !folder.as_os_str().is_empty());
         let script = RunScript::read(&String::from_utf8_lossy(&text)).unwrap_or_default();
-        let words = script.command_here().ok_or_else(|| {
+        let (words, mut address) = script.command_here().ok_or_else(|| {
             Error::new(format!("{script_name}: no tlsserver in it that could be tried here"))
         })?;
         let computed = script.command.iter().chain(&script.variables).find(|word| word.is_computed);
@@ -55,7 +56,7 @@ impl Running {
             return Err(Error::new(format!("{script_name}:{line}: {text}: {why}")));
         }
         let path = script.variable("PATH").map(|(path, _)| path.to_owned());
-        let program = words.first().copied().unwrap_or_default();
+        let program = words.first().map(String::as_str).unwrap_or_default();
         let found = path.as_deref().and_then(|path| crate::programs::find(program, path));
         let mut command = Command::new(found.unwrap_or_else(|| program.into()));
         command
@@ -84,7 +85,8 @@ impl Running {
             let said = said.lines().last().unwrap_or("it said nothing").to_owned();
             Error::new(format!("{script_name}: its server does not start: {said}"))
         })?;
-        Ok((running, port))
+        address.set_port(port);
+        Ok((running, address))
     }
 
     /// Starts a program. The command ends with that: it holds an end of the pipe, and the log
@@ -171,12 +173,12 @@ impl Scene {
     }
 
     /// Starts the server of a run script, its log in a file of the folder; returns
-    /// its port on 127.0.0.1.
-    pub(crate) fn start(&self, script: &Path, log: &str) -> Result<u16, Error> {
+    /// where it listens: on a free port.
+    pub(crate) fn start(&self, script: &Path, log: &str) -> Result<SocketAddr, Error> {
         self.with(|contents| {
-            let (running, port) = Running::start(script, &contents.folder.path().join(log))?;
+            let (running, address) = Running::start(script, &contents.folder.path().join(log))?;
             contents.running.push(running);
-            Ok(port)
+            Ok(address)
         })
     }
 

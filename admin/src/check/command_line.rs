@@ -4,7 +4,7 @@
 use super::findings::{Findings, Place};
 use super::service::Service;
 use crate::run_script::{Link, SERVERS};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use tlsserver::environment::{Variables, jail_identity};
@@ -52,11 +52,8 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
 
 /// Where a server listens; none where it is not said.
 pub(super) fn address(server: &Link<'_>) -> Option<Result<SocketAddr, String>> {
-    let [.., host, port] = server.arguments else { return None };
-    let address = tlsserver::listener::address(OsStr::new(&host.text), OsStr::new(&port.text))
-        .map_err(|why| why.to_string());
     // A port of its own, since another may be taken, by this very service.
-    Some(address.and_then(|address| match TcpListener::bind((address.ip(), 0)) {
+    Some(server.listens_at()?.and_then(|address| match TcpListener::bind((address.ip(), 0)) {
         Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
             Err(format!("unable to listen: {}: not an address of this machine", address.ip()))
         }

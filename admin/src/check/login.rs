@@ -7,7 +7,7 @@ use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
 use crate::outcome::{Error, print_line};
 use crate::passwd;
-use crate::run_script::SERVERS;
+use crate::run_script::{SERVERS, spoken_from};
 use crate::running::Scene;
 use proto::escape::Escaped;
 use proto::network::Network;
@@ -83,8 +83,7 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
     let address = if login.running {
         listens_at(service).map_err(out)?
     } else {
-        let port = scene.start(&service.path, log).map_err(out)?;
-        (Ipv4Addr::LOCALHOST, port).into()
+        scene.start(&service.path, log).map_err(out)?
     };
     let host = login.host.to_owned();
     let is_behind_balancer = balancers(service).is_some();
@@ -120,8 +119,7 @@ fn balancers(service: &Service) -> Option<Vec<Network>> {
 /// Why the service that runs cannot be tried from here: it hears its load balancers only.
 fn out_of_reach(service: &Service) -> Option<String> {
     let balancers = balancers(service).filter(|balancers| !balancers.is_empty())?;
-    // To an address of its own, this machine speaks from that one.
-    let here = listens_at(service).ok()?.ip();
+    let here = spoken_from(listens_at(service).ok()?.ip());
     let is_one = balancers.iter().any(|balancer| balancer.contains(here));
     (!is_one).then(|| format!("{here} is none of the load balancers of --proxy-protocol"))
 }

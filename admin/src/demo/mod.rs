@@ -129,7 +129,7 @@ impl Demo {
         plan.make()?;
         let password = random_password()?;
         add_user(&home, &dir, &password, delivery.as_ref())?;
-        let start = |name: &str| scene.start(&dir.join(script_of(name)), name);
+        let start = |name: &str| scene.start(&dir.join(script_of(name)), name).map(|at| at.port());
         Ok(Self {
             submission: start("submission")?,
             submissions: start("submissions")?,

@@ -6,9 +6,10 @@
 //! these, and says that it did not know it.
 
 use super::Word;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::path::Path;
-use tlsserver::options::Options;
+use tlsserver::options::{Family, Options};
 
 /// A program of the row, with its own arguments.
 #[derive(Debug, Clone, Copy)]
@@ -144,6 +145,19 @@ impl<'a> Link<'a> {
     /// Whether it holds the dialog before a login.
     pub(crate) fn has_dialog(&self) -> bool {
         self.role() == Role::Dialog || self.login().is_some()
+    }
+
+    /// Where a server listens; none where it is not said.
+    pub(crate) fn listens_at(&self) -> Option<Result<SocketAddr, String>> {
+        let [.., host, port] = self.arguments else { return None };
+        let mut options = self.options().into_iter().rev();
+        let family = options.find_map(|(letter, _)| match letter {
+            '4' => Some(Family::V4),
+            '6' => Some(Family::V6),
+            _ => None,
+        });
+        let [host, port] = [host, port].map(|word| OsStr::new(&word.text));
+        Some(tlsserver::listener::address(host, port, family).map_err(|why| why.to_string()))
     }
 
     /// The value of a long option.

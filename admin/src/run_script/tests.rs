@@ -22,14 +22,32 @@ fn the_row_of_programs() {
 #[test]
 fn the_same_on_a_free_port() {
     let script = RunScript::parse(SCRIPT);
-    let command = script.command_here().unwrap().join(" ");
+    let here = |script: &RunScript| {
+        let (command, address) = script.command_here().unwrap();
+        (command.join(" "), address.ip().to_string())
+    };
+    let (command, _) = here(&script);
     assert!(command.starts_with("tlsserver -1 -n -vRl0 -c 40 -x r.cdb -- 127.0.0.1 0 authup "));
     assert!(RunScript::parse("exec inetd").command_here().is_none());
     let balanced = "exec tlsserver -v --proxy-protocol=192.0.2.1 0 587 x --proxy-protocol=y";
     let balanced = RunScript::parse(balanced);
-    let command = balanced.command_here().unwrap().join(" ");
-    let expected = "tlsserver -1 -v --proxy-protocol 127.0.0.1 0 x --proxy-protocol=y";
+    let (command, _) = here(&balanced);
+    let expected = "tlsserver -1 -v --proxy-protocol=127.0.0.1 127.0.0.1 0 x --proxy-protocol=y";
     assert_eq!(command, expected);
+    for (listens, listens_here, address) in [
+        ("0 587", "127.0.0.1 0", "127.0.0.1"),
+        (":: 587", "127.0.0.1 0", "127.0.0.1"),
+        ("-6 :: 587", "-6 ::1 0", "::1"),
+        ("-6 0 587", "-6 ::1 0", "::1"),
+        ("::1 587", "::1 0", "::1"),
+        ("192.0.2.1 587", "192.0.2.1 0", "192.0.2.1"),
+        ("--proxy-protocol 127.0.0.2 587", "--proxy-protocol=127.0.0.1 127.0.0.2 0", "127.0.0.2"),
+        ("--proxy-protocol ::1 587", "--proxy-protocol=::1 ::1 0", "::1"),
+    ] {
+        let script = RunScript::parse(&format!("exec tlsserver {listens} x"));
+        let expected = (format!("tlsserver -1 {listens_here} x"), address.to_owned());
+        assert_eq!(here(&script), expected, "{listens}");
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ use unix::signals::Signals;
 
 use crate::environment::{self, Variables};
 use crate::log::{Log, fatal};
-use crate::options::{self, Mode, Options};
+use crate::options::{self, Family, Mode, Options};
 use crate::program::Program;
 use report::Denial;
 
@@ -53,13 +53,13 @@ use workers::{MonitorConfig, Workers, WorkersConfig};
 /// More engines than this gain nothing: the programs need the rest.
 const MOST_ENGINES: usize = 4;
 
-/// The address that a host and a port on the command line mean; for whoever looks a command
-/// line over.
+/// The address that a host and a port on the command line mean, where `-4` or `-6` may have said
+/// of which kind; for whoever looks a command line over.
 ///
 /// # Errors
 /// What cannot be understood or found.
-pub fn address(host: &OsStr, port: &OsStr) -> Result<SocketAddr, Failure> {
-    sockets::address(host, port)
+pub fn address(host: &OsStr, port: &OsStr, family: Option<Family>) -> Result<SocketAddr, Failure> {
+    sockets::address(host, port, family)
 }
 
 /// One address may have one in so many of all connections, where nobody says otherwise.

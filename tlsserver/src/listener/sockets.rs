@@ -113,8 +113,12 @@ pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Liste
 }
 
 /// What a host and a port on the command line mean.
-pub(super) fn address(said: &OsStr, number: &OsStr) -> Result<SocketAddr, Failure> {
-    let mut address = host(said)?;
+pub(super) fn address(
+    said: &OsStr,
+    number: &OsStr,
+    family: Option<Family>,
+) -> Result<SocketAddr, Failure> {
+    let mut address = host_of(said, family)?;
     address.set_port(port(number)?);
     Ok(address)
 }

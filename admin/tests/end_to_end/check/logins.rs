@@ -3,7 +3,8 @@
 use super::{Good, good, script_of};
 use crate::certificates;
 use crate::support::{
-    PASSWORD, PROGRAM, al_logs_in, checked_with_login, ends_with, run_with, stderr, succeeds,
+    PASSWORD, PROGRAM, al_logs_in, checked_with_login, ends_with, run_with, skipped, stderr,
+    succeeds,
 };
 use std::path::Path;
 use std::process::Command;
@@ -47,6 +48,21 @@ fn logs_in_through_every_service() {
     assert!(said.contains("al is not logged in: the server said: 535 "), "{said}");
     assert!(said.contains("al is not logged in: the server said: -ERR "), "{said}");
     assert!(said.contains("wrong password"), "the reason from the log: {said}");
+}
+
+#[test]
+fn a_service_of_one_address_is_tried_there() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return skipped("a service of one address", "this machine has no ::1");
+    }
+    let Good { dir, folder: _folder } = good();
+    let (script, text) = script_of(&dir, "pop3");
+    for listens in ["::1 110", "--proxy-protocol ::1 110"] {
+        let text = text.replace(":: 110", listens).replace("0 110", listens);
+        std::fs::write(&script, text).unwrap();
+        let said = al_logs_in(&script);
+        assert!(said.contains(" login succeeded (al from ::1)\n"), "{said}");
+    }
 }
 
 /// A server that says what a mail program should not say, or says nothing.
