@@ -122,7 +122,8 @@ impl Folder {
     }
 
     /// What cannot be used of a file, for a reason that is not the system's.
-    pub(crate) fn unfit(&self, file: ControlFile, why: &str) -> Unreadable {
+    #[must_use]
+    pub fn unfit(&self, file: ControlFile, why: &str) -> Unreadable {
         self.unreadable(file.name(), io::Error::other(why))
     }
 

@@ -108,8 +108,9 @@ fn says<'a>(
 
 /// It does not start, and says why.
 fn none(chain: &Chain<'_>) -> Result<()> {
-    fs::write(chain.path("home/control/logformat"), "json\n")?;
+    let file = chain.path("home/control/logformat");
+    fs::write(&file, "json\n")?;
     let program = chain.login("smtp", ECHO);
     ensure!(door(chain, "smtp", Tls::Asked, &program).is_err(), "it started");
-    holds(&chain.log(), "tlsserver: control/logformat: not logfmt\n")
+    holds(&chain.log(), &format!("tlsserver: {}: not logfmt\n", file.display()))
 }

@@ -48,8 +48,6 @@ pub(super) struct Dialogs {
 pub(super) enum NoDialog {
     /// A control file that authup could not use either.
     Control(Unreadable),
-    /// What is to be listed does not fit into a message to an engine.
-    TooLarge(Protocol),
     NoEngine,
 }
 
@@ -57,11 +55,6 @@ impl fmt::Display for NoDialog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Control(why) => why.fmt(f),
-            Self::TooLarge(protocol) => {
-                let file = before_login::capabilities(*protocol).name();
-                let why = "too large (limit 128 KiB)";
-                write!(f, "control/{file}: {why}")
-            }
             Self::NoEngine => f.write_str("there is no engine"),
         }
     }
@@ -125,10 +118,13 @@ impl Source {
     /// The first file that authup could not use either.
     pub(super) fn dialog(&self, home: Option<&OsStr>) -> Result<DialogSetup, NoDialog> {
         let Self { protocol, tries, auth_equals, .. } = *self;
-        let before_login = before_login::read(&Folder::of(home), protocol, auth_equals);
+        let control = Folder::of(home);
+        let before_login = before_login::read(&control, protocol, auth_equals);
         let dialog = DialogSetup { tries, before_login: before_login.map_err(NoDialog::Control)? };
+        // What is to be listed does not fit into a message to an engine.
         if ToEngine::Dialog(0, dialog.clone()).encode().len() > LONGEST {
-            return Err(NoDialog::TooLarge(protocol));
+            let file = before_login::capabilities(protocol);
+            return Err(NoDialog::Control(control.unfit(file, "too large (limit 128 KiB)")));
         }
         Ok(dialog)
     }
@@ -268,7 +264,7 @@ mod tests {
             said(&format!("pop3capabilities: {missing}"))
         );
         std::fs::write(control.join("pop3capabilities"), "TOP\n".repeat(LONGEST)).unwrap();
-        let long = "control/pop3capabilities: too large (limit 128 KiB)";
+        let long = said("pop3capabilities: too large (limit 128 KiB)");
         assert_eq!(source.read(None).unwrap_err().to_string(), long);
         std::fs::write(control.join("pop3capabilities"), "TOP\n").unwrap();
         let dialogs = source.read(None).unwrap();

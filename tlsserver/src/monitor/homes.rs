@@ -74,10 +74,10 @@ struct Kept {
 }
 
 impl Homes {
-    /// Reads the ordinary home, whose folder of control files this is.
-    pub(super) fn read(ordinary: OsString, control: &Folder) -> Result<Self, Unreadable> {
+    /// Reads the ordinary home.
+    pub(super) fn read(ordinary: OsString) -> Result<Self, Unreadable> {
         let mut memories = Memories::default();
-        let home = memories.home(LoginControls::read(control)?);
+        let home = memories.home(LoginControls::read(&Folder::of(Some(&ordinary)))?);
         Ok(Self { known: BTreeMap::from([(ordinary.clone(), home)]), ordinary, memories })
     }
 

@@ -172,10 +172,10 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
     let variables = environment::inherited();
     // Where authup would be, and its programs.
     let home = control::home(environment::value(&variables, Variable::QmailHome));
-    // By its whole name, for it is read again from inside.
+    // By its whole name, for it is read from inside.
     let home = std::path::absolute(home)?.into_os_string();
-    let control = Folder::enter(Some(&home)).map_err(CannotStart::Control)?;
-    let homes = Homes::read(home, &control).map_err(CannotStart::Control)?;
+    Folder::enter(Some(&home)).map_err(CannotStart::Control)?;
+    let homes = Homes::read(home).map_err(CannotStart::Control)?;
     let ordinary_home = folder_of_this_process()?;
     let variables = environment::only(&variables, environment::is_for_login_program);
     let program = Program::find(&options, &variables).map_err(CannotStart::Program)?;
