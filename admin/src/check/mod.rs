@@ -24,6 +24,7 @@ mod services;
 mod start;
 mod tls;
 mod tls_offer;
+mod units;
 mod users;
 mod writers;
 
@@ -161,7 +162,7 @@ impl Group {
         services::check(services, home.as_deref(), findings);
         if let Some(home) = home.as_deref() {
             if *is_whole {
-                services::check_units(&home.join("systemd"), services, findings);
+                units::check(&home.join("systemd"), services, findings);
                 for folder in ["systemd", "client"] {
                     writers::check_all(&home.join(folder), findings);
                 }

@@ -3,7 +3,7 @@
 //! right is theirs to say; who finds the scripts is `services`.
 
 use crate::client::Begin;
-use crate::run_script::{Role, RunScript, Word};
+use crate::run_script::{Link, Role, RunScript, Word};
 use proto::names::Variable;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -67,6 +67,15 @@ impl Service {
     /// The files of certificates and keys, as far as they are known, by the server's own
     /// reading.
     pub(super) fn certificates(&self) -> Vec<CertificateFiles> {
+        let known = self.named_certificates().into_iter().filter_map(|files| {
+            let (certificate, key) = (self.file(&files.certificate)?, self.file(&files.key)?);
+            Some(CertificateFiles { certificate, key, ..files })
+        });
+        known.collect()
+    }
+
+    /// The same by the names that the script has for them.
+    fn named_certificates(&self) -> Vec<CertificateFiles> {
         let set = self.script.set();
         let is_known = |path: &Path| {
             let mut computed = set.iter().filter(|word| word.is_computed);
@@ -75,11 +84,27 @@ impl Service {
         let mut files = certificate_files::named(&self.variables());
         files.retain(|files| is_known(&files.certificate) && is_known(&files.key));
         files.retain(|files| !self.doubts(files.variable.name()));
-        let known = files.into_iter().filter_map(|files| {
-            let (certificate, key) = (self.file(&files.certificate)?, self.file(&files.key)?);
-            Some(CertificateFiles { certificate, key, ..files })
-        });
-        known.collect()
+        files
+    }
+
+    /// A file of the server, or a program before it, that is found only from the folder that the
+    /// script is started in.
+    pub(super) fn file_from_its_folder(&self) -> Option<PathBuf> {
+        let certificates = self.named_certificates();
+        let certificates =
+            certificates.into_iter().flat_map(|files| [files.certificate, files.key]);
+        let links = self.script.links();
+        let is_front = |link: &&Link<'_>| matches!(link.role(), Role::Wrapper | Role::Other);
+        let at = links.iter().take_while(is_front).count();
+        let front = links.iter().take(at + 1);
+        let is_path = |word: &&Word| !word.is_computed && word.text.contains('/');
+        let programs = front.map(|link| link.program).filter(is_path);
+        let is_known = |link: &&Link<'_>| !link.arguments.iter().any(|word| word.is_computed);
+        let server = links.get(at).filter(|link| link.role() == Role::Server).filter(is_known);
+        let rules = server.and_then(|server| server.option('x')).map(PathBuf::from);
+        let programs = programs.map(|word| PathBuf::from(&word.text));
+        let mut files = certificates.chain(programs).chain(rules);
+        files.find(|file| file.is_relative()).filter(|_| !self.script.moves)
     }
 
     /// Whether only a shell knows the certificates that this variable names, for whichever

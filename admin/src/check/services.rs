@@ -1,17 +1,15 @@
-//! Finds the run scripts and systemd's units, and has each looked at. What a script says is
+//! Finds the run scripts, and has each looked at. What a script says is
 //! `service`'s; what is wrong with it is found by the modules beside this one, a kind each.
 
 use super::findings::{Findings, Place};
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
 use super::{behind_login, command_line, memory, row, start, tls_offer};
-use crate::programs;
 use crate::run_script::{Link, Role, RunScript, Stays};
 use proto::names::Variable;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use unix::regular_file::read_to_string;
 
 /// The scripts under `service/`.
 pub(super) fn in_folder(home: &Path, findings: &mut Findings) -> Vec<PathBuf> {
@@ -128,32 +126,5 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
         behind_login::check(service, before, behind, home, findings);
     } else {
         row::check_incoming(service, &links, findings);
-    }
-}
-
-/// Looks at systemd's units; of a template, at what its instances run.
-pub(super) fn check_units(folder: &Path, services: &[Service], findings: &mut Findings) {
-    let names = services.iter().filter_map(|service| service.path.parent()?.file_name()?.to_str());
-    let names: Vec<_> = names.collect();
-    let Ok(entries) = folder.read_dir() else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let Ok(text) = read_to_string(&path) else { continue };
-        for (number, line) in (1..).zip(text.lines()) {
-            let Some(("ExecStart", command)) =
-                line.split_once('=').map(|(name, command)| (name.trim_end(), command))
-            else {
-                continue;
-            };
-            // Nothing is what takes back an earlier one; and signs before it say how it runs.
-            let Some(program) = command.split_whitespace().next() else { continue };
-            let program = program.trim_start_matches(['-', '@', ':', '+', '!', '|']);
-            let is_there = |name: &&str| {
-                programs::find(&program.replace("%i", name), programs::USUAL).is_some()
-            };
-            if !names.iter().any(is_there) {
-                let text = format!("{program}: not a program, or not there");
-                findings.error(Place::line(&path, number), text);
-            }
-        }
     }
 }
