@@ -20,7 +20,7 @@ pub struct Child {
 
 impl Child {
     /// Starts a program. `input` and `output` are its descriptors 0 and 1, where they are not to
-    /// be this process's; SIGPIPE is at its default again.
+    /// be this process's; what a failed write raises is at its default again.
     ///
     /// # Errors
     /// Why it cannot be run.

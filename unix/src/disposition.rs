@@ -24,15 +24,17 @@ pub fn ignore_hangups() {
     set(Signal::SIGHUP, SigHandler::SigIgn);
 }
 
-/// Writing to what nobody reads is an error.
-#[cfg(feature = "start")]
-pub(crate) fn ignore_broken_pipes() {
-    set(Signal::SIGPIPE, SigHandler::SigIgn);
+/// Raised by writing: to what nobody reads, and more than the limit on a file's size allows.
+const WRITING: [Signal; 2] = [Signal::SIGPIPE, Signal::SIGXFSZ];
+
+/// What cannot be written is an error.
+pub fn fail_at_writing() {
+    WRITING.into_iter().for_each(|one| set(one, SigHandler::SigIgn));
 }
 
-/// Writing to what nobody reads ends the process, as programs expect it that we become.
-pub(crate) fn end_at_broken_pipes() {
-    set(Signal::SIGPIPE, SigHandler::SigDfl);
+/// It ends the process, as programs expect it that we become.
+pub(crate) fn end_at_writing() {
+    WRITING.into_iter().for_each(|one| set(one, SigHandler::SigDfl));
 }
 
 #[expect(unsafe_code, reason = "a handler could do what a signal may not")]

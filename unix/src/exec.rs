@@ -40,13 +40,13 @@ pub(crate) struct Ready<'a> {
     strings: PhantomData<&'a CStr>,
 }
 
-/// Becomes the program, looked up in `PATH` unless its name has a slash. SIGPIPE is
-/// at its default again. Returns only if that cannot be, with the reason.
+/// Becomes the program, looked up in `PATH` unless its name has a slash. What a failed write
+/// raises is at its default again. Returns only if that cannot be, with the reason.
 pub(crate) fn exec(name: &OsStr, arguments: &[OsString], environment: &Environment) -> io::Error {
     match Program::new(name, arguments, environment) {
         Ok(program) => {
             let ready = program.ready();
-            disposition::end_at_broken_pipes();
+            disposition::end_at_writing();
             ready.become_it().into()
         }
         Err(reason) => reason,

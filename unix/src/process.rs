@@ -6,12 +6,13 @@ use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use crate::child::Child;
 use crate::deadline::{Deadline, Event, ready_now, wait_for_any};
+use crate::disposition;
 use crate::environment::Environment;
 #[cfg(target_os = "linux")]
 use crate::exec::Program;
@@ -46,12 +47,19 @@ impl Argv {
     }
 
     /// The command that runs it. It inherits descriptors 0, 1 and 2 and what is not
-    /// closed on exec; SIGPIPE is at its default again.
+    /// closed on exec; what a failed write raises is at its default again.
     #[must_use]
+    #[expect(unsafe_code, reason = "the standard library sees to one signal of two")]
     pub fn command(&self, environment: &Environment) -> Command {
         let mut command = Command::new(&self.name);
         command.args(&self.arguments);
         environment.apply(&mut command);
+        let begin = || {
+            disposition::end_at_writing();
+            Ok(())
+        };
+        // SAFETY: all it does is to make system calls that are allowed there (signal-safety(7)).
+        unsafe { command.pre_exec(begin) };
         command
     }
 

@@ -5,6 +5,7 @@
 //! Everything else is inherited: limits, umask, working folder, and whatever does not close
 //! on exec. Called by servers; who blocks nothing has [`crate::process::Argv::start`] for it.
 
+use crate::disposition;
 use crate::environment::named;
 use nix::sys::signal::SigSet;
 use proto::variables::Variables;
@@ -77,8 +78,12 @@ impl Start<'_> {
         if let Some(user) = self.user {
             command.uid(user);
         }
-        // SAFETY: all it does is one system call that is allowed there (signal-safety(7)).
-        unsafe { command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?)) };
+        let begin = || {
+            disposition::end_at_writing();
+            Ok(SigSet::empty().thread_set_mask()?)
+        };
+        // SAFETY: all it does is to make system calls that are allowed there (signal-safety(7)).
+        unsafe { command.pre_exec(begin) };
         Ok(command.spawn()?.id())
     }
 }

@@ -78,7 +78,7 @@ pub unsafe fn start(
         return 0;
     }
     state::begin();
-    disposition::ignore_broken_pipes();
+    disposition::fail_at_writing();
     c_int::from(main(&mut (1..count).map(word)))
 }
 

@@ -5,10 +5,10 @@
 
 use crate::disposition;
 
-/// Takes it on: no signal is blocked, and each does what the system has it do by default,
-/// `SIGPIPE` for what is started, too. Limits, umask, priority and working folder are what
-/// whoever started us made them; ours change them for themselves only, once they start
-/// nothing any more, but for checkpassword, which goes home.
+/// Takes it on: no signal is blocked, and each does what the system has it do by default, those
+/// that a failed write raises for what is started, too. Limits, umask, priority and working
+/// folder are what whoever started us made them; ours change them for themselves only, once they
+/// start nothing any more, but for checkpassword, which goes home.
 ///
 /// To be called while there is one thread.
 pub fn begin() {

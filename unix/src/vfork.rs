@@ -25,8 +25,8 @@ const STACK: usize = 4 * 1024;
 /// them is one of these three itself.
 pub(crate) type Standard<'a> = [Option<BorrowedFd<'a>>; 3];
 
-/// Starts a program with no signal blocked and `SIGPIPE` at its default. The calling thread
-/// waits until it has begun.
+/// Starts a program with no signal blocked and what a failed write raises at its default. The
+/// calling thread waits until it has begun.
 ///
 /// # Errors
 /// The system's: of the start, or why the program cannot be run.
@@ -64,7 +64,7 @@ fn become_it(program: &Ready<'_>, [input, output, errors]: Standard<'_>) -> Errn
     if let Err(reason) = placed {
         return Errno::from_raw(reason.raw_os_error());
     }
-    disposition::end_at_broken_pipes();
+    disposition::end_at_writing();
     if let Err(reason) = SigSet::empty().thread_set_mask() {
         return reason;
     }

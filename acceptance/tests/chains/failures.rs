@@ -8,7 +8,7 @@ use std::process::Output;
 use acceptance::chain::{Chain, Server};
 use acceptance::peer::{self, Peer};
 use anyhow::{Context, Result, ensure};
-use test_support::run::succeeds;
+use test_support::run::{hand_over, succeeds};
 use test_support::wait::{Gate, in_file, until};
 
 use crate::chains::login::submission;
@@ -39,6 +39,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("failures: trouble counts for nobody", &["tcpserver"], trouble),
     ("failures: a check that takes too long", &["tcpserver"], late_check),
     ("failures: a file that cannot be used", PLAIN, unusable_file),
+    ("failures: a limit on files' sizes", &["prlimit", "tcpserver"], limited),
     ("failures: a control file that is wrong", &["tcpserver"], wrong_control),
 ];
 
@@ -310,6 +311,27 @@ fn unusable_file(chain: &Chain<'_>) -> Result<()> {
     fs::remove_file(&file)?;
     swaks_succeeds(chain, &server, &BOB)?;
     holds(&chain.log(), &format!("{}: No such file or directory\n", file.display()))
+}
+
+/// The system's signal about it ends neither of the two.
+fn limited(chain: &Chain<'_>) -> Result<()> {
+    remember(chain, "")?;
+    let login = ["-n", "--login", "smtp"];
+    for server in [
+        chain.plain_command("127.0.0.1", &REFUSES),
+        chain.tls_command("127.0.0.1", &login, &["sh", "-c", "exit 1"]),
+    ] {
+        let mut command = chain.command("prlimit");
+        let server =
+            chain.start(hand_over(command.env("UCSPITLS", "").arg("--fsize=65536"), &server))?;
+        let mut client = Peer::greeted(HERE, server.port, "")?;
+        client.log_in(b"eve", "a", "535 ")?;
+        client.log_in(b"eve", "b", "535 ")?;
+    }
+    let file = chain.name("client/failures");
+    let said = format!(" failures not remembered: {file}: File too large\n");
+    ensure!(chain.log().matches(&said).count() == 2, "{}", chain.log());
+    Ok(())
 }
 
 fn wrong_control(chain: &Chain<'_>) -> Result<()> {

@@ -261,7 +261,7 @@ fn oddly_started(chain: &Chain<'_>, door: Door, program: &[&str]) -> Result<Serv
     let opens = format!("exec 5<{0} 8<{0}; exec \"$@\"", chain.name(LEFT_OPEN));
     let mut command = chain.command("sh");
     command.args(["-c", &opens, "sh", "keyctl", "session", "-", "env", "--block-signal"]);
-    command.arg("--ignore-signal=HUP,INT,QUIT,ALRM,TERM,USR1,USR2,CHLD,PIPE,TSTP,TTIN,TTOU");
+    command.arg("--ignore-signal=HUP,INT,QUIT,ALRM,TERM,USR1,USR2,CHLD,PIPE,XFSZ,TSTP,TTIN,TTOU");
     chain.start(
         hand_over(&mut command, &usual).env("UCSPITLS", if door == Door::Clear { "" } else { "!" }),
     )
