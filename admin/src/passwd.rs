@@ -124,22 +124,19 @@ pub(crate) fn set(
     let asked = new.resolve().map_err(Error::Identity)?;
     let file_error = |error| Error::File(path.to_owned(), error);
     // Before anybody types a password, look whether it is of any use.
-    let old = lock(path)?.read().map_err(file_error)?;
-    let old = old.unwrap_or_default();
-    match (entries(&old).any(|entry| entry.user == name), wanted) {
-        (true, Wanted::Added) => return Err(Error::There(user.clone())),
-        (true, _) if !asked.is_empty() => return Err(Error::NotNew(user.clone())),
-        (false, Wanted::Changed) => return Err(Error::NoUser(user.clone())),
-        (false, _) if asked.ids.is_none() && runs_as_root() => {
-            return Err(Error::NoIdentity(user.clone()));
-        }
-        _ => {}
-    }
+    let may_be = |old: &[u8]| match (entries(old).any(|entry| entry.user == name), wanted) {
+        (true, Wanted::Added) => Err(Error::There(user.clone())),
+        (true, _) if !asked.is_empty() => Err(Error::NotNew(user.clone())),
+        (false, Wanted::Changed) => Err(Error::NoUser(user.clone())),
+        (false, _) if asked.ids.is_none() && runs_as_root() => Err(Error::NoIdentity(user.clone())),
+        _ => Ok(()),
+    };
+    may_be(&lock(path)?.read().map_err(file_error)?.unwrap_or_default())?;
     let password = if stdin { read_line(io::stdin().lock())? } else { ask_twice(name)? };
     check(name, password.expose())?;
     let home = asked.home();
     let fields = NewFields { ids: asked.ids, home: home.as_os_str().as_bytes() };
-    let (change, was_locked) = write(path, name, password.expose(), fields)?;
+    let (change, was_locked) = write(path, name, password.expose(), fields, may_be)?;
     let mut said = said(path, name, change, fields);
     if was_locked {
         said += &format!("; {} is no longer locked", Escaped(name));
@@ -172,22 +169,25 @@ pub(crate) fn add(
     home: &Path,
 ) -> Result<(), Error> {
     let new = NewFields { ids, home: home.as_os_str().as_bytes() };
-    write(path, user.as_bytes(), password, new).map(drop)
+    write(path, user.as_bytes(), password, new, |_| Ok(())).map(drop)
 }
 
 /// Puts the password's hash into the file, with the word before it by which Dovecot
-/// knows its kind. Says whether the user was locked, too, and no longer is.
+/// knows its kind, if that may still be: others may have changed the file meanwhile. Says
+/// whether the user was locked, too, and no longer is.
 fn write(
     path: &Path,
     user: &[u8],
     password: &[u8],
     new: NewFields<'_>,
+    may_be: impl FnOnce(&[u8]) -> Result<(), Error>,
 ) -> Result<(Change, bool), Error> {
     let hash = Argon2::default().hash_password(password).map_err(Error::Hash)?;
     let hash = format!("{{ARGON2ID}}{hash}");
     edit(path, |old| {
+        may_be(old)?;
         let entry = entries(old).find(|entry| entry.user == user);
-        let was_locked = entry.is_some_and(|entry| entry.kept_hash().is_some());
+        let was_locked = entry.is_some_and(|entry| entry.is_locked());
         let (edited, change) = with_hash(old, user, hash.as_bytes(), new);
         Ok((edited, (change, was_locked)))
     })

@@ -12,6 +12,7 @@ use test_support::folder::{copy_program, make_fifo, public};
 use test_support::needs;
 use test_support::needs::is_root;
 use test_support::run::output;
+use test_support::talking::Talking;
 use test_support::wait::until;
 
 /// A users file in a folder of its own, named by `QMAILHOME`.
@@ -185,6 +186,37 @@ fn an_ordinary_user_has_the_own_home_unless_another_is_named() {
         assert!(entry.ends_with(&format!("::{home}:\n")), "{options}: {entry}");
         std::fs::remove_file(&users).unwrap();
     }
+}
+
+/// Others change the file while somebody types a password.
+#[test]
+fn what_has_changed_meanwhile_is_looked_at() {
+    let users = Users::new();
+    let add = "user add al --uid 1000 --gid 100 --home /home/al --stdin";
+    let begin = |words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_acceptutils"));
+        command.args(words.split(' ')).env("QMAILHOME", users.0.path());
+        let mut begun = Talking::start(&mut command);
+        begun.say("sec");
+        // Who reads the password has looked.
+        let unread = || rustix::io::ioctl_fionread(&begun.input).unwrap();
+        until("reader of the password", unread, |unread| *unread == 0);
+        begun
+    };
+    let ends = |mut begun: Talking| {
+        begun.say("ret\n");
+        let (said, status) = begun.end();
+        assert_eq!((said.as_str(), status.code()), ("", Some(1)));
+    };
+    let adds = begin(add);
+    users.succeeds(&add[5..], "first\n");
+    let before = users.read();
+    ends(adds);
+    assert_eq!(users.read(), before);
+    let changes = begin("user passwd al --stdin");
+    users.succeeds("remove al", "");
+    ends(changes);
+    assert_eq!(users.read(), "");
 }
 
 /// A running Dovecot that has our file for its users.

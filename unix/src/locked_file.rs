@@ -133,8 +133,9 @@ impl Lock {
     fn of(folder: &OwnedFd, name: OsString, patience: Duration) -> io::Result<Self> {
         let begun = Instant::now();
         loop {
-            // Without NONBLOCK a FIFO in its place would hold us.
-            let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            // Without NONBLOCK a FIFO in its place would hold us; NFS locks for one alone only
+            // what is open for writing.
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
             let mode = Mode::RUSR | Mode::WUSR;
             let file = openat(folder, &name, flags | OFlags::CLOEXEC, mode)?;
             let found = fstat(&file)?;

@@ -99,11 +99,10 @@ pub enum Unchanged {
 /// See [`Unchanged`].
 pub fn with_lock(file: &[u8], user: &[u8], lock: Lock) -> Result<Vec<u8>, Unchanged> {
     let found = entries(file).find(|entry| entry.user == user).ok_or(Unchanged::NoUser)?;
-    let hash = match (lock, found.kept_hash()) {
-        (Lock::Locked, Some(_)) | (Lock::Unlocked, None) => return Err(Unchanged::Already),
-        (Lock::Locked, None) => [b"!", found.hash].concat(),
-        (Lock::Unlocked, Some(b"")) => return Err(Unchanged::NoHash),
-        (Lock::Unlocked, Some(kept)) => kept.to_vec(),
+    let hash = match (lock, found.is_locked()) {
+        (Lock::Locked, true) | (Lock::Unlocked, false) => return Err(Unchanged::Already),
+        (Lock::Locked, false) => [b"!", found.hash].concat(),
+        (Lock::Unlocked, true) => found.kept_hash().ok_or(Unchanged::NoHash)?.to_vec(),
     };
     Ok(with_hash(file, user, &hash, NewFields::default()).0)
 }
@@ -204,6 +203,17 @@ mod tests {
         assert_eq!(with_lock(file, b"al", Lock::Unlocked), Err(Unchanged::Already));
         assert_eq!(with_lock(file, b"bob", Lock::Unlocked), Err(Unchanged::NoHash));
         assert_eq!(with_lock(file, b"carl", Lock::Locked), Err(Unchanged::NoUser));
+    }
+
+    #[test]
+    fn what_is_locked_without_a_hash_stays_so() {
+        for hash in ["", "*", "!", "!!", "!*", "!!*"] {
+            let file = std::format!("bob:{hash}:1:2::/:\n");
+            let changed = |lock| with_lock(file.as_bytes(), b"bob", lock);
+            assert_eq!(changed(Lock::Locked), Err(Unchanged::Already), "{hash}");
+            assert_eq!(changed(Lock::Unlocked), Err(Unchanged::NoHash), "{hash}");
+        }
+        assert_eq!(with_lock(b"bob:!!HASH\n", b"bob", Lock::Unlocked).unwrap(), b"bob:HASH\n");
     }
 
     #[test]

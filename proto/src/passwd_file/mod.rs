@@ -62,10 +62,17 @@ impl<'a> Entry<'a> {
         Self { user, hash, has_hash, uid, gid, home, shell, extra }
     }
 
-    /// The hash that a lock keeps, behind the `!` that makes it none; `None` where there is no lock.
+    /// Whether no password fits, whatever is kept.
     #[must_use]
-    pub fn kept_hash(&self) -> Option<&'a [u8]> {
-        self.hash.strip_prefix(b"!")
+    pub fn is_locked(&self) -> bool {
+        PasswordHash::parse(self.hash) == Err(HashError::Locked)
+    }
+
+    /// The hash that a lock keeps, behind the `!` that makes it none; some programs write two.
+    fn kept_hash(&self) -> Option<&'a [u8]> {
+        let start = self.hash.iter().take_while(|&&octet| octet == b'!').count();
+        let kept = self.hash.get(start..)?;
+        (PasswordHash::parse(kept) != Err(HashError::Locked)).then_some(kept)
     }
 
     /// Whether and as whom a user with the right password is served.
