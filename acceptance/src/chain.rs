@@ -4,21 +4,22 @@
 //! Called by the tests `chains`.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::ops::Deref;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 use test_support::certificate::Pem;
-use test_support::folder::{public, write_secret};
+use test_support::folder::{Folder, write_secret};
 pub use test_support::needs::is_root;
 pub use test_support::server::Server;
-use test_support::{needs, run};
+use test_support::service::{
+    AS_NOBODY, NOBODY, add_user, give_to_nobody, make_home, with_certificate,
+};
+use test_support::{needs, run, service};
 
 use crate::programs::Programs;
-use crate::stage::NOBODY;
 
 /// Who runs the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +33,17 @@ pub enum As {
 /// A service's files, and how to start its servers.
 #[derive(Debug)]
 pub struct Chain<'a> {
-    folder: TempDir,
+    folder: Folder,
     programs: &'a Programs,
     whose: As,
+}
+
+impl Deref for Chain<'_> {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
 }
 
 impl<'a> Chain<'a> {
@@ -44,8 +53,7 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// When one of them cannot be made.
     pub fn new(programs: &'a Programs, whose: As) -> Result<Self> {
-        let folder = public();
-        let chain = Self { folder, programs, whose };
+        let chain = Self { folder: Folder::make(), programs, whose };
         let control = chain.path("home/control");
         fs::create_dir_all(&control)?;
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/control");
@@ -53,65 +61,34 @@ impl<'a> Chain<'a> {
             fs::copy(shipped.join(name), control.join(name))
                 .with_context(|| format!("contrib/control/{name}"))?;
         }
-        fs::write(control.join("me"), "mail.example.org\n")?;
-        for name in ["bob/Maildir/new", "bob/Maildir/cur", "bob/Maildir/tmp", "spool", "client"] {
-            fs::create_dir_all(chain.path(name))?;
+        chain.write("home/control/me", "mail.example.org\n");
+        make_home(&chain.path("bob"));
+        for name in ["spool", "client"] {
+            fs::create_dir(chain.path(name))?;
         }
-        if is_root() {
-            chown(chain.path("client"), Some(if whose == As::Root { 0 } else { NOBODY }), None)?;
+        give_to_nobody(&chain.path("spool"));
+        let mut acceptutils = chain.own_command("acceptutils");
+        add_user(&mut acceptutils, &chain.path("users"), &chain.path("bob"), "pass word\n");
+        Pem::of(&["mail.example.org", "localhost", "127.0.0.1"]).write(&chain, "server");
+        // Whoever starts the server reads the key, and nobody else; and checkpassword-file
+        // trusts the users file of root and of the user that it runs as.
+        for name in ["client", "server.key", "users"] {
+            chain.give_to_service(name);
         }
-        for name in ["", "/Maildir", "/Maildir/new", "/Maildir/cur", "/Maildir/tmp"] {
-            give_to_nobody(&chain.path(&format!("bob{name}")))?;
-        }
-        give_to_nobody(&chain.path("spool"))?;
-        chain.add_user()?;
-        chain.make_certificate()?;
-        fs::write(chain.path("exim.conf"), chain.exim_config())?;
-        fs::write(chain.path("mailrules"), "k*:*:Yes\n:recipient\nk*:*:Yes\n")?;
+        chain.write("exim.conf", chain.exim_config());
+        chain.write("mailrules", "k*:*:Yes\n:recipient\nk*:*:Yes\n");
         Ok(chain)
     }
 
-    /// A path below the chain's folder.
-    #[must_use]
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The same as text.
-    #[must_use]
-    pub fn name(&self, name: &str) -> String {
-        self.path(name).to_string_lossy().into_owned()
-    }
-
-    fn add_user(&self) -> Result<()> {
-        let mut command = self.own_command("acceptutils");
-        command.args(["passwd", "--stdin", "--home"]).arg(self.path("bob"));
-        if is_root() {
-            command.args(["--uid", &NOBODY.to_string(), "--gid", &NOBODY.to_string()]);
+    fn give_to_service(&self, name: &str) {
+        if !self.begins_as_root() {
+            give_to_nobody(&self.path(name));
         }
-        let made = run::output(command.arg(self.path("users")).arg("bob"), b"pass word\n");
-        ensure!(made.status.success(), "acceptutils passwd failed: {made:?}");
-        if self.drops_root() {
-            // checkpassword-file trusts the file of root and of the user that it runs as.
-            chown(self.path("users"), Some(NOBODY), Some(NOBODY))?;
-        }
-        Ok(())
-    }
-
-    fn make_certificate(&self) -> Result<()> {
-        let pem = Pem::of(&["mail.example.org", "localhost", "127.0.0.1"]);
-        fs::write(self.path("cert.pem"), pem.certificate)?;
-        // Whoever starts the server reads it, and nobody else.
-        write_secret(&self.path("key.pem"), &pem.key);
-        if self.drops_root() {
-            chown(self.path("key.pem"), Some(NOBODY), None)?;
-        }
-        Ok(())
     }
 
     /// Exim, run by and as whoever logged in, delivering into his mailbox before it answers.
     fn exim_config(&self) -> String {
-        let folder = self.folder.path().display();
+        let folder = self.folder.display();
         format!(
             "primary_hostname = mail.example.org\nspool_directory = {folder}/spool\n\
              log_file_path = {folder}/spool/%slog\nexim_user = {NOBODY}\nexim_group = {NOBODY}\n\
@@ -143,27 +120,22 @@ impl<'a> Chain<'a> {
     /// comes before what follows.
     #[must_use]
     pub fn nobody(&self) -> &'static [&'static str] {
-        const NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-        if self.begins_as_root() { NOBODY } else { &[] }
+        if self.begins_as_root() { &AS_NOBODY } else { &[] }
     }
 
     /// A file that only whoever runs the clients may read.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn client_file(&self, name: &str, text: &str) -> Result<String> {
+    #[must_use]
+    pub fn client_file(&self, name: &str, text: &str) -> String {
         write_secret(&self.path(name), text);
-        if self.drops_root() {
-            chown(self.path(name), Some(NOBODY), None)?;
-        }
-        Ok(self.name(name))
+        self.give_to_service(name);
+        self.name(name)
     }
 
     /// A command that finds the programs under test, with a clean environment.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
         let mut command = self.own_command(name);
-        if self.drops_root() {
+        if !self.begins_as_root() && is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
         command
@@ -175,23 +147,13 @@ impl<'a> Chain<'a> {
         self.whose == As::Root
     }
 
-    fn drops_root(&self) -> bool {
-        self.whose == As::Ordinary && is_root()
-    }
-
     /// The same, run by whoever runs the tests.
     fn own_command(&self, name: &str) -> Command {
-        let mut command = Command::new(name);
-        let mut path = self.programs.folder().as_os_str().to_owned();
-        path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
-        command
-            .env_clear()
-            .env("PATH", path)
-            .env("QMAILHOME", self.path("home"))
-            .env("LC_ALL", "C");
+        let mut command = service::command(name, self.programs.folder());
+        command.env("QMAILHOME", self.path("home")).env("LC_ALL", "C");
         // smtpfront-echo takes mail from and for anybody, and drops it.
         command.env("PLUGINS", "mailrules").env("MAILRULES", self.path("mailrules"));
-        command.env("HOME", self.path("client")).current_dir(self.folder.path());
+        command.env("HOME", self.path("client")).current_dir(&*self.folder);
         command
     }
 
@@ -204,19 +166,8 @@ impl<'a> Chain<'a> {
         self.tlsserver(&["-n"], ucspitls, arguments)
     }
 
-    /// Starts tlsserver with TLS from the first octet (ports 465 and 995).
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn tls_at_once_server(
-        &self,
-        ucspitls: &str,
-        arguments: &[impl AsRef<str>],
-    ) -> Result<Server> {
-        self.tlsserver(&[], ucspitls, arguments)
-    }
-
-    /// Starts tlsserver with these options.
+    /// Starts tlsserver with these options; without `-n`, TLS begins with the first octet
+    /// (ports 465 and 995).
     ///
     /// # Errors
     /// When it cannot be started.
@@ -226,27 +177,21 @@ impl<'a> Chain<'a> {
         ucspitls: &str,
         arguments: &[impl AsRef<str>],
     ) -> Result<Server> {
-        let mut command = self.tls_command("127.0.0.1", options, arguments);
+        let mut command = self.tls_command(options, arguments);
         self.start(command.env("UCSPITLS", ucspitls))
     }
 
-    /// tlsserver on an address of one's choice, not started yet.
+    /// The same, not started yet.
     #[must_use]
-    pub fn tls_command(
-        &self,
-        host: &str,
-        options: &[&str],
-        arguments: &[impl AsRef<str>],
-    ) -> Command {
+    pub fn tls_command(&self, options: &[&str], arguments: &[impl AsRef<str>]) -> Command {
         let mut command = self.command("tlsserver");
         // All clients have the address of loopback.
         command
             .args(["-C", "10000"])
             .args(options)
-            .args(["-1", "-Q", "-H", "-R", "-l", "mail.example.org", host, "0"])
-            .args(arguments.iter().map(AsRef::as_ref))
-            .env("CERTFILE", self.path("cert.pem"))
-            .env("KEYFILE", self.path("key.pem"));
+            .args(["-1", "-Q", "-H", "-R", "-l", "mail.example.org", "127.0.0.1", "0"])
+            .args(arguments.iter().map(AsRef::as_ref));
+        with_certificate(&mut command, self);
         command
     }
 
@@ -273,16 +218,8 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// When it cannot be started, or says no port.
     pub fn start(&self, command: &mut Command) -> Result<Server> {
-        start_logging_to(command, self.log_file()?)
-    }
-
-    /// The servers' log, to be written to.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub fn log_file(&self) -> Result<Stdio> {
-        let name = self.path("server.log");
-        Ok(fs::OpenOptions::new().create(true).append(true).open(name)?.into())
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("server.log"))?;
+        start_logging_to(command, log)
     }
 
     /// Runs a client to its end, with `input` on its standard input.
@@ -343,17 +280,6 @@ impl<'a> Chain<'a> {
         }
         Ok(all)
     }
-}
-
-/// Gives a file to who logs in, where root runs the tests.
-///
-/// # Errors
-/// When it cannot be given.
-pub fn give_to_nobody(path: &Path) -> Result<()> {
-    if is_root() {
-        chown(path, Some(NOBODY), Some(NOBODY)).with_context(|| path.display().to_string())?;
-    }
-    Ok(())
 }
 
 /// The same with a log of one's own.

@@ -52,7 +52,7 @@ pub fn client(trust: &Arc<ClientConfig>) -> io::Result<ClientConnection> {
 /// # Errors
 /// When that cannot be read.
 pub fn trust(chain: &Chain<'_>) -> Result<Arc<ClientConfig>> {
-    let certificate = CertificateDer::from_pem_file(chain.path("cert.pem"))?;
+    let certificate = CertificateDer::from_pem_file(chain.path("server.cert"))?;
     Ok(Arc::new(client::trusting(certificate, rustls::DEFAULT_VERSIONS)?))
 }
 

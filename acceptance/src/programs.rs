@@ -1,7 +1,6 @@
 //! Where the built programs are.
 //!
-//! Cargo builds them before the tests run (`make test`); they lie two folders above
-//! the test executable. `ACCEPTANCE_PROGRAMS` names another folder of programs with
+//! Cargo builds them before the tests run (`make test`). `ACCEPTANCE_PROGRAMS` names another folder of programs with
 //! the same names: an installed package's, or the C originals'. They are copied to a
 //! place that every user may read, since some tests become an ordinary user.
 
@@ -11,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use test_support::folder::{copy_program, public};
+use test_support::service;
 
 /// The programs under test.
 pub const UNDER_TEST: [&str; 5] =
@@ -34,7 +34,8 @@ impl Programs {
     /// # Errors
     /// When a program has not been built, or cannot be copied.
     pub fn gather(built_here: &[&Path]) -> Result<Self> {
-        let built = built()?;
+        let named = std::env::var_os("ACCEPTANCE_PROGRAMS");
+        let built = named.map_or_else(service::programs, PathBuf::from);
         let folder = public();
         for name in UNDER_TEST {
             let program = built.join(name);
@@ -63,13 +64,4 @@ impl Programs {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
-}
-
-fn built() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("ACCEPTANCE_PROGRAMS") {
-        return Ok(PathBuf::from(named));
-    }
-    let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent);
-    Ok(folder.context("the test executable lies in no folder")?.to_path_buf())
 }

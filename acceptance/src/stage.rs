@@ -21,15 +21,13 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
 use test_support::folder::public;
 use test_support::run::OwnChild;
+use test_support::service::{self, NOBODY, write_controls};
 
 use crate::case::{Case, Control, Transport, User};
 use crate::channel::Channel;
 use crate::programs::Programs;
 use crate::stand_in::SOCKET_VARIABLE;
 use crate::text::Names;
-
-/// Nobody and nogroup: who an ordinary user is when root runs the tests.
-pub const NOBODY: u32 = 65534;
 
 /// The control files that are there unless a case says otherwise.
 const USUAL_CONTROL: [(&str, &str); 4] = [
@@ -158,21 +156,12 @@ fn mapping(parent_fd: impl Into<OwnedFd>, child_fd: i32) -> FdMapping {
 }
 
 /// A folder with a qmail home's usual control files and these.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn home_with(control: &[(&str, &str)]) -> Result<TempDir> {
+#[must_use]
+pub fn home_with(control: &[(&str, &str)]) -> TempDir {
     let home = public();
-    fs::create_dir(home.path().join("control"))?;
-    let usual = [
-        ("me", "mail.example.org\n"),
-        ("smtpcapabilities", "8BITMIME\n"),
-        ("pop3capabilities", ""),
-    ];
-    for (name, text) in usual.iter().chain(control) {
-        fs::write(home.path().join("control").join(name), text)?;
-    }
-    Ok(home)
+    write_controls(home.path(), &USUAL_CONTROL);
+    write_controls(home.path(), control);
+    home
 }
 
 fn home(folder: &Path) -> PathBuf {
@@ -181,10 +170,7 @@ fn home(folder: &Path) -> PathBuf {
 
 fn write_control_files(case: &Case, folder: &Path) -> Result<()> {
     let control = home(folder).join("control");
-    fs::create_dir_all(&control)?;
-    for (name, content) in USUAL_CONTROL {
-        fs::write(control.join(name), content)?;
-    }
+    write_controls(&home(folder), &USUAL_CONTROL);
     for (name, content) in &case.head.control {
         let path = control.join(name);
         match content {
@@ -204,14 +190,11 @@ fn write_control_files(case: &Case, folder: &Path) -> Result<()> {
 fn command(case: &Case, programs: &Programs, home: &Path) -> Result<Command> {
     let (name, arguments) = case.head.command.split_first().context("nothing to run")?;
     let built = programs.folder().join(name);
-    let mut command =
-        Command::new(if built.exists() { built.as_os_str() } else { OsStr::new(name) });
+    let program = if built.exists() { built.as_os_str() } else { OsStr::new(name) };
+    let mut command = service::command(program, programs.folder());
     let arguments =
         arguments.iter().map(|argument| argument.replace("{home}", &home.to_string_lossy()));
-    command.arg0(name).args(arguments).env_clear();
-    let mut path = programs.folder().as_os_str().to_owned();
-    path.push(":/usr/bin:/bin");
-    command.env("PATH", path);
+    command.arg0(name).args(arguments);
     if case.head.user == User::Ordinary && rustix::process::getuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
+use test_support::service;
 
 use crate::chain::is_installed;
 use crate::programs::Programs;
@@ -51,9 +52,7 @@ fn trial((name, needs, run): Test, programs: &Arc<Programs>) -> Trial {
 /// # Errors
 /// The system's, with the file's name.
 pub fn write(name: &str, text: &str) -> Result<()> {
-    let test = std::env::current_exe()?;
-    let target = test.ancestors().nth(3).context("the test executable lies in no build")?;
-    let path = target.join(name);
+    let path = service::programs().with_file_name(name);
     fs::write(&path, text).with_context(|| path.display().to_string())
 }
 

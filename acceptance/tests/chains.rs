@@ -52,7 +52,7 @@ impl Tls {
     pub(crate) fn server(self, chain: &Chain<'_>, command: &[impl AsRef<str>]) -> Result<Server> {
         match self {
             Self::Asked => chain.tls_server("!", command),
-            Self::AtOnce => chain.tls_at_once_server("!", command),
+            Self::AtOnce => chain.tlsserver(&[], "!", command),
         }
     }
 
@@ -138,7 +138,7 @@ pub(crate) fn by_python(
     let program = format!(
         "import imaplib, os, poplib, smtplib, socket, ssl, sys\nport = {port}\n\
          trust = ssl.create_default_context(cafile={:?})\n{program}\n",
-        chain.name("cert.pem")
+        chain.name("server.cert")
     );
     let said = chain.succeeds(&["python3", "-c", &program], input.as_bytes())?;
     Ok(String::from_utf8(said)?)

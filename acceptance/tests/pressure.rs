@@ -7,7 +7,7 @@ use std::io::{BufReader, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::thread;
 
 use acceptance::processes;
@@ -16,6 +16,7 @@ use acceptance::stage::home_with;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
 use test_support::run::OwnChild;
+use test_support::service;
 use test_support::talking::{self, Patient, Talking, up_to};
 use test_support::wait::{for_end, is_gone, until};
 
@@ -38,10 +39,9 @@ impl Running {
     fn start_logging(control: &[(&str, &str)], command: &[&str], log: Stdio) -> (Self, Ends) {
         let programs =
             Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
-        let home = home_with(control).expect("a home");
-        let path = format!("{}:/usr/bin:/bin", programs.folder().display());
-        let mut program = Command::new(programs.folder().join(command[0]));
-        program.args(&command[1..]).env("QMAILHOME", home.path()).env("PATH", path);
+        let home = home_with(control);
+        let mut program = service::command(command[0], programs.folder());
+        program.args(&command[1..]).env("QMAILHOME", home.path());
         let Talking { child, input, output } = Talking::start(program.stderr(log));
         (Self { child, _programs: programs, _home: home }, (input, output))
     }

@@ -23,6 +23,7 @@ use test_support::folder::{public, set_mode};
 use test_support::log::Log;
 use test_support::process::{self, Process, children, is_jailed, limit, signal, target};
 use test_support::run::{OwnChild, hand_over};
+use test_support::service::AS_NOBODY;
 use test_support::talking::pair;
 use test_support::wait::{for_end, until_gone};
 
@@ -46,7 +47,7 @@ impl Session {
 
     fn with(control: &[(&str, &str)], program: &[&str], also: impl Fn(&mut Command)) -> Self {
         let programs = Programs::gather(&[]).expect("the programs");
-        let home = home_with(control).expect("a home");
+        let home = home_with(control);
         let (client, server) = pair();
         let mut command = Command::new(programs.folder().join("authup"));
         command.arg("smtp").args(program).env("QMAILHOME", home.path());
@@ -260,16 +261,9 @@ fn a_login_program_that_hangs_is_ended() {
 fn a_session_is_not_ended_with_the_time_for_a_login() {
     needs!("root");
     // It does not know of the ready pipe, and outlasts the time: its end is asked for.
-    let session = &[
-        "setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "sh",
-        "-c",
-        "read line; printf '235 ok\\r\\n'; read line; printf '221 bye\\r\\n'; exit 0",
-    ];
-    let start = || Session::start(&[("timeoutlogin", "1\n")], session).greeted();
+    let session = "read line; printf '235 ok\\r\\n'; read line; printf '221 bye\\r\\n'; exit 0";
+    let session = [&AS_NOBODY[..], &["sh", "-c", session]].concat();
+    let start = || Session::start(&[("timeoutlogin", "1\n")], &session).greeted();
     let mut session = start();
     session.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
     // The time of one who came later is over.
@@ -341,9 +335,7 @@ struct Relay {
 impl Relay {
     fn start(also: impl Fn(&mut Command)) -> Self {
         let programs = Programs::gather(&[]).expect("the programs");
-        let home = public();
-        fs::create_dir(home.path().join("control")).expect("control");
-        fs::write(home.path().join("control/me"), "mail.example.org\n").expect("me");
+        let home = home_with(&[]);
         let server = "printf '220 local\\r\\n'; while read -r line; do printf '250 ok\\r\\n'; done";
         let (client, network) = pair();
         let network = OwnedFd::from(network);

@@ -2,8 +2,9 @@
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, Permissions};
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -16,6 +17,50 @@ pub fn public() -> TempDir {
     let folder = tempfile::Builder::new().prefix("acceptutils-test-").tempdir().unwrap();
     set_mode(folder.path(), 0o755);
     folder
+}
+
+/// A folder like that, whose files are called by their names in it.
+#[derive(Debug)]
+pub struct Folder(TempDir);
+
+impl Folder {
+    /// Makes it.
+    #[must_use]
+    pub fn make() -> Self {
+        Self(public())
+    }
+
+    /// Where this is in it.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.join(name)
+    }
+
+    /// The same as text.
+    #[must_use]
+    pub fn name(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// Writes a file in it that everybody may read, whatever the umask.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[track_caller]
+    pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, contents).unwrap();
+        set_mode(&path, 0o644);
+        path
+    }
+}
+
+impl Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 /// Copies a program that is run then. Another process does it: a child that another thread

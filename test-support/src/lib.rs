@@ -1,9 +1,9 @@
-//! What the tests of several packages need: what the machine has, folders, programs that are
-//! run to their end or talked with, servers and clients, processes as `/proc` shows them, a
-//! file system that hangs, logs that are followed, certificates.
+//! What the tests of several packages need, and the benchmarks: what the machine has, folders,
+//! programs that are run to their end or talked with, servers and clients, processes as `/proc`
+//! shows them, a file system that hangs, logs that are followed, certificates.
 //!
-//! Nothing here knows a program of ours, but how their source and pages are laid out
-//! (`manual`). Whatever goes wrong is the test's failure, and so a panic that says what was
+//! Of our own programs it knows how a service is set up (`service`), and how their source and
+//! pages are laid out (`manual`). Whatever goes wrong is the test's failure, and so a panic that says what was
 //! wanted; whatever waits gives up after [`wait::PATIENCE`].
 
 #![forbid(unsafe_code)]
@@ -23,5 +23,6 @@ pub mod needs;
 pub mod process;
 pub mod run;
 pub mod server;
+pub mod service;
 pub mod talking;
 pub mod wait;

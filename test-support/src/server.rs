@@ -5,7 +5,17 @@ use crate::run::OwnChild;
 use crate::wait::for_end;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
+use std::net::TcpListener;
 use std::process::{Command, ExitStatus, Stdio};
+
+/// A port of 127.0.0.1 that was free a moment ago, for who cannot say which one it took.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
 
 /// One that runs, until this is dropped.
 #[derive(Debug)]

@@ -12,9 +12,7 @@ use std::process::{Command, ExitCode};
 
 use acceptance::stand_in::{Hello, Order, SOCKET_VARIABLE, inheritable, receive, send, send_hello};
 use anyhow::{Context, Result};
-
-/// The user and group id that root becomes: nobody, nogroup.
-const NOBODY: u32 = 65534;
+use test_support::service::NOBODY;
 
 fn main() -> ExitCode {
     serve().unwrap_or(ExitCode::from(111))

@@ -15,6 +15,7 @@ use acceptance::peer::Peer;
 use anyhow::{Context, Result, ensure};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, getpeername, recvmsg};
 use test_support::run::hand_over;
+use test_support::service::AS_NOBODY;
 use test_support::talking::Talking;
 use test_support::wait::PATIENCE;
 
@@ -119,7 +120,7 @@ fn start(chain: &Chain<'_>, server: &Command) -> Result<Server> {
     if !chain.begins_as_root() {
         // Who mounts is root; who serves is not.
         command = undropped(&command);
-        command.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.args(AS_NOBODY);
     }
     chain.start(hand_over(&mut command, server))
 }
@@ -153,7 +154,7 @@ fn tls_client(chain: &Chain<'_>, port: u16, connect: &str) -> Result<(Talking, S
          {connect}\nclient.ehlo()\nfor password in ['AGJvYgBndWVzc2Vk', 'AGJvYgBwYXNzIHdvcmQ=']:\n  \
          print(client.docmd('AUTH', 'PLAIN ' + password)[0], *client.sock.getsockname())\n\
          sys.stdout.flush()\nsys.stdin.read()\n",
-        chain.name("cert.pem"),
+        chain.name("server.cert"),
     );
     let mut client = Talking::start(chain.command("python3").args(["-c", &program]));
     let (failed, good) = (client.line(), client.line());
@@ -165,7 +166,7 @@ fn tls_client(chain: &Chain<'_>, port: u16, connect: &str) -> Result<(Talking, S
 
 fn over_starttls(chain: &Chain<'_>) -> Result<()> {
     let stand_in = StandIn::new(chain)?;
-    let mut command = chain.tls_command("127.0.0.1", &["-n"], &chain.login("smtp", &WELCOME));
+    let mut command = chain.tls_command(&["-n"], &chain.login("smtp", &WELCOME));
     let server = start(chain, command.env("UCSPITLS", "!"))?;
     let connect = "client = smtplib.SMTP('localhost', port)\nclient.starttls(context=trust)";
     let (client, address) = tls_client(chain, server.port, connect)?;
@@ -179,7 +180,7 @@ fn over_starttls(chain: &Chain<'_>) -> Result<()> {
 /// asks the socket for the address.
 fn over_tls_at_once(chain: &Chain<'_>) -> Result<()> {
     let stand_in = StandIn::new(chain)?;
-    let command = chain.tls_command("127.0.0.1", &[], &chain.login("smtp", &WELCOME));
+    let command = chain.tls_command(&[], &chain.login("smtp", &WELCOME));
     let server = start(chain, &command)?;
     let connect = "client = smtplib.SMTP_SSL('localhost', port, context=trust)";
     let (client, _) = tls_client(chain, server.port, connect)?;
@@ -190,8 +191,7 @@ fn over_tls_at_once(chain: &Chain<'_>) -> Result<()> {
 fn behind_a_load_balancer(chain: &Chain<'_>) -> Result<()> {
     let stand_in = StandIn::new(chain)?;
     let refuse = ["authup", "smtp", "sh", "-c", "exit 1"];
-    let server =
-        start(chain, &chain.tls_command("127.0.0.1", &["-n", "--proxy-protocol"], &refuse))?;
+    let server = start(chain, &chain.tls_command(&["-n", "--proxy-protocol"], &refuse))?;
     let header = format!("PROXY TCP4 192.0.2.7 127.0.0.1 4321 {}\r\n", server.port);
     Peer::greeted([127, 0, 0, 7], server.port, &header)?.log_in(b"bob", "pass word", "535 ")?;
     holds(&chain.log(), "(bob from 192.0.2.7)")?;

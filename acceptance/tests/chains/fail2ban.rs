@@ -205,7 +205,7 @@ fn regex_and_sums(chain: &Chain<'_>) -> Result<()> {
     let checkpassword =
         ["bash", "-c", "read -rd '' user <&3; exec 3<&-; [ $user = bob ] || exit 111; exit 1"];
     let options = ["-n", "--login", "smtp", "--tries", "1000"];
-    let mut command = chain.tls_command("127.0.0.1", &options, &checkpassword);
+    let mut command = chain.tls_command(&options, &checkpassword);
     command.env("UCSPITLS", "-");
     let server = start_logging_to(&mut command, fs::File::create(&log)?)?;
     for _ in 0..GUESSES {
@@ -285,7 +285,7 @@ fn regex_by_logger(chain: &Chain<'_>) -> Result<()> {
 /// With real mail clients and TLS besides.
 fn regex_behind_tlsserver(chain: &Chain<'_>) -> Result<()> {
     let (mut multilog, log) = logger(chain, &["multilog", "t", &chain.name("client/log")])?;
-    let mut command = chain.tls_command("127.0.0.1", &["-n", "-v"], &chain.login("smtp", &WELCOME));
+    let mut command = chain.tls_command(&["-n", "-v"], &chain.login("smtp", &WELCOME));
     let server = start_logging_to(command.env("UCSPITLS", ""), log)?;
     let mut failed = clients(server.port)?;
     let port = server.port.to_string();

@@ -22,7 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("failures: swaks guesses over STARTTLS, and is not heard any more", SWAKS, d59_over_starttls),
     ("failures: swaks guesses, TLS from the first octet", SWAKS, |chain| {
         guesses_until_shut_out(chain, Tls::AtOnce, |chain| {
-            chain.tls_at_once_server("!", &chain.login("smtp", ECHO))
+            chain.tlsserver(&[], "!", &chain.login("smtp", ECHO))
         })
     }),
     ("failures: swaks guesses, tlsserver holds the dialog", SWAKS, |chain| {
@@ -144,7 +144,7 @@ fn over_ipv6(chain: &Chain<'_>) -> Result<()> {
 
 fn by_pop3(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "user 2 1d\n")?;
-    let server = chain.tls_at_once_server("!", &["authup", "pop3", "sh", "-c", "exit 1"])?;
+    let server = chain.tlsserver(&[], "!", &["authup", "pop3", "sh", "-c", "exit 1"])?;
     let program = "for guess in range(3):\n  \
            client = poplib.POP3_SSL('localhost', port, context=trust)\n  \
            client.user('Eve' if guess % 2 else 'eve')\n  \
@@ -319,7 +319,7 @@ fn limited(chain: &Chain<'_>) -> Result<()> {
     let login = ["-n", "--login", "smtp"];
     for server in [
         chain.plain_command("127.0.0.1", &REFUSES),
-        chain.tls_command("127.0.0.1", &login, &["sh", "-c", "exit 1"]),
+        chain.tls_command(&login, &["sh", "-c", "exit 1"]),
     ] {
         let mut command = chain.command("prlimit");
         let server =

@@ -4,8 +4,9 @@
 use std::fs;
 use std::process::Output;
 
-use acceptance::chain::{Chain, Server, give_to_nobody};
+use acceptance::chain::{Chain, Server};
 use anyhow::{Context, Result, ensure};
+use test_support::service::give_to_nobody;
 
 use crate::{BOB_IS_IN, REFUSED, Test, Tls, as_stored, by_python, ends_with, holds, message};
 
@@ -30,7 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
         poplib(chain, &mailfront(chain)?, Some(Tls::Asked))
     }),
     ("poplib without TLS by tcpserver", &["python3", "pop3front-maildir", "tcpserver"], |chain| {
-        put(chain)?;
+        put(chain);
         poplib(chain, &chain.plain_server(&chain.login("pop3", &MAILFRONT))?, None)
     }),
 ];
@@ -39,12 +40,12 @@ pub(crate) const MAILFRONT: [&str; 2] = ["pop3front-maildir", "Maildir"];
 
 /// A message in the mailbox, and a server that gives it away.
 fn mailfront(chain: &Chain<'_>) -> Result<Server> {
-    put(chain)?;
+    put(chain);
     chain.tls_server("!", &chain.login("pop3", &MAILFRONT))
 }
 
 fn dovecot(chain: &Chain<'_>) -> Result<Server> {
-    put(chain)?;
+    put(chain);
     chain.tls_server("!", &chain.login("pop3", &["sh", "-c", &dovecot_command()?]))
 }
 
@@ -58,10 +59,8 @@ pub(crate) fn dovecot_command() -> Result<String> {
     Ok(format!("printf{}", command.replace("\\\n", " ")))
 }
 
-pub(crate) fn put(chain: &Chain<'_>) -> Result<()> {
-    let path = chain.path("bob/Maildir/new/1.test");
-    fs::write(&path, as_stored(&message("stored")))?;
-    give_to_nobody(&path)
+pub(crate) fn put(chain: &Chain<'_>) {
+    give_to_nobody(&chain.write("bob/Maildir/new/1.test", as_stored(&message("stored"))));
 }
 
 /// Fails unless `got` is the message. pop3front-maildir ends every message with an empty line of its own.
@@ -74,7 +73,7 @@ pub(crate) fn ensure_fetched(got: &[u8], message: &[u8]) -> Result<()> {
 pub(crate) fn run_mpop(chain: &Chain<'_>, server: &Server, password: &str) -> Result<Output> {
     let file = |option: &str, name| format!("{option}{}", chain.name(name));
     let (trust, seen) =
-        (file("--tls-trust-file=", "cert.pem"), file("--uidls-file=", "client/uidls"));
+        (file("--tls-trust-file=", "server.cert"), file("--uidls-file=", "client/uidls"));
     let deliver = file("--delivery=mbox,", "client/box");
     let (port, ask) =
         (format!("--port={}", server.port), format!("--passwordeval=echo {password}"));
@@ -104,13 +103,13 @@ fn mpop_wrong_password(chain: &Chain<'_>) -> Result<()> {
 }
 
 pub(crate) fn fetchmail_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
-    let (port, trust) = (server.port.to_string(), chain.name("cert.pem"));
+    let (port, trust) = (server.port.to_string(), chain.name("server.cert"));
     let rules = format!(
         "poll localhost protocol pop3 port {port} user bob password \"pass word\" keep fetchall \
          sslproto tls1.2+ sslcertck sslcertfile {trust} mda \"cat >{}\"\n",
         chain.name("client/fetched")
     );
-    let file = chain.client_file("client/rules", &rules)?;
+    let file = chain.client_file("client/rules", &rules);
     let (pid, ids) = (chain.name("client/pid"), chain.name("client/ids"));
     let command = ["fetchmail", "--nosyslog", "-v", "-f", &file, "--pidfile", &pid, "-i", &ids];
     ends_with(chain, &chain.client(&command, b"")?, 0)?;

@@ -5,6 +5,7 @@ use std::fs;
 
 use acceptance::chain::{Chain, DOVECOT, ROOT, Server};
 use anyhow::{Context, Result, ensure};
+use test_support::service::NOBODY;
 
 use super::fetching::put;
 use super::login::door;
@@ -42,7 +43,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// A message in the mailbox, and a server that gives it away.
 fn serve(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<Server> {
-    put(chain)?;
+    put(chain);
     tls.server(chain, &chain.login("imap", server))
 }
 
@@ -80,7 +81,7 @@ fn imaplib(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<()> {
 
 /// tlsserver holds the dialog, for servers that answer the login and for those that greet.
 fn imaplib_login(chain: &Chain<'_>) -> Result<()> {
-    put(chain)?;
+    put(chain);
     for server in [DOVECOT.to_vec(), behind_fiximapio()] {
         for tls in Tls::WAYS {
             let server = door(chain, "imap", tls, &chain.login("imap", &server))?;
@@ -146,7 +147,7 @@ print('seen')
 fn curl(chain: &Chain<'_>) -> Result<()> {
     let server = serve(chain, Tls::Asked, &DOVECOT)?;
     let (address, trust) =
-        (format!("imap://localhost:{}/INBOX;MAILINDEX=1", server.port), chain.name("cert.pem"));
+        (format!("imap://localhost:{}/INBOX;MAILINDEX=1", server.port), chain.name("server.cert"));
     let command = ["curl", "-sS", "--ssl-reqd", "--cacert", &trust, "-u", "bob:pass word"];
     ensure_fetched(&chain.succeeds(&[&command[..], &[&address]].concat(), b"")?)
 }
@@ -159,10 +160,10 @@ pub(crate) fn mbsync_from(chain: &Chain<'_>, tls: Tls, server: &Server) -> Resul
          CertificateFile {}\n\nIMAPStore far\nAccount a\n\nMaildirStore near\nInbox {box_}\nPath {}/\n\n\
          Channel c\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSyncState *\n",
         server.port,
-        chain.name("cert.pem"),
+        chain.name("server.cert"),
         chain.name("client")
     );
-    let rules_file = chain.client_file("client/mbsyncrc", &rules)?;
+    let rules_file = chain.client_file("client/mbsyncrc", &rules);
     chain.succeeds(&["mbsync", "-c", &rules_file, "c"], b"")?;
     ensure_fetched(&only_message(chain, "client/box")?)
 }
@@ -174,10 +175,10 @@ fn shows_the_list(chain: &Chain<'_>, client: &str) -> Result<()> {
         "set imap_user=bob imap_pass='pass word' ssl_starttls=yes ssl_force_tls=yes\n\
          set certificate_file={} ssl_verify_host=no folder={}\n\
          set quit=yes move=no delete=no imap_authenticators=plain\npush '<exit>'\n",
-        chain.name("cert.pem"),
+        chain.name("server.cert"),
         chain.name("client")
     );
-    let rules_file = chain.client_file("client/muttrc", &rules)?;
+    let rules_file = chain.client_file("client/muttrc", &rules);
     let command =
         format!("TERM=xterm {client} -F {rules_file} -f imap://localhost:{}/INBOX", server.port);
     let output = chain.client(&["script", "-qec", &command, "/dev/null"], b"")?;
@@ -195,9 +196,9 @@ fn offlineimap(chain: &Chain<'_>) -> Result<()> {
          remotepass = pass word\nssl = yes\nsslcacertfile = {2}\nreadonly = True\n",
         chain.name("client"),
         server.port,
-        chain.name("cert.pem")
+        chain.name("server.cert")
     );
-    let rules_file = chain.client_file("client/offlineimaprc", &rules)?;
+    let rules_file = chain.client_file("client/offlineimaprc", &rules);
     chain.succeeds(&["offlineimap", "-o", "-c", &rules_file], b"")?;
     ensure_fetched(&only_message(chain, "client/offline/INBOX")?)
 }
@@ -217,10 +218,9 @@ except imaplib.IMAP4.error as refused:
 
 /// Another program checks the login, by names of variables that are not only ours.
 fn mailfront(chain: &Chain<'_>) -> Result<()> {
-    put(chain)?;
-    let users = chain.path("cvm-users");
-    fs::write(&users, format!("bob:pass word:65534:65534:Bob:{}:/bin/sh\n", chain.name("bob")))?;
-    let users = format!("CVM_PWFILE_PATH={}", users.display());
+    put(chain);
+    let users = format!("bob:pass word:{NOBODY}:{NOBODY}:Bob:{}:/bin/sh\n", chain.name("bob"));
+    let users = format!("CVM_PWFILE_PATH={}", chain.write("cvm-users", users).display());
     let checks = ["env", &users, "CVM_SASL_PLAIN=cvm-command:/usr/bin/cvm-pwfile"];
     let server = [&checks[..], &["imapfront-auth"], &behind_fiximapio()].concat();
     let server = chain.plain_server(&server)?;

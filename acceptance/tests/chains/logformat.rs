@@ -58,7 +58,7 @@ fn says_all(chain: &Chain<'_>, start: Start) -> Result<()> {
     }
     holds(&chain.log(), BOB_IS_IN)?;
 
-    put(chain)?;
+    put(chain);
     let fetching = start(chain, "pop3", &chain.login("pop3", &MAILFRONT))?;
     poplib_fetches(chain, fetching.port, Some(Tls::Asked))?;
     let fetched = lines(chain, 6);

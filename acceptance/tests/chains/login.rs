@@ -57,7 +57,7 @@ pub(crate) fn submission(chain: &Chain<'_>, tls: Tls) -> Result<Server> {
 }
 
 fn fetching(chain: &Chain<'_>, tls: Tls) -> Result<Server> {
-    put(chain)?;
+    put(chain);
     door(chain, "pop3", tls, &chain.login("pop3", &MAILFRONT))
 }
 

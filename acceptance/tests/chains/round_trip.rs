@@ -2,8 +2,8 @@
 //! a real mailbox as the user who logged in, and fetched again with a login.
 
 use acceptance::chain::{Chain, is_root};
-use acceptance::stage::NOBODY;
 use anyhow::{Result, ensure};
+use test_support::service::NOBODY;
 
 use crate::chains::fetching::{MAILFRONT, dovecot_command, ensure_fetched, poplib_fetches};
 use crate::{

@@ -90,7 +90,7 @@ fn swaks_tls_required(chain: &Chain<'_>) -> Result<()> {
 }
 
 pub(crate) fn run_msmtp(chain: &Chain<'_>, server: &Server, password: &str) -> Result<Output> {
-    let trust = format!("--tls-trust-file={}", chain.name("cert.pem"));
+    let trust = format!("--tls-trust-file={}", chain.name("server.cert"));
     let (port, ask) =
         (format!("--port={}", server.port), format!("--passwordeval=echo {password}"));
     let usual = ["msmtp", "--host=127.0.0.1", &port, "--tls=on", "--tls-starttls=on", &trust];
@@ -112,7 +112,7 @@ fn msmtp_wrong_password(chain: &Chain<'_>) -> Result<()> {
 
 pub(crate) fn curl_sends(chain: &Chain<'_>, scheme: &str, server: &Server) -> Result<()> {
     let url = format!("{scheme}://localhost:{}/client.example.org", server.port);
-    let trust = chain.name("cert.pem");
+    let trust = chain.name("server.cert");
     let usual =
         ["curl", "--silent", "--show-error", "--ssl-reqd", "--cacert", &trust, "--url", &url];
     let mail = ["--mail-from", "bob@example.org", "--mail-rcpt", "eve@example.org"];

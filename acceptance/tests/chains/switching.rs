@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use acceptance::chain::{Chain, give_to_nobody};
+use acceptance::chain::Chain;
 use anyhow::{Context, Result, ensure};
 use test_support::needs::skipped;
+use test_support::service::{give_to_nobody, with_certificate};
 
 use crate::chains::introduction::SENDS;
 use crate::chains::sending::python;
@@ -51,8 +52,7 @@ fn from_c(chain: &Chain<'_>) -> Result<()> {
     let mut command = chain.command("tlsserver");
     command.args(["-1", "-ne", "-vRl0", "-x", &compiled, "-c", "40", "127.0.0.1", "0"]);
     command.args(chain.login("smtp", &["fixsmtpio", "smtpfront-echo"]));
-    command.env("CERTFILE", chain.path("cert.pem")).env("KEYFILE", chain.path("key.pem"));
-    let server = chain.start(command.env("UCSPITLS", "!"))?;
+    let server = chain.start(with_certificate(&mut command, chain).env("UCSPITLS", "!"))?;
     holds(&sends(chain, server.port)?, "235 ok, go ahead (#2.0.0)")?;
     holds(&chain.log(), "tlsserver: status: 1/40")?;
     holds(&chain.log(), BOB_IS_IN)
@@ -136,7 +136,8 @@ impl Postfix {
         let maildrop = self.folder.join("queue/maildrop");
         fs::create_dir(&maildrop)?;
         // Elsewhere postdrop may write there because it is setgid.
-        give_to_nobody(&maildrop)
+        give_to_nobody(&maildrop);
+        Ok(())
     }
 
     /// `NAME=VALUE` for its programs.

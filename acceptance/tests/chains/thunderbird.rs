@@ -4,8 +4,9 @@
 
 use std::fs;
 
-use acceptance::chain::{Chain, DOVECOT, Server, give_to_nobody};
+use acceptance::chain::{Chain, DOVECOT, Server};
 use anyhow::{Result, ensure};
+use test_support::service::{give_to_nobody, make_home};
 
 use super::fetching::MAILFRONT;
 use super::login::door;
@@ -42,7 +43,7 @@ fn play(chain: &Chain<'_>, incoming: &str, outgoing: &str, logins: Logins) -> Re
         let servers = [serve(chain, incoming, by_authup)?, serve(chain, outgoing, by_authup)?];
         let [incoming, outgoing] = [(incoming, &servers[0]), (outgoing, &servers[1])]
             .map(|(name, server)| format!("{name}=localhost:{}", server.port));
-        let trust = chain.name("cert.pem");
+        let trust = chain.name("server.cert");
         chain.succeeds(&["python3", &player, &dialog, &trust, &incoming, &outgoing], b"")?;
         let log = chain.log();
         let count = |what| log.matches(what).count();
@@ -54,17 +55,11 @@ fn play(chain: &Chain<'_>, incoming: &str, outgoing: &str, logins: Logins) -> Re
 
 /// A mailbox as the recording began with.
 fn put(chain: &Chain<'_>) -> Result<()> {
-    let mailbox = chain.path("bob/Maildir");
-    fs::remove_dir_all(&mailbox)?;
-    for folder in ["", "new", "cur", "tmp"] {
-        let folder = mailbox.join(folder);
-        fs::create_dir(&folder)?;
-        give_to_nobody(&folder)?;
-    }
-    let message = mailbox.join("new/1.test");
     let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/dialogs/stored.eml");
-    fs::copy(stored, &message)?;
-    give_to_nobody(&message)
+    fs::remove_dir_all(chain.path("bob"))?;
+    make_home(&chain.path("bob"));
+    give_to_nobody(&chain.write("bob/Maildir/new/1.test", fs::read(stored)?));
+    Ok(())
 }
 
 /// A service; by convention its name ends in "s" where TLS begins with the first octet.

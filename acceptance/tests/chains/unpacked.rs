@@ -96,7 +96,7 @@ fn courier(chain: &Chain<'_>) -> Result<()> {
     let offers = "IMAP_CAPABILITY=IMAP4rev1 UIDPLUS CHILDREN NAMESPACE IDLE";
     let program = folder.join("usr/bin/imapd").display().to_string();
     let server = chain.login("imap", &["env", &libraries, offers, &program, "Maildir"]);
-    fetching::put(chain)?;
+    fetching::put(chain);
     let server = chain.tls_server("!", &server)?;
     ensure_fetched(python(chain, server.port, Tls::Asked, FETCH)?.as_bytes())?;
     let offered = "client.login('bob', 'pass word')\nprint(client.capability()[1][0].decode())\n";
@@ -175,7 +175,7 @@ fn dovecot_2_4(chain: &Chain<'_>) -> Result<()> {
         words.map(str::to_owned).collect::<Vec<_>>()
     };
 
-    fetching::put(chain)?;
+    fetching::put(chain);
     let imap = within(&recipe("In front of Dovecot's IMAP")?);
     let server = chain.tls_server("!", &chain.login("imap", &imap))?;
     ensure_fetched(python(chain, server.port, Tls::Asked, FETCH)?.as_bytes())?;

@@ -1,13 +1,12 @@
 //! Too few descriptors, and too few processes: every limit from the smallest up to the
 //! one that a session needs.
 
-use std::process::Command;
-
 use acceptance::chain::ROOT;
 use acceptance::programs::Programs;
 use acceptance::suite::Test;
 use anyhow::{Context, Result, bail, ensure};
 use test_support::run::{output, stderr};
+use test_support::service::AS_NOBODY;
 
 use crate::figures::{Kind, count};
 use crate::session::{First, Outcome, Place};
@@ -61,8 +60,8 @@ fn checknotroot(programs: &Programs) -> Result<()> {
     for limit in 3..12 {
         let mut command = place.chain.command("prlimit");
         if place.chain.begins_as_root() {
-            command = become_user(&place, 65534);
-            command.arg("prlimit");
+            command = place.chain.command(AS_NOBODY[0]);
+            command.args(&AS_NOBODY[1..]).arg("prlimit");
         }
         command.arg(format!("--nofile={limit}")).args(["checknotroot", "echo", "up"]);
         let output = output(&mut command, b"");
@@ -78,12 +77,6 @@ fn checknotroot(programs: &Programs) -> Result<()> {
     }
     ensure!(ran > 0, "it never ran");
     Ok(())
-}
-
-fn become_user(place: &Place<'_>, user: u32) -> Command {
-    let mut command = place.chain.command("setpriv");
-    command.args([format!("--reuid={user}"), format!("--regid={user}")]).arg("--clear-groups");
-    command
 }
 
 /// As a user who has no other process; the limit on processes is by user.

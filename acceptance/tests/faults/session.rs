@@ -20,6 +20,7 @@ use acceptance::processes::Process;
 use acceptance::programs::Programs;
 use anyhow::{Context, Result, ensure};
 use test_support::process::{children, status};
+use test_support::service::AS_NOBODY;
 use test_support::talking::{self, pair};
 
 /// "bob", "pass word" as any client sends it.
@@ -84,9 +85,8 @@ impl<'a> Place<'a> {
     /// The words that run it before this server.
     fn words(&self, first: First, server: &[&str]) -> Vec<String> {
         let home = format!("QMAILHOME={}", self.chain.name("home"));
-        let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
-        let nobody = if self.becomes_nobody { nobody } else { "" };
-        let check = format!("{CHECK}{nobody}\"$0\" \"$@\"");
+        let nobody = if self.becomes_nobody { AS_NOBODY.join(" ") } else { String::new() };
+        let check = format!("{CHECK}{nobody} \"$0\" \"$@\"");
         let login = ["authup", "smtp", "sh", "-c", &check, "checknotroot", "env", &home];
         let login = if first == First::Authup { &login[..] } else { &[] };
         [login, &["fixsmtpio"], server].concat().iter().map(ToString::to_string).collect()

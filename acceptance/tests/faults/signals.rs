@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use test_support::hanging::Hanging;
 use test_support::process::signal;
+use test_support::run::hand_over;
 use test_support::wait::{until, until_gone};
 
 use crate::figures::{Kind, count};
@@ -75,14 +76,10 @@ fn refused_with_child_signals_ignored(programs: &Programs) -> Result<()> {
 fn tlsserver_counts_down(programs: &Programs) -> Result<()> {
     let place = Place::new(programs)?;
     let chain = &place.chain;
+    let usual = chain.tls_command(&["-n", "-c", "1"], &["printf", "served"]);
     let mut command = chain.command("env");
-    command
-        .args(["--ignore-signal=CHLD", "tlsserver", "-n", "-1", "-Q", "-H", "-R", "-c", "1"])
-        .args(["-l", "mail.example.org", "127.0.0.1", "0", "printf", "served"])
-        .env("CERTFILE", chain.path("cert.pem"))
-        .env("KEYFILE", chain.path("key.pem"))
-        .env("UCSPITLS", "");
-    let server = chain.start(&mut command)?;
+    hand_over(command.arg("--ignore-signal=CHLD"), &usual);
+    let server = chain.start(command.env("UCSPITLS", ""))?;
     for _ in 0..3 {
         let served = connect(&server)?.rest()?;
         ensure!(served == b"served", "{}", served.escape_ascii());

@@ -85,7 +85,7 @@ fn hang(programs: &Programs) -> Result<()> {
     std::fs::write(chain.path("home/control/timeoutlogin"), format!("{SECONDS}\n"))?;
     let (limit, checks) = ((number + 100).to_string(), number.to_string());
     let options = ["-n", "--login", "smtp", "--linger", "1", "-c", &limit, "--checks", &checks];
-    let mut command = chain.tls_command("127.0.0.1", &options, &["sleep", "100000"]);
+    let mut command = chain.tls_command(&options, &["sleep", "100000"]);
     let (reader, writer) = std::io::pipe()?;
     let mut server = start_logging_to(command.env("UCSPITLS", "-"), writer)?;
     let log = Log::of(reader);

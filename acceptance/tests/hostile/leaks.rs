@@ -253,9 +253,9 @@ fn state(programs: &Programs) -> Result<()> {
 /// tlsserver, started by somebody with a state that nobody should have.
 fn oddly_started(chain: &Chain<'_>, door: Door, program: &[&str]) -> Result<Server> {
     let usual = match door {
-        Door::Login => chain.tls_command("127.0.0.1", &["-n", "--login", "smtp"], program),
-        Door::LoginAtOnce => chain.tls_command("127.0.0.1", &["--login", "smtp"], program),
-        _ => chain.tls_command("127.0.0.1", &["-n"], program),
+        Door::Login => chain.tls_command(&["-n", "--login", "smtp"], program),
+        Door::LoginAtOnce => chain.tls_command(&["--login", "smtp"], program),
+        _ => chain.tls_command(&["-n"], program),
     };
     fs::write(chain.path(LEFT_OPEN), "for root's eyes only")?;
     let opens = format!("exec 5<{0} 8<{0}; exec \"$@\"", chain.name(LEFT_OPEN));

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use test_support::log::Log;
 use test_support::run::{Master, OwnChild};
 use test_support::server::Server;
+use test_support::service::with_certificate;
 use test_support::talking::Talking;
 use test_support::wait::for_end;
 
@@ -28,20 +29,15 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn start(chain: &Chain<'_>, network: &Network, number: usize) -> Self {
         let log = Log::default();
-        let (users, home) = (chain.name("users"), format!("QMAILHOME={}", chain.name("home")));
         let start = |tls, port, protocol, server: &[&str]| {
             let [ip, netns, exec, name] = network.on(&format!("mail{number}"));
             let mut command = chain.command(&ip);
             command
                 .args([&netns, &exec, &name, "tlsserver", tls])
                 .args(["-1vc", "400", &proxy_protocol(), "-l", "mail.example.org", "0", port])
-                .args(["authup", protocol, "checkpassword-file", "-f", &users])
-                .args(["checknotroot", "env", &home])
-                .args(server)
-                .env("CERTFILE", chain.path("cert.pem"))
-                .env("KEYFILE", chain.path("key.pem"))
-                .env("UCSPITLS", "!");
-            let mut service = Server::start(command.stderr(Stdio::piped())).expect("a port");
+                .args(chain.login(protocol, &[&["checknotroot"], server].concat()));
+            with_certificate(&mut command, chain).env("UCSPITLS", "!").stderr(Stdio::piped());
+            let mut service = Server::start(&mut command).expect("a port");
             log.follow(service.child.stderr.take().expect("a log"));
             service
         };
@@ -104,7 +100,7 @@ pub(crate) fn balancer(chain: &Chain<'_>, network: &Network) -> Master {
 /// Runs a client of Debian's on the client's machine, who logs in as bob.
 fn client(chain: &Chain<'_>, network: &Network, words: &[&str], input: &str) -> Result<(), String> {
     let (on, trust) =
-        (network.on("client"), format!("--tls-trust-file={}", chain.name("cert.pem")));
+        (network.on("client"), format!("--tls-trust-file={}", chain.name("server.cert")));
     let (host, ask) = (format!("--host={SERVICE}"), "--passwordeval=echo pass word".to_owned());
     let name = "--tls-host-override=mail.example.org".to_owned();
     let usual = [name, host, trust, ask, "--tls=on".into(), "--user=bob".into()];
@@ -142,7 +138,7 @@ impl Held {
             .args([&netns, &exec, &name, "openssl", "s_client", "-quiet", "-crlf"])
             .args(["-starttls", "smtp", "-connect", &format!("{SERVICE}:587")])
             .args(["-verify_hostname", "mail.example.org", "-verify_return_error", "-CAfile"])
-            .arg(chain.path("cert.pem"));
+            .arg(chain.path("server.cert"));
         let mut held = Self(Talking::start(command.stderr(Stdio::null())));
         // Base64 of NUL bob NUL pass word.
         held.says("AUTH PLAIN AGJvYgBwYXNzIHdvcmQ=", "235 ");

@@ -1,6 +1,6 @@
 //! `--help` and `--version`, of each program that has a manual page.
 
-use crate::support::{PROGRAM, beside, ends_with, service, stderr, stdout};
+use crate::support::{PROGRAM, built, ends_with, service, stderr, stdout};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn every_program_says_how_it_is_called_and_its_version() {
         let Some(name) = page.strip_suffix(".8") else { continue };
         let ask = |word: &str| {
             // Nothing that it would need is there.
-            let mut program = Command::new(beside(name));
+            let mut program = Command::new(built(name));
             program.arg(word).env_clear().stdin(Stdio::null()).output().unwrap()
         };
         let (help, version) = (ask("--help"), ask("--version"));

@@ -3,7 +3,7 @@
 //! Exim and Postfix on machines of their own, and looks for traces there.
 
 use crate::support::{
-    NOBODY, PROGRAM, beside, ends_with, folder, installed_or_skip, is_root, programs, skipped,
+    NOBODY, PROGRAM, built, ends_with, folder, installed_or_skip, is_root, programs, skipped,
     stderr,
 };
 use rustix::process::Signal;
@@ -249,7 +249,7 @@ fn what_fails_leaves_nothing_either() {
         nothing_is_left(&own);
     };
     // A program that does not do its work: the conversation fails.
-    copy_program(&beside("checknotroot"), &bin.join("fixsmtpio"));
+    copy_program(&built("checknotroot"), &bin.join("fixsmtpio"));
     fails("\nacceptutils: the server said: ");
     // As a package installs it.
     std::fs::remove_file(bin.join("demo-smtp-into-maildir")).unwrap();

@@ -1,11 +1,12 @@
 //! `acceptutils explain`, as built: agrees with fixsmtpio, as built, on the same
 //! session, and names the right rule for every line.
 
-use crate::support::{PROGRAM, beside, ends_with, fails, folder, run, run_with, stderr, stdout};
+use crate::support::{PROGRAM, built, ends_with, fails, folder, run, run_with, stderr, stdout};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use test_support::log::Log;
 use test_support::needs;
+use test_support::service::write_controls;
 use test_support::talking::{Talking, reply};
 
 /// The rules that the most widely used package of the C programs ships; their lines
@@ -13,16 +14,14 @@ use test_support::talking::{Talking, reply};
 const PRODUCTION: &str = include_str!("../../../proto/src/relay/production-rules");
 
 fn home(folder: &Path, rules: &str) -> String {
-    std::fs::create_dir(folder.join("control")).unwrap();
-    std::fs::write(folder.join("control/me"), "mail.example.org\n").unwrap();
-    std::fs::write(folder.join("control/fixsmtpio"), rules).unwrap();
+    write_controls(folder, &[("me", "mail.example.org\n"), ("fixsmtpio", rules)]);
     folder.to_str().unwrap().to_owned()
 }
 
 /// What fixsmtpio writes of a session, each request sent when the one before is
 /// answered.
 fn transcript(home: &str, user: Option<&str>, server: &[&str], requests: &[&str]) -> String {
-    let mut command = Command::new(beside("fixsmtpio"));
+    let mut command = Command::new(built("fixsmtpio"));
     command.args(server).env("QMAILHOME", home).env("FIXSMTPIODEBUG", "1");
     if let Some(user) = user {
         command.env("AUTHUP_USER", user);
@@ -113,7 +112,7 @@ fn what_is_in_a_message_is_no_request() {
     let folder = folder();
     let home = home(folder.path(), ":quit::*::221 bye\n");
     let maildir = folder.path().join("Maildir").display().to_string();
-    let server = beside("demo-smtp-into-maildir").display().to_string();
+    let server = built("demo-smtp-into-maildir").display().to_string();
     let message = "Subject: x\r\n\r\nQUIT\r\n..\r\nEHLO\r\n.";
     let requests = ["MAIL FROM:<a@b>", "RCPT TO:<c@d>", "DATA", message, "QUIT"];
     let transcript = transcript(&home, None, &[&server, &maildir], &requests);

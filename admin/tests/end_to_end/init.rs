@@ -2,7 +2,7 @@
 
 use crate::certificates;
 use crate::support::{
-    PROGRAM, add_al, beside, checked, ends_with, fails, folder, init, installed_or_skip, is_root,
+    PROGRAM, add_al, built, checked, ends_with, fails, folder, init, installed_or_skip, is_root,
     programs, run, skipped, stderr, stdout, succeeds,
 };
 use std::collections::BTreeMap;
@@ -422,7 +422,7 @@ fn dovecots_imap_is_found_and_asked() {
 #[test]
 fn an_imap_server_that_cannot_answer_a_login_is_found_out() {
     let folder = folder();
-    let fiximapio = beside("fiximapio").display().to_string();
+    let fiximapio = built("fiximapio").display().to_string();
     let greets = "sh -c 'printf \"* PREAUTH hi\\r\\n\"; read l; printf \"* CAPABILITY IDLE\\r\\na \
                   OK\\r\\n\"; read l; printf \"b OK\\r\\n\"'";
     for (server, why) in [

@@ -1,6 +1,5 @@
 //! What the tests of acceptutils share: a folder, the program, a service in it.
 
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -10,11 +9,11 @@ use test_support::log::Log;
 pub(crate) use test_support::needs::{installed_or_skip, is_root, skipped};
 use test_support::run::output;
 pub(crate) use test_support::run::{stderr, stdout};
+pub(crate) use test_support::service::{NOBODY, built};
+use test_support::service::{add_user, make_home};
 
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
-/// Whom root's services become.
-pub(crate) const NOBODY: u32 = 65534;
 /// The password of the user `al`.
 pub(crate) const PASSWORD: &str = "correct horse";
 
@@ -71,13 +70,6 @@ pub(crate) fn al_logs_in(script: &Path) -> String {
     said
 }
 
-/// Another program of this project, built beside this one.
-pub(crate) fn beside(name: &str) -> PathBuf {
-    let path = Path::new(PROGRAM).with_file_name(name);
-    assert!(path.exists(), "{}: not built: build the whole workspace first", path.display());
-    path
-}
-
 /// A folder with the programs in it that services run, where other users can run
 /// them: this one may be in a folder of root's alone.
 pub(crate) fn programs(folder: &Path) -> PathBuf {
@@ -86,7 +78,7 @@ pub(crate) fn programs(folder: &Path) -> PathBuf {
     let chain = ["authup", "checkpassword-file", "checknotroot", "fiximapio", "fixsmtpio"];
     let servers = ["tlsserver", "demo-smtp-into-maildir", "demo-pop3-from-maildir"];
     for name in chain.iter().chain(&servers) {
-        copy_program(&beside(name), &bin.join(name));
+        copy_program(&built(name), &bin.join(name));
     }
     let imap = bin.join("imap-stand-in");
     std::fs::write(&imap, IMAP).unwrap();
@@ -130,20 +122,8 @@ pub(crate) fn service() -> (TempDir, PathBuf) {
 /// Adds the user `al`, with a home folder beside the service.
 pub(crate) fn add_al(dir: &Path) {
     let home = dir.with_file_name("al");
-    let root = is_root();
-    for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
-        std::fs::create_dir(home.join(folder)).unwrap();
-        if root {
-            chown(home.join(folder), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-    }
-    let (users, id) = (dir.join("users"), NOBODY.to_string());
-    let mut arguments = vec!["passwd", users.to_str().unwrap(), "al", "--stdin"];
-    arguments.extend(["--home", home.to_str().unwrap()]);
-    if root {
-        arguments.extend(["--uid", &id, "--gid", &id]);
-    }
-    ends_with(&run_with(&arguments, PASSWORD), 0);
+    make_home(&home);
+    add_user(&mut Command::new(PROGRAM), &dir.join("users"), &home, PASSWORD);
 }
 
 /// Has a run script take a free port of this machine, and say which on a pipe, where

@@ -18,8 +18,9 @@ use std::time::Duration;
 use crate::client::{Conversation, Security, client_config};
 use crate::processes::time_of_ended_children;
 use crate::report::results::Results;
-use crate::servers::{Chain, Contestant, Door, Offer, Programs, Running, Setup, Workshop};
+use crate::servers::{Chain, Contestant, Door, Offer, Programs, Running, Setup, workshop};
 use crate::service::Protocol;
+use test_support::folder::Folder;
 
 /// Names that more than one part uses, or a goal.
 pub(crate) const BARE: &str = "bare server, tcpserver";
@@ -39,7 +40,7 @@ pub(crate) const DOVECOT: &str = "Dovecot";
 
 /// What every part needs.
 pub(crate) struct Bench {
-    pub(crate) workshop: Workshop,
+    pub(crate) workshop: Folder,
     pub(crate) config: Arc<ClientConfig>,
     pub(crate) results: Results,
     pub(crate) effort: Effort,
@@ -77,7 +78,7 @@ impl Effort {
 
 impl Bench {
     pub(crate) fn new(effort: Effort, quick: bool, output: PathBuf) -> io::Result<Self> {
-        let (workshop, config) = (Workshop::new()?, client_config()?);
+        let (workshop, config) = (workshop()?, client_config()?);
         Ok(Self { workshop, config, results: Results::new(quick), effort, output })
     }
 

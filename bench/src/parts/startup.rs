@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::Bench;
 use crate::report::results::median;
-use crate::servers::ours;
+use test_support::service::built;
 
 pub(crate) const TABLE: &str = "start of a program";
 pub(crate) const INSTRUCTIONS: &str = "instructions";
@@ -31,7 +31,8 @@ const STARTS: usize = 200;
 pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
     println!("{TABLE}");
     let mut programs = vec![(NOTHING.to_owned(), compile_nothing(&bench.output))];
-    programs.extend(OTHERS.into_iter().chain([BARE]).map(|name| (name.to_owned(), ours(name))));
+    programs
+        .extend(OTHERS.into_iter().chain([BARE]).map(|name| (name.to_owned(), Ok(built(name)))));
     if let Some(folder) = std::env::var_os("C_ACCEPTUTILS") {
         let path = |name| (format!("C {name}"), Ok(PathBuf::from(&folder).join(name)));
         programs.extend(OTHERS.into_iter().map(path).filter(exists));

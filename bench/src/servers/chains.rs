@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
+use test_support::folder::Folder;
+use test_support::service::{built, with_certificate};
 
-use super::{BACKLOG, LIMIT, Server, Workshop, ours};
+use super::{BACKLOG, LIMIT, Server};
 
 /// What accepts connections.
 #[derive(Debug, Clone, Copy)]
@@ -69,11 +71,12 @@ impl Programs {
         self == Self::Ours || std::env::var_os("C_ACCEPTUTILS").is_some()
     }
 
-    fn path(self, name: &str) -> io::Result<PathBuf> {
-        match (self, std::env::var_os("C_ACCEPTUTILS")) {
-            (Self::C, Some(folder)) => Ok(PathBuf::from(folder).join(name)),
-            _ => ours(name),
-        }
+    fn path(self, name: &str) -> OsString {
+        let path = match (self, std::env::var_os("C_ACCEPTUTILS")) {
+            (Self::C, Some(folder)) => PathBuf::from(folder).join(name),
+            _ => built(name),
+        };
+        path.into()
     }
 }
 
@@ -86,36 +89,30 @@ impl Chain {
         }
     }
 
-    fn command(
-        self,
-        workshop: &Workshop,
-        door: Door,
-        programs: Programs,
-    ) -> io::Result<Vec<OsString>> {
+    fn command(self, workshop: &Folder, door: Door, programs: Programs) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
-        let program = |name: &str| programs.path(name).map(OsString::from);
-        let server = OsString::from(ours("bench-stand-in")?);
+        let server = OsString::from(built("bench-stand-in"));
         let asks_file = matches!(
             self,
             Self::Submission | Self::AuthupPop3 | Self::AuthupImap | Self::AuthupFiximapio
         );
         let has_login = asks_file || matches!(self, Self::AuthupYes | Self::AuthupYesPop3);
         if has_login && !matches!(door, Door::TlsserverLogin) {
-            words.extend([program("authup")?, self.protocol().into()]);
+            words.extend([programs.path("authup"), self.protocol().into()]);
         }
         if asks_file {
-            words.extend([ours("checkpassword-file")?.into(), "-f".into()]);
+            words.extend([built("checkpassword-file").into(), "-f".into()]);
             words.push(workshop.path("users").into());
             // Ours has told by then that the login is good, and is not root.
             if programs == Programs::C {
-                words.push(program("checknotroot")?);
+                words.push(programs.path("checknotroot"));
             }
         }
         if matches!(self, Self::Fixsmtpio | Self::Submission | Self::FixsmtpioMailfront) {
-            words.push(program("fixsmtpio")?);
+            words.push(programs.path("fixsmtpio"));
         }
         if matches!(self, Self::AuthupFiximapio) {
-            words.push(program("fiximapio")?);
+            words.push(programs.path("fiximapio"));
         }
         words.extend(match self {
             Self::Mailfront | Self::FixsmtpioMailfront => vec!["smtpfront-echo".into()],
@@ -126,13 +123,13 @@ impl Chain {
             Self::Imap | Self::AuthupImap => vec![server, "imap".into()],
             Self::AuthupFiximapio => vec![server, "preauth".into()],
         });
-        Ok(words)
+        words
     }
 }
 
 /// Starts it.
 pub(super) fn start(
-    workshop: &Workshop,
+    workshop: &Folder,
     door: Door,
     chain: Chain,
     programs: Programs,
@@ -146,9 +143,8 @@ pub(super) fn start(
     if matches!(door, Door::Tcpserver | Door::Tlswrapper) {
         command.args(["tcpserver", "-1RHDl0", "-b", BACKLOG, "-c", LIMIT]).args(address);
     } else {
-        command.env("CERTFILE", workshop.path("cert.pem"));
-        command.env("KEYFILE", workshop.path("key.pem"));
-        command.arg(ours("tlsserver")?).args(["-1", "-b", BACKLOG, "-c", LIMIT, "-C", LIMIT]);
+        with_certificate(&mut command, workshop).arg(built("tlsserver"));
+        command.args(["-1", "-b", BACKLOG, "-c", LIMIT, "-C", LIMIT]);
         if !matches!(door, Door::TlsserverImmediate) {
             command.arg("-n");
         }
@@ -165,7 +161,7 @@ pub(super) fn start(
         }
         _ => {}
     }
-    command.args(chain.command(workshop, door, programs)?);
+    command.args(chain.command(workshop, door, programs));
     Server::saying_its_port(&mut command)
 }
 
@@ -173,15 +169,15 @@ pub(super) fn start(
 /// look, and ours when nobody says otherwise: a variable would cost one more program
 /// in the chain, as authup does not pass it on. The jails' root folder is there, as where
 /// services are installed.
-fn with_qmail_home(workshop: &Workshop) -> Command {
+fn with_qmail_home(workshop: &Folder) -> Command {
     const SCRIPT: &str = "mount -t tmpfs none /var && mkdir /var/qmail /var/empty && \
         mount --bind \"$0\" /var/qmail && exec \"$@\"";
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", SCRIPT]).arg(workshop.path(""));
+    command.args(["--mount", "sh", "-c", SCRIPT]).arg(&**workshop);
     command
 }
 
 /// The bare server, for a proxy to stand before.
-pub(super) fn bare(workshop: &Workshop, chain: Chain) -> io::Result<Server> {
+pub(super) fn bare(workshop: &Folder, chain: Chain) -> io::Result<Server> {
     start(workshop, Door::Tcpserver, chain, Programs::Ours)
 }

@@ -3,18 +3,19 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::chown;
 use std::process::Command;
+use test_support::folder::Folder;
+use test_support::server::free_port;
+use test_support::service::{NOBODY, give_to_nobody};
 
-use super::workshop::NOBODY;
-use super::{Chain, Running, Server, Workshop, chains, free_port};
+use super::{Chain, Running, Server, chains};
 use crate::service::{PASSWORD, Protocol};
 
-pub(super) fn start(workshop: &Workshop, protocol: Protocol) -> io::Result<Running> {
-    let port = free_port()?;
+pub(super) fn start(workshop: &Folder, protocol: Protocol) -> io::Result<Running> {
+    let port = free_port();
     let home = workshop.path(&format!("home-{port}"));
     fs::create_dir(&home)?;
-    chown(&home, Some(NOBODY), Some(NOBODY))?;
+    give_to_nobody(&home);
     let (configuration, behind) = match protocol {
         Protocol::Smtp => {
             let behind = chains::bare(workshop, Chain::Smtp)?;
@@ -31,8 +32,8 @@ pub(super) fn start(workshop: &Workshop, protocol: Protocol) -> io::Result<Runni
 }
 
 /// Its login for IMAP, which logs in to the bare server for the client.
-pub(super) fn proxy(workshop: &Workshop) -> io::Result<Running> {
-    let port = free_port()?;
+pub(super) fn proxy(workshop: &Folder) -> io::Result<Running> {
+    let port = free_port();
     let behind = chains::bare(workshop, Chain::Imap)?;
     let own = format!("args = password={PASSWORD}");
     let to = format!("args = proxy=y host=127.0.0.1 port={} nopassword=y", behind.0.port);
@@ -41,12 +42,12 @@ pub(super) fn proxy(workshop: &Workshop) -> io::Result<Running> {
 }
 
 fn run(
-    workshop: &Workshop,
+    workshop: &Folder,
     port: u16,
     configuration: &str,
     behind: Vec<Server>,
 ) -> io::Result<Running> {
-    let configuration = workshop.write(&format!("dovecot-{port}.conf"), configuration)?;
+    let configuration = workshop.write(&format!("dovecot-{port}.conf"), configuration);
     let mut command = Command::new("dovecot");
     command.arg("-F").arg("-c").arg(configuration);
     let mut servers = vec![Server::told_its_port(&mut command, port)?];
@@ -54,8 +55,8 @@ fn run(
     Ok(Running { servers })
 }
 
-fn service(workshop: &Workshop, name: &str, port: u16) -> String {
-    let home = workshop.text(&format!("home-{port}"));
+fn service(workshop: &Folder, name: &str, port: u16) -> String {
+    let home = workshop.name(&format!("home-{port}"));
     format!(
         "base_dir = {base}\nprotocols = {name}\nlisten = 127.0.0.1\nssl = yes\n\
          ssl_cert = <{cert}\nssl_key = <{key}\nlog_path = /dev/null\nhostname = localhost\n\
@@ -66,8 +67,8 @@ fn service(workshop: &Workshop, name: &str, port: u16) -> String {
          service {name}-login {{\n inet_listener {name} {{\n port = {port}\n }}\n\
          inet_listener {name}s {{\n port = 0\n }}\n process_limit = 2000\n}}\n\
          service {name} {{\n process_limit = 2000\n}}\n",
-        base = workshop.text(&format!("dovecot-{port}")),
-        cert = workshop.text("cert.pem"),
-        key = workshop.text("key.pem"),
+        base = workshop.name(&format!("dovecot-{port}")),
+        cert = workshop.name("server.cert"),
+        key = workshop.name("server.key"),
     )
 }

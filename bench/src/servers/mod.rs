@@ -9,14 +9,14 @@ mod nginx;
 mod workshop;
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 pub(crate) use chains::{Chain, Door, Programs};
-pub(crate) use workshop::{RULES, Workshop};
+pub(crate) use workshop::{RULES, workshop};
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use test_support::folder::Folder;
 use test_support::run::OwnChild;
 use test_support::server::Server as Listening;
 
@@ -57,7 +57,7 @@ pub(crate) struct Offer {
 pub(crate) struct Contestant(pub(crate) &'static str, pub(crate) Setup);
 
 impl Contestant {
-    pub(crate) fn start(&self, workshop: &Workshop) -> io::Result<Running> {
+    pub(crate) fn start(&self, workshop: &Folder) -> io::Result<Running> {
         match self.1 {
             Setup::Chain(door, chain, programs) => {
                 chains::start(workshop, door, chain, programs).map(Running::alone)
@@ -123,15 +123,4 @@ impl Drop for Server {
             let _ = waitpid(Pid::from_raw(pid.cast_signed()), WaitOptions::NOHANG);
         }
     }
-}
-
-/// A program of ours, built beside this one.
-pub(crate) fn ours(name: &str) -> io::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let path = own.parent().unwrap_or(Path::new(".")).join(name);
-    if path.exists() { Ok(path) } else { Err(io::Error::other(format!("{name} is not built"))) }
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

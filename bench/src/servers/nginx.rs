@@ -5,11 +5,13 @@ use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
+use test_support::folder::Folder;
+use test_support::server::free_port;
 
-use super::{BACKLOG, Chain, Offer, Running, Server, Workshop, chains, free_port};
+use super::{BACKLOG, Chain, Offer, Running, Server, chains};
 use crate::service::Protocol;
 
-pub(super) fn start(workshop: &Workshop, offer: Offer) -> io::Result<Running> {
+pub(super) fn start(workshop: &Folder, offer: Offer) -> io::Result<Running> {
     let chain = match offer.protocol {
         Protocol::Smtp => Chain::Smtp,
         Protocol::Pop3 => Chain::Pop3,
@@ -17,16 +19,16 @@ pub(super) fn start(workshop: &Workshop, offer: Offer) -> io::Result<Running> {
     };
     let behind = chains::bare(workshop, chain)?;
     let auth = answer_everybody(behind.0.port)?;
-    let port = free_port()?;
+    let port = free_port();
     let configuration = configuration(workshop, offer, auth, port);
-    let configuration = workshop.write(&format!("nginx-{port}.conf"), &configuration)?;
+    let configuration = workshop.write(&format!("nginx-{port}.conf"), &configuration);
     let mut command = Command::new("nginx");
     command.args(["-p", "/usr/share/nginx", "-c"]).arg(configuration);
     let front = Server::told_its_port(&mut command, port)?;
     Ok(Running { servers: vec![front, behind] })
 }
 
-fn configuration(workshop: &Workshop, offer: Offer, auth: u16, port: u16) -> String {
+fn configuration(workshop: &Folder, offer: Offer, auth: u16, port: u16) -> String {
     let protocol = match (offer.protocol, offer.login) {
         (Protocol::Pop3, _) => "pop3; pop3_auth plain",
         (Protocol::Imap, _) => "imap; imap_auth plain",
@@ -40,10 +42,10 @@ fn configuration(workshop: &Workshop, offer: Offer, auth: u16, port: u16) -> Str
          mail {{ server_name localhost; auth_http 127.0.0.1:{auth}/; starttls {starttls};\n\
          ssl_certificate {cert}; ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3;\n\
          server {{ listen 127.0.0.1:{port} backlog={BACKLOG}; protocol {protocol}; xclient off; }} }}\n",
-        pid = workshop.text(&format!("nginx-{port}.pid")),
+        pid = workshop.name(&format!("nginx-{port}.pid")),
         starttls = if offer.tls { "only" } else { "off" },
-        cert = workshop.text("cert.pem"),
-        key = workshop.text("key.pem"),
+        cert = workshop.name("server.cert"),
+        key = workshop.name("server.key"),
     )
 }
 

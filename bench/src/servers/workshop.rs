@@ -2,62 +2,34 @@
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
-use std::fs;
 use std::io;
-use std::path::PathBuf;
-use tempfile::TempDir;
 use test_support::certificate::Pem;
-use test_support::folder::{public, write_secret};
+use test_support::folder::{Folder, write_secret};
+use test_support::service::{NOBODY, write_controls};
 
 use crate::service::{PASSWORD, USER};
-
-/// The user of what runs behind a login: Debian's nobody.
-pub(crate) const NOBODY: u32 = 65534;
 
 /// The rules that the repository gives to administrators.
 pub(crate) const RULES: &str = include_str!("../../../contrib/control/fixsmtpio");
 
-/// The folder; gone with this.
-pub(crate) struct Workshop {
-    directory: TempDir,
-}
-
-impl Workshop {
-    pub(crate) fn new() -> io::Result<Self> {
-        // Dovecot's mail programs are nobody.
-        let workshop = Self { directory: public() };
-        workshop.write_certificate()?;
-        fs::create_dir(workshop.path("control"))?;
-        workshop.write("control/me", "localhost\n")?;
-        workshop.write("control/smtpcapabilities", "PIPELINING\n8BITMIME\n")?;
-        workshop.write("control/pop3capabilities", "UIDL\n")?;
-        workshop.write("control/imapcapabilities", "IDLE\n")?;
-        workshop.write("control/fixsmtpio", RULES)?;
-        write_secret(&workshop.path("users"), &users()?);
-        Ok(workshop)
-    }
-
-    fn write_certificate(&self) -> io::Result<()> {
-        let Pem { certificate, key } = Pem::of(&["localhost"]);
-        self.write("cert.pem", &certificate)?;
-        write_secret(&self.path("key.pem"), &key);
-        write_secret(&self.path("both.pem"), &format!("{key}{certificate}"));
-        Ok(())
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    pub(crate) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
-        let path = self.path(name);
-        fs::write(&path, text)?;
-        Ok(path)
-    }
-
-    pub(crate) fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
+/// Makes it; Dovecot's mail programs, which read it, too, are nobody.
+pub(crate) fn workshop() -> io::Result<Folder> {
+    let folder = Folder::make();
+    let pem = Pem::of(&["localhost"]);
+    pem.write(&folder, "server");
+    write_secret(&folder.path("both.pem"), &[pem.key, pem.certificate].concat());
+    write_controls(
+        &folder,
+        &[
+            ("me", "localhost\n"),
+            ("smtpcapabilities", "PIPELINING\n8BITMIME\n"),
+            ("pop3capabilities", "UIDL\n"),
+            ("imapcapabilities", "IDLE\n"),
+            ("fixsmtpio", RULES),
+        ],
+    );
+    write_secret(&folder.path("users"), &users()?);
+    Ok(folder)
 }
 
 /// A users file with the cheapest hash there is: what a hash costs is the

@@ -1,7 +1,7 @@
 //! Dovecot as the one who asks: its `passdb checkpassword` has spoken the interface
 //! for many years, so it is the yardstick for it.
 
-use crate::support::{Account, Folder, tool};
+use crate::support::{Account, Folder, folder, tool};
 use test_support::dovecot::Dovecot;
 use test_support::needs;
 
@@ -15,7 +15,7 @@ impl Asking {
             "passdb {{\n driver = checkpassword\n args = {command}\n}}\n\
              userdb {{\n driver = prefetch\n}}\n"
         );
-        Self(Dovecot::start(folder.0.path(), user, &databases))
+        Self(Dovecot::start(folder, user, &databases))
     }
 
     fn accepts(&self, user: &str, password: &str, facts: &[String]) {
@@ -46,10 +46,10 @@ const AS_ROOT: &str = "/usr/bin/env INSECURE_SETUID=1";
 #[test]
 fn asks_checkpassword_file() {
     needs!("root", REPLY, "doveadm");
-    let folder = Folder::new();
-    let home = folder.0.path().display();
+    let folder = folder();
+    let home = folder.display();
     let hash = tool(&["doveadm", "-O", "pw", "-s", "ARGON2ID", "-p", "secret"], "");
-    let users = folder.write("users", &format!("al@example.org:{hash}:54321:54322::{home}:\n"));
+    let users = folder.write("users", format!("al@example.org:{hash}:54321:54322::{home}:\n"));
     let program = folder.path("checkpassword-file");
     let command = format!("{AS_ROOT} {} -f {}", program.display(), users.display());
     let dovecot = Asking::start(&folder, "root", &command);
@@ -63,9 +63,9 @@ fn asks_checkpassword_file() {
 #[test]
 fn asks_checkpassword_file_as_an_ordinary_user() {
     needs!("root", REPLY, "doveadm");
-    let folder = Folder::new();
+    let folder = folder();
     let hash = tool(&["doveadm", "-O", "pw", "-s", "SHA512-CRYPT", "-p", "secret"], "");
-    let users = folder.write("users", &format!("al:{hash}\nother:{hash}:54321:54321\n"));
+    let users = folder.write("users", format!("al:{hash}\nother:{hash}:54321:54321\n"));
     let program = folder.path("checkpassword-file");
     let command = format!("{} -f {}", program.display(), users.display());
     let dovecot = Asking::start(&folder, "dovecot", &command);
@@ -78,7 +78,7 @@ fn asks_checkpassword_file_as_an_ordinary_user() {
 #[test]
 fn asks_checkpassword_pam() {
     needs!("root", REPLY, "doveadm");
-    let folder = Folder::new();
+    let folder = folder();
     let account = Account::new(&[], "secret");
     let program = folder.path("checkpassword-pam");
     // Dovecot's own PAM service: Debian's, made of the same two includes as ours.

@@ -1,6 +1,6 @@
 //! `checkpassword-file`: whom it serves, as whom, and which file it trusts.
 
-use crate::support::{Caller, Folder, Ran, by_file, own_uid, tool};
+use crate::support::{Caller, Folder, Ran, by_file, folder, own_uid, set_mode, tool};
 use std::path::Path;
 use test_support::needs;
 
@@ -28,9 +28,9 @@ fn login(folder: &Folder, users: &Path, user: &str) -> Ran {
 #[test]
 fn root_becomes_the_user_of_the_entry() {
     needs!("root");
-    let folder = Folder::new();
-    let home = folder.0.path().display();
-    let users = folder.write("users", &format!("al:{}:54321:54322::{home}:/bin/ash\n", hash()));
+    let folder = folder();
+    let home = folder.display();
+    let users = folder.write("users", format!("al:{}:54321:54322::{home}:/bin/ash\n", hash()));
     let program = folder.path("checkpassword-file");
     let command = [program.to_str().unwrap(), "-f", users.to_str().unwrap(), "sh", "-c", LOOK];
     // Root's own groups must be gone.
@@ -44,8 +44,8 @@ fn root_becomes_the_user_of_the_entry() {
 #[test]
 fn the_user_cannot_become_root_again() {
     needs!("root");
-    let folder = Folder::new();
-    let users = folder.write("users", &format!("al:{}:54321:54322\n", hash()));
+    let folder = folder();
+    let users = folder.write("users", format!("al:{}:54321:54322\n", hash()));
     let caught =
         by_file(&folder, &users, &["grep", "-E", "^(Uid|Gid|Cap...):", "/proc/self/status"])
             .login("al", "secret");
@@ -61,9 +61,9 @@ fn the_user_cannot_become_root_again() {
 /// What writes to a client that has gone must end, as it would without us.
 #[test]
 fn the_next_program_does_not_ignore_broken_pipes() {
-    let folder = Folder::new();
+    let folder = folder();
     let (uid, gid) = ids_to_serve();
-    let users = folder.write("users", &format!("al:{}:{uid}:{gid}\n", hash()));
+    let users = folder.write("users", format!("al:{}:{uid}:{gid}\n", hash()));
     let ran = by_file(&folder, &users, &["sed", "-n", "s/^SigIgn:\t//p", "/proc/self/status"])
         .login("al", "secret");
     let ignored = u64::from_str_radix(ran.stdout.trim(), 16).unwrap();
@@ -74,10 +74,10 @@ fn the_next_program_does_not_ignore_broken_pipes() {
 #[test]
 fn root_serves_no_entry_of_roots() {
     needs!("root");
-    let folder = Folder::new();
+    let folder = folder();
     let hash = hash();
     let users =
-        folder.write("users", &format!("root:{hash}:0:0\nalias:{hash}:0:1\ngroup:{hash}:1:0\n"));
+        folder.write("users", format!("root:{hash}:0:0\nalias:{hash}:0:1\ngroup:{hash}:1:0\n"));
     for user in ["root", "alias", "group"] {
         let line = format!("login refused: {user}: uid 0 and gid 0 are never served");
         login(&folder, &users, user).fails(1, &line);
@@ -89,7 +89,7 @@ pub(crate) const TOLD: &str = "echo ${AUTHUPREADYFD-gone}; [ ! -e /proc/$$/fd/5 
 
 #[test]
 fn who_waits_is_told_of_a_good_login_and_of_no_other() {
-    let folder = Folder::new();
+    let folder = folder();
     let (uid, gid) = ids_to_serve();
     let hash = hash();
     let users = format!("al:{hash}:{uid}:{gid}\nroot:{hash}:0:0\ngone:{hash}:{uid}:{gid}::/no\n");
@@ -119,14 +119,14 @@ fn who_waits_is_told_of_a_good_login_and_of_no_other() {
 
 #[test]
 fn an_ordinary_user_serves_entries_without_a_uid_and_its_own() {
-    let folder = Folder::new();
+    let folder = folder();
     let root = own_uid() == 0;
     let (uid, gid) = ids_to_serve();
     let hash = hash();
-    let home = folder.0.path().display();
+    let home = folder.display();
     let users = folder.write(
         "users",
-        &format!("open:{hash}\nown:{hash}:{uid}:{gid}::{home}\nother:{hash}:54399:54399\n"),
+        format!("open:{hash}\nown:{hash}:{uid}:{gid}::{home}\nother:{hash}:54399:54399\n"),
     );
     let login = |user: &str| {
         let caller = by_file(&folder, &users, &["sh", "-c", "id -u; pwd; echo $USER $HOME $SHELL"]);
@@ -142,11 +142,11 @@ fn an_ordinary_user_serves_entries_without_a_uid_and_its_own() {
 
 #[test]
 fn who_is_not_let_in() {
-    let folder = Folder::new();
+    let folder = folder();
     let hash = hash();
     let users = folder.write(
         "users",
-        &format!(
+        format!(
             "al:{hash}:1:1\nlocked:!{hash}:1:1\nempty::1:1\nplain:{{PLAIN}}secret:1:1\n\
              net:{hash}:1:1::::allow_nets=192.0.2.0/24\n#commented:{hash}:1:1\n"
         ),
@@ -168,11 +168,11 @@ fn who_is_not_let_in() {
 /// Trouble that is the administrator's is 111; but never before the password is right.
 #[test]
 fn trouble_that_may_pass() {
-    let folder = Folder::new();
+    let folder = folder();
     let (hash, (uid, gid)) = (hash(), ids_to_serve());
     let users = folder.write(
         "users",
-        &format!(
+        format!(
             "name:{hash}:mail:1\nhome:{hash}:{uid}:{gid}::Maildir\n\
              gone:{hash}:{uid}:{gid}::/no/such/folder\nal:{hash}:{uid}:{gid}\n"
         ),
@@ -191,11 +191,11 @@ fn trouble_that_may_pass() {
 
 #[test]
 fn a_file_that_others_can_write_is_refused() {
-    let folder = Folder::new();
-    let users = folder.write("users", &format!("al:{}:54321:54321\n", hash()));
+    let folder = folder();
+    let users = folder.write("users", format!("al:{}:54321:54321\n", hash()));
     for mode in [0o664, 0o646] {
-        folder.set_mode("users", mode);
+        set_mode(&folder.path("users"), mode);
         login(&folder, &users, "al").fails(111, "users: its group or others can write it");
     }
-    login(&folder, folder.0.path(), "al").fails(111, "not a regular file");
+    login(&folder, &folder, "al").fails(111, "not a regular file");
 }

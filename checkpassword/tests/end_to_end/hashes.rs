@@ -1,7 +1,7 @@
 //! `checkpassword-file` with the hashes that others wrote: Debian's tools into
 //! `/etc/shadow` and elsewhere, and Dovecot's `doveadm pw`.
 
-use crate::support::{Account, Caller, Folder, by_file, own_uid, tool};
+use crate::support::{Account, Caller, Folder, by_file, folder, own_uid, tool};
 use std::path::Path;
 use test_support::needs;
 
@@ -21,8 +21,8 @@ fn entry(hash: &str) -> String {
 }
 
 fn accepts_only(hash: &str, password: &str) {
-    let folder = Folder::new();
-    let users = folder.write("users", &entry(hash));
+    let folder = folder();
+    let users = folder.write("users", entry(hash));
     let login = |password: &str| by_file(&folder, &users, &["echo", "in"]).login("alice", password);
     let good = login(password);
     assert_eq!((good.code, good.stdout.as_str()), (Some(0), "in\n"), "{hash}: {good:?}");
@@ -92,10 +92,10 @@ fn a_hash_that_was_cut_off_lets_nobody_in() {
     needs!("mkpasswd");
     let whole = tool(&["mkpasswd", "-s", "-m", "yescrypt"], "secret\n");
     let (head, _) = whole.rsplit_once('$').unwrap();
-    let folder = Folder::new();
+    let folder = folder();
     for hash in [format!("{head}$"), head.to_owned(), format!("{whole}."), whole.replace('j', "zz")]
     {
-        let users = folder.write("users", &entry(&hash));
+        let users = folder.write("users", entry(&hash));
         for password in ["secret", "anything"] {
             by_file(&folder, &users, &["true"])
                 .login("alice", password)
@@ -116,7 +116,7 @@ fn with_little_memory(folder: &Folder, users: &Path) -> Caller {
 /// whoever fails meets the limit, and who has the right password does not.
 #[test]
 fn a_failed_login_computes_every_kind_in_the_file() {
-    let folder = Folder::new();
+    let folder = folder();
     let cheap = tool(&["openssl", "passwd", "-6", "-stdin"], "secret\n");
     let costly = "$argon2id$v=19$m=1048576,t=1,p=1$c2FsdHNhbHQ$0123456789abcdefghijklmnopqrstuv";
     let mixed = format!("{}costly:{costly}\nlocked:!\n", entry(&cheap));
@@ -132,13 +132,13 @@ fn a_failed_login_computes_every_kind_in_the_file() {
 /// A limit on memory is trouble that may pass, the same for users and strangers.
 #[test]
 fn a_hash_that_there_is_no_memory_for() {
-    let folder = Folder::new();
+    let folder = folder();
     let digest = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
     for hash in [
         format!("$argon2id$v=19$m=1048576,t=1,p=1$c2FsdHNhbHQ${digest}"),
         format!("$y$jET$c2FsdHNhbHQ${digest}"),
     ] {
-        let users = folder.write("users", &entry(&hash));
+        let users = folder.write("users", entry(&hash));
         for user in ["alice", "nobody"] {
             with_little_memory(&folder, &users)
                 .login(user, "any password")
@@ -151,7 +151,7 @@ fn a_hash_that_there_is_no_memory_for() {
 /// password.
 #[test]
 fn a_hash_with_impossible_parameters() {
-    let folder = Folder::new();
+    let folder = folder();
     let digest = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
     for hash in [
         format!("$argon2id$v=19$m=1,t=0,p=9$c2FsdHNhbHQ${digest}"),
@@ -160,7 +160,7 @@ fn a_hash_with_impossible_parameters() {
         format!("$2b$99$0123456789{digest}"),
         format!("$5$rounds=1$salt${digest}"),
     ] {
-        let users = folder.write("users", &entry(&hash));
+        let users = folder.write("users", entry(&hash));
         by_file(&folder, &users, &["true"])
             .login("alice", "any password")
             .fails(1, "login refused: alice: the entry's hash is malformed");

@@ -1,7 +1,7 @@
 //! The interface itself, which is the same for both programs: how they are called,
 //! what they read, what they answer.
 
-use crate::support::{Caller, Folder};
+use crate::support::{Caller, Folder, folder};
 use test_support::run::output;
 
 /// Both programs, with options that let them start.
@@ -21,7 +21,7 @@ fn caller(folder: &Folder, program: &str, options: &[String]) -> Caller {
 /// The administrator's mistake, and no user's: who is told 2 has a refused login.
 #[test]
 fn wrongly_called() {
-    let folder = Folder::new();
+    let folder = folder();
     for (program, options) in programs(&folder) {
         let run = |arguments: &[&str]| {
             Caller::new(&folder, program, arguments).record(b"alice\0secret\0\0").run()
@@ -36,7 +36,7 @@ fn wrongly_called() {
 
 #[test]
 fn no_descriptor_3() {
-    let folder = Folder::new();
+    let folder = folder();
     for (program, options) in programs(&folder) {
         let mut command = std::process::Command::new(folder.path(program));
         let output = output(command.args(options).arg("true"), b"");
@@ -49,7 +49,7 @@ fn no_descriptor_3() {
 
 #[test]
 fn broken_input() {
-    let folder = Folder::new();
+    let folder = folder();
     let mut long = b"alice\0".to_vec();
     long.resize(510, b'x');
     long.extend(b"\0\0");
@@ -70,7 +70,7 @@ fn broken_input() {
 
 #[test]
 fn empty_users_and_passwords_are_refused() {
-    let folder = Folder::new();
+    let folder = folder();
     for (program, options) in programs(&folder) {
         for (user, password) in [("", "secret"), ("alice", ""), ("", "")] {
             caller(&folder, program, &options)
@@ -82,7 +82,7 @@ fn empty_users_and_passwords_are_refused() {
 
 #[test]
 fn names_cannot_forge_a_log_line() {
-    let folder = Folder::new();
+    let folder = folder();
     for (program, options) in programs(&folder) {
         caller(&folder, program, &options)
             .record(b"a\nb\\\x1b\xff\0secret\0\0")

@@ -1,7 +1,7 @@
 //! `checkpassword-pam` with the system's own PAM and accounts made for the test.
 
 use crate::file::TOLD;
-use crate::support::{Account, Caller, Folder, Ran, tool, unique};
+use crate::support::{Account, Caller, Folder, Ran, folder, set_mode, tool, unique};
 use std::path::PathBuf;
 use test_support::needs;
 
@@ -45,8 +45,8 @@ fn stand_in(folder: &Folder) -> String {
 
 /// A script that PAM runs.
 fn note(folder: &Folder, line: &str) -> String {
-    let script = folder.write("note", &format!("#!/bin/sh\n{line}\n"));
-    folder.set_mode("note", 0o755);
+    let script = folder.write("note", format!("#!/bin/sh\n{line}\n"));
+    set_mode(&folder.path("note"), 0o755);
     script.display().to_string()
 }
 
@@ -60,7 +60,7 @@ fn login(folder: &Folder, service: &Service, user: &str, password: &str) -> Ran 
 #[test]
 fn a_real_account_logs_in() {
     needs!("root");
-    let folder = Folder::new();
+    let folder = folder();
     let service = Service::shipped();
     let account = Account::new(&["-G", "mail,games", "-s", "/bin/dash"], "s:cret wörd");
     let ran = login(&folder, &service, &account.name, "s:cret wörd");
@@ -78,7 +78,7 @@ fn a_real_account_logs_in() {
 #[test]
 fn who_waits_is_told_of_a_good_login_and_of_no_other() {
     needs!("root");
-    let folder = Folder::new();
+    let folder = folder();
     let service = Service::shipped();
     let account = Account::new(&[], "secret");
     let (root, heard) = (Account::new(&["-o", "-u", "0"], "secret"), folder.path("heard"));
@@ -101,7 +101,7 @@ fn who_waits_is_told_of_a_good_login_and_of_no_other() {
 #[test]
 fn who_is_not_let_in() {
     needs!("root");
-    let folder = Folder::new();
+    let folder = folder();
     let service = Service::shipped();
     let account = Account::new(&[], "secret");
     let refused = |password: &str| {
@@ -127,7 +127,7 @@ fn who_is_not_let_in() {
 #[test]
 fn root_by_any_name_is_refused() {
     needs!("root");
-    let folder = Folder::new();
+    let folder = folder();
     let heard = folder.path("heard");
     let script = note(&folder, &format!("cat >>{}", heard.display()));
     // The first asks for the password and is content with any; the last in its place.
@@ -173,7 +173,7 @@ fn yescrypt_hashes(folder: &Folder, service: &Service, user: &str) -> usize {
 #[test]
 fn who_is_refused_had_the_same_computed_whoever_it_is() {
     needs!("root", "strace");
-    let folder = Folder::new();
+    let folder = folder();
     let known = Account::new(&[], "secret");
     assert!(known.hash().starts_with("$y$j9T$"), "{}", known.hash());
     let locked = Account::new(&[], "secret");
@@ -193,7 +193,7 @@ fn who_is_refused_had_the_same_computed_whoever_it_is() {
 #[test]
 fn pam_knows_service_user_and_address() {
     needs!("root");
-    let folder = Folder::new();
+    let folder = folder();
     let log = folder.path("log");
     let line = format!("echo $PAM_TYPE $PAM_SERVICE $PAM_USER $PAM_RHOST >>{}", log.display());
     let script = note(&folder, &line);
@@ -224,7 +224,7 @@ fn pam_knows_service_user_and_address() {
 #[test]
 fn trouble_that_may_pass() {
     needs!("root");
-    let folder = Folder::new();
+    let folder = folder();
     let account = Account::new(&[], "secret");
     let line = format!(": {}: ", account.name);
     let broken = "auth required pam_no_such_module.so\naccount required pam_permit.so\n";
@@ -246,7 +246,7 @@ fn trouble_that_may_pass() {
 #[test]
 fn an_ordinary_user_cannot_become_another() {
     needs!("root");
-    let folder = Folder::new();
+    let folder = folder();
     let permit = "auth required pam_permit.so\naccount required pam_permit.so\n";
     let service = Service::new(permit);
     let account = Account::new(&[], "secret");
@@ -259,7 +259,7 @@ fn an_ordinary_user_cannot_become_another() {
 #[test]
 fn the_user_that_pam_settled_on_counts() {
     needs!("root", "cc");
-    let folder = Folder::new();
+    let folder = folder();
     let module = stand_in(&folder);
     let permit = "account required pam_permit.so\n";
     let account = Account::new(&[], "secret");
@@ -281,7 +281,7 @@ fn the_user_that_pam_settled_on_counts() {
 #[test]
 fn the_password_is_all_that_pam_can_have() {
     needs!("root", "cc");
-    let folder = Folder::new();
+    let folder = folder();
     let module = stand_in(&folder);
     let account = Account::new(&[], "secret");
     let asked = |style: &str| {

@@ -1,12 +1,12 @@
 //! A folder, a run of a program, a real account: what the tests are made of.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tempfile::TempDir;
 use test_support::folder::copy_program;
+pub(crate) use test_support::folder::{Folder, set_mode};
 use test_support::run::{hand_over, output};
 
 /// One number for each call, so that tests that run side by side share no names.
@@ -15,38 +15,17 @@ pub(crate) fn unique() -> String {
     format!("{}x{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A folder that everybody may enter, with both programs in it, removed at the end.
-pub(crate) struct Folder(pub(crate) TempDir);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        let folder = Self(test_support::folder::public());
-        // The build's own folder may be closed to the users that the tests become.
-        for (name, built) in [
-            ("checkpassword-file", env!("CARGO_BIN_EXE_checkpassword-file")),
-            ("checkpassword-pam", env!("CARGO_BIN_EXE_checkpassword-pam")),
-        ] {
-            copy_program(Path::new(built), &folder.path(name));
-            folder.set_mode(name, 0o755);
-        }
-        folder
+/// A folder with both programs in it, where the users that the tests become can run them.
+pub(crate) fn folder() -> Folder {
+    let folder = Folder::make();
+    for (name, built) in [
+        ("checkpassword-file", env!("CARGO_BIN_EXE_checkpassword-file")),
+        ("checkpassword-pam", env!("CARGO_BIN_EXE_checkpassword-pam")),
+    ] {
+        copy_program(Path::new(built), &folder.path(name));
+        set_mode(&folder.path(name), 0o755);
     }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Writes a file that anybody may read and only its owner may write.
-    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.path(name);
-        std::fs::write(&path, content).unwrap();
-        self.set_mode(name, 0o644);
-        path
-    }
-
-    pub(crate) fn set_mode(&self, name: &str, mode: u32) {
-        test_support::folder::set_mode(&self.path(name), mode);
-    }
+    folder
 }
 
 /// How a run ended.

@@ -21,12 +21,11 @@ mod running;
 mod shortage;
 mod words;
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 
 use rustls::StreamOwned;
+use test_support::service::write_controls;
 use test_support::talking::up_to;
 
 use crate::harness::client::{Tls, client, close, handshake, plain};
@@ -59,14 +58,6 @@ const SUBMISSIONS: Door = Door { pop3: false, asked: false };
 const POP3: Door = Door { pop3: true, asked: true };
 const POP3S: Door = Door { pop3: true, asked: false };
 const DOORS: [Door; 4] = [SUBMISSION, SUBMISSIONS, POP3, POP3S];
-
-/// Makes a qmail home of a folder, with these control files.
-fn write_controls(home: &Path, files: &[(&str, &str)]) {
-    fs::create_dir(home.join("control")).unwrap();
-    for (name, text) in files {
-        fs::write(home.join("control").join(name), text).unwrap();
-    }
-}
 
 impl Door {
     /// A server with control files of its own.

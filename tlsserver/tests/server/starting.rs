@@ -7,6 +7,8 @@ use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use test_support::needs;
 use test_support::run::OwnChild;
+use test_support::server::free_port;
+use test_support::service::PATH;
 use test_support::wait::for_end;
 
 use crate::harness::client::{clear_rest, connect, plain, rest};
@@ -17,7 +19,7 @@ fn activated(setup: &Setup, listen: &str, through: &[&str]) -> (Child, Log) {
     let command = setup.command();
     let mut activated = Command::new("systemd-socket-activate");
     activated.arg(format!("--listen={listen}"));
-    activated.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    activated.env_clear().env("PATH", PATH);
     for (name, value) in &setup.variables {
         activated.arg(format!("--setenv={name}={value}"));
     }
@@ -27,12 +29,6 @@ fn activated(setup: &Setup, listen: &str, through: &[&str]) -> (Child, Log) {
     let log = Log::of(child.stderr.take().unwrap());
     log.wait_for(&["Listening on"]);
     (child, log)
-}
-
-/// One that was free a moment ago: the tool says no port.
-fn free_port() -> u16 {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().port()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::process::Command;
 use test_support::folder::set_mode;
 use test_support::needs;
 use test_support::run::output;
-use test_support::server::Server;
+use test_support::server::{Server, free_port};
 
 #[test]
 fn is_not_tried_with_what_only_a_shell_knows() {
@@ -87,11 +87,6 @@ fn a_service_that_takes_no_mail_is_no_service() {
     let (_, first) = said.split_once("pop3/run:\n").unwrap();
     let (first, _) = first.split_once("/run:\n").unwrap();
     assert_eq!(first.matches("login succeeded").count(), 1, "{said}");
-}
-
-/// A port that nobody has.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

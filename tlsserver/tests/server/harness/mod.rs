@@ -23,6 +23,7 @@ pub(crate) use test_support::log::Log;
 pub(crate) use test_support::needs::is_root;
 use test_support::run::{hand_over, output, stderr};
 pub(crate) use test_support::server::Server as Listening;
+use test_support::service::PATH;
 pub(crate) use test_support::wait::PATIENCE;
 use test_support::wait::{self, Gate};
 
@@ -125,7 +126,7 @@ impl Setup {
             .args([&self.host, "0"])
             .args(&self.program)
             .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PATH", PATH)
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
