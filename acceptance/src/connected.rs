@@ -6,12 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process_group};
+use test_support::run::OwnGroup;
 use test_support::wait::for_end;
 
 use crate::processes::await_no_more_than;
@@ -19,7 +18,7 @@ use crate::processes::await_no_more_than;
 /// The first process of the group; all of them are killed if a test fails.
 #[derive(Debug)]
 pub struct Connected {
-    child: Child,
+    group: OwnGroup,
     log: PathBuf,
 }
 
@@ -31,15 +30,14 @@ impl Connected {
     /// When it cannot be run.
     pub fn start(command: &mut Command, connection: OwnedFd, log: PathBuf) -> Result<Self> {
         command.stdin(connection.try_clone()?).stdout(connection).stderr(File::create(&log)?);
-        let child = command.process_group(0).spawn();
-        let child = child.with_context(|| format!("{:?}", command.get_program()))?;
-        Ok(Self { child, log })
+        let group = OwnGroup::start(command);
+        Ok(Self { group: group.with_context(|| format!("{:?}", command.get_program()))?, log })
     }
 
     /// The first of its processes, and the number of their group.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.group.0.id()
     }
 
     /// Waits until it has ended, and nobody is left of it; how that was, and all that was
@@ -48,18 +46,8 @@ impl Connected {
     /// # Errors
     /// When somebody goes on.
     pub fn ends(mut self) -> Result<(ExitStatus, String)> {
-        let status = for_end(&mut self.child);
+        let status = for_end(&mut self.group.0);
         await_no_more_than(self.pid(), &BTreeSet::new())?;
         Ok((status, String::from_utf8_lossy(&fs::read(&self.log)?).into_owned()))
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            // A failed test's: ours to end, with all that it started.
-            let _gone = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _status = self.child.wait();
-        }
     }
 }

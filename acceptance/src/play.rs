@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use test_support::talking::Talking;
+use test_support::wait::for_end;
 
 use crate::case::{Act, Case, Step, Transport};
 use crate::channel::{Channel, WATCHDOG, send_piece, wait};
@@ -297,7 +298,7 @@ impl Play {
         while !self.exited {
             self.pump(None, None)?;
         }
-        let status = self.stage.child.wait()?;
+        let status = for_end(&mut self.stage.child);
         match (status.code(), status.signal()) {
             (Some(got), _) => ensure!(got == code, "exit {got} instead"),
             (None, signal) => bail!("killed by signal {signal:?} instead"),

@@ -19,7 +19,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
-use test_support::folder::public;
+use test_support::folder::{Folder, public};
 use test_support::run::OwnChild;
 use test_support::service::{self, NOBODY, write_controls};
 
@@ -155,13 +155,34 @@ fn mapping(parent_fd: impl Into<OwnedFd>, child_fd: i32) -> FdMapping {
     FdMapping { parent_fd: parent_fd.into(), child_fd }
 }
 
-/// A folder with a qmail home's usual control files and these.
-#[must_use]
-pub fn home_with(control: &[(&str, &str)]) -> TempDir {
-    let home = public();
-    write_controls(home.path(), &USUAL_CONTROL);
-    write_controls(home.path(), control);
-    home
+/// A qmail home, and programs that are run with it by themselves: for the tests that are no
+/// cases.
+#[derive(Debug)]
+pub struct Alone {
+    programs: Programs,
+    /// The home.
+    pub home: Folder,
+}
+
+impl Alone {
+    /// With a qmail home's usual control files and these.
+    ///
+    /// # Errors
+    /// When there are no programs.
+    pub fn with(control: &[(&str, &str)]) -> Result<Self> {
+        let home = Folder::make();
+        write_controls(&home, &USUAL_CONTROL);
+        write_controls(&home, control);
+        Ok(Self { programs: Programs::gather(&[])?, home })
+    }
+
+    /// One of them, not started yet.
+    #[must_use]
+    pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = service::command(name, self.programs.folder());
+        command.args(arguments).env("QMAILHOME", &*self.home);
+        command
+    }
 }
 
 fn home(folder: &Path) -> PathBuf {

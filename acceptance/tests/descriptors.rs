@@ -6,17 +6,12 @@
 
 #![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
 
-use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::Command;
 
-use acceptance::programs::Programs;
-use acceptance::stage::home_with;
+use acceptance::stage::Alone;
 use command_fds::{CommandFdExt, FdMapping};
-use tempfile::TempDir;
 use test_support::run::OwnChild;
 use test_support::talking::{pair, up_to};
 use test_support::wait::for_end;
@@ -31,27 +26,17 @@ const CHECKPASSWORD: &str = r"tr '\0' '|' <&3; echo; exit 1";
 const SERVER: &str =
     r"echo begins >&2; printf '220 ready\r\n'; while read -r line; do printf '250 ok\r\n'; done";
 
-struct Stage {
-    programs: Programs,
-    home: TempDir,
-}
+struct Stage(Alone);
 
 impl Stage {
     fn set() -> Self {
-        let programs =
-            Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
-        Self { programs, home: home_with(&[]) }
+        Self(Alone::with(&[]).expect("the programs"))
     }
 
     /// Starts the program with these values of the variables. There is a socket under each
     /// number above 2, and the ends that a TLS server keeps come back in the variables' order.
     fn start(&self, command: &[&str], numbers: [i32; 3]) -> Session {
-        let program = self.programs.folder().join(command[0]);
-        self.start_by(Command::new(program).args(&command[1..]), numbers)
-    }
-
-    /// The same by another command.
-    fn start_by(&self, child: &mut Command, numbers: [i32; 3]) -> Session {
+        let mut child = self.0.command(command[0], &command[1..]);
         let mut kept: Vec<(i32, UnixStream)> = Vec::new();
         let mut mappings = Vec::new();
         for number in numbers.into_iter().filter(|number| *number > 2) {
@@ -62,7 +47,7 @@ impl Stage {
             }
         }
         let (client, network) = pair();
-        child.env("QMAILHOME", self.home.path()).env("UCSPITLS", "");
+        child.env("UCSPITLS", "");
         for (name, number) in NAMES.into_iter().zip(numbers) {
             child.env(name, number.to_string());
         }
@@ -185,16 +170,14 @@ fn what_comes_with_the_facts_on_the_stream_is_the_clients_first_command() {
 #[test]
 fn what_was_left_open_is_not_for_the_program_behind() {
     let stage = Stage::set();
-    let left = stage.home.path().join("left-open");
-    fs::write(&left, "secret").expect("a file");
+    let left = stage.0.home.write("left-open", "secret");
     // The shell moves the file to each number, and becomes authup.
     let numbers = [4, 5, 8, 20, 99, 300];
     let opens: String =
         numbers.iter().map(|number| format!("exec {number}<{}; ", left.display())).collect();
-    let authup = stage.programs.folder().join("authup");
     let shows = "ls -l /proc/$$/fd >&2; exit 1";
-    let command = format!("{opens}exec {} smtp bash -c '{shows}'", authup.display());
-    let mut session = stage.start_by(Command::new("bash").args(["-c", &command]), [3, 7, 9]);
+    let command = format!("{opens}exec authup smtp bash -c '{shows}'");
+    let mut session = stage.start(&["bash", "-c", &command], [3, 7, 9]);
     session.start_tls();
     session.awaits("negotiated TLS\n");
     session.says("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nQUIT\r\n");

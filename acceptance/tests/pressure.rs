@@ -6,25 +6,20 @@ use std::fs;
 use std::io::{BufReader, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::thread;
 
 use acceptance::processes;
-use acceptance::programs::Programs;
-use acceptance::stage::home_with;
+use acceptance::stage::Alone;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tempfile::TempDir;
 use test_support::run::OwnChild;
-use test_support::service;
 use test_support::talking::{self, Patient, Talking, up_to};
 use test_support::wait::{for_end, is_gone, until};
 
 /// A program under test between two pipes, with control files of its own.
 struct Running {
     child: OwnChild,
-    _programs: Programs,
-    _home: TempDir,
+    _alone: Alone,
 }
 
 /// What is written to, and what is read from.
@@ -37,13 +32,10 @@ impl Running {
 
     /// The same with another log.
     fn start_logging(control: &[(&str, &str)], command: &[&str], log: Stdio) -> (Self, Ends) {
-        let programs =
-            Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
-        let home = home_with(control);
-        let mut program = service::command(command[0], programs.folder());
-        program.args(&command[1..]).env("QMAILHOME", home.path());
+        let alone = Alone::with(control).expect("the programs");
+        let mut program = alone.command(command[0], &command[1..]);
         let Talking { child, input, output } = Talking::start(program.stderr(log));
-        (Self { child, _programs: programs, _home: home }, (input, output))
+        (Self { child, _alone: alone }, (input, output))
     }
 
     /// fixsmtpio before a server that this script is, which has greeted; and its ends.

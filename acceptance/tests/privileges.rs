@@ -7,7 +7,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -15,15 +14,15 @@ use std::process::{Command, Stdio};
 use test_support::needs;
 
 use acceptance::processes::{contains, memory};
-use acceptance::programs::Programs;
-use acceptance::stage::home_with;
+use acceptance::stage::Alone;
 use rustix::process::Signal;
-use tempfile::TempDir;
 use test_support::folder::{public, set_mode};
 use test_support::log::Log;
-use test_support::process::{self, Process, children, is_jailed, limit, signal, target};
+use test_support::process::{
+    self, Process, assert_powerless, children, is_jailed, limit, signal, target,
+};
 use test_support::run::{OwnChild, hand_over};
-use test_support::service::AS_NOBODY;
+use test_support::service::{AS_NOBODY, NOBODY};
 use test_support::talking::pair;
 use test_support::wait::{for_end, until_gone};
 
@@ -34,7 +33,7 @@ struct Session {
     log: Log,
     /// How many lines of it have been read.
     heard: usize,
-    _home: TempDir,
+    _alone: Alone,
 }
 
 /// A checkpassword that says no.
@@ -46,11 +45,9 @@ impl Session {
     }
 
     fn with(control: &[(&str, &str)], program: &[&str], also: impl Fn(&mut Command)) -> Self {
-        let programs = Programs::gather(&[]).expect("the programs");
-        let home = home_with(control);
+        let alone = Alone::with(control).expect("the programs");
         let (client, server) = pair();
-        let mut command = Command::new(programs.folder().join("authup"));
-        command.arg("smtp").args(program).env("QMAILHOME", home.path());
+        let mut command = alone.command("authup", &[&["smtp"], program].concat());
         also(&mut command);
         let server = OwnedFd::from(server);
         command.stdin(server.try_clone().expect("a copy")).stdout(server);
@@ -61,7 +58,7 @@ impl Session {
             client: BufReader::new(client),
             log,
             heard: 0,
-            _home: home,
+            _alone: alone,
         };
         let logged = session.logged();
         assert!(logged.ends_with(" protocol smtp"), "{logged}");
@@ -147,17 +144,9 @@ fn as_root_the_parser_is_nobody_nowhere() {
         })
         .greeted()
     };
-    for (session, user, group) in
-        [(ids("", ""), "65534", "65534"), (ids("4711", "4712"), "4711", "4712")]
+    for (session, user, group) in [(ids("", ""), NOBODY, NOBODY), (ids("4711", "4712"), 4711, 4712)]
     {
-        let parser = session.parser();
-        assert_eq!(status(parser, "Uid"), [user; 4].join("\t"));
-        assert_eq!(status(parser, "Gid"), [group; 4].join("\t"));
-        assert_eq!(status(parser, "Groups"), "");
-        assert_eq!(status(parser, "CapEff"), "0000000000000000");
-        assert_eq!(fs::read_dir(format!("/proc/{parser}/root/")).expect("a root").count(), 0);
-        // Not dumpable: what shows of it belongs to root, not to its user.
-        assert_eq!(fs::metadata(format!("/proc/{parser}/mem")).expect("memory").uid(), 0);
+        assert_powerless(session.parser(), user, group);
         assert_eq!(status(session.monitor(), "Uid"), "0\t0\t0\t0");
     }
 }
@@ -329,22 +318,20 @@ fn the_empty_folder_is_used_only_if_nobody_else_can_write_to_it() {
 struct Relay {
     fixsmtpio: OwnChild,
     client: BufReader<UnixStream>,
-    _home: TempDir,
+    _alone: Alone,
 }
 
 impl Relay {
     fn start(also: impl Fn(&mut Command)) -> Self {
-        let programs = Programs::gather(&[]).expect("the programs");
-        let home = home_with(&[]);
+        let alone = Alone::with(&[]).expect("the programs");
         let server = "printf '220 local\\r\\n'; while read -r line; do printf '250 ok\\r\\n'; done";
         let (client, network) = pair();
         let network = OwnedFd::from(network);
-        let mut command = Command::new(programs.folder().join("fixsmtpio"));
-        command.args(["sh", "-c", server]).env("QMAILHOME", home.path());
+        let mut command = alone.command("fixsmtpio", &["sh", "-c", server]);
         command.stdin(network.try_clone().expect("a copy")).stdout(network);
         also(&mut command);
         let fixsmtpio = command.spawn().expect("starts");
-        Self { fixsmtpio: OwnChild(fixsmtpio), client: BufReader::new(client), _home: home }
+        Self { fixsmtpio: OwnChild(fixsmtpio), client: BufReader::new(client), _alone: alone }
     }
 
     fn says(&mut self, request: &str) -> String {

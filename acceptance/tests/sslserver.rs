@@ -11,13 +11,10 @@ use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::process::Command;
 
-use acceptance::programs::Programs;
-use acceptance::stage::home_with;
+use acceptance::stage::Alone;
 use command_fds::{CommandFdExt, FdMapping};
-use tempfile::TempDir;
 use test_support::run::OwnChild;
 use test_support::talking::{Patient, pair, reply};
 
@@ -64,14 +61,8 @@ impl Sslserver {
     const AT_ONCE: Self = Self { delayed: false, tells: true, between: Between::Nothing };
 
     fn runs(self, program: &[&str], ucspitls: Option<&str>) -> Session {
-        let programs =
-            Programs::gather(&[Path::new(env!("CARGO_BIN_EXE_stand-in"))]).expect("the programs");
-        let home = home_with(&[]);
-        let mut command = Command::new(programs.folder().join(program[0]));
-        command.args(&program[1..]).env("QMAILHOME", home.path());
-        for name in ["UCSPITLS", "SSL_PROTOCOL", "SSLCTLFD"] {
-            command.env_remove(name);
-        }
+        let alone = Alone::with(&[]).expect("the programs");
+        let mut command = alone.command(program[0], &program[1..]);
         if let Some(value) = ucspitls {
             command.env("UCSPITLS", value);
         }
@@ -84,7 +75,7 @@ impl Sslserver {
         let (reader, writer, control) = self.gives(&mut command);
         let child = OwnChild(command.spawn().expect("starts"));
         let reader = Patient(File::from(reader));
-        Session { reader, writer, control, _child: child, _programs: programs, _home: home }
+        Session { reader, writer, control, _child: child, _alone: alone }
     }
 
     /// The program's descriptors; and the client's, and the other end of the control socket.
@@ -154,8 +145,7 @@ struct Session {
     writer: OwnedFd,
     control: UnixStream,
     _child: OwnChild,
-    _programs: Programs,
-    _home: TempDir,
+    _alone: Alone,
 }
 
 impl Session {

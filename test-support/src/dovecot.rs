@@ -1,7 +1,6 @@
 //! A Dovecot of the test's own, with nothing but its login service; Debian's is left alone.
 
-use crate::log::Log;
-use crate::run::{Master, OwnChild, output};
+use crate::run::{Master, output};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -30,12 +29,8 @@ impl Dovecot {
         );
         fs::write(&config, text).unwrap();
         let mut command = Command::new("dovecot");
-        command.args(["-F", "-c"]).arg(&config).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut master = OwnChild(command.spawn().unwrap());
-        let log = Log::of(master.stderr.take().unwrap());
-        let dovecot = Self { config, _master: Master(master) };
-        log.wait_for(&["starting up"]);
-        dovecot
+        command.args(["-F", "-c"]).arg(&config).stdin(Stdio::null());
+        Self { config, _master: Master::start(&mut command, "starting up") }
     }
 
     /// `doveadm auth` by it: `test` or `login`, of a user with a password.

@@ -228,6 +228,7 @@ fn longs(all: &[u64]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::succeeds;
     use crate::wait::{for_end, until};
     use std::fs;
     use std::process::{Command, Stdio};
@@ -241,8 +242,7 @@ mod tests {
             return;
         };
         assert_eq!(fs::read(hanging.file()).unwrap(), script);
-        let said = Command::new(hanging.file()).output().unwrap();
-        assert_eq!(said.stdout, b"here\n");
+        assert_eq!(succeeds(&mut Command::new(hanging.file())), "here\n");
         hanging.hang();
         let mut cat =
             Command::new("cat").arg(hanging.file()).stdout(Stdio::piped()).spawn().unwrap();

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 /// One process, by `/proc/PID/stat`.
@@ -123,6 +123,24 @@ pub fn is_jailed(pid: u32) -> bool {
     let [privileges, filter] = ["NoNewPrivs", "Seccomp"].map(|field| status(pid, field).unwrap());
     assert_eq!(privileges == "1", filter == "2", "one of the two only");
     filter == "2"
+}
+
+/// Fails unless a process that root has jailed is this user and nobody else, without a file that
+/// it could see.
+///
+/// # Panics
+/// When there is no such process, either.
+#[track_caller]
+pub fn assert_powerless(pid: u32, user: u32, group: u32) {
+    let four = |id: u32| [id.to_string().as_str(); 4].join("\t");
+    let none = "0".repeat(16);
+    let wanted = [four(user), four(group), String::new(), none.clone(), none];
+    let found =
+        ["Uid", "Gid", "Groups", "CapPrm", "CapEff"].map(|field| status(pid, field).unwrap());
+    assert_eq!(found, wanted);
+    assert_eq!(fs::read_dir(format!("/proc/{pid}/root/")).unwrap().count(), 0);
+    // Not dumpable: what shows of it belongs to root, not to its user.
+    assert_eq!(fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(), 0);
 }
 
 /// What a descriptor of a process's leads to.

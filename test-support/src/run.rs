@@ -1,10 +1,12 @@
 //! Programs that are run to their end, whichever comes first: theirs or the test's.
 
+use crate::log::Log;
 use crate::process::descendants;
 use crate::wait::{LONGEST, is_gone, is_readable};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
-use std::io::Write;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use std::io::{self, Write};
 use std::ops::{Deref, DerefMut};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -63,14 +65,49 @@ impl DerefMut for OwnChild {
 
 impl Drop for OwnChild {
     fn drop(&mut self) {
-        let _already_gone = self.kill();
-        let _status = self.wait();
+        // One that the system holds fast is waited for no longer than others.
+        let goes_on = matches!(self.try_wait(), Ok(None));
+        let _status = (goes_on && self.kill().is_ok() && is_gone(self.id())).then(|| self.wait());
+    }
+}
+
+/// The same of a child and all that it has started: the first of a process group of its own.
+#[derive(Debug)]
+pub struct OwnGroup(pub OwnChild);
+
+impl OwnGroup {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        Ok(Self(OwnChild(command.process_group(0).spawn()?)))
+    }
+}
+
+impl Drop for OwnGroup {
+    fn drop(&mut self) {
+        let _already_gone = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
     }
 }
 
 /// A child that ends what it has started, once it is told to end; which is when this is dropped.
 #[derive(Debug)]
-pub struct Master(pub OwnChild);
+pub struct Master(OwnChild);
+
+impl Master {
+    /// Starts it, and waits until its log says so.
+    ///
+    /// # Panics
+    /// When it cannot be started, or does not say so.
+    #[track_caller]
+    pub fn start(command: &mut Command, ready: &str) -> Self {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut master = Self(OwnChild(child.unwrap()));
+        Log::of(master.0.stderr.take().unwrap()).wait_for(&[ready]);
+        master
+    }
+}
 
 impl Drop for Master {
     fn drop(&mut self) {

@@ -1,11 +1,12 @@
 //! A server that says its port on standard output once it is ready.
 
 use crate::log::Log;
-use crate::run::OwnChild;
+use crate::run::{Master, OwnChild};
 use crate::wait::for_end;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// A port of 127.0.0.1 that was free a moment ago, for who cannot say which one it took.
@@ -15,6 +16,16 @@ use std::process::{Command, ExitStatus, Stdio};
 #[must_use]
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Has HAProxy, which this command runs or passes on to, serve by this configuration, until this
+/// is dropped.
+///
+/// # Panics
+/// When it cannot be started.
+#[track_caller]
+pub fn haproxy(command: &mut Command, configuration: &Path) -> Master {
+    Master::start(command.args(["-W", "-db", "-f"]).arg(configuration), "Loading success")
 }
 
 /// One that runs, until this is dropped.

@@ -2,7 +2,6 @@
 //! written: who fails is found, and nobody else, whatever user names say.
 
 use std::fs;
-use std::io::Read;
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -12,8 +11,11 @@ use std::thread::spawn;
 use acceptance::chain::{Chain, start_logging_to};
 use acceptance::peer::Peer;
 use anyhow::{Context, Result, ensure};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use test_support::client::be_patient;
 use test_support::run::{self, OwnChild};
-use test_support::wait::{for_end, in_file};
+use test_support::talking::rest;
+use test_support::wait::{PATIENCE, for_end, in_file};
 
 use crate::{SWAKS_REFUSED, Test, ends_with, holds, swaks};
 
@@ -268,9 +270,11 @@ fn make_folder(chain: &Chain<'_>, folder: &Path) {
 fn regex_by_logger(chain: &Chain<'_>) -> Result<()> {
     let syslog = TcpListener::bind("127.0.0.1:0")?;
     let port = syslog.local_addr()?.port().to_string();
+    set_socket_timeout(&syslog, Timeout::Recv, Some(PATIENCE))?;
     let written = spawn(move || {
-        let mut written = String::new();
-        syslog.accept()?.0.read_to_string(&mut written).map(|_| written)
+        let mut connection = syslog.accept()?.0;
+        be_patient(&connection, PATIENCE)?;
+        rest(&mut connection)
     });
     let call = ["logger", "--size", "8KiB", "--tcp", "--rfc3164", "--tag", "submission"];
     let server = ["--server", "127.0.0.1", "--port", &port];
@@ -278,7 +282,7 @@ fn regex_by_logger(chain: &Chain<'_>) -> Result<()> {
     let written = written.join().map_err(|_| anyhow::anyhow!("syslog failed"))??;
     let log = chain.path("syslog");
     // The priority is not written to files.
-    fs::write(&log, written.replace("<13>", ""))?;
+    fs::write(&log, String::from_utf8(written)?.replace("<13>", ""))?;
     ensure_found(&log, "[logtype=journal]", &failed)
 }
 

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use acceptance::chain::Chain;
 use rustix::process::Signal;
 use test_support::log::Log;
-use test_support::run::{Master, OwnChild};
-use test_support::server::Server;
+use test_support::run::Master;
+use test_support::server::{Server, haproxy};
 use test_support::service::with_certificate;
 use test_support::talking::Talking;
 use test_support::wait::for_end;
@@ -88,13 +88,8 @@ pub(crate) fn balancer(chain: &Chain<'_>, network: &Network) -> Master {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/haproxy/haproxy.cfg");
     let [ip, netns, exec, name] = network.on("balancer");
     let mut command = chain.command(&ip);
-    command.args([&netns, &exec, &name, "haproxy", "-W", "-db", "-f"]).arg(shipped);
-    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = OwnChild(command.spawn().expect("haproxy"));
-    let log = Log::of(child.stderr.take().expect("a log"));
-    let balancer = Master(child);
-    log.wait_for(&["Loading success"]);
-    balancer
+    command.args([&netns, &exec, &name, "haproxy"]).stdin(Stdio::null());
+    haproxy(&mut command, &shipped)
 }
 
 /// Runs a client of Debian's on the client's machine, who logs in as bob.

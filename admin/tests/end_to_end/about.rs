@@ -4,6 +4,7 @@ use crate::support::{PROGRAM, built, ends_with, service, stderr, stdout};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use test_support::run::output;
 
 #[test]
 fn every_program_says_how_it_is_called_and_its_version() {
@@ -15,7 +16,7 @@ fn every_program_says_how_it_is_called_and_its_version() {
         let ask = |word: &str| {
             // Nothing that it would need is there.
             let mut program = Command::new(built(name));
-            program.arg(word).env_clear().stdin(Stdio::null()).output().unwrap()
+            output(program.arg(word).env_clear(), b"")
         };
         let (help, version) = (ask("--help"), ask("--version"));
         ends_with(&help, 0);

@@ -52,14 +52,15 @@ fn finds_nothing_wrong_with_what_is_right_or_cannot_be_known() {
     assert!(count >= 20, "{count}");
 }
 
+fn copy(from: &Path, to: &Path) {
+    test_support::run::succeeds(Command::new("cp").arg("-a").args([from, to]));
+}
+
 /// Makes each of these set-ups of a good one, and has it checked; what is expected has the names
 /// of files as they are said. Returns how many there are.
 fn with_each_setup(setups: &str, is_right: impl Fn(&str, &Output) -> bool) -> usize {
     let Good { folder, dir } = good();
     let (saved, home) = (folder.path().join("saved"), folder.path().join("al"));
-    let copy = |from: &Path, to: &Path| {
-        test_support::run::succeeds(Command::new("cp").arg("-a").args([from, to]));
-    };
     certificates::write(folder.path());
     std::fs::create_dir(&saved).unwrap();
     copy(&dir, &saved.join("service"));
@@ -200,8 +201,7 @@ fn a_folder_that_others_can_change_is_said_once() {
 fn services_of_two_homes_cannot_listen_at_one_place() {
     let Good { folder, dir } = good();
     let other = folder.path().join("other");
-    let status = Command::new("cp").arg("-a").args([&dir, &other]).status().unwrap();
-    assert!(status.success());
+    copy(&dir, &other);
     let (script, text) = script_of(&other, "submission");
     std::fs::write(&script, text.replace(dir.to_str().unwrap(), other.to_str().unwrap())).unwrap();
     let (first, _) = script_of(&dir, "submission");

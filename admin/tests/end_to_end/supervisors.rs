@@ -1,13 +1,13 @@
 //! What `init` makes, under the real supervisors: each runs all services at once.
 
 use crate::support::{ends_with, here, service, stderr};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use test_support::needs;
 use test_support::process::signal;
+use test_support::run::OwnGroup;
 use test_support::talking::{Talking, up_to};
 use test_support::wait::{for_end, until};
 use test_support::{client, run};
@@ -23,21 +23,10 @@ const SERVICES: [(&str, &str, bool); 7] = [
     ("imaps", "* OK ", true),
 ];
 
-/// A supervisor of all that is in its folder, ended with what it started.
-struct Supervisor(Child);
-
-impl Supervisor {
-    fn ends_by(&mut self, how: Signal) {
-        signal(self.0.id(), how);
-        for_end(&mut self.0);
-    }
-}
-
-impl Drop for Supervisor {
-    fn drop(&mut self) {
-        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
-        let _ = self.0.wait();
-    }
+/// Ends a supervisor by a signal.
+fn ends_by(supervisor: &mut OwnGroup, how: Signal) {
+    signal(supervisor.0.id(), how);
+    for_end(&mut supervisor.0);
 }
 
 /// The first line of a server, behind TLS where it is asked for.
@@ -57,7 +46,7 @@ fn greeting(port: u16, behind_tls: bool) -> String {
 
 /// Runs all services under a supervisor, as `init` says how, but for the ports; then
 /// ends it as its administrator would, and waits until nothing of it runs.
-fn supervised(supervisor: &str, end: fn(&mut Supervisor, &Path)) {
+fn supervised(supervisor: &str, end: fn(&mut OwnGroup, &Path)) {
     needs!(supervisor, "openssl");
     let (folder, dir) = service();
     let scanned = folder.path().join("scanned");
@@ -67,8 +56,7 @@ fn supervised(supervisor: &str, end: fn(&mut Supervisor, &Path)) {
         symlink(&service, scanned.join(name)).unwrap();
         here(&service)
     });
-    let child = Command::new(supervisor).arg(&scanned).process_group(0).spawn().unwrap();
-    let mut supervisor = Supervisor(child);
+    let mut supervisor = OwnGroup::start(Command::new(supervisor).arg(&scanned)).unwrap();
     for (log, (name, expected, behind_tls)) in logs.iter().zip(SERVICES) {
         let find = |lines: &[String]| lines.iter().find_map(|line| line.parse().ok());
         let port = log.wait(format_args!("port of {name}"), find);
@@ -88,7 +76,7 @@ fn supervised(supervisor: &str, end: fn(&mut Supervisor, &Path)) {
 #[test]
 fn run_under_daemontools() {
     supervised("svscan", |svscan, scanned| {
-        svscan.ends_by(Signal::TERM);
+        ends_by(svscan, Signal::TERM);
         let services = SERVICES.map(|(name, ..)| scanned.join(name));
         let logs = services.clone().map(|service| service.join("log"));
         let both = services.iter().chain(&logs);
@@ -98,7 +86,7 @@ fn run_under_daemontools() {
 
 #[test]
 fn run_under_runit() {
-    supervised("runsvdir", |runsvdir, _| runsvdir.ends_by(Signal::HUP));
+    supervised("runsvdir", |runsvdir, _| ends_by(runsvdir, Signal::HUP));
 }
 
 #[test]

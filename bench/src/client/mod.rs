@@ -7,17 +7,12 @@ mod tls;
 use base64ct::{Base64, Encoding};
 use rustls::ClientConfig;
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
-use test_support::client::{Stream, be_patient};
+use test_support::client::{Stream, connect};
 
 pub(crate) use tls::client_config;
 
 use crate::service::{PASSWORD, Protocol, USER};
-
-/// How long an answer may take; longer counts as a session that failed.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Commands wait for their answers, so that one tag is enough.
 const TAG: &str = "a ";
@@ -58,9 +53,7 @@ impl Conversation {
 
     /// Connects, and comes as far as the login, or TLS, or the greeting.
     pub(crate) fn open(&self, port: u16, config: &Arc<ClientConfig>) -> io::Result<Stream> {
-        let socket = TcpStream::connect(("127.0.0.1", port))?;
-        be_patient(&socket, PATIENCE)?;
-        let mut open = Stream::Clear(socket);
+        let mut open = Stream::Clear(connect(port)?);
         if self.security == Security::Immediate {
             open = open.secure(config, "localhost")?;
         }

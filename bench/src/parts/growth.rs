@@ -2,9 +2,9 @@
 //! linear.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
+use test_support::client::connect;
 
 use super::{BARE, Bench, FIXSMTPIO, LOGIN, Started, TLSSERVER_AUTHUP, nginx, ours, smtp};
 use crate::client::load::{hold, sessions};
@@ -198,9 +198,7 @@ fn repeated(bench: &Bench, measure: impl Fn() -> io::Result<Duration>) -> io::Re
 
 /// So many commands at once, until the last answer is there.
 fn pipelined(port: u16, count: usize) -> io::Result<Duration> {
-    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let mut socket = connect(port)?;
     lines(&mut socket, 1)?;
     let begin = Instant::now();
     let mut sending = socket.try_clone()?;
@@ -214,7 +212,7 @@ fn pipelined(port: u16, count: usize) -> io::Result<Duration> {
 }
 
 /// Reads so many.
-fn lines(socket: &mut TcpStream, count: usize) -> io::Result<()> {
+fn lines(socket: &mut impl Read, count: usize) -> io::Result<()> {
     let mut piece = vec![0; 65536];
     let mut left = count;
     while left > 0 {

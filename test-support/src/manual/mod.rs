@@ -16,6 +16,8 @@ use source::{Program, is_name, named_in, texts};
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use crate::run::{output, stdout};
+
 /// The sections that each program's page has, in this order, with others between.
 const SECTIONS: [&str; 11] = [
     "NAME",
@@ -167,8 +169,7 @@ pub fn holds_options(page: &str, taken: &BTreeSet<String>) {
 /// When it cannot be run.
 #[must_use]
 pub fn options_of(program: &str) -> BTreeSet<String> {
-    let ran = Command::new(program).arg("--help").output().unwrap();
-    let usage = String::from_utf8(ran.stdout).unwrap();
+    let usage = stdout(&output(Command::new(program).arg("--help"), b""));
     let words = usage.split([' ', '[', ']', '=', '\n']).filter_map(|word| word.strip_prefix('-'));
     let said = words.flat_map(|word| match word.starts_with('-') {
         true => vec![word.to_owned()],

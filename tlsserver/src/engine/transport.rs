@@ -111,10 +111,12 @@ mod tests {
     use super::*;
     use crate::engine::held_back::HeldBack;
     use rustls::ServerConfig;
-    use rustls::pki_types::PrivateKeyDer;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use std::io::Read;
     use std::sync::Arc;
     use std::thread;
+    use test_support::certificate::Pem;
     use test_support::client::{connect, secure, trusting};
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
@@ -122,17 +124,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_tls_goes_with_the_last_words() {
-        let rcgen::CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let pem = Pem::of(&["localhost"]);
+        let certificate = CertificateDer::from_pem_slice(pem.certificate.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes()).unwrap();
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
+            .with_single_cert(vec![certificate.clone()], key)
             .unwrap();
-        let trusts = Arc::new(trusting(cert.der().clone(), rustls::ALL_VERSIONS).unwrap());
+        let trusts = Arc::new(trusting(certificate, rustls::ALL_VERSIONS).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let client = thread::spawn(move || {

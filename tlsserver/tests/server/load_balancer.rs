@@ -4,12 +4,13 @@ use rustls::ClientConfig;
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use test_support::needs;
-use test_support::run::OwnChild;
+use test_support::run::Master;
+use test_support::server::haproxy;
 use test_support::talking::reply;
 use test_support::wait::until;
 
@@ -17,7 +18,7 @@ use crate::harness::client::{clear_rest, config, handshake, plain, secure};
 use crate::harness::{Server, Setup};
 
 struct HaProxy {
-    _child: OwnChild,
+    _master: Master,
     port: u16,
 }
 
@@ -43,13 +44,9 @@ impl HaProxy {
         }
         let file = backends[0].0.file("haproxy.cfg");
         fs::write(&file, configuration).unwrap();
-        let child = Command::new("/usr/sbin/haproxy")
-            .args(["-db", "-f", file.to_str().unwrap()])
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(listening)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Self { _child: OwnChild(child.unwrap()), port }
+        let mut command = Command::new("/usr/sbin/haproxy");
+        command.stdin(std::os::fd::OwnedFd::from(listening));
+        Self { _master: haproxy(&mut command, &file), port }
     }
 
     fn connect(&self) -> TcpStream {
