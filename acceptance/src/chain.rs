@@ -49,9 +49,6 @@ impl Deref for Chain<'_> {
 impl<'a> Chain<'a> {
     /// Makes the files: control files as shipped, a user bob with password `pass word`, a
     /// mailbox of his, a certificate.
-    ///
-    /// # Errors
-    /// When one of them cannot be made.
     pub fn new(programs: &'a Programs, whose: As) -> Result<Self> {
         let chain = Self { folder: Folder::make(), programs, whose };
         let control = chain.path("home/control");
@@ -159,18 +156,12 @@ impl<'a> Chain<'a> {
 
     /// Starts tlsserver for a program that asks for TLS (ports 587, 25 and 110), and
     /// requires it if `ucspitls` is `!`.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn tls_server(&self, ucspitls: &str, arguments: &[impl AsRef<str>]) -> Result<Server> {
         self.tlsserver(&["-n"], ucspitls, arguments)
     }
 
     /// Starts tlsserver with these options; without `-n`, TLS begins with the first octet
     /// (ports 465 and 995).
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn tlsserver(
         &self,
         options: &[&str],
@@ -196,9 +187,6 @@ impl<'a> Chain<'a> {
     }
 
     /// Starts tcpserver, without TLS.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn plain_server(&self, arguments: &[impl AsRef<str>]) -> Result<Server> {
         self.start(&mut self.plain_command("127.0.0.1", arguments))
     }
@@ -214,27 +202,18 @@ impl<'a> Chain<'a> {
 
     /// Starts a server that prints its port, with the servers' log, as the first of a process
     /// group.
-    ///
-    /// # Errors
-    /// When it cannot be started, or says no port.
     pub fn start(&self, command: &mut Command) -> Result<Server> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("server.log"))?;
         start_logging_to(command, log)
     }
 
     /// Runs a client to its end, with `input` on its standard input.
-    ///
-    /// # Errors
-    /// When it cannot be run.
     pub fn client(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
         // A client that hangs is a failure, with what it said so far.
         Ok(run::output(self.command("timeout").arg("60").args(arguments), input))
     }
 
     /// The same, and it must succeed; gives what it wrote.
-    ///
-    /// # Errors
-    /// When it fails, with all that it said and the server's log.
     pub fn succeeds(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
         let output = self.client(arguments, input)?;
         ensure!(
@@ -266,9 +245,6 @@ impl<'a> Chain<'a> {
     }
 
     /// The messages in bob's mailbox, with their owner.
-    ///
-    /// # Errors
-    /// When the mailbox cannot be read.
     pub fn mailbox(&self) -> Result<Vec<(Vec<u8>, u32)>> {
         let mut all = Vec::new();
         for folder in ["bob/Maildir/new", "bob/Maildir/cur"] {
@@ -283,9 +259,6 @@ impl<'a> Chain<'a> {
 }
 
 /// The same with a log of one's own.
-///
-/// # Errors
-/// When it cannot be started, or says no port.
 pub fn start_logging_to(command: &mut Command, log: impl Into<Stdio>) -> Result<Server> {
     Ok(Server::start(command.stderr(log).process_group(0))?)
 }

@@ -45,9 +45,6 @@ impl Channel {
     }
 
     /// Reads what is there; to be called when the input polls readable.
-    ///
-    /// # Errors
-    /// On a failure other than a reset connection, which counts as an end.
     pub fn fill(&mut self) -> Result<()> {
         let Some(input) = &self.input else { return Ok(()) };
         let mut buffer = vec![0; 65536];
@@ -77,9 +74,6 @@ impl Channel {
 
 /// Sends one piece of `bytes` without blocking; says how many octets went, or `None` if the
 /// other side is gone.
-///
-/// # Errors
-/// On any other failure.
 pub fn send_piece(output: &OwnedFd, bytes: &[u8], at_most: usize) -> Result<Option<usize>> {
     let piece = bytes.split_at(bytes.len().min(PIECE).min(at_most)).0;
     match rustix::io::write(output, piece) {
@@ -92,9 +86,6 @@ pub fn send_piece(output: &OwnedFd, bytes: &[u8], at_most: usize) -> Result<Opti
 
 /// Waits until one of `readers` is readable (or at its end), or `writer` is writable.
 /// The answer has one entry for each reader, and one for the writer.
-///
-/// # Errors
-/// After the deadline, and when poll itself fails.
 pub fn wait(
     readers: &[BorrowedFd<'_>],
     writer: Option<&OwnedFd>,

@@ -25,9 +25,6 @@ pub struct Connected {
 impl Connected {
     /// Runs the command with the server's end of the connection on descriptors 0 and 1, and
     /// its log in a file.
-    ///
-    /// # Errors
-    /// When it cannot be run.
     pub fn start(command: &mut Command, connection: OwnedFd, log: PathBuf) -> Result<Self> {
         command.stdin(connection.try_clone()?).stdout(connection).stderr(File::create(&log)?);
         let group = OwnGroup::start(command);
@@ -42,9 +39,6 @@ impl Connected {
 
     /// Waits until it has ended, and nobody is left of it; how that was, and all that was
     /// written on standard error.
-    ///
-    /// # Errors
-    /// When somebody goes on.
     pub fn ends(mut self) -> Result<(ExitStatus, String)> {
         let status = for_end(&mut self.group.0);
         await_no_more_than(self.pid(), &BTreeSet::new())?;

@@ -3,8 +3,9 @@
 //! A case is one sequence of lines that one thread plays: what the client sends
 //! and gets, what the programs behind saw and answered, what was logged, how it
 //! ended. Nothing sleeps: each step waits for its event, and a watchdog turns a
-//! wait without end into a failure. `README.md` beside this package describes the
-//! lines of a case for its writer.
+//! wait without end into a failure. Whatever goes wrong is an error that says so, and
+//! the test's failure. `README.md` beside this package describes the lines of a case
+//! for its writer.
 //!
 //! - [`text`]: how bytes and expectations are written in a case,
 //! - [`case`]: the grammar of a case file,
@@ -19,6 +20,7 @@
 //! - [`rows`]: which rows of the list of differences have a test.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::missing_errors_doc, reason = "said above, once")]
 
 pub mod case;
 pub mod chain;

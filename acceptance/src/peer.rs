@@ -29,9 +29,6 @@ pub struct Peer {
 }
 
 /// Connects in the clear.
-///
-/// # Errors
-/// The system's.
 pub fn connect(server: &Server) -> Result<Peer> {
     Ok(Peer { stream: Stream::Clear(client::connect(server.port)?) })
 }
@@ -40,17 +37,11 @@ pub fn connect(server: &Server) -> Result<Peer> {
 const NAME: &str = "mail.example.org";
 
 /// The client's side of one TLS connection.
-///
-/// # Errors
-/// TLS's.
 pub fn client(trust: &Arc<ClientConfig>) -> io::Result<ClientConnection> {
     client::client(trust, NAME)
 }
 
 /// A client's configuration that trusts the chain's certificate and no other.
-///
-/// # Errors
-/// When that cannot be read.
 pub fn trust(chain: &Chain<'_>) -> Result<Arc<ClientConfig>> {
     let certificate = CertificateDer::from_pem_file(chain.path("server.cert"))?;
     Ok(Arc::new(client::trusting(certificate, rustls::DEFAULT_VERSIONS)?))
@@ -59,9 +50,6 @@ pub fn trust(chain: &Chain<'_>) -> Result<Arc<ClientConfig>> {
 impl Peer {
     /// A client of an SMTP server on loopback, from an address of that, which says `first` and
     /// is greeted then.
-    ///
-    /// # Errors
-    /// Where it is not.
     pub fn greeted(from: impl Into<IpAddr>, port: u16, first: &str) -> Result<Self> {
         let from = from.into();
         let (family, to) = match from {
@@ -78,27 +66,18 @@ impl Peer {
     }
 
     /// Tries to log in by SMTP; the reply must begin like this.
-    ///
-    /// # Errors
-    /// Where it does not, or nothing comes.
     pub fn log_in(&mut self, user: &[u8], password: &str, answer: &str) -> Result<String> {
         let response = [b"\0", user, b"\0", password.as_bytes()].concat();
         self.ask(&format!("AUTH PLAIN {}", Base64::encode_string(&response)), answer)
     }
 
     /// On a connection that there is.
-    ///
-    /// # Errors
-    /// The system's.
     pub fn over(socket: TcpStream) -> Result<Self> {
         client::be_patient(&socket, WATCHDOG)?;
         Ok(Self { stream: Stream::Clear(socket) })
     }
 
     /// Does the handshake.
-    ///
-    /// # Errors
-    /// The system's, or TLS's.
     pub fn secure(self, trust: &Arc<ClientConfig>) -> io::Result<Self> {
         Ok(Self { stream: self.stream.secure(trust, NAME)? })
     }
@@ -110,26 +89,17 @@ impl Peer {
     }
 
     /// The next reply of SMTP, all its lines; `POP3` has one line for each of those used here.
-    ///
-    /// # Errors
-    /// The system's, or that nothing comes.
     pub fn reply(&mut self) -> Result<String> {
         Ok(talking::reply(&mut self.stream)?)
     }
 
     /// Says a line and takes the reply, which must begin like this.
-    ///
-    /// # Errors
-    /// Where it does not, or nothing comes.
     pub fn ask(&mut self, line: &str, answer: &str) -> Result<String> {
         self.say(format!("{line}\r\n"));
         self.hear(answer).with_context(|| format!("after {line:?}"))
     }
 
     /// Takes a reply, which must begin like this.
-    ///
-    /// # Errors
-    /// Where it does not, or nothing comes.
     pub fn hear(&mut self, answer: &str) -> Result<String> {
         let reply = self.reply()?;
         ensure!(reply.starts_with(answer), "{reply:?} instead of {answer:?}");
@@ -142,9 +112,6 @@ impl Peer {
     }
 
     /// Everything until the end, whichever way that comes.
-    ///
-    /// # Errors
-    /// The system's, or that nothing comes.
     pub fn rest(&mut self) -> Result<Vec<u8>> {
         Ok(talking::rest(&mut self.stream)?)
     }

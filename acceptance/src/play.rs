@@ -63,9 +63,6 @@ enum Source {
 }
 
 /// Plays `case` over `transport`.
-///
-/// # Errors
-/// With the line that went otherwise, what was expected, and all that is pending.
 pub fn play(case: &Case, transport: Transport, programs: &Programs) -> Result<()> {
     let stage = Stage::set(case, transport, programs)?;
     let names = Names::from([("pid".to_owned(), stage.child.id().to_string().into_bytes())]);

@@ -47,9 +47,6 @@ pub fn settles(pid: u32) {
 
 /// Waits until nobody of a group is left but these. Where the caller is the one that
 /// orphans come to, it takes their exit status, so that none of them stays a zombie.
-///
-/// # Errors
-/// With those that are left when the watchdog strikes.
 pub fn await_no_more_than(group: u32, these: &BTreeSet<u32>) -> Result<()> {
     let until = Instant::now() + WATCHDOG;
     while test_kill_process_group(id(group)?).is_ok() {

@@ -30,9 +30,6 @@ pub struct Programs {
 
 impl Programs {
     /// Gathers the programs; `built_here` are this package's own, the stand-in among them.
-    ///
-    /// # Errors
-    /// When a program has not been built, or cannot be copied.
     pub fn gather(built_here: &[&Path]) -> Result<Self> {
         let named = std::env::var_os("ACCEPTANCE_PROGRAMS");
         let built = named.map_or_else(service::programs, PathBuf::from);

@@ -25,9 +25,6 @@ pub fn named(name: &str) -> BTreeSet<u32> {
 
 /// The rows that no case in `cases` (a folder of folders) and no test function in one of the
 /// folders `tests` names.
-///
-/// # Errors
-/// When the folders cannot be read.
 pub fn untested(cases: &Path, tests: &[PathBuf]) -> Result<BTreeSet<u32>> {
     let mut tested = BTreeSet::new();
     for program in fs::read_dir(cases)? {

@@ -73,9 +73,6 @@ pub struct Stage {
 
 impl Stage {
     /// Sets the stage and starts the program.
-    ///
-    /// # Errors
-    /// When any of it cannot be had, or the program cannot be started.
     pub fn set(case: &Case, transport: Transport, programs: &Programs) -> Result<Self> {
         let folder = public();
         write_control_files(case, folder.path())?;
@@ -166,9 +163,6 @@ pub struct Alone {
 
 impl Alone {
     /// With a qmail home's usual control files and these.
-    ///
-    /// # Errors
-    /// When there are no programs.
     pub fn with(control: &[(&str, &str)]) -> Result<Self> {
         let home = Folder::make();
         write_controls(&home, &USUAL_CONTROL);

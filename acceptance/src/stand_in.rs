@@ -64,9 +64,6 @@ pub enum Order {
 
 /// The descriptors above 2 of the calling process that a program it starts would get, and
 /// what they lead to.
-///
-/// # Errors
-/// When `/proc` cannot be read.
 pub fn inheritable() -> Result<BTreeMap<u32, String>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir("/proc/self/fd")? {
@@ -85,9 +82,6 @@ pub fn inheritable() -> Result<BTreeMap<u32, String>> {
 }
 
 /// Sends one thing, with its length before it.
-///
-/// # Errors
-/// When the other side is gone.
 pub fn send(mut to: &UnixStream, what: &impl Serialize) -> Result<()> {
     let block = serde_json::to_vec(what)?;
     to.write_all(&u32::try_from(block.len())?.to_be_bytes())?;
@@ -96,9 +90,6 @@ pub fn send(mut to: &UnixStream, what: &impl Serialize) -> Result<()> {
 }
 
 /// Receives one.
-///
-/// # Errors
-/// When the other side is gone, or sent something else.
 pub fn receive<T: DeserializeOwned>(mut from: &UnixStream) -> Result<T> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
@@ -108,9 +99,6 @@ pub fn receive<T: DeserializeOwned>(mut from: &UnixStream) -> Result<T> {
 }
 
 /// Sends who we are, and copies of standard input and output.
-///
-/// # Errors
-/// When the player is gone.
 pub fn send_hello(to: &UnixStream, hello: &Hello) -> Result<()> {
     let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
     let handed = [input, output];
@@ -125,9 +113,6 @@ pub fn send_hello(to: &UnixStream, hello: &Hello) -> Result<()> {
 }
 
 /// Receives what [`send_hello`] sent: who it is, its standard input, its standard output.
-///
-/// # Errors
-/// When the stand-in is gone, or sent something else.
 pub fn receive_hello(from: &UnixStream) -> Result<(Hello, OwnedFd, OwnedFd)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

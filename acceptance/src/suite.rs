@@ -19,9 +19,6 @@ pub type Test = (&'static str, &'static [&'static str], fn(&Programs) -> Result<
 
 /// Runs the tests, as the reaper of whatever they leave behind. `built` are programs of
 /// the suite's own. Where all have been run, `write_figures` is called.
-///
-/// # Errors
-/// When the programs are not there, or the figures cannot be written.
 pub fn run(
     tests: Vec<Test>,
     built: &[&str],
@@ -48,18 +45,12 @@ fn trial((name, needs, run): Test, programs: &Arc<Programs>) -> Trial {
 }
 
 /// Writes what a suite has counted into the build's folder.
-///
-/// # Errors
-/// The system's, with the file's name.
 pub fn write(name: &str, text: &str) -> Result<()> {
     let path = service::programs().with_file_name(name);
     fs::write(&path, text).with_context(|| path.display().to_string())
 }
 
 /// The row about this of `docs/under-attack.md`, which has a copy of what one run has counted.
-///
-/// # Errors
-/// When there is none.
 pub fn row_of_the_page(what: &str) -> Result<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/under-attack.md");
     let page = fs::read_to_string(&page).with_context(|| page.display().to_string())?;

@@ -27,9 +27,6 @@ pub struct Text(Vec<Piece>);
 
 impl Text {
     /// Reads the notation described above.
-    ///
-    /// # Errors
-    /// On an unknown escape or brace.
     pub fn parse(written: &str) -> Result<Self> {
         let mut text = Self::default();
         let mut rest = written;
@@ -72,9 +69,6 @@ impl Text {
     }
 
     /// The bytes to send.
-    ///
-    /// # Errors
-    /// When a name has no number yet, or a wildcard stands in it.
     pub fn bytes(&self, names: &Names) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         for piece in &self.0 {

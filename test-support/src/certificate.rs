@@ -16,9 +16,6 @@ pub struct Pem {
 
 impl Pem {
     /// One for these names and addresses.
-    ///
-    /// # Panics
-    /// When one of them is neither.
     #[track_caller]
     #[must_use]
     pub fn of(names: &[&str]) -> Self {
@@ -26,9 +23,6 @@ impl Pem {
     }
 
     /// The same, with something else asked for.
-    ///
-    /// # Panics
-    /// When it cannot be made.
     #[track_caller]
     #[must_use]
     pub fn with(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
@@ -40,9 +34,6 @@ impl Pem {
     }
 
     /// Writes `NAME.cert` and `NAME.key`, the key for its owner alone.
-    ///
-    /// # Panics
-    /// When they cannot be written.
     #[track_caller]
     pub fn write(&self, folder: &Path, name: &str) {
         fs::write(folder.join(format!("{name}.cert")), &self.certificate).unwrap();

@@ -15,9 +15,6 @@ pub struct Dovecot {
 impl Dovecot {
     /// Starts it in a folder, with its login service as this user and with these databases of
     /// passwords and users, and waits until it listens.
-    ///
-    /// # Panics
-    /// When it cannot be started.
     #[must_use]
     pub fn start(folder: &Path, user: &str, databases: &str) -> Self {
         let (base, config) = (folder.display(), folder.join("dovecot.conf"));

@@ -9,9 +9,6 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A new folder that every user may enter, as some tests become another; gone with this.
-///
-/// # Panics
-/// When it cannot be made.
 #[must_use]
 pub fn public() -> TempDir {
     let folder = tempfile::Builder::new().prefix("acceptutils-test-").tempdir().unwrap();
@@ -43,9 +40,6 @@ impl Folder {
     }
 
     /// Writes a file in it that everybody may read, whatever the umask.
-    ///
-    /// # Panics
-    /// When it cannot be written.
     #[track_caller]
     pub fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
@@ -66,9 +60,6 @@ impl Deref for Folder {
 /// Copies a program that is run then. Another process does it: a child that another thread
 /// starts meanwhile would have what this one writes to open as well, and until it has become
 /// its program the system would run no copy (`ETXTBSY`).
-///
-/// # Panics
-/// When it cannot be copied.
 #[track_caller]
 pub fn copy_program(from: &Path, to: &Path) {
     // With its permissions, whatever the umask.
@@ -77,18 +68,12 @@ pub fn copy_program(from: &Path, to: &Path) {
 }
 
 /// Says who may do what with a file, whatever the umask.
-///
-/// # Panics
-/// When that cannot be.
 #[track_caller]
 pub fn set_mode(file: &Path, mode: u32) {
     fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
 }
 
 /// Makes a FIFO that everybody may use, whatever the umask.
-///
-/// # Panics
-/// When it cannot be made.
 #[track_caller]
 pub fn make_fifo(file: &Path) {
     mknodat(CWD, file, FileType::Fifo, Mode::empty(), 0).unwrap();
@@ -96,9 +81,6 @@ pub fn make_fifo(file: &Path) {
 }
 
 /// Writes a file that nobody but its owner may read, as a key must be.
-///
-/// # Panics
-/// When it cannot be written.
 #[track_caller]
 pub fn write_secret(file: &Path, contents: &str) {
     fs::write(file, contents).unwrap();

@@ -56,9 +56,6 @@ struct State {
 impl Hanging {
     /// Mounts one in an empty folder, with this in its file, which may be run. It does not
     /// hang yet. None, and a word why, where the machine has no such thing.
-    ///
-    /// # Panics
-    /// When it has, and this fails.
     #[must_use]
     pub fn mount(what: &str, folder: &Path, content: &[u8]) -> Option<Self> {
         if !root_or_skip(what) {

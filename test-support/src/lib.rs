@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is for tests")]
+#![expect(clippy::missing_panics_doc, reason = "said above, once")]
 
 #[cfg(feature = "certificates")]
 pub mod certificate;

@@ -76,9 +76,6 @@ impl Log {
     }
 
     /// Waits for the line of this number, counted from 0.
-    ///
-    /// # Panics
-    /// When there is none.
     #[track_caller]
     #[must_use]
     pub fn line(&self, number: usize) -> String {
@@ -86,9 +83,6 @@ impl Log {
     }
 
     /// Waits for the first line; `None` where all ends without one.
-    ///
-    /// # Panics
-    /// When neither comes.
     #[track_caller]
     #[must_use]
     pub fn first(&self) -> Option<String> {
@@ -99,18 +93,12 @@ impl Log {
     }
 
     /// Waits until nobody can say any more; all lines.
-    ///
-    /// # Panics
-    /// When somebody goes on.
     #[track_caller]
     pub fn end(&self) -> Vec<String> {
         self.look("end", |written| (written.open == 0).then(|| written.lines.clone()))
     }
 
     /// Waits for a line that contains all the parts, and returns it.
-    ///
-    /// # Panics
-    /// When there is none.
     #[track_caller]
     pub fn wait_for(&self, parts: &[&str]) -> String {
         let fits = |line: &&String| parts.iter().all(|part| line.contains(part));
@@ -118,9 +106,6 @@ impl Log {
     }
 
     /// Waits until as many lines contain the part.
-    ///
-    /// # Panics
-    /// When they do not.
     #[track_caller]
     pub fn wait_for_count(&self, part: &str, count: usize) {
         self.wait(format_args!("{count} x {part:?}"), |lines| {
@@ -129,9 +114,6 @@ impl Log {
     }
 
     /// Waits until something is found in the lines.
-    ///
-    /// # Panics
-    /// When it is not: with `what` was waited for, and all lines.
     #[track_caller]
     pub fn wait<T>(&self, what: impl Display, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
         self.look(&what, |Written { lines, open }| {

@@ -44,9 +44,6 @@ impl Process {
     }
 
     /// All that there are, those that ended and were not waited for among them.
-    ///
-    /// # Panics
-    /// When there is no `/proc`.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc").unwrap();
@@ -102,9 +99,6 @@ pub fn status(pid: u32, field: &str) -> Option<String> {
 }
 
 /// A limit of `/proc/PID/limits` that is in force, such as `Max open files`.
-///
-/// # Panics
-/// Where there is none.
 #[track_caller]
 #[must_use]
 pub fn limit(pid: u32, name: &str) -> String {
@@ -113,10 +107,7 @@ pub fn limit(pid: u32, name: &str) -> String {
     limit.unwrap_or_else(|| panic!("no {name}: {limits}")).to_owned()
 }
 
-/// Whether the kernel refuses a process what jailed ones do without.
-///
-/// # Panics
-/// Where it refuses half of it, or there is no such process.
+/// Whether the kernel refuses a process what jailed ones do without; half of it will not do.
 #[track_caller]
 #[must_use]
 pub fn is_jailed(pid: u32) -> bool {
@@ -127,9 +118,6 @@ pub fn is_jailed(pid: u32) -> bool {
 
 /// Fails unless a process that root has jailed is this user and nobody else, without a file that
 /// it could see.
-///
-/// # Panics
-/// When there is no such process, either.
 #[track_caller]
 pub fn assert_powerless(pid: u32, user: u32, group: u32) {
     let four = |id: u32| [id.to_string().as_str(); 4].join("\t");
@@ -143,10 +131,7 @@ pub fn assert_powerless(pid: u32, user: u32, group: u32) {
     assert_eq!(fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(), 0);
 }
 
-/// What a descriptor of a process's leads to.
-///
-/// # Panics
-/// Where that cannot be seen: root sees it of every process.
+/// What a descriptor of a process's leads to, which root sees of every process.
 #[track_caller]
 #[must_use]
 pub fn target(pid: u32, descriptor: u32) -> PathBuf {
@@ -165,9 +150,6 @@ pub fn descriptors(pid: u32) -> io::Result<usize> {
 ///
 /// # Errors
 /// When that cannot be seen: root sees it of every process.
-///
-/// # Panics
-/// When `/proc` has another form.
 pub fn memory(pid: u32) -> io::Result<Vec<u8>> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let memory = fs::File::open(format!("/proc/{pid}/mem"))?;
@@ -190,9 +172,6 @@ pub fn contains(memory: &[u8], wanted: &[u8]) -> bool {
 }
 
 /// Sends a signal.
-///
-/// # Panics
-/// When there is no such process, or it may not be.
 #[track_caller]
 pub fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();

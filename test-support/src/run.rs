@@ -11,10 +11,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-/// Runs a command with this on its standard input; what it wrote, and how it ended.
-///
-/// # Panics
-/// When it cannot be run, or does not end within a quarter of an hour.
+/// Runs a command with this on its standard input; what it wrote, and how it ended. It has a quarter
+/// of an hour.
 #[track_caller]
 pub fn output(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -29,9 +27,6 @@ pub fn output(command: &mut Command, input: &[u8]) -> Output {
 }
 
 /// Runs a command that must succeed; what it wrote on standard output.
-///
-/// # Panics
-/// When it does not, or does not end within a quarter of an hour.
 #[track_caller]
 pub fn succeeds(command: &mut Command) -> String {
     let output = output(command, b"");
@@ -97,9 +92,6 @@ pub struct Master(OwnChild);
 
 impl Master {
     /// Starts it, and waits until its log says so.
-    ///
-    /// # Panics
-    /// When it cannot be started, or does not say so.
     #[track_caller]
     pub fn start(command: &mut Command, ready: &str) -> Self {
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();

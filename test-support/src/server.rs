@@ -10,9 +10,6 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// A port of 127.0.0.1 that was free a moment ago, for who cannot say which one it took.
-///
-/// # Panics
-/// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -20,9 +17,6 @@ pub fn free_port() -> u16 {
 
 /// Has HAProxy, which this command runs or passes on to, serve by this configuration, until this
 /// is dropped.
-///
-/// # Panics
-/// When it cannot be started.
 #[track_caller]
 pub fn haproxy(command: &mut Command, configuration: &Path) -> Master {
     Master::start(command.args(["-W", "-db", "-f"]).arg(configuration), "Loading success")

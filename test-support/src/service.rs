@@ -24,9 +24,6 @@ pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The folder of the programs that were built with this one: its own, and for a test the one
 /// above.
-///
-/// # Panics
-/// When the system does not say where that is.
 #[must_use]
 pub fn programs() -> PathBuf {
     let own = env::current_exe().unwrap();
@@ -34,9 +31,6 @@ pub fn programs() -> PathBuf {
 }
 
 /// One of them.
-///
-/// # Panics
-/// When it is not there.
 #[track_caller]
 #[must_use]
 pub fn built(name: &str) -> PathBuf {
@@ -60,9 +54,6 @@ pub fn with_certificate<'a>(command: &'a mut Command, folder: &Path) -> &'a mut 
 }
 
 /// Makes a qmail home of a folder, with these control files.
-///
-/// # Panics
-/// When they cannot be written.
 #[track_caller]
 pub fn write_controls(home: &Path, files: &[(&str, &str)]) {
     fs::create_dir_all(home.join("control")).unwrap();
@@ -72,9 +63,6 @@ pub fn write_controls(home: &Path, files: &[(&str, &str)]) {
 }
 
 /// Gives a file to nobody, where root runs the tests.
-///
-/// # Panics
-/// When it cannot be given.
 #[track_caller]
 pub fn give_to_nobody(file: &Path) {
     if is_root() {
@@ -83,9 +71,6 @@ pub fn give_to_nobody(file: &Path) {
 }
 
 /// Makes a user's home, who is nobody, with an empty mailbox.
-///
-/// # Panics
-/// When it cannot be made.
 #[track_caller]
 pub fn make_home(home: &Path) {
     for folder in ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"] {
@@ -96,9 +81,6 @@ pub fn make_home(home: &Path) {
 
 /// Has `acceptutils`, which this command runs, add the user whose home that is, and whose name is
 /// the home's.
-///
-/// # Panics
-/// When it fails.
 #[track_caller]
 pub fn add_user(acceptutils: &mut Command, users: &Path, home: &Path, password: &str) {
     acceptutils.arg("passwd").arg(users).arg(home.file_name().unwrap());

@@ -24,9 +24,6 @@ impl<R: Read + AsFd> Read for Patient<R> {
 }
 
 /// Two ends of a connection within this machine; the first waits for nothing without end.
-///
-/// # Panics
-/// When there are no sockets.
 #[must_use]
 pub fn pair() -> (UnixStream, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
@@ -128,7 +125,6 @@ pub struct Talking {
     pub output: BufReader<Patient<ChildStdout>>,
 }
 
-#[expect(clippy::missing_panics_doc, reason = "the struct says so")]
 impl Talking {
     /// Starts it. What it logs goes where the command says.
     #[track_caller]

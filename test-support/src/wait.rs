@@ -20,10 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const LONGEST: Duration = Duration::from_secs(900);
 
 /// Looks again and again, and gives way to others in between, until `wanted` of what is seen
-/// holds. For what nobody reports when it happens.
-///
-/// # Panics
-/// When it never does: with `what` was waited for, and what was seen last.
+/// holds; where it never does, says `what` was waited for, and what was seen last. For what nobody
+/// reports when it happens.
 #[track_caller]
 pub fn until<T: Debug>(what: &str, mut look: impl FnMut() -> T, wanted: impl Fn(&T) -> bool) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -39,9 +37,6 @@ pub fn until<T: Debug>(what: &str, mut look: impl FnMut() -> T, wanted: impl Fn(
 
 /// Waits until something is found in a file, which others write and which need not be there
 /// yet. Its folder must.
-///
-/// # Panics
-/// When it is not found: with `what` was waited for, and what the file holds.
 #[track_caller]
 pub fn in_file<T>(file: &Path, what: impl Fn() -> String, find: impl Fn(&str) -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -68,9 +63,6 @@ pub struct Gate(File);
 
 impl Gate {
     /// Makes it, for everybody.
-    ///
-    /// # Panics
-    /// When it cannot be made.
     #[must_use]
     pub fn make(fifo: &Path) -> Self {
         make_fifo(fifo);
@@ -79,18 +71,12 @@ impl Gate {
     }
 
     /// Lets so many go on, now or when they come.
-    ///
-    /// # Panics
-    /// When it cannot be written to.
     pub fn open(&self, count: usize) {
         (&self.0).write_all(&b"\n".repeat(count)).unwrap();
     }
 }
 
 /// Waits for a child's end.
-///
-/// # Panics
-/// When it goes on.
 #[track_caller]
 pub fn for_end(child: &mut Child) -> ExitStatus {
     until_gone(child.id());
@@ -98,18 +84,12 @@ pub fn for_end(child: &mut Child) -> ExitStatus {
 }
 
 /// Waits until a process has ended, whosever child it is.
-///
-/// # Panics
-/// When it goes on.
 #[track_caller]
 pub fn until_gone(pid: u32) {
     assert!(is_gone(pid), "still running: {:?}", crate::process::Process::look(pid));
 }
 
 /// Whether a process has ended, for which this waits.
-///
-/// # Panics
-/// When that is no process's number.
 #[must_use]
 pub fn is_gone(pid: u32) -> bool {
     let process = pidfd_open(Pid::from_raw(pid.cast_signed()).unwrap(), PidfdFlags::empty());

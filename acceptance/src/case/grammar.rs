@@ -7,9 +7,6 @@ use crate::text::{Names, Text};
 
 impl Case {
     /// Reads a case file's text.
-    ///
-    /// # Errors
-    /// With the number of the line that cannot be understood, or with what is missing.
     pub fn parse(written: &str) -> Result<Self> {
         ensure!(
             opens_with_its_sentence(written),

@@ -93,18 +93,12 @@ macro_rules! manual_holds {
 }
 
 /// The page of a program.
-///
-/// # Panics
-/// When it has none.
 #[must_use]
 pub fn page_of(program: &Program) -> Page {
     Page::named(&format!("{}.8", program.name))
 }
 
 /// The variables and control files that a package's programs use are in their pages, and back.
-///
-/// # Panics
-/// When they are not.
 #[track_caller]
 pub fn holds_names(package: &str) {
     for program in Program::of_package(package) {
@@ -129,9 +123,6 @@ pub fn holds_names(package: &str) {
 
 /// Texts in the code of a package's programs are in a page of a program that has them; those of
 /// one word, such as values, are marked in its own page or are options there.
-///
-/// # Panics
-/// When they are not.
 #[track_caller]
 pub fn holds_texts(package: &str) {
     let all: Vec<_> = Program::all().into_iter().map(|one| (page_of(&one).text(), one)).collect();
@@ -154,9 +145,6 @@ pub fn holds_texts(package: &str) {
 }
 
 /// The options that a program takes are in its page, and back.
-///
-/// # Panics
-/// When they are not.
 #[track_caller]
 pub fn holds_options(page: &str, taken: &BTreeSet<String>) {
     assert_eq!(&Page::named(page).options(), taken, "man/{page}");
@@ -164,9 +152,6 @@ pub fn holds_options(page: &str, taken: &BTreeSet<String>) {
 
 /// The options in what a program, a file, says of its usage, without their first hyphen, and
 /// those that all programs take.
-///
-/// # Panics
-/// When it cannot be run.
 #[must_use]
 pub fn options_of(program: &str) -> BTreeSet<String> {
     let usage = stdout(&output(Command::new(program).arg("--help"), b""));
@@ -180,9 +165,6 @@ pub fn options_of(program: &str) -> BTreeSet<String> {
 
 /// Exit codes in the code of a package's programs, and others that they are known to have,
 /// are in their pages, and back.
-///
-/// # Panics
-/// When they are not.
 #[track_caller]
 pub fn holds_exit_codes(package: &str, others: impl Fn(&str) -> BTreeSet<u8>) {
     for program in Program::of_package(package) {
@@ -200,9 +182,6 @@ pub fn holds_exit_codes(package: &str, others: impl Fn(&str) -> BTreeSet<u8>) {
 }
 
 /// A program's page has the sections that all have.
-///
-/// # Panics
-/// When it has not.
 #[track_caller]
 pub fn has_its_shape(page: &Page) {
     let known = page.sections().into_iter().filter(|title| SECTIONS.contains(title));

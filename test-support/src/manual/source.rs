@@ -134,9 +134,6 @@ impl Program {
     }
 
     /// The programs in `src/bin`, or the one that has the package's name.
-    ///
-    /// # Panics
-    /// When there is no such package.
     #[must_use]
     pub fn of_package(package: &str) -> Vec<Self> {
         let src = root().join(package).join("src");
