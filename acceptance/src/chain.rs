@@ -244,11 +244,11 @@ impl<'a> Chain<'a> {
         fs::read_to_string(self.path("server.log")).unwrap_or_default()
     }
 
-    /// The messages in bob's mailbox, with their owner.
-    pub fn mailbox(&self) -> Result<Vec<(Vec<u8>, u32)>> {
+    /// The messages in a Maildir, such as bob's, with their owner.
+    pub fn mailbox(&self, maildir: &str) -> Result<Vec<(Vec<u8>, u32)>> {
         let mut all = Vec::new();
-        for folder in ["bob/Maildir/new", "bob/Maildir/cur"] {
-            for entry in fs::read_dir(self.path(folder))? {
+        for folder in ["new", "cur"] {
+            for entry in fs::read_dir(self.path(maildir).join(folder))? {
                 let entry = entry?;
                 let owner = std::os::unix::fs::MetadataExt::uid(&entry.metadata()?);
                 all.push((fs::read(entry.path())?, owner));

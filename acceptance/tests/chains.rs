@@ -114,9 +114,9 @@ pub(crate) fn ensure_body(stored: &[u8], message: &str) -> Result<()> {
     Ok(())
 }
 
-/// The only message in the mailbox, and whose it is.
-pub(crate) fn only_message(chain: &Chain<'_>) -> Result<(Vec<u8>, u32)> {
-    let mut mailbox = chain.mailbox()?;
+/// The only message in a mailbox, and whose it is.
+pub(crate) fn only_message(chain: &Chain<'_>, maildir: &str) -> Result<(Vec<u8>, u32)> {
+    let mut mailbox = chain.mailbox(maildir)?;
     ensure!(mailbox.len() == 1, "{} messages in the mailbox\n{}", mailbox.len(), chain.log());
     Ok(mailbox.remove(0))
 }

@@ -111,6 +111,7 @@ pub(crate) mod tests {
     use rustix::process::{Resource, Rlimit, Uid, getrlimit, setrlimit};
     use rustix::thread::set_thread_res_uid;
     use std::process::Command;
+    use test_support::run::succeeds;
     use unix::capabilities::keep_only;
     use unix::descriptor::unblock;
     use unix::descriptor_passing::{channel, receive};
@@ -130,11 +131,8 @@ pub(crate) mod tests {
             return body();
         }
         let mut itself = Command::new(std::env::current_exe().unwrap());
-        let output = itself.args(["--exact", test, "--nocapture"]).env(INSIDE, "").output();
-        let output = output.unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        let failed = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.contains("1 passed"), "{said}{failed}");
+        let said = succeeds(itself.args(["--exact", test, "--nocapture"]).env(INSIDE, ""));
+        assert!(said.contains("1 passed"), "{said}");
     }
 
     const SHORT: &str = "outbox::tests::what_the_system_is_short_of_loses_nothing";

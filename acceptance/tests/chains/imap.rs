@@ -1,15 +1,13 @@
 //! IMAP (ports 143, 993): clients that log in, list and fetch through authup and a real
 //! IMAP server, which answers their LOGIN by its tag, or behind fiximapio.
 
-use std::fs;
-
 use acceptance::chain::{Chain, DOVECOT, ROOT, Server};
 use anyhow::{Context, Result, ensure};
 use test_support::service::NOBODY;
 
 use super::fetching::put;
 use super::login::door;
-use crate::{BOB_IS_IN, Test, Tls, as_stored, body, by_python, holds, message};
+use crate::{BOB_IS_IN, Test, Tls, as_stored, body, by_python, holds, message, only_message};
 
 pub(crate) const TESTS: &[Test] = &[
     ("imaplib over STARTTLS from Dovecot", &["python3", "imap"], |chain| {
@@ -165,7 +163,7 @@ pub(crate) fn mbsync_from(chain: &Chain<'_>, tls: Tls, server: &Server) -> Resul
     );
     let rules_file = chain.client_file("client/mbsyncrc", &rules);
     chain.succeeds(&["mbsync", "-c", &rules_file, "c"], b"")?;
-    ensure_fetched(&only_message(chain, "client/box")?)
+    ensure_fetched(&only_message(chain, "client/box")?.0)
 }
 
 /// mutt logs in with its name as authorization id, too, and shows the list of messages.
@@ -200,7 +198,7 @@ fn offlineimap(chain: &Chain<'_>) -> Result<()> {
     );
     let rules_file = chain.client_file("client/offlineimaprc", &rules);
     chain.succeeds(&["offlineimap", "-o", "-c", &rules_file], b"")?;
-    ensure_fetched(&only_message(chain, "client/offline/INBOX")?)
+    ensure_fetched(&only_message(chain, "client/offline/INBOX")?.0)
 }
 
 /// A server that cannot be run: the client is told, and not that its password is wrong.
@@ -226,16 +224,4 @@ fn mailfront(chain: &Chain<'_>) -> Result<()> {
     let server = chain.plain_server(&server)?;
     let program = format!("client = imaplib.IMAP4('localhost', port)\n{FETCH}");
     ensure_fetched(by_python(chain, server.port, &program, "")?.as_bytes())
-}
-
-/// The message in a Maildir that has one.
-fn only_message(chain: &Chain<'_>, maildir: &str) -> Result<Vec<u8>> {
-    let mut found = Vec::new();
-    for part in ["new", "cur"] {
-        for entry in fs::read_dir(chain.path(maildir).join(part))? {
-            found.push(fs::read(entry?.path())?);
-        }
-    }
-    ensure!(found.len() == 1, "{} messages", found.len());
-    found.pop().context("no message")
 }

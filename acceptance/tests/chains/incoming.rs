@@ -38,7 +38,7 @@ fn send(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
     let mail = ["--from", "eve@example.org", "--to", "bob@example.org", "--data", "-"];
     let words = [&swaks(&port)[..], &mail, more].concat();
     let output = chain.succeeds(&words, for_swaks(&message("incoming")))?;
-    ensure_body(&only_message(chain)?.0, &message("incoming"))?;
+    ensure_body(&only_message(chain, "bob/Maildir")?.0, &message("incoming"))?;
     Ok(String::from_utf8_lossy(&output).into_owned())
 }
 
@@ -72,7 +72,7 @@ fn chunks_to_exim(chain: &Chain<'_>) -> Result<()> {
          print(client.getreply(), client.getreply())\nprint(client.quit())";
     let said = by_python(chain, server.port, program, &message("chunks"))?;
     holds(&said, "(221, b'mail.example.org')")?;
-    ensure_body(&only_message(chain)?.0, &message("chunks"))
+    ensure_body(&only_message(chain, "bob/Maildir")?.0, &message("chunks"))
 }
 
 /// By tcprules, for its address; another's LF.LF is text.
@@ -90,7 +90,7 @@ fn device_with_bare_newlines(chain: &Chain<'_>) -> Result<()> {
          client.sendall(b'Subject: device\\n\\nscanned\\n.\\n')\nhear(b'250')\n\
          client.sendall(b'QUIT\\n')\nhear(b'221')";
     by_python(chain, server.port, program, "")?;
-    let (stored, _) = only_message(chain)?;
+    let (stored, _) = only_message(chain, "bob/Maildir")?;
     ensure!(stored.ends_with(b"\n\nscanned\n"), "{}", stored.escape_ascii());
     Ok(())
 }

@@ -40,7 +40,7 @@ fn exim(chain: &Chain<'_>) -> Result<Server> {
 }
 
 fn stored(chain: &Chain<'_>) -> Result<Vec<u8>> {
-    let (stored, _) = only_message(chain)?;
+    let (stored, _) = only_message(chain, "bob/Maildir")?;
     ensure_body(&stored, &message("smtplib"))?;
     Ok(stored)
 }

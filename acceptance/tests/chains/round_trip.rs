@@ -36,7 +36,7 @@ fn round_trip(chain: &Chain<'_>, tls: Tls, pop3: &[&str]) -> Result<()> {
     chain.succeeds(&words, for_swaks(&message("round")))?;
     holds(&chain.log(), BOB_IS_IN)?;
 
-    let (stored, owner) = only_message(chain)?;
+    let (stored, owner) = only_message(chain, "bob/Maildir")?;
     ensure_body(&stored, &message("round"))?;
     ensure!(!is_root() || owner == NOBODY, "delivered as user {owner}");
 

@@ -117,7 +117,7 @@ impl Ledger {
     /// Compares with what was delivered.
     fn check(&self, chain: &Chain<'_>) -> Result<()> {
         let delivered: Vec<String> = chain
-            .mailbox()?
+            .mailbox("bob/Maildir")?
             .into_iter()
             .map(|(text, _)| String::from_utf8_lossy(&text).into_owned())
             .collect();

@@ -6,6 +6,25 @@
 //! says of who guesses in [`guessing`], and what is so where something hangs in [`hanging`], and where there are too few descriptors in [`shortage`]. With
 //! real login programs behind it: `acceptance/tests/chains`.
 
+/// The words of a login program in bash: what it does to decide, and what once it has said that
+/// the login is good.
+macro_rules! login_program {
+    ($decides:literal, $goes_on:literal) => {
+        &[
+            "bash",
+            "--norc",
+            "-c",
+            concat!(
+                "for part in user password stamp; do IFS= read -r -d '' $part <&3; done\n",
+                "exec 3<&-\n",
+                $decides,
+                "\nprintf x >&$AUTHUPREADYFD; eval \"exec $AUTHUPREADYFD>&-\"\n",
+                $goes_on
+            ),
+        ]
+    };
+}
+
 mod background;
 mod controls;
 mod dialog;
@@ -33,18 +52,11 @@ use crate::harness::{Server, Setup};
 
 /// Stands for a login program and the mail program behind it: takes one password, says what
 /// of its environment matters, then repeats what it reads.
-const PROGRAM: &[&str] = &[
-    "bash",
-    "--norc",
-    "-c",
-    r#"for part in user password stamp; do IFS= read -r -d '' "$part" <&3; done
-       exec 3<&-
-       [ "$password" = p ] || exit 1
-       printf x >&"$AUTHUPREADYFD"
-       eval "exec $AUTHUPREADYFD>&-"
-       printf '%s %s %s %s\r\n' "$user" "$stamp" "${RELAYCLIENT-none}" "${SSL_PROTOCOL-none}"
-       exec cat"#,
-];
+const PROGRAM: &[&str] = login_program!(
+    r#"[ "$password" = p ] || exit 1"#,
+    r#"printf '%s %s %s %s\r\n' "$user" "$stamp" "${RELAYCLIENT-none}" "${SSL_PROTOCOL-none}"
+       exec cat"#
+);
 
 /// A way in: the protocol, and whether TLS begins once the client asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

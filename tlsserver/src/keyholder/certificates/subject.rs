@@ -29,17 +29,16 @@ pub(super) fn on_one_line(subject: &Name) -> String {
 mod tests {
     use super::*;
     use std::process::Command;
+    use test_support::run::output;
     use x509_cert::Certificate;
     use x509_cert::der::Decode;
 
     /// The subject of a certificate that OpenSSL makes of this.
     fn subject(of: &str) -> String {
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt"])
-            .args(["ec_paramgen_curve:P-256", "-keyout", "/dev/null", "-utf8", "-outform", "DER"])
-            .args(["-subj", of])
-            .output()
-            .unwrap();
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt"]);
+        openssl.args(["ec_paramgen_curve:P-256", "-keyout", "/dev/null", "-utf8"]);
+        let made = output(openssl.args(["-outform", "DER", "-subj", of]), b"");
         assert!(made.status.success(), "{made:?}");
         on_one_line(&Certificate::from_der(&made.stdout).unwrap().tbs_certificate.subject)
     }

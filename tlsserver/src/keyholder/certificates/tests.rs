@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::process::Command;
 use tempfile::TempDir;
 use test_support::certificate::Pem;
-use test_support::folder::{set_mode, write_secret};
+use test_support::folder::{make_fifo, set_mode, write_secret};
+use test_support::run::succeeds;
 
 struct Files {
     directory: TempDir,
@@ -202,8 +203,7 @@ fn what_can_never_be_used_is_said() {
 fn a_pipe_keeps_nobody_waiting() {
     let files = Files::new();
     let pipe = files.directory.path().join("pipe");
-    let mode = rustix::fs::Mode::from_raw_mode(0o600);
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    make_fifo(&pipe);
     let variables = vec![("CERTFILE".into(), pipe.into_os_string().into_vec())];
     assert_eq!(files.complaint(&variables), "certificate: DIR/pipe: not a regular file");
     let variables = vec![("CERTFILE".into(), "/dev/null".into())];
@@ -231,29 +231,17 @@ fn a_key_that_others_can_read_is_used_and_said() {
 #[test]
 fn what_no_library_takes_is_said_in_words() {
     let files = Files::new();
-    let openssl = |words: &[&str]| {
-        let made = Command::new("openssl").args(words).current_dir(&files.directory).output();
-        let made = made.unwrap();
-        assert!(made.status.success(), "{made:?}");
-    };
-    let rsa = ["-newkey", "rsa:2048", "-subj", "/CN=a", "-keyout"];
-    let x509 = ["req", "-x509", "-out", "short", "-nodes", "-keyout", "short"];
-    openssl(&[&x509[..], &["-newkey", "rsa:1024", "-subj", "/CN=a", "-keyout", "k"]].concat());
-    openssl(&[&["req", "-new", "-nodes", "-out", "request"], &rsa[..], &["old.key"]].concat());
-    openssl(&["x509", "-req", "-in", "request", "-signkey", "old.key", "-out", "old"]);
-    openssl(&[
-        "rsa",
-        "-in",
-        "old.key",
-        "-traditional",
-        "-aes128",
-        "-passout",
-        "pass:x",
-        "-out",
-        "1",
-    ]);
-    openssl(&["pkcs8", "-topk8", "-in", "old.key", "-passout", "pass:x", "-out", "2"]);
-    openssl(&[&["req", "-x509", "-nodes", "-out", "new"], &rsa[..], &["new.key"]].concat());
+    for words in [
+        "req -x509 -nodes -out short -newkey rsa:1024 -subj /CN=a -keyout k",
+        "req -new -nodes -out request -newkey rsa:2048 -subj /CN=a -keyout old.key",
+        "x509 -req -in request -signkey old.key -out old",
+        "rsa -in old.key -traditional -aes128 -passout pass:x -out 1",
+        "pkcs8 -topk8 -in old.key -passout pass:x -out 2",
+        "req -x509 -nodes -out new -newkey rsa:2048 -subj /CN=a -keyout new.key",
+    ] {
+        let mut openssl = Command::new("openssl");
+        succeeds(openssl.args(words.split(' ')).current_dir(&files.directory));
+    }
     for (certificate, key, complaint) in [
         ("short", "k", "short: the key is of RSA and 1024 bits: at least 2048 are needed"),
         ("old", "old.key", "old: the certificate is of X.509 version 1, which is not supported"),

@@ -3,6 +3,7 @@
 use super::*;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use test_support::run::succeeds;
 use x509_cert::der::{Decode, Encode};
 
 const PKCS1: u16 = 0x0401;
@@ -13,13 +14,10 @@ const ECDSA: u16 = 0x0403;
 fn authority(algorithm: &str) -> (Keys, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let made = std::process::Command::new("openssl")
-        .args(["req", "-x509", "-nodes", "-subj", "/CN=a", "-newkey", algorithm])
-        .args(["-pkeyopt", "ec_paramgen_curve:P-256"].iter().filter(|_| algorithm == "ec"))
-        .args(["-keyout", &file("key"), "-out", &file("certificate")])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["req", "-x509", "-nodes", "-subj", "/CN=a", "-newkey", algorithm]);
+    openssl.args(["-pkeyopt", "ec_paramgen_curve:P-256"].iter().filter(|_| algorithm == "ec"));
+    succeeds(openssl.args(["-keyout", &file("key"), "-out", &file("certificate")]));
     let key = PrivateKeyDer::from_pem_file(file("key")).unwrap();
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
     let certificate = CertificateDer::from_pem_file(file("certificate")).unwrap();

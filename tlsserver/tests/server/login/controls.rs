@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use tempfile::TempDir;
 use test_support::needs;
 use test_support::wait::until;
 
@@ -18,7 +19,7 @@ use super::ending::wait_until_gone;
 use super::faults::with_seconds;
 use super::{POP3S, SUBMISSION, ask, line, text, write_controls};
 use crate::harness::client::rest;
-use crate::harness::{Server, is_root};
+use crate::harness::{Server, Setup, is_root};
 use unix::failures::file::{Created, create};
 use unix::failures::{Memory, settings};
 
@@ -29,7 +30,12 @@ const BOB_AT_HOME: &str = "AUTH PLAIN AEJvYkBIb21lAHA=\r\n";
 
 /// The name that the login program is asked about when Bob@Home logs in.
 fn asked_about(server: &Server) -> String {
-    let mut tls = SUBMISSION.enter(server);
+    asked_about_at("mail.example.org", server)
+}
+
+/// The same where the server is called so.
+fn asked_about_at(host: &str, server: &Server) -> String {
+    let mut tls = SUBMISSION.enter_as(server, host);
     tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
     text(rest(&mut tls)).trim_end().to_owned()
 }
@@ -60,21 +66,22 @@ fn names_are_changed_as_the_file_says_now() {
     server.idle();
 }
 
+/// With a rule that has all clients served from another home, which is the second.
+fn at_another_home(setup: Setup) -> (Setup, TempDir) {
+    let other = tempfile::tempdir().unwrap();
+    write_controls(other.path(), &[("me", "other.example.org\n"), ("smtpcapabilities", "X\n")]);
+    let home = other.path().display();
+    (setup.rules(&format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n")), other)
+}
+
 #[test]
 fn a_home_that_a_rule_names_has_names_of_its_own() {
     needs!("tcprules");
-    let setup = SUBMISSION.with(NAMES);
-    let other = tempfile::tempdir().unwrap();
-    write_controls(other.path(), &[("me", "other.example.org\n"), ("smtpcapabilities", "X\n")]);
+    let (setup, other) = at_another_home(SUBMISSION.with(NAMES));
     fs::write(setup.file("control/loginnames"), "lower-case\n").unwrap();
-    let home = other.path().to_str().unwrap();
-    let server = setup.rules(&format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n")).start();
-    let file = other.path().join("control/loginnames");
-    let enter = || {
-        let mut tls = SUBMISSION.enter_as(&server, "other.example.org");
-        tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
-        text(rest(&mut tls)).trim_end().to_owned()
-    };
+    let server = setup.start();
+    let (home, file) = (other.path().to_str().unwrap(), other.path().join("control/loginnames"));
+    let enter = || asked_about_at("other.example.org", &server);
     // What is bad when it is read first lets nobody in, and says so.
     fs::write(&file, "upper-case\n").unwrap();
     let mut tls = SUBMISSION.enter_as(&server, "other.example.org");
@@ -109,17 +116,7 @@ fn memory(folder: &Path) -> Memory {
 }
 
 /// Stands for a login program that takes its time, until it is let go on.
-const WAITS: &[&str] = &[
-    "bash",
-    "--norc",
-    "-c",
-    r#"for part in user password stamp; do IFS= read -r -d '' "$part" <&3; done
-       exec 3<&-
-       read -r none <"$GO"
-       printf x >&"$AUTHUPREADYFD"
-       eval "exec $AUTHUPREADYFD>&-"
-       printf '%s\r\n' "$user""#,
-];
+const WAITS: &[&str] = login_program!(r#"read -r none <"$GO""#, r#"printf '%s\r\n' "$user""#);
 
 /// Each check counts as refused until it is known: that alone refuses nobody, and leaves
 /// nobody outside.
@@ -246,17 +243,10 @@ fn a_check_that_takes_too_long_is_no_good_login() {
 #[test]
 fn a_bad_control_file_ends_no_reload_early_and_keeps_no_other_from_being_read() {
     needs!("tcprules");
-    let setup = SUBMISSION.with(NAMES);
-    let other = tempfile::tempdir().unwrap();
-    write_controls(other.path(), &[("me", "other.example.org\n"), ("smtpcapabilities", "X\n")]);
-    let home = other.path().to_str().unwrap();
+    let (setup, other) = at_another_home(SUBMISSION.with(NAMES));
     let (setup, supervisor) = setup.supervised();
-    let server = setup.rules(&format!("127.0.0.1:allow,QMAILHOME=\"{home}\"\n")).start();
-    let asked_about = || {
-        let mut tls = SUBMISSION.enter_as(&server, "other.example.org");
-        tls.write_all(BOB_AT_HOME.as_bytes()).unwrap();
-        text(rest(&mut tls)).trim_end().to_owned()
-    };
+    let server = setup.start();
+    let asked_about = || asked_about_at("other.example.org", &server);
     assert_eq!(asked_about(), "Bob@Home");
     supervisor.hears("READY=1\n");
     let file = other.path().join("control/loginnames");

@@ -4,14 +4,12 @@
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
 
 use super::faults::assert_unharmed;
 use super::{DOORS, Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
-use crate::harness::PATIENCE;
 use crate::harness::client::{Tls, clear_rest, close, finish_sending, plain, reset, rest};
 use crate::harness::processes::{children, kill, signal};
-use test_support::wait::until_gone;
+use test_support::wait::{until, until_gone};
 
 /// Stands for a login program that has not answered before its input has ended.
 const UNDECIDED: &[&str] = &["sh", "-c", "exec 3<&-; cat >/dev/null; exit 1"];
@@ -188,18 +186,10 @@ fn sessions_of_a_monitor_that_died_linger_no_longer() {
 }
 
 /// Says no once its input has ended, unless the password is right.
-const TAKES_ITS_TIME: &[&str] = &[
-    "bash",
-    "--norc",
-    "-c",
-    r#"for part in user password stamp; do IFS= read -r -d '' "$part" <&3; done
-       exec 3<&-
-       [ "$password" = p ] || { cat >/dev/null; exit 1; }
-       printf x >&"$AUTHUPREADYFD"
-       eval "exec $AUTHUPREADYFD>&-"
-       echo "$user is in"
-       exec cat"#,
-];
+const TAKES_ITS_TIME: &[&str] = login_program!(
+    r#"[ "$password" = p ] || { cat >/dev/null; exit 1; }"#,
+    r#"echo "$user is in"; exec cat"#
+);
 
 /// It could have tried again, and only its engine can say that it will not.
 #[test]
@@ -306,19 +296,15 @@ fn a_login_that_ends_with_its_monitor_has_an_end_in_the_log() {
 
 /// Until somebody can log in again.
 pub(super) fn wait_until_ready(door: Door, server: &crate::harness::Server, before: u32) {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let mut tls = door.enter(server);
-        tls.write_all(door.login().as_bytes()).unwrap();
+    let log_in = || {
+        let mut tls = door.says_login(server);
         if door.pop3 {
             line(&mut tls);
         }
-        if line(&mut tls).starts_with("bob ") {
-            assert_ne!(server.monitor(), before);
-            return;
-        }
-        assert!(Instant::now() < until, "no login");
-    }
+        line(&mut tls)
+    };
+    until("login", log_in, |said| said.starts_with("bob "));
+    assert_ne!(server.monitor(), before);
 }
 
 #[test]
