@@ -5,18 +5,23 @@
 //! end, or a server that is run without it; and what the usual substitutions stand for. What
 //! only the shell can compute is marked, not guessed. Of execline's scripts, those that are one row of programs.
 
+mod env_folder;
 mod execline;
 mod first_line;
 mod row;
 mod shell;
 mod substitution;
 
+pub(crate) use env_folder::EnvFolder;
+use env_folder::Setting;
 pub(crate) use first_line::{FirstLine, Language};
 use proto::names::Variable;
 use row::Dropped;
 pub(crate) use row::{Link, Role, SERVERS};
 use shell::{Command, Values, Written};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 /// A word of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +53,10 @@ pub(crate) struct RunScript {
     /// What is set, or unset, where only a shell knows whether it comes to that: each word is
     /// `NAME=value`, or a name.
     pub(crate) doubtful: Vec<Word>,
-    /// It has commands from elsewhere, which may set any variable.
-    has_others: bool,
+    /// Commands that take others from elsewhere, which may set any variable: `. FILE`, say.
+    pub(crate) elsewhere: Vec<Word>,
+    /// What folders say that programs of the row read: behind which word of the command.
+    folders: Vec<(usize, Vec<Setting>)>,
     /// It goes to another folder.
     pub(crate) moves: bool,
     /// The program that the script becomes, and its arguments.
@@ -135,22 +142,58 @@ impl RunScript {
     /// The same for what stands behind these links.
     pub(crate) fn set_behind<'a>(&'a self, links: &[Link<'a>]) -> Vec<&'a Word> {
         let mut set: Vec<&Word> = self.variables.iter().collect();
-        for env in links.iter().filter(|link| link.name() == "env") {
-            for dropped in env.drops() {
+        for link in links {
+            for setting in self.folder_of(link).unwrap_or_default() {
+                set.retain(|word| name(&word.text) != setting.name);
+                set.extend(&setting.word);
+            }
+            if link.name() != "env" {
+                continue;
+            }
+            for dropped in link.drops() {
                 match dropped {
                     Dropped::All => set.clear(),
                     Dropped::One(dropped) => set.retain(|word| name(&word.text) != dropped),
                 }
             }
             // Names that no shell would take, such as CERTFILE:NAME, env sets, too.
-            set.extend(env.assignments());
+            set.extend(link.assignments());
         }
         set
     }
 
+    /// The folders that programs before the server or authup read variables from.
+    pub(crate) fn env_folders(&self) -> Vec<EnvFolder> {
+        let front = self.front();
+        let found = front.iter().filter_map(|link| {
+            let name = link.env_folder()?.to_owned();
+            Some(EnvFolder { at: self.at(link.program)?, line: link.program.line, name })
+        });
+        found.collect()
+    }
+
+    /// Takes note of what one says, which is at this place.
+    ///
+    /// # Errors
+    /// The system's: it cannot be read.
+    pub(crate) fn learn(&mut self, folder: &EnvFolder, place: &Path) -> io::Result<()> {
+        self.folders.push((folder.at, env_folder::read(place, folder.line)?));
+        Ok(())
+    }
+
+    /// What the folder says that this program reads, where that is known.
+    fn folder_of(&self, link: &Link<'_>) -> Option<&[Setting]> {
+        let at = self.at(link.program)?;
+        self.folders.iter().find(|(found, _)| *found == at).map(|(_, settings)| &settings[..])
+    }
+
     /// Whether other variables may be set, too: by the files of a folder, say.
     pub(crate) fn hides_variables(&self) -> bool {
-        self.has_others || self.front().iter().any(Link::hides_variables)
+        !self.elsewhere.is_empty()
+            || self
+                .front()
+                .iter()
+                .any(|link| link.hides_variables() && self.folder_of(link).is_none())
     }
 
     /// Whether this one may be set, or not be, for all that is known here.
@@ -160,7 +203,8 @@ impl RunScript {
 
     /// Whether the script itself may set or unset it.
     pub(crate) fn is_doubtful(&self, name: &str) -> bool {
-        self.has_others || self.doubtful.iter().any(|word| self::name(&word.text) == name)
+        !self.elsewhere.is_empty()
+            || self.doubtful.iter().any(|word| self::name(&word.text) == name)
     }
 
     /// The programs before the server or authup.
@@ -180,13 +224,19 @@ impl RunScript {
 
     /// The command from this word of it on.
     pub(crate) fn from(&self, word: &Word) -> &[Word] {
-        let at = self.command.iter().position(|found| std::ptr::eq(found, word));
-        at.and_then(|at| self.command.get(at..)).unwrap_or_default()
+        self.at(word).and_then(|at| self.command.get(at..)).unwrap_or_default()
     }
 
-    /// What stands behind this word of the command.
-    pub(crate) fn behind(&self, word: &Word) -> &[Word] {
-        self.from(word).get(1..).unwrap_or_default()
+    /// What stands behind this program of the command.
+    pub(crate) fn behind(&self, program: &Word) -> &[Word] {
+        let before = self.at(program).and_then(|at| self.command.get(at.checked_sub(1)?));
+        let own_name = usize::from(before.is_some_and(row::gives_name));
+        self.from(program).get(1 + own_name..).unwrap_or_default()
+    }
+
+    /// Which of the command's words it is.
+    fn at(&self, word: &Word) -> Option<usize> {
+        self.command.iter().position(|found| std::ptr::eq(found, word))
     }
 
     /// The command with a server that listens on a free port, which it prints, and at which
@@ -195,8 +245,8 @@ impl RunScript {
     pub(crate) fn command_here(&self) -> Option<(Vec<String>, SocketAddr)> {
         let links = self.links();
         let server = links.iter().find(|link| SERVERS.contains(&link.name()))?;
-        let at = self.command.iter().position(|word| std::ptr::eq(word, server.program))?;
-        let host = at + server.arguments.len().checked_sub(1)?;
+        let first = self.command.len() - self.behind(server.program).len();
+        let host = first + server.arguments.len().checked_sub(2)?;
         let mut command: Vec<String> = self.command.iter().map(|word| word.text.clone()).collect();
         let own = server.listens_at()?.ok().filter(|address| !address.ip().is_unspecified());
         let address = own.unwrap_or_else(|| {
@@ -209,12 +259,12 @@ impl RunScript {
         }
         *command.get_mut(host + 1)? = "0".into();
         // Nobody but this machine can be the load balancer there.
-        for word in command.iter_mut().take(host).skip(at + 1) {
+        for word in command.iter_mut().take(host).skip(first) {
             if word.starts_with(PROXY_PROTOCOL) {
                 *word = format!("{PROXY_PROTOCOL}={}", spoken_from(address.ip()));
             }
         }
-        command.insert(at + 1, "-1".into());
+        command.insert(first, "-1".into());
         Some((command, address))
     }
 }
@@ -267,7 +317,7 @@ impl Reading {
             Some("unset") => self.unset(words),
             Some("." | "source" | "eval") => {
                 self.values.forget_all();
-                self.script.has_others = true;
+                self.script.elsewhere.extend(joined(words));
             }
             Some("cd") => self.script.moves = true,
             Some(_) if self.may_run_without_exec(words) => {
@@ -409,6 +459,12 @@ impl Reading {
             }
         }
     }
+}
+
+/// A command as one word.
+fn joined(words: &[Word]) -> Option<Word> {
+    let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+    Some(Word { text: texts.join(" "), ..words.first()?.clone() })
 }
 
 /// The last of these assignments to a name, and its value.

@@ -50,6 +50,11 @@ impl Running {
             let (line, text) = (word.line, &word.text);
             return Err(Error::new(format!("{script_name}:{line}: {text}: uses shell expansion")));
         }
+        if let Some(word) = script.elsewhere.first() {
+            let (line, text) = (word.line, &word.text);
+            let why = "only a shell knows what it sets";
+            return Err(Error::new(format!("{script_name}:{line}: {text}: {why}")));
+        }
         if let Some(word) = script.doubtful.iter().find(|word| word.text.contains('=')) {
             let (line, text) = (word.line, &word.text);
             let why = "only a shell knows whether it holds";

@@ -4,12 +4,14 @@
 use super::findings::{Findings, Place};
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
-use super::{behind_login, command_line, memory, row, start, tls_offer};
+use super::{behind_login, command_line, memory, row, start, tls_offer, writers};
 use crate::run_script::{Link, Role, RunScript, Stays};
 use proto::names::Variable;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use unix::log::Reason;
 
 /// The scripts under `service/`.
 pub(super) fn in_folder(home: &Path, findings: &mut Findings) -> Vec<PathBuf> {
@@ -71,7 +73,23 @@ fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
         let text = "neither a shell script nor an execline script without blocks: not checked";
         findings.note(&path, text);
     }
-    Some(Service { script: script?, path })
+    let mut service = Service { script: script?, path };
+    learn_folders(&mut service, findings);
+    Some(service)
+}
+
+/// Reads the folders of variables (envdir's). One that may not be read here stays unknown.
+fn learn_folders(service: &mut Service, findings: &mut Findings) {
+    for folder in service.script.env_folders() {
+        let Some(place) = service.file(&folder.name) else { continue };
+        writers::check_all(&place, findings);
+        if let Err(error) = service.script.learn(&folder, &place)
+            && error.kind() != ErrorKind::PermissionDenied
+        {
+            let text = format!("{}: {}", folder.name, Reason(&error));
+            findings.error(Place::line(&service.path, folder.line), text);
+        }
+    }
 }
 
 fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
@@ -99,6 +117,10 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
     for word in script.command.iter().chain(&script.variables).filter(|word| word.is_computed) {
         let text = format!("{}: uses shell expansion, not checked", word.text);
         findings.warning(Place::line(path, word.line), text);
+    }
+    for word in &script.elsewhere {
+        let text = format!("{}: may set any variable, not looked at here", word.text);
+        findings.note(Place::line(path, word.line), text);
     }
     // What is looked at here, and here alone; each once.
     let is_ours = |name: &str| {

@@ -59,6 +59,8 @@ const LONG_WITH_VALUE: [&str; 8] =
 pub(crate) const SERVERS: [&str; 3] = ["tlsserver", "sslserver", "tcpserver"];
 /// Their options that take a value.
 const WITH_VALUE: &str = "cCxugbltTAawkyYB";
+/// Starts the next program under the name that stands behind that (ucspi-tcp's).
+const ARGV0: &str = "argv0";
 /// What is looked for behind a program that is not known.
 const LOOKED_FOR: [&str; 11] = [
     "tlsserver",
@@ -122,6 +124,20 @@ impl<'a> Link<'a> {
             _ => false,
         };
         by_folder || !self.is_known
+    }
+
+    /// The folder that it reads variables from by envdir's rules, where that is said.
+    pub(super) fn env_folder(&self) -> Option<&str> {
+        if self.arguments.iter().any(|word| word.is_computed) {
+            return None;
+        }
+        match self.name() {
+            "envdir" => Some(&self.arguments.last()?.text),
+            // With options it has rules of its own.
+            "s6-envdir" if self.options().is_empty() => Some(&self.arguments.last()?.text),
+            "chpst" => self.option('e'),
+            _ => None,
+        }
     }
 
     /// What env drops of the variables that it is started with.
@@ -207,13 +223,21 @@ impl<'a> Link<'a> {
 /// Takes the words apart.
 pub(super) fn links(mut rest: &[Word]) -> Vec<Link<'_>> {
     let mut links = Vec::new();
+    let mut is_named = false;
     while let Some((program, after)) = rest.split_first() {
+        let after = after.get(usize::from(is_named)..).unwrap_or_default();
+        is_named = gives_name(program);
         let (own, is_known) = own_arguments(name(&program.text), after);
         let (arguments, next) = after.split_at(own.min(after.len()));
         links.push(Link { program, arguments, is_known });
         rest = next;
     }
     links
+}
+
+/// Whether behind the next program stands the name that it is started under.
+pub(super) fn gives_name(program: &Word) -> bool {
+    name(&program.text) == ARGV0
 }
 
 /// A program's name without its folder, nor the `qmail-` that some have.
@@ -238,7 +262,7 @@ fn usage(name: &str) -> Option<(&'static str, usize)> {
         // daemontools and ucspi-tcp.
         "envdir" | "setuidgid" | "envuidgid" | "setlock" => ("", 1),
         "softlimit" | "s6-softlimit" => ("acdflmoprst", 0),
-        "recordio" | "pgrphack" | "fghack" | "s6-fghack" => ("", 0),
+        "recordio" | "pgrphack" | "fghack" | "s6-fghack" | ARGV0 => ("", 0),
         "rblsmtpd" => ("rat", 0),
         // runit and s6.
         "chpst" => ("uUbe/nlLmdopfctrC", 0),
@@ -359,6 +383,20 @@ mod tests {
             let found = names(&format!("{server} 0 587 authup smtp x y"));
             assert_eq!(found, [name, "authup", "x"], "{server}");
         }
+    }
+
+    #[test]
+    fn a_program_may_be_started_under_another_name() {
+        let script =
+            RunScript::parse("exec argv0 x/sslserver nbofmipd -vRl0 -c 9 0 587 authup smtp");
+        let links = script.links();
+        let names: Vec<_> = links.iter().map(|link| link.name()).collect();
+        assert_eq!(names, ["argv0", "sslserver", "authup"]);
+        assert_eq!(links[1].option('c'), Some("9"));
+        assert_eq!(script.behind(links[1].program)[0].text, "-vRl0");
+        let (command, _) = script.command_here().unwrap();
+        let here = "argv0 x/sslserver nbofmipd -1 -vRl0 -c 9 127.0.0.1 0 authup smtp";
+        assert_eq!(command.join(" "), here);
     }
 
     #[test]

@@ -249,6 +249,8 @@ fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
     let (before, behind) = good.split_once("exec tlsserver").unwrap();
     let (_, behind) = behind.split_once("\\\n").unwrap();
     let unset = before.replace("export UCSPITLS='!'\n", "");
+    std::fs::create_dir(script.with_file_name("env")).unwrap();
+    std::fs::write(script.with_file_name("env/UCSPITLS"), "!\n").unwrap();
     let login = "tlsserver -n -v --login smtp :: 587";
     for (before, front, is_known) in [
         (before, "s6-tlsserver -e -- 0 465 authup smtp", true),
@@ -333,13 +335,13 @@ fi
     }
 }
 
-/// What is in a folder of envdir's, QMAILHOME, say, nobody knows here.
+/// What is in a folder that is read by rules of its own, QMAILHOME, say, nobody knows here.
 #[test]
 fn no_home_is_asserted_that_another_program_may_name() {
     let Good { folder, dir } = good();
-    std::os::unix::fs::symlink("/bin/true", folder.path().join("bin/envdir")).unwrap();
+    std::os::unix::fs::symlink("/bin/true", folder.path().join("bin/s6-envdir")).unwrap();
     let (script, text) = script_of(&dir, "submission");
-    let text = text.replace("exec tlsserver", "exec envdir ./env tlsserver");
+    let text = text.replace("exec tlsserver", "exec s6-envdir -n ./env tlsserver");
     let text = text.lines().filter(|line| !line.starts_with("export QMAILHOME"));
     std::fs::write(&script, text.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     succeeds(&["check", script.to_str().unwrap()]);

@@ -18,9 +18,13 @@ fn is_not_tried_with_what_only_a_shell_knows() {
     let Good { dir, folder: _folder } = good();
     let (script, text) = script_of(&dir, "pop3");
     let text = text.replace("export UCSPITLS=", "[ -f /x ] || export UCSPITLS=");
-    std::fs::write(&script, text).unwrap();
+    std::fs::write(&script, &text).unwrap();
     let said = checked_with_login(&script, PASSWORD, 2);
     let expected = "run:11: UCSPITLS=!: only a shell knows whether it holds\n";
+    assert!(said.contains(expected), "{said}");
+    std::fs::write(&script, text.replace("[ -f /x ] ||", ". /etc/default/mail;")).unwrap();
+    let said = checked_with_login(&script, PASSWORD, 2);
+    let expected = "run:11: . /etc/default/mail: only a shell knows what it sets\n";
     assert!(said.contains(expected), "{said}");
 }
 
