@@ -7,6 +7,7 @@
 
 pub mod about;
 pub mod access_list;
+mod attributes;
 pub mod before_login;
 pub mod blocklist;
 pub mod capabilities;

@@ -1,7 +1,7 @@
 //! Files that are changed while others read them, atomically.
 
-use crate::access_list;
 use crate::trusted_file::read_trusted;
+use crate::{access_list, attributes};
 use rustix::fs::{
     AtFlags, FlockOperation, Gid, Mode, OFlags, Uid, fchmod, fchown, flock, fstat, fsync, open,
     openat, renameat, stat, statat, unlinkat,
@@ -71,8 +71,8 @@ impl LockedFile {
         }
     }
 
-    /// Puts a file with this content in place of the one that is there, with its mode, owner
-    /// and access list; a new one may be read and written by its owner only. Readers find
+    /// Puts a file with this content in place of the one that is there, with its mode, owner,
+    /// access list and extended attributes; a new one may be read and written by its owner only. Readers find
     /// the old one or the new one, and after a crash so does everybody.
     ///
     /// # Errors
@@ -105,6 +105,7 @@ impl LockedFile {
                 // with a list, its group's bits are what the list allows at most.
                 let (uid, gid) = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
                 fchown(&file, Some(uid), Some(gid))?;
+                attributes::copy(&self.path, &file)?;
                 access_list::set(&file, access_list::of(&self.path)?.as_deref())?;
                 fchmod(&file, Mode::from_raw_mode(old.st_mode))?;
             }
@@ -293,6 +294,35 @@ mod tests {
         LockedFile::lock(&plain).unwrap().replace(b"new").unwrap();
         assert_eq!(of(&plain), None);
         assert_eq!(std::fs::metadata(&plain).unwrap().mode() & 0o7777, 0o640);
+    }
+
+    /// Those that say something of the content do not.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn labels_and_notes_stay() {
+        use rustix::fs::{XattrFlags, getxattr, setxattr};
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("users");
+        std::fs::write(&path, b"old").unwrap();
+        let set = |name| setxattr(&path, name, b"value", XattrFlags::empty());
+        let names = ["user.note", "user.other", "security.selinux", "security.SMACK64EXEC"];
+        let were_set = names.map(|name| set(name).is_ok());
+        if !were_set.contains(&true) {
+            eprintln!("SKIPPED: no file system with attributes");
+            return;
+        }
+        let _ = set("security.capability");
+        LockedFile::lock(&path).unwrap().replace(b"new").unwrap();
+        for (name, was_set) in names.into_iter().zip(were_set) {
+            let mut value = [0; 9];
+            let found = getxattr(&path, name, &mut value[..]).ok();
+            assert_eq!(
+                found.map(|length| &value[..length]),
+                was_set.then_some(&b"value"[..]),
+                "{name}"
+            );
+        }
+        assert!(getxattr(&path, "security.capability", &mut [0; 9][..]).is_err());
     }
 
     #[test]
