@@ -65,9 +65,21 @@ impl Workers {
     fn start_keyholder(&mut self, dialogs: Option<Dialogs>) -> Result<(), Unread> {
         self.reading = None;
         let variables = &self.config.keyholder_variables;
-        let started = Keyholder::start(variables, dialogs, &mut self.processes);
-        self.reading = Some(started.map_err(Unread::Keyholder)?);
+        match Keyholder::start(variables, dialogs, &mut self.processes) {
+            Ok(started) => self.reading = Some(started),
+            Err(reason) => {
+                self.start_keyholder_later();
+                return Err(Unread::Keyholder(reason));
+            }
+        }
         Ok(())
+    }
+
+    /// Where there is none that engines use.
+    fn start_keyholder_later(&mut self) {
+        if self.keyholder.is_none() {
+            self.keyholder_again.later(Instant::now());
+        }
     }
 
     /// Whether it is the process that reads the files.
@@ -106,9 +118,7 @@ impl Workers {
 
     fn reading_failed(&mut self, why: Unread) -> Reading {
         self.reading = None;
-        if self.keyholder.is_none() {
-            self.keyholder_again.later(Instant::now());
-        }
+        self.start_keyholder_later();
         Reading::Failed(why)
     }
 
@@ -154,7 +164,6 @@ impl Workers {
         });
         if let Err(why) = self.start_keyholder(dialogs) {
             Event::NotRead(&why).log(self.log);
-            self.keyholder_again.later(Instant::now());
         }
     }
 }

@@ -312,6 +312,23 @@ fn one_that_reads_the_files_and_has_said_nothing_yet_still_reads() {
     assert!(matches!(listening.workers.on_reading(), Reading::Failed(Unread::Ended)));
 }
 
+/// As at SIGHUP while the server starts, or while a keyholder that died is replaced.
+#[test]
+fn a_keyholder_that_cannot_be_started_where_there_is_none_is_tried_again() {
+    const TEST: &str = "listener::workers::tests::a_keyholder_that_cannot_be_started_where_there_\
+                        is_none_is_tried_again";
+    with_few_descriptors(TEST, 64, || {
+        let mut listening = Listening::new();
+        let workers = &mut listening.workers;
+        let (control, _keyholder) = channel().unwrap();
+        workers.reading = Some(Keyholder::of(1, control, None));
+        let taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        assert!(matches!(workers.read_files(), Err(Unread::Keyholder(_))));
+        drop(taken);
+        assert!(workers.reading.is_none() && workers.keyholder_again.at().is_some());
+    });
+}
+
 /// A keyholder's process that has ended, of which nobody knows yet.
 fn ended(workers: &mut Workers) -> u32 {
     let pid = workers.processes.start(&mut Command::new("true"), Role::Keyholder).unwrap();
