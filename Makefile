@@ -126,7 +126,7 @@ cargo-cyclonedx:
 		$(CARGO) install cargo-cyclonedx --version ^0.5 --locked --debug --root $(CARGO_CYCLONEDX)
 
 musl-gcc:
-	@case "$$(tools/static.sh target)" in *-musl) command -v musl-gcc >/dev/null || \
+	@case "$$(tools/static.sh target)" in *-musl*) command -v musl-gcc >/dev/null || \
 		{ echo "make: musl-gcc not found: install musl-tools" >&2; exit 1; } ;; esac
 
 # A release, in target/dist; CONTRIBUTING.md says what comes first.

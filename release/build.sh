@@ -63,7 +63,7 @@ if [ "$what" = release ]; then
 	target=$(tools/static.sh target)
 	programs="authup fiximapio fixsmtpio checknotroot qmail-qfilter-addtlsheader checkpassword-file"
 	case $target in
-	*-musl)
+	*-musl*)
 		make --silent static-all
 		programs="$programs tlsserver"
 		;;

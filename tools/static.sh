@@ -20,11 +20,17 @@ folder=${CARGO_TARGET_DIR:-target}/static
 host=$(rustc -vV | sed -n 's/^host: //p')
 case $host in
 *-musl*) musl=$host ;;
-*-gnueabihf) musl=${host%-gnueabihf}-musleabihf ;;
-*) musl=${host%-gnu}-musl ;;
+*) musl=${host%-gnu*}-musl${host##*-gnu} ;;
 esac
-# Where Debian has musl's library and the objects that a program begins and ends with.
-library=/usr/lib/${host%%-*}-linux-musl
+# Debian has one name for all processors of a kind.
+case $host in
+arm*) kind=arm ;;
+i?86-*) kind=i386 ;;
+riscv64*) kind=riscv64 ;;
+*) kind=${host%%-*} ;;
+esac
+# Where it has musl's library and the objects that a program begins and ends with.
+library=/usr/lib/$kind-linux-${musl##*-}
 
 # The first compiler that has the standard library's source, and is recent enough for us.
 with_source() {
@@ -89,7 +95,7 @@ if [ -n "$compiler" ]; then
 	# musl has none of the kernel's headers.
 	name=$(echo "$musl" | tr - _)
 	export "CC_$name=musl-gcc" \
-		"CFLAGS_$name=-idirafter /usr/include -idirafter /usr/include/${host%%-*}-linux-gnu ${CFLAGS:-}"
+		"CFLAGS_$name=-idirafter /usr/include -idirafter /usr/include/$kind-linux-gnu${musl##*-musl} ${CFLAGS:-}"
 	RUSTC=$compiler
 	RUSTC_BOOTSTRAP=1
 	export RUSTC RUSTC_BOOTSTRAP
