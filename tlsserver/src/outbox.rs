@@ -6,8 +6,13 @@ use rustix::process::{Resource, getrlimit};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 use unix::descriptor_passing::send;
 use zeroize::Zeroizing;
+
+/// How soon it is tried again to send what the system had too little for: the channel says that it
+/// has room all the time.
+const PAUSE: Duration = Duration::from_millis(50);
 
 type Message = (Zeroizing<Vec<u8>>, Vec<OwnedFd>);
 
@@ -39,16 +44,22 @@ pub(crate) fn may_keep(descriptor: &OwnedFd, reserved: impl FnOnce(u64) -> u64) 
 pub(crate) struct Outbox {
     channel: OwnedFd,
     kept: VecDeque<Message>,
+    paused_until: Option<Instant>,
 }
 
 impl Outbox {
     pub(crate) const fn new(channel: OwnedFd) -> Self {
-        Self { channel, kept: VecDeque::new() }
+        Self { channel, kept: VecDeque::new(), paused_until: None }
     }
 
     /// Whether something waits for the channel to take it.
     pub(crate) fn is_behind(&self) -> bool {
         !self.kept.is_empty()
+    }
+
+    /// Up to when it is not to be waited for room in the channel, but for the system.
+    pub(crate) fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.paused_until.filter(|until| *until > now)
     }
 
     /// How much that is.
@@ -89,11 +100,16 @@ impl Outbox {
     /// Goes on where the channel was full. What the system has nothing left for now is tried
     /// again, and comes before all that follows it.
     pub(crate) fn flush(&mut self) {
+        self.paused_until = None;
         while let Some((octets, descriptors)) = self.kept.front() {
             let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
             match self.try_to_send(octets, &descriptors) {
                 Ok(Sent::Now | Sent::Gone) => drop(self.kept.pop_front()),
-                Ok(Sent::Later) | Err(_) => return,
+                Ok(Sent::Later) => return,
+                Err(_) => {
+                    self.paused_until = Some(Instant::now() + PAUSE);
+                    return;
+                }
             }
         }
     }
@@ -154,7 +170,9 @@ pub(crate) mod tests {
             // Kept, it is sent once the other side has taken some, and in its turn.
             outbox.send(number.to_be_bytes(), vec![theirs.try_clone().unwrap()]);
             outbox.send((number + 1).to_be_bytes(), Vec::new());
-            assert!(outbox.is_behind());
+            let now = Instant::now();
+            assert!(outbox.is_behind() && outbox.paused_until(now).is_some());
+            assert_eq!(outbox.paused_until(now + PAUSE), None);
             let mut buffer = [0; 16];
             for expected in 0..=number + 1 {
                 let heard = receive(&theirs, &mut buffer).unwrap();
@@ -162,7 +180,7 @@ pub(crate) mod tests {
                 assert_eq!(heard.descriptors.is_empty(), expected == number + 1);
                 outbox.flush();
             }
-            assert!(!outbox.is_behind());
+            assert!(!outbox.is_behind() && outbox.paused_until(now).is_none());
         });
     }
 
@@ -175,6 +193,7 @@ pub(crate) mod tests {
         for number in 0_u32..5_000 {
             outbox.send(number.to_be_bytes(), vec![]);
         }
+        assert_eq!(outbox.paused_until(Instant::now()), None);
         assert!(outbox.is_behind() && matches!(outbox.send_now(b"x", &[]), Ok(Sent::Later)));
         let (mut heard, mut buffer) = (0_u32, [0; 16]);
         while heard < 5_000 {

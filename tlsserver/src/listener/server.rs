@@ -183,13 +183,15 @@ impl Server {
                 listening.map(|(at, one)| (Ready::Listening(at), one.as_fd(), PollFlags::IN)),
             );
         }
-        let channels = self.workers.channels();
-        sources.extend(channels.map(|(worker, channel)| {
+        let mut again = None;
+        for (worker, channel) in self.workers.channels() {
             let introduces = worker == Worker::Monitor && !self.begin_to_log_in.is_empty();
-            let sends = introduces || self.workers.is_behind(worker);
+            let paused = self.workers.paused_until(worker, now);
+            let sends = paused.is_none() && (introduces || self.workers.is_behind(worker));
             let out = if sends { PollFlags::OUT } else { PollFlags::empty() };
-            (Ready::Worker(worker), channel, PollFlags::IN | out)
-        }));
+            sources.push((Ready::Worker(worker), channel, PollFlags::IN | out));
+            again = again.into_iter().chain(paused).min();
+        }
         let pending = self.pending.iter().enumerate();
         // From the last, for removing one moves those behind it.
         let pending = pending.rev();
@@ -201,7 +203,8 @@ impl Server {
         let pending = self.pending.iter().map(|one| one.deadline).min();
         let paused = self.accepting.paused_until();
         let eviction = eviction.filter(|at| *at > now);
-        let until = [paused, pending, eviction, self.course.ends_at(), self.signals.next_look()];
+        let until =
+            [paused, again, pending, eviction, self.course.ends_at(), self.signals.next_look()];
         let until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
         ready_sources(sources, Some(until))
     }

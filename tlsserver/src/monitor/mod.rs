@@ -258,7 +258,8 @@ impl Monitor {
     fn wait(&mut self) -> io::Result<Vec<Ready>> {
         let now = Instant::now();
         let interest = |outbox: &Outbox| {
-            if outbox.is_behind() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
+            let sends = outbox.is_behind() && outbox.paused_until(now).is_none();
+            if sends { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }
         };
         let mut sources = vec![(Ready::Signals, self.signals.as_fd(), PollFlags::IN)];
         let listener = self.listener.iter();
@@ -272,7 +273,10 @@ impl Monitor {
         sources.extend(checking.map(|(id, pipe)| (Ready::Program(id), pipe, PollFlags::IN)));
         let turn = self.turns.are_free().then_some(now);
         let look = turn.or_else(|| self.turns.is_short().then_some(self.next_look));
-        let until = [look, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
+        let outboxes = self.engines.values().map(|engine| &engine.outbox).chain(&self.listener);
+        let again = outboxes.filter_map(|outbox| outbox.paused_until(now)).min();
+        let until =
+            [look, again, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
         let words = self.words.as_ref().and_then(Words::next_turn);
         let until =
             until.into_iter().chain([words, self.bound.next_turn(), self.signals.next_look()]);

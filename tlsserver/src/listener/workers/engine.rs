@@ -118,9 +118,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether something is still to be sent.
-    pub(super) fn is_behind(&self) -> bool {
-        self.outbox.is_behind()
+    /// What is still to be sent.
+    pub(super) const fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// Sends what is still to be sent, and takes a message that is there.

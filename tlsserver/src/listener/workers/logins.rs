@@ -17,6 +17,7 @@ use crate::child::How;
 use crate::incoming::Incoming;
 use crate::listener::dialog::{NoDialog, Source};
 use crate::listener::report::Event;
+use crate::outbox::Outbox;
 
 /// Gives an engine and a monitor a channel to each other.
 pub(super) fn join(engine: &mut Engine, monitor: &mut Monitor) -> io::Result<()> {
@@ -105,12 +106,25 @@ impl Workers {
 
     /// Whether one is still to be told something.
     pub(in crate::listener) fn is_behind(&self, worker: Worker) -> bool {
+        self.outbox(worker).is_some_and(Outbox::is_behind)
+    }
+
+    /// Up to when one is told nothing, as the system has too little for it.
+    pub(in crate::listener) fn paused_until(
+        &self,
+        worker: Worker,
+        now: Instant,
+    ) -> Option<Instant> {
+        self.outbox(worker)?.paused_until(now)
+    }
+
+    fn outbox(&self, worker: Worker) -> Option<&Outbox> {
         match worker {
-            Worker::Monitor => self.monitor.as_ref().is_some_and(Monitor::is_behind),
+            Worker::Monitor => self.monitor.as_ref().map(Monitor::outbox),
             Worker::Engine(id) => {
-                self.engines.iter().any(|engine| engine.id == id && engine.is_behind())
+                self.engines.iter().find(|engine| engine.id == id).map(Engine::outbox)
             }
-            Worker::Reading | Worker::Keyholder => false,
+            Worker::Reading | Worker::Keyholder => None,
         }
     }
 

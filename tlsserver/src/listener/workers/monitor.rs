@@ -131,9 +131,9 @@ impl Monitor {
         children(self.pid).into_iter().filter(|&pid| name(pid) == itself).for_each(kill);
     }
 
-    /// Whether something is still to be sent.
-    pub(in crate::listener) fn is_behind(&self) -> bool {
-        self.outbox.is_behind()
+    /// What is still to be sent.
+    pub(super) const fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// Sends what is still to be sent, and takes a message that is there.
