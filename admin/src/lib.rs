@@ -42,6 +42,8 @@ mod xml;
 
 use clap::{Parser, Subcommand};
 use outcome::Outcome;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use std::process::ExitCode;
 
 /// Set up and maintain mail services with mandatory TLS and login
@@ -77,6 +79,8 @@ pub fn main() -> ExitCode {
             return outcome::exit_code(Outcome::Clean as u8);
         }
     };
+    // What is made has the mode that is asked for: among it programs run as other users.
+    umask(Mode::from_raw_mode(0o022));
     outcome::exit_code(run(task))
 }
 

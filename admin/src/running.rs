@@ -160,7 +160,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// An empty scene, with a folder that others may look into.
     pub(crate) fn new() -> Result<Self, Error> {
-        let failed = |error| Error::file("unable to make a folder", &std::env::temp_dir(), &error);
+        let failed = |error| Error::file("unable to make a folder", &temporary::place(), &error);
         let contents = Arc::new(Mutex::new(None));
         // A signal that comes now waits until there is something to clear.
         let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);

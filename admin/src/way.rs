@@ -78,6 +78,14 @@ pub(crate) fn is_ours(path: &Path) -> io::Result<()> {
     })
 }
 
+/// Whether everybody can come to a folder and enter it.
+pub(crate) fn is_open(folder: &Path) -> bool {
+    let Way { mut folders, end, .. } = Way::to(folder);
+    folders.push(end);
+    let can_enter = |found: Metadata| found.permissions().mode() & 0o001 != 0;
+    folders.iter().all(|folder| folder.metadata().is_ok_and(can_enter))
+}
+
 /// Who could change something, by its mode, and by whose it is.
 fn judge(found: &Metadata, is_right: impl Fn(u32) -> bool) -> impl Iterator<Item = String> {
     let mode = found.permissions().mode() & 0o7777;

@@ -18,6 +18,7 @@ use crate::passwd;
 use crate::programs::{self, MailPrograms};
 use crate::running::Scene;
 use crate::services::script_of;
+use crate::temporary;
 use clap::Args;
 use installed::{Arrival, Delivery, Installed};
 use proto::secret::Secret;
@@ -94,7 +95,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
 
 impl Demo {
     fn start(options: &Options) -> Result<Self, Error> {
-        must_be_plain(&std::env::temp_dir(), "folder")?;
+        must_be_plain(&temporary::place(), "folder")?;
         let programs = own_programs()?;
         let installed = choose(options);
         let scene = Scene::new()?;

@@ -356,6 +356,19 @@ fn no_home_is_asserted_that_another_program_may_name() {
 }
 
 /// Before a login only root reads, and what supervisors pass over is no service.
+/// Mail programs are tried as other users, and they must come to where that is.
+#[test]
+fn roots_umask_and_tmpdir_are_no_fault_of_a_service() {
+    let (folder, dir) = service();
+    let private = folder.path().join("private");
+    std::fs::create_dir(&private).unwrap();
+    set_mode(&private, 0o700);
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077; exec \"$0\" \"$@\"", PROGRAM, "check"]).arg(&dir);
+    let said = stdout(&output(command.env("TMPDIR", private), b""));
+    assert_eq!(said, checked(&dir));
+}
+
 #[test]
 fn nothing_is_said_of_files_that_only_root_reads_nor_of_what_is_no_service() {
     let Good { dir, folder: _folder } = good();
