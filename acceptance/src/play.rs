@@ -146,7 +146,8 @@ impl Play {
         all
     }
 
-    /// Waits for one or more events and takes them in; says whether `writer`'s output can be written.
+    /// Waits for one or more events and takes them in; says whether `writer`'s output can be
+    /// written.
     pub(crate) fn pump(&mut self, demanded: Option<Whose>, writer: Option<Whose>) -> Result<bool> {
         let output = match writer {
             Some(whose) => {

@@ -1,8 +1,8 @@
 //! Where the built programs are.
 //!
-//! Cargo builds them before the tests run (`make test`). `ACCEPTANCE_PROGRAMS` names another folder of programs with
-//! the same names: an installed package's, or the C originals'. They are copied to a
-//! place that every user may read, since some tests become an ordinary user.
+//! Cargo builds them before the tests run (`make test`). `ACCEPTANCE_PROGRAMS` names another folder
+//! of programs with the same names: an installed package's, or the C originals'. They are copied to
+//! a place that every user may read, since some tests become an ordinary user.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

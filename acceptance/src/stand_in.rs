@@ -52,7 +52,8 @@ pub enum Order {
     Exit(u8),
     /// Die by this signal.
     Die(u8),
-    /// Close descriptor 3 and become the program named by the arguments; as root, become nobody first.
+    /// Close descriptor 3 and become the program named by the arguments; as root, become nobody
+    /// first.
     Run,
     /// The same without becoming nobody.
     RunAsRoot,

@@ -1,9 +1,9 @@
 //! Run scripts: which variables they set and which programs they become.
 //!
-//! Reads as much of the shell as run scripts have: `export`, quotes, lines that go
-//! on after a backslash, variables that the script itself has set, and one `exec` at the
-//! end, or a server that is run without it; and what the usual substitutions stand for. What
-//! only the shell can compute is marked, not guessed. Of execline's scripts, those that are one row of programs.
+//! Reads as much of the shell as run scripts have: `export`, quotes, lines that go on after a
+//! backslash, variables that the script itself has set, and one `exec` at the end, or a server that
+//! is run without it; and what the usual substitutions stand for. What only the shell can compute
+//! is marked, not guessed. Of execline's scripts, those that are one row of programs.
 
 mod env_folder;
 mod execline;

@@ -1,6 +1,6 @@
-//! A file of tcprules (`proto::cdb`): in one that is whole, the first value of a key is
-//! found, and all that is in it; in one that was cut or written to, nothing is found that is not there, and no more
-//! is asked for than a value can have.
+//! A file of tcprules (`proto::cdb`): in one that is whole, the first value of a key is found, and
+//! all that is in it; in one that was cut or written to, nothing is found that is not there, and no
+//! more is asked for than a value can have.
 
 use crate::choices::Choices;
 use proto::cdb::{LONGEST, Lookup, Malformed, Progress, hash, records};

@@ -46,8 +46,8 @@ enum Happens {
     ServerCloses,
 }
 
-/// Choices: TLS, whether it can start and somebody has logged in, and has greeted, bare line feeds, and
-/// rules; sizes of pieces; then what happens, see [`happens`], each up to 0xFF.
+/// Choices: TLS, whether it can start and somebody has logged in, and has greeted, bare line feeds,
+/// and rules; sizes of pieces; then what happens, see [`happens`], each up to 0xFF.
 pub fn check(input: &[u8]) {
     let mut choices = Choices::new(input);
     let tls = choices.one_of(&[Tls::Available, Tls::Required, Tls::Absent, Tls::On]);

@@ -1,12 +1,12 @@
 //! The relay dialog between any client and a server that is one: with fixsmtpio between
 //! them, all is as without it.
 //!
-//! The client's octets are played to a server twice: at once, and through the relay, cut
-//! and interleaved by chance, with both sides reading as slowly as they like. The server
-//! must receive the same requests, chunks and messages, and the client the same replies
-//! in the same order, but for what the list of differences says: no STARTTLS, nor an offer of it, no line
-//! that is too long or that servers read differently, no lone dot, no chunk for a server that
-//! offered none, nothing behind a BDAT that cannot be read or behind another protocol. And whoever looks on sees nothing
+//! The client's octets are played to a server twice: at once, and through the relay, cut and
+//! interleaved by chance, with both sides reading as slowly as they like. The server must receive
+//! the same requests, chunks and messages, and the client the same replies in the same order, but
+//! for what the list of differences says: no STARTTLS, nor an offer of it, no line that is too long
+//! or that servers read differently, no lone dot, no chunk for a server that offered none, nothing
+//! behind a BDAT that cannot be read or behind another protocol. And whoever looks on sees nothing
 //! of an AUTH exchange.
 
 use crate::choices::Choices;

@@ -2,9 +2,9 @@
 //! programs that are run to their end or talked with, servers and clients, processes as `/proc`
 //! shows them, a file system that hangs, logs that are followed, certificates.
 //!
-//! Of our own programs it knows how a service is set up (`service`), and how their source and
-//! pages are laid out (`manual`). Whatever goes wrong is the test's failure, and so a panic that says what was
-//! wanted; whatever waits gives up after [`wait::PATIENCE`].
+//! Of our own programs it knows how a service is set up (`service`), and how their source and pages
+//! are laid out (`manual`). Whatever goes wrong is the test's failure, and so a panic that says
+//! what was wanted; whatever waits gives up after [`wait::PATIENCE`].
 
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is for tests")]

@@ -11,8 +11,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-/// Runs a command with this on its standard input; what it wrote, and how it ended. It has a quarter
-/// of an hour.
+/// Runs a command with this on its standard input; what it wrote, and how it ended. It has a
+/// quarter of an hour.
 #[track_caller]
 pub fn output(command: &mut Command, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

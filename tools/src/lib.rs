@@ -1,4 +1,5 @@
-//! The programs of each connection: drivers that join `proto`, which decides, to `unix`, which acts.
+//! The programs of each connection: drivers that join `proto`, which decides, to `unix`, which
+//! acts.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods)]

@@ -43,10 +43,10 @@ pub fn own_uid() -> u32 {
 }
 
 impl Identity<'_> {
-    /// Takes on the identity: a session keyring of its own, groups, then group, then user, since the right to
-    /// change the former goes with the latter. Then looks whether it came out as
-    /// asked, and whether root can be had back. A process that is not root changes
-    /// nothing; it must be this user already.
+    /// Takes on the identity: a session keyring of its own, groups, then group, then user, since
+    /// the right to change the former goes with the latter. Then looks whether it came out as
+    /// asked, and whether root can be had back. A process that is not root changes nothing; it must
+    /// be this user already.
     ///
     /// After an error nothing may be done in the name of this user.
     ///

@@ -72,8 +72,8 @@ impl LockedFile {
     }
 
     /// Puts a file with this content in place of the one that is there, with its mode, owner,
-    /// access list and extended attributes; a new one may be read and written by its owner only. Readers find
-    /// the old one or the new one, and after a crash so does everybody.
+    /// access list and extended attributes; a new one may be read and written by its owner only.
+    /// Readers find the old one or the new one, and after a crash so does everybody.
     ///
     /// # Errors
     /// The system's reason; the file is then as it was, or the new one is there and might not

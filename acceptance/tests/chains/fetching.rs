@@ -63,7 +63,8 @@ pub(crate) fn put(chain: &Chain<'_>) {
     give_to_nobody(&chain.write("bob/Maildir/new/1.test", as_stored(&message("stored"))));
 }
 
-/// Fails unless `got` is the message. pop3front-maildir ends every message with an empty line of its own.
+/// Fails unless `got` is the message. pop3front-maildir ends every message with an empty line of
+/// its own.
 pub(crate) fn ensure_fetched(got: &[u8], message: &[u8]) -> Result<()> {
     let same = got == message || got.strip_suffix(b"\r\n") == Some(message);
     ensure!(same, "got {}\nwant {}", got.escape_ascii(), message.escape_ascii());

@@ -1,4 +1,5 @@
-//! Where clients meet the login dialog: authup talks to them, or a TLS server does. What comes of an attack must be the same at every door.
+//! Where clients meet the login dialog: authup talks to them, or a TLS server does. What comes of
+//! an attack must be the same at every door.
 
 use acceptance::chain::Chain;
 use acceptance::peer::{Peer, connect};

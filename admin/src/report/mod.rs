@@ -1,6 +1,7 @@
 //! `acceptutils report`: what was logged, on one page, for people and for cron.
 //!
-//! Lines are taken apart by [`time`] and [`line`], understood by [`event`] and counted by [`tally`].
+//! Lines are taken apart by [`time`] and [`line`], understood by [`event`] and counted by
+//! [`tally`].
 
 mod event;
 mod line;

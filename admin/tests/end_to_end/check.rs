@@ -1,4 +1,5 @@
-//! `acceptutils check`, as built: what it finds in files. What it finds by logging in is in [`logins`].
+//! `acceptutils check`, as built: what it finds in files. What it finds by logging in is in
+//! [`logins`].
 
 use crate::certificates;
 use crate::support::{

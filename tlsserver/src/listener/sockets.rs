@@ -151,8 +151,8 @@ fn host_of(said: &OsStr, family: Option<Family>) -> Result<SocketAddr, Failure> 
     found.find(is_one).ok_or_else(|| failure(said, Why::NoAddressOfFamily))
 }
 
-/// `0` is every IPv4 address, `:0` is sslserver's `::`; otherwise an address, as `fe80::1%eth0` with its interface, or a
-/// name and its first address. Without a port.
+/// `0` is every IPv4 address, `:0` is sslserver's `::`; otherwise an address, as `fe80::1%eth0`
+/// with its interface, or a name and its first address. Without a port.
 fn host(host: &OsStr) -> Result<SocketAddr, Failure> {
     let text = host.to_str().ok_or_else(|| failure(host, Why::NoName))?;
     if text == "0" || text.is_empty() {

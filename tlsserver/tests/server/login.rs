@@ -1,10 +1,11 @@
-//! `--login`: an engine talks to clients until they have logged in, and only a login costs
-//! a program. Here are the ways in. What it says is in [`dialog`], what goes wrong in [`faults`] and [`inside`], how it is
-//! run in [`running`], who makes room in [`room`], what the rules change in [`rules`], how
-//! the server ends in [`ending`], what control files say of logins in [`controls`], what a
-//! login program may do in [`programs`], what it writes to its log in [`words`], what the log
-//! says of who guesses in [`guessing`], and what is so where something hangs in [`hanging`], and where there are too few descriptors in [`shortage`]. With
-//! real login programs behind it: `acceptance/tests/chains`.
+//! `--login`: an engine talks to clients until they have logged in, and only a login costs a
+//! program. Here are the ways in. What it says is in [`dialog`], what goes wrong in [`faults`] and
+//! [`inside`], how it is run in [`running`], who makes room in [`room`], what the rules change in
+//! [`rules`], how the server ends in [`ending`], what control files say of logins in [`controls`],
+//! what a login program may do in [`programs`], what it writes to its log in [`words`], what the
+//! log says of who guesses in [`guessing`], and what is so where something hangs in [`hanging`],
+//! and where there are too few descriptors in [`shortage`]. With real login programs behind it:
+//! `acceptance/tests/chains`.
 
 /// The words of a login program in bash: what it does to decide, and what once it has said that
 /// the login is good.

@@ -14,7 +14,8 @@ use test_support::wait::for_end;
 use crate::harness::client::{clear_rest, connect, plain, rest};
 use crate::harness::{Listening, Log, Setup};
 
-/// By a supervisor that passes a socket of its own, which it listens on by now, by way of a program.
+/// By a supervisor that passes a socket of its own, which it listens on by now, by way of a
+/// program.
 fn activated(setup: &Setup, listen: &str, through: &[&str]) -> (Child, Log) {
     let command = setup.command();
     let mut activated = Command::new("systemd-socket-activate");

@@ -1,4 +1,5 @@
-//! What the server is told of its client, and what the client is told of a server that is not as it should be.
+//! What the server is told of its client, and what the client is told of a server that is not as it
+//! should be.
 
 use super::*;
 
