@@ -85,11 +85,35 @@ impl Server {
     /// # Errors
     /// As [`Self::accept_one`].
     pub(super) fn take_one(&mut self, at: usize) -> Result<bool, Unable> {
+        self.take_one_and(at, Self::on_accepted)
+    }
+
+    /// Takes one at the server's end: where there is no room, only the log is told.
+    ///
+    /// # Errors
+    /// As [`Self::accept_one`].
+    pub(super) fn take_late_one(&mut self, at: usize) -> Result<bool, Unable> {
+        if self.talks() || self.may_accept() {
+            return self.take_one(at);
+        }
+        self.take_one_and(at, |server, accepted| server.deny_late(&accepted))
+    }
+
+    /// A client that has no place when the server ends.
+    pub(super) fn deny_late(&self, accepted: &Accepted) {
+        self.deny(accepted.remote.ip(), &Denial::ServerEnds);
+    }
+
+    fn take_one_and(
+        &mut self,
+        at: usize,
+        act: impl FnOnce(&mut Self, Accepted),
+    ) -> Result<bool, Unable> {
         let Some(listening) = self.listening.get(at) else { return Ok(false) };
         match accept(listening) {
             Ok(None) => Ok(false),
             Ok(Some(accepted)) => {
-                self.on_accepted(accepted);
+                act(self, accepted);
                 self.accepting = Accepting::Freely;
                 Ok(true)
             }

@@ -81,6 +81,9 @@ impl Server {
         for peer in self.connections.in_dialog() {
             Event::NoLogin(peer).log(self.log);
         }
+        self.queued.iter().for_each(|one| self.deny_late(one));
+        let clients = self.pending.iter().filter(|one| !one.is_balancers_own());
+        clients.for_each(|one| self.deny_late(&one.accepted));
     }
 
     /// A connection with a program or a login is in the log when that begins and ends, and one

@@ -51,6 +51,11 @@ impl Pending {
         Self { accepted, deadline: now + LIMIT, header, balancers_own: false }
     }
 
+    /// Whether the load balancer only looks whether the port is open.
+    pub(super) const fn is_balancers_own(&self) -> bool {
+        self.balancers_own
+    }
+
     /// What its deadline means, once that is over: a header that is late, or a
     /// connection of the load balancer's own that is more than a check of the port.
     pub(super) fn at_deadline(&self) -> Progress {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use super::dialog::NoDialog;
 use crate::child::How;
+use crate::engine::Cut;
 use crate::log::{Log, Verbosity};
 
 /// Something that the log says.
@@ -177,6 +178,8 @@ pub(super) enum Denial {
     NoDialog(NoDialog),
     NotABalancer,
     Header(&'static str),
+    /// There was no place for it up to then.
+    ServerEnds,
 }
 
 impl Display for Denial {
@@ -192,6 +195,7 @@ impl Display for Denial {
             Self::NoDialog(why) => why.fmt(f),
             Self::NotABalancer => f.write_str("PROXY: address not in --proxy-protocol"),
             Self::Header(why) => write!(f, "PROXY: {why}"),
+            Self::ServerEnds => Cut::ServerEnds.fmt(f),
         }
     }
 }

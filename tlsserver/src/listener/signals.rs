@@ -103,12 +103,12 @@ impl Server {
 
     /// Takes nothing new, but what the system has taken in our name already: those
     /// clients are connected, and a load balancer could not send them elsewhere. Where
-    /// engines talk to them they are told so, however many they are.
+    /// engines talk to them they are told so, however many they are; others for whom there
+    /// is no room are in the log.
     fn stop_listening(&mut self) -> Result<(), Unable> {
         for at in 0..self.listening.len() {
-            let accept = if self.talks() { Self::take_one } else { Self::accept_one };
             for _ in 0..self.listening.get(at).map_or(0, sockets::close_queue) {
-                if !accept(self, at)? {
+                if !self.take_late_one(at)? {
                     break;
                 }
             }

@@ -174,6 +174,28 @@ fn who_sends_no_header_takes_no_clients_place() {
     assert_eq!(server.log.count("status: 3/2"), 0);
 }
 
+/// One has a header and no place, the other no header.
+#[test]
+fn who_waits_when_the_server_ends_is_in_the_log() {
+    let mut server = Setup::delayed(&["cat"]).option("--proxy-protocol -c 2").start();
+    let sessions = [(); 2].map(|()| {
+        let mut socket = plain(&server);
+        socket.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\ntls\n").unwrap();
+        handshake(&server, socket).unwrap()
+    });
+    let silent = plain(&server);
+    let mut waiting = plain(&server);
+    waiting.write_all(b"PROXY TCP4 192.0.2.8 192.0.2.1 4321 587\r\n").unwrap();
+    // They have been looked at by then.
+    server.reload();
+    server.terminate();
+    for address in ["127.0.0.1", "192.0.2.8"] {
+        let line = format!("tlsserver: deny from {address}: the server is shutting down");
+        server.log.wait_for(&[&line]);
+    }
+    drop((sessions, silent, waiting));
+}
+
 #[test]
 fn only_a_load_balancer_is_heard() {
     let stranger = Setup::delayed(&["cat"]).option("--proxy-protocol=192.0.2.0/24,::1").start();

@@ -365,6 +365,23 @@ fn told_to_end_it_says_who_was_in_a_handshake() {
     drop(clients);
 }
 
+/// They are connected, as the system has it, and there is no place for them.
+#[test]
+fn told_to_end_it_says_who_waited_to_be_accepted() {
+    for setup in [Setup::new(&["cat"]), Setup::delayed(&["cat"])] {
+        let mut server = setup.option("-c 1").start();
+        let mut session = connect(&server);
+        let waiting = [(); 2].map(|()| plain(&server));
+        server.terminate();
+        let line = "tlsserver: deny from 127.0.0.1: the server is shutting down";
+        server.log.wait_for_count(line, 2);
+        for client in waiting {
+            assert_eq!(clear_rest(client), b"");
+        }
+        close(&mut session);
+    }
+}
+
 #[test]
 fn told_to_end_while_it_starts_it_ends_well() {
     // So many that not all are ready when the first is there.
