@@ -19,7 +19,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The longest line, in octets: short enough that a pipe takes it in one piece,
-/// so that lines of different processes do not mix.
+/// so that lines of different processes do not mix. The BSDs and macOS promise that of 512 only;
+/// to cut lines there would lose more than the few that are longer and find a pipe almost full.
 pub const LONGEST: usize = 4096;
 
 /// How long a client may be held up by whoever reads the log. It is waited for at all as a
