@@ -287,8 +287,8 @@ impl Play {
     }
 
     fn signal(&self, signal: u8) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.stage.child.id())?).context("no process")?;
-        kill_process(pid, Signal::from_named_raw(i32::from(signal)).context("no signal")?)?;
+        let signal = Signal::from_named_raw(i32::from(signal)).context("no signal")?;
+        kill_process(Pid::from_child(&self.stage.child), signal)?;
         Ok(())
     }
 

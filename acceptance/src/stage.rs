@@ -90,8 +90,7 @@ impl Stage {
         command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(error));
 
         let child = command.spawn().with_context(|| format!("{:?}", command.get_program()))?;
-        let pid = Pid::from_raw(i32::try_from(child.id())?).context("a process without id")?;
-        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
         let tls = tls.map(|ends| TlsEnds { network, ..ends });
         Ok(Self {
             folder,

@@ -65,6 +65,7 @@ impl Tls {
     }
 }
 
+pub(crate) const BOB_TO_EVE: [&str; 2] = ["bob@example.org", "eve@example.org"];
 /// swaks' words for bob and his password, in whatever TLS.
 pub(crate) const BOB: [&str; 6] = ["--auth", "PLAIN", "-au", "bob", "-ap", "pass word"];
 /// The log's about him.
@@ -86,7 +87,7 @@ pub(crate) fn message(subject: &str) -> String {
 }
 
 /// The message as swaks wants it: it ends the last line itself.
-pub(crate) fn for_swaks(message: &str) -> &[u8] {
+fn for_swaks(message: &str) -> &[u8] {
     message.strip_suffix("\r\n").unwrap_or(message).as_bytes()
 }
 
@@ -98,6 +99,20 @@ pub(crate) fn as_stored(message: &str) -> Vec<u8> {
 /// How swaks is called for every message; more words follow.
 pub(crate) fn swaks(port: &str) -> [&str; 7] {
     ["swaks", "--server", "127.0.0.1", "--port", port, "--ehlo", "client.example.org"]
+}
+
+/// Sends a message from one to another by swaks, with more words; what it said.
+pub(crate) fn swaks_sends(
+    chain: &Chain<'_>,
+    server: &Server,
+    subject: &str,
+    [from, to]: [&str; 2],
+    more: &[&str],
+) -> Result<String> {
+    let port = server.port.to_string();
+    let words = [&swaks(&port)[..], more, &["--from", from, "--to", to, "--data", "-"]].concat();
+    let said = chain.succeeds(&words, for_swaks(&message(subject)))?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 /// Where a message's body begins, line endings being LF.

@@ -157,7 +157,7 @@ fn parts(path: &Path) -> Vec<OsString> {
 mod tests {
     use super::*;
     use std::os::unix::fs::{lchown, symlink};
-    use test_support::needs::skipped;
+    use test_support::needs;
 
     /// A folder of everybody's in which nobody replaces another's files is root's way, too.
     #[test]
@@ -174,9 +174,7 @@ mod tests {
         for name in ["own/new", "all/new", "none/such"] {
             is_ours(&path(name)).unwrap();
         }
-        if !runs_as_root() {
-            return skipped("folders of others", "only root can give a folder away");
-        }
+        needs!("root");
         lchown(path("theirs"), Some(7), None).unwrap();
         symlink("../own", path("theirs/link")).unwrap();
         symlink("../own", path("all/link")).unwrap();

@@ -1,35 +1,17 @@
 //! `acceptutils passwd`, as built: by a program, by a person at a terminal, and the
 //! hash as Dovecot reads it.
 
-#![expect(clippy::unwrap_used, reason = "all of this is a test")]
-
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use tempfile::TempDir;
+use test_support::folder::Folder;
 use test_support::needs;
-use test_support::needs::{is_root, skipped};
+use test_support::needs::is_root;
 use test_support::run::{output, stdout};
 use test_support::talking::Talking;
 use test_support::wait::until;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_acceptutils");
-
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(TempDir::new().unwrap())
-    }
-
-    fn users(&self) -> PathBuf {
-        self.0.path().join("users")
-    }
-
-    fn read(&self) -> String {
-        std::fs::read_to_string(self.users()).unwrap()
-    }
-}
 
 /// Runs `passwd FILE` with these further arguments, `input` on standard input.
 fn passwd(file: &Path, arguments: &[&str], input: &str) -> Output {
@@ -58,29 +40,29 @@ fn dovecot_takes(hash: &str, password: &str) -> bool {
 
 #[test]
 fn a_new_file_a_new_user_another_password() {
-    let folder = Folder::new();
-    let file = folder.users();
+    let folder = Folder::make();
+    let file = folder.path("users");
     let new = ["--stdin", "--uid", "1000", "--gid", "100", "--home", "/home/al", "al"];
     succeeds(&passwd(&file, &new, "first\n"), &format!("added al to {}", file.display()));
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
-    let first = folder.read();
+    let first = folder.read("users");
     assert!(
         first.starts_with("al:{ARGON2ID}$argon2id$v=19$m=")
             && first.ends_with(":1000:100::/home/al:\n")
     );
     let changed = passwd(&file, &["--stdin", "al"], "second");
     succeeds(&changed, &format!("changed the password of al in {}", file.display()));
-    let second = folder.read();
+    let second = folder.read("users");
     assert!(second != first && second.ends_with(":1000:100::/home/al:\n"), "{second}");
     // Whom root's checkpassword-file would never serve is not made.
     let added = passwd(&file, &["bob", "--stdin"], "third\r\n");
     if is_root() {
         fails(&added, 1, "acceptutils: bob: a new user, who needs --uid: ");
-        assert_eq!(folder.read(), second);
+        assert_eq!(folder.read("users"), second);
     } else {
         assert!(String::from_utf8_lossy(&added.stdout).contains("without a uid"), "{added:?}");
-        assert!(folder.read().starts_with(&second));
+        assert!(folder.read("users").starts_with(&second));
     }
     // Only the password of who is there changes.
     let output = passwd(&file, &["al", "--stdin", "--uid", "5", "--gid", "5"], "x");
@@ -90,12 +72,12 @@ fn a_new_file_a_new_user_another_password() {
 #[test]
 fn dovecot_takes_the_password_and_no_other() {
     needs!("doveadm");
-    let folder = Folder::new();
+    let folder = Folder::make();
     for password in ["secret", " a:b $ ", "pässwörd€"] {
         let new = ["--stdin", "--uid", "7", "--gid", "7", "al"];
-        let _ = std::fs::remove_file(folder.users());
-        passwd(&folder.users(), &new, &format!("{password}\n"));
-        let line = folder.read();
+        let _ = std::fs::remove_file(folder.path("users"));
+        passwd(&folder.path("users"), &new, &format!("{password}\n"));
+        let line = folder.read("users");
         let hash = line.split(':').nth(1).unwrap();
         assert!(dovecot_takes(hash, password), "{password:?}: {hash}");
         assert!(!dovecot_takes(hash, "Secret"), "{hash}");
@@ -104,8 +86,8 @@ fn dovecot_takes_the_password_and_no_other() {
 
 #[test]
 fn what_cannot_be_done_leaves_the_file_as_it_was() {
-    let folder = Folder::new();
-    let file = folder.users();
+    let folder = Folder::make();
+    let file = folder.path("users");
     let before = "# ours\nal:!:1:1::/home/al:\n";
     std::fs::write(&file, before).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
@@ -129,39 +111,37 @@ fn what_cannot_be_done_leaves_the_file_as_it_was() {
     fails(&run(&[], ""), 2, "USER");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o660)).unwrap();
     fails(&run(&["--stdin", "al"], "x"), 1, "users: its group or others can write it");
-    assert_eq!(folder.read(), before);
-    let missing = folder.0.path().join("no/users");
+    assert_eq!(folder.read("users"), before);
+    let missing = folder.path("no/users");
     fails(&passwd(&missing, &["--stdin", "al"], "x"), 1, "no/users: No such file or directory");
-    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 1, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(&*folder).unwrap().count(), 1, "nothing is left behind");
 }
 
 /// Another's link could lead root to any file.
 #[test]
 fn root_changes_no_file_to_which_another_leads() {
-    if !is_root() {
-        return skipped("folders of others", "only root can give a folder away");
-    }
-    let folder = Folder::new();
-    let theirs = folder.0.path().join("theirs");
+    needs!("root");
+    let folder = Folder::make();
+    let theirs = folder.path("theirs");
     std::fs::create_dir(&theirs).unwrap();
     std::os::unix::fs::chown(&theirs, Some(7), None).unwrap();
-    std::fs::write(folder.users(), "# roots\n").unwrap();
-    std::os::unix::fs::symlink(folder.users(), theirs.join("users")).unwrap();
+    std::fs::write(folder.path("users"), "# roots\n").unwrap();
+    std::os::unix::fs::symlink(folder.path("users"), theirs.join("users")).unwrap();
     let options = ["al", "--stdin", "--uid=7", "--gid=7", "--home=/"];
     let expected = format!("{}: belongs to user 7, who can change it\n", theirs.display());
     for name in ["users", "new"] {
         fails(&passwd(&theirs.join(name), &options, "secret\n"), 1, &expected);
     }
-    assert_eq!(folder.read(), "# roots\n");
+    assert_eq!(folder.read("users"), "# roots\n");
     assert!(!theirs.join("new").exists());
 }
 
 #[test]
 fn without_a_terminal_it_says_so() {
     needs!("setsid");
-    let folder = Folder::new();
+    let folder = Folder::make();
     let mut command = Command::new("setsid");
-    command.args(["--wait", PROGRAM, "passwd"]).arg(folder.users());
+    command.args(["--wait", PROGRAM, "passwd"]).arg(folder.path("users"));
     let output = output(command.args(["al", "--uid", "7", "--gid", "7"]), b"");
     let expected = "acceptutils: unable to read password: no terminal to ask at: use --stdin\n";
     fails(&output, 1, expected);
@@ -176,8 +156,8 @@ struct Terminal {
 
 impl Terminal {
     fn open(folder: &Folder) -> Self {
-        let options = if folder.users().exists() { "" } else { "--uid 7 --gid 7" };
-        let users = folder.users();
+        let options = if folder.path("users").exists() { "" } else { "--uid 7 --gid 7" };
+        let users = folder.path("users");
         let command = format!("tty; {PROGRAM} passwd {} al {options}", users.display());
         let mut script = Command::new("script");
         let mut script = Talking::start(script.args(["-q", "-e", "-c", &command, "/dev/null"]));
@@ -208,21 +188,21 @@ impl Terminal {
 #[test]
 fn a_person_is_asked_twice_and_sees_nothing() {
     needs!("script", "stty");
-    let folder = Folder::new();
+    let folder = Folder::make();
     let mut terminal = Terminal::open(&folder);
     terminal.answer("New password for al: ", "correct horse");
     terminal.answer("The same again: ", "correct horse");
     let (shown, code) = terminal.close();
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("added al to ") && !shown.contains("horse"), "{shown}");
-    assert!(folder.read().starts_with("al:{ARGON2ID}$argon2id$"));
+    assert!(folder.read("users").starts_with("al:{ARGON2ID}$argon2id$"));
 
     let mut terminal = Terminal::open(&folder);
-    let before = folder.read();
+    let before = folder.read("users");
     terminal.answer("New password for al: ", "correct horse");
     terminal.answer("The same again: ", "wrong horse");
     let (shown, code) = terminal.close();
     assert_eq!(code, Some(1), "{shown}");
     assert!(shown.contains("the two passwords are not the same"), "{shown}");
-    assert_eq!(folder.read(), before);
+    assert_eq!(folder.read("users"), before);
 }

@@ -6,35 +6,35 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use tempfile::TempDir;
 use test_support::dovecot::Dovecot;
-use test_support::folder::{copy_program, make_fifo, public};
+use test_support::folder::{Folder, copy_program, make_fifo};
 use test_support::needs;
 use test_support::needs::is_root;
 use test_support::run::output;
+use test_support::service::write_controls;
 use test_support::talking::Talking;
 use test_support::wait::until;
 
 /// A users file in a folder of its own, named by `QMAILHOME`.
-struct Users(TempDir);
+struct Users(Folder);
 
 impl Users {
     fn new() -> Self {
-        Self(TempDir::new().unwrap())
+        Self(Folder::make())
     }
 
     fn path(&self) -> PathBuf {
-        self.0.path().join("users")
+        self.0.path("users")
     }
 
     fn read(&self) -> String {
-        std::fs::read_to_string(self.path()).unwrap()
+        self.0.read("users")
     }
 
     /// `acceptutils user` with these words, and this on standard input.
     fn run(&self, words: &str, input: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_acceptutils"));
-        command.arg("user").args(words.split(' ')).env("QMAILHOME", self.0.path());
+        command.arg("user").args(words.split(' ')).env("QMAILHOME", &*self.0);
         output(&mut command, input.as_bytes())
     }
 
@@ -115,7 +115,7 @@ fn a_list_that_cannot_be_read_is_a_failure() {
 #[test]
 fn a_link_to_a_file_that_is_to_be_made_stays_one() {
     let users = Users::new();
-    let elsewhere = users.0.path().join("elsewhere");
+    let elsewhere = users.0.path("elsewhere");
     std::os::unix::fs::symlink(&elsewhere, users.path()).unwrap();
     users.succeeds("add al --uid daemon --stdin", "secret\n");
     assert!(users.path().is_symlink());
@@ -144,9 +144,7 @@ fn the_list_says_who_can_log_in() {
 #[test]
 fn a_name_that_no_client_can_give_is_added_with_a_warning() {
     let users = Users::new();
-    let control = users.0.path().join("control");
-    std::fs::create_dir(&control).unwrap();
-    std::fs::write(control.join("loginnames"), "lower-case\nstrip-domain\n").unwrap();
+    write_controls(&users.0, &[("loginnames", "lower-case\nstrip-domain\n")]);
     let file = users.path().display().to_string();
     for (name, other) in [("bob", None), ("Carl", Some("carl")), ("d@example.org", Some("d"))] {
         let words = format!("add {name} --uid 1000 --gid 100 --home /home/al --stdin");
@@ -167,10 +165,10 @@ fn a_name_that_no_client_can_give_is_added_with_a_warning() {
 fn an_ordinary_user_has_the_own_home_unless_another_is_named() {
     const DAEMON: u32 = 1;
     needs!("root");
-    let folder = public();
-    let (program, users) = (folder.path().join("acceptutils"), folder.path().join("users"));
+    let folder = Folder::make();
+    let (program, users) = (folder.path("acceptutils"), folder.path("users"));
     copy_program(Path::new(env!("CARGO_BIN_EXE_acceptutils")), &program);
-    chown(folder.path(), Some(DAEMON), Some(DAEMON)).unwrap();
+    chown(&*folder, Some(DAEMON), Some(DAEMON)).unwrap();
     for (options, home) in [
         ("", "/usr/sbin"),
         ("--home /srv", "/srv"),
@@ -195,7 +193,7 @@ fn what_has_changed_meanwhile_is_looked_at() {
     let add = "user add al --uid 1000 --gid 100 --home /home/al --stdin";
     let begin = |words: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_acceptutils"));
-        command.args(words.split(' ')).env("QMAILHOME", users.0.path());
+        command.args(words.split(' ')).env("QMAILHOME", &*users.0);
         let mut begun = Talking::start(&mut command);
         begun.say("sec");
         // Who reads the password has looked.
@@ -228,7 +226,7 @@ fn one_file_serves_dovecot_too() {
     let both = ["passdb", "userdb"].map(|kind| {
         format!("{kind} {{\n driver = passwd-file\n args = {}\n}}\n", users.path().display())
     });
-    let dovecot = Dovecot::start(users.0.path(), "root", &both.concat());
+    let dovecot = Dovecot::start(&users.0, "root", &both.concat());
     let test = |password: &str| dovecot.auth("test", "al", password).status.success();
     let (right, wrong) = (test("correct horse"), test("wrong"));
     users.succeeds("lock al", "");

@@ -47,6 +47,13 @@ impl Folder {
         set_mode(&path, 0o644);
         path
     }
+
+    /// What is in a file of it.
+    #[track_caller]
+    #[must_use]
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
 }
 
 impl Deref for Folder {

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use test_support::wait::in_file;
 
 use crate::chains::login::submission;
-use crate::chains::sending::{ECHO, python, swaks_succeeds};
+use crate::chains::sending::{self, python, swaks_succeeds};
 use crate::{BOB, Test, Tls, holds};
 
 const REAL: &[&str] = &["swaks", "python3", "smtpfront-echo"];
@@ -20,8 +20,7 @@ const TRUNCATED: &str = "truncated: the peer closed without close_notify";
 
 /// tlsserver's own dialog, and authup behind it.
 fn doors(chain: &Chain<'_>) -> Result<[Server; 2]> {
-    let authup = chain.tls_server("!", &chain.login("smtp", ECHO))?;
-    Ok([submission(chain, Tls::Asked)?, authup])
+    Ok([submission(chain, Tls::Asked)?, sending::submission(chain)?])
 }
 
 fn well(chain: &Chain<'_>) -> Result<()> {

@@ -12,7 +12,7 @@ use test_support::run::{hand_over, succeeds};
 use test_support::wait::{Gate, in_file, until};
 
 use crate::chains::login::submission;
-use crate::chains::sending::{ECHO, swaks_succeeds, swaks_tries};
+use crate::chains::sending::{self, ECHO, swaks_succeeds, swaks_tries};
 use crate::{BOB, SWAKS_REFUSED, Test, Tls, by_python, ends_with, holds};
 
 const SWAKS: &[&str] = &["swaks", "smtpfront-echo"];
@@ -105,11 +105,7 @@ fn guesses_until_shut_out(
 }
 
 fn d59_over_starttls(chain: &Chain<'_>) -> Result<()> {
-    guesses_until_shut_out(chain, Tls::Asked, authup_within_tls)
-}
-
-fn authup_within_tls(chain: &Chain<'_>) -> Result<Server> {
-    chain.tls_server("!", &chain.login("smtp", ECHO))
+    guesses_until_shut_out(chain, Tls::Asked, sending::submission)
 }
 
 /// Where another server accepts, the client hears a temporary refusal.
@@ -173,7 +169,7 @@ fn the_same_again(chain: &Chain<'_>) -> Result<()> {
 /// Somebody has logged in from there: all are heard, and who that was logs in.
 fn known(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
-    let server = authup_within_tls(chain)?;
+    let server = sending::submission(chain)?;
     let right = [&["--tls"], &BOB[..]].concat();
     swaks_succeeds(chain, &server, &right)?;
     swaks_guesses(chain, &server, &["--tls"])?;

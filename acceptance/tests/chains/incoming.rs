@@ -3,7 +3,7 @@
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
-use crate::{Test, by_python, ensure_body, for_swaks, holds, message, only_message, swaks};
+use crate::{Test, by_python, ensure_body, holds, message, only_message, swaks_sends};
 
 pub(crate) const TESTS: &[Test] = &[
     ("incoming by swaks over STARTTLS to Exim", &["swaks", "exim4"], swaks_to_exim),
@@ -34,12 +34,10 @@ fn exim(chain: &Chain<'_>) -> Result<Server> {
 }
 
 fn send(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
-    let port = server.port.to_string();
-    let mail = ["--from", "eve@example.org", "--to", "bob@example.org", "--data", "-"];
-    let words = [&swaks(&port)[..], &mail, more].concat();
-    let output = chain.succeeds(&words, for_swaks(&message("incoming")))?;
+    let eve_to_bob = ["eve@example.org", "bob@example.org"];
+    let said = swaks_sends(chain, server, "incoming", eve_to_bob, more)?;
     ensure_body(&only_message(chain, "bob/Maildir")?.0, &message("incoming"))?;
-    Ok(String::from_utf8_lossy(&output).into_owned())
+    Ok(said)
 }
 
 fn swaks_to_exim(chain: &Chain<'_>) -> Result<()> {

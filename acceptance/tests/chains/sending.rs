@@ -7,7 +7,8 @@ use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
 use crate::{
-    BOB, BOB_IS_IN, REFUSED, SWAKS_REFUSED, Test, by_python, ends_with, holds, message, swaks,
+    BOB, BOB_IS_IN, BOB_TO_EVE, REFUSED, SWAKS_REFUSED, Test, by_python, ends_with, holds, message,
+    swaks, swaks_sends,
 };
 
 const SWAKS: &[&str] = &["swaks", "smtpfront-echo"];
@@ -41,25 +42,19 @@ pub(crate) const TESTS: &[Test] = &[
 
 pub(crate) const ECHO: &[&str] = &["fixsmtpio", "smtpfront-echo"];
 
-fn submission(chain: &Chain<'_>) -> Result<Server> {
+pub(crate) fn submission(chain: &Chain<'_>) -> Result<Server> {
     chain.tls_server("!", &chain.login("smtp", ECHO))
-}
-
-pub(crate) fn swaks_sends<'a>(port: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mail = ["--from", "bob@example.org", "--to", "eve@example.org", "--data", "-"];
-    swaks(port).into_iter().chain(mail).chain(more.iter().copied()).collect()
 }
 
 /// Runs swaks, however that ends.
 pub(crate) fn swaks_tries(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<Output> {
     let port = server.port.to_string();
-    chain.client(&swaks_sends(&port, more), message("swaks").as_bytes())
+    let mail = ["--from", BOB_TO_EVE[0], "--to", BOB_TO_EVE[1], "--data", "-"];
+    chain.client(&[&swaks(&port)[..], &mail, more].concat(), message("swaks").as_bytes())
 }
 
 pub(crate) fn swaks_succeeds(chain: &Chain<'_>, server: &Server, more: &[&str]) -> Result<String> {
-    let port = server.port.to_string();
-    let output = chain.succeeds(&swaks_sends(&port, more), message("swaks").as_bytes())?;
-    Ok(String::from_utf8_lossy(&output).into_owned())
+    swaks_sends(chain, server, "swaks", BOB_TO_EVE, more)
 }
 
 fn swaks_logs_in(chain: &Chain<'_>, how: &[&str]) -> Result<()> {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use acceptance::chain::Chain;
+use acceptance::chain::{Chain, Server};
 use anyhow::{Context, Result, ensure};
 use test_support::needs::skipped;
 use test_support::service::{give_to_nobody, with_certificate};
@@ -12,7 +12,7 @@ use test_support::service::{give_to_nobody, with_certificate};
 use crate::chains::introduction::SENDS;
 use crate::chains::sending::python;
 use crate::chains::unpacked::{download, unpack};
-use crate::{BOB, BOB_IS_IN, Test, body, by_python, for_swaks, holds, message, swaks};
+use crate::{BOB, BOB_IS_IN, BOB_TO_EVE, Test, body, by_python, holds, message, swaks_sends};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -34,12 +34,8 @@ fn rules_of_the_c_package(chain: &Chain<'_>) -> Result<()> {
     Ok(())
 }
 
-fn sends(chain: &Chain<'_>, port: u16) -> Result<String> {
-    let port = port.to_string();
-    let mail = ["--tls", "--from", "bob@example.org", "--to", "eve@example.org", "--data", "-"];
-    let words = [&swaks(&port)[..], &BOB, &mail].concat();
-    let output = chain.succeeds(&words, for_swaks(&message("switched")))?;
-    Ok(String::from_utf8_lossy(&output).into_owned())
+fn sends(chain: &Chain<'_>, server: &Server) -> Result<String> {
+    swaks_sends(chain, server, "switched", BOB_TO_EVE, &[&BOB[..], &["--tls"]].concat())
 }
 
 /// A run script of theirs with one name changed, the rules that they came with, and
@@ -53,7 +49,7 @@ fn from_c(chain: &Chain<'_>) -> Result<()> {
     command.args(["-1", "-ne", "-vRl0", "-x", &compiled, "-c", "40", "127.0.0.1", "0"]);
     command.args(chain.login("smtp", &["fixsmtpio", "smtpfront-echo"]));
     let server = chain.start(with_certificate(&mut command, chain).env("UCSPITLS", "!"))?;
-    holds(&sends(chain, server.port)?, "235 ok, go ahead (#2.0.0)")?;
+    holds(&sends(chain, &server)?, "235 ok, go ahead (#2.0.0)")?;
     holds(&chain.log(), "tlsserver: status: 1/40")?;
     holds(&chain.log(), BOB_IS_IN)
 }
@@ -167,7 +163,7 @@ fn postfix(chain: &Chain<'_>) -> Result<()> {
     python(chain, &server, SENDS)?;
     fs::remove_dir_all(postfix.folder.join("queue/maildrop"))?;
     postfix.make_queue()?;
-    let said = sends(chain, server.port)?;
+    let said = sends(chain, &server)?;
     holds(&said, "235 ok, go ahead")?;
     holds(&said, "queued as")?;
     let mut queue = fs::read_dir(postfix.folder.join("queue/maildrop"))?;

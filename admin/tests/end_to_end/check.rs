@@ -3,13 +3,13 @@
 
 use crate::certificates;
 use crate::support::{
-    PROGRAM, add_al, al_logs_in, checked, ends_with, fails, is_root, run, service, skipped, stderr,
-    stdout, succeeds,
+    PROGRAM, add_al, al_logs_in, checked, ends_with, fails, run, service, stderr, stdout, succeeds,
 };
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 use test_support::folder::{make_fifo, set_mode, write_secret};
+use test_support::needs;
 use test_support::run::output;
 
 mod logins;
@@ -170,9 +170,7 @@ fn nothing_is_said_of_folders_that_only_their_owners_change() {
     run_sh("mkdir -m 1777 ../shared && mv tls/key.pem ../shared");
     run_sh("ln -s ../../shared/key.pem tls/key.pem");
     succeeds(&["check", dir.to_str().unwrap()]);
-    if !is_root() {
-        return skipped("folders of others", "only root can give a folder away");
-    }
+    needs!("root");
     // As Debian's /etc/ssl/private is.
     run_sh("chmod 710 ../shared && chgrp 2 ../shared");
     succeeds(&["check", dir.to_str().unwrap()]);

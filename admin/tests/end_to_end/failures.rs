@@ -1,6 +1,6 @@
 //! `acceptutils failures`, as built, on what services have written.
 
-use crate::support::{fails, folder, is_root, run, skipped, stderr, stdout};
+use crate::support::{fails, folder, run, stderr, stdout};
 use proto::failures::Answer;
 use proto::failures::header::{Clock, Header};
 use proto::failures::keyed_hash::Key;
@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use tempfile::TempDir;
+use test_support::needs;
 use unix::control::Folder;
 use unix::failures::{Memory, Verdict, settings};
 
@@ -134,9 +135,7 @@ fn d59_clears() {
 
 #[test]
 fn root_makes_no_file_where_another_says_what_leads_there() {
-    if !is_root() {
-        return skipped("folders of others", "only root can give a folder away");
-    }
+    needs!("root");
     let home = Home::new();
     let theirs = home.path("theirs");
     std::fs::create_dir(&theirs).unwrap();

@@ -3,7 +3,7 @@
 use crate::certificates;
 use crate::support::{
     PROGRAM, add_al, built, checked, ends_with, fails, folder, init, installed_or_skip, is_root,
-    programs, run, skipped, stderr, stdout, succeeds,
+    programs, run, stderr, stdout, succeeds,
 };
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -251,9 +251,7 @@ fn what_is_not_safe_is_not_made() {
 #[test]
 fn root_makes_nothing_where_another_says_what_leads_there() {
     let folder = folder();
-    if !is_root() {
-        return skipped("folders of others", "only root can give a folder away");
-    }
+    needs!("root");
     let path = |name: &str| folder.path().join(name);
     for name in ["theirs", "own", "own/service"] {
         std::fs::create_dir(path(name)).unwrap();
@@ -274,9 +272,7 @@ fn root_makes_nothing_where_another_says_what_leads_there() {
 #[test]
 fn what_is_tried_as_a_mail_program_can_change_its_home_and_nothing_of_roots() {
     let folder = folder();
-    if !is_root() {
-        return skipped("another user", "only root becomes one");
-    }
+    needs!("root");
     let report = folder.path().join("report");
     std::fs::write(&report, "").unwrap();
     set_mode(&report, 0o666);
