@@ -11,6 +11,7 @@ use acceptance::programs::Programs;
 use acceptance::rows::untested;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
+use test_support::needs::is_root;
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::from_args();
@@ -38,9 +39,7 @@ fn trials_of(folder: &Path, file: &Path, programs: &Arc<Programs>) -> Result<Vec
     let case =
         Case::parse(&fs::read_to_string(file)?).with_context(|| format!("cases/{name}.case"))?;
     let case = Arc::new(case);
-    let is_root =
-        fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    let needs_root = case.head.user == User::Root && !is_root;
+    let needs_root = case.head.user == User::Root && !is_root();
     let trial = |transport: acceptance::case::Transport| {
         let (case, programs) = (Arc::clone(&case), Arc::clone(programs));
         let run = move || {

@@ -2,16 +2,15 @@
 
 #![expect(clippy::expect_used, reason = "clippy sees a test only in the functions marked as one")]
 
-use std::fs;
 use std::io::{BufReader, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
 use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::thread;
 
 use acceptance::processes;
 use acceptance::stage::Alone;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use test_support::log::fill;
 use test_support::run::OwnChild;
 use test_support::talking::{self, Patient, Talking, up_to};
 use test_support::wait::{for_end, is_gone, until};
@@ -231,11 +230,7 @@ fn an_imap_server_that_has_ended_waits_for_no_client_for_good() {
 /// A log that has no room for one more line: where it is read, and where it is written.
 fn full_log() -> (PipeReader, PipeWriter) {
     let (log, writer) = std::io::pipe().expect("a pipe");
-    let own = format!("/proc/self/fd/{}", writer.as_raw_fd());
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let full = fs::File::options().write(true).custom_flags(nonblocking).open(own);
-    let mut full = full.expect("the pipe");
-    while full.write(&[b'\n'; 4096]).is_ok() {}
+    fill(&writer);
     (log, writer)
 }
 

@@ -19,7 +19,7 @@ use rustix::process::Signal;
 use test_support::folder::{public, set_mode};
 use test_support::log::Log;
 use test_support::process::{
-    self, Process, assert_powerless, children, is_jailed, limit, signal, target,
+    self, Process, assert_powerless, children, is_jailed, limit, open, signal, target,
 };
 use test_support::run::{OwnChild, hand_over};
 use test_support::service::{AS_NOBODY, NOBODY};
@@ -155,18 +155,8 @@ fn as_root_the_parser_is_nobody_nowhere() {
 fn the_parser_has_the_client_and_the_monitor_and_nothing_else() {
     needs!("root");
     let session = Session::start(&[], NO).greeted();
-    let folder = format!("/proc/{}/fd", session.parser());
-    let mut held: Vec<(i32, String)> = fs::read_dir(folder)
-        .expect("descriptors")
-        .map(|entry| {
-            let entry = entry.expect("an entry");
-            let number = entry.file_name().to_str().expect("a number").parse().expect("a number");
-            let kind = fs::read_link(entry.path()).expect("what it is");
-            (number, kind.to_str().expect("text").split(':').next().expect("a kind").to_owned())
-        })
-        .collect();
-    held.sort();
-    let kinds: Vec<&str> = held.iter().map(|(_, kind)| kind.as_str()).collect();
+    let held = open(session.parser());
+    let kinds: Vec<_> = held.values().filter_map(|target| target.split(':').next()).collect();
     // 2 is a pipe that nobody reads; the last is the channel.
     assert_eq!(kinds, ["socket", "socket", "pipe", "socket"], "{held:?}");
     let logs = [session.parser(), session.monitor()].map(|pid| target(pid, 2));

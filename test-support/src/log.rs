@@ -1,13 +1,28 @@
 //! What processes write, line by line, while they run.
 
 use crate::wait::{LONGEST, PATIENCE};
+use rustix::fs::OFlags;
 use std::fmt::{self, Display};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, PipeWriter, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
+
+/// Fills a pipe, such as a log that nobody reads, until there is room for nothing.
+#[track_caller]
+pub fn fill(pipe: &PipeWriter) {
+    // Whoever else writes to it waits: this is a description of its own.
+    let own = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    let at_once = OFlags::NONBLOCK.bits().cast_signed();
+    let mut own = File::options().write(true).custom_flags(at_once).open(own).unwrap();
+    for piece in [&[b'\n'; 4096][..], b"\n"] {
+        while own.write(piece).is_ok() {}
+    }
+}
 
 /// The lines of one source or more, in the order in which they come. Whoever writes always
 /// has a reader in it.
@@ -148,7 +163,6 @@ impl Display for Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     #[test]
     fn who_waits_in_vain_leaves_the_lines_to_others() {

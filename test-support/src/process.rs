@@ -1,10 +1,11 @@
 //! Processes as `/proc` shows them (proc(5)), whosever they are.
 
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One process, by `/proc/PID/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +137,17 @@ pub fn assert_powerless(pid: u32, user: u32, group: u32) {
 #[must_use]
 pub fn target(pid: u32, descriptor: u32) -> PathBuf {
     fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).unwrap()
+}
+
+/// A process's open descriptors, and what each leads to, which root sees of every process.
+#[track_caller]
+#[must_use]
+pub fn open(pid: u32) -> BTreeMap<i32, String> {
+    let paths = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|entry| entry.unwrap().path());
+    let number = |path: &Path| path.file_name()?.to_str()?.parse().ok();
+    // It may close one meanwhile.
+    let target = |path: &Path| Some(fs::read_link(path).ok()?.display().to_string());
+    paths.filter_map(|path| Some((number(&path)?, target(&path)?))).collect()
 }
 
 /// How many descriptors a process has open.

@@ -46,17 +46,18 @@ fn mailfront(chain: &Chain<'_>) -> Result<Server> {
 
 fn dovecot(chain: &Chain<'_>) -> Result<Server> {
     put(chain);
-    chain.tls_server("!", &chain.login("pop3", &["sh", "-c", &dovecot_command()?]))
+    chain.tls_server("!", &chain.login("pop3", &["sh", "-c", &dovecot_command("POP3")?]))
 }
 
-/// What `sh -c` is given in docs/switching.md: Dovecot's server says nothing by itself when
-/// it starts, so somebody else answers PASS.
-pub(crate) fn dovecot_command() -> Result<String> {
+/// What `sh -c` is given in docs/switching.md in front of this server of Dovecot's. That of POP3
+/// says nothing by itself when it starts, so somebody else answers PASS.
+pub(crate) fn dovecot_command(protocol: &str) -> Result<String> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/switching.md");
-    let page = fs::read_to_string(page)?;
-    let (_, command) = page.split_once("    sh -c 'printf").context("no command in the page")?;
+    let (page, heading) = (fs::read_to_string(page)?, format!("In front of Dovecot's {protocol}"));
+    let (_, section) = page.split_once(&format!("\n## {heading}\n")).context("no section")?;
+    let (_, command) = section.split_once("    sh -c '").context("no command in it")?;
     let (command, _) = command.split_once("'\n```").context("the command has no end")?;
-    Ok(format!("printf{}", command.replace("\\\n", " ")))
+    Ok(command.replace("\\\n", " "))
 }
 
 pub(crate) fn put(chain: &Chain<'_>) {
@@ -136,7 +137,7 @@ pub(crate) fn poplib_fetches(chain: &Chain<'_>, port: u16, tls: Option<Tls>) -> 
     by_python(chain, port, &program, "").map(String::into_bytes)
 }
 
-fn poplib(chain: &Chain<'_>, server: &Server, tls: Option<Tls>) -> Result<()> {
+pub(crate) fn poplib(chain: &Chain<'_>, server: &Server, tls: Option<Tls>) -> Result<()> {
     let fetched = poplib_fetches(chain, server.port, tls)?;
     ensure_fetched(&fetched, message("stored").as_bytes())
 }

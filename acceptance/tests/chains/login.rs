@@ -7,13 +7,11 @@ use std::fs;
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
-use crate::chains::fetching::{
-    MAILFRONT, ensure_fetched, fetchmail_fetches, mpop_fetches, poplib_fetches, put, run_mpop,
-};
+use crate::chains::fetching::{MAILFRONT, fetchmail_fetches, mpop_fetches, put, run_mpop};
 use crate::chains::sending::{
     ECHO, curl_sends, python, run_msmtp, swaks_is_refused, swaks_succeeds,
 };
-use crate::{BOB_IS_IN, REFUSED, Test, Tls, by_python, ends_with, holds, message};
+use crate::{BOB_IS_IN, REFUSED, Test, Tls, by_python, ends_with, holds};
 
 const SMTP: &[&str] = &["python3", "smtpfront-echo"];
 const POP3: &[&str] = &["python3", "pop3front-maildir"];
@@ -106,9 +104,7 @@ fn mpop(chain: &Chain<'_>) -> Result<()> {
 
 fn poplib(chain: &Chain<'_>) -> Result<()> {
     for tls in Tls::WAYS {
-        let server = fetching(chain, tls)?;
-        let fetched = poplib_fetches(chain, server.port, Some(tls))?;
-        ensure_fetched(&fetched, message("stored").as_bytes())?;
+        super::fetching::poplib(chain, &fetching(chain, tls)?, Some(tls))?;
     }
     Ok(())
 }

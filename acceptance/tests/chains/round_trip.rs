@@ -17,7 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "round trip by swaks, Exim, Dovecot, poplib",
         &["swaks", "exim4", "pop3", "python3"],
-        |chain| round_trip(chain, Tls::Asked, &["sh", "-c", &dovecot_command()?]),
+        |chain| round_trip(chain, Tls::Asked, &["sh", "-c", &dovecot_command("POP3")?]),
     ),
     (
         "round trip with TLS from the first octet by swaks, Exim, pop3front-maildir, poplib",

@@ -9,13 +9,13 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use acceptance::chain::Chain;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use test_support::needs::skipped;
 use test_support::run::{output, succeeds};
 
-use super::fetching::{self, dovecot_command};
+use super::fetching::{self, dovecot_command, poplib};
 use super::imap::{FETCH, ensure_fetched, mbsync_from, python};
-use crate::{BOB_IS_IN, Test, Tls, as_stored, body, by_python, holds, message};
+use crate::{BOB_IS_IN, Test, Tls, holds};
 
 pub(crate) const TESTS: &[Test] = &[
     ("imaplib and mbsync from Courier", &["apt-get", "python3", "mbsync"], courier),
@@ -176,27 +176,11 @@ fn dovecot_2_4(chain: &Chain<'_>) -> Result<()> {
     };
 
     fetching::put(chain);
-    let imap = within(&recipe("In front of Dovecot's IMAP")?);
+    let imap = within(&dovecot_command("IMAP")?);
     let server = chain.tls_server("!", &chain.login("imap", &imap))?;
     ensure_fetched(python(chain, server.port, Tls::Asked, FETCH)?.as_bytes())?;
 
-    let pop3 = within(&dovecot_command()?);
+    let pop3 = within(&dovecot_command("POP3")?);
     let server = chain.tls_server("!", &chain.login("pop3", &pop3))?;
-    let program = "client = poplib.POP3('localhost', port)\nclient.stls(trust)\n\
-         client.user('bob')\nclient.pass_('pass word')\n\
-         sys.stdout.buffer.write(b'\\n'.join(client.retr(1)[1]))\nclient.quit()";
-    let got = by_python(chain, server.port, program, "")?;
-    let wanted = as_stored(&message("stored"));
-    ensure!(body(got.as_bytes()).starts_with(body(&wanted).trim_ascii_end()), "{got}");
-    Ok(())
-}
-
-/// What `sh -c` is given in a section of docs/switching.md.
-fn recipe(section: &str) -> Result<String> {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/switching.md");
-    let page = fs::read_to_string(page)?;
-    let (_, section) = page.split_once(&format!("\n## {section}\n")).context("no such section")?;
-    let (_, command) = section.split_once("    sh -c '").context("no command in it")?;
-    let (command, _) = command.split_once("'\n```").context("the command has no end")?;
-    Ok(command.replace("\\\n", " "))
+    poplib(chain, &server, Some(Tls::Asked))
 }

@@ -6,10 +6,12 @@ use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc;
 use std::thread;
+use test_support::log::fill;
 use test_support::needs;
+use test_support::process::open;
 
 mod processes;
 mod reloading;
@@ -265,7 +267,8 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     let log = Log::of(Gate(Some(opened), reader));
     let mut server = setup.start_logging_to(writer.try_clone().unwrap());
     server.log = log;
-    fill(writer);
+    fill(&writer);
+    drop(writer);
 
     let mut tls = connect(&server);
     server.signal(Signal::HUP);
@@ -291,14 +294,6 @@ fn a_hangup_sent_to_all_processes_reloads_and_ends_nothing() {
     assert_eq!(server.log.count(" died: "), 0);
 }
 
-/// Writes as much as there is room for, by a description of its own: the server's blocks.
-fn fill(writer: std::io::PipeWriter) {
-    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
-    let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
-    let own = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
-    while rustix::io::write(&own, b"\n").is_ok() {}
-}
-
 #[test]
 fn a_flood_that_is_refused_is_summed_up() {
     let server = Setup::delayed(&["cat"]).option("-C 1").start();
@@ -315,9 +310,8 @@ fn a_flood_that_is_refused_is_summed_up() {
 fn a_socket_that_is_none_any_more_ends_the_server() {
     needs!("root");
     let mut server = Setup::new(&["cat"]).start();
-    let numbers = fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
-    let numbers = numbers.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse());
-    let mut descriptors = numbers.map(|number| take_descriptor(server.pid(), number.unwrap()));
+    let numbers = open(server.pid()).into_keys();
+    let mut descriptors = numbers.map(|number| take_descriptor(server.pid(), number));
     let is_listening = |one: &OwnedFd| socket_acceptconn(one).unwrap_or(false);
     let listening = descriptors.find(is_listening).unwrap();
     rustix::net::shutdown(&listening, rustix::net::Shutdown::Both).unwrap();

@@ -12,7 +12,7 @@ use crate::harness::client::connect;
 use crate::harness::processes::{children, signal, status};
 use crate::harness::{Server, Setup};
 use crate::login::server_with_clients;
-use test_support::process::{assert_powerless, contains, is_jailed, limit, memory, target};
+use test_support::process::{assert_powerless, contains, is_jailed, limit, memory, open, target};
 use test_support::run::{output, stderr};
 use test_support::wait::until;
 
@@ -117,23 +117,18 @@ fn no_channel_leads_from_the_engine_to_a_file_or_from_the_keyholder_to_the_netwo
         let log = target(server.pid(), 2);
         for pid in jailed(&server) {
             assert_ne!(target(pid, 2), log, "{pid} has the log");
-            for entry in fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
-                let entry = entry.unwrap();
-                let target = fs::read_link(entry.path()).unwrap().to_str().unwrap().to_owned();
-                let number = entry.file_name();
+            for (number, target) in open(pid) {
                 let harmless =
                     ["socket:", "anon_inode:[event"].iter().any(|kind| target.starts_with(kind));
-                let null = target == "/dev/null" && number == "1";
+                let null = target == "/dev/null" && number == 1;
                 // Whose other end is closed.
-                let deaf = target.starts_with("pipe:") && number == "2";
-                assert!(harmless || null || deaf, "{pid}: {number:?} is {target}");
+                let deaf = target.starts_with("pipe:") && number == 2;
+                assert!(harmless || null || deaf, "{pid}: {number} is {target}");
             }
         }
         let keyholder = server.keyholder();
         let tcp = fs::read_to_string(format!("/proc/{keyholder}/net/tcp")).unwrap();
-        for entry in fs::read_dir(format!("/proc/{keyholder}/fd")).unwrap() {
-            let target = fs::read_link(entry.unwrap().path()).unwrap();
-            let target = target.to_str().unwrap();
+        for target in open(keyholder).values() {
             if let Some(inode) =
                 target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'))
             {

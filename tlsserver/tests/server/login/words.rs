@@ -1,9 +1,8 @@
 //! What programs behind logins write to descriptor 2: it comes out as theirs and bounded,
 //! keeps nobody waiting, and ends none of them, whatever becomes of the server.
 
-use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use test_support::log::fill;
 
 use super::ending::{wait_until_gone, wait_until_ready};
 use super::{DOORS, POP3S, SUBMISSION, line, text};
@@ -97,10 +96,7 @@ fn d61_a_program_that_writes_without_end_keeps_nobody_waiting_and_fills_no_disk(
 fn a_log_that_is_full_keeps_no_login_waiting() {
     for door in [SUBMISSION, POP3S] {
         let (log, writer) = std::io::pipe().unwrap();
-        let full = File::options().write(true).custom_flags(nonblocking()).open(own(&writer));
-        let mut full = full.unwrap();
-        while full.write(&[b'\n'; 4096]).is_ok() {}
-        drop(full);
+        fill(&writer);
         let server = door.with(REPEATS).start_logging_to(writer);
         let logs_in = || {
             let mut tls = door.logged_in(&server);
@@ -117,14 +113,6 @@ fn a_log_that_is_full_keeps_no_login_waiting() {
         logs_in();
         log.wait_for(&["program: words"]);
     }
-}
-
-fn nonblocking() -> i32 {
-    rustix::fs::OFlags::NONBLOCK.bits().cast_signed()
-}
-
-fn own(descriptor: &impl std::os::fd::AsRawFd) -> String {
-    format!("/proc/self/fd/{}", descriptor.as_raw_fd())
 }
 
 #[test]
