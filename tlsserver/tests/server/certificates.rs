@@ -4,17 +4,14 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::path::Path;
 use std::process::Command;
-use test_support::run::{output, succeeds};
+use test_support::run::succeeds;
 
 use crate::harness::client::{after_line, clear_rest, hello, plain};
 use crate::harness::{Server, Setup, certificate, certificate_until};
 
 /// What OpenSSL's client says of a handshake with these words.
 fn s_client(server: &Server, words: &[&str]) -> String {
-    let mut client = Command::new("openssl");
-    client.args(["s_client", "-connect", &format!("127.0.0.1:{}", server.port)]);
-    let done = output(client.args(words), b"");
-    String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned()
+    server.client(&format!("openssl s_client -connect 127.0.0.1:PORT {}", words.join(" ")), "").1
 }
 
 /// Makes files in a folder: a certificate of RSA for this subject, and its key.
