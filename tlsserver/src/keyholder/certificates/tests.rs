@@ -25,6 +25,12 @@ impl Files {
         path.into_os_string().into_vec()
     }
 
+    /// A certificate, with its key before it.
+    fn both(&self, name: &str) -> Vec<u8> {
+        let (certificate, key) = pem();
+        self.write(name, &format!("{key}{certificate}"))
+    }
+
     fn complaint(&self, variables: &Variables) -> String {
         let complaint = load(variables).err().unwrap().to_string();
         complaint.replace(self.directory.path().to_str().unwrap(), "DIR")
@@ -46,8 +52,7 @@ fn pem() -> (String, String) {
 #[test]
 fn one_file_may_hold_both_and_names_are_told_apart() {
     let files = Files::new();
-    let (certificate, key) = pem();
-    let both = files.write("both.pem", &format!("{key}{certificate}"));
+    let both = files.both("both.pem");
     let (second, second_key) = pem();
     let variables = vec![
         ("CERTFILE".into(), both),
@@ -107,10 +112,7 @@ fn whatever_time_it_is_certificates_are_read() {
 #[test]
 fn a_second_certificate_for_the_same_name_has_its_own_variables() {
     let files = Files::new();
-    let [first, second, named, both] = ["1", "2", "3", "4"].map(|name| {
-        let (certificate, key) = pem();
-        files.write(name, &format!("{key}{certificate}"))
-    });
+    let [first, second, named, both] = ["1", "2", "3", "4"].map(|name| files.both(name));
     let variables = vec![
         ("CERTFILE2:a.example.org".into(), both),
         ("CERTFILE2".into(), second),
@@ -151,8 +153,7 @@ fn a_certificate_with_its_chain_goes_before_another() {
 #[test]
 fn an_empty_variable_is_not_set() {
     let files = Files::new();
-    let (certificate, key) = pem();
-    let both = files.write("both", &format!("{key}{certificate}"));
+    let both = files.both("both");
     let empty = || Vec::new();
     let complaint = "certificate: CERTFILE: not set in the environment";
     assert_eq!(files.complaint(&vec![("CERTFILE".into(), empty())]), complaint);
@@ -170,10 +171,7 @@ fn an_empty_variable_is_not_set() {
 #[test]
 fn what_can_never_be_used_is_said() {
     let files = Files::new();
-    let [first, second, named] = ["1", "2", "3"].map(|name| {
-        let (certificate, key) = pem();
-        files.write(name, &format!("{key}{certificate}"))
-    });
+    let [first, second, named] = ["1", "2", "3"].map(|name| files.both(name));
     let said = |variables: &Variables| {
         let folder = files.directory.path().to_str().unwrap();
         let warnings = load(variables).unwrap().warnings;
