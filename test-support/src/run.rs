@@ -144,3 +144,18 @@ pub fn stdout(output: &Output) -> String {
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_goes_with_whoever_holds_it() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped());
+        let mut group = OwnGroup::start(&mut shell).unwrap();
+        let child = Log::of(group.0.stdout.take().unwrap()).line(0);
+        drop(group);
+        assert!(is_gone(child.parse().unwrap()));
+    }
+}
