@@ -6,17 +6,11 @@ use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Sleep, sleep};
 use unix::descriptor_passing::{Received, receive, send};
 
 use super::local_socket::LocalSocket;
-
-/// How long the system has time to find what it was short of.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// The channel. It is one task's.
 pub(super) struct Channel<M, O> {
@@ -27,8 +21,6 @@ pub(super) struct Channel<M, O> {
     encode: fn(&M) -> O,
     /// The first of it, where there was no room.
     kept: Option<O>,
-    /// Where the system was short of something, such as memory: until it is tried again.
-    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
@@ -38,7 +30,7 @@ impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
         outgoing: mpsc::UnboundedReceiver<M>,
         encode: fn(&M) -> O,
     ) -> io::Result<Self> {
-        Ok(Self { socket: LocalSocket::new(channel)?, outgoing, encode, kept: None, pause: None })
+        Ok(Self { socket: LocalSocket::new(channel)?, outgoing, encode, kept: None })
     }
 
     /// The next message; sends what there is to send meanwhile.
@@ -58,10 +50,6 @@ impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            if let Some(pause) = &mut self.pause {
-                ready!(pause.as_mut().poll(context));
-                self.pause = None;
-            }
             let octets = match self.kept.take() {
                 Some(octets) => octets,
                 None => match ready!(self.outgoing.poll_recv(context)) {
@@ -70,13 +58,8 @@ impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
                 },
             };
             match self.socket.poll_sending(context, |socket| send(socket, &octets, &[])) {
-                Poll::Ready(Ok(())) => {}
-                // Nobody is there any more, and that end is heard.
-                Poll::Ready(Err(reason)) if is_gone(&reason) => {}
-                Poll::Ready(Err(_)) => {
-                    self.kept = Some(octets);
-                    self.pause = Some(Box::pin(sleep(PAUSE)));
-                }
+                // Where nobody is there any more, that end is heard.
+                Poll::Ready(_) => {}
                 Poll::Pending => {
                     self.kept = Some(octets);
                     return Poll::Pending;
@@ -86,16 +69,11 @@ impl<M, O: Deref<Target = Vec<u8>>> Channel<M, O> {
     }
 }
 
-/// Whether nobody will ever hear what is sent there.
-fn is_gone(reason: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
-    matches!(reason.kind(), BrokenPipe | ConnectionReset | NotConnected)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::net::sockopt::set_socket_send_buffer_size;
+    use std::time::Duration;
     use tokio::time::timeout;
     use unix::descriptor_passing::channel;
 

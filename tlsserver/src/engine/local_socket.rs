@@ -4,6 +4,9 @@
 //! The system says of such a socket that there is room each time the other side has taken
 //! something. tokio's own streams wait for that, too, all the time, so that whoever has
 //! said something is woken once more for nothing as soon as it is heard.
+//!
+//! What the system has too little for is tried again, after a pause: it says nothing of when it
+//! has enough.
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
@@ -11,8 +14,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::time::{Sleep, sleep};
 use unix::deadline::{Event, ready_now};
 use unix::descriptor::unblock;
 
@@ -23,14 +28,19 @@ pub(super) struct LocalSocket {
     socket: Option<AsyncFd<OwnedFd>>,
     /// There was no room once, so that it is waited for, too, from then on.
     waits_for_room: bool,
+    /// The system is short of something.
+    pause: Option<Pin<Box<Sleep>>>,
 }
+
+/// How soon it is tried again to send what the system had too little for.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl LocalSocket {
     /// To be called where tokio runs.
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
         unblock(&socket)?;
         let socket = waits_for(socket, Interest::READABLE)?;
-        Ok(Self { socket: Some(socket), waits_for_room: false })
+        Ok(Self { socket: Some(socket), waits_for_room: false, pause: None })
     }
 
     fn socket(&self) -> io::Result<&AsyncFd<OwnedFd>> {
@@ -54,30 +64,37 @@ fn waits_for(socket: OwnedFd, what: Interest) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 impl LocalSocket {
-    /// Has `sends` send something, once there is room for it. It says `WouldBlock` where there
-    /// is none.
+    /// Has `sends` send something, once there is room for it, or nobody is there. It says
+    /// `WouldBlock` where there is none.
     pub(super) fn poll_sending<T>(
         &mut self,
         context: &mut Context<'_>,
         mut sends: impl FnMut(&AsyncFd<OwnedFd>) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         loop {
-            let sent = sends(self.socket()?);
-            if !is_to_wait(&sent) {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
+            let mut sent = sends(self.socket()?);
+            if is_to_wait(&sent) {
+                if !self.waits_for_room {
+                    self.wait_for_room()?;
+                    // It looks at what there is to read once more.
+                    context.waker().wake_by_ref();
+                }
+                let mut is_ready = ready!(self.socket()?.poll_write_ready(context))?;
+                // Room may have been there when it began to be waited for, or have come since.
+                sent = sends(self.socket()?);
+                if is_to_wait(&sent) {
+                    is_ready.clear_ready();
+                    continue;
+                }
+            }
+            if sent.as_ref().err().is_none_or(is_gone) {
                 return Poll::Ready(sent);
             }
-            if !self.waits_for_room {
-                self.wait_for_room()?;
-                // It looks at what there is to read once more.
-                context.waker().wake_by_ref();
-            }
-            let mut is_ready = ready!(self.socket()?.poll_write_ready(context))?;
-            // Room may have been there when it began to be waited for, or have come since.
-            let sent = sends(self.socket()?);
-            if !is_to_wait(&sent) {
-                return Poll::Ready(sent);
-            }
-            is_ready.clear_ready();
+            self.pause = Some(Box::pin(sleep(PAUSE)));
         }
     }
 
@@ -117,6 +134,12 @@ impl LocalSocket {
         let Ok(socket) = self.socket() else { return true };
         ready_now(socket.as_fd(), Event::empty()).contains(Event::HUP)
     }
+}
+
+/// Whether nobody will ever hear what is sent there.
+fn is_gone(reason: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(reason.kind(), BrokenPipe | ConnectionReset | NotConnected)
 }
 
 fn is_to_wait<T>(done: &io::Result<T>) -> bool {
@@ -205,6 +228,25 @@ mod tests {
         let hears = async { reads.read_to_end(&mut got).await.unwrap() };
         tokio::join!(says, echoes, hears);
         assert!(got == much, "{} octets", got.len());
+    }
+
+    /// Stands for memory that the system is short of for a while.
+    #[tokio::test(start_paused = true)]
+    async fn what_the_system_has_too_little_for_is_tried_again() {
+        let (mut here, mut there) = pair();
+        let mut short = [Errno::NOBUFS, Errno::NOMEM].into_iter();
+        let sends = |socket: &AsyncFd<OwnedFd>| match short.next() {
+            Some(reason) => Err(reason.into()),
+            None => Ok(rustix::net::send(socket, b"word", SendFlags::NOSIGNAL)?),
+        };
+        let mut sends = sends;
+        let sent = poll_fn(|context| here.poll_sending(context, &mut sends)).await;
+        assert_eq!(sent.unwrap(), 4);
+        let mut word = [0; 4];
+        there.read_exact(&mut word).await.unwrap();
+        assert_eq!(&word, b"word");
+        drop(there);
+        assert!(here.write_all(b"x").await.is_err());
     }
 
     /// Otherwise the system would wake us whenever the other side has read something.
