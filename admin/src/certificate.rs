@@ -1,5 +1,6 @@
 //! Certificates and keys, as files.
 
+use crate::chain::{Chain, End};
 use crate::outcome::Error;
 use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
@@ -25,6 +26,12 @@ pub(crate) fn is_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
     let name = ServerName::try_from(host).ok();
     let parsed = ParsedCertificate::try_from(certificate).ok();
     name.zip(parsed).is_some_and(|(name, parsed)| verify_server_name(&parsed, &name).is_ok())
+}
+
+/// Whether a file's certificate is one that no authority has signed.
+pub(crate) fn is_self_signed(path: &Path) -> bool {
+    let chain = all(path).ok().and_then(|all| Chain::of(&all));
+    chain.is_some_and(|chain| chain.end == End::SelfSigned && chain.links.len() == 1)
 }
 
 fn none(path: &Path) -> Error {

@@ -43,7 +43,7 @@ const VALID: std::time::Duration = std::time::Duration::from_secs(825 * 24 * 60 
 impl Plan {
     /// Makes what is not there.
     pub(crate) fn make(&self) -> Result<Made, Error> {
-        let mut made = Made::new();
+        let mut made = self.kept_certificate()?;
         let files = self.files()?;
         // All or none of them.
         files.iter().try_for_each(|new| new.may_be_made(&self.dir))?;
@@ -94,7 +94,7 @@ impl Plan {
             Users::File => New::private("users", USERS),
             Users::Pam => New::public("pam.d/checkpassword", PAM),
         });
-        if self.self_signed {
+        if self.self_signed && !self.has_certificate()? {
             files.extend(self.certificate_files()?);
         }
         for service in SERVICES {
@@ -148,12 +148,31 @@ impl Plan {
         listed(head, offers, Protocol::Imap, &[])
     }
 
-    /// A key and its certificate; neither, where one of them is there, as they would
-    /// not belong together.
+    /// Whether key and certificate are there, whoever made them. One without the other is of no
+    /// use, and a new one would not belong to it.
+    fn has_certificate(&self) -> Result<bool, Error> {
+        let (key, certificate) = (&self.key, &self.certificate);
+        let (there, missing) = match (key.exists(), certificate.exists()) {
+            (true, true) => return Ok(true),
+            (false, false) => return Ok(false),
+            (true, false) => (key.display(), certificate.display()),
+            (false, true) => (certificate.display(), key.display()),
+        };
+        Err(Error::new(format!(
+            "{there}: there without {missing}: put that there, too, or remove the other, and run \
+             this again for new ones"
+        )))
+    }
+
+    /// Those that are there in place of new ones.
+    fn kept_certificate(&self) -> Result<Made, Error> {
+        let is_kept = self.self_signed && self.has_certificate()?;
+        let files = [&self.key, &self.certificate].into_iter().filter(|_| is_kept);
+        Ok(files.map(|file| (file.clone(), Done::Kept)).collect())
+    }
+
+    /// A key and its certificate.
     fn certificate_files(&self) -> Result<Vec<New>, Error> {
-        if self.key.exists() || self.certificate.exists() {
-            return Ok(Vec::new());
-        }
         let failed = |error| Error::new(format!("unable to make a certificate: {error}"));
         let key = KeyPair::generate().map_err(failed)?;
         let mut wanted = CertificateParams::new(vec![self.host.clone()]).map_err(failed)?;

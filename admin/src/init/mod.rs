@@ -374,6 +374,8 @@ fn user(name: &str) -> Result<Option<(u32, u32)>, Error> {
 
 fn next_steps(plan: &Plan) -> String {
     let dir = plan.dir.display();
+    let first = SERVICES.iter().find(|service| kept::is_there(plan, service));
+    let name = first.map_or("submission", |service| service.name);
     // The package's own unit is for its own folder.
     let is_packaged = PACKAGED_UNIT.iter().any(|unit| Path::new(unit).exists());
     let link = if plan.dir == Path::new(PACKAGED) && is_packaged {
@@ -383,7 +385,7 @@ fn next_steps(plan: &Plan) -> String {
             "cp -r {dir}/systemd/. /etc/systemd/system/ && systemctl daemon-reload &&\n            "
         )
     };
-    let certificate = if plan.self_signed {
+    let certificate = if plan.self_signed && certificate::is_self_signed(&plan.certificate) {
         format!("\n   Its certificate is signed by nobody else: put a better one in {dir}/tls.")
     } else {
         String::new()
@@ -404,9 +406,9 @@ fn next_steps(plan: &Plan) -> String {
          {users}\n\
          2. Look it over:  acceptutils check {dir}{certificate}\n\
          3. Start what you need of it:\n   \
-            daemontools, runit:  ln -s {dir}/service/submission /etc/service/\n   \
-            s6:  ln -s {dir}/service/submission SCANDIR/ && s6-svscanctl -a SCANDIR\n   \
-            systemd:  {link}systemctl enable --now acceptutils@submission\n\
+            daemontools, runit:  ln -s {dir}/service/{name} /etc/service/\n   \
+            s6:  ln -s {dir}/service/{name} SCANDIR/ && s6-svscanctl -a SCANDIR\n   \
+            systemd:  {link}systemctl enable --now acceptutils@{name}\n\
          4. See it log somebody in:  acceptutils check {dir} --login NAME"
     )
 }
@@ -417,3 +419,24 @@ const PAM_SERVICE: &str = "/etc/pam.d/checkpassword";
 /// Where the Debian package puts its unit.
 const PACKAGED_UNIT: [&str; 2] =
     ["/usr/lib/systemd/system/acceptutils@.service", "/lib/systemd/system/acceptutils@.service"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::script_of;
+
+    /// A link to one that is left out leads nowhere, and its unit would be tried without end.
+    #[test]
+    fn the_next_steps_name_a_service_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::new(folder.path().to_owned(), "mail.example.org".into());
+        for name in ["pop3s", "submissions"] {
+            let script = folder.path().join(script_of(name));
+            std::fs::create_dir_all(script.parent().unwrap()).unwrap();
+            std::fs::write(script, "").unwrap();
+            let steps = next_steps(&plan);
+            assert_eq!(steps.matches(&format!("service/{name} ")).count(), 2, "{steps}");
+            assert!(steps.contains(&format!("enable --now acceptutils@{name}\n")), "{steps}");
+        }
+    }
+}

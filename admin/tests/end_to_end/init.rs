@@ -120,6 +120,47 @@ fn a_certificate_that_is_there_is_used() {
     assert!(made.contains(&format!("warning: --cert: {leaf}: {why}")), "{made}");
 }
 
+/// As ACME clients put them there, whether before the rest is made or after.
+#[test]
+fn a_certificate_in_its_place_is_kept_and_judged_by_what_it_is() {
+    let folder = folder();
+    let (dir, bin) = (folder.path().join("service"), programs(folder.path()));
+    let by_nobody = "Its certificate is signed by nobody else: put a better one in ";
+    let made = ends_with(&init(&dir, &bin), 0);
+    assert!(made.contains(by_nobody), "{made}");
+    let (cert, key) = (dir.join("tls/cert.pem"), dir.join("tls/key.pem"));
+    let kept = format!("kept {}\nkept {}\n", key.display(), cert.display());
+    let again = ends_with(&init(&dir, &bin), 0);
+    assert!(again.contains(&kept) && again.contains(by_nobody), "{again}");
+
+    certificates::write(folder.path());
+    let chain = ["leaf", "between", "root"].map(|name| folder.path().join(name));
+    let chain = chain.map(|file| std::fs::read_to_string(file.with_extension("pem")).unwrap());
+    std::fs::write(&cert, chain.concat()).unwrap();
+    std::fs::copy(folder.path().join("leaf.key"), &key).unwrap();
+    let again = ends_with(&init(&dir, &bin), 0);
+    assert!(again.contains(&kept) && !again.contains(by_nobody), "{again}");
+    assert_eq!(std::fs::read_to_string(&cert).unwrap(), chain.concat());
+
+    // One alone is of no use, and a new one would not fit it.
+    for (gone, there) in [(&key, &cert), (&cert, &key)] {
+        let contents = std::fs::read(gone).unwrap();
+        std::fs::remove_file(gone).unwrap();
+        let before = tree(&dir);
+        let refused = init(&dir, &bin);
+        ends_with(&refused, 2);
+        let expected = format!(
+            "acceptutils: {}: there without {}: put that there, too, or remove the other, and run \
+             this again for new ones\n",
+            there.display(),
+            gone.display()
+        );
+        assert_eq!(stderr(&refused), expected);
+        assert_eq!(tree(&dir), before);
+        std::fs::write(gone, contents).unwrap();
+    }
+}
+
 /// As its run scripts are kept.
 #[test]
 fn an_option_that_changes_nothing_of_what_is_there_is_named() {
