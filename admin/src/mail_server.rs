@@ -47,25 +47,62 @@ pub(crate) struct MailServer<'a> {
     pub(crate) protocol: Protocol,
     /// It answers an SMTP client's login, be it by fixsmtpio before it; else it greets.
     pub(crate) is_behind_login: bool,
+    /// A message is announced that is larger than the SIZE that it offers. What ends at that may
+    /// leave a line in the system's log.
+    pub(crate) exceeds_size: bool,
     /// Whom it becomes where this is root; else nobody.
     pub(crate) ids: Option<(u32, u32)>,
 }
 
+/// What a mail program offers.
+#[derive(Debug)]
+pub(crate) struct Offers {
+    /// A line for each capability.
+    pub(crate) capabilities: Vec<String>,
+    /// It ends where a message is announced that is larger than its SIZE, and should refuse it:
+    /// Postfix's `sendmail -bs` does, as any other user than root.
+    pub(crate) ends_at_size: bool,
+}
+
+impl Offers {
+    const fn of(capabilities: Vec<String>) -> Self {
+        Self { capabilities, ends_at_size: false }
+    }
+
+    /// What clients can make use of.
+    pub(crate) fn usable(mut self) -> Vec<String> {
+        let ends_at_size = self.ends_at_size;
+        self.capabilities.retain(|offer| !(ends_at_size && is_size(offer)));
+        self.capabilities
+    }
+}
+
+/// Whether it is SIZE (RFC 1870), with a number or without.
+pub(crate) fn is_size(capability: &str) -> bool {
+    word(capability).eq_ignore_ascii_case("SIZE")
+}
+
+/// The octets that a message may have; none for what is no SIZE, or says no limit.
+pub(crate) fn limit(capability: &str) -> Option<u64> {
+    let (_, number) = capability.split_once(' ').filter(|_| is_size(capability))?;
+    number.trim().parse().ok().filter(|&number| number > 0)
+}
+
 impl MailServer<'_> {
-    /// What it offers, a line for each capability; none where it does not know CAPA.
+    /// What it offers; none where it does not know CAPA.
     ///
     /// # Errors
     /// Why it serves nobody, in words that go behind its name.
-    pub(crate) fn offers(&self) -> Result<Option<Vec<String>>, String> {
+    pub(crate) fn offers(&self) -> Result<Option<Offers>, String> {
         let failed = |error| format!("no folder to try it in: {error}");
         let folder = temporary::folder().map_err(failed)?;
         let folder = folder.path();
         maildir::make(&folder.join(HOME), &[], self.becomes()).map_err(failed)?;
         let mut running = self.start(folder)?;
         let offered = match self.protocol {
-            Protocol::Smtp => running.smtp(self.is_behind_login).map(Some),
-            Protocol::Pop3 => running.pop3(),
-            Protocol::Imap => running.imap().map(Some),
+            Protocol::Smtp => running.smtp(self.is_behind_login, self.exceeds_size).map(Some),
+            Protocol::Pop3 => running.pop3().map(|offers| offers.map(Offers::of)),
+            Protocol::Imap => running.imap().map(Offers::of).map(Some),
         };
         offered.map_err(|why| running.explain(&why, folder))
     }
@@ -151,7 +188,7 @@ impl Running {
         }
     }
 
-    fn smtp(&mut self, is_behind_login: bool) -> Result<Vec<String>, String> {
+    fn smtp(&mut self, is_behind_login: bool, exceeds_size: bool) -> Result<Offers, String> {
         let greeting = self.reply()?.pop().unwrap_or_default();
         if !greeting.starts_with('2') {
             let is_smtp = greeting.starts_with(['4', '5']);
@@ -166,12 +203,30 @@ impl Running {
         }
         self.send_line("EHLO [127.0.0.1]\r\n");
         let reply = self.reply()?;
+        let is_esmtp = reply.first().is_some_and(|line| line.starts_with('2'));
+        let lines = reply.into_iter().skip(1).filter(|_| is_esmtp);
+        let capabilities: Vec<_> =
+            lines.filter_map(|line| line.get(4..).map(str::to_owned)).collect();
+        let limit = capabilities.iter().find_map(|offer| limit(offer)).filter(|_| exceeds_size);
+        let ends_at_size = limit.is_some_and(|limit| self.ends_above(limit));
         self.send_line("QUIT\r\n");
         // It may say goodbye, or not.
         let _ = self.reply();
-        let is_esmtp = reply.first().is_some_and(|line| line.starts_with('2'));
-        let lines = reply.into_iter().skip(1).filter(|_| is_esmtp);
-        Ok(lines.filter_map(|line| line.get(4..).map(str::to_owned)).collect())
+        Ok(Offers { capabilities, ends_at_size })
+    }
+
+    /// Whether it ends at a message of an octet more than it takes. Before one that does,
+    /// fixsmtpio still has a temporary error for the client.
+    fn ends_above(&mut self, limit: u64) -> bool {
+        self.send_line(&format!("MAIL FROM:<> SIZE={}\r\n", limit.saturating_add(1)));
+        match self.reply() {
+            Err(_) => true,
+            Ok(reply) if reply.last().is_some_and(|line| line.starts_with('4')) => {
+                self.send_line("RSET\r\n");
+                self.reply().is_err()
+            }
+            Ok(_) => false,
+        }
     }
 
     fn pop3(&mut self) -> Result<Option<Vec<String>>, String> {

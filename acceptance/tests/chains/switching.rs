@@ -174,5 +174,22 @@ fn postfix(chain: &Chain<'_>) -> Result<()> {
         chain.succeeds(&["env", &config, &libraries, &postcat, "-bh", &message_file], b"")?;
     let sent = message("switched").replace("\r\n", "\n");
     ensure!(body(&shown) == body(sent.as_bytes()), "handed over: {}", shown.escape_ascii());
+    postfix_is_offered_without_size(chain, &[config, libraries, sendmail])
+}
+
+/// Run by an ordinary user, it ends at a message that is announced as too large.
+fn postfix_is_offered_without_size(chain: &Chain<'_>, words: &[String; 3]) -> Result<()> {
+    let command = format!("env {} -bs", words.join(" "));
+    let folder = chain.name("init");
+    fs::create_dir(&folder)?;
+    if !chain.begins_as_root() {
+        give_to_nobody(Path::new(&folder));
+    }
+    let init = ["init", &folder, "--host", "mail.example.org", "--submission", &command];
+    // Other mail programs here may have their warnings.
+    chain.client(&[&["acceptutils"], &init[..]].concat(), b"")?;
+    let listed = fs::read_to_string(chain.path("init/control/smtpcapabilities"))?;
+    let listed: Vec<_> = listed.lines().filter(|line| !line.starts_with('#')).collect();
+    ensure!(listed.contains(&"PIPELINING") && !listed.concat().contains("SIZE"), "{listed:?}");
     Ok(())
 }

@@ -279,6 +279,10 @@ fn the_manuals_first_example_works_before_postfix_too() {
     submission_works(&machine);
     let received = machine.succeeds("cat ~al/Maildir/new/*");
     assert!(received.contains("(Postfix, from userid "), "{received}");
+    // At which it would end.
+    machine.succeeds(
+        "cd /etc/acceptutils/control && grep DSN smtpcapabilities && ! grep ^SIZE smtpcapabilities",
+    );
     // Port 25 is Postfix's own.
     fetching_works(&machine);
 }

@@ -4,7 +4,9 @@
 use super::findings::{Findings, Place};
 use super::identity::{self, Who};
 use super::service::Service;
-use crate::mail_server::{MailServer, POP3_OWN, is_same, may_be_listed, word};
+use crate::mail_server::{
+    MailServer, Offers, POP3_OWN, is_same, is_size, limit, may_be_listed, word,
+};
 use crate::programs;
 use crate::run_script::{Link, Role};
 use proto::control::list;
@@ -44,10 +46,11 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
     if let Some(why) = untried(service, is_login) {
         return findings.note(place, format!("{program}: not tried, as {why}"));
     }
-    let Some(server) = server(service, protocol, is_login) else {
+    let Some(mut server) = server(service, protocol, is_login) else {
         let text = format!("{program}: not tried, as it is not known as whom it runs");
         return findings.note(place, text);
     };
+    server.exceeds_size = is_login && home.is_some_and(lists_size);
     let is_there = |name: &&str| programs::find(name, &server.path).is_some();
     if service.script.variable("PATH").is_none() && !server.words.first().is_some_and(is_there) {
         // Said already.
@@ -118,7 +121,8 @@ fn server(service: &Service, protocol: Protocol, is_login: bool) -> Option<MailS
     let words = words.map(|word| word.text.as_str()).collect();
     let path = service.script.variable("PATH");
     let path = path.map_or_else(programs::supervisors_path, |(path, _)| path.to_owned());
-    Some(MailServer { words, path, variables, protocol, is_behind_login: is_login, ids })
+    let (is_behind_login, exceeds_size) = (is_login, false);
+    Some(MailServer { words, path, variables, protocol, is_behind_login, exceeds_size, ids })
 }
 
 /// Whether a variable ends with the TLS server or, where it runs, authup.
@@ -133,7 +137,8 @@ fn is_the_servers_own(name: &str, is_login: bool) -> bool {
         || (is_login && name == "QMAILHOME")
 }
 
-fn compare(offers: &[String], protocol: Protocol, home: &Path, findings: &mut Findings) {
+fn compare(offers: &Offers, protocol: Protocol, home: &Path, findings: &mut Findings) {
+    let Offers { capabilities: offers, ends_at_size } = offers;
     let own: &[&str] = if protocol == Protocol::Pop3 { &POP3_OWN } else { &[] };
     let path = control_file(home, capabilities(protocol));
     let Ok(contents) = unix::control::contents(&path) else { return };
@@ -149,6 +154,13 @@ fn compare(offers: &[String], protocol: Protocol, home: &Path, findings: &mut Fi
                 let name = if protocol == Protocol::Imap { &entry } else { word(&entry) };
                 findings.error(place, format!("{name}: the server behind does not offer it"));
             }
+            Some(offer) if *ends_at_size && is_size(offer) => {
+                let text = format!(
+                    "{entry}: the server behind ends where a client announces a larger message, \
+                     and the client tries again for days: leave SIZE out"
+                );
+                findings.warning(place, text);
+            }
             Some(offer) if size(&entry) > size(offer) => {
                 findings.warning(place, format!("{entry}: the server behind says {offer}"));
             }
@@ -157,10 +169,18 @@ fn compare(offers: &[String], protocol: Protocol, home: &Path, findings: &mut Fi
         listed.push(entry);
     }
     let is_listed = |offer: &str| listed.iter().any(|entry| is_same(protocol, entry, offer));
-    let fit = offers.iter().filter(|offer| may_be_listed(protocol, offer));
+    // SIZE may have been left out for what the server does then, which is not tried each time.
+    let fit = offers.iter().filter(|offer| may_be_listed(protocol, offer) && !is_size(offer));
     for offer in fit.filter(|offer| !is_listed(offer)) {
         findings.note(&path, format!("{offer}: the server behind offers it; it is not listed"));
     }
+}
+
+/// Whether clients of SMTP are told of SIZE.
+fn lists_size(home: &Path) -> bool {
+    let path = control_file(home, capabilities(Protocol::Smtp));
+    let contents = unix::control::contents(&path).unwrap_or_default();
+    entries(&contents, Protocol::Smtp).iter().any(|(_, entry)| is_size(entry))
 }
 
 /// What is listed, with the numbers of the lines: IMAP has any number of words in each.
@@ -178,6 +198,5 @@ fn entries(contents: &[u8], protocol: Protocol) -> Vec<(usize, String)> {
 
 /// Octets of a message at most; of what is no SIZE, or has no bound, more than any.
 fn size(capability: &str) -> u64 {
-    let number = capability.strip_prefix("SIZE ").and_then(|number| number.trim().parse().ok());
-    number.filter(|&number| number > 0).unwrap_or(u64::MAX)
+    limit(capability).unwrap_or(u64::MAX)
 }

@@ -127,7 +127,11 @@ impl Plan {
         let head = "\
             # What EHLO lists before a login, besides STARTTLS and AUTH. Clients do not ask\n\
             # again after a login, so this is what the mail server offered.\n";
-        listed(head, offers, Protocol::Smtp, &[])
+        let size = "\
+            # Without its SIZE: it ends where a client announces a larger message. So clients\n\
+            # announce none, and it refuses the message at its end.\n";
+        let head = format!("{head}{}", if self.without_size { size } else { "" });
+        listed(&head, offers, Protocol::Smtp, &[])
     }
 
     fn pop3_capabilities(&self) -> String {

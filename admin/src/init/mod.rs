@@ -309,7 +309,7 @@ fn mail_program(
 fn installed(plan: &Plan, kind: &Kind) -> Result<CommandLine, String> {
     let mut reasons = Vec::new();
     for command in (kind.usual)() {
-        match plan.try_out(&command, kind.protocol) {
+        match plan.try_out(&command, kind.protocol, false) {
             Ok(_) => return Ok(command),
             Err(why) => reasons.push(format!("{command} does not serve: {why}")),
         }

@@ -2,7 +2,7 @@
 //! made of it is [`files`](super::files)'.
 
 use crate::command::CommandLine;
-use crate::mail_server::MailServer;
+use crate::mail_server::{MailServer, Offers};
 use crate::programs::{self, MailPrograms};
 use clap::ValueEnum;
 use proto::login::protocol::Protocol;
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) incoming_ids: Option<(String, String)>,
     /// What the SMTP server for users offers, where it was asked.
     pub(crate) smtp_offers: Option<Vec<String>>,
+    /// Whether that is without its SIZE, at which it would end.
+    pub(crate) without_size: bool,
     /// What the POP3 server offers, where it was asked and knows CAPA.
     pub(crate) pop3_offers: Option<Vec<String>>,
     /// What the IMAP server offers, where it was asked.
@@ -90,6 +92,7 @@ impl Plan {
                 imap: Err(NONE.into()),
             },
             smtp_offers: None,
+            without_size: false,
             pop3_offers: None,
             imap_offers: None,
             incoming_ids: None,
@@ -114,28 +117,32 @@ impl Plan {
     pub(crate) fn ask(&mut self) -> Vec<(&'static str, String)> {
         let mut silent = Vec::new();
         let mut offers = |command: &Result<CommandLine, String>, protocol, option| {
-            let answer = self.try_out(command.as_ref().ok()?, protocol);
+            let answer = self.try_out(command.as_ref().ok()?, protocol, option == "submission");
             answer.map_err(|why| silent.push((option, why))).ok().flatten()
         };
         let smtp = offers(&self.mail.submission, Protocol::Smtp, "submission");
         let pop3 = offers(&self.mail.pop3, Protocol::Pop3, "pop3");
         let imap = offers(&self.mail.imap, Protocol::Imap, "imap");
         let _ = offers(&self.mail.incoming, Protocol::Smtp, "incoming");
-        (self.smtp_offers, self.pop3_offers, self.imap_offers) = (smtp, pop3, imap);
+        self.without_size = smtp.as_ref().is_some_and(|offers| offers.ends_at_size);
+        self.smtp_offers = smtp.map(Offers::usable);
+        self.pop3_offers = pop3.map(Offers::usable);
+        self.imap_offers = imap.map(Offers::usable);
         silent
     }
 
-    /// Runs a mail program, and says what it offers.
+    /// Runs a mail program, and says what it offers; may announce a message above its SIZE.
     pub(super) fn try_out(
         &self,
         command: &CommandLine,
         protocol: Protocol,
-    ) -> Result<Option<Vec<String>>, String> {
+        exceeds_size: bool,
+    ) -> Result<Option<Offers>, String> {
         let words = command.words().iter().map(String::as_str).collect();
         let path = self.path();
         let variables = Vec::new();
-        let is_behind_login = false;
-        MailServer { words, path, variables, protocol, is_behind_login, ids: None }.offers()
+        let (is_behind_login, ids) = (false, None);
+        MailServer { words, path, variables, protocol, is_behind_login, exceeds_size, ids }.offers()
     }
 
     pub(super) fn path(&self) -> String {

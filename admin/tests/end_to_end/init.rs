@@ -367,6 +367,37 @@ fn what_is_offered_is_what_the_server_says_that_it_has() {
     }
 }
 
+/// As Postfix's `sendmail -bs` does as an ordinary user; `submission by swaks to Postfix` tries
+/// that itself.
+#[test]
+fn a_size_at_which_the_server_ends_is_not_offered() {
+    let folder = folder();
+    let server = folder.path().join("ends-at-size");
+    let script = "#!/bin/sh\necho 220 hi\nwhile read -r line; do case $line in\n\
+                  EHLO*) printf '250-hi\\r\\n250-SIZE 1000\\r\\n250 DSN\\r\\n' ;;\n\
+                  *SIZE=1001*) exit ;;\n*) printf '250 ok\\r\\n' ;;\nesac; done\n";
+    std::fs::write(&server, script).unwrap();
+    set_mode(&server, 0o755);
+    init_with(0, folder.path(), "--submission", server.to_str().unwrap(), &[]);
+    assert_eq!(listed(folder.path(), "smtpcapabilities"), ["DSN"]);
+    let dir = folder.path().join("service");
+    let check = checked(&dir);
+    assert!(!check.contains("smtpcapabilities"), "{check}");
+    std::fs::write(dir.join("control/smtpcapabilities"), "SIZE 500\nDSN\n").unwrap();
+    let check = checked(&dir);
+    let expected = format!(
+        "warning: {}/control/smtpcapabilities:1: SIZE 500: the server behind ends where a client \
+         announces a larger message, and the client tries again for days: leave SIZE out\n",
+        dir.display()
+    );
+    assert!(check.contains(&expected), "{check}");
+    // One that refuses such a message as it should may then end.
+    let refuses = script.replace(") exit", ") echo 552 no; exit");
+    std::fs::write(&server, refuses).unwrap();
+    let check = checked(&dir);
+    assert!(!check.contains("larger message"), "{check}");
+}
+
 #[test]
 fn exim_is_asked_as_debian_installs_it() {
     needs!("exim4");
