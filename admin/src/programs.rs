@@ -60,9 +60,11 @@ const DOVECOT: [&str; 3] =
     ["/usr/lib/dovecot", "/usr/libexec/dovecot", "/usr/local/libexec/dovecot"];
 
 /// Maildirs in the users' homes, as Debian would have Dovecot look into /var/mail. What only
-/// 2.3 or only 2.4 knows the other passes over; 2.4 expands nothing that stands behind -o.
+/// 2.3 or only 2.4 knows the other passes over; 2.4 expands nothing that stands behind -o. The
+/// last has no session look for the socket of Dovecot's statistics, which users may not open.
 const MAILDIR: &str = "-o \"mail_location=maildir:~/Maildir\" -o mail_driver=maildir \
-     -o \"mail_home=$HOME\" -o \"mail_path=~/Maildir\" -o \"mail_inbox_path=~/Maildir\"";
+     -o \"mail_home=$HOME\" -o \"mail_path=~/Maildir\" -o \"mail_inbox_path=~/Maildir\" \
+     -o stats_writer_socket_path=";
 
 /// Dovecot's POP3 server in this folder. It says nothing by itself when it begins, and 2.4
 /// keeps only the variables that are named.

@@ -2,8 +2,8 @@
 
 use crate::certificates;
 use crate::support::{
-    PROGRAM, add_al, built, checked, ends_with, fails, folder, init, installed_or_skip, is_root,
-    programs, run, stderr, stdout, succeeds,
+    PASSWORD, PROGRAM, add_al, built, checked, ends_with, fails, folder, init, installed_or_skip,
+    is_root, programs, run, stderr, stdout, succeeds,
 };
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -12,6 +12,7 @@ use std::process::Command;
 use test_support::certificate::Pem;
 use test_support::folder::set_mode;
 use test_support::needs;
+use test_support::run::output;
 
 /// Every file under a folder, with its permissions and content.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
@@ -485,6 +486,27 @@ fn dovecots_imap_is_found_and_asked() {
         let expected = expected.replace("{}", dir.to_str().unwrap());
         assert!(check.contains(&expected), "{expected}{check}");
     }
+}
+
+/// Where Dovecot's master process runs, or has run since the machine was started: users may not
+/// open its sockets, which stay.
+#[test]
+fn dovecots_imap_does_not_ask_for_statistics() {
+    needs!("root", "imap", "python3", "unshare");
+    let folder = folder();
+    init_with(0, folder.path(), "--pop3", "sh -c 'printf \"+OK\\r\\n-ERR\\r\\n\"'", &[]);
+    let dir = folder.path().join("service");
+    add_al(&dir);
+    let script = "mount -t tmpfs none /run && mkdir /run/dovecot && python3 -c '
+import os, socket
+socket.socket(socket.AF_UNIX).bind(\"/run/dovecot/stats-writer\")
+os.chmod(\"/run/dovecot/stats-writer\", 0o600)' && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh", PROGRAM, "check"]);
+    command.arg(dir.join("service/imaps/run")).args(["--login", "al", "--stdin"]);
+    let said = ends_with(&output(&mut command, PASSWORD.as_bytes()), 0);
+    assert!(said.contains("Logged out in="), "{said}");
+    assert!(!said.contains("stats-writer"), "{said}");
 }
 
 #[test]
