@@ -3,7 +3,7 @@
 use super::narrator::{Narrator, Told};
 use super::transcript::{Line, Way};
 use proto::relay::rules::{RuleError, Rules};
-use proto::relay::{Expects, Introduction, Relay, RelayConfig, SECRET, Take, Turn};
+use proto::relay::{Expects, Introduction, MAY_BE_SECRET, Relay, RelayConfig, SECRET, Take, Turn};
 use proto::smtp::data::BareNewline;
 use proto::smtp::hello::Hello;
 use proto::ucspi_tls::Tls;
@@ -65,8 +65,9 @@ pub(super) fn replay(
         told: Vec::new(),
         has_quit: false,
     };
-    for line in lines {
-        replay.play(line);
+    for (at, line) in lines.iter().enumerate() {
+        let is_refused = is_refused(lines.get(at + 1..).unwrap_or_default());
+        replay.play(line, is_refused);
     }
     Ok(replay.finish(lines))
 }
@@ -93,8 +94,8 @@ impl Surroundings {
 }
 
 impl Replay {
-    fn play(&mut self, line: &Line) {
-        let with_ending = [self.words(line), b"\r\n"].concat();
+    fn play(&mut self, line: &Line, is_refused: bool) {
+        let with_ending = [self.words(line, is_refused), b"\r\n"].concat();
         match line.way {
             Way::FromClient => {
                 self.has_quit = line.text.eq_ignore_ascii_case(b"QUIT");
@@ -114,10 +115,20 @@ impl Replay {
         self.told.extend(told.into_iter().map(|told| (line.number, told)));
     }
 
-    /// A transcript leaves secrets out; that it was AUTH is what rules go by.
-    fn words<'a>(&self, line: &'a Line) -> &'a [u8] {
-        let is_secret = line.way == Way::FromClient && line.text == SECRET;
-        if is_secret && self.relay.expects() != Expects::Response { b"AUTH" } else { &line.text }
+    /// A transcript leaves secrets out. What rules go by is that it was AUTH, and whether
+    /// fixsmtpio could tell what was asked: where it could not, nor can it here.
+    fn words<'a>(&self, line: &'a Line, is_refused: bool) -> &'a [u8] {
+        let is_hidden = |text: &[u8]| line.way == Way::FromClient && line.text == text;
+        let is_response = self.relay.expects() == Expects::Response;
+        match (is_hidden(SECRET), is_refused) {
+            (true, true) if is_response => b"\0",
+            (true, true) => b"\0AUTH",
+            (true, false) if !is_response => b"AUTH",
+            (false, true) if is_hidden(MAY_BE_SECRET) => b"\0",
+            // Behind an AUTH one word is hidden here, too.
+            (false, false) if is_hidden(MAY_BE_SECRET) => b"?",
+            _ => &line.text,
+        }
     }
 
     fn take(&mut self, mut window: &[u8]) {
@@ -184,6 +195,14 @@ impl Replay {
         }
         replayed
     }
+}
+
+/// Whether a request was kept from the server, by what stands behind it, as it was not clear what
+/// it asked for.
+fn is_refused(behind: &[&Line]) -> bool {
+    const INSTEAD: &[u8] = b"NOOP fixsmtpio SYNTAX";
+    let mut behind = behind.iter().take_while(|line| line.way != Way::FromClient);
+    behind.find(|line| line.way == Way::ToServer).is_some_and(|line| line.text == INSTEAD)
 }
 
 /// What fixsmtpio told the server of the client: what the server got before the client

@@ -107,6 +107,25 @@ fn the_right_rule_for_every_line_of_a_session_with_login() {
     assert!(said.starts_with(&place) && said.contains("\"503 unimplemented"), "{said}");
 }
 
+/// The transcript leaves them out; what the server got tells whether fixsmtpio refused them.
+#[test]
+fn requests_that_are_not_shown_are_replayed_as_what_they_were() {
+    needs!("smtpfront-echo");
+    let folder = folder();
+    let home = home(folder.path(), PRODUCTION);
+    let server = ["env", "SMTPGREETING=inside", "RELAYCLIENT=", "smtpfront-echo"];
+    let requests =
+        ["EHLO c", "AUTH LOGIN", "DA\x01TA", "AUTH LOGIN", "WORD", "NOOP", "\x01AUTH x", "QUIT"];
+    let transcript = transcript(&home, Some("al"), &server, &requests);
+    let (may_be, auth) = ("(not shown: may belong to AUTH)", "(not shown: part of AUTH)");
+    assert_eq!(transcript.matches(&format!(" 1: {may_be}")).count(), 2, "{transcript}");
+    let found = explained(&home, &transcript);
+    for hidden in [may_be, auth] {
+        let refused = change(0, hidden, "NOOP fixsmtpio SYNTAX");
+        assert!(found.contains(&refused), "{hidden}: {found:?}\n{transcript}");
+    }
+}
+
 #[test]
 fn what_is_in_a_message_is_no_request() {
     let folder = folder();
