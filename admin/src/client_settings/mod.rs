@@ -13,6 +13,7 @@ use crate::services::{Offer, SERVICES, script_of};
 use crate::xml;
 use clap::{Args, ValueEnum};
 use proto::names::ControlFile;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use unix::control::control_file;
 
@@ -76,8 +77,9 @@ impl Settings {
     /// For the services of these names.
     pub(crate) fn new(host: &str, is_there: impl Fn(&str) -> bool) -> Self {
         let domain = host.split_once('.').map_or(host, |(_, domain)| domain);
-        // A name of two labels is a domain itself.
-        let domain = if domain.contains('.') { domain } else { host };
+        // A name of two labels is a domain itself, and an address has none.
+        let is_whole = !domain.contains('.') || is_address_of_a_host(host);
+        let domain = if is_whole { host } else { domain };
         let there =
             SERVICES.iter().filter(|service| service.is_for_users() && is_there(service.name));
         let mut offers: Vec<_> = there.map(|service| service.offer()).collect();
@@ -143,10 +145,20 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         Format::Apple => settings
             .apple()
             .ok_or_else(|| Error::new("Apple's profile needs a service to fetch mail by"))?,
+        Format::Dns if is_address_of_a_host(&host) => {
+            let me = control_file(&home, ControlFile::Me);
+            let text = "an address: DNS records need the server's name";
+            return Err(Error::new(format!("{}: {host}: {text}", me.display())));
+        }
         Format::Dns => dns::records(&settings),
     };
     print_line(text.trim_end());
     Ok(Outcome::Clean)
+}
+
+/// Whether a server's name is an address.
+fn is_address_of_a_host(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
 }
 
 /// Whether it is one that can be written into all formats as it is.
@@ -182,7 +194,9 @@ mod tests {
         assert_eq!(settings.domain, "example.org");
         let names: Vec<_> = settings.offers.iter().map(|offer| offer.name).collect();
         assert_eq!(names, ["submissions", "pop3s", "imaps", "submission", "pop3", "imap"]);
-        assert_eq!(Settings::new("example.org", |_| true).domain, "example.org");
+        for whole in ["example.org", "192.0.2.7", "localhost"] {
+            assert_eq!(Settings::new(whole, |_| true).domain, whole);
+        }
     }
 
     #[test]

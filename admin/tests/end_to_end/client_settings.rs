@@ -59,6 +59,14 @@ fn clients_are_told_of_the_services_that_there_are() {
         assert_eq!(refused, format!("acceptutils: {said}\n"));
     }
 
+    let me = dir.join("control/me");
+    std::fs::write(&me, "192.0.2.7\n").unwrap();
+    let refused = fails(&["client-settings", "dns", dir_name]);
+    let why = "192.0.2.7: an address: DNS records need the server's name";
+    assert_eq!(refused, format!("acceptutils: {}: {why}\n", me.display()));
+    let by_address = print(&["thunderbird", dir_name]);
+    assert!(by_address.contains("<domain>192.0.2.7</domain>"), "{by_address}");
+
     std::fs::remove_dir_all(dir.join("service")).unwrap();
     let nothing = fails(&["client-settings", "dns", dir_name]);
     assert!(nothing.contains("no service for users"), "{nothing}");
