@@ -3,8 +3,9 @@
 use super::findings::Findings;
 use super::identity::Who;
 use super::writers;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use unix::identity::group_named;
 
 /// Who is to read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +16,12 @@ pub(super) enum Readers {
     Whoever,
     /// Its owner and nobody else: it holds a secret.
     OwnerOnly,
+    /// The same, and Dovecot, to which a users file serves as its passwd-file.
+    OwnerAndDovecot,
 }
+
+/// The group of Dovecot's process that looks users up, by all its packages.
+const DOVECOT: &str = "dovecot";
 
 /// Looks at a file or folder; false where it cannot be looked at.
 pub(super) fn check_permissions(path: &Path, readers: Readers, findings: &mut Findings) -> bool {
@@ -44,10 +50,12 @@ pub(super) fn check_permissions_for(
             let text = format!("mode {mode:o}: programs that run as a mail user cannot read it");
             findings.error(path, text);
         }
-        Readers::OwnerOnly if mode & 0o004 != 0 => {
+        Readers::OwnerOnly | Readers::OwnerAndDovecot if mode & 0o004 != 0 => {
             findings.error(path, format!("mode {mode:o}: everybody can read it"));
         }
-        Readers::OwnerOnly if mode & 0o040 != 0 => {
+        Readers::OwnerAndDovecot
+            if group_named(DOVECOT).is_ok_and(|id| id == Some(found.gid())) => {}
+        Readers::OwnerOnly | Readers::OwnerAndDovecot if mode & 0o040 != 0 => {
             findings.warning(path, format!("mode {mode:o}: its group can read it"));
         }
         _ => {}

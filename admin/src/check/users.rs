@@ -52,7 +52,7 @@ pub(super) struct Against<'a> {
 
 /// Looks at the file as the program would.
 pub(super) fn check(path: &Path, who: &Who, against: &Against<'_>, findings: &mut Findings) {
-    check_permissions_for(path, Readers::OwnerOnly, who, findings);
+    check_permissions_for(path, Readers::OwnerAndDovecot, who, findings);
     let user = match who {
         Who::User(user) if user.uid != 0 => Some(user),
         _ => None,
