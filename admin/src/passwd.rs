@@ -262,6 +262,14 @@ fn said(path: &Path, user: &[u8], change: Change, new: NewFields<'_>) -> String 
     }
 }
 
+/// What to do about a folder that is not there.
+fn hint(file: &Path) -> &'static str {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let lacks = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    let is_missing = folder.is_some_and(|folder| folder.metadata().is_err_and(lacks));
+    if is_missing { ": its folder is missing: acceptutils init creates one" } else { "" }
+}
+
 /// `/dev/tty` is not there for who has no terminal: the system says that no such device
 /// or address is.
 fn is_no_terminal(error: &io::Error) -> bool {
@@ -314,12 +322,12 @@ impl fmt::Display for Error {
             }
             Self::NoPassword(error) => write!(f, "unable to read password: {}", Reason(error)),
             Self::File(path, error) => {
-                let path = Escaped(path.as_os_str().as_bytes());
-                write!(f, "unable to change users file: {path}: {}", Reason(error))
+                let (path, hint) = (Escaped(path.as_os_str().as_bytes()), hint(path));
+                write!(f, "unable to change users file: {path}: {}{hint}", Reason(error))
             }
             Self::Unread(path, error) => {
-                let path = Escaped(path.as_os_str().as_bytes());
-                write!(f, "unable to read users file: {path}: {}", Reason(error))
+                let (path, hint) = (Escaped(path.as_os_str().as_bytes()), hint(path));
+                write!(f, "unable to read users file: {path}: {}{hint}", Reason(error))
             }
         }
     }

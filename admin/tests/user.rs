@@ -56,6 +56,23 @@ impl Users {
     }
 }
 
+/// Where `init` has not been run, or for another folder.
+#[test]
+fn without_a_folder_init_is_named() {
+    for (task, code, what) in [("add al --uid 1 --gid 1", 1, "change"), ("list", 2, "read")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_acceptutils"));
+        command.arg("user").args(task.split(' ')).env("QMAILHOME", "/no/such");
+        let output = output(&mut command, b"");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = format!(
+            "acceptutils: unable to {what} users file: /no/such/users: No such file or directory: \
+             its folder is missing: acceptutils init creates one\n"
+        );
+        assert_eq!(said, expected);
+    }
+}
+
 #[test]
 fn a_user_comes_is_locked_and_goes() {
     let users = Users::new();

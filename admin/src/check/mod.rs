@@ -35,6 +35,7 @@ use controls::Wanted;
 use findings::Findings;
 use login::Login;
 use proto::secret::Secret;
+use rustix::io::Errno;
 use service::Service;
 use std::path::{Path, PathBuf};
 use unix::login_controls::login_names;
@@ -114,8 +115,12 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
 
 /// What was named, sorted by whose control files it reads.
 fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Error> {
-    let usual = [usual_home()];
-    let places = if places.is_empty() { &usual[..] } else { places };
+    let usual = usual_home();
+    let places = match places {
+        [] if !usual.exists() => return Err(none_yet(&usual)),
+        [] => std::slice::from_ref(&usual),
+        places => places,
+    };
     let (folders, scripts): (Vec<_>, Vec<_>) = places.iter().partition(|place| place.is_dir());
     let mut groups: Vec<Group> = Vec::new();
     for folder in folders {
@@ -146,6 +151,13 @@ fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Err
         }
     }
     Ok(groups)
+}
+
+/// Nothing was named, and nothing is where it usually is.
+fn none_yet(usual: &Path) -> Error {
+    let missing = std::io::Error::from_raw_os_error(Errno::NOENT.raw_os_error());
+    let missing = Error::read(usual, missing);
+    Error::new(format!("{missing}: name a folder, or create one with acceptutils init"))
 }
 
 /// Where a script is, whatever links lead to its folder. A link to the script itself is another

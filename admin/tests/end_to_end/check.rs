@@ -34,6 +34,15 @@ fn script_of(dir: &Path, service: &str) -> (PathBuf, String) {
 }
 
 #[test]
+fn where_nothing_is_yet_init_is_named() {
+    let mut command = Command::new(PROGRAM);
+    let refused = output(command.arg("check").env("QMAILHOME", "/no/such"), b"");
+    ends_with(&refused, 2);
+    let why = "No such file or directory: name a folder, or create one with acceptutils init";
+    assert_eq!(stderr(&refused), format!("acceptutils: unable to read: /no/such: {why}\n"));
+}
+
+#[test]
 fn finds_what_is_broken() {
     let count = with_each_setup(include_str!("broken-setups"), |expected, output| {
         let said = stdout(output);
