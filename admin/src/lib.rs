@@ -18,6 +18,7 @@ mod command;
 mod completions;
 mod deadline_lines;
 mod demo;
+mod ending;
 mod explain;
 mod failures;
 mod home;

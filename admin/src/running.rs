@@ -3,6 +3,7 @@
 
 use crate::client::PATIENCE;
 use crate::deadline_lines::{Lines, Silence};
+use crate::ending::{self, Guard};
 use crate::outcome::Error;
 use crate::run_script::RunScript;
 use crate::temporary;
@@ -155,6 +156,7 @@ struct Contents {
 pub(crate) struct Scene {
     contents: Arc<Mutex<Option<Contents>>>,
     folder: PathBuf,
+    _cleared_at_a_signal: Guard,
 }
 
 impl Scene {
@@ -164,12 +166,12 @@ impl Scene {
         let contents = Arc::new(Mutex::new(None));
         // A signal that comes now waits until there is something to clear.
         let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);
-        end_with_signal(&contents).map_err(failed)?;
+        let guard = end_with_signal(&contents).map_err(failed)?;
         let folder = temporary::folder().map_err(failed)?;
         let path = folder.path().to_owned();
         *lock = Some(Contents { running: Vec::new(), mounts: None, folder });
         drop(lock);
-        Ok(Self { contents, folder: path })
+        Ok(Self { contents, folder: path, _cleared_at_a_signal: guard })
     }
 
     /// The folder.
@@ -228,28 +230,15 @@ fn clear(contents: &Mutex<Option<Contents>>) {
     drop(contents.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
-/// The signals that end a program unless it asks for them, but those that tell of a fault of
-/// its own, and SIGPIPE, which is ignored.
-const ENDING: [i32; 10] = {
-    use signal_hook::consts::{
-        SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
-    };
-    [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU]
-};
-
 /// Has a signal clear the scene before it ends the program.
-fn end_with_signal(contents: &Arc<Mutex<Option<Contents>>>) -> std::io::Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new(ENDING)?;
+fn end_with_signal(contents: &Arc<Mutex<Option<Contents>>>) -> std::io::Result<Guard> {
     let contents = Arc::clone(contents);
-    std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);
-            drop(lock.take());
-            // The lock is kept: nothing can be started any more.
-            exit(128 + signal);
-        }
-    });
-    Ok(())
+    ending::before(move |signal| {
+        let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(lock.take());
+        // The lock is kept: nothing can be started any more.
+        exit(128 + signal);
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! `acceptutils passwd`, as built: by a program, by a person at a terminal, and the
 //! hash as Dovecot reads it.
 
+use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use test_support::folder::Folder;
 use test_support::needs;
 use test_support::needs::is_root;
+use test_support::process::signal;
 use test_support::run::{output, stdout};
 use test_support::talking::Talking;
 use test_support::wait::until;
@@ -159,18 +161,27 @@ impl Terminal {
     fn open(folder: &Folder) -> Self {
         let options = if folder.path("users").exists() { "" } else { "--uid 7 --gid 7" };
         let users = folder.path("users");
-        let command = format!("tty; {PROGRAM} passwd {} al {options}", users.display());
+        Self::run(&format!("tty; {PROGRAM} passwd {} al {options}", users.display()))
+    }
+
+    /// Runs what first says which terminal it is.
+    fn run(command: &str) -> Self {
         let mut script = Command::new("script");
-        let mut script = Talking::start(script.args(["-q", "-e", "-c", &command, "/dev/null"]));
+        let mut script = Talking::start(script.args(["-q", "-e", "-c", command, "/dev/null"]));
         let device = script.line().trim().to_owned();
         Self { script, seen: String::new(), device }
     }
 
-    /// Waits for a prompt, and for the echo to be off behind it; types a line.
-    fn answer(&mut self, prompt: &str, line: &str) {
+    /// Waits for a prompt, and for the echo to be off behind it.
+    fn prompts(&mut self, prompt: &str) {
         self.seen += &self.script.up_to(prompt);
         assert!(self.seen.ends_with(prompt), "{}", self.seen);
         until("end of the echo", || self.echoes(), |echoes| !echoes);
+    }
+
+    /// The same; types a line.
+    fn answer(&mut self, prompt: &str, line: &str) {
+        self.prompts(prompt);
         self.script.say(&format!("{line}\n"));
     }
 
@@ -206,4 +217,30 @@ fn a_person_is_asked_twice_and_sees_nothing() {
     assert_eq!(code, Some(1), "{shown}");
     assert!(shown.contains("the two passwords are not the same"), "{shown}");
     assert_eq!(folder.read("users"), before);
+}
+
+/// By the key that the program reads itself, as it has the terminal leave it alone, and by signals.
+#[test]
+fn a_prompt_that_is_interrupted_leaves_the_terminal_as_it_was() {
+    needs!("script", "stty");
+    let folder = Folder::make();
+    let users = folder.path("users");
+    let program = format!("{PROGRAM} passwd {} al --uid 7 --gid 7", users.display());
+    let command = format!("tty; sh -c 'echo $$; exec {program}'; echo ended $?; stty -a");
+    for (how, code) in [(None, 130), (Some(Signal::TERM), 143), (Some(Signal::HUP), 129)] {
+        let mut terminal = Terminal::run(&command);
+        let pid = terminal.script.line().trim().parse().unwrap();
+        terminal.prompts("New password for al: ");
+        match how {
+            None => terminal.script.say("\x03"),
+            Some(how) => signal(pid, how),
+        }
+        let (shown, _) = terminal.close();
+        assert!(shown.contains(&format!("ended {code}\r\n")), "{shown}");
+        let state: Vec<_> = shown.split_whitespace().collect();
+        for setting in ["echo", "icanon", "isig"] {
+            assert!(state.contains(&setting), "{setting}: {shown}");
+        }
+    }
+    assert!(!users.exists());
 }
