@@ -17,6 +17,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use unix::log::Reason;
+use unix::password_fd::is_missing;
 
 /// Everything that keeps a login from happening.
 #[derive(Debug)]
@@ -79,11 +80,13 @@ pub(crate) enum Refusal {
 }
 
 impl Failure {
-    const fn exit_code(&self) -> u8 {
+    fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(..) => exit_code::FAILED,
-            Self::NoRecord(_) | Self::BrokenRecord(_) => exit_code::MISUSED,
-            Self::Usage(..)
+            Self::NoRecord(reason) if is_missing(reason) => exit_code::MISUSED,
+            Self::BrokenRecord(_) => exit_code::MISUSED,
+            Self::NoRecord(_)
+            | Self::Usage(..)
             | Self::UsersFile(..)
             | Self::Memory
             | Self::BrokenEntry(..)

@@ -1,6 +1,7 @@
 //! Descriptor 3, on which checkpassword finds user and password.
 
 use crate::descriptor::inherit;
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::RawFd;
@@ -23,6 +24,13 @@ const PASSWORD_FD: RawFd = 3;
 pub fn read_password_fd(limit: usize) -> io::Result<Octets> {
     let [descriptor] = inherit([PASSWORD_FD]);
     read_bounded(File::from(descriptor?), limit)
+}
+
+/// Whether that says that there is no descriptor 3; the system's other reasons say nothing of
+/// whoever called.
+#[must_use]
+pub fn is_missing(reason: &io::Error) -> bool {
+    Errno::from_io_error(reason) == Some(Errno::BADF)
 }
 
 /// Takes what `source` has, at most `limit` octets and one, into one allocation that

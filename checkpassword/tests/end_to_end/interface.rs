@@ -47,6 +47,19 @@ fn no_descriptor_3() {
     }
 }
 
+/// It says nothing of the password.
+#[test]
+fn no_descriptor_left() {
+    let folder = folder();
+    for (program, options) in programs(&folder) {
+        let limited = "ulimit -n 10; exec \"$0\" \"$@\"";
+        let program = folder.path(program);
+        let words = ["-c", limited, program.to_str().unwrap(), &options[0], &options[1], "true"];
+        let ran = Caller::of("/bin/sh", words).record(b"alice\0secret\0\0").run();
+        ran.fails(111, ": unable to read user and password: fd 3: Too many open files");
+    }
+}
+
 #[test]
 fn broken_input() {
     let folder = folder();
