@@ -9,8 +9,9 @@ use proto::channel::keyholder::ANSWER;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
-use test_support::wait::until_gone;
+use std::process::Command;
+use test_support::run::OwnChild;
+use test_support::wait::{for_end, until_gone};
 use unix::descriptor::unblock;
 use unix::descriptor_passing::{channel, receive, send};
 
@@ -18,7 +19,7 @@ struct Listening {
     workers: Workers,
     /// The engine's end.
     engine: OwnedFd,
-    process: Child,
+    process: OwnChild,
 }
 
 const ID: EngineId = 7;
@@ -36,7 +37,7 @@ impl Listening {
         let (control, engine) = channel().unwrap();
         unblock(&control).unwrap();
         unblock(&engine).unwrap();
-        let process = Command::new("sleep").arg("1000").spawn().unwrap();
+        let process = OwnChild(Command::new("sleep").arg("1000").spawn().unwrap());
         workers.processes.started(process.id(), Role::Engine(ID));
         workers.engines.push(Engine::of(ID, (process.id(), 0), control));
         Self { workers, engine, process }
@@ -65,13 +66,6 @@ impl Listening {
     fn answer(&mut self) {
         send(&self.engine, &FromEngine::Ready.encode(), &[]).unwrap();
         assert_eq!(self.hears(), Some(FromEngine::Ready));
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -106,7 +100,7 @@ fn a_keyholder_that_owes_two_answers_is_ended_and_no_engine_is() {
         assert_eq!(process.try_wait().unwrap(), None);
     }
     listening.next();
-    assert_eq!(process.wait().unwrap().signal(), Some(9));
+    assert_eq!(for_end(&mut process).signal(), Some(9));
     assert_eq!(listening.process.try_wait().unwrap(), None);
 }
 
@@ -147,7 +141,7 @@ fn an_engine_that_owes_two_answers_is_ended() {
     assert_eq!(listening.next(), [ToEngine::Answer]);
     assert_eq!(listening.process.try_wait().unwrap(), None);
     assert_eq!(listening.next(), []);
-    assert_eq!(listening.process.wait().unwrap().signal(), Some(9));
+    assert_eq!(for_end(&mut listening.process).signal(), Some(9));
 }
 
 /// The test ends at all: before, each message waited for five seconds.
@@ -182,7 +176,7 @@ fn one_that_is_told_more_than_there_is_to_say_is_ended() {
     });
     let (count, why) = told.unwrap();
     assert!(count >= 16 * 1024 && why.kind() == io::ErrorKind::WouldBlock, "{count} {why}");
-    assert_eq!(listening.process.wait().unwrap().signal(), Some(9));
+    assert_eq!(for_end(&mut listening.process).signal(), Some(9));
 }
 
 /// Whatever one says of those that it has: each gets its share of what comes.
@@ -205,7 +199,7 @@ fn an_engine_that_says_that_all_is_closed_draws_no_more_than_its_share() {
     assert_eq!(drawn, 10);
     drop(liar);
     process.kill().unwrap();
-    process.wait().unwrap();
+    for_end(&mut process);
 }
 
 /// Stands for one that was taken over, and says of all that it has that it is closed.
@@ -231,7 +225,7 @@ fn an_engine_that_keeps_what_it_says_is_closed_is_ended() {
     listening.workers.engine(8).unwrap().answered();
     listening.workers.engine(8).unwrap().connections = 1;
     listening.next();
-    assert_eq!(holds.wait().unwrap().signal(), Some(9));
+    assert_eq!(for_end(&mut holds).signal(), Some(9));
     assert_eq!(listening.process.try_wait().unwrap(), None);
 }
 
