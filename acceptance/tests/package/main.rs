@@ -233,6 +233,7 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
 
     logged_in(&follow(&machine, "A fresh Debian machine", ""));
     submission_works(&machine);
+    services::a_missing_service_is_not_started(&machine);
     other_services_work(&machine);
     assert_eq!(jailed(&machine), ["tlsserver-engine", "tlsserver-keyholder"]);
     the_unit_leaves_what_the_listener_keeps(&machine);

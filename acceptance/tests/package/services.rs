@@ -51,6 +51,22 @@ pub(crate) fn another_port_works(machine: &Machine) {
     listening(machine, &[("submission", 587)]);
 }
 
+/// A service that is not there fails once, and nobody waits at its port.
+pub(crate) fn a_missing_service_is_not_started(machine: &Machine) {
+    machine.succeeds("mv /etc/acceptutils/service/pop3s kept");
+    for name in ["nonesuch", "pop3s"] {
+        let started = machine.run(&format!("systemctl enable --now acceptutils@{name}"));
+        let said = String::from_utf8(started.stderr).unwrap();
+        assert!(!started.status.success() && said.contains("Assertion failed"), "{said}");
+        let states = format!("systemctl is-active acceptutils@{name} acceptutils@{name}.socket");
+        let states = String::from_utf8(machine.run(&states).stdout).unwrap();
+        assert_eq!(states, "inactive\ninactive\n");
+        machine.succeeds(&format!("systemctl disable acceptutils@{name}"));
+    }
+    assert_eq!(machine.succeeds("ss -Htln 'sport = :995'"), "");
+    machine.succeeds("mv kept /etc/acceptutils/service/pop3s");
+}
+
 /// The services that users fetch by what [`submission_works`] has sent.
 pub(crate) fn fetching_works(machine: &Machine) {
     let services = [("pop3", 110), ("pop3s", 995)];

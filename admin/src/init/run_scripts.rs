@@ -129,7 +129,11 @@ impl Service {
 
 /// systemd's unit, a template: its instances are the services.
 fn unit(dir: &Path) -> String {
-    let unit = include_str!("../../../contrib/systemd/acceptutils@.service");
+    of_folder(include_str!("../../../contrib/systemd/acceptutils@.service"), dir)
+}
+
+/// A unit of the package's with this folder in place of the package's.
+fn of_folder(unit: &str, dir: &Path) -> String {
     unit.replace(PACKAGED, &dir.display().to_string())
 }
 
@@ -138,7 +142,7 @@ pub(super) fn units(dir: &Path) -> Vec<(String, String)> {
     let socket = include_str!("../../../contrib/systemd/acceptutils@.socket");
     let mut units = vec![
         ("acceptutils@.service".to_owned(), unit(dir)),
-        ("acceptutils@.socket".to_owned(), socket.to_owned()),
+        ("acceptutils@.socket".to_owned(), of_folder(socket, dir)),
     ];
     units.extend(SERVICES.iter().map(|Service { name, port, .. }| {
         let file = format!("acceptutils@{name}.socket.d/listen.conf");
@@ -207,6 +211,18 @@ mod tests {
     fn systemd_starts_a_script_where_other_supervisors_do() {
         let folder = "WorkingDirectory=/a/service/%i\n";
         assert!(unit(Path::new("/a")).contains(folder), "{folder}");
+    }
+
+    /// Else a service that was left out would be tried without end, and clients would wait at
+    /// its port.
+    #[test]
+    fn systemd_starts_neither_service_nor_socket_without_a_script() {
+        let units = units(Path::new("/a"));
+        for name in ["acceptutils@.service", "acceptutils@.socket"] {
+            let (_, unit) = units.iter().find(|(found, _)| found == name).unwrap();
+            let (head, _) = unit.split_once("\n[S").unwrap();
+            assert!(head.contains("\nAssertPathExists=/a/service/%i/run\n"), "{unit}");
+        }
     }
 
     #[test]
