@@ -106,12 +106,14 @@ impl Outbox {
             match self.try_to_send(octets, &descriptors) {
                 Ok(Sent::Now | Sent::Gone) => drop(self.kept.pop_front()),
                 Ok(Sent::Later) => return,
-                Err(_) => {
-                    self.paused_until = Some(Instant::now() + PAUSE);
-                    return;
-                }
+                Err(_) => return self.pause(),
             }
         }
+    }
+
+    /// The system is short of something: it is tried again after a moment.
+    pub(crate) fn pause(&mut self) {
+        self.paused_until = Some(Instant::now() + PAUSE);
     }
 }
 

@@ -137,7 +137,7 @@ impl LocalSocket {
 }
 
 /// Whether nobody will ever hear what is sent there.
-fn is_gone(reason: &io::Error) -> bool {
+pub(super) fn is_gone(reason: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
     matches!(reason.kind(), BrokenPipe | ConnectionReset | NotConnected)
 }

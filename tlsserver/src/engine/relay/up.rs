@@ -1,5 +1,6 @@
 //! From the client to the program.
 
+use std::io;
 use std::mem::take;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,6 +12,7 @@ use zeroize::Zeroize;
 use super::STALL;
 use super::state::{Down, Kept, ProgramStream, Relay, SCRATCH, Up};
 use crate::engine::ending::{ClientEnd, Fault};
+use crate::engine::local_socket::is_gone;
 
 /// The most that one record carries.
 const RECORD: usize = 16 * 1024;
@@ -83,7 +85,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
                 kept.take(count);
                 self.up = Up::Flowing(take(kept));
             }
-            Poll::Ready(Err(_)) => self.up = Up::Discarding,
+            Poll::Ready(Err(reason)) => self.discard(reason),
             Poll::Pending => match &mut self.up {
                 Up::Stuck(_, patience) => {
                     ready!(patience.as_mut().poll(context));
@@ -96,6 +98,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
             },
         }
         Poll::Ready(())
+    }
+
+    /// The program takes no more: it has closed its input, or there is no way to write to it.
+    fn discard(&mut self, reason: io::Error) {
+        self.up = Up::Discarding;
+        if !is_gone(&reason) {
+            self.fail(Fault::Descriptor(reason));
+        }
     }
 
     /// Reads from the client what is not for the program yet: not all of it, but its end is
@@ -145,7 +155,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
             let octets = read.filled();
             match Pin::new(self.program.input()).poll_write(context, octets) {
                 Poll::Ready(Ok(count)) => *kept = Kept::of(octets.get(count..).unwrap_or_default()),
-                Poll::Ready(Err(_)) => self.up = Up::Discarding,
+                Poll::Ready(Err(reason)) => self.discard(reason),
                 Poll::Pending => *kept = Kept::of(octets),
             }
         }

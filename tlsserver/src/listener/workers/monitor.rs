@@ -93,7 +93,11 @@ impl Monitor {
         match self.outbox.send_now(&message.encode(), &descriptors) {
             Ok(Sent::Now) => Introduced::Yes,
             Ok(Sent::Later) => Introduced::NotYet,
-            Ok(Sent::Gone) | Err(_) => Introduced::NoMonitor,
+            Ok(Sent::Gone) => Introduced::NoMonitor,
+            Err(_) => {
+                self.outbox.pause();
+                Introduced::NotYet
+            }
         }
     }
 
