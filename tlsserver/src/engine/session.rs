@@ -108,7 +108,7 @@ pub(super) async fn delayed(
         let _ = timeout(handshakes.limit, control.write_all(&report)).await;
     }
     drop(control);
-    relay::relay(tls, program, its_end).await
+    relay::relay(Transport::Secure(tls, None), program, its_end).await
 }
 
 /// TLS with the first octet; the program is started by the listener when `secured`
@@ -122,7 +122,10 @@ pub(super) async fn immediate(
     let (tls, subject) = handshakes.accept(sockets::client(client)?).await?;
     secured(facts::report(tls.get_ref().1, subject.as_deref()));
     match program(tls.get_ref().0, notice).await? {
-        Some(program) => relay::relay(tls, connect(program)?, its_end).await,
+        Some(program) => {
+            let client = Transport::Secure(tls, None);
+            relay::relay(client, connect(program)?, its_end).await
+        }
         // There is nothing to do.
         None => Ok(()),
     }

@@ -74,7 +74,15 @@ impl AsyncRead for Transport {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Clear(socket) => Pin::new(socket).poll_read(context, buffer),
-            Self::Secure(tls, _) => Pin::new(tls.as_mut()).poll_read(context, buffer),
+            Self::Secure(tls, _) => {
+                let read = Pin::new(tls.as_mut()).poll_read(context, buffer);
+                if tls.get_ref().1.wants_write() {
+                    // What TLS itself has to say to what it has read: a client that asks for
+                    // renegotiation waits for a refusal. If it fails, the next write does, too.
+                    let _ = Pin::new(tls.as_mut()).poll_flush(context);
+                }
+                read
+            }
         }
     }
 }

@@ -2,8 +2,10 @@
 //! UCSPI-TLS interface.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use test_support::folder::write_secret;
 use test_support::needs;
+use test_support::talking::Talking;
 
 use crate::harness::{Server, Setup};
 
@@ -93,6 +95,19 @@ fn openssl_speaks_both_versions_and_resumes() {
             ]);
         }
     }
+}
+
+/// Which is what RFC 5246, 7.2.2, says of renegotiation; a client that asks waits for it.
+#[test]
+fn openssl_hears_that_nothing_is_renegotiated() {
+    needs!("openssl");
+    let server = Setup::new(&["cat"]).start();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["s_client", "-tls1_2", "-msg", "-connect"]);
+    openssl.arg(format!("localhost:{}", server.port)).stderr(Stdio::null());
+    let mut openssl = Talking::start(&mut openssl);
+    openssl.say("R\n");
+    openssl.up_to("no_renegotiation");
 }
 
 #[test]

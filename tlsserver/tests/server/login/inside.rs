@@ -5,6 +5,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use test_support::needs;
+use test_support::talking::Talking;
 
 use super::faults::assert_unharmed;
 use super::{DOORS, Door, POP3, POP3S, SUBMISSION, ask, assert_repeats, line, text};
@@ -19,6 +22,25 @@ fn with_script(door: Door, script: &str) -> Server {
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     setup.start()
+}
+
+/// Before a login and behind it, as [`crate::clients`] has it without one.
+#[test]
+fn who_asks_for_renegotiation_hears_of_none() {
+    needs!("openssl");
+    for says in ["", "USER bob\nPASS p\n"] {
+        let server = POP3S.setup().start();
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-tls1_2", "-msg", "-connect"]);
+        openssl.arg(format!("localhost:{}", server.port)).stderr(Stdio::null());
+        let mut openssl = Talking::start(&mut openssl);
+        if !says.is_empty() {
+            openssl.say(says);
+            openssl.up_to("bob ");
+        }
+        openssl.say("R\n");
+        openssl.up_to("no_renegotiation");
+    }
 }
 
 #[test]
