@@ -66,7 +66,7 @@ fn check_files(
     let Some(first) = contents.chain.first() else { return Vec::new() };
     chain::check(certificate, &contents.chain, findings);
     match (&files.name, host) {
-        (Some(name), _) if !is_for(first, name) => {
+        (Some(name), _) if !is_for(first, &name.replacen('*', "any", 1)) => {
             let name = Escaped(name.as_bytes());
             findings.warning(certificate, format!("not for {name}, for which it is named"));
         }

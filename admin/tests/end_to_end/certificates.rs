@@ -66,6 +66,9 @@ fn chains(folder: &Path) {
         write(&format!("{name}.pem"), wanted.signed_by(&leaf, &issuer).unwrap().pem());
     };
     make("leaf", &|_| {});
+    make("wildcard", &|of| {
+        of.subject_alt_names = params("*.example.net", 90).subject_alt_names;
+    });
     make("client", &|of| of.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
     make("any-use", &|of| of.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]);
     make("encipher", &|of| of.key_usages = vec![KeyUsagePurpose::KeyEncipherment]);

@@ -78,7 +78,8 @@ impl Shown {
     }
 }
 
-/// The certificates by server name; for any other name, or none, the first.
+/// The certificates by server name, which may be `*.example.org`; for any other name, or none,
+/// the first.
 #[derive(Debug)]
 struct Resolver {
     default: Choice,
@@ -105,11 +106,17 @@ impl Resolver {
         }
         resolver
     }
+
+    /// Those for a name, or else for all that differ in the first label only.
+    fn named(&self, name: &str) -> Option<&Choice> {
+        let pattern = || self.by_name.get(&format!("*.{}", name.split_once('.')?.1));
+        self.by_name.get(name).or_else(pattern)
+    }
 }
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let named = hello.server_name().and_then(|name| self.by_name.get(name));
+        let named = hello.server_name().and_then(|name| self.named(name));
         let choice = named.unwrap_or(&self.default);
         // What the client can do with the cipher suites that it has. Where it can do none,
         // the handshake fails with the alert that says so.

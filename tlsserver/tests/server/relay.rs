@@ -151,6 +151,35 @@ fn each_name_has_its_certificate() {
     }
 }
 
+/// In place of one label, the first, as in a certificate (RFC 6125, 6.4.3).
+#[test]
+fn a_pattern_is_for_each_name_that_its_certificate_is_for() {
+    let setup = Setup::new(&["true"]);
+    let add = |setup: Setup, name: &str, file: &str| {
+        let pem = certificate(name);
+        pem.write(setup.directory.path(), file);
+        let path = |end: &str| setup.file(&format!("{file}.{end}")).to_str().unwrap().to_owned();
+        let (cert, key) = (path("cert"), path("key"));
+        let setup = setup.variable(&format!("CERTFILE:{name}"), cert);
+        let setup = setup.variable(&format!("KEYFILE:{name}"), key);
+        (setup, first_certificate(pem.certificate.as_bytes()))
+    };
+    let (setup, one) = add(setup, "mx.example.org", "one");
+    let (setup, any) = add(setup, "*.Example.org", "any");
+    let mut server = setup.start();
+    let first = server.certificate.clone();
+    for (name, expected) in [
+        ("mail.example.org", &any),
+        ("MX2.EXAMPLE.ORG", &any),
+        ("mx.example.org", &one),
+        ("localhost", &first),
+    ] {
+        server.certificate = expected.clone();
+        let tls = secure(plain(&server), &Arc::new(config(&server)), name).unwrap();
+        assert_eq!(&tls.conn.peer_certificates().unwrap()[0], expected, "{name}");
+    }
+}
+
 #[test]
 fn the_post_quantum_hybrid_is_preferred() {
     let server = Setup::new(&["true"]).start();
