@@ -41,6 +41,7 @@ impl Server {
     pub(super) fn on_listening(&mut self, at: usize) -> Result<(), Unable> {
         // Somebody waits there now, which is not known any more once one was taken.
         if self.policy.proxy_protocol.is_none() {
+            self.say_others_wait();
             self.evict();
         }
         for _ in 0..MOST_ACCEPTED_AT_ONCE {
@@ -54,9 +55,21 @@ impl Server {
     /// When a client that has not logged in is to go, if others should wait by then: once it
     /// has had its time, where there is no room otherwise.
     pub(super) fn evicts_at(&self) -> Option<Instant> {
-        let nobody_else_can = self.workers.serving() && !self.has_room();
-        let since = self.connections.longest_before_login().filter(|_| nobody_else_can);
+        let since = self.connections.longest_before_login().filter(|_| self.is_full());
         since.map(|since| since + TIME_TO_LOG_IN)
+    }
+
+    /// Says that there is no room for clients that wait, where there is none: once, until
+    /// nobody waits any more.
+    fn say_others_wait(&mut self) {
+        if self.others_wait || !self.is_full() {
+            return;
+        }
+        self.others_wait = true;
+        let event = Event::LimitReached(self.connections.limit());
+        if self.repeated.count(Instant::now(), event.to_string()) {
+            event.log(self.log);
+        }
     }
 
     fn evict(&mut self) {
@@ -175,7 +188,10 @@ impl Server {
             self.begin(accepted);
         }
         if !self.queued.is_empty() {
+            self.say_others_wait();
             self.evict();
+        } else if self.policy.proxy_protocol.is_some() && self.has_room() {
+            self.others_wait = false;
         }
     }
 

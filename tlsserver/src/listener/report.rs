@@ -43,6 +43,8 @@ pub(super) enum Event<'a> {
     /// So many that were not, and were all different.
     RepeatedByOthers(u64),
     NotAccepted(&'a io::Error),
+    /// As many connections as there may be, and clients that wait.
+    LimitReached(usize),
     FailuresNotRemembered(&'a str),
 
     /// What could not be read again, and why.
@@ -116,6 +118,9 @@ impl Display for Event<'_> {
             Self::Repeated(line, count) => write!(f, "{line} ({count} more)"),
             Self::RepeatedByOthers(count) => write!(f, "{count} more lines about other clients"),
             Self::NotAccepted(reason) => write!(f, "unable to accept: {reason}"),
+            Self::LimitReached(limit) => {
+                write!(f, "limit of {limit} connections (-c) reached, others wait")
+            }
             Self::FailuresNotRemembered(why) => write!(f, "failures not remembered: {why}"),
             Self::KeepsPrevious(why) => write!(f, "{why}; keeping the previous ones"),
             Self::NotRead(why) => why.fmt(f),

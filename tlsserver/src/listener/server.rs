@@ -85,6 +85,8 @@ pub(super) struct Server {
     pub(super) begin_to_log_in: BTreeMap<ConnectionId, EngineId>,
     pub(super) accepting: Accepting,
     pub(super) course: Course,
+    /// It was said that clients wait for others to go.
+    pub(super) others_wait: bool,
     /// The count in the last status line.
     last_count: Option<usize>,
     /// Lines that strangers cause.
@@ -121,6 +123,7 @@ impl Server {
             begin_to_log_in: BTreeMap::new(),
             accepting: Accepting::Freely,
             course: Course::Starting,
+            others_wait: false,
             last_count: None,
             repeated: Repeated::new(Instant::now()),
         }
@@ -177,7 +180,8 @@ impl Server {
         let eviction = self.evicts_at();
         let behind_balancer = self.policy.proxy_protocol.is_some();
         let evicts = !behind_balancer && eviction.is_some_and(|at| at <= now);
-        if !self.course.is_starting() && (self.may_accept() || evicts) {
+        let looks = self.looks_who_waits();
+        if !self.course.is_starting() && (self.may_accept() || evicts || looks) {
             let listening = self.listening.iter().enumerate();
             sources.extend(
                 listening.map(|(at, one)| (Ready::Listening(at), one.as_fd(), PollFlags::IN)),
@@ -205,8 +209,26 @@ impl Server {
         let eviction = eviction.filter(|at| *at > now);
         let until =
             [paused, again, pending, eviction, self.course.ends_at(), self.signals.next_look()];
-        let until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
-        ready_sources(sources, Some(until))
+        let mut until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
+        let may_be_over = self.others_wait && !behind_balancer && self.may_accept();
+        if may_be_over {
+            until = now;
+        }
+        let ready = ready_sources(sources, Some(until))?;
+        let nobody_waits = !ready.iter().any(|one| matches!(one, Ready::Listening(_)));
+        self.others_wait &= !(may_be_over && nobody_waits);
+        Ok(ready)
+    }
+
+    /// Whether it would be news that somebody waits, as there is no room. Behind a load
+    /// balancer those have been accepted.
+    fn looks_who_waits(&self) -> bool {
+        self.policy.proxy_protocol.is_none() && !self.others_wait && self.is_full()
+    }
+
+    /// Whether only another client's end can make room.
+    pub(super) fn is_full(&self) -> bool {
+        self.workers.serving() && !self.has_room()
     }
 
     pub(super) fn may_accept(&self) -> bool {

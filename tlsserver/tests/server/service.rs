@@ -59,6 +59,52 @@ fn at_the_limit_the_next_one_waits() {
     assert_eq!(server.log.count("status: 3/2"), 0);
 }
 
+/// Until nobody waits any more: whoever gets in meanwhile changes nothing.
+#[test]
+fn d74_that_others_wait_at_the_limit_is_said_once() {
+    const SAID: &str = "tlsserver: limit of 2 connections (-c) reached, others wait";
+    let server = Setup::delayed(&["cat"]).option("-c 2").start();
+    for times in 1..=3 {
+        let first = connect(&server);
+        let second = connect(&server);
+        server.log.wait_for(&["status: 2/2"]);
+        assert_eq!(server.log.count(SAID), times - 1, "nobody waited");
+        let [third, fourth] = [(); 2].map(|()| after_line(&server, "tls"));
+        server.log.wait_for_count(SAID, times);
+        drop(first);
+        let mut third = handshake(&server, third).unwrap();
+        goes_on(&mut third);
+        drop(second);
+        let mut fourth = handshake(&server, fourth).unwrap();
+        goes_on(&mut fourth);
+        assert_eq!(server.log.count(SAID), times);
+        drop((third, fourth));
+        server.idle();
+    }
+}
+
+#[test]
+fn d74_behind_a_load_balancer_it_is_said_too() {
+    const SAID: &str = "tlsserver: limit of 1 connections (-c) reached, others wait";
+    let server = Setup::delayed(&["cat"]).option("--proxy-protocol -c 1").start();
+    let comes = || {
+        let mut socket = plain(&server);
+        socket.write_all(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 587\r\ntls\n").unwrap();
+        socket
+    };
+    for times in 1..=2 {
+        let mut first = handshake(&server, comes()).unwrap();
+        goes_on(&mut first);
+        assert_eq!(server.log.count(SAID), times - 1, "nobody waited");
+        let [second, third] = [(); 2].map(|()| comes());
+        server.log.wait_for_count(SAID, times);
+        drop(first);
+        drop(handshake(&server, second).unwrap());
+        drop(handshake(&server, third).unwrap());
+        server.idle();
+    }
+}
+
 #[test]
 fn the_limit_for_an_address_refuses() {
     let server = Setup::delayed(&["cat"]).option("-C 2").start();
