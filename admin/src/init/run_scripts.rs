@@ -95,8 +95,9 @@ impl Service {
     }
 
     fn options(&self, plan: &Plan) -> String {
-        let mut options =
-            format!("{}-v -c 40 -C 10 -l {}", if self.delayed { "-n " } else { "" }, plan.host);
+        let (all, each) = self.limits();
+        let delayed = if self.delayed { "-n " } else { "" };
+        let mut options = format!("{delayed}-v -c {all} -C {each} -l {}", plan.host);
         if let Some(protocol) = self.chain.login() {
             let _ = write!(options, " --login {}", protocol.name());
         }
@@ -104,6 +105,13 @@ impl Service {
             let _ = write!(options, " -u {uid} -g {gid}");
         }
         options
+    }
+
+    /// Connections at once, and from one address. Mail programs keep up to five to an IMAP server
+    /// for each account, as long as they run; what is behind a login then costs a process, and
+    /// before it next to nothing.
+    const fn limits(&self) -> (u32, u32) {
+        if matches!(self.chain, Chain::Imap) { (200, 50) } else { (40, 10) }
     }
 
     /// What tlsserver runs: each line of the script is one program and its arguments.
