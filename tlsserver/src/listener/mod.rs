@@ -99,7 +99,7 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     log_what_is_ignored(&options, &variables, log);
     log_rules_that_are_none(&options, log);
     environment::jail_identity(&variables).map_err(Unable::Identity)?;
-    let listening = sockets::open(&options, &variables).map_err(Unable::Listen)?;
+    let listening = sockets::open(&options, &variables, log).map_err(Unable::Listen)?;
     let signals = Signals::watch().map_err(Unable::Signals)?;
     // Of logins it is the monitor's to find, and to start.
     let finds = options.login.is_none().then(|| Program::find(&options, &variables));

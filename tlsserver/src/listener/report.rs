@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::dialog::NoDialog;
@@ -25,6 +25,8 @@ pub(super) enum Event<'a> {
     LoginLost(u64),
     Evicted(IpAddr),
     Reloaded,
+    /// In place of every address.
+    NoIpv6(SocketAddr),
 
     /// An option without effect.
     Ignored(char),
@@ -86,7 +88,8 @@ impl Event<'_> {
             | Self::NoLogin(_)
             | Self::LoginLost(_)
             | Self::Evicted(_)
-            | Self::Reloaded => Verbosity::Status,
+            | Self::Reloaded
+            | Self::NoIpv6(_) => Verbosity::Status,
             _ => Verbosity::Errors,
         }
     }
@@ -107,6 +110,9 @@ impl Display for Event<'_> {
                 write!(f, "evicted {peer}: not logged in, connection limit reached")
             }
             Self::Reloaded => f.write_str("certificates reloaded"),
+            Self::NoIpv6(address) => {
+                write!(f, "no IPv6 on this machine: listening on {address}")
+            }
             Self::Ignored(letter) => write!(f, "-{letter}: {}", why_ignored(*letter)),
             Self::WithoutLogin(name) => write!(f, "--{name}: no effect without --login"),
             Self::BannerIgnored => f.write_str("-B: --login has its own greeting"),

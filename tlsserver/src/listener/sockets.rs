@@ -16,7 +16,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use unix::descriptor::unblock;
 use unix::environment::inherited;
 
+use super::report::Event;
 use crate::environment::{Variables, value};
+use crate::log::Log;
 use crate::options::{Family, Options};
 
 /// A socket that is listened on.
@@ -99,7 +101,11 @@ impl fmt::Display for Why {
 }
 
 /// Opens what is to be listened on, not blocking.
-pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Listening>, Failure> {
+pub(super) fn open(
+    options: &Options,
+    variables: &Variables,
+    log: Log,
+) -> Result<Vec<Listening>, Failure> {
     let passed = passed(variables)?;
     if !passed.is_empty() {
         let listening = |descriptor| Listening::new(descriptor, None);
@@ -107,7 +113,11 @@ pub(super) fn open(options: &Options, variables: &Variables) -> Result<Vec<Liste
     }
     let mut address = host_of(&options.host, options.family)?;
     address.set_port(port(&options.port)?);
-    let bound = bound(address, options.backlog);
+    let mut bound = bound_to(address, options.backlog);
+    if let (Err(Errno::AFNOSUPPORT), Some(ipv4)) = (&bound, without_ipv6(address, options.family)) {
+        Event::NoIpv6(ipv4).log(log);
+        (address, bound) = (ipv4, bound_to(ipv4, options.backlog));
+    }
     let bound = bound.map_err(|reason| failure(address.to_string(), reason.into()))?;
     Ok(vec![Listening::new(bound, Some(options.backlog))])
 }
@@ -123,7 +133,13 @@ pub(super) fn address(
     Ok(address)
 }
 
-fn bound(address: SocketAddr, backlog: i32) -> rustix::io::Result<OwnedFd> {
+/// What every address is where the kernel has no IPv6; none where some of IPv6 were meant.
+fn without_ipv6(address: SocketAddr, family: Option<Family>) -> Option<SocketAddr> {
+    let is_every = family.is_none() && address.ip() == Ipv6Addr::UNSPECIFIED;
+    is_every.then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
+}
+
+fn bound_to(address: SocketAddr, backlog: i32) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
@@ -373,7 +389,7 @@ mod tests {
     #[test]
     fn who_waits_when_the_queue_is_closed_is_counted_and_nobody_who_comes_later() {
         const BACKLOG: i32 = 2;
-        let bound = bound("127.0.0.1:0".parse().unwrap(), BACKLOG).unwrap();
+        let bound = bound_to("127.0.0.1:0".parse().unwrap(), BACKLOG).unwrap();
         let listening = Listening::new(bound, Some(BACKLOG));
         let address = internet(getsockname(&listening.descriptor).unwrap()).unwrap();
         let connect = || TcpStream::connect(address).unwrap();

@@ -5,10 +5,11 @@ use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use test_support::needs;
+use test_support::run::{hand_over, output, stderr};
 use test_support::wait::{for_end, until};
 
 use crate::harness::client::{
@@ -249,6 +250,34 @@ fn every_address_means_both_kinds_and_ipv4_is_ipv4() {
         let text = text(&mut tls);
         assert!(text.contains(&format!("TCPREMOTEIP={address}\n")), "{text}");
         server.log.wait_for(&[&format!(" from {address}")]);
+    }
+}
+
+/// With a system that answers as a kernel without IPv6 does: strace has the first socket fail.
+fn without_ipv6(setup: &Setup) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-D", "-qqq", "-o", "/dev/null", "-e", "trace=socket"]);
+    strace.args(["-e", "inject=socket:error=EAFNOSUPPORT:when=1"]).env_clear();
+    hand_over(&mut strace, &setup.command());
+    strace
+}
+
+#[test]
+fn every_address_is_every_ipv4_address_where_there_is_no_ipv6() {
+    needs!("strace");
+    for host in ["::", ":0"] {
+        let setup = Setup::new(&["echo", "here"]).host(host);
+        let without = without_ipv6(&setup);
+        let server = setup.start_as(without);
+        server.log.wait_for(&["tlsserver: no IPv6 on this machine: listening on 0.0.0.0:0"]);
+        assert_eq!(rest(&mut connect(&server)), b"here\n");
+    }
+    for (host, option) in [("::1", "-v"), ("::", "-6")] {
+        let setup = Setup::new(&["true"]).host(host).option(option);
+        let ended = output(&mut without_ipv6(&setup), b"");
+        assert_eq!(ended.status.code(), Some(111), "{host}");
+        let said = stderr(&ended);
+        assert!(said.contains(&format!("unable to listen: [{host}]:0: Address family")), "{said}");
     }
 }
 
