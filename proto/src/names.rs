@@ -185,6 +185,24 @@ names! {
     CertFile2 = "CERTFILE2",
     /// Its key.
     KeyFile2 = "KEYFILE2",
+    /// sslserver's: the cipher suites.
+    Ciphers = "CIPHERS",
+    /// Parameters for Diffie-Hellman.
+    DhFile = "DHFILE",
+    /// Authorities that complete the chain.
+    CaFile = "CAFILE",
+    /// A folder of such.
+    CaDir = "CADIR",
+    /// Authorities of clients' certificates.
+    CcaFile = "CCAFILE",
+    /// How long the chain of such a certificate may be.
+    VerifyDepth = "VERIFYDEPTH",
+    /// The user of the process that does TLS, by name.
+    SslUser = "SSL_USER",
+    /// Its group.
+    SslGroup = "SSL_GROUP",
+    /// Its root folder.
+    SslChroot = "SSL_CHROOT",
     /// The keyholder's: nobody is to get TLS, so that no certificate is needed.
     NoCertificate = "NO_CERTIFICATE",
     /// The engines': the bound on a handshake, in seconds.

@@ -38,6 +38,25 @@ pub fn jail_identity(variables: &Variables) -> Result<Identity, NoIdentity> {
     })
 }
 
+/// What sslserver reads and this server does not, and why that has no effect.
+const WITHOUT_EFFECT: [(Variable, &str); 9] = [
+    (Variable::Ciphers, "the cipher suites are fixed"),
+    (Variable::DhFile, "there is no finite-field Diffie-Hellman"),
+    (Variable::CaFile, "the chain is read from CERTFILE"),
+    (Variable::CaDir, "the chain is read from CERTFILE"),
+    (Variable::CcaFile, "client certificates are not requested"),
+    (Variable::VerifyDepth, "client certificates are not requested"),
+    (Variable::SslUser, "a number is read from SSL_UID"),
+    (Variable::SslGroup, "a number is read from SSL_GID"),
+    (Variable::SslChroot, "the jail has a folder of its own"),
+];
+
+/// Those of sslserver's variables that are set and have no effect, each with the reason.
+pub fn without_effect(variables: &Variables) -> impl Iterator<Item = (Variable, &'static str)> {
+    let is_set = |one| value(variables, one).is_some_and(|value| !value.is_empty());
+    WITHOUT_EFFECT.into_iter().filter(move |(variable, _)| is_set(*variable))
+}
+
 /// The variables of the jailed processes: `only` as they are, nothing else.
 #[must_use]
 pub fn only(variables: &Variables, mut wanted: impl FnMut(&[u8]) -> bool) -> Variables {

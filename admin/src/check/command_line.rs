@@ -7,7 +7,7 @@ use crate::run_script::{Link, SERVERS};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
-use tlsserver::environment::{Variables, jail_identity};
+use tlsserver::environment::{Variables, jail_identity, without_effect};
 use unix::jail::Identity;
 
 /// tlsserver's options that are for its own dialog and the logins there.
@@ -68,6 +68,9 @@ fn variables(service: &Service, place: Place<'_>, findings: &mut Findings) {
     let set: Variables = set.map(|(name, value)| (name.into(), value.into())).collect();
     if let Err(fault) = jail_identity(&set) {
         findings.error(place, fault.to_string());
+    }
+    for (variable, why) in without_effect(&set) {
+        findings.warning(place, format!("{}: no effect: {why}", variable.name()));
     }
     for name in ["AUTHUP_UID", "AUTHUP_GID"] {
         let said = service.script.variable(name).filter(|(_, word)| !word.is_computed);

@@ -139,6 +139,9 @@ fn log_what_is_ignored(options: &Options, variables: &Variables, log: Log) {
     if options.login.is_some() && options.banner.is_some() {
         Event::BannerIgnored.log(log);
     }
+    for (variable, why) in environment::without_effect(variables) {
+        Event::VariableIgnored(variable, why).log(log);
+    }
     if needs_no_certificate(options, variables) {
         Event::NoCertificate.log(log);
     }

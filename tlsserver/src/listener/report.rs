@@ -4,6 +4,7 @@
 //! WHY of a line is its room's to say, but for a client that is turned away and for a
 //! connection that cannot go on: many rooms have one of those, so they are here.
 
+use proto::names::Variable;
 use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +31,8 @@ pub(super) enum Event<'a> {
 
     /// An option without effect.
     Ignored(char),
+    /// A variable without effect, and why.
+    VariableIgnored(Variable, &'static str),
     /// The name of one that has an effect with `--login` only.
     WithoutLogin(&'static str),
     BannerIgnored,
@@ -113,6 +116,7 @@ impl Display for Event<'_> {
             Self::NoIpv6(address) => {
                 write!(f, "no IPv6 on this machine: listening on {address}")
             }
+            Self::VariableIgnored(variable, why) => write!(f, "{}: {why}", variable.name()),
             Self::Ignored(letter) => write!(f, "-{letter}: {}", why_ignored(*letter)),
             Self::WithoutLogin(name) => write!(f, "--{name}: no effect without --login"),
             Self::BannerIgnored => f.write_str("-B: --login has its own greeting"),

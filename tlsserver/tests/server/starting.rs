@@ -120,6 +120,35 @@ fn an_option_that_is_for_login_alone_is_said_to_have_no_effect() {
     }
 }
 
+/// By their names: what they hold may be nobody's business.
+#[test]
+fn d75_variables_of_sslserver_without_effect_are_named() {
+    const SAID: [(&str, &str); 9] = [
+        ("CIPHERS", "the cipher suites are fixed"),
+        ("DHFILE", "there is no finite-field Diffie-Hellman"),
+        ("CAFILE", "the chain is read from CERTFILE"),
+        ("CADIR", "the chain is read from CERTFILE"),
+        ("CCAFILE", "client certificates are not requested"),
+        ("VERIFYDEPTH", "client certificates are not requested"),
+        ("SSL_USER", "a number is read from SSL_UID"),
+        ("SSL_GROUP", "a number is read from SSL_GID"),
+        ("SSL_CHROOT", "the jail has a folder of its own"),
+    ];
+    let with = |value: &str| {
+        let setup = Setup::new(&["true"]);
+        SAID.iter().fold(setup, |setup, (name, _)| setup.variable(name, value)).start()
+    };
+    let server = with("secret");
+    for (name, why) in SAID {
+        server.log.wait_for_count(&format!("tlsserver: {name}: {why}"), 1);
+    }
+    assert_eq!(server.log.count("secret"), 0);
+    // To sslserver that is as if they were not set.
+    let server = with("");
+    server.log.wait_for(&["status: 0/40"]);
+    assert_eq!(server.log.lines().len(), 1, "{:?}", server.log.lines());
+}
+
 #[test]
 fn the_journal_is_told_how_bad_it_is() {
     let log = tempfile::NamedTempFile::new().unwrap();
