@@ -163,8 +163,8 @@ impl Plan {
             (false, true) => (certificate.display(), key.display()),
         };
         Err(Error::new(format!(
-            "{there}: there without {missing}: put that there, too, or remove the other, and run \
-             this again for new ones"
+            "{missing}: not there, though {there} is: add it, or remove {there} and run this again \
+             for new ones"
         )))
     }
 

@@ -151,10 +151,10 @@ fn a_certificate_in_its_place_is_kept_and_judged_by_what_it_is() {
         let refused = init(&dir, &bin);
         ends_with(&refused, 2);
         let expected = format!(
-            "acceptutils: {}: there without {}: put that there, too, or remove the other, and run \
+            "acceptutils: {gone}: not there, though {there} is: add it, or remove {there} and run \
              this again for new ones\n",
-            there.display(),
-            gone.display()
+            gone = gone.display(),
+            there = there.display()
         );
         assert_eq!(stderr(&refused), expected);
         assert_eq!(tree(&dir), before);
