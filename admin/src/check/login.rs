@@ -12,7 +12,7 @@ use crate::running::Scene;
 use proto::escape::Escaped;
 use proto::network::Network;
 use proto::secret::Secret;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 /// Who logs in.
@@ -140,10 +140,16 @@ fn listens_at(service: &Service) -> Result<SocketAddr, Error> {
     let mut address = address.map_err(Error::new)?;
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(loopback()),
         _ => {}
     }
     Ok(address)
+}
+
+/// Where every address is listened on: that of IPv6, unless this machine does without.
+fn loopback() -> IpAddr {
+    let ipv6 = Ipv6Addr::LOCALHOST;
+    if TcpListener::bind((ipv6, 0)).is_ok() { ipv6.into() } else { Ipv4Addr::LOCALHOST.into() }
 }
 
 fn show_log(path: &Path) {

@@ -132,6 +132,26 @@ fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
     tried(&trust, 2, "unable to connect: Connection refused");
 }
 
+/// As on machines whose IPv6 is turned off by sysctl: `::` has no address of that kind then.
+#[test]
+fn a_running_service_on_every_address_is_tried_where_there_is_no_ipv6() {
+    needs!("root", "unshare", "ip", "sysctl");
+    let Good { dir, folder } = good();
+    let run = dir.join("service/submission/run");
+    let text =
+        std::fs::read_to_string(&run).unwrap().replace("exec tlsserver", "exec tlsserver -1");
+    std::fs::write(&run, text.replace(" 0 587 ", " :: 587 ")).unwrap();
+    let script = "ip link set lo up; sysctl -qw net.ipv6.conf.all.disable_ipv6=1; mkfifo ready
+                  \"$1\" >ready & read port <ready
+                  \"$2\" check \"$1\" --login al --running --stdin || code=$?
+                  kill $!; exit ${code-0}";
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-ec", script, "sh"]).arg(&run).arg(PROGRAM);
+    command.current_dir(folder.path()).env("SSL_CERT_FILE", dir.join("tls/cert.pem"));
+    let said = output(&mut command, PASSWORD.as_bytes());
+    assert!(ends_with(&said, 0).contains("  al is logged in\n"), "{said:?}");
+}
+
 #[test]
 fn an_empty_password_is_none() {
     let Good { dir, folder: _folder } = good();
