@@ -179,12 +179,13 @@ impl Monitor {
         };
         self.report.login_ended(&mut self.summary, outcome);
         let told = outcome.still_to_tell(self.protocol, self.heard);
+        let sent = send(&self.channel, &told.encode(), &[]);
         if let Outcome::Completed(code) = told {
             // The session is over, and nobody has anything left to say.
             return Some(code);
         }
         // A parser that cannot be told waits in vain.
-        send(&self.channel, &told.encode(), &[]).err().map(|_| self.give_up(&Broken::Crashed))
+        sent.err().map(|_| self.give_up(&Broken::Crashed))
     }
 
     /// Nobody is asked, and it counts: once for each user, however often it is tried.
