@@ -80,6 +80,7 @@ pub fn main() -> ExitCode {
             return outcome::exit_code(Outcome::Clean as u8);
         }
     };
+    unix::disposition::fail_at_writing();
     // What is made has the mode that is asked for: among it programs run as other users.
     umask(Mode::from_raw_mode(0o022));
     outcome::exit_code(run(task))

@@ -219,14 +219,12 @@ impl Running {
     /// fixsmtpio still has a temporary error for the client.
     fn ends_above(&mut self, limit: u64) -> bool {
         self.send_line(&format!("MAIL FROM:<> SIZE={}\r\n", limit.saturating_add(1)));
-        match self.reply() {
-            Err(_) => true,
-            Ok(reply) if reply.last().is_some_and(|line| line.starts_with('4')) => {
-                self.send_line("RSET\r\n");
-                self.reply().is_err()
-            }
-            Ok(_) => false,
+        let mut answer = self.lines.next(PATIENCE);
+        if matches!(&answer, Ok(line) if line.starts_with('4')) {
+            self.send_line("RSET\r\n");
+            answer = self.lines.next(PATIENCE);
         }
+        matches!(answer, Err(Silence::End))
     }
 
     fn pop3(&mut self) -> Result<Option<Vec<String>>, String> {

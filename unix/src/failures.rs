@@ -236,7 +236,9 @@ impl Memory {
             match File::open(path) {
                 Ok(file) => {
                     self.file = Some(file);
-                    self.trouble = Known::None;
+                    if let Known::Said(_) = self.trouble {
+                        self.trouble = Known::None;
+                    }
                 }
                 Err(trouble) => {
                     self.cannot_open(&trouble);

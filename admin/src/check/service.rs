@@ -128,10 +128,13 @@ impl Service {
     /// The file of the certificate that a client is shown who asks for this name.
     pub(super) fn certificate_for(&self, host: &str) -> Option<PathBuf> {
         let files = self.certificates();
-        let is_of = |name: &str| name.eq_ignore_ascii_case(host);
-        let of_it = files.iter().find(|files| files.name.as_deref().is_some_and(is_of));
+        let named = |name: &str| {
+            let is_of = |known: &String| known.eq_ignore_ascii_case(name);
+            files.iter().find(|files| files.name.as_ref().is_some_and(is_of))
+        };
+        let pattern = || named(&format!("*.{}", host.split_once('.')?.1));
         let any = || files.iter().find(|files| files.name.is_none());
-        of_it.or_else(any).map(|files| files.certificate.clone())
+        named(host).or_else(pattern).or_else(any).map(|files| files.certificate.clone())
     }
 
     /// All that is set for the server, of each name what counts: the last.

@@ -110,6 +110,7 @@ fn of_tlsserver(said: &str) -> Event<'_> {
         "pid" => number(rest).map_or(Event::Course, |(pid, _)| Event::Begins { pid }),
         "end" => number(rest).map_or(Event::Course, |(pid, _)| Event::Ends { pid }),
         "no" if rest.starts_with("login from ") => Event::NoLogin,
+        "no" if rest.starts_with("IPv6 ") => Event::Course,
         "evicted" => Event::NoLogin,
         "deny" => Event::Denied { why: behind_address(rest) },
         "tls" => Event::Tls { why: behind_address(rest) },

@@ -62,7 +62,8 @@ const WITH_VALUE: &str = "cCxugbltTAawkyYB";
 /// Starts the next program under the name that stands behind that (ucspi-tcp's).
 const ARGV0: &str = "argv0";
 /// What is looked for behind a program that is not known.
-const LOOKED_FOR: [&str; 11] = [
+const LOOKED_FOR: [&str; 12] = [
+    ARGV0,
     "tlsserver",
     "sslserver",
     "tcpserver",

@@ -2,5 +2,6 @@
 
 fn main() -> std::process::ExitCode {
     unix::state::begin();
+    unix::disposition::fail_at_writing();
     checkpassword::pam::main()
 }

@@ -56,7 +56,8 @@ fn no_descriptor_left() {
         let program = folder.path(program);
         let words = ["-c", limited, program.to_str().unwrap(), &options[0], &options[1], "true"];
         let ran = Caller::of("/bin/sh", words).record(b"alice\0secret\0\0").run();
-        ran.fails(111, ": unable to read user and password: fd 3: Too many open files");
+        // Each C library has its own words for the reason.
+        ran.fails(111, ": unable to read user and password: fd 3: ");
     }
 }
 

@@ -64,8 +64,8 @@ fn waits_for(socket: OwnedFd, what: Interest) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 impl LocalSocket {
-    /// Has `sends` send something, once there is room for it, or nobody is there. It says
-    /// `WouldBlock` where there is none.
+    /// Has `sends` send something, once there is room for it, or nobody is there. It returns
+    /// `WouldBlock` where there is no room.
     pub(super) fn poll_sending<T>(
         &mut self,
         context: &mut Context<'_>,

@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// Says that there is no room for clients that wait, where there is none: once, until
-    /// nobody waits any more.
+    /// there is room and nobody waits.
     fn say_others_wait(&mut self) {
         if self.others_wait || !self.is_full() {
             return;

@@ -60,7 +60,7 @@ fn at_the_limit_the_next_one_waits() {
     assert_eq!(server.log.count("status: 3/2"), 0);
 }
 
-/// Until nobody waits any more: whoever gets in meanwhile changes nothing.
+/// Until there is room and nobody waits: whoever gets in meanwhile changes nothing.
 #[test]
 fn d74_that_others_wait_at_the_limit_is_said_once() {
     const SAID: &str = "tlsserver: limit of 2 connections (-c) reached, others wait";

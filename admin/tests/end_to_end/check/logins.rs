@@ -8,6 +8,7 @@ use crate::support::{
 };
 use std::path::Path;
 use std::process::Command;
+use test_support::certificate::Pem;
 use test_support::folder::set_mode;
 use test_support::needs;
 use test_support::run::output;
@@ -52,6 +53,22 @@ fn logs_in_through_every_service() {
     assert!(said.contains("al is not logged in: the server said: 535 "), "{said}");
     assert!(said.contains("al is not logged in: the server said: -ERR "), "{said}");
     assert!(said.contains("wrong password"), "the reason from the log: {said}");
+}
+
+/// The server shows the one, and so the client is to expect it.
+#[test]
+fn a_certificate_for_a_pattern_of_names_is_expected() {
+    let Good { dir, folder } = good();
+    Pem::of(&["*.example.org"]).write(folder.path(), "any");
+    let file = |end: &str| folder.path().join(format!("any.{end}")).display().to_string();
+    let named = format!(
+        "exec env 'CERTFILE:*.example.org={}' 'KEYFILE:*.example.org={}' tlsserver ",
+        file("cert"),
+        file("key")
+    );
+    let (script, text) = script_of(&dir, "pop3s");
+    std::fs::write(&script, text.replace("exec tlsserver ", &named)).unwrap();
+    al_logs_in(&script);
 }
 
 #[test]

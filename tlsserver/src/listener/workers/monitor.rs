@@ -2,6 +2,7 @@
 
 use proto::channel::EngineId;
 use proto::channel::listener::{FromMonitor, ToMonitor};
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -49,6 +50,11 @@ pub(in crate::listener) struct Monitor {
     questions: Questions,
 }
 
+/// Whether the system has too little for it now, and may have enough in a moment.
+fn is_short(reason: &io::Error) -> bool {
+    matches!(Errno::from_io_error(reason), Some(Errno::NOMEM | Errno::NOBUFS | Errno::TOOMANYREFS))
+}
+
 impl Monitor {
     /// Starts one; `words` are the two ends of the pipe that programs behind logins have
     /// for a log.
@@ -93,11 +99,11 @@ impl Monitor {
         match self.outbox.send_now(&message.encode(), &descriptors) {
             Ok(Sent::Now) => Introduced::Yes,
             Ok(Sent::Later) => Introduced::NotYet,
-            Ok(Sent::Gone) => Introduced::NoMonitor,
-            Err(_) => {
+            Err(reason) if is_short(&reason) => {
                 self.outbox.pause();
                 Introduced::NotYet
             }
+            Ok(Sent::Gone) | Err(_) => Introduced::NoMonitor,
         }
     }
 
