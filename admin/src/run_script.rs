@@ -167,7 +167,8 @@ impl RunScript {
         let front = self.front();
         let found = front.iter().filter_map(|link| {
             let name = link.env_folder()?.to_owned();
-            Some(EnvFolder { at: self.at(link.program)?, line: link.program.line, name })
+            let (at, line) = (self.at(link.program)?, link.program.line);
+            Some(EnvFolder { at, line, name, passes_folders: link.name() == "chpst" })
         });
         found.collect()
     }
@@ -177,7 +178,7 @@ impl RunScript {
     /// # Errors
     /// The system's: it cannot be read.
     pub(crate) fn learn(&mut self, folder: &EnvFolder, place: &Path) -> io::Result<()> {
-        self.folders.push((folder.at, env_folder::read(place, folder.line)?));
+        self.folders.push((folder.at, env_folder::read(folder, place)?));
         Ok(())
     }
 

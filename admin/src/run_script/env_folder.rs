@@ -2,8 +2,10 @@
 //! first line the value.
 
 use super::Word;
+use proto::escape::Escaped;
 use std::path::Path;
 use std::{fs, io};
+use unix::log::Reason;
 use unix::regular_file;
 
 /// A folder that a program of the row reads.
@@ -15,6 +17,8 @@ pub(crate) struct EnvFolder {
     pub(crate) line: usize,
     /// The folder's name, as it is said there.
     pub(crate) name: String,
+    /// A folder in it is passed over, as chpst does; envdir ends at it.
+    pub(super) passes_folders: bool,
 }
 
 /// What one does to a variable.
@@ -28,16 +32,23 @@ pub(super) struct Setting {
 /// What the files of a folder say.
 ///
 /// # Errors
-/// The system's of the first that cannot be read, be it the folder: no program is started then.
-pub(super) fn read(folder: &Path, line: usize) -> io::Result<Vec<Setting>> {
+/// The system's of the folder, or, with its name, of the first file that cannot be read: no
+/// program is started then.
+pub(super) fn read(folder: &EnvFolder, place: &Path) -> io::Result<Vec<Setting>> {
     let mut settings = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') {
-            let contents = regular_file::read(&entry.path())?;
-            settings.push(setting(name, &contents, line));
+    for entry in fs::read_dir(place)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with('.') || (folder.passes_folders && path.is_dir()) {
+            continue;
         }
+        let contents = regular_file::read(&path).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("{}: {}", Escaped(name.as_bytes()), Reason(&error)),
+            )
+        })?;
+        settings.push(setting(name, &contents, folder.line));
     }
     Ok(settings)
 }
@@ -65,12 +76,17 @@ mod tests {
         {
             fs::write(folder.path().join(name), contents).unwrap();
         }
-        let mut read = read(folder.path(), 3).unwrap();
+        let said = |passes_folders| EnvFolder { at: 0, line: 3, name: "e".into(), passes_folders };
+        let mut read = read(&said(false), folder.path()).unwrap();
         read.sort_by(|one, other| one.name.cmp(&other.name));
         let texts: Vec<_> =
             read.iter().map(|one| one.word.as_ref().map(|word| &*word.text)).collect();
         assert_eq!(texts, [Some("A=b c"), None, Some("C="), Some("D=e\nf")]);
         assert_eq!(read[0].word.as_ref().unwrap().line, 3);
-        assert!(super::read(&folder.path().join("no-such"), 1).is_err());
+        assert!(super::read(&said(false), &folder.path().join("no-such")).is_err());
+        fs::create_dir(folder.path().join("more")).unwrap();
+        let ends = super::read(&said(false), folder.path()).unwrap_err();
+        assert_eq!(ends.to_string(), "more: Is a directory");
+        assert_eq!(super::read(&said(true), folder.path()).unwrap().len(), 4);
     }
 }
