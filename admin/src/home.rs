@@ -1,6 +1,7 @@
 //! Which folder is meant: a qmail home, with control files, users and services in it.
 
 use proto::names::Variable;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use unix::environment;
 
@@ -25,6 +26,11 @@ pub(crate) fn usual_home() -> PathBuf {
         return packaged.to_owned();
     }
     qmail_home(None)
+}
+
+/// Whether a server is called by its address.
+pub(crate) fn is_ip_address(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok()
 }
 
 /// Whether it is a host's name (RFC 1123, section 2.1), as long as the system has them.

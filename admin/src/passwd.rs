@@ -127,7 +127,6 @@ pub(crate) fn set(
     }
     let asked = new.resolve().map_err(Error::Identity)?;
     let file_error = |error| Error::File(path.to_owned(), error);
-    // Before anybody types a password, look whether it is of any use.
     let may_be = |old: &[u8]| match (entries(old).any(|entry| entry.user == name), wanted) {
         (true, Wanted::Added) => Err(Error::There(user.clone())),
         (true, _) if !asked.is_empty() => Err(Error::NotNew(user.clone())),
@@ -135,6 +134,7 @@ pub(crate) fn set(
         (false, _) if asked.ids.is_none() && runs_as_root() => Err(Error::NoIdentity(user.clone())),
         _ => Ok(()),
     };
+    // Before anybody types a password, look whether it is of any use.
     may_be(&lock(path)?.read().map_err(file_error)?.unwrap_or_default())?;
     let password = if stdin { read_line(io::stdin().lock())? } else { ask_twice(name)? };
     check(name, password.expose())?;

@@ -5,7 +5,7 @@ use crate::client::PATIENCE;
 use crate::deadline_lines::{Lines, Silence};
 use crate::ending::{self, Guard};
 use crate::outcome::Error;
-use crate::run_script::RunScript;
+use crate::run_script::{RunScript, Word};
 use crate::temporary;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::convert::Infallible;
@@ -46,19 +46,8 @@ impl Running {
         let (words, mut address) = script.command_here().ok_or_else(|| {
             Error::new(format!("{script_name}: no tlsserver in it that could be tried here"))
         })?;
-        let computed = script.command.iter().chain(&script.variables).find(|word| word.is_computed);
-        if let Some(word) = computed {
+        if let Some((word, why)) = for_a_shell(&script) {
             let (line, text) = (word.line, &word.text);
-            return Err(Error::new(format!("{script_name}:{line}: {text}: uses shell expansion")));
-        }
-        if let Some(word) = script.elsewhere.first() {
-            let (line, text) = (word.line, &word.text);
-            let why = "only a shell knows what it sets";
-            return Err(Error::new(format!("{script_name}:{line}: {text}: {why}")));
-        }
-        if let Some(word) = script.doubtful.iter().find(|word| word.text.contains('=')) {
-            let (line, text) = (word.line, &word.text);
-            let why = "only a shell knows whether it holds";
             return Err(Error::new(format!("{script_name}:{line}: {text}: {why}")));
         }
         let path = script.variable("PATH").map(|(path, _)| path.to_owned());
@@ -228,6 +217,18 @@ impl Drop for Scene {
 
 fn clear(contents: &Mutex<Option<Contents>>) {
     drop(contents.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+/// What only a shell could tell of a script, and so keeps it from being run without one; and why.
+fn for_a_shell(script: &RunScript) -> Option<(&Word, &'static str)> {
+    let mut words = script.command.iter().chain(&script.variables);
+    let computed = words.find(|word| word.is_computed);
+    let elsewhere = script.elsewhere.first();
+    let doubtful = script.doubtful.iter().find(|word| word.text.contains('='));
+    let computed = computed.map(|word| (word, "uses shell expansion"));
+    let elsewhere = elsewhere.map(|word| (word, "only a shell knows what it sets"));
+    let doubtful = doubtful.map(|word| (word, "only a shell knows whether it holds"));
+    computed.or(elsewhere).or(doubtful)
 }
 
 /// Has a signal clear the scene before it ends the program.

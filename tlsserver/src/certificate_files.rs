@@ -72,6 +72,13 @@ pub fn named(variables: &Variables) -> Vec<CertificateFiles> {
     files
 }
 
+/// What stands for a name where no certificate is for it alone: all that differ from it in the
+/// first label only. `None` for a name of one label.
+#[must_use]
+pub fn pattern_of(name: &str) -> Option<String> {
+    name.split_once('.').map(|(_, domain)| format!("*.{domain}"))
+}
+
 /// Whether the certificate is among them that the others go beside: `CERTFILE`'s, for any name.
 #[must_use]
 pub fn have_first(files: &[CertificateFiles]) -> bool {

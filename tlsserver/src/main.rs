@@ -5,7 +5,6 @@ use tlsserver::options::usage;
 
 fn main() -> ExitCode {
     unix::state::begin();
-    unix::disposition::fail_at_writing();
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
     if name == tlsserver::engine::NAME {

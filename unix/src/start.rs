@@ -7,7 +7,7 @@
 //! to what nobody reads is an error, not a signal.
 
 use crate::about;
-use crate::{disposition, log, memory_limit, state};
+use crate::{log, memory_limit, state};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
@@ -78,7 +78,6 @@ pub unsafe fn start(
         return 0;
     }
     state::begin();
-    disposition::fail_at_writing();
     c_int::from(main(&mut (1..count).map(word)))
 }
 

@@ -132,7 +132,7 @@ impl Service {
             let is_of = |known: &String| known.eq_ignore_ascii_case(name);
             files.iter().find(|files| files.name.as_ref().is_some_and(is_of))
         };
-        let pattern = || named(&format!("*.{}", host.split_once('.')?.1));
+        let pattern = || named(&certificate_files::pattern_of(host)?);
         let any = || files.iter().find(|files| files.name.is_none());
         named(host).or_else(pattern).or_else(any).map(|files| files.certificate.clone())
     }

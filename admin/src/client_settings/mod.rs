@@ -7,13 +7,12 @@ mod apple;
 mod dns;
 mod thunderbird;
 
-use crate::home::{is_host, usual_home};
+use crate::home::{is_host, is_ip_address, usual_home};
 use crate::outcome::{Error, Outcome, print_line};
 use crate::services::{Offer, SERVICES, script_of};
 use crate::xml;
 use clap::{Args, ValueEnum};
 use proto::names::ControlFile;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use unix::control::control_file;
 
@@ -78,7 +77,7 @@ impl Settings {
     pub(crate) fn new(host: &str, is_there: impl Fn(&str) -> bool) -> Self {
         let domain = host.split_once('.').map_or(host, |(_, domain)| domain);
         // A name of two labels is a domain itself, and an address has none.
-        let is_whole = !domain.contains('.') || is_address_of_a_host(host);
+        let is_whole = !domain.contains('.') || is_ip_address(host);
         let domain = if is_whole { host } else { domain };
         let there =
             SERVICES.iter().filter(|service| service.is_for_users() && is_there(service.name));
@@ -145,7 +144,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         Format::Apple => settings
             .apple()
             .ok_or_else(|| Error::new("Apple's profile needs a service to fetch mail by"))?,
-        Format::Dns if is_address_of_a_host(&host) => {
+        Format::Dns if is_ip_address(&host) => {
             let me = control_file(&home, ControlFile::Me);
             let text = "an address: DNS records need the server's name";
             return Err(Error::new(format!("{}: {host}: {text}", me.display())));
@@ -154,11 +153,6 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     };
     print_line(text.trim_end());
     Ok(Outcome::Clean)
-}
-
-/// Whether a server's name is an address.
-fn is_address_of_a_host(name: &str) -> bool {
-    name.parse::<IpAddr>().is_ok()
 }
 
 /// Whether it is one that can be written into all formats as it is.

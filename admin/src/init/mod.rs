@@ -12,7 +12,7 @@ mod write;
 use crate::certificate;
 use crate::chain::Chain;
 use crate::command::CommandLine;
-use crate::home::{PACKAGED, is_host};
+use crate::home::{PACKAGED, is_host, is_ip_address};
 use crate::outcome::{Error, Outcome, print_line};
 use crate::programs;
 use crate::services::SERVICES;
@@ -22,7 +22,6 @@ use plan::Users;
 pub(crate) use plan::{Clients, Plan};
 use proto::login::protocol::Protocol;
 use proto::names::ControlFile;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use unix::control::control_file;
 use unix::identity::{SystemUser, runs_as_root};
@@ -217,7 +216,7 @@ fn other_host(plan: &Plan, host: &str) -> Option<String> {
 
 /// A name by which clients elsewhere could not find the server, or not verify its certificate.
 fn odd_host(host: &str) -> Option<String> {
-    let why = if host.parse::<IpAddr>().is_ok() {
+    let why = if is_ip_address(host) {
         "an address, not a name: clients look for a name in its certificate"
     } else if !host.contains('.') {
         "not a full name: clients elsewhere do not find it"

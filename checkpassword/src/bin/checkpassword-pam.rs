@@ -2,6 +2,5 @@
 
 fn main() -> std::process::ExitCode {
     unix::state::begin();
-    unix::disposition::fail_at_writing();
     checkpassword::pam::main()
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::signatures::{Keyholder, RemoteKey};
 use super::tickets::Tickets;
+use crate::certificate_files::pattern_of;
 
 /// Mail's names for the protocol inside (RFC 7301). A client that names only others
 /// was sent here by somebody who plays one protocol against another, and is refused.
@@ -109,7 +110,7 @@ impl Resolver {
 
     /// Those for a name, or else for all that differ in the first label only.
     fn named(&self, name: &str) -> Option<&Choice> {
-        let pattern = || self.by_name.get(&format!("*.{}", name.split_once('.')?.1));
+        let pattern = || self.by_name.get(&pattern_of(name)?);
         self.by_name.get(name).or_else(pattern)
     }
 }

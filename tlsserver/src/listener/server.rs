@@ -177,9 +177,8 @@ impl Server {
         let now = Instant::now();
         self.accepting.resume(now);
         let mut sources = vec![(Ready::Signals, self.signals.as_fd(), PollFlags::IN)];
-        let eviction = self.evicts_at();
         let behind_balancer = self.policy.proxy_protocol.is_some();
-        let evicts = !behind_balancer && eviction.is_some_and(|at| at <= now);
+        let evicts = !behind_balancer && self.evicts_at().is_some_and(|at| at <= now);
         let looks = self.looks_who_waits();
         if !self.course.is_starting() && (self.may_accept() || evicts || looks) {
             let listening = self.listening.iter().enumerate();
@@ -187,15 +186,14 @@ impl Server {
                 listening.map(|(at, one)| (Ready::Listening(at), one.as_fd(), PollFlags::IN)),
             );
         }
-        let mut again = None;
-        for (worker, channel) in self.workers.channels() {
+        let channels = self.workers.channels();
+        sources.extend(channels.map(|(worker, channel)| {
             let introduces = worker == Worker::Monitor && !self.begin_to_log_in.is_empty();
-            let paused = self.workers.paused_until(worker, now);
-            let sends = paused.is_none() && (introduces || self.workers.is_behind(worker));
+            let is_paused = self.workers.paused_until(worker, now).is_some();
+            let sends = !is_paused && (introduces || self.workers.is_behind(worker));
             let out = if sends { PollFlags::OUT } else { PollFlags::empty() };
-            sources.push((Ready::Worker(worker), channel, PollFlags::IN | out));
-            again = again.into_iter().chain(paused).min();
-        }
+            (Ready::Worker(worker), channel, PollFlags::IN | out)
+        }));
         let pending = self.pending.iter().enumerate();
         // From the last, for removing one moves those behind it.
         let pending = pending.rev();
@@ -203,21 +201,24 @@ impl Server {
             pending
                 .map(|(at, one)| (Ready::Pending(at), one.accepted.socket.as_fd(), PollFlags::IN)),
         );
-
-        let pending = self.pending.iter().map(|one| one.deadline).min();
-        let paused = self.accepting.paused_until();
-        let eviction = eviction.filter(|at| *at > now);
-        let until =
-            [paused, again, pending, eviction, self.course.ends_at(), self.signals.next_look()];
-        let mut until = until.into_iter().flatten().fold(self.workers.next_tick(), Instant::min);
         let may_be_over = self.others_wait && !behind_balancer && self.may_accept();
-        if may_be_over {
-            until = now;
-        }
+        let until = if may_be_over { now } else { self.next_turn(now) };
         let ready = ready_sources(sources, Some(until))?;
         let nobody_waits = !ready.iter().any(|one| matches!(one, Ready::Listening(_)));
         self.others_wait &= !(may_be_over && nobody_waits);
         Ok(ready)
+    }
+
+    /// When something is due by the clock next.
+    fn next_turn(&self, now: Instant) -> Instant {
+        let workers = self.workers.channels();
+        let again = workers.filter_map(|(worker, _)| self.workers.paused_until(worker, now)).min();
+        let pending = self.pending.iter().map(|one| one.deadline).min();
+        let paused = self.accepting.paused_until();
+        let eviction = self.evicts_at().filter(|at| *at > now);
+        let turns =
+            [paused, again, pending, eviction, self.course.ends_at(), self.signals.next_look()];
+        turns.into_iter().flatten().fold(self.workers.next_tick(), Instant::min)
     }
 
     /// Whether it would be news that somebody waits, as there is no room. Behind a load
