@@ -1,5 +1,6 @@
 //! Processes as `/proc` shows them (proc(5)), whosever they are.
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
@@ -186,7 +187,19 @@ pub fn contains(memory: &[u8], wanted: &[u8]) -> bool {
 /// Sends a signal.
 #[track_caller]
 pub fn signal(pid: u32, signal: Signal) {
-    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
+    assert!(signal_unless_gone(pid, signal), "process {pid} is gone");
+}
+
+/// Sends a signal to a process that may be ending; whether it was still there.
+#[track_caller]
+pub fn signal_unless_gone(pid: u32, signal: Signal) -> bool {
+    match kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal) {
+        Err(Errno::SRCH) => false,
+        sent => {
+            sent.unwrap();
+            true
+        }
+    }
 }
 
 #[cfg(test)]
@@ -206,5 +219,6 @@ mod tests {
         assert!(Process::look(pid).unwrap().has_ended() && !children(id()).contains(&pid));
         child.wait().unwrap();
         assert_eq!((Process::look(pid), status(pid, "State")), (None, None));
+        assert!(!signal_unless_gone(pid, Signal::KILL));
     }
 }

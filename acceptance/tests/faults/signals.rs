@@ -11,7 +11,7 @@ use acceptance::suite::Test;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use test_support::hanging::Hanging;
-use test_support::process::signal;
+use test_support::process::{signal, signal_unless_gone};
 use test_support::run::hand_over;
 use test_support::wait::{until, until_gone};
 
@@ -96,15 +96,10 @@ fn stopped(programs: &Programs) -> Result<()> {
             let mut session = place.start(&[], first)?;
             ensure!(session.hear()?, "no greeting");
             for line in first.lines() {
-                let all = of_group(session.pid());
-                let running: Vec<_> = all.iter().filter(|one| one.state != 'Z').collect();
-                let victim = running[which % running.len()].pid;
-                signal(victim, Signal::STOP);
-                let is_stopped =
-                    |one: &Option<Process>| one.as_ref().is_none_or(|one| "TZ".contains(one.state));
-                until("process that is stopped", || Process::look(victim), is_stopped);
+                let victim = stop_one(&session, which);
                 session.say(line);
-                signal(victim, Signal::CONT);
+                // Whoever is done with it may have killed it.
+                signal_unless_gone(victim, Signal::CONT);
                 ensure!(session.hear()?, "after {line:?}: {:?}", session.last_reply());
                 count(Kind::Stopped, Verdict::Completed);
             }
@@ -113,6 +108,24 @@ fn stopped(programs: &Programs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Stops one of the session's processes. One that was about to end does not stop: then
+/// it is the next one's turn.
+fn stop_one(session: &Session, which: usize) -> u32 {
+    loop {
+        let mut running = of_group(session.pid());
+        running.retain(|one| !one.has_ended());
+        let victim = running[which % running.len()].pid;
+        signal_unless_gone(victim, Signal::STOP);
+        let is_settled = |one: &Option<Process>| {
+            one.as_ref().is_none_or(|one| one.state == 'T' || one.has_ended())
+        };
+        let seen = until("process that is stopped", || Process::look(victim), is_settled);
+        if seen.is_some_and(|one| one.state == 'T') {
+            return victim;
+        }
+    }
 }
 
 /// Before the login the parser goes too; the programs behind one go on without authup.
