@@ -58,7 +58,7 @@ pub(crate) fn before(act: impl FnOnce(i32) + Send + 'static) -> io::Result<Guard
 
 /// Does all of it, the newest first, and ends as this signal has programs end. The lock is kept:
 /// nothing is withdrawn or added any more.
-pub(crate) fn end_by(signal: i32) -> ! {
+fn end_by(signal: i32) -> ! {
     let mut acts = ACTS.lock().unwrap_or_else(PoisonError::into_inner);
     while let Some((_, act)) = acts.list.pop() {
         act(signal);

@@ -37,6 +37,7 @@ mod running;
 mod services;
 mod shown;
 mod temporary;
+mod terminal;
 mod user;
 mod way;
 mod xml;

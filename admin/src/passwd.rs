@@ -4,9 +4,9 @@
 //! What the file looks like afterwards is `proto::passwd_file::edit`'s; that it
 //! appears whole is `unix::locked_file`'s.
 
-use crate::ending::{self, Guard};
 use crate::new_user::{New, NoIdentity, SIGNS};
 use crate::outcome::Outcome;
+use crate::terminal::Quiet;
 use crate::way;
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
@@ -16,11 +16,8 @@ use proto::escape::Escaped;
 use proto::passwd_file::edit::{Change, NewFields, is_user, with_hash};
 use proto::passwd_file::entries;
 use proto::secret::Secret;
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use signal_hook::consts::SIGINT;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -234,31 +231,15 @@ pub(crate) fn read_line(input: impl BufRead) -> Result<Secret, Error> {
     })
 }
 
-/// From the terminal, without echo. A signal that ends the program has the terminal put back as
-/// it was; ^C is one.
+/// From the terminal, without echo.
 pub(crate) fn ask(prompt: &str) -> Result<Secret, Error> {
-    let guard = put_back_at_a_signal().map_err(Error::NoPassword)?;
-    let typed = rpassword::prompt_password(prompt);
-    if typed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
-        ending::end_by(SIGINT);
-    }
-    drop(guard);
-    Ok(Secret::from(typed.map_err(Error::NoPassword)?.into_bytes()))
-}
-
-/// The terminal's settings are what they are now before a signal ends the program.
-fn put_back_at_a_signal() -> io::Result<Guard> {
-    let terminal = File::open("/dev/tty")?;
-    let settings = tcgetattr(&terminal)?;
-    ending::before(move |_| {
-        // Nobody could be told that it is gone.
-        let _ = tcsetattr(&terminal, OptionalActions::Now, &settings);
-    })
+    Quiet::open().map_err(Error::NoPassword)?.ask(prompt)
 }
 
 fn ask_twice(user: &[u8]) -> Result<Secret, Error> {
-    let first = ask(&format!("New password for {}: ", Escaped(user)))?;
-    let second = ask("The same again: ")?;
+    let terminal = Quiet::open().map_err(Error::NoPassword)?;
+    let first = terminal.ask(&format!("New password for {}: ", Escaped(user)))?;
+    let second = terminal.ask("The same again: ")?;
     if first.expose() == second.expose() { Ok(first) } else { Err(Error::Mismatch) }
 }
 

@@ -1,6 +1,9 @@
 //! `acceptutils passwd`, as built: by a program, by a person at a terminal, and the
 //! hash as Dovecot reads it.
 
+use argon2::Argon2;
+use argon2::password_hash::PasswordVerifier;
+use argon2::password_hash::phc::PasswordHash;
 use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -180,9 +183,9 @@ impl Terminal {
     }
 
     /// The same; types a line.
-    fn answer(&mut self, prompt: &str, line: &str) {
+    fn answer(&mut self, prompt: &str, line: impl AsRef<[u8]>) {
         self.prompts(prompt);
-        self.script.say(&format!("{line}\n"));
+        self.script.say_octets(&[line.as_ref(), b"\n"].concat());
     }
 
     fn echoes(&self) -> bool {
@@ -219,14 +222,59 @@ fn a_person_is_asked_twice_and_sees_nothing() {
     assert_eq!(folder.read("users"), before);
 }
 
-/// By the key that the program reads itself, as it has the terminal leave it alone, and by signals.
+/// As a terminal sends it that knows no UTF-8, or another octet that is none.
+#[test]
+fn a_password_is_the_octets_that_are_typed() {
+    needs!("script", "stty");
+    for typed in [&b"p\xe4ssw\xf6rd"[..], "p\u{e4}ssw\u{f6}rd \u{20ac}".as_bytes(), b" \x80\xff "] {
+        let folder = Folder::make();
+        let mut terminal = Terminal::open(&folder);
+        for prompt in ["New password for al: ", "The same again: "] {
+            terminal.answer(prompt, typed);
+        }
+        let (shown, code) = terminal.close();
+        assert_eq!(code, Some(0), "{shown}");
+        let line = folder.read("users");
+        let hash = line.split(':').nth(1).unwrap().trim_start_matches("{ARGON2ID}");
+        let hash = PasswordHash::new(hash).unwrap();
+        assert!(Argon2::default().verify_password(typed, &hash).is_ok(), "{typed:?}: {shown}");
+    }
+}
+
+/// Keys that mean something to other programs, and more than is taken: neither is left out, and
+/// nothing of it is left to the shell.
+#[test]
+fn a_password_that_cannot_be_taken_as_it_is_typed_is_refused() {
+    needs!("script", "stty");
+    let folder = Folder::make();
+    let program = format!("{PROGRAM} passwd {} al --uid 7 --gid 7", folder.path("users").display());
+    let command = format!("tty; {program}; echo ended $?; read line; echo \"left $line\"");
+    let long = "x".repeat(600);
+    for (typed, why) in [
+        ("correct \x1ahorse", "with a control character in it"),
+        ("correct\x1b[D horse", "with a control character in it"),
+        (long.as_str(), "unusable password: too long"),
+    ] {
+        let mut terminal = Terminal::run(&command);
+        terminal.answer("New password for al: ", typed);
+        terminal.seen += &terminal.script.up_to("ended 1");
+        assert!(terminal.seen.contains(why), "{typed:?}: {}", terminal.seen);
+        terminal.script.say("nothing\n");
+        let (shown, _) = terminal.close();
+        assert!(shown.contains("\nleft nothing\r\n"), "{typed:?}: {shown}");
+    }
+    assert!(!folder.path("users").exists());
+}
+
+/// By the key, which the shell around the program hears, too, and by signals.
 #[test]
 fn a_prompt_that_is_interrupted_leaves_the_terminal_as_it_was() {
     needs!("script", "stty");
     let folder = Folder::make();
     let users = folder.path("users");
     let program = format!("{PROGRAM} passwd {} al --uid 7 --gid 7", users.display());
-    let command = format!("tty; sh -c 'echo $$; exec {program}'; echo ended $?; stty -a");
+    let command =
+        format!("trap : INT; tty; sh -c 'echo $$; exec {program}'; echo ended $?; stty -a");
     for (how, code) in [(None, 130), (Some(Signal::TERM), 143), (Some(Signal::HUP), 129)] {
         let mut terminal = Terminal::run(&command);
         let pid = terminal.script.line().trim().parse().unwrap();

@@ -138,7 +138,13 @@ impl Talking {
     /// Says this to it.
     #[track_caller]
     pub fn say(&mut self, text: &str) {
-        self.input.write_all(text.as_bytes()).unwrap();
+        self.say_octets(text.as_bytes());
+    }
+
+    /// The same of what is no text.
+    #[track_caller]
+    pub fn say_octets(&mut self, octets: &[u8]) {
+        self.input.write_all(octets).unwrap();
     }
 
     /// Its next words up to these and with them; less at its end.
