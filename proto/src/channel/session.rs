@@ -40,6 +40,8 @@ messages! {
     b'y' LoggedIn(id: ConnectionId),
     /// What became of the login.
     b'o' Outcome(id: ConnectionId, outcome: Outcome),
+    /// The engine is to end at once, and all its sessions with it.
+    b'e' End,
 }
 
 impl Field for Outcome {
@@ -101,16 +103,6 @@ impl FromSession {
     }
 }
 
-impl ToSession {
-    /// The connection that it is about.
-    #[must_use]
-    pub const fn connection(&self) -> ConnectionId {
-        match self {
-            Self::Stream(id) | Self::LoggedIn(id) | Self::Outcome(id, _) => *id,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,8 +117,8 @@ mod tests {
             ToSession::LoggedIn(u64::MAX),
             ToSession::Outcome(1, Outcome::Refused),
             ToSession::Outcome(1, Outcome::Completed(7)),
+            ToSession::End,
         ] {
-            assert_eq!(message.connection(), ToSession::connection(&message));
             assert_eq!(ToSession::decode(&message.encode()), Some(message));
         }
         for said in [Said::Something, Said::Nothing] {

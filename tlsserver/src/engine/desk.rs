@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use unix::descriptor_passing::Received;
 use zeroize::Zeroizing;
 
@@ -36,7 +36,11 @@ pub(super) type Words = mpsc::UnboundedReceiver<Word>;
 
 /// All sessions' way to the monitor.
 #[derive(Clone, Default)]
-pub(super) struct Desk(Arc<Mutex<State>>);
+pub(super) struct Desk {
+    state: Arc<Mutex<State>>,
+    /// The monitor says that the engine is to end.
+    ends: Arc<Notify>,
+}
 
 #[derive(Default)]
 struct State {
@@ -51,7 +55,13 @@ struct State {
 
 impl Desk {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Resolves when the monitor says that the engine is to end.
+    pub(super) fn is_to_end(&self) -> impl Future<Output = ()> + use<> {
+        let ends = Arc::clone(&self.ends);
+        async move { ends.notified().await }
     }
 
     /// There is another monitor.
@@ -82,12 +92,13 @@ impl Desk {
             let received = channel.receive(&mut buffer).await;
             let Ok(Received { length, descriptors, .. }) = received else { return };
             let Some(message) = buffer.get(..length).and_then(ToSession::decode) else { return };
-            let word = match message {
-                ToSession::Stream(_) => Word::Stream(descriptors.into_iter().next()),
-                ToSession::LoggedIn(_) => Word::LoggedIn,
-                ToSession::Outcome(_, outcome) => Word::Outcome(outcome),
+            let (id, word) = match message {
+                ToSession::Stream(id) => (id, Word::Stream(descriptors.into_iter().next())),
+                ToSession::LoggedIn(id) => (id, Word::LoggedIn),
+                ToSession::Outcome(id, outcome) => (id, Word::Outcome(outcome)),
+                ToSession::End => return self.ends.notify_one(),
             };
-            if let Some(session) = self.state().sessions.get(&message.connection()) {
+            if let Some(session) = self.state().sessions.get(&id) {
                 // A session that has ended meanwhile wants nothing any more.
                 let _ = session.send(word);
             }

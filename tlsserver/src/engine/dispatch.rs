@@ -53,6 +53,11 @@ impl Dispatcher {
         Self { handshakes, signatures, dialogs, desk, reports, waiting, programs }
     }
 
+    /// Resolves when the monitor says that the engine is to end.
+    pub(super) fn is_to_end(&self) -> impl Future<Output = ()> + use<> {
+        self.desk.is_to_end()
+    }
+
     /// Acts on one message and the descriptors that came with it.
     pub(super) fn dispatch(&mut self, message: ToEngine, received: Received) {
         match message {

@@ -144,7 +144,11 @@ fn start() -> Result<(), Fatal> {
         if let Some(received) = monitor {
             dispatcher.dispatch(ToEngine::Monitor, received);
         }
-        serve(control, dispatcher, outgoing).await
+        let is_to_end = dispatcher.is_to_end();
+        tokio::select! {
+            served = serve(control, dispatcher, outgoing) => served,
+            () = is_to_end => Ok(()),
+        }
     })?)
 }
 

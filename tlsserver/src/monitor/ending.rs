@@ -9,13 +9,16 @@ use proto::login::outcome::{Exit, Outcome, Who};
 use proto::login::report::{Event, verdict};
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use unix::deadline::{self, ready_now};
 use unix::process::{ended_as_root, is_of_root, is_root};
 
 use super::sessions::{Completed, Login, Phase, Running, Session};
 use super::{Monitor, report};
 use crate::child::kill;
+
+/// How long an engine may take to end that is told to.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 impl Monitor {
     /// The engine says of a session's stream, which has ended, what there was on it.
@@ -148,7 +151,7 @@ impl Monitor {
         }
         if self.until.is_some_and(|until| until <= now) {
             self.until = None;
-            self.end_engines();
+            self.end_engines(now);
             self.kill_undecided();
             let left = self.sessions.all();
             report::sessions_ended(self.log, left.len());
@@ -156,6 +159,21 @@ impl Monitor {
                 self.over(id);
             }
         }
+        if self.ended_by.is_some_and(|by| by <= now) {
+            self.ended_by = None;
+            report::engines_not_ended(self.log, self.engines.len());
+            self.engines.clear();
+        }
+    }
+
+    /// Ends the engines, and with them the streams of all sessions. One that cannot be killed is
+    /// told to end, and known until it has.
+    fn end_engines(&mut self, now: Instant) {
+        self.engines.retain(|_, engine| !engine.kill());
+        for engine in self.engines.values_mut() {
+            engine.outbox.send(ToSession::End.encode(), Vec::new());
+        }
+        self.ended_by = (!self.engines.is_empty()).then(|| now + ENDS_WITHIN);
     }
 
     fn on_late(&mut self, id: ConnectionId) {

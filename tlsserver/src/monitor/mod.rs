@@ -27,6 +27,8 @@ use proto::login::turns::Turns;
 use proto::names::Variable;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::pidfd_send_signal;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -66,8 +68,18 @@ const MOST_KEPT: usize = 100_000;
 /// An engine as the monitor knows it.
 struct Engine {
     outbox: Outbox,
-    /// A handle to its process.
+    /// A handle to its process, where the system gave one.
     process: Option<OwnedFd>,
+}
+
+impl Engine {
+    /// Ends it, whatever it does; false where only itself can do that. No other process is ever
+    /// sent a signal: the system may have given its number to one by now.
+    fn kill(&self) -> bool {
+        let Some(process) = &self.process else { return false };
+        let sent = pidfd_send_signal(process, rustix::process::Signal::KILL);
+        matches!(sent, Ok(()) | Err(Errno::SRCH))
+    }
 }
 
 /// All that the monitor holds.
@@ -87,6 +99,8 @@ struct Monitor {
     listener: Option<Outbox>,
     /// When it ends whatever runs, once there is no listener.
     until: Option<Instant>,
+    /// When it waits no longer for engines that were told to end.
+    ended_by: Option<Instant>,
     engines: BTreeMap<EngineId, Engine>,
     sessions: Sessions,
     homes: Homes,
@@ -197,6 +211,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
         signals,
         listener: Some(Outbox::new(channel)),
         until: None,
+        ended_by: None,
         engines: BTreeMap::new(),
         sessions: Sessions::default(),
         homes,
@@ -275,12 +290,12 @@ impl Monitor {
         let look = turn.or_else(|| self.turns.is_short().then_some(self.next_look));
         let outboxes = self.engines.values().map(|engine| &engine.outbox).chain(&self.listener);
         let again = outboxes.filter_map(|outbox| outbox.paused_until(now)).min();
-        let until =
-            [look, again, self.until, self.sessions.next_deadline(), self.homes.next_turn()];
         let words = self.words.as_ref().and_then(Words::next_turn);
-        let until =
-            until.into_iter().chain([words, self.bound.next_turn(), self.signals.next_look()]);
-        ready_sources(sources, until.flatten().min())
+        let end = [self.until, self.ended_by];
+        let turns = [self.homes.next_turn(), words, self.bound.next_turn()];
+        let others = [look, again, self.sessions.next_deadline(), self.signals.next_look()];
+        let until = end.into_iter().chain(turns).chain(others).flatten().min();
+        ready_sources(sources, until)
     }
 
     fn on_signals(&mut self) {
@@ -332,16 +347,6 @@ impl Monitor {
         if self.listener.take().is_some() {
             self.until = Some(Instant::now() + self.linger);
             self.forget_done();
-        }
-    }
-
-    /// Ends the engines, and with them the streams of all sessions.
-    fn end_engines(&mut self) {
-        for engine in std::mem::take(&mut self.engines).into_values() {
-            if let Some(process) = engine.process {
-                let kill = rustix::process::Signal::KILL;
-                let _ = rustix::process::pidfd_send_signal(&process, kill);
-            }
         }
     }
 }

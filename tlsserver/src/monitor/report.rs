@@ -45,6 +45,13 @@ pub(super) fn sessions_ended(log: Log, count: usize) {
     }
 }
 
+/// So many engines go on with their sessions, although they were told to end.
+pub(super) fn engines_not_ended(log: Log, count: usize) {
+    if count > 0 {
+        log.error(format_args!("engines not ended after SIGTERM: {count}"));
+    }
+}
+
 /// An engine has said what no honest one says.
 pub(super) fn spoke_out_of_turn(log: Log) {
     log.error("an engine spoke out of turn");

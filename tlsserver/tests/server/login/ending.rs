@@ -4,11 +4,15 @@
 use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 
 use super::faults::assert_unharmed;
 use super::{DOORS, Door, POP3S, SUBMISSION, ask, assert_repeats, line, text};
+use crate::harness::Setup;
 use crate::harness::client::{Tls, clear_rest, close, finish_sending, plain, reset, rest};
 use crate::harness::processes::{children, kill, signal};
+use test_support::needs;
+use test_support::run::hand_over;
 use test_support::wait::{until, until_gone};
 
 /// Stands for a login program that has not answered before its input has ended.
@@ -160,6 +164,51 @@ fn sessions_that_linger_for_too_long_are_ended() {
     wait_until_gone(&own);
     server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: 1"]);
     server.log.wait_for(&["tlsserver: end "]);
+}
+
+/// In a container, say, whose filter does not know pidfd_open(2).
+fn without_handles_to_processes(setup: &Setup) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-D", "-qqq", "-o", "/dev/null", "-e", "trace=pidfd_open"]);
+    strace.args(["-e", "inject=pidfd_open:error=EPERM"]).env_clear();
+    hand_over(&mut strace, &setup.command());
+    strace
+}
+
+#[test]
+fn sessions_that_linger_are_ended_where_no_handle_to_a_process_can_be_had() {
+    needs!("strace");
+    let door = SUBMISSION;
+    let setup = door.setup().option("--linger 1");
+    let without = without_handles_to_processes(&setup);
+    let mut server = setup.start_as(without);
+    let mut session = door.logged_in(&server);
+    let own = server.terminate();
+    assert!(session.read(&mut [0]).unwrap_or(0) == 0);
+    wait_until_gone(&own);
+    server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: 1"]);
+    assert_eq!(server.log.count("engines not ended"), 0);
+}
+
+/// There is nobody else who could end it: its process id may be another's by now.
+#[test]
+fn an_engine_that_does_not_end_itself_where_only_it_could_is_said() {
+    needs!("strace");
+    let door = SUBMISSION;
+    let setup = door.setup().option("--linger 1 --engines 1");
+    let without = without_handles_to_processes(&setup);
+    let mut server = setup.start_as(without);
+    let mut session = door.logged_in(&server);
+    let (engine, monitor) = (server.engines()[0], server.monitor());
+    server.terminate();
+    signal(engine, Signal::STOP);
+    server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: 1"]);
+    server.log.wait_for(&["tlsserver: engines not ended after SIGTERM: 1"]);
+    wait_until_gone(&[monitor]);
+    signal(engine, Signal::CONT);
+    // What it was told, it hears then.
+    assert!(session.read(&mut [0]).unwrap_or(0) == 0);
+    wait_until_gone(&[engine]);
 }
 
 /// The next one has not begun them, and may not even have begun itself.
