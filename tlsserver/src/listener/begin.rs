@@ -59,15 +59,14 @@ impl Server {
         since.map(|since| since + TIME_TO_LOG_IN)
     }
 
-    /// Says that there is no room for clients that wait, where there is none: once, until
-    /// there is room and nobody waits.
+    /// Says that there is no room for clients that wait, where there is none and that is news.
     fn say_others_wait(&mut self) {
-        if self.others_wait || !self.is_full() {
+        let now = Instant::now();
+        if !self.is_full() || !self.crowd.seen(now) {
             return;
         }
-        self.others_wait = true;
         let event = Event::LimitReached(self.connections.limit());
-        if self.repeated.count(Instant::now(), event.to_string()) {
+        if self.repeated.count(now, event.to_string()) {
             event.log(self.log);
         }
     }
@@ -191,7 +190,7 @@ impl Server {
             self.say_others_wait();
             self.evict();
         } else if self.policy.proxy_protocol.is_some() && self.has_room() {
-            self.others_wait = false;
+            self.crowd.is_over();
         }
     }
 

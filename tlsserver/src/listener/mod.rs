@@ -10,6 +10,7 @@ mod children;
 mod connection;
 mod connections;
 mod course;
+mod crowd;
 mod dialog;
 mod engines;
 mod failures;

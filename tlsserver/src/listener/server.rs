@@ -16,6 +16,7 @@ use unix::signals::Signals;
 
 use super::connections::{Connections, EngineId};
 use super::course::{Accepting, Course};
+use super::crowd::Crowd;
 use super::dialog::Arrival;
 use super::failures::Failures;
 use super::proxy::Pending;
@@ -85,8 +86,8 @@ pub(super) struct Server {
     pub(super) begin_to_log_in: BTreeMap<ConnectionId, EngineId>,
     pub(super) accepting: Accepting,
     pub(super) course: Course,
-    /// It was said that clients wait for others to go.
-    pub(super) others_wait: bool,
+    /// Clients that wait for others to go.
+    pub(super) crowd: Crowd,
     /// The count in the last status line.
     last_count: Option<usize>,
     /// Lines that strangers cause.
@@ -123,7 +124,7 @@ impl Server {
             begin_to_log_in: BTreeMap::new(),
             accepting: Accepting::Freely,
             course: Course::Starting,
-            others_wait: false,
+            crowd: Crowd::default(),
             last_count: None,
             repeated: Repeated::new(Instant::now()),
         }
@@ -179,7 +180,7 @@ impl Server {
         let mut sources = vec![(Ready::Signals, self.signals.as_fd(), PollFlags::IN)];
         let behind_balancer = self.policy.proxy_protocol.is_some();
         let evicts = !behind_balancer && self.evicts_at().is_some_and(|at| at <= now);
-        let looks = self.looks_who_waits();
+        let looks = self.looks_who_waits(now);
         if !self.course.is_starting() && (self.may_accept() || evicts || looks) {
             let listening = self.listening.iter().enumerate();
             sources.extend(
@@ -201,11 +202,12 @@ impl Server {
             pending
                 .map(|(at, one)| (Ready::Pending(at), one.accepted.socket.as_fd(), PollFlags::IN)),
         );
-        let may_be_over = self.others_wait && !behind_balancer && self.may_accept();
+        let may_be_over = self.crowd.is_there() && !behind_balancer && self.may_accept();
         let until = if may_be_over { now } else { self.next_turn(now) };
         let ready = ready_sources(sources, Some(until))?;
-        let nobody_waits = !ready.iter().any(|one| matches!(one, Ready::Listening(_)));
-        self.others_wait &= !(may_be_over && nobody_waits);
+        if may_be_over && !ready.iter().any(|one| matches!(one, Ready::Listening(_))) {
+            self.crowd.is_over();
+        }
         Ok(ready)
     }
 
@@ -223,8 +225,8 @@ impl Server {
 
     /// Whether it would be news that somebody waits, as there is no room. Behind a load
     /// balancer those have been accepted.
-    fn looks_who_waits(&self) -> bool {
-        self.policy.proxy_protocol.is_none() && !self.others_wait && self.is_full()
+    fn looks_who_waits(&self, now: Instant) -> bool {
+        self.policy.proxy_protocol.is_none() && !self.crowd.is_known(now) && self.is_full()
     }
 
     /// Whether only another client's end can make room.
