@@ -12,6 +12,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use unix::regular_file::RegularFile;
 
+/// How often a file is read that changes meanwhile.
+const TRIES: usize = 3;
+
 /// A file that is no longer is read at once: keys are many, and nearly all of them not in it.
 const AT_ONCE: usize = 64 * 1024;
 
@@ -21,12 +24,20 @@ const AT_ONCE: usize = 64 * 1024;
 /// When the file cannot be read, changes meanwhile, or says what is no rule: nobody may
 /// connect then.
 pub(super) fn look_up(file: &Path, peer: IpAddr) -> io::Result<Instructions> {
-    let rules = RegularFile::open(file)?;
-    let found = first_of(&rules, peer)?;
-    if !rules.is_as_opened()? {
-        return Err(io::Error::other("it changed while it was read"));
+    unchanged(file, |rules| first_of(rules, peer))
+}
+
+/// What `read` makes of a file that nobody changes meanwhile. One that another has just taken
+/// the place of has changed, too: then the other is read.
+fn unchanged<T>(file: &Path, mut read: impl FnMut(&RegularFile) -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..TRIES {
+        let rules = RegularFile::open(file)?;
+        let found = read(&rules);
+        if rules.is_as_opened()? {
+            return found;
+        }
     }
-    Ok(found)
+    Err(io::Error::other("it changed while it was read"))
 }
 
 fn first_of(file: &RegularFile, peer: IpAddr) -> io::Result<Instructions> {
@@ -143,6 +154,39 @@ mod tests {
                 assert_eq!(found.environment, Vec::from_iter(name), "{peer}");
             }
         }
+    }
+
+    /// Its own time of change is another when its name is taken from it.
+    #[test]
+    fn a_file_that_is_replaced_while_it_is_read_turns_nobody_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, next] = ["rules.cdb", "rules.tmp"].map(|name| directory.path().join(name));
+        let write = |to: &Path, value: &[u8]| {
+            let mut writer = CDBWriter::create(to.to_str().unwrap()).unwrap();
+            writer.add(b"", value).unwrap();
+            writer.finish().unwrap();
+        };
+        write(&file, b"+A=old\0");
+        write(&next, b"+A=new\0");
+        let peer = "192.0.2.7".parse().unwrap();
+        let mut reads = 0;
+        let found = unchanged(&file, |rules| {
+            reads += 1;
+            if reads == 1 {
+                std::fs::rename(&next, &file)?;
+            }
+            first_of(rules, peer)
+        });
+        assert_eq!(found.unwrap().environment, [(b"A".to_vec(), b"new".to_vec())]);
+        assert_eq!(reads, 2);
+        // Nobody connects by rules that somebody goes on writing.
+        let mut size = 4096;
+        let found = unchanged(&file, |rules| {
+            size += 1;
+            std::fs::File::options().write(true).open(&file)?.set_len(size)?;
+            first_of(rules, peer)
+        });
+        assert_eq!(found.unwrap_err().to_string(), "it changed while it was read");
     }
 
     #[test]
