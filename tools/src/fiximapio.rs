@@ -111,10 +111,12 @@ enum Left {
 }
 
 impl Left {
-    fn by(reason: &io::Error) -> Self {
+    /// An error that is none of the client's side is the system's.
+    fn by(reason: io::Error) -> io::Result<Self> {
         match reason.kind() {
-            io::ErrorKind::TimedOut => Self::TimedOut,
-            _ => Self::Gone,
+            io::ErrorKind::TimedOut => Ok(Self::TimedOut),
+            _ if client::is_gone(&reason) => Ok(Self::Gone),
+            _ => Err(reason),
         }
     }
 }
@@ -155,7 +157,7 @@ impl Relay {
                     Opening::NotReady(why) => return Ok(Opened::NotReady(why)),
                 };
                 if let Err(reason) = written {
-                    return Ok(Opened::Left(Left::by(&reason)));
+                    return Ok(Opened::Left(Left::by(reason)?));
                 }
                 self.from_server.take(length);
                 if is_open {
@@ -194,7 +196,7 @@ impl Relay {
                         self.from_server.take(count);
                         waits_anew |= self.server_has_closed && count > 0;
                     }
-                    Err(reason) => return Ok(Some(Left::by(&reason))),
+                    Err(reason) => return Left::by(reason).map(Some),
                 }
             }
             if waits_anew {

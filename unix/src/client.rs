@@ -6,6 +6,7 @@
 
 use crate::close_on_exec::NO_SIGNAL;
 use crate::deadline::{Deadline, wait_for};
+use crate::shortage::{is_short, pause};
 use rustix::event::PollFlags;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -104,23 +105,24 @@ pub fn write(bytes: &[u8], seconds: u64) -> io::Result<()> {
 /// # Errors
 /// `TimedOut`; else what the system says.
 pub fn write_until(bytes: &[u8], seconds: u64, deadline: Deadline) -> io::Result<()> {
-    let mut left = bytes;
+    let next_step = || Deadline::after_seconds(seconds).or_sooner(deadline);
+    let (mut left, mut step) = (bytes, next_step());
     while !left.is_empty() {
         if deadline.has_passed() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         match write_ready(left)? {
-            0 => {
-                let step = Deadline::after_seconds(seconds).or_sooner(deadline);
-                wait_for(stdout(), PollFlags::OUT, step)?;
-            }
-            written => left = &left[written..],
+            0 if step.has_passed() => return Err(io::ErrorKind::TimedOut.into()),
+            0 => wait_for(stdout(), PollFlags::OUT, step)?,
+            written => (left, step) = (&left[written..], next_step()),
         }
     }
     Ok(())
 }
 
-/// Writes what the client takes without waiting; 0 where it would have to wait.
+/// Writes what the client takes without waiting; 0 where it would have to wait. That is also
+/// so, after a moment, where the system has too little memory for it: poll calls the client
+/// writable all the same, and the caller tries again.
 ///
 /// # Errors
 /// What the system says.
@@ -137,8 +139,24 @@ pub fn write_ready(bytes: &[u8]) -> io::Result<usize> {
     };
     match written {
         Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        Err(errno) if is_short(errno) => pause().map(|()| 0),
         other => Ok(other?),
     }
+}
+
+/// Whether an error of the client's side says that the client, or the way to it, is gone. Any
+/// other is one of this machine.
+#[must_use]
+pub fn is_gone(reason: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, HostUnreachable, NetworkDown,
+        NetworkUnreachable, NotConnected, TimedOut,
+    };
+    let of_connection =
+        matches!(reason.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected);
+    let of_network =
+        matches!(reason.kind(), HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut);
+    of_connection || of_network || Errno::from_io_error(reason) == Some(Errno::HOSTDOWN)
 }
 
 /// Closes the client's side of this process, and puts what it has anyway in its place: the log.

@@ -1,6 +1,8 @@
 //! Moments after which we wait no longer, and waiting for descriptors until then.
 
+use crate::shortage::{is_short, pause};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 /// What to wait for.
 pub use rustix::event::PollFlags as Event;
@@ -63,7 +65,7 @@ impl Deadline {
 }
 
 /// Waits until one of `descriptors` is ready, or the deadline has passed: then
-/// `false`. Signals do not shorten or prolong the wait.
+/// `false`. Signals do not shorten or prolong the wait, nor does a shortage of memory.
 ///
 /// # Errors
 /// What poll says.
@@ -71,10 +73,16 @@ pub fn wait(descriptors: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<bo
     loop {
         match rustix::event::poll(descriptors, deadline.remaining().as_ref()) {
             Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
+            Err(errno) if is_short_of_memory(errno) && !deadline.has_passed() => pause()?,
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// By the standard, poll(2) may call that EAGAIN, too.
+fn is_short_of_memory(errno: Errno) -> bool {
+    errno == Errno::AGAIN || is_short(errno)
 }
 
 /// Waits until one of those wanted is ready, and says which are; `None` where the
@@ -101,7 +109,9 @@ pub fn wait_for_any<const COUNT: usize>(
 }
 
 /// For a loop that looks at the clock at each turn: waits until one of the sources is ready or
-/// the moment has come, and says which are, in their order. None are, too, where a signal came.
+/// the moment has come, and says which are, in their order. None are, too, where a signal came,
+/// and after a moment where the system has too little memory to wait: those who are served by
+/// such a loop are not to lose it for that.
 ///
 /// # Errors
 /// What poll says.
@@ -115,7 +125,8 @@ pub fn ready_sources<S>(
         .collect();
     match rustix::event::poll(&mut waiting, Deadline(until).remaining().as_ref()) {
         Ok(_) => {}
-        Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
+        Err(Errno::INTR) => return Ok(Vec::new()),
+        Err(errno) if is_short_of_memory(errno) => return pause().map(|()| Vec::new()),
         Err(errno) => return Err(errno.into()),
     }
     let ready: Vec<_> = waiting.iter().map(|one| !one.revents().is_empty()).collect();

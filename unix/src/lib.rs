@@ -51,6 +51,7 @@ pub mod ready;
 pub mod regular_file;
 pub mod root_folder;
 pub mod search_path;
+pub mod shortage;
 #[cfg(feature = "signals")]
 pub mod signals;
 #[cfg(feature = "signals")]

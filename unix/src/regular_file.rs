@@ -48,7 +48,7 @@ impl Version {
 /// a FIFO's writer; nor does a read then.
 pub(crate) fn open_at_once(path: &Path) -> Result<(OwnedFd, Stat), Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let descriptor = open(path, flags, Mode::empty())?;
+    let descriptor = retry_on_intr(|| open(path, flags, Mode::empty()))?;
     let stat = fstat(&descriptor)?;
     Ok((descriptor, stat))
 }

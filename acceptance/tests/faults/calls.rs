@@ -64,12 +64,24 @@ struct Fault {
     nth: usize,
 }
 
+impl Fault {
+    /// Whether it may do when it is tried again.
+    fn passes(&self) -> bool {
+        match self.error {
+            "EINTR" | "ENOBUFS" => true,
+            "ENOMEM" => ["poll", "ppoll"].contains(&self.call.as_str()),
+            _ => false,
+        }
+    }
+}
+
 /// The ways in which a call can fail. Not `close`, which does its work whatever it says,
 /// nor `brk`, which says so by what it returns.
 fn errors(call: &str) -> &'static [&'static str] {
     match call {
         "read" | "recvfrom" | "recvmsg" => &["EINTR", "EIO"],
-        "write" | "sendto" | "sendmsg" => &["EINTR", "EIO", "EPIPE"],
+        "sendto" | "sendmsg" => &["EINTR", "EIO", "EPIPE", "ENOBUFS"],
+        "write" => &["EINTR", "EIO", "EPIPE"],
         "poll" | "ppoll" => &["EINTR", "ENOMEM"],
         "wait4" | "waitid" => &["EINTR", "ECHILD"],
         "openat" => &["EINTR", "EMFILE", "EIO"],
@@ -139,8 +151,8 @@ fn inject(place: &Place<'_>, whose: Whose, fault: &Fault, reference: &Outcome) -
         return Ok(false);
     }
     let is_jail = JAIL.contains(&fault.call.as_str());
-    if fault.error == "EINTR" {
-        ensure!(outcome.replies == reference.replies, "interrupted: {outcome:?}");
+    if fault.passes() {
+        ensure!(outcome.replies == reference.replies, "not tried again: {outcome:?}");
     }
     if is_jail && whose == Whose::Both {
         ensure!(outcome.replies == [NOT_JAILED], "jailed all the same: {outcome:?}");

@@ -16,6 +16,7 @@ mod clock;
 mod figures;
 mod files;
 mod limits;
+mod replies;
 mod server;
 mod session;
 mod signals;
@@ -30,6 +31,7 @@ fn main() -> Result<ExitCode> {
     let tests = [
         calls::TESTS,
         limits::TESTS,
+        replies::TESTS,
         server::TESTS,
         signals::TESTS,
         thousands::TESTS,

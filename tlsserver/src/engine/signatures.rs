@@ -18,6 +18,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use unix::descriptor_passing::{await_message, send};
+use unix::shortage::overcome;
 
 use super::ending::Reports;
 
@@ -79,7 +80,7 @@ impl Keyholder {
     fn ask(&self, request: &[u8]) -> io::Result<Vec<u8>> {
         let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
         let channel = channel.as_ref().ok_or(io::ErrorKind::UnexpectedEof)?;
-        send(channel, request, &[])?;
+        overcome(|| send(channel, request, &[]))?;
         let mut answer = vec![0; SIGNATURE];
         let length = await_message(channel, &mut answer)?.length;
         answer.truncate(length);

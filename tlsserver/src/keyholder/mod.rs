@@ -18,6 +18,7 @@ use std::{fmt, io};
 use unix::deadline::ready_sources;
 use unix::descriptor_passing::send;
 use unix::jail::{self, NoIdentity, Profile};
+use unix::shortage::overcome;
 
 use crate::NoRandomOctets;
 use crate::environment;
@@ -113,7 +114,7 @@ fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
             let is_question = |message: &[u8]| Some(message == ANSWER);
             match take_with_descriptors(&control, &mut buffer, is_question) {
                 Incoming::Message((true, _)) => {
-                    send(&control, &FromKeyholder::Ready.encode(), &[])?;
+                    overcome(|| send(&control, &FromKeyholder::Ready.encode(), &[]))?;
                 }
                 Incoming::Message((false, channel)) => engines.extend(channel),
                 Incoming::Nothing => {}

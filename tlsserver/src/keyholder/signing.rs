@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use unix::descriptor_passing::send;
+use unix::shortage::overcome;
 
 use crate::incoming::{Incoming, take};
 
@@ -34,7 +35,8 @@ impl Keys {
             Incoming::End => return Err(io::ErrorKind::InvalidData.into()),
         };
         let signature = self.sign(&request);
-        send(engine, signature.as_deref().unwrap_or(REFUSED), &[])
+        let answer = signature.as_deref().unwrap_or(REFUSED);
+        overcome(|| send(engine, answer, &[]))
     }
 
     /// The signature; none when the request is not one of a TLS handshake. An

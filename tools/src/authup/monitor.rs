@@ -30,6 +30,7 @@ use unix::failures::Memory;
 use unix::fork::Companion;
 use unix::login_program::{Failed, Place};
 use unix::process::Argv;
+use unix::shortage::overcome;
 use unix::summary::Timed;
 use unix::ucspi_tls::HANDSHAKE;
 use zeroize::Zeroize;
@@ -179,7 +180,8 @@ impl Monitor {
         };
         self.report.login_ended(&mut self.summary, outcome);
         let told = outcome.still_to_tell(self.protocol, self.heard);
-        let sent = send(&self.channel, &told.encode(), &[]);
+        let told_so = told.encode();
+        let sent = overcome(|| send(&self.channel, &told_so, &[]));
         if let Outcome::Completed(code) = told {
             // The session is over, and nobody has anything left to say.
             return Some(code);

@@ -18,6 +18,7 @@ use unix::descriptor_passing::{await_message, send};
 use unix::jail::{self, Failure, Identity, Profile};
 use unix::log::Reason;
 use unix::open_descriptors::close_others;
+use unix::shortage::overcome;
 
 pub(super) struct Parser {
     login: Login,
@@ -133,7 +134,8 @@ impl Parser {
     }
 
     fn send(&self, request: &Request) -> io::Result<()> {
-        send(&self.monitor, &request.encode(), &[])
+        let octets = request.encode();
+        overcome(|| send(&self.monitor, &octets, &[]))
     }
 
     /// What became of the login that was told last.

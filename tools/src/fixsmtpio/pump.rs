@@ -105,7 +105,7 @@ impl Pump {
         while self.take_requests() | self.take_replies() {
             taken = true;
         }
-        Ok(taken | self.write_to_server()? | self.write_to_client())
+        Ok(taken | self.write_to_server()? | self.write_to_client()?)
     }
 
     fn take_requests(&mut self) -> bool {
@@ -179,20 +179,21 @@ impl Pump {
         dropped > 0
     }
 
-    fn write_to_client(&mut self) -> bool {
+    fn write_to_client(&mut self) -> io::Result<bool> {
         let queue = self.relay.to_client();
         if queue.is_empty() {
-            return false;
+            return Ok(false);
         }
         match client::write_ready(queue.unsent()) {
-            Ok(0) => return false,
+            Ok(0) => return Ok(false),
             Ok(count) => {
                 queue.sent(count);
                 self.patience = Deadline::after_seconds(self.seconds);
             }
-            Err(_) => self.relay.client_gone(),
+            Err(error) if client::is_gone(&error) => self.relay.client_gone(),
+            Err(error) => return Err(error),
         }
-        true
+        Ok(true)
     }
 
     /// Waits until something can be read or written, and reads it. `false`: only

@@ -7,6 +7,7 @@
 pub(crate) mod client;
 pub(crate) mod processes;
 mod supervisor;
+pub(crate) mod tracer;
 
 use processes::Held;
 use rustix::process::Signal;
