@@ -289,7 +289,14 @@ pub(super) fn accept(listening: &Listening) -> Result<Option<Accepted>, Refusal>
         Ok((socket, remote)) => (socket, remote.and_then(internet)),
         Err(reason) => return refusal(reason).map_or(Ok(None), Err),
     };
-    let local = getsockname(&socket).ok().and_then(internet);
+    let local = match getsockname(&socket) {
+        Ok(local) => internet(local),
+        // It is closed, and not without a word.
+        Err(reason @ (Errno::NOBUFS | Errno::NOMEM)) => {
+            return Err(Refusal::Exhausted(reason.into()));
+        }
+        Err(_) => None,
+    };
     let (Some(remote), Some(local)) = (remote, local) else { return Ok(None) };
     Ok(Some(Accepted { socket, remote, local }))
 }

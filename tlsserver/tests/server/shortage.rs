@@ -14,6 +14,7 @@ use unix::descriptor_passing::{channel, send};
 
 use crate::harness::Setup;
 use crate::harness::client::{clear_rest, close, connect, goes_on, handshake, plain};
+use crate::harness::tracer::Tracer;
 
 /// For whom they are counted: not for the user for whom all tests run. The server has root's
 /// identity all the same, but not those powers with which they would not count.
@@ -44,6 +45,22 @@ fn who_comes_while_no_descriptor_can_be_passed_on_is_turned_away() {
     assert_eq!(clear_rest(plain(&server)), b"");
     server.log.wait_for_count(WHY, 2);
     drop(under_way);
+    let mut tls = connect(&server);
+    goes_on(&mut tls);
+    close(&mut tls);
+    drop(tls);
+    server.idle_as_begun();
+}
+
+/// Where it came to is not known, so that there could be no program for it.
+#[test]
+fn a_connection_that_there_is_too_little_memory_for_is_in_the_log() {
+    needs!("strace");
+    let server = Setup::new(&["cat"]).start();
+    let tracer = Tracer::attach(&[server.pid()], "getsockname:error=ENOBUFS:when=1");
+    assert_eq!(clear_rest(plain(&server)), b"");
+    server.log.wait_for(&["tlsserver: unable to accept: No buffer space available"]);
+    drop(tracer);
     let mut tls = connect(&server);
     goes_on(&mut tls);
     close(&mut tls);
