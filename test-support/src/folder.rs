@@ -1,5 +1,6 @@
 //! Folders for what a test makes.
 
+use crate::run::output;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, Permissions};
 use std::ops::Deref;
@@ -72,6 +73,15 @@ pub fn copy_program(from: &Path, to: &Path) {
     // With its permissions, whatever the umask.
     let copied = Command::new("cp").arg("-p").args([from, to]).status().unwrap();
     assert!(copied.success(), "{} to {}: {copied}", from.display(), to.display());
+}
+
+/// Writes a program that everybody may run. Another process does it, as [`copy_program`] says.
+#[track_caller]
+pub fn write_program(path: &Path, text: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path);
+    let written = output(&mut shell, text.as_bytes());
+    assert!(written.status.success(), "{}: {written:?}", path.display());
 }
 
 /// Says who may do what with a file, whatever the umask.

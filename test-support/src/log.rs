@@ -1,11 +1,13 @@
 //! What processes write, line by line, while they run.
 
 use crate::wait::{LONGEST, PATIENCE};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
+use rustix::io::{ioctl_fionread, read, retry_on_intr};
 use std::fmt::{self, Display};
 use std::fs::File;
-use std::io::{BufRead, BufReader, PipeWriter, Read, Write};
-use std::os::fd::AsRawFd;
+use std::io::{PipeWriter, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -34,11 +36,28 @@ struct Written {
     lines: Vec<String>,
     /// Sources that may still say something.
     open: usize,
+    /// Those of them that are there.
+    sources: Vec<Source>,
+}
+
+/// What lines come from, and how many octets have come.
+#[derive(Debug)]
+struct Source(Arc<OwnedFd>, usize);
+
+impl Source {
+    fn is(&self, descriptor: &Arc<OwnedFd>) -> bool {
+        Arc::ptr_eq(&self.0, descriptor)
+    }
+
+    /// How many will have come once all has that was written so far.
+    fn written(&self) -> usize {
+        self.1 + usize::try_from(ioctl_fionread(&self.0).unwrap()).unwrap()
+    }
 }
 
 impl Log {
     /// The log of a source.
-    pub fn of(source: impl Read + Send + 'static) -> Self {
+    pub fn of(source: impl Into<OwnedFd>) -> Self {
         let log = Self::default();
         log.follow(source);
         log
@@ -48,28 +67,62 @@ impl Log {
     #[must_use]
     pub fn of_fifo(fifo: &Path) -> Self {
         let (log, fifo) = (Self::default(), fifo.to_owned());
-        log.follow_opened(|| File::open(fifo).unwrap());
+        log.written().open += 1;
+        let opening = log.clone();
+        thread::spawn(move || {
+            let source = opening.begin(File::open(fifo).unwrap().into());
+            opening.take_all(&source);
+        });
         log
     }
 
     /// Takes what another source says into it, too.
-    pub fn follow(&self, source: impl Read + Send + 'static) {
-        self.follow_opened(|| source);
+    pub fn follow(&self, source: impl Into<OwnedFd>) {
+        self.written().open += 1;
+        let (log, source) = (self.clone(), self.begin(source.into()));
+        thread::spawn(move || log.take_all(&source));
     }
 
-    fn follow_opened<R: Read>(&self, open: impl FnOnce() -> R + Send + 'static) {
-        let log = self.clone();
-        log.written().open += 1;
-        thread::spawn(move || {
-            let source = open();
-            for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).into_owned();
-                log.written().lines.push(line);
-                log.0.1.notify_all();
+    fn begin(&self, source: OwnedFd) -> Arc<OwnedFd> {
+        let source = Arc::new(source);
+        self.written().sources.push(Source(source.clone(), 0));
+        source
+    }
+
+    fn take_all(&self, source: &Arc<OwnedFd>) {
+        let mut line = Vec::new();
+        while self.take(source, &mut line) {}
+    }
+
+    /// Waits until a source says something, and takes it into the log, of which nobody sees a
+    /// part meanwhile; whether there may be more. The line that it is in the middle of is the
+    /// caller's to keep.
+    fn take(&self, source: &Arc<OwnedFd>, line: &mut Vec<u8>) -> bool {
+        let _readable = poll(&mut [PollFd::new(source, PollFlags::IN)], None);
+        let mut written = self.written();
+        let mut octets = [0; 65_536];
+        let count = retry_on_intr(|| read(source, &mut octets)).unwrap_or(0);
+        let mut push = |line: &mut Vec<u8>| {
+            written.lines.push(String::from_utf8_lossy(&std::mem::take(line)).into_owned());
+        };
+        for &octet in &octets[..count] {
+            match octet {
+                b'\n' => push(line),
+                other => line.push(other),
             }
-            log.written().open -= 1;
-            log.0.1.notify_all();
-        });
+        }
+        if count == 0 {
+            if !line.is_empty() {
+                push(line);
+            }
+            written.sources.retain(|one| !one.is(source));
+            written.open -= 1;
+        }
+        let known = written.sources.iter_mut().find(|one| one.is(source));
+        known.into_iter().for_each(|one| one.1 += count);
+        drop(written);
+        self.0.1.notify_all();
+        count > 0
     }
 
     /// As good as ever behind somebody who has waited in vain, and panicked with it in hand: it
@@ -78,16 +131,31 @@ impl Log {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has been said so far.
+    /// What has come so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.written().lines.clone()
     }
 
-    /// How many lines contain the part.
+    /// How many lines contain the part, of all that have been written so far.
+    #[track_caller]
     #[must_use]
     pub fn count(&self, part: &str) -> usize {
+        self.catches_up();
         self.lines().iter().filter(|line| line.contains(part)).count()
+    }
+
+    /// Waits until all is in it that has been written so far.
+    #[track_caller]
+    pub fn catches_up(&self) {
+        let so_far = |one: &Source| (one.0.clone(), one.written());
+        let so_far: Vec<_> = self.written().sources.iter().map(so_far).collect();
+        self.look("end of what is unread", |written| {
+            let has_come = |(source, count): &(Arc<OwnedFd>, usize)| {
+                written.sources.iter().all(|one| !one.is(source) || one.1 >= *count)
+            };
+            so_far.iter().all(has_come).then_some(())
+        });
     }
 
     /// Waits for the line of this number, counted from 0.
@@ -131,7 +199,7 @@ impl Log {
     /// Waits until something is found in the lines.
     #[track_caller]
     pub fn wait<T>(&self, what: impl Display, mut find: impl FnMut(&[String]) -> Option<T>) -> T {
-        self.look(&what, |Written { lines, open }| {
+        self.look(&what, |Written { lines, open, .. }| {
             let found = find(lines);
             assert!(found.is_some() || *open > 0, "the log ended without {what}: {lines:#?}");
             found
@@ -166,11 +234,28 @@ mod tests {
 
     #[test]
     fn who_waits_in_vain_leaves_the_lines_to_others() {
-        let log = Log::of(&b"one\n"[..]);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"one\n").unwrap();
+        drop(writer);
+        let log = Log::of(reader);
         let waiting = log.clone();
         assert!(thread::spawn(move || drop(waiting.wait_for(&["two"]))).join().is_err());
         assert_eq!(log.lines(), ["one"]);
         assert_eq!(log.line(0), "one");
+    }
+
+    #[test]
+    fn what_has_been_written_is_there_once_it_has_caught_up() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let log = Log::of(reader);
+        log.catches_up();
+        for number in 1..=1000 {
+            writer.write_all(format!("a {number}\nhalf").as_bytes()).unwrap();
+            log.catches_up();
+            assert_eq!(log.lines().len(), number);
+        }
+        drop(writer);
+        assert_eq!(log.end().last().unwrap(), "half");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Process {
     pub group: u32,
     /// Processor time that it used, its own and the kernel's for it, in ticks.
     pub ticks: u64,
+    /// When it was started, in ticks.
+    pub start: u64,
 }
 
 impl Process {
@@ -42,6 +44,7 @@ impl Process {
             parent: u32::try_from(number(1)?).ok()?,
             group: u32::try_from(number(2)?).ok()?,
             ticks: number(11)? + number(12)?,
+            start: number(19)?,
         })
     }
 
@@ -74,7 +77,8 @@ impl Process {
 pub fn children(parent: u32) -> Vec<u32> {
     let mut children: Vec<Process> =
         Process::all().into_iter().filter(|one| one.parent == parent && !one.has_ended()).collect();
-    children.sort_by_key(|one| one.pid);
+    // Ids begin anew once the largest has been given.
+    children.sort_by_key(|one| (one.start, one.pid));
     children.iter().map(|one| one.pid).collect()
 }
 

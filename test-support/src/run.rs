@@ -1,7 +1,7 @@
 //! Programs that are run to their end, whichever comes first: theirs or the test's.
 
 use crate::log::Log;
-use crate::process::descendants;
+use crate::process::{Process, descendants};
 use crate::wait::{LONGEST, is_gone, is_readable};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use std::io::{self, Write};
@@ -82,7 +82,12 @@ impl OwnGroup {
 
 impl Drop for OwnGroup {
     fn drop(&mut self) {
-        let _already_gone = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        // Once the first has been waited for, and no other is left, the number is free for
+        // another process, and for its group. While it is a group's, no process gets it.
+        let is_waited_for = !matches!(self.0.try_wait(), Ok(None));
+        if !is_waited_for || Process::look(self.0.id()).is_none() {
+            let _already_gone = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        }
     }
 }
 
@@ -155,6 +160,17 @@ mod tests {
         shell.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped());
         let mut group = OwnGroup::start(&mut shell).unwrap();
         let child = Log::of(group.0.stdout.take().unwrap()).line(0);
+        drop(group);
+        assert!(is_gone(child.parse().unwrap()));
+    }
+
+    #[test]
+    fn so_does_one_whose_first_process_has_ended() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 1000 & echo $!"]).stdout(Stdio::piped());
+        let mut group = OwnGroup::start(&mut shell).unwrap();
+        let child = Log::of(group.0.stdout.take().unwrap()).line(0);
+        assert!(group.0.wait().unwrap().success());
         drop(group);
         assert!(is_gone(child.parse().unwrap()));
     }

@@ -3,16 +3,33 @@
 use crate::log::Log;
 use crate::run::{Master, OwnChild};
 use crate::wait::for_end;
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
-use std::net::TcpListener;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-/// A port of 127.0.0.1 that was free a moment ago, for who cannot say which one it took.
+/// A port of 127.0.0.1, for a server that cannot say which one it took. As long as this lives
+/// the system gives it to nobody who asks for any; who asks for this one, with `SO_REUSEADDR` as
+/// servers do, can listen there.
+#[derive(Debug)]
+pub struct FreePort {
+    /// Its number.
+    pub number: u16,
+    _held: OwnedFd,
+}
+
+/// One that is free.
 #[must_use]
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+pub fn free_port() -> FreePort {
+    let held = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    set_socket_reuseaddr(&held, true).unwrap();
+    bind(&held, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = SocketAddr::try_from(getsockname(&held).unwrap()).unwrap();
+    FreePort { number: address.port(), _held: held }
 }
 
 /// Has HAProxy, which this command runs or passes on to, serve by this configuration, until this
@@ -70,5 +87,22 @@ impl Server {
     pub fn stop(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::TERM)?;
         Ok(for_end(&mut self.child))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_free_port_is_one_server_s_and_nobody_else_s() {
+        let port = free_port();
+        let address = ("127.0.0.1", port.number);
+        assert!(TcpStream::connect(address).is_err());
+        let server = TcpListener::bind(address).unwrap();
+        assert!(TcpStream::connect(address).is_ok());
+        drop(server);
+        assert!(TcpListener::bind(address).is_ok());
     }
 }

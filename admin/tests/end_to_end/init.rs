@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use test_support::certificate::Pem;
-use test_support::folder::set_mode;
+use test_support::folder::{set_mode, write_program};
 use test_support::needs;
 use test_support::run::output;
 
@@ -326,8 +326,7 @@ fn what_is_tried_as_a_mail_program_can_change_its_home_and_nothing_of_roots() {
          printf '+OK\\r\\n'; cat >/dev/null\n",
         report.display()
     );
-    std::fs::write(&program, script).unwrap();
-    set_mode(&program, 0o755);
+    write_program(&program, &script);
     init_with(1, folder.path(), "--pop3", program.to_str().unwrap(), &[]);
     assert_eq!(std::fs::read_to_string(report).unwrap(), "yes\nno\nno\nno\n");
 }
@@ -377,8 +376,7 @@ fn a_size_at_which_the_server_ends_is_not_offered() {
     let script = "#!/bin/sh\necho 220 hi\nwhile read -r line; do case $line in\n\
                   EHLO*) printf '250-hi\\r\\n250-SIZE 1000\\r\\n250 DSN\\r\\n' ;;\n\
                   *SIZE=1001*) exit ;;\n*) printf '250 ok\\r\\n' ;;\nesac; done\n";
-    std::fs::write(&server, script).unwrap();
-    set_mode(&server, 0o755);
+    write_program(&server, script);
     init_with(0, folder.path(), "--submission", server.to_str().unwrap(), &[]);
     assert_eq!(listed(folder.path(), "smtpcapabilities"), ["DSN"]);
     let dir = folder.path().join("service");

@@ -4,7 +4,7 @@
 use crate::support::{add_al, al_logs_in, checked, ends_with, folder, init, programs, run};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use test_support::folder::{copy_program, set_mode};
+use test_support::folder::{copy_program, write_program};
 use test_support::needs;
 
 /// A page of this repository.
@@ -84,8 +84,7 @@ impl Machine {
             }
         }
         let script = self.folder.path().join("run");
-        std::fs::write(&script, format!("{before}{text}\n")).unwrap();
-        set_mode(&script, 0o755);
+        write_program(&script, &format!("{before}{text}\n"));
         script
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 pub(crate) use test_support::folder::public as folder;
-use test_support::folder::{copy_program, make_fifo, set_mode};
+use test_support::folder::{copy_program, make_fifo, write_program};
 use test_support::log::Log;
 pub(crate) use test_support::needs::{installed_or_skip, is_root, skipped};
 use test_support::run::output;
@@ -80,9 +80,7 @@ pub(crate) fn programs(folder: &Path) -> PathBuf {
     for name in chain.iter().chain(&servers) {
         copy_program(&built(name), &bin.join(name));
     }
-    let imap = bin.join("imap-stand-in");
-    std::fs::write(&imap, IMAP).unwrap();
-    set_mode(&imap, 0o755);
+    write_program(&bin.join("imap-stand-in"), IMAP);
     bin
 }
 
@@ -147,7 +145,7 @@ pub(crate) fn here(service: &Path) -> Log {
         text = text.replace(" -u 8 -g 8", "");
     }
     assert!(text.contains(" 127.0.0.1 0 "), "{text}");
-    std::fs::write(script, text).unwrap();
+    write_program(&script, &text);
     let log = service.join("log/run");
     let text = std::fs::read_to_string(&log).unwrap();
     let folder = service.join("log/main").display().to_string();
@@ -156,6 +154,6 @@ pub(crate) fn here(service: &Path) -> Log {
         true => format!("log={folder}\n"),
         false => format!("{line}\n"),
     });
-    std::fs::write(log, lines.collect::<String>()).unwrap();
+    write_program(&log, &lines.collect::<String>());
     Log::of_fifo(&pipe)
 }

@@ -12,7 +12,8 @@ use super::{Chain, Running, Server, chains};
 use crate::service::{PASSWORD, Protocol};
 
 pub(super) fn start(workshop: &Folder, protocol: Protocol) -> io::Result<Running> {
-    let port = free_port();
+    let held = free_port();
+    let port = held.number;
     let home = workshop.path(&format!("home-{port}"));
     fs::create_dir(&home)?;
     give_to_nobody(&home);
@@ -33,7 +34,8 @@ pub(super) fn start(workshop: &Folder, protocol: Protocol) -> io::Result<Running
 
 /// Its login for IMAP, which logs in to the bare server for the client.
 pub(super) fn proxy(workshop: &Folder) -> io::Result<Running> {
-    let port = free_port();
+    let held = free_port();
+    let port = held.number;
     let behind = chains::bare(workshop, Chain::Imap)?;
     let own = format!("args = password={PASSWORD}");
     let to = format!("args = proxy=y host=127.0.0.1 port={} nopassword=y", behind.0.port);

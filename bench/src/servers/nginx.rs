@@ -19,7 +19,8 @@ pub(super) fn start(workshop: &Folder, offer: Offer) -> io::Result<Running> {
     };
     let behind = chains::bare(workshop, chain)?;
     let auth = answer_everybody(behind.0.port)?;
-    let port = free_port();
+    let held = free_port();
+    let port = held.number;
     let configuration = configuration(workshop, offer, auth, port);
     let configuration = workshop.write(&format!("nginx-{port}.conf"), &configuration);
     let mut command = Command::new("nginx");

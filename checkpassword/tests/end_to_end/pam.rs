@@ -1,8 +1,9 @@
 //! `checkpassword-pam` with the system's own PAM and accounts made for the test.
 
 use crate::file::TOLD;
-use crate::support::{Account, Caller, Folder, Ran, folder, set_mode, tool, unique};
+use crate::support::{Account, Caller, Folder, Ran, folder, tool, unique};
 use std::path::PathBuf;
+use test_support::folder::write_program;
 use test_support::needs;
 
 const SHIPPED: &str = include_str!("../../../contrib/pam.d/checkpassword");
@@ -45,8 +46,8 @@ fn stand_in(folder: &Folder) -> String {
 
 /// A script that PAM runs.
 fn note(folder: &Folder, line: &str) -> String {
-    let script = folder.write("note", format!("#!/bin/sh\n{line}\n"));
-    set_mode(&folder.path("note"), 0o755);
+    let script = folder.path("note");
+    write_program(&script, &format!("#!/bin/sh\n{line}\n"));
     script.display().to_string()
 }
 

@@ -3,12 +3,11 @@
 
 use rustix::net::sockopt::socket_acceptconn;
 use rustix::process::Signal;
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::mpsc;
 use std::thread;
+use test_support::folder::write_program;
 use test_support::log::fill;
 use test_support::needs;
 use test_support::process::open;
@@ -21,7 +20,7 @@ use crate::harness::client::{
     reset, rest, vanish,
 };
 use crate::harness::processes::{descriptors, signal, take_descriptor};
-use crate::harness::{Log, Server, Setup};
+use crate::harness::{Server, Setup};
 
 /// Both ways in which TLS can begin.
 fn both(program: &[&str], options: &str) -> [Server; 2] {
@@ -177,10 +176,7 @@ fn a_program_of_an_immediate_connection_may_end_too() {
 #[test]
 fn a_program_that_cannot_be_run_is_said() {
     let setup = Setup::new(&["./program"]);
-    let path = setup.file("program");
-    fs::write(&path, "#!/no/such/interpreter\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&path, mode).unwrap();
+    write_program(&setup.file("program"), "#!/no/such/interpreter\n");
     let mut command = setup.command();
     command.current_dir(setup.directory.path());
     let server = setup.start_as(command);
@@ -247,26 +243,11 @@ fn exhausted_descriptors_of_the_listener_are_said_and_pass() {
     assert!(served, "{:?}", server.log.lines());
 }
 
-/// Reads when it is told to.
-struct Gate<R>(Option<mpsc::Receiver<()>>, R);
-
-impl<R: Read> Read for Gate<R> {
-    fn read(&mut self, octets: &mut [u8]) -> std::io::Result<usize> {
-        if let Some(opened) = self.0.take() {
-            opened.recv().unwrap();
-        }
-        self.1.read(octets)
-    }
-}
-
 #[test]
 fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     let setup = Setup::delayed(&["cat"]).option("-v");
     let (reader, writer) = std::io::pipe().unwrap();
-    let (open, opened) = mpsc::channel();
-    let log = Log::of(Gate(Some(opened), reader));
     let mut server = setup.start_logging_to(writer.try_clone().unwrap());
-    server.log = log;
     fill(&writer);
     drop(writer);
 
@@ -274,7 +255,7 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_lost_is_counted() {
     server.signal(Signal::HUP);
     still_there(&mut tls);
     drop((tls, connect(&server)));
-    open.send(()).unwrap();
+    server.log.follow(reader);
     server.log.wait_for(&["tlsserver: ", " lines lost: the log was full"]);
     server.signal(Signal::TERM);
     assert!(server.wait().success());

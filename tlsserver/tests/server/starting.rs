@@ -49,8 +49,8 @@ fn sockets_that_are_promised_and_missing_are_no_service() {
     let setup = Setup::new(&["true"]);
     let port = free_port();
     let through = ["env", "LISTEN_FDS=2"];
-    let (mut child, log) = activated(&setup, &format!("127.0.0.1:{port}"), &through);
-    let _client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let (mut child, log) = activated(&setup, &format!("127.0.0.1:{}", port.number), &through);
+    let _client = std::net::TcpStream::connect(("127.0.0.1", port.number)).unwrap();
     log.wait_for(&["tlsserver: unable to listen: LISTEN_FDS: not a listening socket"]);
     assert_eq!(for_end(&mut child).code(), Some(111));
 }
@@ -58,7 +58,8 @@ fn sockets_that_are_promised_and_missing_are_no_service() {
 #[test]
 fn a_supervisor_may_pass_the_socket() {
     needs!("systemd-socket-activate");
-    let port = free_port();
+    let held = free_port();
+    let port = held.number;
     let setup = Setup::new(&["env"]);
     let (child, log) = activated(&setup, &format!("127.0.0.1:{port}"), &[]);
     let server = setup.serves(Listening { child: OwnChild(child), port }, log);

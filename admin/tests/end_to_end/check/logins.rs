@@ -9,7 +9,7 @@ use crate::support::{
 use std::path::Path;
 use std::process::Command;
 use test_support::certificate::Pem;
-use test_support::folder::set_mode;
+use test_support::folder::write_program;
 use test_support::needs;
 use test_support::run::output;
 use test_support::server::{Server, free_port};
@@ -95,8 +95,7 @@ const STAND_IN: &str = "#!/bin/sh\necho 220 hi\nwhile read -r line; do case $lin
 fn a_service_that_takes_no_mail_is_no_service() {
     let Good { dir, folder } = good();
     let server = folder.path().join("stand-in");
-    std::fs::write(&server, STAND_IN).unwrap();
-    set_mode(&server, 0o755);
+    write_program(&server, STAND_IN);
     let (script, text) = script_of(&dir, "submission");
     let (before, _) = text.rsplit_once("fixsmtpio").unwrap();
     std::fs::write(&script, format!("{before}fixsmtpio {}\n", server.display())).unwrap();
@@ -116,14 +115,14 @@ fn scripts_elsewhere_are_read_and_their_running_service_is_tried() {
     let elsewhere = folder.path().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     let text = std::fs::read_to_string(dir.join("service/submission/run")).unwrap();
-    let port = free_port();
+    let held = free_port();
+    let port = held.number;
     let text =
         text.replace(" :: 587 ", " 0 587 ").replace(" 0 587 ", &format!(" 127.0.0.1 {port} "));
     let text =
         text.replace("export PATH=", "PATH=").replace("export QMAIL", "export PATH\nexport QMAIL");
     let script = elsewhere.join("run");
-    std::fs::write(&script, text.replace("exec tlsserver", "exec tlsserver -1")).unwrap();
-    set_mode(&script, 0o755);
+    write_program(&script, &text.replace("exec tlsserver", "exec tlsserver -1"));
 
     let said = succeeds(&["check", script.to_str().unwrap()]);
     assert!(said.ends_with("0 errors, 0 warnings\n"), "{said}");
@@ -157,7 +156,7 @@ fn a_running_service_on_every_address_is_tried_where_there_is_no_ipv6() {
     let run = dir.join("service/submission/run");
     let text =
         std::fs::read_to_string(&run).unwrap().replace("exec tlsserver", "exec tlsserver -1");
-    std::fs::write(&run, text.replace(" 0 587 ", " :: 587 ")).unwrap();
+    write_program(&run, &text.replace(" 0 587 ", " :: 587 "));
     let script = "ip link set lo up; sysctl -qw net.ipv6.conf.all.disable_ipv6=1; mkfifo ready
                   \"$1\" >ready & read port <ready
                   \"$2\" check \"$1\" --login al --running --stdin || code=$?

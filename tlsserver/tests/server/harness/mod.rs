@@ -22,11 +22,12 @@ use test_support::certificate::Pem;
 use test_support::hanging::Hanging;
 pub(crate) use test_support::log::Log;
 pub(crate) use test_support::needs::is_root;
+use test_support::process;
 use test_support::run::{hand_over, output, stderr};
 pub(crate) use test_support::server::Server as Listening;
 use test_support::service::PATH;
 pub(crate) use test_support::wait::PATIENCE;
-use test_support::wait::{self, Gate};
+use test_support::wait::{self, Gate, until};
 
 /// What the server will be started with.
 pub(crate) struct Setup {
@@ -251,8 +252,15 @@ impl Server {
         text
     }
 
-    /// Waits until nobody is connected any more.
+    /// Waits until nobody is connected any more, and the log has all that was said of who was.
     pub(crate) fn idle(&self) {
+        until("end of all connections", || connections(self.port), |open| *open == 0);
+        // It may be about to say so of one that is over already, and waits for others then.
+        let listener = || process::Process::look(self.pid());
+        until("listener that waits", listener, |seen| {
+            seen.as_ref().is_none_or(|listener| "STZ".contains(listener.state))
+        });
+        self.log.catches_up();
         self.wait_for_status("nobody", |line| line.starts_with("tlsserver: status: 0/"));
     }
 
@@ -263,6 +271,19 @@ impl Server {
             last.filter(|line| fits(line)).map(drop)
         });
     }
+}
+
+/// How many connections of a port the system has that the server has not closed.
+fn connections(port: u16) -> usize {
+    // Established, being established, and closed by the client, by their numbers in proc(5).
+    let is_open = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let is_ours = fields.next().is_some_and(|local| local.ends_with(&format!(":{port:04X}")));
+        is_ours && fields.nth(1).is_some_and(|state| ["01", "03", "08"].contains(&state))
+    };
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
+    let tables = tables.into_iter().flatten();
+    tables.map(|table| table.lines().filter(is_open).count()).sum()
 }
 
 impl Drop for Server {

@@ -4,8 +4,8 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use test_support::folder::write_program;
 use test_support::needs;
 use test_support::talking::Talking;
 
@@ -18,9 +18,7 @@ use crate::harness::processes::{descriptors, kill};
 /// A server whose program can be taken away while it runs: it lies in the home.
 fn with_script(door: Door, script: &str) -> Server {
     let setup = door.with(&["./program"]);
-    let path = setup.file("program");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&setup.file("program"), script);
     setup.start()
 }
 
@@ -59,8 +57,7 @@ fn a_program_that_cannot_be_run_any_more_is_said_to_both_sides() {
         server.idle();
         assert_eq!(server.log.count("no login"), 0, "{:#?}", server.log.lines());
         server.wait_until_held_as_begun();
-        fs::write(server.file("program"), "#!/bin/sh\necho back\n").unwrap();
-        fs::set_permissions(server.file("program"), fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&server.file("program"), "#!/bin/sh\necho back\n");
         let mut tls = door.says_login(&server);
         assert_eq!(text(rest(&mut tls)), format!("{}back\n", door.first()));
     }
