@@ -13,6 +13,7 @@ use acceptance::programs::Programs;
 use acceptance::suite::missing;
 use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
+use test_support::wait::in_file;
 
 mod chains {
     pub(crate) mod blocklist;
@@ -157,6 +158,22 @@ pub(crate) fn by_python(
     );
     let said = chain.succeeds(&["python3", "-c", &program], input.as_bytes())?;
     Ok(String::from_utf8(said)?)
+}
+
+/// Waits until the servers' log holds `part`: a process may say it a little later than another
+/// has told the client.
+pub(crate) fn logs(chain: &Chain<'_>, part: &str) -> Result<()> {
+    logs_times(chain, part, 1);
+    Ok(())
+}
+
+/// The same of so many times.
+pub(crate) fn logs_times(chain: &Chain<'_>, part: &str, count: usize) {
+    in_file(
+        &chain.path("server.log"),
+        || format!("{part:?}, {count} times,"),
+        |log| (log.matches(part).count() >= count).then_some(()),
+    );
 }
 
 /// Fails unless `text` holds `part`.

@@ -19,7 +19,7 @@ use test_support::service::AS_NOBODY;
 use test_support::talking::Talking;
 use test_support::wait::PATIENCE;
 
-use crate::{Test, holds};
+use crate::{Test, logs};
 
 pub(crate) const TESTS: &[Test] = &[
     ("blocklistd hears of logins behind tcpserver", &["tcpserver", ROOT], |chain| {
@@ -194,7 +194,7 @@ fn behind_a_load_balancer(chain: &Chain<'_>) -> Result<()> {
     let server = start(chain, &chain.tls_command(&["-n", "--proxy-protocol"], &refuse))?;
     let header = format!("PROXY TCP4 192.0.2.7 127.0.0.1 4321 {}\r\n", server.port);
     Peer::greeted([127, 0, 0, 7], server.port, &header)?.log_in(b"bob", "pass word", "535 ")?;
-    holds(&chain.log(), "(bob from 192.0.2.7)")?;
+    logs(chain, "(bob from 192.0.2.7)")?;
     hears_of_another_first(chain, &stand_in)
 }
 

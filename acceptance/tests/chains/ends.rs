@@ -3,11 +3,10 @@
 
 use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
-use test_support::wait::in_file;
 
 use crate::chains::login::submission;
 use crate::chains::sending::{self, python, swaks_succeeds};
-use crate::{BOB, Test, Tls, holds};
+use crate::{BOB, Test, Tls, holds, logs_times};
 
 const REAL: &[&str] = &["swaks", "python3", "smtpfront-echo"];
 
@@ -31,7 +30,7 @@ fn well(chain: &Chain<'_>) -> Result<()> {
         }
         server.stop()?;
     }
-    said(chain, " login succeeded", 40);
+    logs_times(chain, " login succeeded", 40);
     let log = chain.log();
     ensure!(log.matches(" login succeeded").count() == 40, "{log}");
     ensure!(!log.contains("truncated") && !log.contains("connection lost"), "{log}");
@@ -46,16 +45,7 @@ fn cut_off(chain: &Chain<'_>) -> Result<()> {
                     client.sock.close()\n\
                     sys.exit()";
         holds(&python(chain, &server, half)?, "(354,")?;
-        said(chain, TRUNCATED, count);
+        logs_times(chain, TRUNCATED, count);
     }
     Ok(())
-}
-
-/// Waits until the log says so, so often.
-fn said(chain: &Chain<'_>, line: &str, count: usize) {
-    in_file(
-        &chain.path("server.log"),
-        || format!("{count} times {line:?}"),
-        |log| (log.matches(line).count() >= count).then_some(()),
-    );
 }

@@ -13,7 +13,7 @@ use test_support::wait::{Gate, in_file, until};
 
 use crate::chains::login::submission;
 use crate::chains::sending::{self, ECHO, swaks_succeeds, swaks_tries};
-use crate::{BOB, SWAKS_REFUSED, Test, Tls, by_python, ends_with, holds};
+use crate::{BOB, SWAKS_REFUSED, Test, Tls, by_python, ends_with, holds, logs};
 
 const SWAKS: &[&str] = &["swaks", "smtpfront-echo"];
 const PLAIN: &[&str] = &["swaks", "smtpfront-echo", "tcpserver"];
@@ -94,7 +94,7 @@ fn guesses_until_shut_out(
     let right = [&[tls.swaks()], &BOB[..]].concat();
     let output = swaks_tries(chain, &server, &right)?;
     ensure!(!output.status.success(), "heard:\n{}", chain.told(&output));
-    holds(&chain.log(), "deny from 127.0.0.1: too many failures\n")?;
+    logs(chain, "deny from 127.0.0.1: too many failures\n")?;
     ensure!(!chain.log().contains("for bob"), "tried all the same:\n{}", chain.log());
     let shown = failures(chain, &[])?;
     holds(&shown, "address  127.0.0.1 ")?;
@@ -135,7 +135,7 @@ fn over_ipv6(chain: &Chain<'_>) -> Result<()> {
            print(smtplib.SMTP('::1', port).docmd('AUTH', 'PLAIN ' + secret)[0])";
     let said = by_python(chain, server.port, program, "")?;
     ensure!(said == "535\n535\n535\n454\n", "{said}");
-    holds(&chain.log(), "not run, too many failures of ::/64 (eve from ::1)\n")
+    logs(chain, "not run, too many failures of ::/64 (eve from ::1)\n")
 }
 
 fn by_pop3(chain: &Chain<'_>) -> Result<()> {
@@ -184,7 +184,7 @@ fn known(chain: &Chain<'_>) -> Result<()> {
     }
     let output = swaks_tries(chain, &server, &right)?;
     holds(&chain.told(&output), "454 ")?;
-    holds(&chain.log(), "too many failures of bob from 127.0.0.0/24 (bob from 127.0.0.1)\n")
+    logs(chain, "too many failures of bob from 127.0.0.0/24 (bob from 127.0.0.1)\n")
 }
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
@@ -202,7 +202,7 @@ fn behind_a_load_balancer(chain: &Chain<'_>) -> Result<()> {
         connect("192.0.2.7")?.log_in(b"eve", guess, "535 ")?;
     }
     ensure!(connect("192.0.2.7").is_err(), "heard");
-    holds(&chain.log(), "deny from 192.0.2.7: too many failures\n")?;
+    logs(chain, "deny from 192.0.2.7: too many failures\n")?;
     connect("192.0.2.8")?.log_in(b"eve", "d", "535 ").map(drop)
 }
 
@@ -268,7 +268,7 @@ fn trouble(chain: &Chain<'_>) -> Result<()> {
 /// It is no good login, wherever it cannot be told from a session.
 fn late_check(chain: &Chain<'_>) -> Result<()> {
     remember(chain, "")?;
-    fs::write(chain.path("home/control/timeoutlogin"), "1\n")?;
+    fs::write(chain.path("home/control/timeoutlogin"), "3\n")?;
     let gate = Gate::make(&chain.path("client/gate"));
     let check = format!("read -r go <{}; exit 1", chain.name("client/gate"));
     let server = chain.plain_server(&["authup", "smtp", "sh", "-c", &check])?;
@@ -306,7 +306,7 @@ fn unusable_file(chain: &Chain<'_>) -> Result<()> {
     }
     fs::remove_file(&file)?;
     swaks_succeeds(chain, &server, &BOB)?;
-    holds(&chain.log(), &format!("{}: No such file or directory\n", file.display()))
+    logs(chain, &format!("{}: No such file or directory\n", file.display()))
 }
 
 /// The system's signal about it ends neither of the two.
@@ -334,8 +334,8 @@ fn wrong_control(chain: &Chain<'_>) -> Result<()> {
     fs::write(chain.path("home/control/loginfailures"), "# ours\nadress 10 6h\n")?;
     let server = chain.plain_server(&REFUSES)?;
     peer::connect(&server)?.hear("421 authup unable to read controls (#4.3.0)\r\n")?;
-    holds(
-        &chain.log(),
+    logs(
+        chain,
         "unable to read controls: control/loginfailures: line 2: not one of file, address, ",
     )
 }

@@ -8,7 +8,7 @@ use acceptance::chain::{Chain, Server};
 use anyhow::{Context, Result, ensure};
 use test_support::service::give_to_nobody;
 
-use crate::{BOB_IS_IN, REFUSED, Test, Tls, as_stored, by_python, ends_with, holds, message};
+use crate::{BOB_IS_IN, REFUSED, Test, Tls, as_stored, by_python, ends_with, logs, message};
 
 pub(crate) const TESTS: &[Test] = &[
     ("mpop with a wrong password", &["mpop", "pop3front-maildir"], mpop_wrong_password),
@@ -87,7 +87,7 @@ pub(crate) fn run_mpop(chain: &Chain<'_>, server: &Server, password: &str) -> Re
 
 pub(crate) fn mpop_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
     ends_with(chain, &run_mpop(chain, server, "pass word")?, 0)?;
-    holds(&chain.log(), BOB_IS_IN)?;
+    logs(chain, BOB_IS_IN)?;
     let got = fs::read(chain.path("client/box"))?;
     let first_line = got.iter().position(|octet| *octet == b'\n').context("an empty mailbox")?;
     // mbox quotes a line that begins with From.
@@ -101,7 +101,7 @@ pub(crate) fn mpop_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {
 fn mpop_wrong_password(chain: &Chain<'_>) -> Result<()> {
     let output = run_mpop(chain, &mailfront(chain)?, "guessed")?;
     ends_with(chain, &output, REFUSED)?;
-    holds(&chain.log(), " failed, 0 remaining (bob from 127.0.0.1)")
+    logs(chain, " failed, 0 remaining (bob from 127.0.0.1)")
 }
 
 pub(crate) fn fetchmail_fetches(chain: &Chain<'_>, server: &Server) -> Result<()> {

@@ -7,7 +7,10 @@ use test_support::service::NOBODY;
 
 use super::fetching::put;
 use super::login::door;
-use crate::{BOB_IS_IN, Test, Tls, as_stored, body, by_python, holds, message, only_message};
+use crate::{
+    BOB_IS_IN, Test, Tls, as_stored, body, by_python, holds, logs, logs_times, message,
+    only_message,
+};
 
 pub(crate) const TESTS: &[Test] = &[
     ("imaplib over STARTTLS from Dovecot", &["python3", "imap"], |chain| {
@@ -74,7 +77,7 @@ pub(crate) fn ensure_fetched(got: &[u8]) -> Result<()> {
 fn imaplib(chain: &Chain<'_>, tls: Tls, server: &[&str]) -> Result<()> {
     let server = serve(chain, tls, server)?;
     ensure_fetched(python(chain, server.port, tls, FETCH)?.as_bytes())?;
-    holds(&chain.log(), BOB_IS_IN)
+    logs(chain, BOB_IS_IN)
 }
 
 /// tlsserver holds the dialog, for servers that answer the login and for those that greet.
@@ -94,6 +97,7 @@ except imaplib.IMAP4.error as refused:
             ensure_fetched(python(chain, server.port, tls, &program)?.as_bytes())?;
         }
     }
+    logs_times(chain, BOB_IS_IN, 4);
     ensure!(chain.log().matches(BOB_IS_IN).count() == 4);
     Ok(())
 }
@@ -115,7 +119,7 @@ client.logout()
     let seen = python(chain, server.port, Tls::AtOnce, program)?;
     let refused = "refused b'[AUTHENTICATIONFAILED] authup authorization failed'\n";
     ensure!(seen == format!("{refused}{refused}OK\n"), "{seen}");
-    holds(&chain.log(), " failed, 4 remaining (bob from 127.0.0.1)")
+    logs(chain, " failed, 4 remaining (bob from 127.0.0.1)")
 }
 
 /// The server's untagged data reach a client that waits for them.
@@ -182,7 +186,7 @@ fn shows_the_list(chain: &Chain<'_>, client: &str) -> Result<()> {
     let output = chain.client(&["script", "-qec", &command, "/dev/null"], b"")?;
     holds(&String::from_utf8_lossy(&output.stdout), "stored")
         .with_context(|| chain.told(&output))?;
-    holds(&chain.log(), BOB_IS_IN)
+    logs(chain, BOB_IS_IN)
 }
 
 fn offlineimap(chain: &Chain<'_>) -> Result<()> {
@@ -211,7 +215,7 @@ except imaplib.IMAP4.error as refused:
 ";
     let seen = python(chain, server.port, Tls::AtOnce, program)?;
     ensure!(seen == "b'[UNAVAILABLE] server is not ready'\n", "{seen}");
-    holds(&chain.log(), "fiximapio: unable to exec: no-such-server: No such file or directory")
+    logs(chain, "fiximapio: unable to exec: no-such-server: No such file or directory")
 }
 
 /// Another program checks the login, by names of variables that are not only ours.

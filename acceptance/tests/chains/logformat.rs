@@ -12,7 +12,7 @@ use test_support::wait::in_file;
 use crate::chains::fetching::{MAILFRONT, poplib_fetches, put};
 use crate::chains::login::door;
 use crate::chains::sending::{ECHO, swaks_is_refused, swaks_succeeds};
-use crate::{BOB_IS_IN, Test, Tls, holds};
+use crate::{BOB_IS_IN, Test, Tls, holds, logs};
 
 const NEEDS: &[&str] = &["swaks", "smtpfront-echo", "pop3front-maildir", "python3"];
 
@@ -56,7 +56,7 @@ fn says_all(chain: &Chain<'_>, start: Start) -> Result<()> {
     for key in ["port", "cipher", "start"] {
         ensure!(begun.contains_key(key) && begun.get(key) == over.get(key), "{key}: {good:?}");
     }
-    holds(&chain.log(), BOB_IS_IN)?;
+    logs(chain, BOB_IS_IN)?;
 
     put(chain);
     let fetching = start(chain, "pop3", &chain.login("pop3", &MAILFRONT))?;
@@ -112,5 +112,5 @@ fn none(chain: &Chain<'_>) -> Result<()> {
     fs::write(&file, "json\n")?;
     let program = chain.login("smtp", ECHO);
     ensure!(door(chain, "smtp", Tls::Asked, &program).is_err(), "it started");
-    holds(&chain.log(), &format!("tlsserver: {}: not logfmt\n", file.display()))
+    logs(chain, &format!("tlsserver: {}: not logfmt\n", file.display()))
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use test_support::service::NOBODY;
 
 use crate::chains::fetching::{MAILFRONT, dovecot_command, ensure_fetched, poplib_fetches};
-use crate::{BOB, BOB_IS_IN, Test, Tls, ensure_body, holds, message, only_message, swaks_sends};
+use crate::{BOB, BOB_IS_IN, Test, Tls, ensure_body, logs, message, only_message, swaks_sends};
 
 const NEEDS: &[&str] = &["swaks", "exim4", "pop3front-maildir", "python3"];
 
@@ -30,7 +30,7 @@ fn round_trip(chain: &Chain<'_>, tls: Tls, pop3: &[&str]) -> Result<()> {
     let submission = tls.server(chain, &chain.login("smtp", &chain.exim()))?;
     let login = [&[tls.swaks()], &BOB[..]].concat();
     swaks_sends(chain, &submission, "round", ["bob@example.org"; 2], &login)?;
-    holds(&chain.log(), BOB_IS_IN)?;
+    logs(chain, BOB_IS_IN)?;
 
     let (stored, owner) = only_message(chain, "bob/Maildir")?;
     ensure_body(&stored, &message("round"))?;

@@ -7,8 +7,8 @@ use acceptance::chain::{Chain, Server};
 use anyhow::{Result, ensure};
 
 use crate::{
-    BOB, BOB_IS_IN, BOB_TO_EVE, REFUSED, SWAKS_REFUSED, Test, by_python, ends_with, holds, message,
-    swaks, swaks_sends,
+    BOB, BOB_IS_IN, BOB_TO_EVE, REFUSED, SWAKS_REFUSED, Test, by_python, ends_with, holds, logs,
+    message, swaks, swaks_sends,
 };
 
 const SWAKS: &[&str] = &["swaks", "smtpfront-echo"];
@@ -16,7 +16,7 @@ const SWAKS: &[&str] = &["swaks", "smtpfront-echo"];
 pub(crate) const TESTS: &[Test] = &[
     ("swaks PLAIN over STARTTLS to smtpfront-echo", SWAKS, |chain| {
         swaks_logs_in(chain, &[&["--tls"], &BOB[..]].concat())?;
-        holds(&chain.log(), BOB_IS_IN)
+        logs(chain, BOB_IS_IN)
     }),
     ("swaks LOGIN over STARTTLS to smtpfront-echo", SWAKS, |chain| {
         swaks_logs_in(chain, &["--tls", "--auth", "LOGIN", "-au", "bob", "-ap", "pass word"])
@@ -64,7 +64,7 @@ fn swaks_logs_in(chain: &Chain<'_>, how: &[&str]) -> Result<()> {
 fn swaks_without_tls(chain: &Chain<'_>) -> Result<()> {
     let server = chain.plain_server(&chain.login("smtp", ECHO))?;
     swaks_succeeds(chain, &server, &BOB)?;
-    holds(&chain.log(), BOB_IS_IN)
+    logs(chain, BOB_IS_IN)
 }
 
 /// With a wrong password.
@@ -73,7 +73,7 @@ pub(crate) fn swaks_is_refused(chain: &Chain<'_>, server: &Server) -> Result<()>
     let output = swaks_tries(chain, server, &login)?;
     ends_with(chain, &output, SWAKS_REFUSED)?;
     holds(&chain.told(&output), "535 authup authorization failed (#5.7.0)")?;
-    holds(&chain.log(), " failed, 4 remaining (bob from 127.0.0.1)")
+    logs(chain, " failed, 4 remaining (bob from 127.0.0.1)")
 }
 
 fn swaks_tls_required(chain: &Chain<'_>) -> Result<()> {
@@ -96,7 +96,7 @@ pub(crate) fn run_msmtp(chain: &Chain<'_>, server: &Server, password: &str) -> R
 
 fn msmtp(chain: &Chain<'_>) -> Result<()> {
     ends_with(chain, &run_msmtp(chain, &submission(chain)?, "pass word")?, 0)?;
-    holds(&chain.log(), BOB_IS_IN)
+    logs(chain, BOB_IS_IN)
 }
 
 fn msmtp_wrong_password(chain: &Chain<'_>) -> Result<()> {
@@ -113,7 +113,7 @@ pub(crate) fn curl_sends(chain: &Chain<'_>, scheme: &str, server: &Server) -> Re
     let mail = ["--mail-from", "bob@example.org", "--mail-rcpt", "eve@example.org"];
     let rest = ["--user", "bob:pass word", "--upload-file", "-"];
     chain.succeeds(&[&usual[..], &mail, &rest].concat(), message("curl").as_bytes())?;
-    holds(&chain.log(), BOB_IS_IN)
+    logs(chain, BOB_IS_IN)
 }
 
 pub(crate) fn python(chain: &Chain<'_>, server: &Server, more: &str) -> Result<String> {

@@ -12,7 +12,7 @@ use test_support::service::{give_to_nobody, with_certificate};
 use crate::chains::introduction::SENDS;
 use crate::chains::sending::python;
 use crate::chains::unpacked::{download, unpack};
-use crate::{BOB, BOB_IS_IN, BOB_TO_EVE, Test, body, by_python, holds, message, swaks_sends};
+use crate::{BOB, BOB_IS_IN, BOB_TO_EVE, Test, body, by_python, holds, logs, message, swaks_sends};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -50,8 +50,8 @@ fn from_c(chain: &Chain<'_>) -> Result<()> {
     command.args(chain.login("smtp", &["fixsmtpio", "smtpfront-echo"]));
     let server = chain.start(with_certificate(&mut command, chain).env("UCSPITLS", "!"))?;
     holds(&sends(chain, &server)?, "235 ok, go ahead (#2.0.0)")?;
-    holds(&chain.log(), "tlsserver: status: 1/40")?;
-    holds(&chain.log(), BOB_IS_IN)
+    logs(chain, "tlsserver: status: 1/40")?;
+    logs(chain, BOB_IS_IN)
 }
 
 /// The server behind goes on offering AUTH, as a patched qmail-smtpd does, and as Exim can

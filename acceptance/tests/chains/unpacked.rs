@@ -3,19 +3,19 @@
 //! Dovecot 2.4, which is the next Debian's, with its C library, in a root folder of its own.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use acceptance::chain::Chain;
 use anyhow::{Context, Result};
+use test_support::folder::write_program;
 use test_support::needs::skipped;
 use test_support::run::{output, succeeds};
 
 use super::fetching::{self, dovecot_command, poplib};
 use super::imap::{FETCH, ensure_fetched, mbsync_from, python};
-use crate::{BOB_IS_IN, Test, Tls, holds};
+use crate::{BOB_IS_IN, Test, Tls, holds, logs};
 
 pub(crate) const TESTS: &[Test] = &[
     ("imaplib and mbsync from Courier", &["apt-get", "python3", "mbsync"], courier),
@@ -103,7 +103,7 @@ fn courier(chain: &Chain<'_>) -> Result<()> {
     let offered = python(chain, server.port, Tls::Asked, offered)?;
     holds(&offered, "UIDPLUS")?;
     mbsync_from(chain, Tls::Asked, &server)?;
-    holds(&chain.log(), BOB_IS_IN)
+    logs(chain, BOB_IS_IN)
 }
 
 /// What its servers need.
@@ -167,8 +167,7 @@ fn dovecot_2_4(chain: &Chain<'_>) -> Result<()> {
         cp -r usr/share/dovecot/dovecot.conf usr/share/dovecot/conf.d etc/dovecot";
     succeeds(Command::new("sh").args(["-c", copy]).arg(&root).arg(&folder));
     let script = chain.path("in-root");
-    fs::write(&script, IN_ROOT)?;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    write_program(&script, IN_ROOT);
     let words = [script, root, folder].map(|path| path.display().to_string());
     let within = |shell: &str| {
         let words = words.iter().map(String::as_str).chain(["sh", "-c", shell]);

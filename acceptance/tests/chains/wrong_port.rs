@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::chains::login::door;
 use crate::chains::sending::ECHO;
-use crate::{Test, Tls, holds};
+use crate::{Test, Tls, holds, logs_times};
 
 pub(crate) const TESTS: &[Test] = &[
     ("wrong port: curl by HTTP", &["curl", "smtpfront-echo"], d60_http),
@@ -42,6 +42,7 @@ fn each(
         client(server.port, last)?;
         server.stop()?;
         count += 1;
+        logs_times(chain, said, count);
         let log = chain.log();
         ensure!(log.matches(said).count() == count, "{count} times {said:?}:\n{log}");
     }
