@@ -63,7 +63,8 @@ fn read_only(programs: &Programs) -> Result<()> {
          mount -t tmpfs none /var; mkdir -m 755 /var/empty
          for point in $(sed 's/^[^ ]* \\([^ ]*\\) .*/\\1/' /proc/mounts); do
              case $point in /proc*|/sys*|/dev*|{spool}) ;; *)
-             mount -o remount,bind,ro $point;; esac
+             # Another test's may be gone by now, with its folder.
+             mount -o remount,bind,ro $point || ! mountpoint -q $point;; esac
          done
          ! touch {spool}/../nothing /tmp/nothing /var/empty/nothing 2>/dev/null
          exec \"$0\" \"$@\""

@@ -3,6 +3,7 @@
 //! monitor go on, and nobody is left behind.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use acceptance::chain::{As, Chain, ROOT, Server, start_logging_to};
@@ -51,6 +52,8 @@ fn number() -> Result<usize> {
     let descriptors = limit.maximum.unwrap_or(u64::MAX);
     let room = [
         free.unwrap_or_default() / 2 / EACH,
+        of_cgroups("memory.max").unwrap_or(usize::MAX) / 1024 / 2 / EACH,
+        of_cgroups("pids.max").unwrap_or(usize::MAX) / 2,
         pids / 2,
         usize::try_from(processes / 2)?,
         usize::try_from(descriptors / 2)?,
@@ -60,6 +63,19 @@ fn number() -> Result<usize> {
         skipped("login programs that hang", &format!("room for {number} of {WANTED} only"));
     }
     Ok(number)
+}
+
+/// The least that the control groups in which this runs allow, as a container's may.
+fn of_cgroups(file: &str) -> Option<usize> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let limits = groups.lines().flat_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1).map(|field| field.trim_matches('/'));
+        let (controller, path) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
+        let above: Vec<&Path> = Path::new(path).ancestors().collect();
+        let folder = Path::new("/sys/fs/cgroup").join(controller);
+        above.into_iter().map(|group| folder.join(group).join(file)).collect::<Vec<_>>()
+    });
+    limits.filter_map(|limit| std::fs::read_to_string(limit).ok()?.trim().parse().ok()).min()
 }
 
 /// A client in the clear that has been greeted, and says this.
