@@ -44,9 +44,9 @@ impl Running {
         (running, (input, output))
     }
 
-    /// authup where a login may take a second, and an answer as long as it wants.
+    /// authup where a login may take some seconds, and an answer as long as it wants.
     fn dialog(protocol: &str) -> (Self, Ends) {
-        let control = [("timeoutlogin", "1\n"), ("timeoutsmtpd", "1000\n")];
+        let control = [("timeoutlogin", "3\n"), ("timeoutsmtpd", "1000\n")];
         Self::start(&control, &["authup", protocol, "false"])
     }
 
@@ -168,7 +168,7 @@ fn d32_a_client_that_never_pauses_is_bounded_too() {
     // More commands than can be answered in that time, so there is always one to be read.
     let talking = thread::spawn(move || {
         let commands = "NOOP\r\n".repeat(MANY);
-        (0..MANY).all(|_| input.write_all(commands.as_bytes()).is_ok())
+        (0..10 * MANY).all(|_| input.write_all(commands.as_bytes()).is_ok())
     });
     let said = rest(&mut output);
     assert!(said.ends_with("250 ok\r\n451 authup timeout (#4.4.2)\r\n"), "{:?}", last(&said));

@@ -228,7 +228,7 @@ fn a_login_program_that_hangs_is_ended() {
     needs!("root");
     // It has not become anybody when the time for a login is over.
     let hangs = &["sh", "-c", "cat <&3 >/dev/null; exec sleep 1000"];
-    let mut session = Session::start(&[("timeoutlogin", "1\n")], hangs).greeted();
+    let mut session = Session::start(&[("timeoutlogin", "3\n")], hangs).greeted();
     session.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
     assert!(session.logged().contains(" attempt for alice"));
     let (said, code) = session.ends();
@@ -242,7 +242,7 @@ fn a_session_is_not_ended_with_the_time_for_a_login() {
     // It does not know of the ready pipe, and outlasts the time: its end is asked for.
     let session = "read line; printf '235 ok\\r\\n'; read line; printf '221 bye\\r\\n'; exit 0";
     let session = [&AS_NOBODY[..], &["sh", "-c", session]].concat();
-    let start = || Session::start(&[("timeoutlogin", "1\n")], &session).greeted();
+    let start = || Session::start(&[("timeoutlogin", "3\n")], &session).greeted();
     let mut session = start();
     session.say("AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n");
     // The time of one who came later is over.

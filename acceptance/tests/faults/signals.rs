@@ -161,6 +161,9 @@ fn terminated(programs: &Programs) -> Result<()> {
     Ok(())
 }
 
+/// For a login: time enough for its program to begin, and to get as far as it is to.
+const SECONDS: &str = "5\n";
+
 /// A session whose login program hangs, up to what its client is told once the time is over.
 fn log_in_in_vain(place: &Place<'_>, words: &[&str]) -> Result<Session> {
     let mut session = place.start_words(words)?;
@@ -175,7 +178,7 @@ fn log_in_in_vain(place: &Place<'_>, words: &[&str]) -> Result<Session> {
 /// for; what it does with signals does not count.
 fn hangs_with_descendants(programs: &Programs) -> Result<()> {
     let place = Place::new(programs)?;
-    fs::write(place.chain.path("home/control/timeoutlogin"), "1\n")?;
+    fs::write(place.chain.path("home/control/timeoutlogin"), SECONDS)?;
     let hangs = r#"trap '' TERM INT HUP; sh -c 'trap "" TERM; exec sleep 1000' & exec sleep 1000"#;
     let words = ["authup", "smtp", "sh", "-c", hangs];
     let session = log_in_in_vain(&place, &words)?;
@@ -194,7 +197,7 @@ fn hangs_with_descendants(programs: &Programs) -> Result<()> {
 /// It waits for a file system that hangs: whoever logs in is told in time all the same.
 fn hangs_unkillable(programs: &Programs) -> Result<()> {
     let place = Place::new(programs)?;
-    fs::write(place.chain.path("home/control/timeoutlogin"), "1\n")?;
+    fs::write(place.chain.path("home/control/timeoutlogin"), SECONDS)?;
     let folder = tempfile::tempdir()?;
     let what = "a login program that cannot be killed";
     let Some(hanging) = Hanging::mount(what, folder.path(), b"") else { return Ok(()) };

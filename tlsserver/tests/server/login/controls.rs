@@ -224,7 +224,7 @@ fn a_check_that_takes_too_long_is_no_good_login() {
         fs::set_permissions(setup.directory.path(), Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(setup.file("go"), Permissions::from_mode(0o666)).unwrap();
     }
-    let server = with_seconds(setup, "timeoutlogin", "1\n");
+    let server = with_seconds(setup, "timeoutlogin", "5\n");
     let mut memory = memory(server.directory.path());
     let mut is_shut_out = || memory.shuts_out(Ipv4Addr::LOCALHOST.into());
     let mut tls = SUBMISSION.says_login(&server);

@@ -33,10 +33,20 @@ impl Door {
     }
 }
 
+/// At all doors side by side: time passes at each.
+fn at_each_door(test: impl Fn(Door) + Sync) {
+    thread::scope(|scope| {
+        for door in DOORS {
+            let test = &test;
+            scope.spawn(move || test(door));
+        }
+    });
+}
+
 #[test]
 fn silence_ends_the_session_with_a_word() {
-    for door in DOORS {
-        let server = door.with_each("1\n");
+    at_each_door(|door| {
+        let server = door.with_each("3\n");
         let falls_silent = &|says: &str| {
             let answer = if says.ends_with('\n') { door.ok() } else { "" };
             let expected = format!("{answer}{}", door.timeout());
@@ -58,18 +68,18 @@ fn silence_ends_the_session_with_a_word() {
         assert_eq!(server.log.count("tlsserver: tls "), 0, "{:#?}", server.log.lines());
         server.log.wait_for_count("no login from 127.0.0.1", 4);
         assert_unharmed(door, &server);
-    }
+    });
 }
 
 #[test]
 fn so_does_the_end_of_the_whole_time_however_busy_the_client_is() {
-    for door in DOORS {
-        let server = with_seconds(door.setup(), "timeoutlogin", "1\n");
+    at_each_door(|door| {
+        let server = with_seconds(door.setup(), "timeoutlogin", "3\n");
         let mut tls = door.enter(&server);
         let busy = || ask(&mut tls, "NOOP\r\n");
         assert_eq!(until("end", busy, |answer| answer != door.ok()), door.timeout());
         assert_eq!(rest(&mut tls), b"");
-    }
+    });
 }
 
 #[test]
