@@ -157,26 +157,29 @@ impl Machine {
         let layer = outside.join(folder).join("changes");
         let (mut changes, mut waiting) = (BTreeMap::new(), vec![layer.clone()]);
         while let Some(path) = waiting.pop() {
-            for entry in read_dir(path).unwrap() {
+            // The machine goes on meanwhile: what was there may be gone, with all that is in it.
+            for entry in read_dir(path).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 let name = Path::new("/").join(path.strip_prefix(&layer).unwrap());
-                changes.insert(name, file(&path).unwrap());
-                if symlink_metadata(&path).unwrap().is_dir() {
+                let Some(found) = file(&path) else { continue };
+                changes.insert(name, found);
+                if symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
                     waiting.push(path);
                 }
             }
         }
+        assert!(!changes.is_empty(), "{} cannot be looked into", layer.display());
         changes
     }
 }
 
-/// A file as it is; `None` where there is none.
+/// A file as it is; `None` where there is none, or none any more.
 pub(crate) fn file(path: &Path) -> Option<File> {
     let found: Metadata = symlink_metadata(path).ok()?;
     let contents = if found.is_symlink() {
-        read_link(path).unwrap().into_os_string().into_encoded_bytes()
+        read_link(path).ok()?.into_os_string().into_encoded_bytes()
     } else if found.is_file() {
-        read(path).unwrap()
+        read(path).ok()?
     } else {
         Vec::new()
     };
