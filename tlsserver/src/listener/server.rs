@@ -166,6 +166,8 @@ impl Server {
             self.on_child_ended(pid)?;
         }
         self.workers.tick(now);
+        let late = self.workers.end_late_reading();
+        self.on_read(late)?;
         self.end_late_headers(now);
         self.begin_queued();
         self.introduce_waiting();

@@ -50,9 +50,18 @@ impl Server {
         }
     }
 
-    /// What a keyholder that reads the files came to.
+    /// Takes what a keyholder that reads the files says.
     pub(super) fn on_reading(&mut self) -> Result<(), Unable> {
-        match self.workers.on_reading() {
+        let reading = self.workers.on_reading();
+        self.on_read(reading)
+    }
+
+    /// What a keyholder that reads the files came to.
+    ///
+    /// # Errors
+    /// At the start, why it cannot serve.
+    pub(super) fn on_read(&mut self, reading: Reading) -> Result<(), Unable> {
+        match reading {
             Reading::Unfinished => {}
             Reading::TookOver if self.course.is_starting() => {}
             Reading::TookOver => {

@@ -11,6 +11,11 @@ use crate::incoming::{Incoming, take};
 use crate::listener::dialog::{Dialogs, NoDialog, Source};
 use crate::listener::report::Event;
 
+/// How many checks of the others a keyholder may read for: a minute, and more than thousands of
+/// certificates on a slow disk take. They are counted for the reason that questions are
+/// ([`super::trust`]).
+pub(super) const MOST_CHECKS_OF_READING: u32 = 12;
+
 /// Why files could not be read.
 #[derive(Debug)]
 pub(in crate::listener) enum Unread {
@@ -20,6 +25,7 @@ pub(in crate::listener) enum Unread {
     /// What the keyholder found wrong, in its words.
     Broken(String),
     Ended,
+    TooSlow,
     NoEngine,
 }
 
@@ -30,6 +36,7 @@ impl fmt::Display for Unread {
             Self::Keyholder(reason) => write!(f, "keyholder: {reason}"),
             Self::Broken(why) => f.write_str(why),
             Self::Ended => f.write_str("the keyholder ended while it read"),
+            Self::TooSlow => f.write_str("the keyholder read for more than 60 s"),
             Self::NoEngine => f.write_str("no engine could be started"),
         }
     }
@@ -113,6 +120,18 @@ impl Workers {
             FromKeyholder::Ready if lives => self.take_over(),
             FromKeyholder::Ready => self.reading_failed(Unread::Ended),
             FromKeyholder::Broken(why) => self.reading_failed(Unread::Broken(why)),
+        }
+    }
+
+    /// Gives up a keyholder that has read for too long: its files may be on a disk that is gone.
+    /// Nobody waits for its end, which such a disk can put off.
+    pub(in crate::listener) fn end_late_reading(&mut self) -> Reading {
+        match &self.reading {
+            Some(reading) if reading.checks > MOST_CHECKS_OF_READING => {
+                self.processes.kill(reading.pid);
+                self.reading_failed(Unread::TooSlow)
+            }
+            _ => Reading::Unfinished,
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Keyholder {
     pub(super) pid: u32,
     pub(super) control: OwnedFd,
     pub(super) started: Instant,
+    /// How often the others have been asked for an answer while it read the files.
+    pub(super) checks: u32,
     pub(super) certificates: Vec<Certificate>,
     pub(super) validities: Vec<Validity>,
     /// What its generation's engines are to say; taken when that takes over.
@@ -60,6 +62,7 @@ impl Keyholder {
             pid,
             control,
             started: Instant::now(),
+            checks: 0,
             certificates: Vec::new(),
             validities: Vec::new(),
             dialogs,

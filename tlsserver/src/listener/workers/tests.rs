@@ -1,7 +1,7 @@
 //! What happens by the clock, with the clock in the test's hand. The test stands for
 //! an engine at the other end of the channel; its process is one that only waits.
 
-use super::files::{Reading, Unread};
+use super::files::{MOST_CHECKS_OF_READING, Reading, Unread};
 use super::*;
 use crate::log::Verbosity;
 use crate::outbox::tests::with_few_descriptors;
@@ -304,6 +304,30 @@ fn one_that_reads_the_files_and_has_said_nothing_yet_still_reads() {
     }
     drop(keyholder);
     assert!(matches!(listening.workers.on_reading(), Reading::Failed(Unread::Ended)));
+}
+
+/// Nobody else asks it for anything, so nothing would ever be tried again.
+#[test]
+fn one_that_reads_the_files_for_too_long_is_ended_and_another_is_started() {
+    let mut listening = Listening::new();
+    let (control, _keyholder) = channel().unwrap();
+    let mut process = Command::new("sleep").arg("1000").spawn().unwrap();
+    listening.workers.processes.started(process.id(), Role::Keyholder);
+    listening.workers.reading = Some(Keyholder::of(process.id(), control, None));
+    for _ in 0..MOST_CHECKS_OF_READING {
+        listening.next();
+        listening.answer();
+        assert!(matches!(listening.workers.end_late_reading(), Reading::Unfinished));
+    }
+    assert_eq!(process.try_wait().unwrap(), None);
+    listening.next();
+    let late = listening.workers.end_late_reading();
+    assert!(matches!(late, Reading::Failed(Unread::TooSlow)), "{late:?}");
+    assert_eq!(for_end(&mut process).signal(), Some(9));
+    assert!(listening.workers.reading.is_none());
+    assert!(listening.workers.keyholder_again.at().is_some());
+    // It is said once.
+    assert!(matches!(listening.workers.end_late_reading(), Reading::Unfinished));
 }
 
 /// As at SIGHUP while the server starts, or while a keyholder that died is replaced.

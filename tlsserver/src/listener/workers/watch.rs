@@ -9,12 +9,16 @@ use crate::listener::report::Event;
 
 impl Workers {
     /// Asks the keyholder and all engines for an answer, and ends those that still owe the
-    /// last ones: that is seen as any other death.
+    /// last ones: that is seen as any other death. A keyholder that reads the files cannot
+    /// answer: it only has its time ([`Self::end_late_reading`]).
     fn check_all(&mut self, now: Instant) {
         self.next_check = now + CHECK_INTERVAL;
         if let Some(stuck) = self.keyholder.as_mut().and_then(|one| (!one.ask()).then_some(&*one)) {
             Event::KeyholderStuck(stuck.pid).log(self.log);
             self.processes.kill(stuck.pid);
+        }
+        if let Some(reading) = &mut self.reading {
+            reading.checks += 1;
         }
         self.check_monitor();
         for engine in &mut self.engines {
