@@ -18,7 +18,7 @@ use super::logins::keep_socket;
 use super::proxy::{Pending, Progress};
 use super::report::{Denial, Event, Fault};
 use super::rules;
-use super::server::Server;
+use super::server::{Room, Server};
 use super::sockets::{Accepted, Refusal, accept};
 use super::unable::Unable;
 use crate::engine::fact_variables;
@@ -55,14 +55,14 @@ impl Server {
     /// When a client that has not logged in is to go, if others should wait by then: once it
     /// has had its time, where there is no room otherwise.
     pub(super) fn evicts_at(&self) -> Option<Instant> {
-        let since = self.connections.longest_before_login().filter(|_| self.is_full());
+        let since = self.connections.longest_before_login().filter(|_| self.room() == Room::Full);
         since.map(|since| since + TIME_TO_LOG_IN)
     }
 
     /// Says that there is no room for clients that wait, where there is none and that is news.
     fn say_others_wait(&mut self) {
         let now = Instant::now();
-        if !self.is_full() || !self.crowd.seen(now) {
+        if self.room() != Room::Full || !self.crowd.seen(now) {
             return;
         }
         let event = Event::LimitReached(self.connections.limit());
@@ -181,7 +181,7 @@ impl Server {
     /// to be told that the server ends.
     pub(super) fn begin_queued(&mut self) {
         let are_told = self.course.is_leaving() && self.talks();
-        while (are_told || self.has_room())
+        while (are_told || self.room() == Room::Free)
             && let Some(accepted) = self.queued.pop_front()
         {
             self.begin(accepted);
@@ -189,7 +189,7 @@ impl Server {
         if !self.queued.is_empty() {
             self.say_others_wait();
             self.evict();
-        } else if self.policy.proxy_protocol.is_some() && self.has_room() {
+        } else if self.policy.proxy_protocol.is_some() && self.room() == Room::Free {
             self.crowd.is_over();
         }
     }

@@ -94,6 +94,16 @@ pub(super) struct Server {
     pub(super) repeated: Repeated,
 }
 
+/// Whether a client may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Free,
+    /// Once another has gone.
+    Full,
+    /// Once there is an engine again.
+    NoEngines,
+}
+
 /// What is ready.
 enum Ready {
     Signals,
@@ -228,30 +238,38 @@ impl Server {
     /// Whether it would be news that somebody waits, as there is no room. Behind a load
     /// balancer those have been accepted.
     fn looks_who_waits(&self, now: Instant) -> bool {
-        self.policy.proxy_protocol.is_none() && !self.crowd.is_known(now) && self.is_full()
+        self.policy.proxy_protocol.is_none()
+            && !self.crowd.is_known(now)
+            && self.room() == Room::Full
     }
 
-    /// Whether only another client's end can make room.
-    pub(super) fn is_full(&self) -> bool {
-        self.workers.serving() && !self.has_room()
+    /// Whether a client may begin now.
+    pub(super) fn room(&self) -> Room {
+        if !self.workers.serving() {
+            Room::NoEngines
+        } else if self.connections.count() < self.connections.limit() {
+            Room::Free
+        } else {
+            Room::Full
+        }
     }
 
+    /// Whether one may be accepted, to begin or to wait for its header.
     pub(super) fn may_accept(&self) -> bool {
-        // Who may not be a client yet takes no client's place.
-        let room = match self.policy.proxy_protocol {
-            Some(_) => self.without_place() < self.connections.limit(),
-            None => self.has_room(),
+        let room = match self.room() {
+            Room::NoEngines => false,
+            // Who may not be a client yet takes no client's place.
+            _ if self.policy.proxy_protocol.is_some() => {
+                self.without_place() < self.connections.limit()
+            }
+            room => room == Room::Free,
         };
-        room && self.accepting.paused_until().is_none() && self.workers.serving()
+        room && self.accepting.paused_until().is_none()
     }
 
     /// Whether there are engines, and they talk to clients.
     pub(super) fn talks(&self) -> bool {
         self.workers.source().is_some() && self.workers.serving()
-    }
-
-    pub(super) fn has_room(&self) -> bool {
-        self.connections.count() < self.connections.limit()
     }
 
     /// Connections behind a load balancer that do not count as clients yet.

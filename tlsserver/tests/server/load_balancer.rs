@@ -174,6 +174,29 @@ fn who_sends_no_header_takes_no_clients_place() {
     assert_eq!(server.log.count("status: 3/2"), 0);
 }
 
+/// As one does whose connection comes a moment later, and is not accepted until then.
+#[test]
+fn who_has_a_header_while_there_is_no_engine_waits_for_one() {
+    let setup = Setup::delayed(&["cat"]).option("--proxy-protocol --engines 1");
+    let Some((setup, hanging)) = setup.certificate_that_hangs() else { return };
+    let server = setup.start();
+    let denied = |count| server.log.wait_for_count("PROXY: not a header", count);
+    let [mut waiting, mut late, mut wrong] = [(); 3].map(|()| plain(&server));
+    wrong.write_all(b"EHLO\r\n").unwrap();
+    // The others have been accepted by then.
+    denied(1);
+    hanging.hang();
+    server.loses("keyholder", server.keyholder());
+    waiting.write_all(b"PROXY TCP4 192.0.2.8 192.0.2.1 4321 587\r\ntls\n").unwrap();
+    late.write_all(b"EHLO\r\n").unwrap();
+    // The header has been read by then.
+    denied(2);
+    hanging.answer();
+    handshake(&server, waiting).unwrap();
+    server.log.wait_for(&["pid ", " from 192.0.2.8"]);
+    assert_eq!(server.log.count("there is no engine"), 0);
+}
+
 /// One has a header and no place, the other no header.
 #[test]
 fn who_waits_when_the_server_ends_is_in_the_log() {
