@@ -153,10 +153,10 @@ fn bound_to(address: SocketAddr, backlog: i32) -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The same, of one kind only: 0 is every address of that, and IPv6's are IPv4's, too.
+/// As [`host`], but of one kind only: 0 is every address of that, and IPv6's are IPv4's, too.
 fn host_of(said: &OsStr, family: Option<Family>) -> Result<SocketAddr, Failure> {
     let Some(family) = family else { return host(said) };
-    let text = said.to_str().unwrap_or_default();
+    let text = said.to_str().ok_or_else(|| failure(said, Why::NoName))?;
     match (family, text) {
         (Family::V4, "0" | "" | ":0" | "::") => return Ok((Ipv4Addr::UNSPECIFIED, 0).into()),
         (Family::V6, "0" | "" | ":0" | "::") => return Ok((Ipv6Addr::UNSPECIFIED, 0).into()),
@@ -349,6 +349,15 @@ mod tests {
         for text in ["65536", "-1", "4294967321", ""] {
             let wrong = port(OsStr::new(text)).unwrap_err().to_string();
             assert!(wrong.ends_with(&format!("{text}: not a port")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_no_name_is_not_every_address() {
+        use std::os::unix::ffi::OsStrExt;
+        for family in [None, Some(Family::V4), Some(Family::V6)] {
+            let wrong = host_of(OsStr::from_bytes(b"\xff.example.org"), family).unwrap_err();
+            assert!(wrong.to_string().ends_with(": not a name"), "{wrong}");
         }
     }
 
