@@ -1,7 +1,7 @@
-//! Every line that the listener writes to standard error. The other processes have
-//! theirs written by it, so that one place escapes what strangers chose.
+//! Every line that the listener writes to standard error, and those of jailed processes, which
+//! have no log. What these say is escaped where it comes in: a stranger may have chosen it.
+//! What the administrator has named, as a file, is shown whole.
 
-use proto::escape::Escaped;
 use std::fmt::Display;
 use unix::journal::{Level, mark};
 
@@ -54,10 +54,7 @@ pub fn fatal(line: impl Display) {
 
 fn write(level: Level, line: impl Display) {
     let (mark, text) = (mark(level), words_only(&line.to_string()));
-    unix::log::line(
-        format_args!("{mark}tlsserver: "),
-        format_args!("{}", Escaped(text.as_bytes())),
-    );
+    unix::log::line(format_args!("{mark}tlsserver: "), format_args!("{text}"));
 }
 
 /// Leaves out the number that std puts behind the system's reason.

@@ -169,7 +169,7 @@ pub fn line(prefix: fmt::Arguments<'_>, text: fmt::Arguments<'_>) {
 fn one_line(text: &str) -> Vec<u8> {
     let mut line = String::with_capacity(text.len() + 1);
     for letter in text.chars() {
-        if letter.is_ascii_control() {
+        if letter.is_control() {
             line.push_str(&Escaped(letter.encode_utf8(&mut [0; 4]).as_bytes()).to_string());
         } else {
             line.push(letter);
@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn an_event_is_one_line_whatever_is_in_it() {
         assert_eq!(
-            one_line("authup 1 a\nb\x1b\\x0a \u{fc}"),
-            "authup 1 a\\x0ab\\x1b\\x0a \u{fc}\n".as_bytes()
+            one_line("authup 1 a\nb\x1b\\x0a \u{fc} \u{9b}2J"),
+            "authup 1 a\\x0ab\\x1b\\x0a \u{fc} \\xc2\\x9b2J\n".as_bytes()
         );
         let long = one_line(&"\n".repeat(LONGEST));
         assert_eq!(

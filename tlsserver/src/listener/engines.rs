@@ -2,6 +2,7 @@
 
 use proto::channel::ConnectionId;
 use proto::channel::engine::FromEngine;
+use proto::escape::Escaped;
 use std::fmt::Display;
 use std::time::Instant;
 
@@ -48,7 +49,7 @@ impl Server {
             FromEngine::Secured(id, facts) => self.on_secured(engine, id, &facts),
             FromEngine::LogsIn(id) => self.on_logs_in(engine, id),
             FromEngine::Failed(id, why) if self.connections.is_with(id, engine) => {
-                self.fault(id, &why);
+                self.fault(id, &Escaped(why.as_bytes()));
                 self.connections.failed_before_login(id);
             }
             FromEngine::Closed(id) if self.connections.is_with(id, engine) => {

@@ -4,6 +4,7 @@
 //! WHY of a line is its room's to say, but for a client that is turned away and for a
 //! connection that cannot go on: many rooms have one of those, so they are here.
 
+use proto::escape::Escaped;
 use proto::names::Variable;
 use std::fmt::{self, Display, Formatter};
 use std::io;
@@ -59,6 +60,7 @@ pub(super) enum Event<'a> {
     NotValid(&'a str),
     KeyholderWarns(&'a str),
 
+    /// In its own words, as [`Self::KeyholderSays`].
     EngineSays(u32, &'a str),
     EngineDied(u32, How),
     EngineStuck(u32),
@@ -146,7 +148,9 @@ impl Event<'_> {
     /// Those about the other processes.
     fn fmt_worker(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EngineSays(pid, what) => write!(f, "engine {pid}: {what}"),
+            Self::EngineSays(pid, what) => {
+                write!(f, "engine {pid}: {}", Escaped(what.as_bytes()))
+            }
             Self::EngineDied(pid, how) => write!(f, "engine {pid} died: {how}; starting another"),
             Self::EngineStuck(pid) => write!(f, "engine {pid} is stuck"),
             Self::EngineHoldsMore(pid) => {
@@ -157,7 +161,9 @@ impl Event<'_> {
                 write!(f, "engine {pid} cannot have handshakes signed; starting another")
             }
             Self::NoEngine(reason) => write!(f, "unable to start an engine: {reason}"),
-            Self::KeyholderSays(pid, what) => write!(f, "keyholder {pid}: {what}"),
+            Self::KeyholderSays(pid, what) => {
+                write!(f, "keyholder {pid}: {}", Escaped(what.as_bytes()))
+            }
             Self::KeyholderDied(pid, how) => {
                 write!(f, "keyholder {pid} died: {how}; starting another")
             }
@@ -234,6 +240,21 @@ impl Display for Fault {
             Self::Engine(reason) => write!(f, "engine: {reason}"),
             Self::EngineDied => f.write_str("its engine died"),
             Self::NoMonitor => f.write_str("there is no monitor"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_jailed_process_says_forges_no_line_and_is_no_longer_than_a_name() {
+        let says = format!("x\ntlsserver: \u{9b}2J \\{}", "x".repeat(1000));
+        for event in [Event::EngineSays(7, &says), Event::KeyholderSays(7, &says)] {
+            let line = event.to_string();
+            assert!(line.contains(": x\\x0atlsserver: \\xc2\\x9b2J \\x5cx"), "{line}");
+            assert!(line.len() < 600 && line.ends_with("..."), "{line}");
         }
     }
 }

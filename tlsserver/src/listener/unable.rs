@@ -1,5 +1,6 @@
 //! Why there is no server, or none any more: what it says last.
 
+use proto::escape::Escaped;
 use std::fmt;
 use std::io;
 use unix::control::Unreadable;
@@ -49,7 +50,7 @@ impl fmt::Display for Unable {
             Self::MonitorSays(why) => f.write_str(why),
             Self::MonitorEnded => f.write_str("monitor: ended at its start"),
             Self::Files(why) => why.fmt(f),
-            Self::EngineSays(why) => write!(f, "engine: {why}"),
+            Self::EngineSays(why) => write!(f, "engine: {}", Escaped(why.as_bytes())),
             Self::EngineEnded(how) => write!(f, "engine: {how}"),
             Self::Poll(reason) => write!(f, "poll: {reason}"),
             Self::Accept(reason) => write!(f, "unable to accept: {reason}"),

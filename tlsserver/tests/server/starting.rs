@@ -113,6 +113,22 @@ fn what_prevents_a_start_is_said_in_one_line() {
     assert!(said.contains("usage: tlsserver"), "{said}");
 }
 
+/// The reason is behind the usage, and behind the name.
+#[test]
+fn what_prevents_a_start_is_said_to_the_end() {
+    let network = "2001:0db8:0001:0002:0003:0004:0005:0006/129";
+    let (_, said) = Setup::new(&["true"]).option(&format!("--proxy-protocol={network}")).fails();
+    let reason = format!(": {network}: neither an address nor ADDRESS/BITS\n");
+    assert!(said.ends_with(&reason), "{said}");
+    let file = format!("/{}", "ä/".repeat(400));
+    let (_, said) = Setup::new(&["true"]).variable("CERTFILE", &file).fails();
+    let reason = format!("tlsserver: certificate: {file}: No such file or directory\n");
+    assert_eq!(said, reason);
+    // Whatever it is, it is one line.
+    let (_, said) = Setup::new(&["x\ntlsserver: \u{9b}\r"]).fails();
+    assert_eq!(said, "tlsserver: unable to find x\\x0atlsserver: \\xc2\\x9b\\x0d\n");
+}
+
 #[test]
 fn an_option_that_is_for_login_alone_is_said_to_have_no_effect() {
     let server = Setup::new(&["true"]).option("--tries 3 --checks 1 --linger 9").start();

@@ -195,6 +195,10 @@ fn what_prevents_a_start_is_said_in_one_line() {
         fs::write(setup.file(greeting), "mail.example.org\n").unwrap();
         door.enter(&setup.start());
     }
+    let setup = SUBMISSIONS.setup().option("--login").option("imap");
+    fs::write(setup.file("control/imapcapabilities"), "\u{e9}\n").unwrap();
+    let (_, said) = setup.fails();
+    assert!(said.ends_with("control/imapcapabilities: \\xc3\\xa9: not a capability\n"), "{said}");
     let missing = SUBMISSION.with(&["no-such-program"]);
     let (code, said) = missing.fails();
     assert_eq!((code, &*said), (Some(111), "tlsserver: unable to find no-such-program\n"));
