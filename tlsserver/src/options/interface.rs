@@ -10,7 +10,7 @@ use std::net::{Ipv6Addr, ToSocketAddrs};
 pub(super) fn interface_of(parser: &mut Parser) -> Result<Option<String>, lexopt::Error> {
     let here = |word: &OsStr| word.to_str().filter(|name| is_interface(name)).map(str::to_owned);
     if let Some(word) = parser.optional_value() {
-        let none = || format!("-I: {}: no such interface", word.display()).into();
+        let none = || format!("{}: no such interface", word.display()).into();
         return here(&word).ok_or_else(none).map(Some);
     }
     let mut rest = parser.raw_args()?;

@@ -207,6 +207,7 @@ mod tests {
         let options = parse("-ne -vRl0 0 110 qmail-authup pop3 checkpassword").unwrap();
         assert_eq!(options.mode, Mode::Delayed);
         assert_eq!(parse("-eRHl0 -Xx r.cdb :: pop3s x").unwrap().mode, Mode::Immediate);
+        assert_eq!(parse("-b 0 0 25 x").unwrap().backlog, 0);
     }
 
     #[test]
@@ -264,7 +265,16 @@ mod tests {
             ("", "no host"),
             ("0", "no port"),
             ("0 25", "no program"),
-            ("-c 0 0 25 prog", "a limit must be at least 1"),
+            ("-c 0 0 25 prog", "-c: must be at least 1"),
+            ("-C 0 0 25 prog", "-C: must be at least 1"),
+            ("-t 0 0 25 prog", "-t: must be at least 1"),
+            ("-T 0 0 25 prog", "-T: must be at least 1"),
+            ("--engines 0 0 25 prog", "--engines: must be at least 1"),
+            ("--checks 0 0 25 prog", "--checks: must be at least 1"),
+            ("--ipv6-prefix 0 0 25 prog", "--ipv6-prefix: must be at least 1"),
+            ("-t 4294967296 0 25 prog", "-t: too long"),
+            ("-T 4294967296 0 25 prog", "-T: too long"),
+            ("-b -1 0 25 prog", "-b: not a number: -1"),
             ("-c many 0 25 prog", "-c: not a number: many"),
             ("-c -1 0 25 prog", "-c: not a number: -1"),
             ("-c 99999999999999999999 0 25 prog", "-c: too large: 99999999999999999999"),
@@ -290,5 +300,9 @@ mod tests {
         ] {
             assert_eq!(parse(line).unwrap_err(), complaint, "{line}");
         }
+        let mut line = ["-c", "7", "0", "25", "prog"].map(OsString::from);
+        line[1] = std::os::unix::ffi::OsStringExt::from_vec(vec![0xff]);
+        let wrong = Options::parse(line.into_iter()).unwrap_err().to_string();
+        assert_eq!(wrong, "-c: not a number: \u{fffd}");
     }
 }

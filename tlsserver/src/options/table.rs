@@ -2,7 +2,7 @@
 //! The usage is made of the rows, and the manual page is held to them.
 
 use super::interface::interface_of;
-use super::value::{at_least_one, id, networks, short_enough};
+use super::value::{at_least_one, backlog, id, networks, short_enough};
 use super::{Family, Mode, Options};
 use crate::log::Verbosity;
 use lexopt::{Arg, Error, Parser, ValueExt};
@@ -78,7 +78,7 @@ options! {
     'x' "rules.cdb" => options.rules = Some(parser.value()?.into()),
     'u' "uid" => options.user = Some(id(parser)?),
     'g' "gid" => options.group = Some(id(parser)?),
-    'b' "backlog" => options.backlog = parser.value()?.parse()?,
+    'b' "backlog" => options.backlog = backlog(parser)?,
     'l' "localname" => options.local_name = Some(parser.value()?),
     't' | 'T' "seconds" => options.handshake_timeout = handshake_timeout(parser)?,
     'w' "seconds" => {
@@ -94,16 +94,16 @@ options! {
     },
     "ipv6-prefix" " bits" => {
         let bits = u8::try_from(at_least_one(parser)?).ok().filter(|bits| *bits <= 128);
-        options.ipv6_prefix = bits.ok_or("--ipv6-prefix: more than 128")?;
+        options.ipv6_prefix = bits.ok_or("more than 128")?;
     },
     "engines" " number" => {
         let engines = Some(at_least_one(parser)?).filter(|engines| *engines <= MOST_ENGINES);
-        options.engines = Some(engines.ok_or("--engines: more than 1024")?);
+        options.engines = Some(engines.ok_or("more than 1024")?);
     },
     "no-tickets" => options.no_tickets = true,
     "login" " smtp|pop3|imap" => {
         let protocol = Protocol::named(parser.value()?.as_encoded_bytes());
-        options.login = Some(protocol.ok_or("--login: not smtp, pop3 or imap")?);
+        options.login = Some(protocol.ok_or("not smtp, pop3 or imap")?);
     },
     "tries" " number" => {
         // As authup has it: 0 is no number of tries, but no word about it.
@@ -121,7 +121,7 @@ options! {
 }
 
 fn handshake_timeout(parser: &mut Parser) -> Result<Duration, Error> {
-    let seconds = u32::try_from(at_least_one(parser)?).map_err(|_| "-t: too long")?;
+    let seconds = u32::try_from(at_least_one(parser)?).map_err(|_| "too long")?;
     Ok(Duration::from_secs(seconds.into()))
 }
 

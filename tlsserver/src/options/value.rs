@@ -2,9 +2,7 @@
 
 use lexopt::{Parser, ValueExt};
 use proto::network::Network;
-use std::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 
 /// In octets.
 const LONGEST_BANNER: usize = 4096;
@@ -13,7 +11,7 @@ const LONGEST_BANNER: usize = 4096;
 pub(super) fn networks(list: &OsStr) -> Result<Vec<Network>, lexopt::Error> {
     let list = list.to_string_lossy();
     let network = |text: &str| {
-        let none = || format!("--proxy-protocol: {text}: neither an address nor ADDRESS/BITS");
+        let none = || format!("{text}: neither an address nor ADDRESS/BITS");
         Network::parse(text).ok_or_else(|| none().into())
     };
     list.split(',').map(network).collect()
@@ -27,30 +25,25 @@ pub(super) fn of_option(option: &str, error: lexopt::Error) -> lexopt::Error {
             if is_number {
                 format!("{option}: too large: {value}").into()
             } else {
-                format!("{option}: not a number: {value}").into()
+                not_a_number(option, &value)
             }
         }
-        lexopt::Error::Custom(why) if why.is::<NotAnId>() => format!("{option}: {why}").into(),
+        lexopt::Error::NonUnicodeValue(value) => not_a_number(option, &value.to_string_lossy()),
+        lexopt::Error::Custom(why) => format!("{option}: {why}").into(),
+        // These name it.
         error => error,
     }
 }
 
-/// The number by which a process would keep the user or group that it has.
-#[derive(Debug)]
-struct NotAnId;
-
-impl Error for NotAnId {}
-
-impl fmt::Display for NotAnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("4294967295 is nobody's number")
-    }
+fn not_a_number(option: &str, value: &str) -> lexopt::Error {
+    format!("{option}: not a number: {value}").into()
 }
 
 /// A user's, or a group's.
 pub(super) fn id(parser: &mut Parser) -> Result<u32, lexopt::Error> {
     match parser.value()?.parse()? {
-        u32::MAX => Err(lexopt::Error::Custom(Box::new(NotAnId))),
+        // By it a process would keep the user or group that it has.
+        u32::MAX => Err("4294967295 is nobody's number".into()),
         number => Ok(number),
     }
 }
@@ -59,14 +52,21 @@ pub(super) fn id(parser: &mut Parser) -> Result<u32, lexopt::Error> {
 pub(super) fn short_enough(banner: OsString) -> Result<OsString, lexopt::Error> {
     match banner.len() {
         0..=LONGEST_BANNER => Ok(banner),
-        _ => Err("-B: more than 4096 octets".into()),
+        _ => Err("more than 4096 octets".into()),
     }
 }
 
 /// A number that is not 0.
 pub(super) fn at_least_one(parser: &mut Parser) -> Result<usize, lexopt::Error> {
     match parser.value()?.parse()? {
-        0 => Err("a limit must be at least 1".into()),
+        0 => Err("must be at least 1".into()),
         number => Ok(number),
     }
+}
+
+/// As listen(2) takes it; 0 is as few as the system can.
+pub(super) fn backlog(parser: &mut Parser) -> Result<i32, lexopt::Error> {
+    let value = parser.value()?;
+    let number: i32 = value.parse()?;
+    if number < 0 { Err(format!("not a number: {number}").into()) } else { Ok(number) }
 }
