@@ -110,7 +110,7 @@ impl fmt::Display for HandshakeReason<'_> {
             Some(Error::PeerIncompatible(
                 PeerIncompatible::SignatureAlgorithmsExtensionRequired,
             )) => "client supports nothing newer than TLS 1.1 or SHA-1",
-            Some(Error::NoApplicationProtocol) => "client offers no mail protocol by ALPN",
+            Some(Error::NoApplicationProtocol) => "client offers only other protocols by ALPN",
             Some(error) => return error.fmt(f),
             None if self.0.kind() == io::ErrorKind::UnexpectedEof => {
                 "the peer closed the connection"

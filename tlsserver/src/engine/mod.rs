@@ -131,7 +131,10 @@ fn start() -> Result<(), Fatal> {
         return Err(Fatal::NoSignatures);
     }
     let shown = tls::Shown::default();
-    let config = tls::server_config(certificates, &keyholder, tickets.clone(), shown.clone());
+    // It is the same in all of them.
+    let spoken = dialogs.values().next().map(|dialog| dialog.before_login.protocol);
+    let config =
+        tls::server_config(certificates, &keyholder, tickets.clone(), shown.clone(), spoken);
     let acceptor = TlsAcceptor::from(Arc::new(config.map_err(Fatal::Tls)?));
     let handshakes = Handshakes { acceptor, shown, limit: Duration::from_secs(seconds) };
     let _ = reports.send(FromEngine::Ready);

@@ -1,6 +1,7 @@
 //! What is negotiated: versions, suites, protocols, and which certificate is shown.
 
 use proto::channel::keyholder::Certificate;
+use proto::login::protocol::Protocol;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{
@@ -15,12 +16,21 @@ use super::signatures::{Keyholder, RemoteKey};
 use super::tickets::Tickets;
 use crate::certificate_files::pattern_of;
 
-/// Mail's names for the protocol inside (RFC 7301). A client that names only others
-/// was sent here by somebody who plays one protocol against another, and is refused.
-const PROTOCOLS: [&[u8]; 6] = [b"smtp", b"esmtp", b"submission", b"submissions", b"pop3", b"imap"];
+/// Mail's names for the protocol inside (RFC 7301; those of SMTP are in use, and not registered).
+/// A client that names only others was sent here by somebody who plays one protocol against
+/// another, and is refused. What a program speaks, nobody here knows: it may be any of mail's.
+const fn names_of(spoken: Option<Protocol>) -> &'static [&'static [u8]] {
+    match spoken {
+        Some(Protocol::Smtp) => &[b"smtp", b"esmtp", b"submission", b"submissions"],
+        Some(Protocol::Pop3) => &[b"pop3"],
+        Some(Protocol::Imap) => &[b"imap"],
+        None => &[b"smtp", b"esmtp", b"submission", b"submissions", b"pop3", b"imap"],
+    }
+}
 
 /// The server's side of every handshake: TLS 1.3 and 1.2 (RFC 8996), the hybrid
-/// X25519MLKEM768 preferred, tickets for resumption.
+/// X25519MLKEM768 preferred, tickets for resumption; and what is spoken inside, where that is
+/// known.
 ///
 /// # Errors
 /// When the library refuses to work.
@@ -29,6 +39,7 @@ pub(super) fn server_config(
     keyholder: &Arc<Keyholder>,
     tickets: Arc<Tickets>,
     shown: Shown,
+    spoken: Option<Protocol>,
 ) -> Result<ServerConfig, Error> {
     let resolver = Resolver::new(certificates, keyholder, shown);
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
@@ -46,7 +57,7 @@ pub(super) fn server_config(
     config.ticketer = tickets;
     // Ours is the list that is kept up to date.
     config.ignore_client_order = true;
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    config.alpn_protocols = names_of(spoken).iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
 

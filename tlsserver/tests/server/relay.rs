@@ -10,6 +10,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, SupportedProtocolVersion};
 use std::io::{Read, Write};
 use std::sync::Arc;
+use test_support::service::write_controls;
 
 const MEGABYTES: usize = 8 << 20;
 
@@ -241,19 +242,47 @@ fn aes_128_is_preferred() {
     assert_eq!(suite, rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
 }
 
+/// Whether a client is served that names these by ALPN.
+fn is_served(server: &Server, protocols: &[&str]) -> bool {
+    let mut config = config(server);
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    secure(plain(server), &Arc::new(config), "localhost").is_ok()
+}
+
+const OTHER_PROTOCOL: &str = "handshake failed: client offers only other protocols by ALPN";
+
 #[test]
-fn a_protocol_that_is_not_mails_is_refused() {
+fn d76_a_protocol_that_is_not_mails_is_refused() {
     let server = Setup::new(&["echo", "hello"]).start();
     for (protocol, accepted) in
-        [(&b"smtp"[..], true), (b"esmtp", true), (b"pop3", true), (b"imap", true), (b"h2", false)]
+        [("smtp", true), ("esmtp", true), ("pop3", true), ("imap", true), ("h2", false)]
     {
-        let mut config = config(&server);
-        config.alpn_protocols = vec![protocol.to_vec()];
-        let tls = secure(plain(&server), &Arc::new(config), "localhost");
-        assert_eq!(tls.is_ok(), accepted);
+        assert_eq!(is_served(&server, &[protocol]), accepted, "{protocol}");
     }
-    let line = "handshake failed: client offers no mail protocol by ALPN";
-    server.log.wait_for(&["tls from 127.0.0.1: ", line]);
+    server.log.wait_for(&["tls from 127.0.0.1: ", OTHER_PROTOCOL]);
+}
+
+/// Somebody on the way could send it from the one service to the other.
+#[test]
+fn d76_a_client_of_another_mail_protocol_is_refused_where_the_engine_speaks() {
+    const OF_SMTP: &[&str] = &["smtp", "esmtp", "submission", "submissions"];
+    let services = [("smtp", OF_SMTP), ("pop3", &["pop3"]), ("imap", &["imap"])];
+    for (login, own) in services {
+        let setup = Setup::new(&["true"]);
+        let files = ["smtp", "pop3", "imap"].map(|name| format!("{name}capabilities"));
+        let files = files.iter().map(|file| (file.as_str(), ""));
+        let files: Vec<_> = files.chain([("me", "mail.example.org\n")]).collect();
+        write_controls(setup.directory.path(), &files);
+        let home = setup.directory.path().to_str().unwrap().to_owned();
+        let setup = setup.variable("QMAILHOME", home).option("--login").option(login);
+        let server = setup.start();
+        for protocol in services.iter().flat_map(|(_, names)| *names) {
+            assert_eq!(is_served(&server, &[protocol]), own.contains(protocol), "{protocol}");
+            assert!(is_served(&server, &[protocol, own[0]]), "{protocol}");
+        }
+        assert!(is_served(&server, &[]), "{login}");
+        server.log.wait_for(&["tls from 127.0.0.1: ", OTHER_PROTOCOL]);
+    }
 }
 
 #[test]
