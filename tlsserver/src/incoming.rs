@@ -48,7 +48,11 @@ fn decoded<T, D>(
 ) -> Incoming<T> {
     let (length, besides) = match received {
         Err(reason) if reason.kind() == io::ErrorKind::WouldBlock => return Incoming::Nothing,
-        Err(_) => return Incoming::End,
+        Err(_) => {
+            // What is too long was cut.
+            buffer.zeroize();
+            return Incoming::End;
+        }
         Ok(received) => received,
     };
     let message = buffer.get_mut(..length).unwrap_or_default();
@@ -81,6 +85,7 @@ mod tests {
         for nonsense in [&b"x"[..], b"7 and too long"] {
             send(&theirs, nonsense, &[]).unwrap();
             assert!(matches!(take(&ours, &mut buffer, number), Incoming::End));
+            assert_eq!(buffer, [0; 8]);
         }
         assert!(matches!(take(&ours, &mut buffer, number), Incoming::Nothing));
         drop(theirs);
