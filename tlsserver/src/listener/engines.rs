@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::time::Instant;
 
 use super::connections::EngineId;
-use super::report::Event;
+use super::report::{Event, WorkerEvent};
 use super::server::Server;
 use super::unable::Unable;
 use crate::engine::{Cut, Fault};
@@ -41,7 +41,7 @@ impl Server {
             }
             FromEngine::Says(what) => {
                 let pid = self.workers.pid_of(engine).unwrap_or_default();
-                Event::EngineSays(pid, &what).log(self.log);
+                WorkerEvent::EngineSays(pid, &what).log(self.log);
             }
             FromEngine::Ready => {}
             FromEngine::CannotSign => self.workers.on_cannot_sign(engine),

@@ -9,7 +9,7 @@ use unix::blocklist::Reporter;
 
 use super::connections::EngineId;
 use super::dialog::{NoDialog, Talk};
-use super::report::{Event, Fault};
+use super::report::{Event, Fault, WorkerEvent};
 use super::server::Server;
 use super::unable::Unable;
 use super::workers::Introduced;
@@ -109,7 +109,7 @@ impl Server {
             FromMonitor::Broken(why) if self.course.is_starting() => {
                 return Err(Unable::MonitorSays(why));
             }
-            FromMonitor::Broken(why) => Event::MonitorSays(&why).log(self.log),
+            FromMonitor::Broken(why) => WorkerEvent::MonitorSays(&why).log(self.log),
             FromMonitor::Checking(id) => self.connections.checking(id),
             FromMonitor::Refused(id) => self.connections.refused(id),
             FromMonitor::LoggedIn(id) => self.connections.logged_in(id),

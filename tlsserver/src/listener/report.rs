@@ -16,7 +16,7 @@ use crate::child::How;
 use crate::engine::Cut;
 use crate::log::{Log, Verbosity};
 
-/// Something that the log says.
+/// Something that the log says; of the other processes, [`WorkerEvent`].
 pub(super) enum Event<'a> {
     /// Connections, and the most that there may be.
     Status(usize, usize),
@@ -59,24 +59,6 @@ pub(super) enum Event<'a> {
     /// Of a certificate that is used all the same.
     NotValid(&'a str),
     KeyholderWarns(&'a str),
-
-    /// In its own words, as [`Self::KeyholderSays`].
-    EngineSays(u32, &'a str),
-    EngineDied(u32, How),
-    EngineStuck(u32),
-    EngineHoldsMore(u32),
-    EngineExceedsLogBudget(u32),
-    EngineCannotSign(u32),
-    NoEngine(&'a io::Error),
-
-    KeyholderSays(u32, &'a str),
-    KeyholderDied(u32, How),
-    KeyholderStuck(u32),
-
-    MonitorSays(&'a str),
-    MonitorDied(u32, How),
-    MonitorStuck(u32),
-    NoMonitor(&'a io::Error),
 }
 
 impl Event<'_> {
@@ -95,7 +77,23 @@ impl Event<'_> {
             | Self::Evicted(_)
             | Self::Reloaded
             | Self::NoIpv6(_) => Verbosity::Status,
-            _ => Verbosity::Errors,
+            Self::Ignored(_)
+            | Self::VariableIgnored(..)
+            | Self::WithoutLogin(_)
+            | Self::BannerIgnored
+            | Self::NoCertificate
+            | Self::NobodyMayConnect(_)
+            | Self::Denied(..)
+            | Self::Failed(..)
+            | Self::Repeated(..)
+            | Self::RepeatedByOthers(_)
+            | Self::NotAccepted(_)
+            | Self::LimitReached(_)
+            | Self::FailuresNotRemembered(_)
+            | Self::KeepsPrevious(_)
+            | Self::NotRead(_)
+            | Self::NotValid(_)
+            | Self::KeyholderWarns(_) => Verbosity::Errors,
         }
     }
 }
@@ -136,17 +134,41 @@ impl Display for Event<'_> {
             Self::FailuresNotRemembered(why) => write!(f, "failures not remembered: {why}"),
             Self::KeepsPrevious(why) => write!(f, "{why}; keeping the previous ones"),
             Self::NotRead(why) => why.fmt(f),
-            Self::NotValid(line) | Self::KeyholderWarns(line) | Self::MonitorSays(line) => {
-                f.write_str(line)
-            }
-            _ => self.fmt_worker(f),
+            Self::NotValid(line) | Self::KeyholderWarns(line) => f.write_str(line),
         }
     }
 }
 
-impl Event<'_> {
-    /// Those about the other processes.
-    fn fmt_worker(&self, f: &mut Formatter<'_>) -> fmt::Result {
+/// What the log says of the other processes: always that something went wrong.
+pub(super) enum WorkerEvent<'a> {
+    /// In its own words, as [`Self::KeyholderSays`].
+    EngineSays(u32, &'a str),
+    EngineDied(u32, How),
+    EngineStuck(u32),
+    EngineHoldsMore(u32),
+    EngineExceedsLogBudget(u32),
+    EngineCannotSign(u32),
+    NoEngine(&'a io::Error),
+
+    KeyholderSays(u32, &'a str),
+    KeyholderDied(u32, How),
+    KeyholderStuck(u32),
+
+    MonitorSays(&'a str),
+    MonitorDied(u32, How),
+    MonitorStuck(u32),
+    NoMonitor(&'a io::Error),
+}
+
+impl WorkerEvent<'_> {
+    /// Logs it, if as much is to be said.
+    pub(super) fn log(&self, log: Log) {
+        log.error(self);
+    }
+}
+
+impl Display for WorkerEvent<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::EngineSays(pid, what) => {
                 write!(f, "engine {pid}: {}", Escaped(what.as_bytes()))
@@ -170,8 +192,8 @@ impl Event<'_> {
             Self::KeyholderStuck(pid) => write!(f, "keyholder {pid} is stuck"),
             Self::MonitorDied(pid, how) => write!(f, "monitor {pid} died: {how}; starting another"),
             Self::MonitorStuck(pid) => write!(f, "monitor {pid} is stuck"),
+            Self::MonitorSays(line) => f.write_str(line),
             Self::NoMonitor(reason) => write!(f, "unable to start a monitor: {reason}"),
-            _ => Ok(()),
         }
     }
 }
@@ -251,7 +273,7 @@ mod tests {
     #[test]
     fn what_a_jailed_process_says_forges_no_line_and_is_no_longer_than_a_name() {
         let says = format!("x\ntlsserver: \u{9b}2J \\{}", "x".repeat(1000));
-        for event in [Event::EngineSays(7, &says), Event::KeyholderSays(7, &says)] {
+        for event in [WorkerEvent::EngineSays(7, &says), WorkerEvent::KeyholderSays(7, &says)] {
             let line = event.to_string();
             assert!(line.contains(": x\\x0atlsserver: \\xc2\\x9b2J \\x5cx"), "{line}");
             assert!(line.len() < 600 && line.ends_with("..."), "{line}");

@@ -32,7 +32,7 @@ use self::monitor::Monitor;
 use self::processes::Processes;
 use super::connections::EngineId;
 use super::dialog::{Dialogs, Source};
-use super::report::Event;
+use super::report::WorkerEvent;
 use crate::child::How;
 use crate::environment::Variables;
 use crate::incoming::{Incoming, take};
@@ -140,7 +140,7 @@ impl Workers {
             match beginning.and_then(|beginning| self.start_engine(beginning)) {
                 Ok(engine) => self.engines.push(engine),
                 Err(reason) => {
-                    Event::NoEngine(&reason).log(self.log);
+                    WorkerEvent::NoEngine(&reason).log(self.log);
                     self.engines_again.later(Instant::now());
                     return;
                 }
@@ -218,7 +218,7 @@ impl Workers {
         let engine = engine.ok_or_else(|| io::Error::other("the engine is gone"))?;
         let sent = engine.send(message, descriptors);
         if sent.as_ref().is_err_and(|reason| reason.kind() == io::ErrorKind::WouldBlock) {
-            Event::EngineStuck(engine.pid).log(self.log);
+            WorkerEvent::EngineStuck(engine.pid).log(self.log);
             self.processes.kill(engine.pid);
         }
         sent
@@ -248,7 +248,7 @@ impl Workers {
             Incoming::Message(FromEngine::Failed(..) | FromEngine::Says(_))
                 if !engine.take_line() =>
             {
-                Event::EngineExceedsLogBudget(engine.pid).log(self.log);
+                WorkerEvent::EngineExceedsLogBudget(engine.pid).log(self.log);
                 return Incoming::End;
             }
             _ => {}
@@ -264,7 +264,7 @@ impl Workers {
             Incoming::Nothing => return Incoming::Nothing,
             Incoming::Message(FromKeyholder::Ready) => keyholder.answered(),
             Incoming::Message(FromKeyholder::Says(what)) if keyholder.take_line() => {
-                Event::KeyholderSays(keyholder.pid, &what).log(self.log);
+                WorkerEvent::KeyholderSays(keyholder.pid, &what).log(self.log);
             }
             Incoming::Message(..) | Incoming::End => return Incoming::End,
         }
@@ -282,7 +282,7 @@ impl Workers {
         let Some(engine) = self.engine(id).filter(|engine| !engine.is_retired()) else { return };
         engine.retire();
         let (pid, started) = (engine.pid, engine.started);
-        Event::EngineCannotSign(pid).log(self.log);
+        WorkerEvent::EngineCannotSign(pid).log(self.log);
         self.replace_engine(started);
     }
 
@@ -348,14 +348,14 @@ impl Workers {
         self.send_to_monitor(&ToMonitor::EngineEnded(id));
         self.end_unused_keyholders();
         if !engine.is_retired() {
-            Event::EngineDied(engine.pid, how).log(self.log);
+            WorkerEvent::EngineDied(engine.pid, how).log(self.log);
             self.replace_engine(engine.started);
         }
     }
 
     fn on_keyholder_ended(&mut self, pid: u32, how: How) {
         let Some(keyholder) = self.keyholder.take_if(|one| one.pid == pid) else { return };
-        Event::KeyholderDied(pid, how).log(self.log);
+        WorkerEvent::KeyholderDied(pid, how).log(self.log);
         // Without it they can do no handshake; what they have may go on.
         self.retire_engines();
         if keyholder.started.elapsed() < LIVED {

@@ -9,7 +9,7 @@ use super::Workers;
 use super::keyholder::Keyholder;
 use crate::incoming::{Incoming, take};
 use crate::listener::dialog::{Dialogs, NoDialog, Source};
-use crate::listener::report::Event;
+use crate::listener::report::{Event, WorkerEvent};
 
 /// How many checks of the others a keyholder may read for: a minute, and more than thousands of
 /// certificates on a slow disk take. They are counted for the reason that questions are
@@ -149,7 +149,7 @@ impl Workers {
         let beginning = keyholder.one_more_engine(dialogs.as_ref());
         let first = beginning.and_then(|beginning| self.start_engine(beginning));
         if let Err(reason) = &first {
-            Event::NoEngine(reason).log(self.log);
+            WorkerEvent::NoEngine(reason).log(self.log);
             if self.serving() {
                 return Reading::Failed(Unread::NoEngine);
             }

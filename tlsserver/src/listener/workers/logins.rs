@@ -16,7 +16,7 @@ use super::{LIVED, Worker, Workers};
 use crate::child::How;
 use crate::incoming::Incoming;
 use crate::listener::dialog::{NoDialog, Source};
-use crate::listener::report::Event;
+use crate::listener::report::WorkerEvent;
 use crate::outbox::Outbox;
 
 /// Gives an engine and a monitor a channel to each other.
@@ -59,7 +59,7 @@ impl Workers {
     /// Starts another in the place of one that has ended; later, if that did not live.
     pub(super) fn on_monitor_ended(&mut self, how: How) {
         let Some(monitor) = self.monitor.take() else { return };
-        Event::MonitorDied(monitor.pid, how).log(self.log);
+        WorkerEvent::MonitorDied(monitor.pid, how).log(self.log);
         if monitor.started.elapsed() < LIVED {
             self.monitor_again.later(Instant::now());
         } else {
@@ -69,7 +69,7 @@ impl Workers {
 
     pub(super) fn start_monitor_again(&mut self) {
         if let Err(reason) = self.start_monitor() {
-            Event::NoMonitor(&reason).log(self.log);
+            WorkerEvent::NoMonitor(&reason).log(self.log);
             self.monitor_again.later(Instant::now());
         }
     }
@@ -79,7 +79,7 @@ impl Workers {
         if let Some(monitor) = &mut self.monitor
             && !monitor.ask()
         {
-            Event::MonitorStuck(monitor.pid).log(self.log);
+            WorkerEvent::MonitorStuck(monitor.pid).log(self.log);
             self.end_monitor();
         }
     }

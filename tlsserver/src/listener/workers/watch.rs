@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::again::Again;
 use super::{CHECK_INTERVAL, REMINDER, Workers};
-use crate::listener::report::Event;
+use crate::listener::report::{Event, WorkerEvent};
 
 impl Workers {
     /// Asks the keyholder and all engines for an answer, and ends those that still owe the
@@ -14,7 +14,7 @@ impl Workers {
     fn check_all(&mut self, now: Instant) {
         self.next_check = now + CHECK_INTERVAL;
         if let Some(stuck) = self.keyholder.as_mut().and_then(|one| (!one.ask()).then_some(&*one)) {
-            Event::KeyholderStuck(stuck.pid).log(self.log);
+            WorkerEvent::KeyholderStuck(stuck.pid).log(self.log);
             self.processes.kill(stuck.pid);
         }
         if let Some(reading) = &mut self.reading {
@@ -24,10 +24,10 @@ impl Workers {
         for engine in &mut self.engines {
             engine.lately = 0;
             if !engine.ask() {
-                Event::EngineStuck(engine.pid).log(self.log);
+                WorkerEvent::EngineStuck(engine.pid).log(self.log);
                 self.processes.kill(engine.pid);
             } else if engine.holds_more_than_it_says() {
-                Event::EngineHoldsMore(engine.pid).log(self.log);
+                WorkerEvent::EngineHoldsMore(engine.pid).log(self.log);
                 self.processes.kill(engine.pid);
             }
         }
