@@ -19,7 +19,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroize;
 
-use super::ending::{ClientEnd, Cut, Ended, Fault, LINGER, Notice, Stay};
+use super::ending::{ClientEnd, Cut, Ended, Fault, LINGER, Stay};
 use super::transport::Connection;
 use super::unread::Unread;
 
@@ -65,7 +65,7 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// One that begins.
-    pub(super) fn new(dialog: DialogSetup, talk: Talk, notice: oneshot::Receiver<Notice>) -> Self {
+    pub(super) fn new(dialog: DialogSetup, talk: Talk, cut: oneshot::Receiver<Cut>) -> Self {
         let mut said = dialog.before_login;
         said.auth_equals = talk.auth_equals;
         let io_timeout = seconds(said.io_timeout);
@@ -79,7 +79,7 @@ impl Conversation {
             login_deadline,
             done: 0,
             end: None,
-            stay: Stay::Granted(notice),
+            stay: Stay::Granted(cut),
         }
     }
 

@@ -10,8 +10,8 @@ use unix::descriptor_passing::Received;
 
 use super::conversation::Conversation;
 use super::desk::Desk;
-use super::ending::{Ended, Fault, Notice, Reports};
-use super::session::{self, Handshakes};
+use super::ending::{Cut, Ended, Fault, Reports};
+use super::session::{self, Handshakes, Started};
 use super::signatures::{Keyholder, Probe};
 
 /// Starts sessions, and tells those that have no program yet what becomes of them.
@@ -22,7 +22,10 @@ pub(super) struct Dispatcher {
     dialogs: Dialogs,
     desk: Desk,
     reports: Reports,
-    waiting: Waiting<Notice>,
+    /// Those that have a client who has not logged in.
+    talks: Waiting<Cut>,
+    /// Those whose program the listener is to start.
+    starting: Waiting<Started>,
     /// Those that hear of their program's end.
     programs: Waiting<()>,
 }
@@ -48,9 +51,16 @@ impl Dispatcher {
         dialogs: Dialogs,
         reports: Reports,
     ) -> Self {
-        let (waiting, programs) = (Waiting::new(), Waiting::new());
-        let desk = Desk::default();
-        Self { handshakes, signatures, dialogs, desk, reports, waiting, programs }
+        Self {
+            handshakes,
+            signatures,
+            dialogs,
+            desk: Desk::default(),
+            reports,
+            talks: Waiting::new(),
+            starting: Waiting::new(),
+            programs: Waiting::new(),
+        }
     }
 
     /// Resolves when the monitor says that the engine is to end.
@@ -67,7 +77,7 @@ impl Dispatcher {
             ToEngine::Dialog(id, dialog) => drop(self.dialogs.insert(id, dialog)),
             ToEngine::Monitor => self.on_monitor(received.descriptors),
             ToEngine::Talk(id, talk) => self.on_talk(id, talk, received.descriptors),
-            ToEngine::Evict(id) => self.notify(id, Notice::Evict),
+            ToEngine::Evict(id) => self.talks.tell(id, Cut::Evicted),
             ToEngine::GoOn(id) => self.desk.answered(id, true),
             ToEngine::NoLogin(id) => self.desk.answered(id, false),
             ToEngine::LastWords => self.on_last_words(),
@@ -102,8 +112,9 @@ impl Dispatcher {
         let Ok([client]) = <[OwnedFd; 1]>::try_from(descriptors) else {
             return self.exhausted(id);
         };
-        let (secured, notice) = self.awaits_notice(id);
-        let told = (notice, self.programs.add(id));
+        let reports = self.reports.clone();
+        let secured = move |facts| drop(reports.send(FromEngine::Secured(id, facts)));
+        let told = (self.starting.add(id), self.programs.add(id));
         let session = session::immediate(self.handshakes.clone(), client, secured, told);
         self.spawn(id, session);
     }
@@ -114,8 +125,7 @@ impl Dispatcher {
         else {
             return self.exhausted(id);
         };
-        let (_, notice) = self.awaits_notice(id);
-        let dialog = Box::new(Conversation::new(dialog, talk, notice));
+        let dialog = Box::new(Conversation::new(dialog, talk, self.talks.add(id)));
         let place = self.desk.place(id, self.reports.clone());
         let session = session::talk(self.handshakes.clone(), client, dialog, place);
         self.spawn(id, session);
@@ -129,8 +139,8 @@ impl Dispatcher {
     }
 
     fn on_last_words(&mut self) {
-        for (_, session) in self.waiting.by_id.drain() {
-            let _ = session.send(Notice::ServerEnds);
+        for (_, session) in self.talks.by_id.drain() {
+            let _ = session.send(Cut::ServerEnds);
         }
     }
 
@@ -147,26 +157,11 @@ impl Dispatcher {
         });
     }
 
-    /// How a session asks for its program, and how it is told of it.
-    fn awaits_notice(
-        &mut self,
-        id: ConnectionId,
-    ) -> (impl FnOnce(Vec<u8>) + use<>, oneshot::Receiver<Notice>) {
-        let notice = self.waiting.add(id);
-        let reports = self.reports.clone();
-        (move |facts| drop(reports.send(FromEngine::Secured(id, facts))), notice)
-    }
-
     fn on_program(&mut self, id: ConnectionId, received: Received) {
         if received.descriptors_lost {
             let _ = self.reports.send(exhausted(id));
         }
-        let program = <[OwnedFd; 2]>::try_from(received.descriptors);
-        self.notify(id, program.map_or(Notice::NoProgram, Notice::Program));
-    }
-
-    fn notify(&mut self, id: ConnectionId, notice: Notice) {
-        self.waiting.tell(id, notice);
+        self.starting.tell(id, <[OwnedFd; 2]>::try_from(received.descriptors).ok());
     }
 
     /// The connection's descriptors did not all arrive: there is no room for them.

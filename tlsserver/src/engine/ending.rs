@@ -144,20 +144,10 @@ impl From<io::Error> for ClientEnd {
 /// first, what it writes is read from the second.
 pub(super) type ProgramEnds = [OwnedFd; 2];
 
-/// What a session is told by the listener; nothing more comes then.
-pub(super) enum Notice {
-    Program(ProgramEnds),
-    /// There is none to be had; why, the log has.
-    NoProgram,
-    /// Others need its place.
-    Evict,
-    ServerEnds,
-}
-
 /// Whether a client that has not logged in may stay.
 pub(super) enum Stay {
     /// Until the listener says otherwise. Where nobody is left to say so, there is no server.
-    Granted(oneshot::Receiver<Notice>),
+    Granted(oneshot::Receiver<Cut>),
     /// There is no time for anything but a last word.
     Over(Cut),
 }
@@ -166,10 +156,7 @@ impl Stay {
     /// Resolves when the client may stay no longer.
     pub(super) async fn ends(&mut self) {
         if let Self::Granted(listener) = self {
-            *self = Self::Over(match listener.await {
-                Ok(Notice::ServerEnds) | Err(_) => Cut::ServerEnds,
-                Ok(Notice::Evict | Notice::Program(_) | Notice::NoProgram) => Cut::Evicted,
-            });
+            *self = Self::Over(listener.await.unwrap_or(Cut::ServerEnds));
         }
     }
 

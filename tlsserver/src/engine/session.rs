@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::conversation::{Conversation, Turn};
 use super::desk::Place;
-use super::ending::{Ended, Fault, Notice, ProgramEnds};
+use super::ending::{Ended, Fault, ProgramEnds};
 use super::local_socket::LocalSocket;
 use super::relay::{ProgramEnded, ProgramStream};
 use super::tls::{Shown, Subject};
@@ -22,6 +22,10 @@ use super::transport::{Tls, Transport};
 use super::waiting::{ANSWERED, told};
 use super::wide_reads::WideReads;
 use super::{facts, login, relay, sockets};
+
+/// What a session hears of the program that it has asked for: none, where there is none to be
+/// had; why, the log has.
+pub(super) type Started = Option<ProgramEnds>;
 
 /// How handshakes are done.
 #[derive(Clone)]
@@ -90,7 +94,7 @@ pub(super) async fn delayed(
     let mut control = sockets::stream(control)?;
     let mut octet = [0];
     match control.read(&mut octet).await {
-        // The program went without TLS; that is its right.
+        // The program has ended, or goes on without TLS.
         Ok(0) | Err(_) => return Ok(()),
         Ok(_) => {}
     }
@@ -117,11 +121,11 @@ pub(super) async fn immediate(
     handshakes: Handshakes,
     client: OwnedFd,
     secured: impl FnOnce(Vec<u8>),
-    (notice, its_end): (oneshot::Receiver<Notice>, ProgramEnded),
+    (started, its_end): (oneshot::Receiver<Started>, ProgramEnded),
 ) -> Ended {
     let (tls, subject) = handshakes.accept(sockets::client(client)?).await?;
     secured(facts::report(tls.get_ref().1, subject.as_deref()));
-    match program(tls.get_ref().0, notice).await? {
+    match program(tls.get_ref().0, started).await? {
         Some(program) => {
             let client = Transport::Secure(tls, None);
             relay::relay(client, connect(program)?, its_end).await
@@ -134,11 +138,10 @@ pub(super) async fn immediate(
 /// The program of a client, which the listener starts.
 async fn program(
     client: &WideReads,
-    notice: oneshot::Receiver<Notice>,
+    started: oneshot::Receiver<Started>,
 ) -> Result<Option<ProgramEnds>, Fault> {
-    match told(ANSWERED, client, notice).await? {
-        Some(Ok(Notice::Program(program))) => Ok(Some(program)),
-        Some(_) => Ok(None),
+    match told(ANSWERED, client, started).await? {
+        Some(program) => Ok(program.ok().flatten()),
         None => Err(Fault::NoAnswer(ANSWERED)),
     }
 }
@@ -213,7 +216,7 @@ mod tests {
         let why = program(&client, told).await.unwrap_err();
         assert_eq!(why.to_string(), "no answer within 60 s");
         let (says, told) = oneshot::channel();
-        assert!(says.send(Notice::NoProgram).is_ok());
+        assert!(says.send(None).is_ok());
         assert!(matches!(program(&client, told).await, Ok(None)));
     }
 

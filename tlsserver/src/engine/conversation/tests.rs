@@ -34,7 +34,7 @@ fn conversation(io_timeout: u64) -> Conversation {
 pub(in crate::engine) fn begin(
     tls_at_once: bool,
     io_timeout: u64,
-    told: oneshot::Receiver<Notice>,
+    told: oneshot::Receiver<Cut>,
 ) -> Conversation {
     let before_login = BeforeLogin {
         protocol: Protocol::Smtp,
@@ -108,7 +108,7 @@ async fn who_has_not_begun_to_log_in_hears_that_the_server_ends() {
         let (client, mut server) = duplex(ROOM);
         let (listener, told) = oneshot::channel();
         if told_so {
-            assert!(listener.send(Notice::ServerEnds).is_ok());
+            assert!(listener.send(Cut::ServerEnds).is_ok());
         } else {
             drop(listener);
         }
@@ -199,7 +199,7 @@ async fn a_silent_client_makes_room_and_is_told_so() {
         conversation.close(server).await
     });
     sleep(Duration::from_secs(1)).await;
-    assert!(listener.send(Notice::Evict).is_ok());
+    assert!(listener.send(Cut::Evicted).is_ok());
     assert_eq!(held.await.unwrap(), Ok(()));
     // Nor is the client's end waited for.
     assert_eq!(begun.elapsed().as_secs(), 1);
@@ -209,8 +209,8 @@ async fn a_silent_client_makes_room_and_is_told_so() {
 #[tokio::test(start_paused = true)]
 async fn so_does_a_client_that_takes_nothing() {
     for (notice, reason, patience) in [
-        (Notice::Evict, "connection limit reached", Duration::ZERO),
-        (Notice::ServerEnds, "the server is shutting down", LINGER),
+        (Cut::Evicted, "connection limit reached", Duration::ZERO),
+        (Cut::ServerEnds, "the server is shutting down", LINGER),
     ] {
         let (client, mut server) = duplex(GREETING.len() - 1);
         let (listener, told) = oneshot::channel();
@@ -235,7 +235,7 @@ async fn and_one_that_never_has_to_be_waited_for() {
         yield_now().await;
     }
     assert!(!held.is_finished());
-    assert!(listener.send(Notice::Evict).is_ok());
+    assert!(listener.send(Cut::Evicted).is_ok());
     for _ in 0..10 {
         yield_now().await;
     }
@@ -249,7 +249,7 @@ async fn and_one_that_wants_to_log_in_too_late() {
     let mut conversation = begin(true, IO_TIMEOUT, told);
     say(&mut client, LOGIN.as_bytes()).await;
     assert!(matches!(conversation.go_on(&mut server).await, Ok(Turn::LogIn(_))));
-    assert!(listener.send(Notice::Evict).is_ok());
+    assert!(listener.send(Cut::Evicted).is_ok());
     assert_eq!(conversation.patiently(Duration::from_secs(60), pending::<()>()).await, None);
     conversation.give_up();
     assert!(matches!(conversation.go_on(&mut server).await, Ok(Turn::Over(1))));

@@ -5,7 +5,7 @@ use super::*;
 use crate::engine::conversation::Turn;
 use crate::engine::conversation::tests::{LOGIN, begin};
 use crate::engine::desk::Desk;
-use crate::engine::ending::Notice;
+use crate::engine::ending::Cut;
 use proto::channel::engine::FromEngine;
 use rustix::net::sockopt::set_socket_linger;
 use std::os::fd::OwnedFd;
@@ -27,7 +27,7 @@ struct Visit {
     attempt: Option<Attempt>,
     reports: mpsc::UnboundedReceiver<FromEngine>,
     desk: Desk,
-    _listener: oneshot::Sender<Notice>,
+    _listener: oneshot::Sender<Cut>,
     _monitor: OwnedFd,
 }
 
