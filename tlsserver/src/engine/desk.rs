@@ -48,8 +48,8 @@ struct State {
     turn: u64,
     outgoing: Option<mpsc::UnboundedSender<FromSession>>,
     sessions: HashMap<ConnectionId, mpsc::UnboundedSender<Word>>,
-    /// Those of which the listener was told that they begin to log in. What they get is what the
-    /// monitor says to them, of which the listener says that it knows them: another does not.
+    /// Sessions that begin to log in, until the listener answers. If the monitor has been told of
+    /// the session, the session gets its way to hear that monitor; if not, none.
     announced: HashMap<ConnectionId, oneshot::Sender<Option<Words>>>,
 }
 

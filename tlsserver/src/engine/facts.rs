@@ -42,49 +42,64 @@ pub fn variables(facts: Vec<Fact>) -> Variables {
 pub(super) fn report(connection: &ServerConnection, subject: Option<&str>) -> Vec<u8> {
     let version = connection.protocol_version().unwrap_or(ProtocolVersion::Unknown(0));
     let suite = connection.negotiated_cipher_suite().map(|suite| suite.suite());
-    let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-    let suite = suite.unwrap_or(CipherSuite::Unknown(0));
-    written((version, suite), (connection.server_name(), subject), is_resumed)
+    Negotiated {
+        version,
+        suite: suite.unwrap_or(CipherSuite::Unknown(0)),
+        server_name: connection.server_name(),
+        subject,
+        is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+    }
+    .written()
 }
 
-/// In an order for readers that understand only the first half of the octets, as the C
-/// programs do: first what somebody looks at, behind it what is always there.
-fn written(
-    (version, suite): (ProtocolVersion, CipherSuite),
-    (server_name, subject): (Option<&str>, Option<&str>),
+/// What there is to say of a connection.
+struct Negotiated<'a> {
+    version: ProtocolVersion,
+    suite: CipherSuite,
+    /// What the client asked for.
+    server_name: Option<&'a str>,
+    /// Whom the certificate is for that it was shown.
+    subject: Option<&'a str>,
     is_resumed: bool,
-) -> Vec<u8> {
-    let [
-        protocol_name,
-        cipher_name,
-        server,
-        own,
-        used,
-        algorithm,
-        export,
-        resumed,
-        verified,
-        no_certificate @ ..,
-    ] = NAMES.map(Variable::name);
-    let mut report = Encoder::default();
-    report.push(protocol_name, protocol(version).as_bytes());
-    report.push(cipher_name, cipher(suite).as_bytes());
-    if let Some(name) = server_name {
-        report.push(server, name.as_bytes());
+}
+
+impl Negotiated<'_> {
+    /// In an order for readers that understand only the first half of the octets, as the C
+    /// programs do: first what somebody looks at, behind it what is always there.
+    fn written(self) -> Vec<u8> {
+        let Self { version, suite, server_name, subject, is_resumed } = self;
+        let [
+            protocol_name,
+            cipher_name,
+            server,
+            own,
+            used,
+            algorithm,
+            export,
+            resumed,
+            verified,
+            no_certificate @ ..,
+        ] = NAMES.map(Variable::name);
+        let mut report = Encoder::default();
+        report.push(protocol_name, protocol(version).as_bytes());
+        report.push(cipher_name, cipher(suite).as_bytes());
+        if let Some(name) = server_name {
+            report.push(server, name.as_bytes());
+        }
+        for name in [used, algorithm] {
+            report.push(name, key_size(suite).as_bytes());
+        }
+        report.push(export, b"false");
+        report.push(resumed, if is_resumed { b"Resumed" } else { b"Initial" });
+        report.push(verified, b"NONE");
+        for name in no_certificate {
+            report.push(name, b"");
+        }
+        if let Some(subject) = subject.filter(|subject| !subject.is_empty()) {
+            report.push(own, subject.as_bytes());
+        }
+        report.finish()
     }
-    for name in [used, algorithm] {
-        report.push(name, key_size(suite).as_bytes());
-    }
-    report.push(export, b"false");
-    report.push(resumed, if is_resumed { b"Resumed" } else { b"Initial" });
-    report.push(verified, b"NONE");
-    for name in no_certificate {
-        report.push(name, b"");
-    }
-    if let Some(subject) = subject.filter(|subject| !subject.is_empty()) {
-        report.push(own, subject.as_bytes());
-    }
-    report.finish()
 }
 
 const fn protocol(version: ProtocolVersion) -> &'static str {
@@ -169,8 +184,14 @@ mod tests {
         let long = "m".repeat(253);
         for suite in rustls::crypto::aws_lc_rs::default_provider().cipher_suites {
             for name in [None, Some("mail.example.org"), Some(&long)] {
-                let negotiated = (suite.version().version, suite.suite());
-                let report = written(negotiated, (name, Some("/CN=mail.example.org")), false);
+                let negotiated = Negotiated {
+                    version: suite.version().version,
+                    suite: suite.suite(),
+                    server_name: name,
+                    subject: Some("/CN=mail.example.org"),
+                    is_resumed: false,
+                };
+                let report = negotiated.written();
                 let read = as_c_reads(&report);
                 let protocol = protocol(suite.version().version);
                 assert_eq!(read[0], format!("SSL_PROTOCOL={protocol}"));

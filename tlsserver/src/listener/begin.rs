@@ -32,8 +32,14 @@ const TIME_TO_LOG_IN: Duration = Duration::from_secs(10);
 /// Connections accepted before anything else is looked at again.
 const MOST_ACCEPTED_AT_ONCE: usize = 16;
 
-/// A client that may connect: its number, what the rules add for it, and what it is told.
-type Admitted = (ConnectionId, Variables, Option<(DialogId, DialogSetup)>);
+/// A client that may connect.
+struct Admitted {
+    id: ConnectionId,
+    /// What the rules add for it.
+    added: Variables,
+    /// What it is told, where an engine talks to it.
+    dialog: Option<(DialogId, DialogSetup)>,
+}
 
 impl Server {
     /// Takes some of the connections that wait, but not so many at once that a flood
@@ -206,8 +212,7 @@ impl Server {
         }
     }
 
-    /// Whether a client may connect: its number, then, and what the rules add for it and have
-    /// it told.
+    /// Whether a client may connect.
     fn admit(&mut self, peer: IpAddr) -> Result<Admitted, Denial> {
         let added = self.rules_about(peer)?;
         if self.failures.shut_out(peer, &added, self.log) {
@@ -216,10 +221,12 @@ impl Server {
         let dialog = self.dialog_for(&added).map_err(Denial::NoDialog)?;
         let limit = limit_in(&added).map_err(Denial::NoLimit)?;
         let id = self.connections.admit(peer, limit);
-        Ok((id.map_err(|TooMany| Denial::TooManyConnections)?, added, dialog))
+        let id = id.map_err(|TooMany| Denial::TooManyConnections)?;
+        Ok(Admitted { id, added, dialog })
     }
 
-    fn begin_admitted(&mut self, accepted: Accepted, (id, added, dialog): Admitted) {
+    fn begin_admitted(&mut self, accepted: Accepted, admitted: Admitted) {
+        let Admitted { id, added, dialog } = admitted;
         let Accepted { socket, remote, local } = accepted;
         let mut talk = dialog.zip(self.workers.source()).map(|((name, dialog), source)| {
             source.talk((name, &dialog), &added, id, Instant::now())

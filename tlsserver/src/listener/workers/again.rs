@@ -23,7 +23,7 @@ impl Again {
         Self { pause: PAUSE, at: None, tried: None }
     }
 
-    /// It has failed. Where it went well for a while before, that is none of the last failure's.
+    /// It has failed. If it went well for a while after the last try, the pause does not grow.
     pub(super) fn later(&mut self, now: Instant) {
         if self.at.is_some() {
             return;
