@@ -117,7 +117,7 @@ impl Splitter {
 
     /// Of [`Self::line`], what stands behind its last literal.
     #[must_use]
-    pub fn last_line(&self) -> &[u8] {
+    pub(crate) fn last_line(&self) -> &[u8] {
         self.line().get(self.last..).unwrap_or_default()
     }
 

@@ -14,14 +14,14 @@ pub const LONGEST: usize = 3_000;
 pub const BURST: u32 = 10_000;
 
 /// Lines that may come in each second, in the long run.
-pub const EACH_SECOND: u32 = 1_000;
+pub(crate) const EACH_SECOND: u32 = 1_000;
 
 /// The same of login programs, whose lines strangers cause, one with each login that is refused:
 /// as many as there may be of ours about those ([`crate::repeated`]).
 pub const LOGIN_BURST: u32 = 500;
 
 /// See [`LOGIN_BURST`].
-pub const LOGIN_EACH_SECOND: u32 = 50;
+pub(crate) const LOGIN_EACH_SECOND: u32 = 50;
 
 /// How lines of login programs begin: of a session's programs, none has anything to say so.
 const LOGIN_PROGRAM: &[u8] = b"checkpassword-";

@@ -19,9 +19,9 @@ pub const WINDOW: Duration = Duration::from_secs(10);
 pub const MOST_OF_ONE: u32 = 50;
 /// So many of all. What a stranger chooses of a line is cut, so that this many fill no disk in
 /// the time that an administrator needs.
-pub const MOST_OF_ALL: u32 = 500;
+pub(crate) const MOST_OF_ALL: u32 = 500;
 /// So many different ones are counted by themselves.
-pub const MOST_DIFFERENT: usize = 64;
+pub(crate) const MOST_DIFFERENT: usize = 64;
 
 /// What has been said lately. `T` is a time, `K` what makes things alike, and `E` what is to be
 /// known of the last one.

@@ -8,16 +8,11 @@ use proto::escape::Escaped;
 use proto::imap::capability::{self, Unlisted};
 use proto::login::before_login::BeforeLogin;
 use proto::login::protocol::Protocol;
-use proto::names::{ControlFile, Variable};
+use proto::names::ControlFile;
 use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The variables that change what is said before a login. Whoever speaks to a client for
-/// authup must have read the same as authup would.
-pub const VARIABLES: [Variable; 4] =
-    [Variable::QmailHome, Variable::UcspiTls, Variable::DisableTls, Variable::SaslBrokenClients];
-
-/// Reads the files. `auth_equals`: whether [`Variable::SaslBrokenClients`] is set.
+/// Reads the files. `auth_equals`: whether [`SaslBrokenClients`](proto::names::Variable) is set.
 ///
 /// # Errors
 /// The first that must be there and is not, or cannot be read.

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 
 /// Where blocklistd listens.
-pub const SOCKET: &str = "/var/run/blocklistd.sock";
+pub(crate) const SOCKET: &str = "/var/run/blocklistd.sock";
 
 /// Reports on one client.
 #[derive(Debug)]

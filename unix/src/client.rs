@@ -20,7 +20,7 @@ const PEEKED: usize = 1024;
 
 /// The most that can be written to a pipe that poll calls writable without
 /// waiting: POSIX's PIPE_BUF on Linux, and no less than its minimum elsewhere.
-pub const PIPE_PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
+pub(crate) const PIPE_PIECE: usize = if cfg!(target_os = "linux") { 4096 } else { 512 };
 
 /// Where the client's input is.
 #[must_use]

@@ -83,7 +83,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Self::read`], and where there is no such file.
-    pub fn require(&self, file: ControlFile) -> Result<Vec<u8>, Unreadable> {
+    pub(crate) fn require(&self, file: ControlFile) -> Result<Vec<u8>, Unreadable> {
         let missing = || io::Error::from_raw_os_error(Errno::NOENT.raw_os_error());
         self.read(file)?.ok_or_else(|| self.unreadable(file.name(), missing()))
     }
@@ -91,7 +91,7 @@ impl Folder {
     /// The greeting in this file, or else in `me`, which is the name of the server.
     ///
     /// # Errors
-    /// As [`Self::require`], of `me`.
+    /// As [`Self::read`], and where neither is there.
     pub fn greeting(&self, file: ControlFile) -> Result<Greeting, Unreadable> {
         let (file, contents) = match self.read(file)? {
             Some(contents) => (file, contents),

@@ -46,7 +46,7 @@ pub fn inherit<const COUNT: usize>(numbers: [RawFd; COUNT]) -> [io::Result<Owned
 
 /// The same for a row of numbers, up to the first that is not open or cannot be moved.
 #[must_use]
-pub fn inherit_row(numbers: Range<RawFd>) -> Vec<OwnedFd> {
+pub(crate) fn inherit_row(numbers: Range<RawFd>) -> Vec<OwnedFd> {
     let adopted: Vec<_> = numbers.map_while(|number| adopt(number).ok()).collect();
     adopted.into_iter().map_while(|descriptor| duplicate(&descriptor, OURS).ok()).collect()
 }
@@ -54,7 +54,7 @@ pub fn inherit_row(numbers: Range<RawFd>) -> Vec<OwnedFd> {
 /// The descriptor's number that a variable holds. What is no number is no open
 /// descriptor either.
 #[must_use]
-pub fn number_in(value: &[u8]) -> RawFd {
+pub(crate) fn number_in(value: &[u8]) -> RawFd {
     std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(-1)
 }
 

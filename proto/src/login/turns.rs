@@ -6,7 +6,6 @@
 
 use crate::network::{IPV6_CUSTOMER, customer};
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// The network that an address is of: one IPv4 address, or an IPv6 /64.
@@ -87,18 +86,13 @@ impl<T: PartialEq> Turns<T> {
             self.networks.retain(|one| *one != network);
         }
     }
-
-    /// All who wait, as they would have their turns; nobody waits any more.
-    pub fn give_up(&mut self) -> Vec<T> {
-        self.networks.clear();
-        core::mem::take(&mut self.waiting).into_values().flatten().collect()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::vec;
+    use alloc::vec::Vec;
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -154,7 +148,6 @@ mod tests {
         turns.give_back();
         assert_eq!(turns.take(), None);
         turns.wait(at, 3);
-        assert_eq!(turns.give_up(), [3]);
-        assert_eq!(turns.take(), None);
+        assert_eq!(turns.take(), Some(3));
     }
 }

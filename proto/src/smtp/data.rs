@@ -108,7 +108,7 @@ impl Framing {
     /// What is left of the message, where a bare line feed has had it refused. It ends where
     /// the client may take it to end.
     #[must_use]
-    pub const fn of_refused(&self) -> Self {
+    pub(crate) const fn of_refused(&self) -> Self {
         Self { before: self.before, bare_newline: BareNewline::AcceptEnd }
     }
 

@@ -64,7 +64,7 @@ impl Identity {
     /// Whether a number is one to become in a jail: not root's, and not the one that means
     /// that nothing is to be changed (setresuid(2)).
     #[must_use]
-    pub const fn is_for_jails(number: u32) -> bool {
+    pub(crate) const fn is_for_jails(number: u32) -> bool {
         number != 0 && number != u32::MAX
     }
 
