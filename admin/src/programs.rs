@@ -18,8 +18,12 @@ const SUPERVISORS: &str = "/command:/usr/pkg/sbin:/usr/pkg/bin";
 
 /// Where programs may be for a script that does not say so: the supervisor does.
 pub(crate) fn supervisors_path() -> String {
-    let here = inherited(Variable::Path).unwrap_or_default();
-    format!("{USUAL}:{SUPERVISORS}:{}", here.to_string_lossy())
+    let usual = format!("{USUAL}:{SUPERVISORS}");
+    // An empty one would be the folder that the script is in.
+    match inherited(Variable::Path).filter(|here| !here.is_empty()) {
+        Some(here) => format!("{usual}:{}", here.to_string_lossy()),
+        None => usual,
+    }
 }
 
 /// The programs behind the front door; of each that there is not, why.

@@ -5,6 +5,7 @@ use crate::client::PATIENCE;
 use crate::deadline_lines::{Lines, Silence};
 use crate::ending::{self, Guard};
 use crate::outcome::Error;
+use crate::programs;
 use crate::run_script::{RunScript, Word};
 use crate::temporary;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -50,14 +51,8 @@ impl Running {
             let (line, text) = (word.line, &word.text);
             return Err(Error::new(format!("{script_name}:{line}: {text}: {why}")));
         }
-        let path = script.variable("PATH").map(|(path, _)| path.to_owned());
-        let program = words.first().map(String::as_str).unwrap_or_default();
-        let found = path.as_deref().and_then(|path| crate::programs::find(program, path));
-        let mut command = Command::new(found.unwrap_or_else(|| program.into()));
-        command
-            .args(words.iter().skip(1))
-            .envs(script.variables.iter().filter_map(|word| word.text.split_once('=')))
-            .stdout(Stdio::piped());
+        let mut command = command(&script, &words);
+        command.stdout(Stdio::piped());
         // Paths may begin there, as they do with supervisors.
         if let Some(folder) = folder {
             command.current_dir(folder);
@@ -129,6 +124,19 @@ impl Drop for Running {
         let _ = self.child.wait();
         self.is_silent();
     }
+}
+
+/// What the script becomes, as a supervisor would start it: of the variables of whoever looks at
+/// it here it has none, but that its programs are found.
+fn command(script: &RunScript, words: &[String]) -> Command {
+    let variables = script.variables.iter().filter_map(|word| word.text.split_once('='));
+    let path = variables.clone().rfind(|(name, _)| *name == "PATH");
+    let path = path.map_or_else(programs::supervisors_path, |(_, path)| path.to_owned());
+    let program = words.first().map(String::as_str).unwrap_or_default();
+    let found = programs::find(program, &path);
+    let mut command = Command::new(found.unwrap_or_else(|| program.into()));
+    command.args(words.iter().skip(1)).env_clear().env("PATH", path).envs(variables);
+    command
 }
 
 #[derive(Debug)]

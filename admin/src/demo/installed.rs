@@ -7,6 +7,7 @@ use crate::outcome::Error;
 use crate::programs::{self, USUAL};
 use crate::running::Scene;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use std::ffi::OsStr;
 use std::fs::{File, Permissions, set_permissions};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -94,9 +95,9 @@ impl Installed {
             catch_log(&mounts, &scene.folder().join("log-socket"), &file)
                 .map_err(|error| Error::file("unable to take", Path::new(LOG_SOCKET), &error))?;
             // It makes the folders of the queue.
-            run(Command::new("postfix").arg("check")).map_err(Error::new)?;
+            run(command("postfix").arg("check")).map_err(Error::new)?;
             // In a network of its own, where port 25 is free.
-            let mut master = Command::new("unshare");
+            let mut master = command("unshare");
             master.args(["--net", "sh", "-c", "ip link set lo up && exec postfix start-fg"]);
             scene.run(master, LOG)?;
         }
@@ -208,12 +209,12 @@ impl Kind {
     fn folders(self, sendmail: &Path) -> Result<Vec<PathBuf>, String> {
         let mut ask = match self {
             Self::Exim => {
-                let mut exim = Command::new(sendmail);
+                let mut exim = command(sendmail);
                 exim.args(["-bP", "spool_directory"]);
                 exim
             }
             Self::Postfix => {
-                let mut postconf = Command::new("postconf");
+                let mut postconf = command("postconf");
                 postconf.args(["-h", "queue_directory", "data_directory"]);
                 postconf
             }
@@ -223,6 +224,14 @@ impl Kind {
         let others = ["/var/mail", EXIM_LOGS];
         Ok(named.chain(others).map(PathBuf::from).collect())
     }
+}
+
+/// One of its programs, which sees what the services see of the caller's variables: nothing.
+/// `MAIL_CONFIG`, say, would be another Postfix's.
+fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", USUAL);
+    command
 }
 
 /// Runs one of its programs; returns what it says.

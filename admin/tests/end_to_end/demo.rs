@@ -76,6 +76,8 @@ fn shows_itself_and_leaves_nothing() {
     let run = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         command.args(arguments).env("TMPDIR", temporary.path());
+        // No service's: what is shown is what a supervisor would start.
+        command.env("DISABLETLS", "1");
         let output = output(&mut command, b"");
         nothing_is_left(temporary.path());
         output

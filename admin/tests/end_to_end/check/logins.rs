@@ -55,6 +55,35 @@ fn logs_in_through_every_service() {
     assert!(said.contains("wrong password"), "the reason from the log: {said}");
 }
 
+/// What a supervisor would not pass on is not seen by what the script starts: neither what would
+/// hide that the script forgets it, nor what would spoil it.
+#[test]
+fn the_callers_variables_are_not_the_services() {
+    let Good { dir, folder: _folder } = good();
+    let (script, text) = script_of(&dir, "submission");
+    let log_in = |text: &str, variable: (&str, &str), code: i32| {
+        std::fs::write(&script, text).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.arg("check").arg(&script).args(["--login", "al", "--stdin"]);
+        let said = output(command.env(variable.0, variable.1), PASSWORD.as_bytes());
+        ends_with(&said, code)
+    };
+    let said = log_in(&text, ("DISABLETLS", "1"), 0);
+    assert!(said.contains("  al is logged in\n"), "{said}");
+
+    let (home, path) = (dir.display(), text.lines().find(|line| line.starts_with("export PATH=")));
+    let set = format!("export QMAILHOME={home}\n");
+    assert!(text.contains(&set), "{text}");
+    let said = log_in(&text.replace(&set, ""), ("QMAILHOME", dir.to_str().unwrap()), 2);
+    assert!(said.contains("al is not logged in: "), "{said}");
+
+    // Where programs are is the supervisor's to say, as far as the script does not.
+    let path = path.and_then(|line| line.strip_prefix("export PATH=")).unwrap();
+    let text = text.replace(&format!("export PATH={path}\n"), "");
+    let said = log_in(&text, ("PATH", path), 0);
+    assert!(said.contains("  al is logged in\n"), "{said}");
+}
+
 /// The server shows the one, and so the client is to expect it.
 #[test]
 fn a_certificate_for_a_pattern_of_names_is_expected() {
