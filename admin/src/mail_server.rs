@@ -5,7 +5,7 @@
 //! compares. It runs in a home folder with an empty Maildir, as somebody who may do nothing; what
 //! it writes to its log is beside that folder, where it can change nothing.
 
-use crate::deadline_lines::{Lines, Silence};
+use crate::deadline_lines::{Lines, MOST_LINES, Silence};
 use crate::{maildir, temporary};
 use proto::imap::capability;
 use proto::login::protocol::Protocol;
@@ -29,7 +29,7 @@ const fn port(protocol: Protocol) -> &'static str {
     }
 }
 
-/// How long it may take to answer.
+/// How long it may take to answer a command, or to greet.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Whom it runs as, where this is root.
 const NOBODY: (u32, u32) = (65534, 65534);
@@ -141,7 +141,7 @@ impl MailServer<'_> {
         }
         let failed = |error: std::io::Error| unix::log::Reason(&error).to_string();
         let mut child = command.spawn().map_err(failed)?;
-        let lines = Lines::of(child.stdout.take());
+        let lines = Lines::of(child.stdout.take(), PATIENCE);
         Ok(Running { child: Some(child), lines })
     }
 }
@@ -166,11 +166,13 @@ impl Running {
         // Whether it still reads shows in its answer.
         let input = self.child.as_mut().and_then(|child| child.stdin.as_mut());
         let _ = input.map(|input| input.write_all(line.as_bytes()));
+        self.lines.next_answer();
     }
 
     fn read_line(&mut self) -> Result<String, String> {
-        self.lines.next(PATIENCE).map_err(|silence| match silence {
-            Silence::TooLong => format!("no answer within {} s", PATIENCE.as_secs()),
+        self.lines.next().map_err(|silence| match silence {
+            Silence::TooLate => format!("no answer within {} s", PATIENCE.as_secs()),
+            Silence::TooLong => format!("an answer of more than {MOST_LINES} lines"),
             Silence::End => "it ends without an answer".to_owned(),
         })
     }
@@ -219,10 +221,10 @@ impl Running {
     /// fixsmtpio still has a temporary error for the client.
     fn ends_above(&mut self, limit: u64) -> bool {
         self.send_line(&format!("MAIL FROM:<> SIZE={}\r\n", limit.saturating_add(1)));
-        let mut answer = self.lines.next(PATIENCE);
+        let mut answer = self.lines.next();
         if matches!(&answer, Ok(line) if line.starts_with('4')) {
             self.send_line("RSET\r\n");
-            answer = self.lines.next(PATIENCE);
+            answer = self.lines.next();
         }
         matches!(answer, Err(Silence::End))
     }

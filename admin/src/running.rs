@@ -1,7 +1,6 @@
 //! A service's server while somebody looks at it: on a free port of this machine,
 //! and gone with whoever started it.
 
-use crate::client::PATIENCE;
 use crate::deadline_lines::{Lines, Silence};
 use crate::ending::{self, Guard};
 use crate::outcome::Error;
@@ -34,6 +33,8 @@ struct Running {
     logged: Receiver<Infallible>,
 }
 
+/// How long a server may take to say where it listens.
+const START: Duration = Duration::from_secs(60);
 /// Seconds that conversations have to come to their end.
 const GRACE: u64 = 5;
 
@@ -58,12 +59,12 @@ impl Running {
             command.current_dir(folder);
         }
         let mut running = Self::run(command, log)?;
-        let mut lines = Lines::of(running.child.stdout.take());
-        let line = match lines.next(PATIENCE) {
+        let mut lines = Lines::of(running.child.stdout.take(), START);
+        let line = match lines.next() {
             Ok(line) => line,
             Err(Silence::End) => String::new(),
-            Err(Silence::TooLong) => {
-                let seconds = PATIENCE.as_secs();
+            Err(Silence::TooLate | Silence::TooLong) => {
+                let seconds = START.as_secs();
                 return Err(Error::new(format!(
                     "its server does not start: no answer within {seconds} s"
                 )));
@@ -259,7 +260,7 @@ mod tests {
     fn the_log_is_over_with_the_last_who_could_write_to_it() {
         let folder = tempfile::tempdir().unwrap();
         let running = Running::run(Command::new("true"), &folder.path().join("log")).unwrap();
-        let over = running.logged.recv_timeout(PATIENCE);
+        let over = running.logged.recv_timeout(START);
         assert_eq!(over, Err(RecvTimeoutError::Disconnected));
     }
 }

@@ -1,16 +1,19 @@
 //! A mail client that shows its conversations: SMTP submission, POP3 and IMAP, with TLS.
 
 mod imap;
+mod timed;
 mod tls;
 
+use crate::deadline_lines::{self, MOST_LINES};
 use crate::outcome::Error;
 use crate::shown::Shown;
 use proto::secret::Secret;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, StreamOwned};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+use timed::Timed;
 use unix::log::Reason;
 
 /// Where a server is, and whom it must be.
@@ -29,18 +32,26 @@ pub(crate) struct Server {
 }
 
 enum Stream {
-    Clear(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Clear(Timed),
+    Tls(Box<StreamOwned<ClientConnection, Timed>>),
 }
 
 impl Stream {
     /// Says what a load balancer would say of this connection (version 1 of its header).
     fn introduce(&mut self) -> io::Result<()> {
         let Self::Clear(stream) = self else { return Ok(()) };
-        let (from, to) = (stream.local_addr()?, stream.peer_addr()?);
+        let (from, to) = (stream.socket.local_addr()?, stream.socket.peer_addr()?);
         let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
         let (client, server) = (from.ip(), to.ip());
         write!(stream, "PROXY {family} {client} {server} {} {}\r\n", from.port(), to.port())
+    }
+
+    /// What is sent and heard by it.
+    fn timed(&mut self) -> &mut Timed {
+        match self {
+            Self::Clear(stream) => stream,
+            Self::Tls(stream) => &mut stream.sock,
+        }
     }
 }
 
@@ -76,38 +87,48 @@ pub(crate) struct Conversation {
     shown: Shown,
     /// The last reply to EHLO, or what IMAP's CAPABILITY said before the login.
     offers: Vec<String>,
+    /// Lines that an answer may still have.
+    lines_left: u32,
 }
 
 /// How long a server may take to answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Conversation {
     /// Connects.
     pub(crate) fn connect(server: &Server) -> Result<Self, Error> {
-        let stream = TcpStream::connect_timeout(&server.address, PATIENCE)
-            .and_then(|stream| stream.set_read_timeout(Some(PATIENCE)).map(|()| stream))
+        let socket = TcpStream::connect_timeout(&server.address, PATIENCE)
             .map_err(|error| broken("unable to connect", &error))?;
-        let mut stream = Stream::Clear(stream);
+        let mut stream = Stream::Clear(Timed::new(socket, PATIENCE));
         if server.is_behind_balancer {
             stream.introduce().map_err(|error| broken("unable to write to the server", &error))?;
         }
         let stream = BufReader::new(stream);
         let server = server.clone();
-        let offers = Vec::new();
-        Ok(Self { stream, server, shown: Shown::new(), offers })
+        let (offers, lines_left) = (Vec::new(), MOST_LINES);
+        Ok(Self { stream, server, shown: Shown::new(), offers, lines_left })
     }
 
     /// Starts TLS.
     fn start_tls(&mut self) -> Result<(), Error> {
         let Stream::Clear(stream) = self.stream.get_ref() else { return Ok(()) };
-        let stream = stream.try_clone().map_err(|error| broken("unable to start TLS", &error))?;
-        let (stream, about) = tls::start(stream, &self.server)?;
+        let socket =
+            stream.socket.try_clone().map_err(|error| broken("unable to start TLS", &error))?;
+        let (stream, about) = tls::start(Timed::new(socket, PATIENCE), &self.server)?;
         self.stream = BufReader::new(Stream::Tls(Box::new(stream)));
         self.shown.tls(&about);
+        self.next_answer();
         Ok(())
     }
 
+    /// An answer is waited for, from now on.
+    fn next_answer(&mut self) {
+        self.stream.get_mut().timed().wait_for(PATIENCE);
+        self.lines_left = MOST_LINES;
+    }
+
     fn write(&mut self, octets: &[u8]) -> Result<(), Error> {
+        self.next_answer();
         let stream = self.stream.get_mut();
         let written = stream.write_all(octets).and_then(|()| stream.flush());
         written.map_err(|error| broken("unable to write to the server", &error))
@@ -126,13 +147,12 @@ impl Conversation {
     }
 
     fn read_line(&mut self) -> Result<String, Error> {
-        let mut line = Vec::new();
-        match self.stream.read_until(b'\n', &mut line) {
-            Ok(0) => return Err(Error::new("the server hung up")),
-            Ok(_) => {}
-            Err(error) => return Err(broken("unable to hear the server", &error)),
-        }
-        let line = String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned();
+        self.lines_left = self.lines_left.checked_sub(1).ok_or_else(|| {
+            Error::new(format!("the server's answer has more than {MOST_LINES} lines"))
+        })?;
+        let line = deadline_lines::line(&mut self.stream)
+            .map_err(|error| broken("unable to hear the server", &error))?
+            .ok_or_else(|| Error::new("the server hung up"))?;
         self.shown.server(&line);
         Ok(line)
     }
@@ -331,4 +351,29 @@ fn broken(what: &str, error: &io::Error) -> Error {
         return Error::new(format!("{what}: no answer within {} s", PATIENCE.as_secs()));
     }
     Error::new(format!("{what}: {}", Reason(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_that_talks_on_and_on_is_not_listened_to_for_ever() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, host) = (listener.local_addr().unwrap(), String::new());
+        let (certificate, is_behind_balancer, is_verified) = (None, false, false);
+        let server = Server { address, host, certificate, is_behind_balancer, is_verified };
+        let talking = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            // Until the client has gone.
+            while client.write_all(b"220-and\r\n").is_ok() {}
+        });
+        let mut conversation = Conversation::connect(&server).unwrap();
+        let said = conversation.smtp_login(Begin::Never, "al", &Secret::from(Vec::new()));
+        let said = said.unwrap_err().to_string();
+        assert_eq!(said, "the server's answer has more than 100 lines");
+        drop(conversation);
+        talking.join().unwrap();
+    }
 }

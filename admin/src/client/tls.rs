@@ -2,6 +2,7 @@
 //! given, and prove that it has the key; where it is asked for, an authority that clients
 //! trust must have signed it, too.
 
+use super::timed::Timed;
 use super::{Error, Server, broken};
 use crate::authorities;
 use rustls::client::WebPkiServerVerifier;
@@ -12,14 +13,13 @@ use rustls::crypto::{
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
-use std::net::TcpStream;
 use std::sync::Arc;
 
 /// Starts TLS; says which version and ciphers it came to.
 pub(super) fn start(
-    mut stream: TcpStream,
+    mut stream: Timed,
     server: &Server,
-) -> Result<(StreamOwned<ClientConnection, TcpStream>, String), Error> {
+) -> Result<(StreamOwned<ClientConnection, Timed>, String), Error> {
     let failed = |error: rustls::Error| Error::new(format!("unable to start TLS: {error}"));
     let provider = Arc::new(aws_lc_rs::default_provider());
     let certificate = server.certificate.clone().ok_or_else(|| Error::new("no certificate"))?;

@@ -420,6 +420,22 @@ fn a_sendmail_that_serves_nobody_is_found_out() {
     assert!(check.contains("/usr/bin/msmtp: it does not serve: it "), "{check}");
 }
 
+#[test]
+fn a_program_that_talks_on_and_on_is_found_out() {
+    let folder = folder();
+    for (option, server) in [
+        ("--submission", "sh -c 'exec yes 220-and'"),
+        ("--submission", "sh -c 'echo 220 hi; exec yes 250-and'"),
+        ("--pop3", "sh -c 'echo +OK; exec yes +OK'"),
+        ("--imap", "sh -c 'exec yes \"* OK and\"'"),
+        ("--imap", "sh -c 'echo login OK; exec yes \"* OK and\"'"),
+    ] {
+        let said = init_with(1, folder.path(), option, server, &[]);
+        let expected = "the program does not serve: an answer of more than 100 lines\n";
+        assert!(said.contains(&format!("warning: {option}: {expected}")), "{server}: {said}");
+    }
+}
+
 /// The command of docs/switching.md that begins so, from a section.
 fn recipe(section: &str, beginning: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/switching.md");
