@@ -81,18 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
     let mut plan = plan(options)?;
     let other_host = other_host(&plan, &options.host);
     let silent = plan.ask();
-    let made = plan.make()?;
-    for (path, done) in &made {
-        let path = path.display();
-        print_line(&match done {
-            Done::Made => format!("made {path}"),
-            Done::Kept => format!("kept {path}"),
-            Done::Differs => format!(
-                "kept {path}, which differs from what is offered now: remove it and run this \
-                 again for a new one"
-            ),
-        });
-    }
+    print_made(&plan.make()?);
     if let Some(line) = make_root_folder() {
         print_line(&line);
     }
@@ -108,33 +97,30 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         );
         return Ok(Outcome::Warnings);
     }
-    if let Some(warning) = &other_host {
-        print_line(warning);
-    }
-    let odd_host = odd_host(&options.host);
-    if let Some(warning) = &odd_host {
-        print_line(warning);
-    }
-    let other_name = other_name(options);
-    if let Some(warning) = &other_name {
-        print_line(warning);
-    }
-    let gap = gap(options);
-    if let Some(warning) = &gap {
-        print_line(warning);
-    }
+    let own = [other_host, odd_host(&options.host), other_name(options), gap(options)];
+    let silent = silent
+        .iter()
+        .map(|(option, why)| format!("warning: --{option}: the program does not serve: {why}"));
     let no_effect = kept::warnings(&plan, options);
-    for warning in &no_effect {
-        print_line(warning);
-    }
-    for (option, why) in &silent {
-        print_line(&format!("warning: --{option}: the program does not serve: {why}"));
-    }
+    let warnings: Vec<_> = own.into_iter().flatten().chain(no_effect).chain(silent).collect();
+    warnings.iter().for_each(|warning| print_line(warning));
     print_line(&next_steps(&plan));
-    let warnings = [other_host, odd_host, other_name, gap];
-    let is_clean =
-        silent.is_empty() && no_effect.is_empty() && warnings.iter().all(Option::is_none);
-    Ok(if is_clean { Outcome::Clean } else { Outcome::Warnings })
+    Ok(if warnings.is_empty() { Outcome::Clean } else { Outcome::Warnings })
+}
+
+/// Says which files there are, and where they come from.
+fn print_made(made: &[(PathBuf, Done)]) {
+    for (path, done) in made {
+        let path = path.display();
+        print_line(&match done {
+            Done::Made => format!("made {path}"),
+            Done::Kept => format!("kept {path}"),
+            Done::Differs => format!(
+                "kept {path}, which differs from what is offered now: remove it and run this \
+                 again for a new one"
+            ),
+        });
+    }
 }
 
 /// The root folder of the jailed processes, as far as nobody else has made it. All works
