@@ -13,7 +13,7 @@ use argon2::password_hash::PasswordHasher;
 use clap::Args;
 use proto::checkpassword::Record;
 use proto::escape::Escaped;
-use proto::passwd_file::edit::{Change, NewFields, is_user, with_hash};
+use proto::passwd_file::edit::{BadUser, Change, NewFields, check_user, with_hash};
 use proto::passwd_file::entries;
 use proto::secret::Secret;
 use std::ffi::OsString;
@@ -59,7 +59,7 @@ pub(crate) enum Wanted {
 #[derive(Debug)]
 pub(crate) enum Error {
     /// This cannot be a user's name in such a file.
-    User(OsString),
+    User(OsString, BadUser),
     /// The password could not be read.
     NoPassword(io::Error),
     /// The two are not the same.
@@ -119,9 +119,7 @@ pub(crate) fn set(
 ) -> Result<String, Error> {
     keep_out_of_core_files();
     let name = user.as_bytes();
-    if !is_user(name) {
-        return Err(Error::User(user.clone()));
-    }
+    check_user(name).map_err(|why| Error::User(user.clone(), why))?;
     let asked = new.resolve().map_err(Error::Identity)?;
     let file_error = |error| Error::File(path.to_owned(), error);
     let may_be = |old: &[u8]| match (entries(old).any(|entry| entry.user == name), wanted) {
@@ -280,9 +278,14 @@ fn is_no_terminal(error: &io::Error) -> bool {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User(user) => {
+            Self::User(user, why) => {
                 let user = Escaped(user.as_bytes());
-                write!(f, "unusable user name: {user}: empty, begins with #, or {SIGNS}")
+                f.write_str("unusable user name: ")?;
+                match why {
+                    BadUser::Empty => f.write_str("empty"),
+                    BadUser::Comment => write!(f, "{user}: begins with #"),
+                    BadUser::NoField => write!(f, "{user}: {SIGNS}"),
+                }
             }
             Self::Mismatch => f.write_str("nothing changed: the two passwords are not the same"),
             Self::Unusable => {

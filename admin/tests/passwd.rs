@@ -97,8 +97,16 @@ fn what_cannot_be_done_leaves_the_file_as_it_was() {
     std::fs::write(&file, before).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     let run = |arguments: &[&str], input: &str| passwd(&file, arguments, input);
-    fails(&run(&["--stdin", "a:b"], "x\n"), 1, "acceptutils: unusable user name: a:b: ");
-    fails(&run(&["--stdin", "a\nb"], "x\n"), 1, "unusable user name: a\\x0ab: ");
+    let signs = "with a colon or a control character in it";
+    for (user, why) in [
+        ("a:b", format!("a:b: {signs}\n")),
+        ("a\nb", format!("a\\x0ab: {signs}\n")),
+        ("#a", "#a: begins with #\n".to_owned()),
+        ("", "empty\n".to_owned()),
+    ] {
+        let expected = format!("acceptutils: unusable user name: {why}");
+        fails(&run(&["--stdin", user], "x\n"), 1, &expected);
+    }
     fails(&run(&["--stdin", "al"], "\n"), 1, "unusable password: empty");
     fails(&run(&["--stdin", "al"], ""), 1, "unusable password: empty");
     fails(&run(&["--stdin", "al"], &"x".repeat(500)), 1, "unusable password: too long");

@@ -3,7 +3,7 @@
 //! known or not; a new password changes nothing else; and no hash is shown.
 
 use crate::choices::Choices;
-use proto::passwd_file::edit::{NewFields, is_field, is_user, with_hash};
+use proto::passwd_file::edit::{NewFields, check_user, is_field, with_hash};
 use proto::passwd_file::{Entry, EntryError, Lookup, RunsAs, entries};
 use proto::password_hash::{Cost, PasswordHash};
 
@@ -28,7 +28,7 @@ pub fn check(input: &[u8]) {
     for user in read.iter().map(|entry| entry.user).take(8).chain([user]) {
         lookup(file, user, &read, &costs);
     }
-    if is_user(user) {
+    if check_user(user).is_ok() {
         edit(file, user, &read);
     }
 }

@@ -24,11 +24,28 @@ pub enum Change {
     Changed,
 }
 
-/// Whether `field` can stand in a users file as the first of a line; `false` also
-/// for what the file's other readers would trip over.
-#[must_use]
-pub fn is_user(field: &[u8]) -> bool {
-    is_field(field) && !field.is_empty() && !field.starts_with(b"#")
+/// Why a field cannot stand in a users file as the first of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadUser {
+    /// It is empty.
+    Empty,
+    /// It begins with `#`: the line would be a comment.
+    Comment,
+    /// It is not a [field](is_field).
+    NoField,
+}
+
+/// Looks whether `field` can stand in a users file as the first of a line.
+///
+/// # Errors
+/// Why not; also for what the file's other readers would trip over.
+pub fn check_user(field: &[u8]) -> Result<(), BadUser> {
+    match field {
+        [] => Err(BadUser::Empty),
+        [b'#', ..] => Err(BadUser::Comment),
+        field if is_field(field) => Ok(()),
+        _ => Err(BadUser::NoField),
+    }
 }
 
 /// Whether `field` can stand in a users file.
@@ -40,7 +57,7 @@ pub fn is_field(field: &[u8]) -> bool {
 /// The file with `hash` for `user`: in the first entry of that name, which is the
 /// one that counts, else in a new one. `new` is used for a new one only.
 ///
-/// The caller has asked [`is_user`] and [`is_field`] about what it passes.
+/// The caller has asked [`check_user`] and [`is_field`] about what it passes.
 #[must_use]
 pub fn with_hash(file: &[u8], user: &[u8], hash: &[u8], new: NewFields<'_>) -> (Vec<u8>, Change) {
     let mut edited = Vec::with_capacity(file.len() + user.len() + hash.len() + 64);
@@ -219,11 +236,13 @@ mod tests {
     #[test]
     fn what_can_be_a_user() {
         for user in ["bob", "bob@example.org", "b\u{f6}b", "a b"] {
-            assert!(is_user(user.as_bytes()), "{user}");
+            assert_eq!(check_user(user.as_bytes()), Ok(()), "{user}");
         }
-        for user in ["", "#bob", "a:b", "a\nb", "a\rb", "a\0b", "a\x7f"] {
-            assert!(!is_user(user.as_bytes()), "{user:?}");
+        for user in ["a:b", "#a:b", "a\nb", "a\rb", "a\0b", "a\x7f"] {
+            assert!(check_user(user.as_bytes()).is_err(), "{user:?}");
         }
+        let [empty, comment] = ["", "#bob"].map(|user| check_user(user.as_bytes()));
+        assert_eq!((empty, comment), (Err(BadUser::Empty), Err(BadUser::Comment)));
     }
 
     proptest! {
