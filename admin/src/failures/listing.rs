@@ -51,8 +51,8 @@ const fn kind(kind: Kind) -> &'static str {
         Kind::Network => "network",
         Kind::Wide => "wide",
         Kind::User => "user",
-        Kind::Pair => "known",
-        Kind::Known => "anybody",
+        Kind::KnownUser => "known",
+        Kind::AnybodyKnown => "anybody",
     }
 }
 
@@ -68,7 +68,7 @@ impl Row {
             refused: entry.is_at_limit(settings, now),
             seconds_to_go: entry.seconds_to_go(settings, now),
             last_seconds_ago: now.saturating_sub(entry.last),
-            good_seconds_ago: matches!(entry.about, About::Pair(..))
+            good_seconds_ago: matches!(entry.about, About::KnownUser(..))
                 .then(|| now.saturating_sub(entry.good)),
         }
     }

@@ -160,7 +160,7 @@ mod tests {
     fn failures_do_not_push_out_who_is_known() {
         let mut bucket = Bucket::empty();
         let source = Source::new("192.0.2.7".parse().unwrap());
-        let pair = |number: u64| source.pair(UserHash(number));
+        let pair = |number: u64| source.known_user(UserHash(number));
         for number in 0..13 {
             let good = 100 + u32::try_from(number).unwrap();
             put(&mut bucket, &Entry { good, ..Entry::new(pair(number), 0) }, 200);
@@ -171,12 +171,12 @@ mod tests {
             put(&mut bucket, &Entry { score, ..Entry::new(about, 0) }, 200);
         }
         let known: Vec<_> =
-            bucket.entries().filter(|entry| entry.about.kind() == Kind::Pair).collect();
+            bucket.entries().filter(|entry| entry.about.kind() == Kind::KnownUser).collect();
         assert_eq!(known.len(), 12);
         assert!(bucket.get(pair(0)).is_none(), "the oldest has gone");
         assert_eq!(bucket.clear(|_| true), 20);
         let left: Vec<_> = bucket.entries().map(|entry| entry.about.kind()).collect();
-        assert_eq!(left, [Kind::Pair; 12]);
+        assert_eq!(left, [Kind::KnownUser; 12]);
     }
 
     #[test]

@@ -142,9 +142,9 @@ impl Case {
         let mut places = Places::new();
         places.involve(key, [About::User(who.user)]);
         if let Some(source) = who.source {
-            places.involve(key, [source.itself(), source.network(), source.known()]);
+            places.involve(key, [source.itself(), source.network(), source.anybody_known()]);
             source.wide().into_iter().for_each(|about| places.involve(key, [about]));
-            places.involve(key, [source.pair(who.user)]);
+            places.involve(key, [source.known_user(who.user)]);
         }
         Self { key: key.clone(), who, places }
     }
@@ -155,7 +155,7 @@ impl Case {
         let nobody =
             Who { source: Some(source), is_exempt: false, user: UserHash(0), secret: Digest(0) };
         let mut places = Places::new();
-        places.involve(key, [source.itself(), source.known()]);
+        places.involve(key, [source.itself(), source.anybody_known()]);
         Self { key: key.clone(), who: nobody, places }
     }
 
@@ -223,13 +223,15 @@ impl Case {
         }
         let address = self.places.get(source.itself()).filter(|entry| entry.last <= now);
         address.is_some_and(|entry| entry.is_at_limit(settings, now))
-            && !self.is_known(source.known(), settings, now)
+            && !self.is_known(source.anybody_known(), settings, now)
     }
 
     fn scope(&self, settings: &Settings, now: u32) -> Scope {
         match self.who.source {
             None => Scope::User,
-            Some(source) if self.is_known(source.pair(self.who.user), settings, now) => Scope::Pair,
+            Some(source) if self.is_known(source.known_user(self.who.user), settings, now) => {
+                Scope::Pair
+            }
             Some(_) => Scope::Stranger,
         }
     }
@@ -247,7 +249,7 @@ impl Case {
                 let user = Some(About::User(user));
                 [Some(source.itself()), Some(source.network()), source.wide(), user]
             }
-            (Scope::Pair, Some(source)) => [Some(source.pair(user)), None, None, None],
+            (Scope::Pair, Some(source)) => [Some(source.known_user(user)), None, None, None],
             _ => [Some(About::User(user)), None, None, None],
         };
         all.into_iter().flatten()
@@ -290,7 +292,7 @@ impl Case {
 
     fn remember_known(&mut self, settings: &Settings, now: u32) {
         let Some(source) = self.who.source else { return };
-        for about in [source.pair(self.who.user), source.known()] {
+        for about in [source.known_user(self.who.user), source.anybody_known()] {
             let entry = self.aged(about, settings, now);
             self.places.put(&Entry { good: now, ..entry }, settings, now);
         }

@@ -182,8 +182,8 @@ impl Entry {
             2 => About::Network(prefix(24, 48)?),
             3 if *length == 32 => About::Wide(v6(32)?),
             4 if *length == 0 => About::User(UserHash(user)),
-            5 => About::Pair(UserHash(user), prefix(24, 48)?),
-            6 => About::Known(prefix(24, 48)?),
+            5 => About::KnownUser(UserHash(user), prefix(24, 48)?),
+            6 => About::AnybodyKnown(prefix(24, 48)?),
             _ => return None,
         };
         let mut entry = Self::new(about, u32::from_le_bytes(*last));
@@ -249,14 +249,14 @@ pub(super) const fn code(kind: Kind) -> u8 {
         Kind::Network => 2,
         Kind::Wide => 3,
         Kind::User => 4,
-        Kind::Pair => 5,
-        Kind::Known => 6,
+        Kind::KnownUser => 5,
+        Kind::AnybodyKnown => 6,
     }
 }
 
 /// Whether what is of this kind says who is known, and is no score.
 pub(super) const fn is_about_who_is_known(kind: Kind) -> bool {
-    matches!(kind, Kind::Pair | Kind::Known)
+    matches!(kind, Kind::KnownUser | Kind::AnybodyKnown)
 }
 
 #[cfg(test)]
@@ -271,12 +271,12 @@ mod tests {
         [
             v4.itself(),
             v4.network(),
-            v4.pair(user),
-            v4.known(),
+            v4.known_user(user),
+            v4.anybody_known(),
             v6.itself(),
             v6.network(),
             v6.wide().unwrap(),
-            v6.known(),
+            v6.anybody_known(),
             About::User(user),
         ]
     }

@@ -110,7 +110,7 @@ impl Places {
     pub(super) fn spare_pair(&mut self) {
         let last = self.all.len().saturating_sub(1);
         let mut there = self.abouts.iter().flatten().filter(|one| one.place == last);
-        let is_pair = there.next().is_some_and(|one| one.about.kind() == Kind::Pair);
+        let is_pair = there.next().is_some_and(|one| one.about.kind() == Kind::KnownUser);
         self.spares_last = is_pair && there.next().is_none();
     }
 
@@ -128,8 +128,8 @@ impl Places {
     /// Whether the user may be known in the network. Not where nobody is, and nobody's entry
     /// has been pushed out: which spares us a bucket for whoever only guesses.
     fn can_have_pair(&self) -> bool {
-        let Some((known, bucket)) = self.find(Kind::Known) else { return true };
-        known.slot(bucket).is_some() || !bucket.has_room(Kind::Known)
+        let Some((known, bucket)) = self.find(Kind::AnybodyKnown) else { return true };
+        known.slot(bucket).is_some() || !bucket.has_room(Kind::AnybodyKnown)
     }
 
     /// What is to be written: where it begins in the file, and its octets.
@@ -198,10 +198,10 @@ impl Involved {
 #[must_use]
 pub fn index(key: &Key, about: About) -> u16 {
     let (kind, prefix) = match about {
-        About::Address(prefix) | About::Network(prefix) | About::Known(prefix) => {
+        About::Address(prefix) | About::Network(prefix) | About::AnybodyKnown(prefix) => {
             (Kind::Network, Some(prefix.network()))
         }
-        About::Wide(_) | About::User(_) | About::Pair(..) => (about.kind(), about.prefix()),
+        About::Wide(_) | About::User(_) | About::KnownUser(..) => (about.kind(), about.prefix()),
     };
     let mut hasher = key.hasher();
     hasher.write_u8(code(kind));

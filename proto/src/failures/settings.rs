@@ -21,7 +21,7 @@ pub struct Limit {
 pub struct Settings {
     /// The file, an absolute path.
     pub file: Vec<u8>,
-    /// For [`Kind::Address`] and [`Kind::Pair`].
+    /// For [`Kind::Address`] and [`Kind::KnownUser`].
     pub address: Limit,
     /// For [`Kind::Network`].
     pub network: Limit,
@@ -146,11 +146,11 @@ impl Settings {
     #[must_use]
     pub const fn limit(&self, kind: Kind) -> Option<Limit> {
         match kind {
-            Kind::Address | Kind::Pair => Some(self.address),
+            Kind::Address | Kind::KnownUser => Some(self.address),
             Kind::Network => Some(self.network),
             Kind::Wide => Some(self.wide),
             Kind::User => Some(self.user),
-            Kind::Known => None,
+            Kind::AnybodyKnown => None,
         }
     }
 
@@ -221,8 +221,8 @@ mod tests {
         let settings = Settings::parse(text).unwrap();
         assert_eq!(settings.user, Limit { count: 0, half_life: 2 * DAY });
         assert_eq!(settings.address, Limit { count: 5, half_life: 5400 });
-        assert_eq!(settings.limit(Kind::Pair), Some(settings.address));
-        assert_eq!(settings.limit(Kind::Known), None);
+        assert_eq!(settings.limit(Kind::KnownUser), Some(settings.address));
+        assert_eq!(settings.limit(Kind::AnybodyKnown), None);
         for (address, exempt) in [
             ("192.0.2.255", true),
             ("::ffff:192.0.2.1", true),

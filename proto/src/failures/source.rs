@@ -119,9 +119,9 @@ pub enum Kind {
     /// A user.
     User,
     /// A user who has logged in from that network.
-    Pair,
+    KnownUser,
     /// A network from which anybody has logged in.
-    Known,
+    AnybodyKnown,
 }
 
 /// What one score is about.
@@ -135,10 +135,10 @@ pub enum About {
     Wide(Prefix),
     /// [`Kind::User`].
     User(UserHash),
-    /// [`Kind::Pair`].
-    Pair(UserHash, Prefix),
-    /// [`Kind::Known`].
-    Known(Prefix),
+    /// [`Kind::KnownUser`].
+    KnownUser(UserHash, Prefix),
+    /// [`Kind::AnybodyKnown`].
+    AnybodyKnown(Prefix),
 }
 
 impl About {
@@ -150,8 +150,8 @@ impl About {
             Self::Network(_) => Kind::Network,
             Self::Wide(_) => Kind::Wide,
             Self::User(_) => Kind::User,
-            Self::Pair(..) => Kind::Pair,
-            Self::Known(_) => Kind::Known,
+            Self::KnownUser(..) => Kind::KnownUser,
+            Self::AnybodyKnown(_) => Kind::AnybodyKnown,
         }
     }
 
@@ -162,8 +162,8 @@ impl About {
             Self::Address(prefix)
             | Self::Network(prefix)
             | Self::Wide(prefix)
-            | Self::Pair(_, prefix)
-            | Self::Known(prefix) => Some(prefix),
+            | Self::KnownUser(_, prefix)
+            | Self::AnybodyKnown(prefix) => Some(prefix),
             Self::User(_) => None,
         }
     }
@@ -172,7 +172,7 @@ impl About {
     #[must_use]
     pub const fn user(self) -> Option<UserHash> {
         match self {
-            Self::User(user) | Self::Pair(user, _) => Some(user),
+            Self::User(user) | Self::KnownUser(user, _) => Some(user),
             _ => None,
         }
     }
@@ -224,12 +224,12 @@ impl Source {
         self.0.is_ipv6().then(|| About::Wide(Prefix::of(self.0, 32, 32)))
     }
 
-    pub(super) fn pair(self, user: UserHash) -> About {
-        About::Pair(user, self.neighbours())
+    pub(super) fn known_user(self, user: UserHash) -> About {
+        About::KnownUser(user, self.neighbours())
     }
 
-    pub(super) fn known(self) -> About {
-        About::Known(self.neighbours())
+    pub(super) fn anybody_known(self) -> About {
+        About::AnybodyKnown(self.neighbours())
     }
 
     /// By the network, since phones and home lines get a new /64, or a neighbour's IPv4

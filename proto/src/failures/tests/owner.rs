@@ -110,7 +110,7 @@ fn d59_who_is_known_has_a_score_of_his_own() {
         assert_eq!(table.log_in(Try { secret: &secret, ..home }), Heard::Wrong);
     }
     let source = source("192.0.2.1").unwrap();
-    let pair = source.pair(UserHash::of(&table.key, b"alice"));
+    let pair = source.known_user(UserHash::of(&table.key, b"alice"));
     assert_eq!(table.log_in(home), Heard::Later(pair));
     for about in [source.itself(), source.network(), table.user("alice")] {
         assert_eq!(table.score(about), 0, "{about:?}");
@@ -181,7 +181,7 @@ fn d59_what_could_not_be_charged_is_counted_later() {
     table.after(&ticket, Answer::Good);
     assert_eq!(table.score(source.itself()), 0);
     table.after(&ticket, Answer::Refused);
-    let pair = source.pair(UserHash::of(&table.key, b"alice"));
+    let pair = source.known_user(UserHash::of(&table.key, b"alice"));
     assert_eq!((table.score(source.itself()), table.score(pair)), (0, 100));
     assert_eq!(table.log_in(one), Heard::Wrong);
     assert_eq!(table.score(pair), 100, "it is remembered as wrong");

@@ -69,8 +69,9 @@ fn d59_a_million_failures_push_out_nobody_who_matters() {
     }
     let still = |source: &&Source| table.entry(source.itself()).is_some();
     assert_eq!(guessers.iter().filter(still).count(), 1_000);
-    let pair =
-        |source: &Source, user: u64| source.pair(UserHash::of(&table.key, &user.to_le_bytes()));
+    let pair = |source: &Source, user: u64| {
+        source.known_user(UserHash::of(&table.key, &user.to_le_bytes()))
+    };
     let still = |(source, user): &&(Source, u64)| table.entry(pair(source, *user)).is_some();
     let known = known.iter().filter(still).count();
     assert!(known >= 4_990, "{known} of 5000 who are known");
@@ -170,7 +171,8 @@ fn whether_a_user_is_known_is_read_only_where_anybody_is() {
     // Also where others may have pushed out that anybody is.
     let mut table = Table::new("");
     let network = source("2001:db8::1").unwrap().network();
-    let of_others = (1..=12).map(|other| source(&std::format!("192.0.{other}.1")).unwrap().known());
+    let of_others =
+        (1..=12).map(|other| source(&std::format!("192.0.{other}.1")).unwrap().anybody_known());
     for (at, about) in of_others.enumerate() {
         assert_eq!(buckets_read(&mut table, "alice"), 3, "{at}");
         let bucket = &mut table.buckets[usize::from(index(&table.key, network))];
