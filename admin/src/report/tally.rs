@@ -3,9 +3,9 @@
 
 use super::event::Event;
 use super::line::Line;
+use proto::failures::Prefix;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
 
 /// Different names or addresses that are told apart.
 const MOST: usize = 100_000;
@@ -20,7 +20,7 @@ pub(super) type Counts = BTreeMap<String, u64>;
 pub(super) struct Logins {
     /// How many.
     pub(super) count: u64,
-    /// From how many networks, /24 or /64.
+    /// From how many networks.
     pub(super) networks: BTreeSet<String>,
 }
 
@@ -200,16 +200,8 @@ fn add(logins: &mut BTreeMap<String, Logins>, user: &str, address: Option<&str>,
     }
 }
 
-/// The /24 or /64 that an address is in.
+/// The network that an address counts for.
 fn network(address: &str) -> String {
-    match address.parse() {
-        Ok(IpAddr::V4(address)) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        Ok(IpAddr::V6(address)) => {
-            format!("{}/64", Ipv6Addr::from_bits(address.to_bits() >> 64 << 64))
-        }
-        Err(_) => "unknown".into(),
-    }
+    let network = |address| Prefix::network_of(address).to_string();
+    address.parse().map_or_else(|_| "unknown".into(), network)
 }

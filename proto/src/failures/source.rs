@@ -33,7 +33,8 @@ impl Prefix {
     }
 
     /// The network that an address counts for: a /24 of IPv4, or a /48 of IPv6.
-    fn network_of(address: IpAddr) -> Self {
+    #[must_use]
+    pub fn network_of(address: IpAddr) -> Self {
         Self::of(address, 24, 48)
     }
 
