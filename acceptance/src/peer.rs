@@ -33,6 +33,11 @@ pub fn connect(server: &Server) -> Result<Peer> {
     Ok(Peer { stream: Stream::Clear(client::connect(server.port)?) })
 }
 
+fn login(user: &[u8], password: &str) -> String {
+    let response = [b"\0", user, b"\0", password.as_bytes()].concat();
+    format!("AUTH PLAIN {}", Base64::encode_string(&response))
+}
+
 /// The server's name.
 const NAME: &str = "mail.example.org";
 
@@ -67,8 +72,12 @@ impl Peer {
 
     /// Tries to log in by SMTP; the reply must begin like this.
     pub fn log_in(&mut self, user: &[u8], password: &str, answer: &str) -> Result<String> {
-        let response = [b"\0", user, b"\0", password.as_bytes()].concat();
-        self.ask(&format!("AUTH PLAIN {}", Base64::encode_string(&response)), answer)
+        self.ask(&login(user, password), answer)
+    }
+
+    /// The same, and hears no reply yet.
+    pub fn says_login(&mut self, user: &[u8], password: &str) {
+        self.say(login(user, password) + "\r\n");
     }
 
     /// On a connection that there is.
