@@ -22,12 +22,15 @@ use shell::{Command, Values, Written};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::rc::Rc;
 
 /// A word of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
     /// The word, its quotes taken off.
     pub(crate) text: String,
+    /// Where it does not stand in the script: what starts the script has set it.
+    pub(crate) file: Option<Rc<Path>>,
     /// The line that it stands in, from 1.
     pub(crate) line: usize,
     /// Only the shell knows what it comes to.
@@ -37,8 +40,8 @@ pub(crate) struct Word {
 }
 
 impl Word {
-    const fn empty(line: usize) -> Self {
-        Self { text: String::new(), line, is_computed: false, may_be_many: false }
+    pub(crate) const fn empty(line: usize) -> Self {
+        Self { text: String::new(), file: None, line, is_computed: false, may_be_many: false }
     }
 }
 

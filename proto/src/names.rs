@@ -239,6 +239,8 @@ names! {
 
     /// acceptutils: the authorities that are trusted.
     SslCertFile = "SSL_CERT_FILE",
+    /// acceptutils: where systemd's units are, as systemd itself has it.
+    SystemdUnitPath = "SYSTEMD_UNIT_PATH",
     /// Nothing is shown in colours.
     NoColor = "NO_COLOR",
     /// Where temporary files are made.

@@ -242,6 +242,7 @@ fn a_fresh_machine_gets_a_service_by_the_manual_and_loses_it_again() {
 
     first_hour_works(&machine);
     services::another_port_works(&machine);
+    services::a_drop_in_leads_to_another_folder(&machine);
     let documented = &displays("Restart and upgrade")[0];
     let (upgrade, check) = documented.split_once(" && ").unwrap();
     machine.succeeds(check);

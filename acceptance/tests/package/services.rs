@@ -1,7 +1,7 @@
 //! The services of a machine, as users have them.
 
 use crate::machine::Machine;
-use crate::{PASSWORD, commands};
+use crate::{PASSWORD, commands, displays};
 use test_support::needs;
 use test_support::needs::is_installed;
 
@@ -51,6 +51,42 @@ pub(crate) fn another_port_works(machine: &Machine) {
     listening(machine, &[("submission", 587)]);
 }
 
+/// What `check` finds there.
+fn checked(machine: &Machine, folder: &str) -> String {
+    String::from_utf8(machine.run(&format!("acceptutils check {folder}")).stdout).unwrap()
+}
+
+/// By the commands of acceptutils(8). Without its assertion systemd refuses the service, and
+/// `check` knows; then back.
+pub(crate) fn a_drop_in_leads_to_another_folder(machine: &Machine) {
+    machine.succeeds(
+        "cp -a /etc/acceptutils /srv/mail && mv /etc/acceptutils/service/pop3s kept && \
+         sed -i 's|/etc/acceptutils|/srv/mail|g' /srv/mail/service/*/run && \
+         systemctl stop acceptutils@pop3s.socket acceptutils@pop3s",
+    );
+    machine.succeeds(&format!("set -e; {}", displays("Run scripts in another folder")[0]));
+    machine.succeeds("systemctl enable --now acceptutils@pop3s");
+    listening(machine, &[("pop3s", 995)]);
+    let found = checked(machine, "/srv/mail");
+    assert!(found.ends_with("\n0 errors, 0 warnings\n"), "{found}");
+    let drop_in = "/etc/systemd/system/acceptutils@pop3s.service.d/folder.conf";
+    let shown = "systemctl show --value --property ExecStart acceptutils@pop3s";
+    assert!(machine.succeeds(shown).contains("path=/srv/mail/service/pop3s/run ;"));
+    machine.succeeds(&format!("sed -i /Assert/d {drop_in} && systemctl daemon-reload"));
+    let started = machine.run("systemctl restart acceptutils@pop3s");
+    let said = String::from_utf8(started.stderr).unwrap();
+    assert!(!started.status.success() && said.contains("Assertion failed"), "{said}");
+    let found = checked(machine, "/srv/mail");
+    let expected = format!("error: {drop_in}:5: AssertPathExists: /etc/acceptutils/service/%i/run");
+    assert!(found.contains(&expected) && found.ends_with("\n1 error, 0 warnings\n"), "{found}");
+    machine.succeeds(
+        "rm -r /etc/systemd/system/acceptutils@pop3s.*.d /srv/mail && systemctl daemon-reload && \
+         mv kept /etc/acceptutils/service/pop3s && \
+         systemctl restart acceptutils@pop3s.socket acceptutils@pop3s",
+    );
+    listening(machine, &[("pop3s", 995)]);
+}
+
 /// A service that is not there fails once, and nobody waits at its port.
 pub(crate) fn a_missing_service_is_not_started(machine: &Machine) {
     machine.succeeds("mv /etc/acceptutils/service/pop3s kept");
@@ -61,6 +97,12 @@ pub(crate) fn a_missing_service_is_not_started(machine: &Machine) {
         let states = format!("systemctl is-active acceptutils@{name} acceptutils@{name}.socket");
         let states = String::from_utf8(machine.run(&states).stdout).unwrap();
         assert_eq!(states, "inactive\ninactive\n");
+        let found = checked(machine, "/etc/acceptutils");
+        let expected = format!(
+            "warning: /etc/systemd/system/multi-user.target.wants/acceptutils@{name}.service: \
+             enabled, and /etc/acceptutils/service/{name}/run is not there"
+        );
+        assert!(found.contains(&expected), "{found}");
         machine.succeeds(&format!("systemctl disable acceptutils@{name}"));
     }
     assert_eq!(machine.succeeds("ss -Htln 'sport = :995'"), "");

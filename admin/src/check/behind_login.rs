@@ -143,7 +143,7 @@ fn check_vchkpw(service: &Service, behind: &[Link<'_>], login: &Link<'_>, findin
 
 /// Whether the dialog and fixsmtpio read this home's control files.
 fn check_home(service: &Service, links: &[Link<'_>], home: &Path, findings: &mut Findings) {
-    let Service { path, script } = service;
+    let Service { path, script, .. } = service;
     let Some(front) = links.first() else { return };
     let (line, name) = (front.program.line, front.name());
     let is_set = script.variable(Variable::QmailHome.name()).is_some();

@@ -5,7 +5,7 @@ use crate::run_script::{Link, Role};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use unix::access_list;
-use unix::identity::SystemUser;
+use unix::identity::{SystemUser, group_named};
 
 /// As whom a program runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +33,7 @@ pub(super) struct User {
 
 /// As whom whatever stands behind these links runs.
 pub(super) fn behind(service: &Service, links: &[Link<'_>]) -> Who {
-    let mut who = Who::Starter;
+    let mut who = service.starter.clone();
     // `$UID` and `$GID`, which another program may make its own.
     let mut of_environment = Who::Unknown;
     for link in links {
@@ -108,7 +108,10 @@ fn number(uid: &str, gid: Option<&str>) -> Who {
 
 /// An account by its name or, as chpst and s6 have it, `:UID:GID`, `NAME:GROUP` or `UID:GID`.
 fn account(link: &Link<'_>, said: &str) -> Who {
-    let how = format!("{} {said}", link.name());
+    named(said, format!("{} {said}", link.name()))
+}
+
+fn named(said: &str, how: String) -> Who {
     let (name, group) = said.trim_start_matches(':').split_once(':').unzip();
     let name = name.unwrap_or(said.trim_start_matches(':'));
     if let Ok(uid) = name.parse() {
@@ -121,6 +124,17 @@ fn account(link: &Link<'_>, said: &str) -> Who {
 }
 
 impl Who {
+    /// An account, with all groups that it is in, and the group that it is given beside.
+    pub(super) fn account(name: &str, group: Option<&str>, how: String) -> Self {
+        match named(name, how).in_others() {
+            Self::User(user) if group.is_some() => {
+                let gid = group.and_then(|group| group_named(group).ok().flatten());
+                Self::User(User { gid, ..user })
+            }
+            who => who,
+        }
+    }
+
     /// The same, who may be in other groups as well.
     fn in_others(self) -> Self {
         match self {

@@ -171,10 +171,13 @@ fn real_path(script: &Path) -> PathBuf {
 impl Group {
     fn check(&mut self, findings: &mut Findings) {
         let Self { home, services, host, is_whole } = self;
+        let own = home.as_deref().filter(|_| *is_whole);
+        if let Some(home) = own {
+            units::check(home, services, findings);
+        }
         services::check(services, home.as_deref(), findings);
         if let Some(home) = home.as_deref() {
-            if *is_whole {
-                units::check(&home.join("systemd"), services, findings);
+            if own.is_some() {
                 for folder in ["systemd", "client"] {
                     writers::check_all(&home.join(folder), findings);
                 }

@@ -2,6 +2,8 @@
 //! when TLS begins, whose files are read, and what runs behind a login. Whether any of it is
 //! right is theirs to say; who finds the scripts is `services`.
 
+use super::findings::Place;
+use super::identity::Who;
 use crate::client::Begin;
 use crate::run_script::{Link, Role, RunScript, Word};
 use proto::names::Variable;
@@ -21,9 +23,16 @@ pub(super) struct Service {
     pub(super) path: PathBuf,
     /// What it says.
     pub(super) script: RunScript,
+    /// As whom it is started.
+    pub(super) starter: Who,
 }
 
 impl Service {
+    /// Where a word stands.
+    pub(super) fn place<'a>(&'a self, word: &'a Word) -> Place<'a> {
+        Place::line(word.file.as_deref().unwrap_or(&self.path), word.line)
+    }
+
     /// Whether each word of the row is a known one: of `$OPTIONS` nobody knows how many
     /// words it is, and so not which word behind it is a program. The last program's own
     /// words may be any number.

@@ -2,6 +2,7 @@
 //! `service`'s; what is wrong with it is found by the modules beside this one, a kind each.
 
 use super::findings::{Findings, Place};
+use super::identity::Who;
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
 use super::{behind_login, command_line, memory, row, start, tls_offer, writers};
@@ -68,12 +69,17 @@ fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
     // A comment may be in any encoding.
     let text = String::from_utf8_lossy(&octets);
     start::check(&path, &text, findings);
-    let script = RunScript::read(&text);
+    // What rc.subr makes of the variables of a script of BSD's is not to be guessed.
+    let is_of_rc = text.lines().any(|line| line.trim_start().starts_with("run_rc_command "));
+    let script = RunScript::read(&text).filter(|_| !is_of_rc);
     if script.is_none() {
-        let text = "neither a shell script nor an execline script without blocks: not checked";
+        let text = match is_of_rc {
+            true => "a script of rc.d, which rc.subr runs: not checked",
+            false => "neither a shell script nor an execline script without blocks: not checked",
+        };
         findings.note(&path, text);
     }
-    let mut service = Service { script: script?, path };
+    let mut service = Service { script: script?, path, starter: Who::Starter };
     learn_folders(&mut service, findings);
     Some(service)
 }
@@ -93,7 +99,7 @@ fn learn_folders(service: &mut Service, findings: &mut Findings) {
 }
 
 fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
-    let Service { path, script } = service;
+    let Service { path, script, .. } = service;
     let links = script.links();
     let Some(first) = links.first() else {
         return findings.error(path, "no exec in it, and no server that is known here");
@@ -112,15 +118,15 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
     }
     for word in &script.misnamed {
         let text = format!("{}: no variable's name to a shell: put it behind env", word.text);
-        findings.error(Place::line(path, word.line), text);
+        findings.error(service.place(word), text);
     }
     for word in script.command.iter().chain(&script.variables).filter(|word| word.is_computed) {
         let text = format!("{}: uses shell expansion, not checked", word.text);
-        findings.warning(Place::line(path, word.line), text);
+        findings.warning(service.place(word), text);
     }
     for word in &script.elsewhere {
         let text = format!("{}: may set any variable, not looked at here", word.text);
-        findings.note(Place::line(path, word.line), text);
+        findings.note(service.place(word), text);
     }
     // What is looked at here, and here alone; each once.
     let is_ours = |name: &str| {
@@ -132,7 +138,7 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
         let Some((name, _)) = word.text.split_once('=') else { continue };
         if is_ours(name) && !names.contains(&name) {
             let text = format!("{}: only a shell knows whether it holds, not checked", word.text);
-            findings.note(Place::line(path, word.line), text);
+            findings.note(service.place(word), text);
             names.push(name);
         }
     }

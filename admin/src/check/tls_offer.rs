@@ -30,8 +30,7 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
         Begin::Never => check_clear(service, server, findings),
     }
     if let Some((_, word)) = service.script.variable("DISABLETLS") {
-        let place = Place::line(&service.path, word.line);
-        findings.warning(place, "DISABLETLS is set: TLS is never offered");
+        findings.warning(service.place(word), "DISABLETLS is set: TLS is never offered");
     }
 }
 
@@ -86,7 +85,7 @@ fn check_level(service: &Service, server: &Link<'_>, findings: &mut Findings) {
         Some(("!", _)) => {}
         Some((_, word)) if is_login && !word.is_computed => {
             let text = "UCSPITLS is not '!': passwords may come in the clear";
-            findings.warning(Place::line(path, word.line), text);
+            findings.warning(service.place(word), text);
         }
         Some(_) => {}
     }

@@ -129,12 +129,14 @@ fn a_script_that_is_named_beside_its_folder_is_one() {
     assert_eq!(succeeds(&["check", script, script]), alone);
 }
 
-/// Has it checked on a machine that trusts the tests' root, and where the services' programs are
-/// found by `PATH`.
+/// Has it checked on a machine that trusts the tests' root, where the services' programs are found
+/// by `PATH`, and systemd's units in two folders.
 fn check_among(folder: &Path, dir: &Path) -> Output {
     let path = format!("{}:{}", folder.join("bin").display(), std::env::var("PATH").unwrap());
     let mut command = Command::new(PROGRAM);
     command.arg("check").arg(dir).env("SSL_CERT_FILE", folder.join("root.pem")).env("PATH", path);
+    let units = [dir.join("etc-units"), dir.join("usr-units")];
+    command.env("SYSTEMD_UNIT_PATH", std::env::join_paths(units).unwrap());
     output(command.env_remove("QMAILHOME"), b"")
 }
 
@@ -460,6 +462,13 @@ fn scripts_that_are_no_shells_are_not_taken_for_one() {
         std::fs::write(&script, text).unwrap();
         assert_eq!(checked(&script), note);
     }
+    // As pkgsrc's packages have them.
+    let rc = "#!/bin/sh\n. /etc/rc.subr\nname=ofmipd\ncommand=/usr/pkg/bin/tlsserver\n\
+              ofmipd_start() {\n    eval \"env - tlsserver -n 0 587 authup smtp ofmipd &\"\n}\n\
+              load_rc_config $name\nrun_rc_command \"$1\"\n";
+    std::fs::write(&script, rc).unwrap();
+    let rc = "neither a shell script nor an execline script without blocks";
+    assert_eq!(checked(&script), note.replace(rc, "a script of rc.d, which rc.subr runs"));
     // A comment may be in any encoding.
     let latin1 = [good.as_bytes(), b"# caf\xe9\n"].concat();
     std::fs::write(&script, latin1).unwrap();
