@@ -40,19 +40,18 @@ const GRACE: u64 = 5;
 
 impl Running {
     /// Starts what the run script becomes; returns it with where it listens.
-    fn start(script: &Path, log: &Path) -> Result<(Self, SocketAddr), Error> {
-        let text = read(script).map_err(|error| Error::read(script, error))?;
-        let script_name = script.display();
-        let folder = script.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let script = RunScript::read(&String::from_utf8_lossy(&text)).unwrap_or_default();
+    fn start(path: &Path, script: &RunScript, log: &Path) -> Result<(Self, SocketAddr), Error> {
+        let script_name = path.display();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let (words, mut address) = script.command_here().ok_or_else(|| {
             Error::new(format!("{script_name}: no tlsserver in it that could be tried here"))
         })?;
-        if let Some((word, why)) = for_a_shell(&script) {
+        if let Some((word, why)) = for_a_shell(script) {
             let (line, text) = (word.line, &word.text);
-            return Err(Error::new(format!("{script_name}:{line}: {text}: {why}")));
+            let file = word.file.as_deref().unwrap_or(path).display();
+            return Err(Error::new(format!("{file}:{line}: {text}: {why}")));
         }
-        let mut command = command(&script, &words);
+        let mut command = command(script, &words);
         command.stdout(Stdio::piped());
         // Paths may begin there, as they do with supervisors.
         if let Some(folder) = folder {
@@ -180,8 +179,21 @@ impl Scene {
     /// Starts the server of a run script, its log in a file of the folder; returns
     /// where it listens: on a free port.
     pub(crate) fn start(&self, script: &Path, log: &str) -> Result<SocketAddr, Error> {
+        let text = read(script).map_err(|error| Error::read(script, error))?;
+        let says = RunScript::read(&String::from_utf8_lossy(&text)).unwrap_or_default();
+        self.start_as(script, &says, log)
+    }
+
+    /// The same where it is known what the script says, and what is set for it.
+    pub(crate) fn start_as(
+        &self,
+        script: &Path,
+        says: &RunScript,
+        log: &str,
+    ) -> Result<SocketAddr, Error> {
         self.with(|contents| {
-            let (running, address) = Running::start(script, &contents.folder.path().join(log))?;
+            let log = contents.folder.path().join(log);
+            let (running, address) = Running::start(script, says, &log)?;
             contents.running.push(running);
             Ok(address)
         })

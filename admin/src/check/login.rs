@@ -1,7 +1,7 @@
 //! A real login through the real programs: what the run script runs, on a free port of
 //! this machine or as it runs already; and the beginning of a message.
 
-use super::command_line;
+use super::command_line::address;
 use super::service::Service;
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
@@ -83,7 +83,7 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
     let address = if login.running {
         listens_at(service).map_err(out)?
     } else {
-        scene.start(&service.path, log).map_err(out)?
+        scene.start_as(&service.path, &service.script, log).map_err(out)?
     };
     let host = login.host.to_owned();
     let is_behind_balancer = balancers(service).is_some();
@@ -135,7 +135,10 @@ fn look_around(mut conversation: Conversation) -> Result<(), Error> {
 fn listens_at(service: &Service) -> Result<SocketAddr, Error> {
     let links = service.script.links();
     let server = links.iter().find(|link| SERVERS.contains(&link.name()));
-    let address = server.and_then(command_line::address);
+    let server = server.ok_or_else(|| Error::new("no server in it that listens"))?;
+    let listens = service.listens(server);
+    let of_systemd = listens.first().filter(|_| !service.sockets.is_empty());
+    let address = of_systemd.map(|(address, _)| Ok(*address)).or_else(|| address(server));
     let address = address.ok_or_else(|| Error::new("no server in it that listens"))?;
     let mut address = address.map_err(Error::new)?;
     match address.ip() {

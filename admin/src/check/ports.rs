@@ -1,8 +1,7 @@
 //! Services that would listen at one place: the second of them cannot.
 
-use super::findings::{Findings, Place};
+use super::findings::Findings;
 use super::service::Service;
-use super::tls_offer::address;
 use crate::run_script::Role;
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,15 +13,17 @@ pub(super) fn check<'a>(services: impl Iterator<Item = &'a Service>, findings: &
         let Some(server) = links.iter().find(|link| link.role() == Role::Server) else {
             continue;
         };
-        let known = address(server).filter(|_| service.row_is_known());
+        let listens = service.listens(server).into_iter().filter(|_| service.row_is_known());
         // A free one is another each time.
-        let Some(here) = known.filter(|here| here.port() != 0) else { continue };
-        if let Some((other, _)) = taken.iter().find(|(_, there)| meet(*there, here)) {
-            let (port, other) = (here.port(), other.path.display());
-            let text = format!("port {port}: {other} listens there, too: only one of them can");
-            findings.warning(Place::line(&service.path, server.program.line), text);
+        let listens: Vec<_> = listens.filter(|(here, _)| here.port() != 0).collect();
+        for (here, place) in &listens {
+            if let Some((other, _)) = taken.iter().find(|(_, there)| meet(*there, *here)) {
+                let (port, other) = (here.port(), other.path.display());
+                let text = format!("port {port}: {other} listens there, too: only one of them can");
+                findings.warning(*place, text);
+            }
         }
-        taken.push((service, here));
+        taken.extend(listens.into_iter().map(|(here, _)| (service, here)));
     }
 }
 

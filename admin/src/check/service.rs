@@ -4,10 +4,12 @@
 
 use super::findings::Place;
 use super::identity::Who;
+use super::tls_offer;
 use crate::client::Begin;
 use crate::run_script::{Link, Role, RunScript, Word};
 use proto::names::Variable;
 use std::ffi::OsString;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tlsserver::certificate_files::{self, CertificateFiles};
 use tlsserver::environment::Variables;
@@ -25,12 +27,31 @@ pub(super) struct Service {
     pub(super) script: RunScript,
     /// As whom it is started.
     pub(super) starter: Who,
+    /// What systemd listens on for it: ports, or addresses with a port.
+    pub(super) sockets: Vec<Word>,
 }
 
 impl Service {
     /// Where a word stands.
     pub(super) fn place<'a>(&'a self, word: &'a Word) -> Place<'a> {
         Place::line(word.file.as_deref().unwrap_or(&self.path), word.line)
+    }
+
+    /// Where it listens, as far as that is known, and what says so: the row, or, where systemd
+    /// listens for it elsewhere, that.
+    pub(super) fn listens<'a>(&'a self, server: &Link<'a>) -> Vec<(SocketAddr, Place<'a>)> {
+        let own = tls_offer::address(server);
+        let place = Place::line(&self.path, server.program.line);
+        if self.sockets.is_empty() {
+            return own.map(|own| (own, place)).into_iter().collect();
+        }
+        let sockets = self.sockets.iter().filter_map(|word| {
+            let port = || Some((Ipv6Addr::UNSPECIFIED, word.text.parse().ok()?).into());
+            let address: SocketAddr = word.text.parse().ok().or_else(port)?;
+            let is_own = own.is_some_and(|own| own.port() == address.port());
+            Some((address, if is_own { place } else { self.place(word) }))
+        });
+        sockets.collect()
     }
 
     /// Whether each word of the row is a known one: of `$OPTIONS` nobody knows how many

@@ -79,7 +79,7 @@ fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
         };
         findings.note(&path, text);
     }
-    let mut service = Service { script: script?, path, starter: Who::Starter };
+    let mut service = Service { script: script?, path, starter: Who::Starter, sockets: Vec::new() };
     learn_folders(&mut service, findings);
     Some(service)
 }

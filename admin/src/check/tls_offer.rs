@@ -93,8 +93,9 @@ fn check_level(service: &Service, server: &Link<'_>, findings: &mut Findings) {
 
 /// Where nothing in the row speaks TLS. On this machine alone nobody listens between.
 fn check_clear(service: &Service, server: &Link<'_>, findings: &mut Findings) {
-    let is_here = address(server).is_some_and(|address| address.ip().is_loopback());
-    if service.login().is_some() && !is_here {
+    let listens = service.listens(server);
+    let is_here = listens.iter().all(|(address, _)| address.ip().is_loopback());
+    if service.login().is_some() && (listens.is_empty() || !is_here) {
         let text = format!("{}: no TLS in this row: passwords come in the clear", server.name());
         findings.warning(Place::line(&service.path, server.program.line), text);
     }
@@ -107,25 +108,35 @@ fn check_port(service: &Service, server: &Link<'_>, begins: Begin, findings: &mu
     if options.is_some_and(|options| options.proxy_protocol.is_some()) {
         return;
     }
-    let Some(port) = address(server).map(|address| address.port()) else { return };
+    for (address, place) in service.listens(server) {
+        if let Some(text) = against_port(server, begins, address.port()) {
+            findings.warning(place, text);
+        }
+    }
+}
+
+fn against_port(server: &Link<'_>, begins: Begin, port: u16) -> Option<String> {
     let name = server.name();
     let takes_n = matches!(name, "tlsserver" | "sslserver");
     let advice = |advice| if takes_n { advice } else { "" };
-    let text = match begins {
+    match begins {
         Begin::OnRequest | Begin::Never if AT_ONCE.contains(&port) => {
             let advice = advice(": leave out -n");
-            format!("port {port}: clients begin with TLS, which {name} does not expect yet{advice}")
+            Some(format!(
+                "port {port}: clients begin with TLS, which {name} does not expect yet{advice}"
+            ))
         }
         Begin::AtOnce if GREETED.contains(&port) => {
             let advice = advice(": -n is missing");
-            format!("port {port}: clients wait for a greeting, and {name} for their TLS{advice}")
+            Some(format!(
+                "port {port}: clients wait for a greeting, and {name} for their TLS{advice}"
+            ))
         }
-        _ => return,
-    };
-    findings.warning(Place::line(&service.path, server.program.line), text);
+        _ => None,
+    }
 }
 
-/// Where it listens, if that is known.
+/// Where the row has it listen, if that is known.
 pub(super) fn address(server: &Link<'_>) -> Option<SocketAddr> {
     let [.., host, port] = server.arguments else { return None };
     let is_known = !host.is_computed && !port.is_computed;

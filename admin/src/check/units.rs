@@ -31,9 +31,16 @@ pub(super) fn check(home: &Path, services: &mut [Service], findings: &mut Findin
         }
     }
     enabled::check(&system, &scripts, services, findings);
+    let enabled = system.path.enabled();
     for service in services {
-        if let Some(unit) = system.of(service).or_else(|| made.of(service)) {
+        if let Some((unit, _)) = system.of(service).or_else(|| made.of(service)) {
             given::learn(service, unit);
+        }
+        // Where another supervisor runs it, the script says where it listens.
+        if let Some((unit, Some(socket))) = system.of(service)
+            && [unit, socket].iter().any(|unit| enabled.contains_key(&unit.name))
+        {
+            given::learn_sockets(service, socket);
         }
     }
 }
@@ -92,10 +99,10 @@ impl Units {
         self.units.iter().flat_map(|(unit, socket)| [Some(unit), socket.as_ref()]).flatten()
     }
 
-    /// The one that runs this service.
-    fn of(&self, service: &Service) -> Option<&Unit> {
-        let mut units = self.units.iter().map(|(unit, _)| unit);
-        units.find(|unit| scripts(unit).iter().any(|script| is_script(script, service)))
+    /// The one that runs this service, and its socket.
+    fn of(&self, service: &Service) -> Option<&(Unit, Option<Unit>)> {
+        let runs = |unit| scripts(unit).iter().any(|script| is_script(script, service));
+        self.units.iter().find(|(unit, _)| runs(unit))
     }
 
     fn check(&self, services: &[Service], findings: &mut Findings) {

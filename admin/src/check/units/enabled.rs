@@ -20,7 +20,7 @@ pub(super) fn check(units: &Units, folder: &Path, services: &[Service], findings
         }
     }
     let starts = |service: &&Service| {
-        units.of(service).is_some_and(|unit| {
+        units.of(service).is_some_and(|(unit, _)| {
             let socket = unit.name.replace(".service", ".socket");
             enabled.contains_key(&unit.name) || enabled.contains_key(&socket)
         })

@@ -1,4 +1,5 @@
-//! What a unit gives to the script that it runs: as whom it runs, and which variables are set.
+//! What a unit gives to the script that it runs: as whom it runs, which variables are set, and which
+//! sockets are open.
 
 use super::unit::{Setting, Unit};
 use crate::check::identity::Who;
@@ -21,6 +22,13 @@ pub(super) fn learn(service: &mut Service, unit: &Unit) {
     // The script comes after, and what it says counts.
     set.append(&mut script.variables);
     script.variables = set;
+}
+
+/// The same of the socket unit of one that systemd starts.
+pub(super) fn learn_sockets(service: &mut Service, socket: &Unit) {
+    let listens = socket.list("Socket", "ListenStream").into_iter();
+    service.sockets =
+        listens.filter_map(|one| Some(word(one, socket.expand(&one.value)?))).collect();
 }
 
 fn word(setting: &Setting, text: String) -> Word {

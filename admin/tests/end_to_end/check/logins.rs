@@ -4,7 +4,7 @@ use super::{Good, good, script_of};
 use crate::certificates;
 use crate::support::{
     PASSWORD, PROGRAM, al_logs_in, checked_with_login, ends_with, run_with, skipped, stderr,
-    succeeds,
+    stdout, succeeds,
 };
 use std::path::Path;
 use std::process::Command;
@@ -271,4 +271,24 @@ fn logs_in_by_imap() {
     let said = checked_with_login(&script, PASSWORD, 2);
     let expected = "al is logged in and cannot read mail: the server said: e NO ";
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn what_a_unit_sets_is_set_for_a_login_too() {
+    let Good { dir, folder } = good();
+    let (script, text) = script_of(&dir, "pop3s");
+    let certificate = format!("CERTFILE={}", dir.join("tls/cert.pem").display());
+    std::fs::write(&script, text.replace(&format!("export {certificate}\n"), "")).unwrap();
+    let units = folder.path().join("units");
+    std::fs::create_dir(&units).unwrap();
+    let unit = format!("[Service]\nExecStart={}\nEnvironment={certificate}\n", script.display());
+    std::fs::write(units.join("fetch.service"), unit).unwrap();
+    let logs_in = |units: &Path| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("check").arg(&dir).args(["--login", "al", "--stdin"]);
+        stdout(&output(command.env("SYSTEMD_UNIT_PATH", units), PASSWORD.as_bytes()))
+    };
+    let services = 6;
+    assert_eq!(logs_in(&units).matches("  al is logged in\n").count(), services);
+    assert_eq!(logs_in(folder.path()).matches("  al is logged in\n").count(), services - 1);
 }
