@@ -5,11 +5,24 @@ use rustix::process::Signal;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
+use test_support::needs;
 use test_support::needs::is_there_or_skip;
+use test_support::process::assert_powerless;
+use test_support::run::hand_over;
 
+use super::ending::wait_until_ready;
 use super::{DOORS, POP3, POP3S, SUBMISSION, SUBMISSIONS, ask, assert_repeats, line, text};
 use crate::harness::Setup;
 use crate::harness::client::{clear_rest, handshake, plain, rest};
+use crate::harness::processes::status;
+
+/// A login program that becomes somebody else than root.
+const BECOMES_SOMEBODY: &[&str] = login_program!(
+    r#"[ "$password" = p ] || exit 1"#,
+    r#"printf '%s is in\r\n' "$user"
+       exec setpriv --reuid=4713 --regid=4714 --clear-groups cat"#
+);
 
 #[test]
 fn the_log_has_a_line_for_who_does_not_log_in() {
@@ -21,6 +34,36 @@ fn the_log_has_a_line_for_who_does_not_log_in() {
     server.log.wait_for_count("status: 0/40", 2);
     let lines = ["status: 0/40", "status: 1/40", "no login from 127.0.0.1", "status: 0/40"];
     assert_eq!(server.log.lines(), lines.map(|line| format!("tlsserver: {line}")));
+}
+
+/// As from a unit with NoNewPrivileges=yes, or in a container: what the listener starts has
+/// no more than the listener could take, and still all of it becomes who it is to be.
+#[test]
+fn with_no_new_privileges_logins_reloads_and_restarts_go_on() {
+    needs!("root");
+    for door in [SUBMISSION, POP3S] {
+        let setup = door.with(BECOMES_SOMEBODY);
+        let command = setup.command();
+        let mut bounded = Command::new("setpriv");
+        bounded.arg("--no-new-privs").env_clear();
+        hand_over(&mut bounded, &command);
+        let server = setup.start_as(bounded);
+        let all = status(std::process::id(), "CapPrm");
+        // DAC_READ_SEARCH, KILL, SYS_RESOURCE.
+        let few = u64::from_str_radix(&all, 16).unwrap() & (1 << 2 | 1 << 5 | 1 << 24);
+        assert_eq!(status(server.pid(), "CapEff"), format!("{few:016x}"));
+        assert_eq!(status(server.monitor(), "CapEff"), all);
+        for pid in [server.engines(), vec![server.keyholder()]].concat() {
+            assert_powerless(pid, 4711, 4712);
+        }
+        door.log_in(&server);
+        server.reload();
+        door.log_in(&server);
+        let victim = server.monitor();
+        server.loses("monitor", victim);
+        wait_until_ready(door, &server, victim);
+        door.log_in(&server);
+    }
 }
 
 #[test]
