@@ -32,7 +32,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use unix::capabilities::{Capability, keep_only};
+use unix::capabilities::{Capability, is_root_without, keep_only};
 use unix::journal::{Level, mark};
 use unix::signals::Signals;
 
@@ -100,6 +100,9 @@ fn start(options: Options, arguments: Vec<OsString>) -> Result<(), Unable> {
     log_what_is_ignored(&options, &variables, log);
     log_rules_that_are_none(&options, log);
     environment::jail_identity(&variables).map_err(Unable::Identity)?;
+    if is_root_without(Capability::SysChroot) {
+        Event::NoEmptyRoot.log(log);
+    }
     let listening = sockets::open(&options, &variables, log).map_err(Unable::Listen)?;
     let signals = Signals::watch().map_err(Unable::Signals)?;
     // Of logins it is the monitor's to find, and to start.

@@ -38,6 +38,8 @@ pub(super) enum Event<'a> {
     WithoutLogin(&'static str),
     BannerIgnored,
     NoCertificate,
+    /// Root may not leave the file system.
+    NoEmptyRoot,
     /// While the rules are so.
     NobodyMayConnect(&'a Denial),
 
@@ -82,6 +84,7 @@ impl Event<'_> {
             | Self::WithoutLogin(_)
             | Self::BannerIgnored
             | Self::NoCertificate
+            | Self::NoEmptyRoot
             | Self::NobodyMayConnect(_)
             | Self::Denied(..)
             | Self::Failed(..)
@@ -121,6 +124,9 @@ impl Display for Event<'_> {
             Self::WithoutLogin(name) => write!(f, "--{name}: no effect without --login"),
             Self::BannerIgnored => f.write_str("-B: --login has its own greeting"),
             Self::NoCertificate => f.write_str("DISABLETLS: no certificate, TLS is not available"),
+            Self::NoEmptyRoot => {
+                f.write_str("incomplete jail: the capability sys_chroot is missing")
+            }
             Self::NobodyMayConnect(why) => write!(f, "{why}; nobody may connect"),
             Self::Denied(peer, why) => write!(f, "deny from {peer}: {why}"),
             Self::Failed(None, peer, why) => write!(f, "tls from {peer}: {why}"),

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use test_support::needs;
-use test_support::run::OwnChild;
+use test_support::run::{OwnChild, hand_over};
 use test_support::server::free_port;
 use test_support::service::PATH;
 use test_support::wait::for_end;
@@ -53,6 +53,21 @@ fn sockets_that_are_promised_and_missing_are_no_service() {
     let _client = std::net::TcpStream::connect(("127.0.0.1", port.number)).unwrap();
     log.wait_for(&["tlsserver: unable to listen: LISTEN_FDS: not a listening socket"]);
     assert_eq!(for_end(&mut child).code(), Some(111));
+}
+
+/// Containers take capabilities from root. Files are forbidden in another way then.
+#[test]
+fn it_serves_where_root_may_not_leave_the_file_system_and_says_so() {
+    needs!("root");
+    let setup = Setup::delayed(&["cat"]);
+    let command = setup.command();
+    let mut bounded = Command::new("setpriv");
+    bounded.arg("--bounding-set=-sys_chroot").env_clear();
+    hand_over(&mut bounded, &command);
+    let server = setup.start_as(bounded);
+    let said = "tlsserver: incomplete jail: the capability sys_chroot is missing";
+    assert_eq!(server.log.lines().iter().filter(|line| *line == said).count(), 1);
+    drop(connect(&server));
 }
 
 #[test]
