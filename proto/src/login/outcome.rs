@@ -7,7 +7,7 @@
 use super::protocol::Protocol;
 use super::reply::Refusal;
 use crate::exit_code::{
-    CONTROLS, CRASHED, FAILED, MISUSED, NOT_STARTED, TEMPORARY, TIMED_OUT, VCHKPW_REFUSED,
+    CONTROLS, CRASHED, FAILED, MISUSED, NOT_STARTED, TEMPORARY, TIMED_OUT, TOLD, VCHKPW_REFUSED,
 };
 use crate::failures::Answer;
 
@@ -147,7 +147,9 @@ impl Outcome {
             (Exit::Code(TIMED_OUT), _) => Self::TimedOut,
             (Exit::Code(CONTROLS), _) => Self::Controls,
             (Exit::Code(NOT_STARTED), _) => Self::NotStarted,
-            (Exit::Code(code), Who::LoggedIn) | (Exit::Code(code @ 0), _) => Self::Completed(code),
+            (Exit::Code(code), Who::LoggedIn) | (Exit::Code(code @ (0 | TOLD)), _) => {
+                Self::Completed(code)
+            }
             (Exit::Code(FAILED | MISUSED), _) => Self::Refused,
             (Exit::Code(VCHKPW_REFUSED), Who::Root) => Self::Refused,
             (Exit::Code(TEMPORARY), _) | (Exit::Code(_), Who::Root) => Self::Temporary,
@@ -261,7 +263,7 @@ mod tests {
             (1, Outcome::Refused, Outcome::Refused, Outcome::Completed(1)),
             (2, Outcome::Refused, Outcome::Refused, Outcome::Completed(2)),
             (3, Outcome::Completed(3), Outcome::Refused, Outcome::Completed(3)),
-            (14, Outcome::Completed(14), Outcome::Temporary, Outcome::Completed(14)),
+            (14, Outcome::Completed(14), Outcome::Completed(14), Outcome::Completed(14)),
             (16, Outcome::TimedOut, Outcome::TimedOut, Outcome::TimedOut),
             (17, Outcome::Crashed, Outcome::Crashed, Outcome::Crashed),
             (18, Outcome::Controls, Outcome::Controls, Outcome::Controls),
