@@ -100,8 +100,13 @@ const DIALOG_S: [Variable; 5] = [
     Variable::AuthupGid,
 ];
 
-/// What else would pass for the server's word, or was said to it by its supervisor.
-const SERVER_S_OWN: [Variable; 19] = [
+/// What else would pass for the server's word, is said to its own processes, or was said to it
+/// by its supervisor.
+const SERVER_S_OWN: [Variable; 23] = [
+    Variable::HandshakeSeconds,
+    Variable::Clients,
+    Variable::NoCertificate,
+    Variable::NoTickets,
     Variable::SslCtlFd,
     Variable::SslReadFd,
     Variable::SslWriteFd,
@@ -204,6 +209,10 @@ mod tests {
             ("NOTIFY_SOCKET", false, false),
             ("TCPREMOTEIP", false, false),
             ("SSLREMOTEIP", false, false),
+            ("CLIENTS", false, false),
+            ("HANDSHAKE_SECONDS", false, false),
+            ("NO_CERTIFICATE", false, false),
+            ("NO_TICKETS", false, false),
             ("UCSPITLS", false, true),
             ("PATH", false, true),
         ] {
