@@ -3,6 +3,7 @@
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use unix::environment::named;
@@ -21,17 +22,31 @@ pub(crate) fn itself(name: &str, variables: &Variables) -> Command {
     command
 }
 
+/// A descriptor for what is said to nobody.
+///
+/// # Errors
+/// The system's, with the file's name, as where `/dev` is empty.
+pub(crate) fn nobody() -> io::Result<OwnedFd> {
+    const NULL: &str = "/dev/null";
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open(NULL);
+    opened.map(OwnedFd::from).map_err(|reason| named_if_missing(NULL, reason))
+}
+
+fn named_if_missing(file: &str, reason: io::Error) -> io::Error {
+    match reason.kind() {
+        io::ErrorKind::NotFound => {
+            io::Error::new(reason.kind(), format!("{file}: {}", Reason(&reason)))
+        }
+        _ => reason,
+    }
+}
+
 /// Starts what [`itself`] has made.
 ///
 /// # Errors
 /// The system's; with the file's name where it is not there, as in a chroot without `/proc`.
 pub(crate) fn start(command: &mut Command) -> io::Result<Child> {
-    command.spawn().map_err(|reason| match reason.kind() {
-        io::ErrorKind::NotFound => {
-            io::Error::new(reason.kind(), format!("{ITSELF}: {}", Reason(&reason)))
-        }
-        _ => reason,
-    })
+    command.spawn().map_err(|reason| named_if_missing(ITSELF, reason))
 }
 
 /// Ends a child of ours that has not been waited for, so its number is still its.

@@ -74,7 +74,7 @@ impl Server {
             }
             Role::Keyholder => {
                 while self.workers.reads(pid) {
-                    self.on_reading()?;
+                    self.on_reading(Some(how))?;
                 }
                 while self.workers.keyholder() == Some(pid)
                     && let Incoming::Message(..) = self.workers.hear_keyholder()

@@ -288,7 +288,7 @@ impl Server {
             Ready::Worker(Worker::Engine(id)) => self.on_engine(id),
             Ready::Worker(Worker::Keyholder) => self.on_keyholder(),
             Ready::Worker(Worker::Monitor) => self.on_monitor(),
-            Ready::Worker(Worker::Reading) => self.on_reading(),
+            Ready::Worker(Worker::Reading) => self.on_reading(None),
         }
     }
 

@@ -12,6 +12,7 @@ use super::server::Server;
 use super::sockets;
 use super::unable::Unable;
 use super::workers::files::Reading;
+use crate::child::How;
 
 /// How long the listener stays for those who need it when the server ends: for clients in a
 /// handshake whose program it starts behind that, and for the log of those who are to log in.
@@ -50,9 +51,9 @@ impl Server {
         }
     }
 
-    /// Takes what a keyholder that reads the files says.
-    pub(super) fn on_reading(&mut self) -> Result<(), Unable> {
-        let reading = self.workers.on_reading();
+    /// Takes what a keyholder that reads the files says; `ended`: how it did, where it has.
+    pub(super) fn on_reading(&mut self, ended: Option<How>) -> Result<(), Unable> {
+        let reading = self.workers.on_reading(ended);
         self.on_read(reading)
     }
 
@@ -63,6 +64,7 @@ impl Server {
     pub(super) fn on_read(&mut self, reading: Reading) -> Result<(), Unable> {
         match reading {
             Reading::Unfinished => {}
+            Reading::Silent(pid) => return self.on_channel_ended(pid),
             Reading::TookOver if self.course.is_starting() => {}
             Reading::TookOver => {
                 Event::Reloaded.log(self.log);

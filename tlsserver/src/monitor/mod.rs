@@ -43,6 +43,7 @@ use unix::journal::{Level, mark};
 use unix::login_program::Place;
 use unix::signals::{Event, Signals};
 
+use crate::child::nobody;
 use crate::environment;
 use crate::log::{Log, fatal};
 use crate::options::Options;
@@ -196,9 +197,8 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
     let signals = Signals::watch().map_err(CannotStart::Signals)?;
     let channel = out_of_the_way(&io::stdin())?;
     unblock(&channel)?;
-    let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     // The one copy of the channel is what its end is seen by.
-    rustix::stdio::dup2_stdin(null?)?;
+    rustix::stdio::dup2_stdin(nobody()?)?;
     Ok(Monitor {
         protocol,
         tries: options.tries.unwrap_or(protocol.default_tries()),

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::Workers;
 use super::keyholder::Keyholder;
+use crate::child::How;
 use crate::incoming::{Incoming, take};
 use crate::listener::dialog::{Dialogs, NoDialog, Source};
 use crate::listener::report::{Event, WorkerEvent};
@@ -24,7 +25,8 @@ pub(in crate::listener) enum Unread {
     Keyholder(io::Error),
     /// What the keyholder found wrong, in its words.
     Broken(String),
-    Ended,
+    /// It ended before it had read them all.
+    Ended(How),
     TooSlow,
     NoEngine,
 }
@@ -35,7 +37,7 @@ impl fmt::Display for Unread {
             Self::Dialogs(why) => why.fmt(f),
             Self::Keyholder(reason) => write!(f, "keyholder: {reason}"),
             Self::Broken(why) => f.write_str(why),
-            Self::Ended => f.write_str("the keyholder ended while it read"),
+            Self::Ended(how) => write!(f, "the keyholder ended while it read: {how}"),
             Self::TooSlow => f.write_str("the keyholder read for more than 60 s"),
             Self::NoEngine => f.write_str("no engine could be started"),
         }
@@ -47,6 +49,8 @@ impl fmt::Display for Unread {
 pub(in crate::listener) enum Reading {
     /// It still reads.
     Unfinished,
+    /// It says nothing more, and has not been waited for.
+    Silent(u32),
     /// Its generation has taken over.
     TookOver,
     /// It cannot; why.
@@ -95,15 +99,23 @@ impl Workers {
     }
 
     /// Takes a message of a keyholder that reads the files, where there is one. Of one that has
-    /// ended, too: what it found wrong it has said before, and no engine could use it.
-    pub(in crate::listener) fn on_reading(&mut self) -> Reading {
+    /// ended, and has been waited for, too: what it found wrong it has said before, and no engine
+    /// could use it.
+    pub(in crate::listener) fn on_reading(&mut self, ended: Option<How>) -> Reading {
         let Some(reading) = &mut self.reading else { return Reading::Unfinished };
-        let lives = self.processes.contains(reading.pid);
-        let message = match take(&reading.control, &mut self.buffer, FromKeyholder::decode) {
-            Incoming::Message(message) => message,
-            Incoming::Nothing if lives => return Reading::Unfinished,
-            Incoming::Nothing | Incoming::End => return self.reading_failed(Unread::Ended),
-        };
+        let message = take(&reading.control, &mut self.buffer, FromKeyholder::decode);
+        match (message, ended) {
+            (Incoming::Message(message), _) => self.on_said_of_files(message, ended),
+            (Incoming::Nothing | Incoming::End, Some(how)) => {
+                self.reading_failed(Unread::Ended(how))
+            }
+            (Incoming::Nothing, None) => Reading::Unfinished,
+            (Incoming::End, None) => Reading::Silent(reading.pid),
+        }
+    }
+
+    fn on_said_of_files(&mut self, message: FromKeyholder, ended: Option<How>) -> Reading {
+        let Some(reading) = &mut self.reading else { return Reading::Unfinished };
         match message {
             FromKeyholder::Certificate(certificate) => {
                 reading.certificates.push(certificate);
@@ -117,8 +129,10 @@ impl Workers {
                 Event::KeyholderWarns(&what).log(self.log);
                 Reading::Unfinished
             }
-            FromKeyholder::Ready if lives => self.take_over(),
-            FromKeyholder::Ready => self.reading_failed(Unread::Ended),
+            FromKeyholder::Ready => match ended {
+                None => self.take_over(),
+                Some(how) => self.reading_failed(Unread::Ended(how)),
+            },
             FromKeyholder::Broken(why) => self.reading_failed(Unread::Broken(why)),
         }
     }

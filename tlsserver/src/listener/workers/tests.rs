@@ -300,10 +300,11 @@ fn one_that_reads_the_files_and_has_said_nothing_yet_still_reads() {
     let (control, keyholder) = channel().unwrap();
     listening.workers.reading = Some(Keyholder::of(listening.process.id(), control, None));
     for _ in 0..2 {
-        assert!(matches!(listening.workers.on_reading(), Reading::Unfinished));
+        assert!(matches!(listening.workers.on_reading(None), Reading::Unfinished));
     }
     drop(keyholder);
-    assert!(matches!(listening.workers.on_reading(), Reading::Failed(Unread::Ended)));
+    let pid = listening.process.id();
+    assert!(matches!(listening.workers.on_reading(None), Reading::Silent(its) if its == pid));
 }
 
 /// Nobody else asks it for anything, so nothing would ever be tried again.
@@ -364,7 +365,7 @@ fn reading_that_ended(said: &FromKeyholder) -> (Listening, Reading) {
     drop(keyholder);
     let ended = workers.reap(pid).unwrap();
     assert!(workers.reads(ended.pid));
-    let reading = workers.on_reading();
+    let reading = workers.on_reading(Some(ended.how));
     assert!(!workers.reads(ended.pid));
     workers.on_ended(ended);
     // What its number is from now on is not for the listener to end.
@@ -383,7 +384,7 @@ fn a_keyholder_that_found_something_wrong_and_has_ended_is_forgotten() {
 #[test]
 fn a_keyholder_that_was_ready_and_has_ended_takes_nothing_over() {
     let (listening, reading) = reading_that_ended(&FromKeyholder::Ready);
-    assert!(matches!(reading, Reading::Failed(Unread::Ended)), "{reading:?}");
+    assert!(matches!(reading, Reading::Failed(Unread::Ended(_))), "{reading:?}");
     assert!(listening.workers.keyholder.is_none() && listening.workers.serving());
 }
 

@@ -56,7 +56,9 @@ fn a_keyholder_that_is_ready_and_dies_does_not_take_over() {
     kill(reads);
     server.wait_until_ended(1);
     server.signal(Signal::CONT);
-    server.log.wait_for(&["the keyholder ended while it read; keeping the previous ones"]);
+    server
+        .log
+        .wait_for(&["the keyholder ended while it read: signal 9; keeping the previous ones"]);
     goes_on(&mut session);
     drop(session);
     let previous = server.keyholder();

@@ -148,16 +148,20 @@ fn d65_without_a_listener_the_end_is_said_all_the_same() {
 }
 
 #[test]
-fn without_proc_it_does_not_start_and_names_the_file() {
+fn without_proc_or_dev_it_does_not_start_and_names_the_file() {
     needs!("root");
-    let setup = SUBMISSION.setup();
-    let command = setup.command();
-    let mut there = Command::new("unshare");
-    there.args(["-m", "sh", "-c", "umount -l /proc && exec \"$0\" \"$@\""]);
-    let output = output(hand_over(&mut there, &command), b"");
-    assert_eq!(output.status.code(), Some(111));
-    let said = text(output.stderr);
-    assert!(said.contains(": /proc/self/exe: No such file or directory\n"), "{said}");
+    for (empties, file) in
+        [("umount -l /proc", "/proc/self/exe"), ("mount -t tmpfs none /dev", "/dev/null")]
+    {
+        let setup = SUBMISSION.setup();
+        let command = setup.command();
+        let mut there = Command::new("unshare");
+        there.args(["-m", "sh", "-c", &format!("{empties} && exec \"$0\" \"$@\"")]);
+        let output = output(hand_over(&mut there, &command), b"");
+        assert_eq!(output.status.code(), Some(111));
+        let said = text(output.stderr);
+        assert!(said.contains(&format!(": {file}: No such file or directory\n")), "{said}");
+    }
 }
 
 /// A client of IMAP with TLS from the first octet, greeted.
