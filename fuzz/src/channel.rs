@@ -81,7 +81,10 @@ fn from_an_engine(message: &[u8], read: &FromSession) {
             assert!(written.len() <= message.len() + 2);
             assert_eq!(written[..9], message[..9]);
         }
-        FromSession::Request(..) | FromSession::Requests(..) | FromSession::StreamEnded(..) => {
+        FromSession::Request(..)
+        | FromSession::Requests(..)
+        | FromSession::Spoke(_)
+        | FromSession::StreamEnded(..) => {
             assert_eq!(*written, message)
         }
     }

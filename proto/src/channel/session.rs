@@ -17,6 +17,9 @@ pub enum FromSession {
     Request(ConnectionId, Request),
     /// The same of two things, one behind the other.
     Requests(ConnectionId, [Request; 2]),
+    /// The program has written something to the client, of whom nobody had said that the login
+    /// is good.
+    Spoke(ConnectionId),
     /// The program has closed its stream, or nobody reads from it any more.
     StreamEnded(ConnectionId, Said),
 }
@@ -59,7 +62,10 @@ impl FromSession {
     #[must_use]
     pub const fn connection(&self) -> ConnectionId {
         match self {
-            Self::Request(id, _) | Self::Requests(id, _) | Self::StreamEnded(id, _) => *id,
+            Self::Request(id, _)
+            | Self::Requests(id, _)
+            | Self::Spoke(id)
+            | Self::StreamEnded(id, _) => *id,
         }
     }
 
@@ -76,6 +82,7 @@ impl FromSession {
                 let room = 8 + 4 + one.len() + other.len();
                 Writer::with_room(b'b', room).long(*id).counted(&one).octets(&other)
             }
+            Self::Spoke(id) => Writer::new(b's').long(*id),
             Self::StreamEnded(id, said) => {
                 Writer::new(b'z').long(*id).octet((*said == Said::Something).into())
             }
@@ -93,6 +100,7 @@ impl FromSession {
                     let (id, one) = (reader.long()?, Request::decode(reader.counted()?)?);
                     Self::Requests(id, [one, Request::decode(reader.rest())?])
                 }
+                b's' => Self::Spoke(reader.long()?),
                 b'z' => {
                     let (id, something) = (reader.long()?, reader.flag()?);
                     Self::StreamEnded(id, if something { Said::Something } else { Said::Nothing })
@@ -128,6 +136,8 @@ mod tests {
             };
             assert_eq!(read, said);
         }
+        let written = FromSession::Spoke(4).encode();
+        assert!(matches!(FromSession::decode(&written), Some(FromSession::Spoke(4))));
         let record = || Record::new(b"bob", b"secret", b"").unwrap();
         let login = || Request::Login(Attempt::Check(record(), Handoff::nothing()));
         let written = FromSession::Request(9, login()).encode();
@@ -153,6 +163,7 @@ mod tests {
             &b""[..],
             b"?",
             b"z\0",
+            b"s\0",
             b"q\0\0\0\0\0\0\0\x01",
             b"q\0\0\0\0\0\0\0\x01o",
             b"b\0\0\0\0\0\0\0\x01\0\0\0\x02o\0",

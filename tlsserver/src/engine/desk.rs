@@ -116,6 +116,12 @@ impl Desk {
         }
     }
 
+    /// Says it to the monitor; false where nobody is left to hear it.
+    fn send(&self, message: FromSession) -> bool {
+        let state = self.state();
+        state.outgoing.as_ref().is_some_and(|outgoing| outgoing.send(message).is_ok())
+    }
+
     /// A place for one session.
     pub(super) fn place(&self, id: ConnectionId, reports: Reports) -> Place {
         Place { id, desk: self.clone(), reports, words: None, told_of_tls: false }
@@ -171,7 +177,7 @@ impl Place {
                 self.told_of_tls = true;
                 let tls = Request::TlsOn(proto::ucspi_tls::facts(&facts));
                 // Together: the monitor is not woken twice.
-                self.send(FromSession::Requests(self.id, [tls, login]))
+                self.desk.send(FromSession::Requests(self.id, [tls, login]))
             }
             None => self.ask(login),
         }
@@ -193,12 +199,12 @@ impl Place {
 
     /// Says something about this session; false where nobody is left to hear it.
     fn ask(&self, request: Request) -> bool {
-        self.send(FromSession::Request(self.id, request))
+        self.desk.send(FromSession::Request(self.id, request))
     }
 
     /// The program's stream has ended, or nobody reads from it any more.
     pub(super) fn stream_ended(&self, said: Said) {
-        self.send(FromSession::StreamEnded(self.id, said));
+        self.desk.send(FromSession::StreamEnded(self.id, said));
     }
 
     /// Has the log say something about this connection.
@@ -206,19 +212,18 @@ impl Place {
         let _ = self.reports.send(FromEngine::Failed(self.id, fault.to_string()));
     }
 
-    fn send(&self, message: FromSession) -> bool {
-        let state = self.desk.state();
-        state.outgoing.as_ref().is_some_and(|outgoing| outgoing.send(message).is_ok())
-    }
-
     /// Whether the monitor knows of it.
     pub(super) const fn has_begun(&self) -> bool {
         self.words.is_some()
     }
 
-    /// What the monitor says.
-    pub(super) const fn words(&mut self) -> Option<&mut Words> {
-        self.words.as_mut()
+    /// What the monitor says, and how it is told that the program has spoken.
+    pub(super) const fn words(&mut self) -> (Option<&mut Words>, impl Fn()) {
+        let Self { id, desk, words, .. } = self;
+        let spoke = || {
+            desk.send(FromSession::Spoke(*id));
+        };
+        (words.as_mut(), spoke)
     }
 
     /// The next word; none where the monitor is gone.

@@ -72,7 +72,8 @@ async fn hold_session(
 ) -> Ended {
     client.read_narrowly(false);
     let unread = dialog.take_unread();
-    let finished = relay::session(client, unread, stream, place.words()).await;
+    let (words, spoke) = place.words();
+    let finished = relay::session(client, unread, stream, words, spoke).await;
     client.read_narrowly(true);
     let Finished { unread, heard, outcome, gone, failure } = finished;
     let said = heard != Heard::Nothing;

@@ -44,7 +44,8 @@ where
 /// Relays a session that may be none: what the program writes goes to the client, but
 /// what the client says goes to the program only once the login is known to be good, or
 /// the program has spoken. `unread`: what the client has said behind its login already;
-/// the program reads it first.
+/// the program reads it first. `spoke` is called when the program's first words are what the
+/// login shows by.
 ///
 /// Ends when the program has closed its stream, when it has ended and is not to have the
 /// last word, or when both directions have ended. The connection is still there then.
@@ -53,6 +54,7 @@ pub(super) async fn session<T>(
     unread: Unread,
     stream: LocalSocket,
     words: Option<&mut Words>,
+    spoke: impl Fn(),
 ) -> Finished
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -60,7 +62,14 @@ where
     let login = words.map_or(Login::Unknown, Login::Undecided);
     let mut relay = Relay::new(client, ProgramStream::Stream(stream), login);
     relay.up = Up::Held(unread);
-    poll_fn(|context| relay.poll(context)).await;
+    poll_fn(|context| {
+        let polled = relay.poll(context);
+        if std::mem::take(&mut relay.spoke_first) {
+            spoke();
+        }
+        polled
+    })
+    .await;
     let gone = matches!(relay.down, Down::Ended);
     let unread = match relay.up {
         Up::Held(unread) | Up::HeldToEnd(unread) => unread,
@@ -93,6 +102,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Relay<'_, T> {
         let mut up = self.poll_up(context);
         let mut down = self.poll_down(context);
         if self.program_has_spoken() && self.up.is_held() {
+            self.spoke_first = true;
             self.let_client_speak();
             up = self.poll_up(context);
         }

@@ -239,7 +239,7 @@ impl Monitor {
                     report::attempt(session, &user, pid);
                 }
                 let phase = Phase::Checking(Some(ready));
-                self.sessions.runs(id, Running { pid, user, phase });
+                self.sessions.runs(id, Running { pid, user, phase, has_spoken: false });
                 self.send(id, &ToSession::Stream(id), Some(stream));
                 true
             }
@@ -325,7 +325,8 @@ impl Monitor {
     }
 
     /// A program has not told in time, and may be a session, or a check that takes too long:
-    /// what the client says is for it, and nothing has been learnt of the password.
+    /// what the client says is for it, and nothing has been learnt of the password. So may one
+    /// that is root and has spoken, and waits for a mail program.
     pub(super) fn on_unsaid(&mut self, id: ConnectionId) {
         self.becomes_session(id, Phase::Unsaid, Answer::Trouble);
         self.send(id, &ToSession::LoggedIn(id), None);

@@ -93,7 +93,7 @@ impl Monitor {
         if let Some(session) = self.sessions.get_mut(id) {
             session.guard.tried(outcome);
             let remaining = session.guard.remaining();
-            let Running { pid, user, phase } = running;
+            let Running { pid, user, phase, .. } = running;
             let is_good = is_good(&phase, outcome);
             if is_good {
                 session.lines.login_succeeds();
@@ -187,7 +187,7 @@ impl Monitor {
                 self.give_up(id, Outcome::TimedOut);
             }
             Login::Running(running) => match is_of_root(running.pid) {
-                Some(true) => {
+                Some(true) if !running.has_spoken => {
                     let pid = running.pid;
                     report::about(&mut session.lines, &running.user, Event::TimedOut(pid));
                     kill(pid);

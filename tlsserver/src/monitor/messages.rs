@@ -217,6 +217,7 @@ impl Monitor {
             Incoming::Message(FromSession::Requests(session, requests)) => {
                 requests.into_iter().for_each(|request| self.on_request(id, session, request));
             }
+            Incoming::Message(FromSession::Spoke(session)) => self.sessions.spoke(session, id),
             Incoming::Message(FromSession::StreamEnded(session, said)) => {
                 if self.sessions.with(session, id).is_some() {
                     self.on_said(session, said);

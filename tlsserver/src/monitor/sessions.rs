@@ -60,6 +60,8 @@ pub(super) struct Running {
     pub(super) pid: u32,
     pub(super) user: Vec<u8>,
     pub(super) phase: Phase,
+    /// The client has heard something of it.
+    pub(super) has_spoken: bool,
 }
 
 /// How a session's program goes. Two tell, in any order: the engine, that the stream has
@@ -219,6 +221,15 @@ impl Sessions {
         if let Some(session) = self.by_id.get_mut(&id) {
             self.by_pid.insert(running.pid, id);
             session.login = Login::Running(running);
+        }
+    }
+
+    /// Its program has written to the client.
+    pub(super) fn spoke(&mut self, id: ConnectionId, engine: EngineId) {
+        if let Some(session) = self.with(id, engine)
+            && let Login::Running(running) = &mut session.login
+        {
+            running.has_spoken = true;
         }
     }
 

@@ -58,6 +58,8 @@ pub(super) struct Relay<'a, T> {
     pub(super) login: Login<'a>,
     /// What the client has heard of the program.
     pub(super) heard: Heard,
+    /// The program has spoken before the login was known to be good, and nobody has been told.
+    pub(super) spoke_first: bool,
     pub(super) up: Up,
     pub(super) down: Down,
     /// The program has closed what it reads; as a rule because it has ended.
@@ -147,6 +149,7 @@ impl<'a, T> Relay<'a, T> {
             program,
             login,
             heard: Heard::Nothing,
+            spoke_first: false,
             up: Up::Flowing(Kept::default()),
             down: Down::Flowing(Kept::default()),
             input_closed: false,

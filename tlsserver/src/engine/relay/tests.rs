@@ -129,7 +129,7 @@ impl Session {
         let (monitor, mut words) = mpsc::unbounded_channel();
         let unread = Unread::from(unread);
         let served = spawn(async move {
-            let finished = session(&mut tls, unread, local(stream), Some(&mut words)).await;
+            let finished = session(&mut tls, unread, local(stream), Some(&mut words), || ()).await;
             (finished, words)
         });
         Self { client, program, monitor, served }
@@ -478,7 +478,9 @@ async fn the_same_of_a_session() {
         monitor.send(Word::LoggedIn).unwrap();
         let served = spawn(async move {
             let mut tls = Impolite(tls);
-            session(&mut tls, Unread::default(), local(stream), Some(&mut words)).await.failure
+            session(&mut tls, Unread::default(), local(stream), Some(&mut words), || ())
+                .await
+                .failure
         });
         client.write_all(b"x").await.unwrap();
         program.read_exact(&mut [0]).await.unwrap();

@@ -13,9 +13,9 @@ use test_support::run::{hand_over, output};
 use test_support::wait::Gate;
 
 use super::faults::{assert_unharmed, with_seconds};
-use super::{DOORS, Door, POP3S, SUBMISSION, SUBMISSIONS, line, text};
+use super::{DOORS, Door, POP3S, SUBMISSION, SUBMISSIONS, assert_repeats, line, text};
 use crate::harness::Server;
-use crate::harness::client::{Tls, finish_sending, handshake, plain, rest};
+use crate::harness::client::{Tls, close, finish_sending, handshake, plain, rest};
 use crate::harness::processes::signal;
 
 /// A login program in a word.
@@ -286,6 +286,31 @@ fn who_has_no_turn_in_time_is_told_so_and_so_is_who_takes_too_long() {
     server.log.wait_for(&[" too many logins being checked, no turn in time (bob from 127.0.0.1)"]);
     drop(clients);
     server.idle_as_begun();
+}
+
+/// It may stay root all the time, and wait for the mail program, as runuser(1) does.
+#[test]
+fn a_chain_that_has_spoken_is_not_killed_when_the_time_for_a_login_is_over() {
+    needs!("root");
+    const PROGRAM: &str = "read -r -d '' user <&3; read -r -d '' password <&3; exec 3<&-
+        [ \"$password\" = p ] || exec sleep 1000
+        printf '%s is in\\r\\n' \"$user\"; cat; exit 0";
+    for door in [SUBMISSION, POP3S] {
+        let server = with_seconds(door.with(&["bash", "-c", PROGRAM]), "timeoutlogin", "3\n");
+        let mut session = door.logged_in(&server);
+        // When the time is over of who came later, the session's is.
+        let mut hangs = door.enter(&server);
+        hangs.write_all(door.wrong().as_bytes()).unwrap();
+        let said = format!("{}{}", door.first(), door.timeout());
+        assert_eq!(text(rest(&mut hangs)), said);
+        drop(hangs);
+        assert_eq!(server.log.count(" timed out (bob"), 1);
+        assert_repeats(&mut session);
+        close(&mut session);
+        server.log.wait_for(&["succeeded, child completed (bob from 127.0.0.1)"]);
+        drop(session);
+        server.idle_as_begun();
+    }
 }
 
 /// One that does not tell is a session once it is its user, and keeps nobody waiting.
