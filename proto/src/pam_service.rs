@@ -22,42 +22,46 @@ pub fn file_name(service: &[u8]) -> Vec<u8> {
     name.to_ascii_lowercase()
 }
 
-/// What one file says of `auth`.
+/// What one file says of one type.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Service {
-    /// How many lines are about it; where there is none at all, [`OTHER`]'s count.
+    /// How many lines are about the type; where there is none at all, [`OTHER`]'s count.
     pub lines: usize,
-    /// How often pam_unix computes the hash of a user who has one.
+    /// How often pam_unix computes the hash of a user who has one, where the type is `auth`.
     pub hashes: usize,
+    /// How many lines run a command, by pam_exec, and refuse whom the command refuses.
+    pub commands: usize,
     /// The files that belong to it.
     pub includes: Vec<String>,
 }
 
 impl Service {
-    /// Reads one file. A line that PAM does not understand it passes over: nobody logs in then.
+    /// Reads what one file says of `kind`. A line that PAM does not understand it passes over:
+    /// nobody logs in then.
     #[must_use]
-    pub fn read(file: &[u8]) -> Self {
+    pub fn read(file: &[u8], kind: &str) -> Self {
         let mut service = Self::default();
         for (_, line) in lines(&String::from_utf8_lossy(file)) {
             match Line::parse(&line) {
                 Ok(Line { kind: INCLUDE, does: Does::Include(file) }) => {
                     service.includes.push(file.to_owned());
                 }
-                Ok(line) if line.kind.eq_ignore_ascii_case("auth") => service.auth(&line.does),
+                Ok(line) if line.kind.eq_ignore_ascii_case(kind) => service.add(&line.does),
                 _ => {}
             }
         }
         service
     }
 
-    fn auth(&mut self, does: &Does<'_>) {
+    fn add(&mut self, does: &Does<'_>) {
         self.lines += 1;
         match does {
             Does::Include(file) => self.includes.push((*file).to_owned()),
-            Does::Run(module) if module.rsplit('/').next() == Some("pam_unix.so") => {
-                self.hashes += 2;
-            }
-            Does::Run(_) => {}
+            Does::Run(module) => match module.rsplit('/').next() {
+                Some("pam_unix.so") => self.hashes += 2,
+                Some("pam_exec.so") => self.commands += 1,
+                _ => {}
+            },
         }
     }
 }
@@ -195,7 +199,7 @@ mod tests {
     use std::vec;
 
     fn read(text: &str) -> (usize, Vec<String>) {
-        let Service { hashes, includes, .. } = Service::read(text.as_bytes());
+        let Service { hashes, includes, .. } = Service::read(text.as_bytes(), "auth");
         (hashes, includes)
     }
 
@@ -207,8 +211,19 @@ mod tests {
         assert_eq!(read("auth required pam_unix.so # nullok\n"), (2, vec![]));
         assert_eq!(read("-auth required \\\n /lib/security/pam_unix.so nullok\n"), (2, vec![]));
         assert_eq!(read("auth sufficient pam_sss.so\naccount required pam_unix.so\n"), (0, vec![]));
-        let lines = |text: &str| Service::read(text.as_bytes()).lines;
+        let lines = |text: &str| Service::read(text.as_bytes(), "auth").lines;
         assert_eq!((lines(debian), lines("account required pam_unix.so\nauth\n")), (3, 0));
+    }
+
+    #[test]
+    fn who_runs_commands() {
+        let text = "auth required pam_exec.so x\naccount required pam_unix.so\nauth include y\n\
+                    account include z\naccount required /lib/pam_exec.so z\nsession a pam_exec.so\n";
+        for (kind, lines, included) in [("auth", 2, "y"), ("account", 3, "z")] {
+            let service = Service::read(text.as_bytes(), kind);
+            assert_eq!((service.lines, service.commands), (lines, 1), "{kind}");
+            assert_eq!(service.includes, [included], "{kind}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub mod child;
 pub mod client;
 mod close_on_exec;
 pub mod control;
+#[cfg(feature = "crypt")]
+pub mod crypt;
 pub mod deadline;
 pub mod descriptor;
 pub mod descriptor_passing;

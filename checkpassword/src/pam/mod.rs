@@ -7,6 +7,7 @@
 
 mod conversation;
 mod same_work;
+mod service;
 
 use crate::failure::{Failure, Refusal};
 use crate::login::{Login, Record};
