@@ -1,8 +1,9 @@
 /* A PAM module for the tests, which does what the real ones at hand do not: settle on
- * another user, and ask for something other than the password. Not for use.
+ * another user, ask for something other than the password, and have trouble. Not for use.
  *
  * user=NAME  settle on this user
  * ask=STYLE  ask a question: hidden, shown or radio; say something: text or error
+ * trouble    a fault of the system's
  * Without arguments it succeeds. */
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **ar
     (void)flags;
     for (int i = 0; i < argc && result == PAM_SUCCESS; i++) {
         if (!strncmp(argv[i], "user=", 5)) result = pam_set_item(pamh, PAM_USER, argv[i] + 5);
+        if (!strcmp(argv[i], "trouble")) result = PAM_SYSTEM_ERR;
         if (!strncmp(argv[i], "ask=", 4)) result = ask(pamh, argv[i] + 4);
     }
     return result;

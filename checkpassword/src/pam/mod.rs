@@ -12,7 +12,7 @@ mod service;
 use crate::failure::{Failure, Refusal};
 use crate::login::{Login, Record};
 use crate::options;
-use conversation::PasswordOnly;
+use conversation::{Heard, PasswordOnly};
 use lexopt::Parser;
 use nonstick::items::{Items, ItemsMut};
 use nonstick::{AuthnFlags, ErrorCode, PamShared, Transaction, TransactionBuilder};
@@ -20,6 +20,7 @@ use proto::checkpassword::reader::Credentials;
 use proto::names::Variable;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
+use std::io;
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::ExitCode;
@@ -55,10 +56,12 @@ fn run() -> Result<Infallible, Failure> {
     if known.as_ref().is_some_and(is_root) {
         return Err(Failure::Refused(user, Refusal::Root));
     }
-    let known = known.ok_or_else(|| Failure::Refused(user.clone(), Refusal::Unknown))?;
+    // PAM has let the user in, so this is no wrong password: glibc says the same of a database
+    // that it cannot open.
+    let unknown = || Failure::UserDatabase(user.clone(), io::Error::other("unknown user"));
+    let known = known.ok_or_else(unknown)?;
     // PAM hands over a C string, so there is no NUL in it.
-    let name =
-        CString::new(user.clone()).map_err(|_| Failure::Refused(user.clone(), Refusal::Unknown))?;
+    let name = CString::new(user.clone()).map_err(|_| unknown())?;
     let login = Login {
         user: OsString::from_vec(user),
         home: known.home,
@@ -124,7 +127,7 @@ fn authenticate(
     let failed =
         |asked| move |code: ErrorCode| Failure::Pam(asked, user.to_vec(), code.to_string());
     let conversation = PasswordOnly::new(credentials.password);
-    let asked_more = conversation.asked_more();
+    let heard = conversation.heard();
     let mut transaction = TransactionBuilder::new_with_service(service)
         .username(OsStr::from_bytes(user))
         .build(conversation)
@@ -137,22 +140,40 @@ fn authenticate(
     }
     transaction
         .authenticate(AuthnFlags::DISALLOW_NULL_AUTHTOK)
-        .map_err(|code| answer(user, "authenticate", code, asked_more.get()))?;
+        .map_err(|code| answer(service, user, Step::AUTHENTICATE, code, &heard))?;
     transaction
         .account_management(AuthnFlags::DISALLOW_NULL_AUTHTOK)
-        .map_err(|code| answer(user, "account", code, asked_more.get()))?;
+        .map_err(|code| answer(service, user, Step::ACCOUNT, code, &heard))?;
     let settled = transaction.items().user().map_err(failed("settling on a user"))?;
     let settled = settled.ok_or_else(|| failed("settling on a user")(ErrorCode::UserUnknown))?;
     Ok(settled.into_vec())
 }
 
+/// What PAM is asked, and the type of the lines that answer.
+struct Step {
+    asked: &'static str,
+    kind: &'static str,
+}
+
+impl Step {
+    const AUTHENTICATE: Self = Self { asked: "authenticate", kind: "auth" };
+    const ACCOUNT: Self = Self { asked: "account", kind: "account" };
+}
+
 /// PAM's "no" apart from PAM's trouble. The same code for everything that depends on
 /// the user; trouble is what meets all users alike.
-fn answer(user: &[u8], asked: &'static str, code: ErrorCode, asked_more: bool) -> Failure {
+fn answer(service: &OsStr, user: &[u8], step: Step, code: ErrorCode, heard: &Heard) -> Failure {
+    let why = heard.why(code);
     match code {
         // The second: kinds of questions that the binding refuses by itself.
-        _ if asked_more || code == ErrorCode::ConversationError => {
-            Failure::Refused(user.to_vec(), Refusal::PamAsked(code.to_string()))
+        _ if heard.asked_more.get() || code == ErrorCode::ConversationError => {
+            Failure::Refused(user.to_vec(), Refusal::PamAsked(why))
+        }
+        // So pam_exec says that its command refuses.
+        ErrorCode::SystemError
+            if service::read(service, step.kind).is_ok_and(|service| service.commands > 0) =>
+        {
+            Failure::Refused(user.to_vec(), Refusal::Pam(why))
         }
         ErrorCode::OpenError
         | ErrorCode::SymbolError
@@ -161,8 +182,8 @@ fn answer(user: &[u8], asked: &'static str, code: ErrorCode, asked_more: bool) -
         | ErrorCode::BufferError
         | ErrorCode::AuthInfoUnavailable
         | ErrorCode::TryAgain
-        | ErrorCode::Abort => Failure::Pam(asked, user.to_vec(), code.to_string()),
-        code => Failure::Refused(user.to_vec(), Refusal::Pam(code.to_string())),
+        | ErrorCode::Abort => Failure::Pam(step.asked, user.to_vec(), why),
+        _ => Failure::Refused(user.to_vec(), Refusal::Pam(why)),
     }
 }
 

@@ -115,6 +115,8 @@ fn who_is_not_let_in() {
     refused("secret");
     account.change(&["chage", "-d", "-1", "-E", "1"]);
     refused("secret");
+    let why = "(Your account has expired; please contact your system administrator.)\n";
+    login(&folder, &service, &account.name, "secret").fails(1, why);
     account.change(&["chage", "-E", "-1"]);
     assert_eq!(login(&folder, &service, &account.name, "secret").code, Some(0));
     account.change(&["usermod", "-L"]);
@@ -269,6 +271,32 @@ fn files_that_cannot_be_read_refuse_nobody() {
     }
 }
 
+/// pam_exec has one word for a command that refuses, which is the system's own for trouble.
+#[test]
+fn whom_a_command_refuses_is_refused() {
+    needs!("root", "cc");
+    let folder = folder();
+    let account = Account::new(&[], "secret");
+    let script = note(&folder, "exit 3");
+    let (auth, command) = ("auth required pam_permit.so\n", format!("pam_exec.so {script}"));
+    let account_line = "account required pam_permit.so\n";
+    let refusal =
+        format!("login refused: {}: System error ({script} failed: exit code 3)", account.name);
+    for text in [
+        format!("auth required {command}\n{account_line}"),
+        format!("{auth}account required {command}\n"),
+    ] {
+        login(&folder, &Service::new(&text), &account.name, "secret").fails(1, &refusal);
+    }
+    let trouble = format!("{} trouble\n", stand_in(&folder));
+    let line = format!("PAM failed in authenticate: {}: System error\n", account.name);
+    for text in
+        [format!("{trouble}{account_line}"), format!("{trouble}account required {command}\n")]
+    {
+        login(&folder, &Service::new(&text), &account.name, "secret").fails(111, &line);
+    }
+}
+
 /// PAM lets an ordinary user ask for its own account only; nobody else's can be taken on.
 #[test]
 fn an_ordinary_user_cannot_become_another() {
@@ -301,8 +329,9 @@ fn the_user_that_pam_settled_on_counts() {
         .fails(1, "login refused: root: uid 0 and gid 0 are never served");
     drop(root);
     let nobody = Service::new(&format!("{module} user=no-such-user\n{permit}"));
+    // Not refused: PAM has proven the password right.
     login(&folder, &nobody, &account.name, "secret")
-        .fails(1, "login refused: no-such-user: unknown user");
+        .fails(111, "unable to look up user: no-such-user: unknown user");
 }
 
 #[test]
