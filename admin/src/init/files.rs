@@ -2,7 +2,7 @@
 
 use super::plan::{MEMORY, Plan, Users};
 use super::run_scripts::units;
-use super::write::New;
+use super::write::{self, New};
 use crate::client_settings::Settings;
 use crate::mail_server::{POP3_OWN, may_be_listed};
 use crate::outcome::Error;
@@ -47,14 +47,17 @@ impl Plan {
         let files = self.files()?;
         // All or none of them.
         files.iter().try_for_each(|new| new.may_be_made(&self.dir))?;
-        for new in files {
-            let path = self.dir.join(&new.path);
-            let done = match new.write(&self.dir)? {
-                true => Done::Made,
-                false if new.says_what_is_offered && new.differs_from(&path) => Done::Differs,
-                false => Done::Kept,
-            };
-            made.push((path, done));
+        for together in files.chunk_by(New::is_pair) {
+            let is_made = write::make(together, &self.dir)?;
+            made.extend(together.iter().map(|new| {
+                let path = self.dir.join(&new.path);
+                let done = match is_made {
+                    true => Done::Made,
+                    false if new.says_what_is_offered && new.differs_from(&path) => Done::Differs,
+                    false => Done::Kept,
+                };
+                (path, done)
+            }));
         }
         // Where it cannot be made now, the run scripts make it, or `check` says why not.
         if let Ok(Some(said)) = unix::failures::settings(&Folder::of(Some(self.dir.as_os_str())))
@@ -186,8 +189,8 @@ impl Plan {
         wanted.not_after = (now + VALID).into();
         let certificate = wanted.self_signed(&key).map_err(failed)?;
         Ok(vec![
-            New::private("tls/key.pem", key.serialize_pem()),
-            New::public("tls/cert.pem", certificate.pem()),
+            New::private("tls/key.pem", key.serialize_pem()).of_a_pair(),
+            New::public("tls/cert.pem", certificate.pem()).of_a_pair(),
         ])
     }
 }

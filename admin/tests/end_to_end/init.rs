@@ -610,6 +610,25 @@ fn root_makes_the_root_folder_of_jails_where_there_is_none() {
     assert!(impossible.contains(line), "{impossible}");
 }
 
+/// Whatever file there was no room for: also for the certificate, its key being there.
+#[test]
+fn what_had_no_room_is_completed_by_the_next() {
+    needs!("root", "unshare");
+    let folder = folder();
+    let script = "mount -t tmpfs -o size=4k,mode=755 none \"$1\" && cd \"$1\" || exit
+        for size in $(seq 4 4 64); do
+            mount -o remount,size=${size}k . || exit
+            \"$0\" init home --host a.example --submission true && exit 9
+            mount -o remount,size=8m .
+            \"$0\" init home --host a.example --submission true
+            [ $? -lt 2 ] || exit
+            rm -r home
+        done";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, PROGRAM]).arg(folder.path());
+    test_support::run::succeeds(&mut command);
+}
+
 #[test]
 fn a_name_that_clients_could_not_use_is_warned_of() {
     let folder = folder();
