@@ -1,6 +1,7 @@
 //! The control files and the rules.
 
 use super::findings::{Findings, Place};
+use super::folder::is_missing;
 use super::permissions::{Readers, check_permissions};
 use proto::control::{list, one_line, seconds};
 use proto::escape::Escaped;
@@ -126,7 +127,7 @@ fn is_among(words: &str, word: &[u8]) -> bool {
 fn read_list(path: &PathBuf, is_needed: bool, findings: &mut Findings) -> Option<Vec<u8>> {
     let contents = read(path, Readers::Whoever, findings);
     match &contents {
-        None if is_needed && !path.exists() => {
+        None if is_needed && is_missing(path) => {
             findings.error(path, "No such file or directory, and authup cannot start without it");
         }
         Some(contents) if list(contents).next().is_none() => {
@@ -207,7 +208,7 @@ fn login_names(path: &Path, findings: &mut Findings) {
 
 fn rules(path: &PathBuf, is_used: bool, findings: &mut Findings) {
     let Some(contents) = read(path, Readers::Anybody, findings) else {
-        if is_used && !path.exists() {
+        if is_used && is_missing(path) {
             findings.warning(path, "No such file or directory: fixsmtpio changes nothing");
         }
         return;

@@ -8,6 +8,7 @@ mod command_line;
 mod controls;
 mod failures;
 mod findings;
+mod folder;
 mod homes;
 mod identity;
 mod lifetime;
@@ -117,7 +118,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
 fn groups(places: &[PathBuf], findings: &mut Findings) -> Result<Vec<Group>, Error> {
     let usual = usual_home();
     let places = match places {
-        [] if !usual.exists() => return Err(none_yet(&usual)),
+        [] if folder::is_missing(&usual) => return Err(none_yet(&usual)),
         [] => std::slice::from_ref(&usual),
         places => places,
     };

@@ -5,7 +5,7 @@ use super::findings::{Findings, Place};
 use super::identity::Who;
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
-use super::{behind_login, command_line, memory, row, start, tls_offer, writers};
+use super::{behind_login, command_line, folder, memory, row, start, tls_offer, writers};
 use crate::run_script::{Link, Role, RunScript, Stays};
 use proto::names::Variable;
 use std::io::ErrorKind;
@@ -17,17 +17,17 @@ use unix::log::Reason;
 /// The scripts under `service/`.
 pub(super) fn in_folder(home: &Path, findings: &mut Findings) -> Vec<PathBuf> {
     let folder = home.join("service");
-    let Ok(entries) = folder.read_dir() else {
+    let Some(entries) = folder::entries(&folder, findings) else {
         let text = "no run scripts here: only control files are looked at, unless they are named";
         findings.note(&folder, text);
         return Vec::new();
     };
     // What supervisors pass over: folders of their own, and what is none.
-    let is_service = |path: &PathBuf| {
+    let mut is_service = |path: &PathBuf| {
         let is_hidden = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
-        !is_hidden && path.metadata().is_ok_and(|found| found.is_dir())
+        !is_hidden && folder::found(path, findings).is_some_and(|found| found.is_dir())
     };
-    let folders = entries.flatten().map(|entry| entry.path()).filter(is_service);
+    let folders = entries.into_iter().filter(|path| is_service(path));
     let mut scripts: Vec<_> = folders.map(|folder| folder.join("run")).collect();
     scripts.sort();
     scripts
@@ -49,7 +49,8 @@ pub(super) fn check(services: &[Service], home: Option<&Path>, findings: &mut Fi
 const BESIDE: [&str; 3] = ["log/run", "finish", "log/finish"];
 
 fn check_executable(path: &Path, findings: &mut Findings) {
-    if path.metadata().is_ok_and(|found| found.permissions().mode() & 0o100 == 0) {
+    let found = folder::found(path, findings);
+    if found.is_some_and(|found| found.permissions().mode() & 0o100 == 0) {
         findings.error(path, "not executable: the supervisor cannot run it");
     }
 }
@@ -60,7 +61,8 @@ fn read(path: PathBuf, findings: &mut Findings) -> Option<Service> {
     }
     check_executable(&path, findings);
     for beside in BESIDE.map(|name| path.with_file_name(name)) {
-        if beside.exists() && check_permissions(&beside, Readers::Whoever, findings) {
+        let is_there = folder::found(&beside, findings).is_some();
+        if is_there && check_permissions(&beside, Readers::Whoever, findings) {
             check_executable(&beside, findings);
         }
     }

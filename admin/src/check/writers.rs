@@ -4,6 +4,7 @@
 //! here for each file and folder that it looks at.
 
 use super::findings::Findings;
+use super::folder;
 use super::identity::Who;
 use crate::way;
 use std::fs::Metadata;
@@ -24,16 +25,16 @@ pub(super) fn check(path: &Path, found: &Metadata, reader: &Who, findings: &mut 
 
 /// The same of all that is in a folder, and in those below it.
 pub(super) fn check_all(folder: &Path, findings: &mut Findings) {
-    let Ok(entries) = folder.read_dir() else { return };
-    if let Ok(found) = folder.metadata() {
+    let Some(entries) = folder::entries(folder, findings) else { return };
+    if let Some(found) = folder::found(folder, findings) {
         check(folder, &found, &Who::Starter, findings);
     }
-    for entry in entries.flatten() {
-        let path = entry.path();
-        // Not by its type behind links, which may lead in a circle.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+    for path in entries {
+        // Not by what is behind links, which may lead in a circle.
+        let is_folder = folder::found_itself(&path, findings).is_some_and(|found| found.is_dir());
+        if is_folder {
             check_all(&path, findings);
-        } else if let Ok(found) = path.metadata() {
+        } else if let Some(found) = folder::found(&path, findings) {
             check(&path, &found, &Who::Starter, findings);
         }
     }

@@ -3,8 +3,11 @@
 
 use crate::certificates;
 use crate::support::{
-    PROGRAM, add_al, al_logs_in, checked, ends_with, fails, run, service, stderr, stdout, succeeds,
+    NOBODY, PROGRAM, add_al, al_logs_in, checked, ends_with, fails, run, service, stderr, stdout,
+    succeeds,
 };
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -60,6 +63,35 @@ fn finds_nothing_wrong_with_what_is_right_or_cannot_be_known() {
         stdout(output).contains(expected) && output.status.code() == code.parse().ok()
     });
     assert!(count >= 20, "{count}");
+}
+
+/// As whoever may not look, as the system has to say of a folder, or of a file that is none.
+#[test]
+fn what_cannot_be_looked_at_is_an_error_and_not_nothing() {
+    needs!("root");
+    let Good { folder: _folder, dir } = good();
+    set_mode(&dir.join("service"), 0o700);
+    set_mode(&dir.join("service/pop3"), 0o700);
+    set_mode(&dir.join("client"), 0o700);
+    let check = || {
+        let mut command = Command::new(PROGRAM);
+        let output = output(command.arg("check").arg(&dir).uid(NOBODY).gid(NOBODY), b"");
+        ends_with(&output, 2)
+    };
+    let denied = |name: &str| format!("error: {}: Permission denied\n", dir.join(name).display());
+    let said = check();
+    assert!(said.contains(&denied("service")) && said.contains(&denied("client")), "{said}");
+    assert!(!said.contains("no run scripts here"), "{said}");
+    set_mode(&dir.join("service"), 0o755);
+    let said = check();
+    assert!(said.contains(&denied("service/pop3/run")), "{said}");
+    set_mode(&dir.join("service/pop3"), 0o755);
+    set_mode(&dir.join("service/pop3/log"), 0o700);
+    symlink("circle", dir.join("service/circle")).unwrap();
+    let said = check();
+    assert!(said.contains(&denied("service/pop3/log/run")), "{said}");
+    let circle = dir.join("service/circle").display().to_string();
+    assert!(said.contains(&format!("error: {circle}: Too many")), "{said}");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -118,7 +150,7 @@ fn with_paths(expected: &str, above: &Path, dir: &Path) -> String {
 fn a_script_that_is_named_beside_its_folder_is_one() {
     let Good { folder, dir } = good();
     let link = folder.path().join("submission");
-    std::os::unix::fs::symlink(dir.join("service/submission"), &link).unwrap();
+    symlink(dir.join("service/submission"), &link).unwrap();
     let (dir, script) = (dir.to_str().unwrap(), dir.join("service/submission/run"));
     let (script, linked) = (script.to_str().unwrap(), link.join("run"));
     let alone = succeeds(&["check", dir]);
@@ -248,10 +280,10 @@ fn nothing_is_said_against_fronts_and_wrappers_that_are_right() {
     let bin = folder.path().join("bin");
     for name in ["sslserver", "s6-tlsserver", "s6-tcpserver", "s6-ucspitlsd", "front", "vchkpw"] {
         let _ = std::fs::remove_file(bin.join(name));
-        std::os::unix::fs::symlink("/bin/true", bin.join(name)).unwrap();
+        symlink("/bin/true", bin.join(name)).unwrap();
     }
     for name in ["envdir", "softlimit", "setlock", "chpst", "s6-envdir", "tcpserver", "rblsmtpd"] {
-        std::os::unix::fs::symlink("/bin/true", bin.join(name)).unwrap();
+        symlink("/bin/true", bin.join(name)).unwrap();
     }
     let (script, good) = script_of(&dir, "submission");
     // Whom al may not be.
@@ -296,7 +328,7 @@ fn nothing_is_said_against_run_scripts_as_qmails_administrators_write_them() {
     let bin = folder.path().join("bin");
     for name in ["sslserver", "softlimit", "envuidgid"] {
         let _ = std::fs::remove_file(bin.join(name));
-        std::os::unix::fs::symlink("/bin/true", bin.join(name)).unwrap();
+        symlink("/bin/true", bin.join(name)).unwrap();
     }
     std::fs::write(dir.join("control/concurrencyincoming"), "20\n").unwrap();
     let head = "\
@@ -349,7 +381,7 @@ fi
 #[test]
 fn no_home_is_asserted_that_another_program_may_name() {
     let Good { folder, dir } = good();
-    std::os::unix::fs::symlink("/bin/true", folder.path().join("bin/s6-envdir")).unwrap();
+    symlink("/bin/true", folder.path().join("bin/s6-envdir")).unwrap();
     let (script, text) = script_of(&dir, "submission");
     let text = text.replace("exec tlsserver", "exec s6-envdir -n ./env tlsserver");
     let text = text.lines().filter(|line| !line.starts_with("export QMAILHOME"));
@@ -430,7 +462,7 @@ fn scripts_that_are_no_shells_are_not_taken_for_one() {
     let Good { dir, folder } = good();
     // Stands in for the interpreter, which need not be installed: it only has to be there.
     let interpreter = folder.path().join("bin/execlineb");
-    std::os::unix::fs::symlink("/bin/true", &interpreter).unwrap();
+    symlink("/bin/true", &interpreter).unwrap();
     let script = dir.join("service/submission/run");
     let good = std::fs::read_to_string(&script).unwrap();
     let mut text = format!("#!{} -P\nfdmove -c 2 1\n", interpreter.display());
