@@ -169,6 +169,11 @@ impl Case {
         self.places.changed()
     }
 
+    /// What was there before, to be put back where not all of it could be written.
+    pub fn unchanged(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.places.unchanged()
+    }
+
     /// Whether the login may be tried, which charges it as refused.
     pub fn before(&mut self, settings: &Settings, now: u32) -> Verdict {
         let scope = self.scope(settings, now);

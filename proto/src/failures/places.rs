@@ -54,6 +54,8 @@ enum Slot {
 pub struct Place {
     index: u16,
     bucket: Bucket,
+    /// What was in it before the first change.
+    old: Bucket,
     /// The entries that have been changed, and what is between them.
     changed: Option<RangeInclusive<usize>>,
 }
@@ -70,11 +72,11 @@ impl Place {
         &mut self.bucket.0
     }
 
-    /// What is to be written, and where.
-    fn changed(&self) -> Option<(u64, &[u8])> {
+    /// What of this bucket has been changed in it, and where that is.
+    fn changed<'a>(&self, bucket: &'a Bucket) -> Option<(u64, &'a [u8])> {
         let entries = self.changed.clone()?;
         let begin = entries.start() * ENTRY;
-        let octets = self.bucket.0.get(begin..(entries.end() + 1) * ENTRY)?;
+        let octets = bucket.0.get(begin..(entries.end() + 1) * ENTRY)?;
         Some((self.offset() + begin as u64, octets))
     }
 
@@ -96,7 +98,8 @@ impl Places {
         let Some(index) = abouts.first().map(|about| index(key, *about)) else { return };
         let same = self.all.iter().position(|place| place.index == index);
         let place = same.unwrap_or_else(|| {
-            self.all.push(Place { index, bucket: Bucket::empty(), changed: None });
+            let (bucket, old) = (Bucket::empty(), Bucket::empty());
+            self.all.push(Place { index, bucket, old, changed: None });
             self.all.len() - 1
         });
         for about in abouts {
@@ -134,7 +137,12 @@ impl Places {
 
     /// What is to be written: where it begins in the file, and its octets.
     pub(super) fn changed(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.all.iter().filter_map(Place::changed)
+        self.all.iter().filter_map(|place| place.changed(&place.bucket))
+    }
+
+    /// What was there before.
+    pub(super) fn unchanged(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.all.iter().filter_map(|place| place.changed(&place.old))
     }
 
     /// What is known about this.
@@ -169,6 +177,9 @@ impl Places {
         // What has not been read would be lost.
         let read = self.all.get_mut(..self.read);
         let Some(place) = read.and_then(|read| read.get_mut(at)) else { return };
+        if place.changed.is_none() {
+            place.old.clone_from(&place.bucket);
+        }
         let Some(slot) = act(&mut place.bucket, found) else { return };
         place.change(slot);
         // What has been there, and this, are to be looked for again.

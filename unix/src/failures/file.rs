@@ -215,12 +215,20 @@ impl File {
         Ok(())
     }
 
-    /// Writes what it has changed of them.
+    /// Writes what it has changed of them: all, or as far as the system lets us, none.
     ///
     /// # Errors
     /// The system's reason.
     pub fn write(&self, case: &Case) -> Result<(), Trouble> {
-        case.changed().try_for_each(|(offset, octets)| write_all(&self.fd, offset, octets))
+        let mut changed = case.changed();
+        let written = changed.try_for_each(|(offset, octets)| write_all(&self.fd, offset, octets));
+        if written.is_err() {
+            // Half of a charge would stay for good, and half an answer be given twice.
+            for (offset, octets) in case.unchanged() {
+                let _ = write_all(&self.fd, offset, octets);
+            }
+        }
+        written
     }
 
     /// Shows every bucket, one after another, and writes those back that were changed:

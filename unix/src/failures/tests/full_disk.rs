@@ -44,6 +44,27 @@ fn d59_a_file_that_takes_no_more_is_said_once() {
     });
 }
 
+/// The user's counts have room, those of the address and its network have none.
+#[test]
+fn d59_a_login_that_cannot_be_counted_whole_is_not_counted() {
+    let place = Place::new("user 2 1d\n");
+    on_a_disk(&place, "tmpfs", SMALL, || {
+        let header = Header { clock: Clock::Calendar, key: Key(*b"a key for tests.") };
+        std::fs::write(&place.path, header.encode()).unwrap();
+        chmod(&place.path, Mode::from_raw_mode(0o600)).unwrap();
+        std::fs::File::options().write(true).open(&place.path).unwrap().set_len(FILE).unwrap();
+        let mut other = std::fs::File::create(place.path.with_file_name("other")).unwrap();
+        while other.write_all(&[0; 4096]).is_ok() {}
+        other.set_len(other.metadata().unwrap().len() - 4096).unwrap();
+        for _ in 0..3 {
+            let mut memory = place.memory();
+            ask(&mut memory, "right", Answer::Good);
+            assert!(memory.trouble().unwrap().ends_with("No space left on device"));
+            assert_eq!(place.score(), 0);
+        }
+    });
+}
+
 #[test]
 fn d59_a_disk_that_cannot_promise_room_is_written_to() {
     let place = Place::new("");
