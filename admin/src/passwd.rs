@@ -22,7 +22,7 @@ use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use unix::identity::runs_as_root;
-use unix::locked_file::LockedFile;
+use unix::locked_file::{LockedFile, Unreplaced};
 use unix::log::Reason;
 use unix::login_controls::login_names;
 use unix::process::keep_out_of_core_files;
@@ -55,7 +55,7 @@ pub(crate) enum Wanted {
     Changed,
 }
 
-/// Why the file is as it was.
+/// Why the file is as it was, or may be again.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// This cannot be a user's name in such a file.
@@ -72,7 +72,9 @@ pub(crate) enum Error {
     Hash(argon2::password_hash::Error),
     /// The file could not be read, not be trusted, or not be written.
     File(PathBuf, io::Error),
-    /// The same where it was only to be read.
+    /// It has been written, and might not survive a crash.
+    MayNotStay(PathBuf, io::Error),
+    /// The file could not be read, or not be trusted, where it was only to be read.
     Unread(PathBuf, io::Error),
     /// Options name nobody whom a new user could run as.
     Identity(NoIdentity),
@@ -91,10 +93,10 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// How the task ends: what it cannot change is as it was.
+    /// How the task ends: what it cannot change is as it was, but where it says otherwise.
     pub(crate) const fn outcome(&self) -> Outcome {
         match self {
-            Self::Unread(..) => Outcome::Errors,
+            Self::Unread(..) | Self::MayNotStay(..) => Outcome::Errors,
             _ => Outcome::Warnings,
         }
     }
@@ -201,7 +203,10 @@ pub(crate) fn edit<T>(
     let file = lock(path)?;
     let old = file.read().map_err(file_error)?.unwrap_or_default();
     let (edited, done) = change(&old)?;
-    file.replace(&edited).map_err(file_error)?;
+    file.replace(&edited).map_err(|why| match why {
+        Unreplaced::AsItWas(error) => file_error(error),
+        Unreplaced::MayNotStay(error) => Error::MayNotStay(path.to_owned(), error),
+    })?;
     Ok(done)
 }
 
@@ -328,6 +333,11 @@ impl fmt::Display for Error {
             Self::File(path, error) => {
                 let (path, hint) = (Escaped(path.as_os_str().as_bytes()), hint(path));
                 write!(f, "unable to change users file: {path}: {}{hint}", Reason(error))
+            }
+            Self::MayNotStay(path, error) => {
+                let path = Escaped(path.as_os_str().as_bytes());
+                let what = "users file changed, but the change may not survive a crash";
+                write!(f, "{what}: {path}: {}", Reason(error))
             }
             Self::Unread(path, error) => {
                 let (path, hint) = (Escaped(path.as_os_str().as_bytes()), hint(path));

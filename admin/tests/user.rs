@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use test_support::dovecot::Dovecot;
-use test_support::folder::{Folder, copy_program, make_fifo};
+use test_support::folder::{Folder, copy_program, make_fifo, write_secret};
 use test_support::needs;
 use test_support::needs::is_root;
 use test_support::run::output;
@@ -54,6 +54,40 @@ impl Users {
         assert_eq!(said, format!("acceptutils: {text}\n"), "{words}");
         assert_eq!(self.read(), before, "{words}");
     }
+}
+
+/// What becomes of it where the system has this to say: the exit code, and the line.
+fn lock_with_fault(users: &Users, fault: &str) -> (Option<i32>, String) {
+    let mut command = Command::new("strace");
+    command.args(["-o", "/dev/null", "-e", &format!("inject={fault}")]);
+    command.args([env!("CARGO_BIN_EXE_acceptutils"), "user", "lock", "al", "--file"]);
+    let output = output(command.arg(users.path()), b"");
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// The folder is written to the disk after the file.
+#[test]
+fn a_change_that_may_not_survive_a_crash_is_no_unchanged_file() {
+    needs!("strace");
+    let users = Users::new();
+    write_secret(&users.path(), "al:x:1:1::/:\n");
+    let said = lock_with_fault(&users, "fsync:error=EIO:when=2");
+    let text = "users file changed, but the change may not survive a crash";
+    let file = users.path().display().to_string();
+    let line = format!("acceptutils: {text}: {file}: Input/output error\n");
+    assert_eq!(said, (Some(2), line));
+    assert_eq!(users.read(), "al:!x:1:1::/:\n");
+}
+
+#[test]
+fn where_nothing_can_be_locked_nothing_is_left() {
+    needs!("strace");
+    let users = Users::new();
+    write_secret(&users.path(), "al:x:1:1::/:\n");
+    let (code, line) = lock_with_fault(&users, "flock:error=ENOLCK");
+    assert_eq!((code, line.ends_with(": No locks available\n")), (Some(1), true), "{line}");
+    let names = std::fs::read_dir(&*users.0).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["users"]);
 }
 
 /// Where `init` has not been run, or for another folder.

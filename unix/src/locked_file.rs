@@ -76,11 +76,15 @@ impl LockedFile {
     /// Readers find the old one or the new one, and after a crash so does everybody.
     ///
     /// # Errors
-    /// The system's reason; the file is then as it was, or the new one is there and might not
-    /// survive a crash.
-    pub fn replace(&self, content: &[u8]) -> io::Result<()> {
-        let temporary = hidden(&self.name, &std::process::id().to_string());
-        // Left over by a process that was killed.
+    /// What keeps the file as it was, or the new one from staying.
+    pub fn replace(&self, content: &[u8]) -> Result<(), Unreplaced> {
+        self.put(content).map_err(Unreplaced::AsItWas)?;
+        keep_names(&self.folder).map_err(Unreplaced::MayNotStay)
+    }
+
+    fn put(&self, content: &[u8]) -> io::Result<()> {
+        let temporary = hidden(&self.name, "new");
+        // Left over by a process that was killed: nobody else is at it.
         let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -90,8 +94,6 @@ impl LockedFile {
             .and_then(|()| Ok(renameat(&self.folder, &temporary, &self.folder, &self.name)?));
         if replaced.is_err() {
             let _ = unlinkat(&self.folder, &temporary, AtFlags::empty());
-        } else {
-            keep_names(&self.folder)?;
         }
         replaced
     }
@@ -123,6 +125,15 @@ impl Drop for LockedFile {
     }
 }
 
+/// Why a file was not replaced, or may not be for good; the system's reason.
+#[derive(Debug)]
+pub enum Unreplaced {
+    /// It is as it was.
+    AsItWas(io::Error),
+    /// It is the new one, which might not survive a crash.
+    MayNotStay(io::Error),
+}
+
 /// A file that nobody but its owner can open, locked.
 #[derive(Debug)]
 struct Lock {
@@ -134,31 +145,58 @@ impl Lock {
     fn of(folder: &OwnedFd, name: OsString, patience: Duration) -> io::Result<Self> {
         let begun = Instant::now();
         loop {
-            // Without NONBLOCK a FIFO in its place would hold us; NFS locks for one alone only
-            // what is open for writing.
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-            let mode = Mode::RUSR | Mode::WUSR;
-            let file = openat(folder, &name, flags | OFlags::CLOEXEC, mode)?;
-            let found = fstat(&file)?;
-            if found.st_uid != geteuid().as_raw() {
-                let text = format!("{} belongs to another user", name.display());
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-            }
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {
-                    let there = statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW);
-                    if there.is_ok_and(|there| there.st_ino == found.st_ino) {
-                        return Ok(Self { name, _locked: file });
+            let Some((file, is_new)) = open_or_make(folder, &name)? else { continue };
+            match take(folder, &name, &file) {
+                Ok(true) => return Ok(Self { name, _locked: file }),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if begun.elapsed() >= patience {
+                        let text = format!("another process has locked {}", name.display());
+                        return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
                     }
+                    std::thread::sleep(NAP);
                 }
-                Err(Errno::INTR) => {}
-                Err(Errno::WOULDBLOCK) if begun.elapsed() < patience => std::thread::sleep(NAP),
-                Err(Errno::WOULDBLOCK) => {
-                    let text = format!("another process has locked {}", name.display());
-                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+                Err(error) => {
+                    // Else each try where nothing can be locked would leave one.
+                    if is_new {
+                        let _ = unlinkat(folder, &name, AtFlags::empty());
+                    }
+                    return Err(error);
                 }
-                Err(reason) => return Err(reason.into()),
             }
+        }
+    }
+}
+
+/// Opens what is to be locked, and says whether it is new; none where it has gone meanwhile.
+fn open_or_make(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<(OwnedFd, bool)>> {
+    // Without NONBLOCK a FIFO in its place would hold us; NFS locks for one alone only
+    // what is open for writing.
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    match openat(folder, name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+        Err(Errno::EXIST) => {}
+        made => return Ok(Some((made?, true))),
+    }
+    match openat(folder, name, flags, mode) {
+        Err(Errno::NOENT) => Ok(None),
+        opened => Ok(Some((opened?, false))),
+    }
+}
+
+/// Locks it; false where that is to be tried again, as it is not there any more.
+fn take(folder: &OwnedFd, name: &OsStr, file: &OwnedFd) -> io::Result<bool> {
+    let found = fstat(file)?;
+    if found.st_uid != geteuid().as_raw() {
+        let text = format!("{} belongs to another user", name.display());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::INTR) => Ok(false),
+        locked => {
+            locked?;
+            let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+            Ok(there.is_ok_and(|there| there.st_ino == found.st_ino))
         }
     }
 }
@@ -249,7 +287,7 @@ mod tests {
     fn what_was_left_over_stops_nobody() {
         let folder = tempdir().unwrap();
         let path = folder.path().join("users");
-        for name in [".users.lock".to_owned(), format!(".users.{}", std::process::id())] {
+        for name in [".users.lock", ".users.new"] {
             std::fs::write(folder.path().join(name), "left over").unwrap();
         }
         LockedFile::lock(&path).unwrap().replace(b"new").unwrap();
