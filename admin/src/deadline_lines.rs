@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Lines of an answer at most: a message of the demonstration's, say, with what mail servers add.
@@ -35,19 +36,25 @@ pub(crate) enum Silence {
 
 impl Lines {
     /// Of this output; none of none. The first answer is waited for from now on.
-    pub(crate) fn of(output: Option<impl Read + Send + 'static>, patience: Duration) -> Self {
+    ///
+    /// # Errors
+    /// The system's, where there can be no other thread.
+    pub(crate) fn of(
+        output: Option<impl Read + Send + 'static>,
+        patience: Duration,
+    ) -> io::Result<Self> {
         let (sender, lines) = sync_channel(64);
         if let Some(output) = output {
-            std::thread::spawn(move || {
+            Builder::new().spawn(move || {
                 let mut output = BufReader::new(output);
                 while let Ok(Some(line)) = line(&mut output) {
                     if sender.send(line).is_err() {
                         return;
                     }
                 }
-            });
+            })?;
         }
-        Self { lines, patience, until: Instant::now() + patience, left: MOST_LINES }
+        Ok(Self { lines, patience, until: Instant::now() + patience, left: MOST_LINES })
     }
 
     /// Another answer is waited for, from now on.
@@ -93,7 +100,7 @@ mod tests {
 
     #[test]
     fn lines_then_their_end() {
-        let mut lines = Lines::of(Some(&b"a\r\nb"[..]), LONG);
+        let mut lines = Lines::of(Some(&b"a\r\nb"[..]), LONG).unwrap();
         assert_eq!(lines.next(), Ok("a".into()));
         assert_eq!(lines.next(), Ok("b".into()));
         assert_eq!(lines.next(), Err(Silence::End));
@@ -102,9 +109,9 @@ mod tests {
     #[test]
     fn an_answer_is_not_waited_for_when_its_time_is_over() {
         let (_open, output) = io::pipe().map(|(read, write)| (write, read)).unwrap();
-        assert_eq!(Lines::of(Some(output), Duration::ZERO).next(), Err(Silence::TooLate));
+        assert_eq!(Lines::of(Some(output), Duration::ZERO).unwrap().next(), Err(Silence::TooLate));
         // Nor if another line of it has come.
-        let mut lines = Lines::of(Some(&b"a\nb\nc\n"[..]), LONG);
+        let mut lines = Lines::of(Some(&b"a\nb\nc\n"[..]), LONG).unwrap();
         assert_eq!(lines.next(), Ok("a".into()));
         lines.until = Instant::now();
         assert_eq!(lines.next(), Err(Silence::TooLate));
@@ -114,13 +121,13 @@ mod tests {
 
     #[test]
     fn an_answer_has_so_many_lines_and_no_more() {
-        let mut lines = Lines::of(Some(io::repeat(b'\n')), LONG);
+        let mut lines = Lines::of(Some(io::repeat(b'\n')), LONG).unwrap();
         for _ in 0..2 {
             lines.next_answer();
             assert!((0..MOST_LINES).all(|_| lines.next().is_ok()));
             assert_eq!(lines.next(), Err(Silence::TooLong));
         }
-        let mut lines = Lines::of(Some(io::repeat(b'x')), LONG);
+        let mut lines = Lines::of(Some(io::repeat(b'x')), LONG).unwrap();
         assert_eq!(lines.next().unwrap().len() as u64, LONGEST);
     }
 }

@@ -12,6 +12,7 @@ use signal_hook::low_level::emulate_default_handler;
 use std::io;
 use std::process::exit;
 use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 
 /// The signals that end a program unless it asks for them, but those that tell of a fault of
 /// its own, and those of writing, which are ignored.
@@ -38,16 +39,17 @@ pub(crate) struct Guard(u64);
 /// Has this done before a signal ends the program.
 ///
 /// # Errors
-/// The system's: then signals go on as they did.
+/// The system's: then the program is to end, as signals may not end it any more.
 pub(crate) fn before(act: impl FnOnce(i32) + Send + 'static) -> io::Result<Guard> {
     let mut acts = ACTS.lock().unwrap_or_else(PoisonError::into_inner);
     if !acts.is_watched {
         let mut signals = Signals::new(ENDING)?;
-        std::thread::spawn(move || {
+        // Not thread::spawn, which panics where there can be no other process.
+        Builder::new().spawn(move || {
             if let Some(signal) = signals.forever().next() {
                 end_by(signal);
             }
-        });
+        })?;
         acts.is_watched = true;
     }
     let number = acts.next;

@@ -10,14 +10,16 @@ use crate::{maildir, temporary};
 use proto::imap::capability;
 use proto::login::protocol::Protocol;
 use rustix::process::{Pid, Signal, kill_process_group};
+use std::fmt;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use unix::deadline::Deadline;
 use unix::identity::runs_as_root;
+use unix::log::Reason;
 use unix::process::has_ended;
 
 /// What the session's variables say of a protocol.
@@ -88,23 +90,59 @@ pub(crate) fn limit(capability: &str) -> Option<u64> {
     number.trim().parse().ok().filter(|&number| number > 0)
 }
 
+/// Why nobody knows what a mail program offers, in words that go behind its name, or
+/// behind "it".
+#[derive(Debug)]
+pub(crate) enum NoOffers {
+    /// It serves nobody.
+    DoesNotServe(String),
+    /// It could not be tried, which is no fault of its own.
+    Untried(String),
+}
+
+impl NoOffers {
+    /// There is no place for what it writes.
+    fn no_place(error: &io::Error) -> Self {
+        let place = temporary::place();
+        Self::Untried(format!("no folder to try it in: {}: {}", place.display(), Reason(error)))
+    }
+
+    /// There are too many processes.
+    fn no_process(error: &io::Error) -> Self {
+        Self::Untried(format!("no process to wait for its answers: {}", Reason(error)))
+    }
+}
+
+impl fmt::Display for NoOffers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DoesNotServe(why) => write!(f, "does not serve: {why}"),
+            Self::Untried(why) => write!(f, "cannot be tried: {why}"),
+        }
+    }
+}
+
 impl MailServer<'_> {
     /// What it offers; none where it does not know CAPA.
     ///
     /// # Errors
-    /// Why it serves nobody, in words that go behind its name.
-    pub(crate) fn offers(&self) -> Result<Option<Offers>, String> {
-        let failed = |error| format!("no folder to try it in: {error}");
-        let folder = temporary::folder().map_err(failed)?;
+    /// Why that is not known.
+    pub(crate) fn offers(&self) -> Result<Option<Offers>, NoOffers> {
+        let no_place = |error| NoOffers::no_place(&error);
+        let folder = temporary::folder().map_err(no_place)?;
         let folder = folder.path();
-        maildir::make(&folder.join(HOME), &[], self.becomes()).map_err(failed)?;
+        maildir::make(&folder.join(HOME), &[], self.becomes()).map_err(no_place)?;
         let mut running = self.start(folder)?;
         let offered = match self.protocol {
             Protocol::Smtp => running.smtp(self.is_behind_login, self.exceeds_size).map(Some),
             Protocol::Pop3 => running.pop3().map(|offers| offers.map(Offers::of)),
             Protocol::Imap => running.imap().map(Offers::of).map(Some),
         };
-        offered.map_err(|why| running.explain(&why, folder))
+        offered.map_err(|why| {
+            let why = running.explain(&why, folder);
+            // It has no more room than there is here.
+            has_room(folder).err().map_or(NoOffers::DoesNotServe(why), no_place)
+        })
     }
 
     /// Another than this process, which only root can be.
@@ -113,11 +151,15 @@ impl MailServer<'_> {
     }
 
     /// Starts it in the home folder of this one, which is this process's own.
-    fn start(&self, folder: &Path) -> Result<Running, String> {
+    fn start(&self, folder: &Path) -> Result<Running, NoOffers> {
+        let does_not = |why: &str| NoOffers::DoesNotServe(why.to_owned());
         let name = self.words.first().copied().unwrap_or_default();
-        let program =
-            crate::programs::find(name, &self.path).ok_or("not a program, or not there")?;
-        let log = File::create_new(folder.join(LOG)).map_err(|error| error.to_string())?;
+        let program = crate::programs::find(name, &self.path).ok_or("not a program, or not there");
+        let program = program.map_err(does_not)?;
+        let log = File::create_new(folder.join(LOG)).map_err(|error| NoOffers::no_place(&error))?;
+        let no_process = |error| NoOffers::no_process(&error);
+        let (output, its_output) = io::pipe().map_err(no_process)?;
+        let lines = Lines::of(Some(output), PATIENCE).map_err(no_process)?;
         let home = folder.join(HOME);
         let mut command = Command::new(program);
         command
@@ -130,7 +172,7 @@ impl MailServer<'_> {
             .envs(self.variables.iter().copied())
             .current_dir(&home)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(its_output)
             .stderr(log)
             .process_group(0);
         if self.protocol == Protocol::Imap {
@@ -139,11 +181,15 @@ impl MailServer<'_> {
         if let Some((uid, gid)) = self.becomes() {
             command.gid(gid).uid(uid);
         }
-        let failed = |error: std::io::Error| unix::log::Reason(&error).to_string();
-        let mut child = command.spawn().map_err(failed)?;
-        let lines = Lines::of(child.stdout.take(), PATIENCE);
+        // The command goes with this, and its end of the pipe.
+        let child = command.spawn().map_err(|error| does_not(&Reason(&error).to_string()))?;
         Ok(Running { child: Some(child), lines })
     }
+}
+
+/// Whether a page can be written there; the system's reason why not.
+fn has_room(folder: &Path) -> io::Result<()> {
+    File::create(folder.join("page")).and_then(|mut file| file.write_all(&[0; 4096]))
 }
 
 /// What is wrong where it speaks what it should.

@@ -10,16 +10,17 @@ use crate::temporary;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{PipeReader, pipe};
+use std::io::{self, PipeReader, pipe};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio, exit};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::Duration;
-use tempfile::TempDir;
 use unix::deadline::Deadline;
+use unix::log::Reason;
 use unix::parent_death::end_with_parent;
 use unix::private_mounts::PrivateMounts;
 use unix::process::has_ended;
@@ -58,7 +59,9 @@ impl Running {
             command.current_dir(folder);
         }
         let mut running = Self::run(command, log)?;
-        let mut lines = Lines::of(running.child.stdout.take(), START);
+        let mut lines = Lines::of(running.child.stdout.take(), START).map_err(|error| {
+            Error::new(format!("unable to wait for its server's start: {}", Reason(&error)))
+        })?;
         let line = match lines.next() {
             Ok(line) => line,
             Err(Silence::End) => String::new(),
@@ -85,7 +88,7 @@ impl Running {
         let no_file = |error| Error::file("unable to make", log, &error);
         let file = File::options().create(true).append(true).open(log).map_err(no_file)?;
         let (output, standard_error) = pipe().map_err(no_file)?;
-        let logged = copy(output, file);
+        let logged = copy(output, file).map_err(no_file)?;
         command.stdin(Stdio::null()).stderr(standard_error).process_group(0);
         end_with_parent(&mut command);
         let started = command.spawn();
@@ -102,13 +105,13 @@ impl Running {
 }
 
 /// Copies what is logged into a file, in a thread; tells when that is all.
-fn copy(mut output: PipeReader, mut file: File) -> Receiver<Infallible> {
+fn copy(mut output: PipeReader, mut file: File) -> io::Result<Receiver<Infallible>> {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut output, &mut file);
+    Builder::new().spawn(move || {
+        let _ = io::copy(&mut output, &mut file);
         drop(sender);
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 impl Drop for Running {
@@ -144,7 +147,7 @@ struct Contents {
     // In this order: first nobody uses the folder any more, then it goes.
     running: Vec<Running>,
     mounts: Option<PrivateMounts>,
-    folder: TempDir,
+    folder: temporary::Folder,
 }
 
 /// Servers and a folder that nothing is left of: not when this is dropped, and not
@@ -163,7 +166,9 @@ impl Scene {
         let contents = Arc::new(Mutex::new(None));
         // A signal that comes now waits until there is something to clear.
         let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);
-        let guard = end_with_signal(&contents).map_err(failed)?;
+        let guard = end_with_signal(&contents).map_err(|error| {
+            Error::new(format!("unable to wait for signals: {}", Reason(&error)))
+        })?;
         let folder = temporary::folder().map_err(failed)?;
         let path = folder.path().to_owned();
         *lock = Some(Contents { running: Vec::new(), mounts: None, folder });
@@ -221,6 +226,17 @@ impl Scene {
         act(contents.as_mut().ok_or_else(|| Error::new("ended by a signal"))?)
     }
 
+    /// Has nothing be left of it.
+    ///
+    /// # Errors
+    /// That its folder is.
+    pub(crate) fn end(&self) -> Result<(), Error> {
+        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Contents { running, mounts, folder }) = contents else { return Ok(()) };
+        drop((running, mounts));
+        folder.close()
+    }
+
     /// Ends the servers; what they logged is all there then.
     pub(crate) fn stop(&self) {
         let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,12 +248,8 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        clear(&self.contents);
+        drop(self.contents.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
-}
-
-fn clear(contents: &Mutex<Option<Contents>>) {
-    drop(contents.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
 /// What only a shell could tell of a script, and so keeps it from being run without one; and why.
@@ -253,7 +265,7 @@ fn for_a_shell(script: &RunScript) -> Option<(&Word, &'static str)> {
 }
 
 /// Has a signal clear the scene before it ends the program.
-fn end_with_signal(contents: &Arc<Mutex<Option<Contents>>>) -> std::io::Result<Guard> {
+fn end_with_signal(contents: &Arc<Mutex<Option<Contents>>>) -> io::Result<Guard> {
     let contents = Arc::clone(contents);
     ending::before(move |signal| {
         let mut lock = contents.lock().unwrap_or_else(PoisonError::into_inner);

@@ -57,7 +57,7 @@ fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
         return;
     }
     match server.offers() {
-        Err(why) => findings.error(place, format!("{program}: it does not serve: {why}")),
+        Err(why) => findings.error(place, format!("{program}: it {why}")),
         Ok(_) if !is_login => {}
         Ok(None) => {
             findings.note(place, format!("{program}: it knows no CAPA to compare with"));

@@ -256,12 +256,12 @@ fn catch_log(mounts: &PrivateMounts, socket: &Path, file: &Path) -> std::io::Res
     set_permissions(socket, Permissions::from_mode(0o666))?;
     mounts.put_over(socket, log)?;
     let mut file = File::options().create(true).append(true).open(file)?;
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         let mut message = [0; 8192];
         while let Ok(length) = messages.recv(&mut message) {
             let line = message.get(..length).unwrap_or_default().trim_ascii_end();
             let _ = file.write_all(&[line, b"\n"].concat());
         }
-    });
+    })?;
     Ok(())
 }

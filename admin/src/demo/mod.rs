@@ -86,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
             std::thread::park();
         }
     }
+    demo.scene.end()?;
     print_line(
         "\nThat was it: the services have ended, their files are gone.\n\
          To keep them running and try a client of your own:  make demo KEEP=1",

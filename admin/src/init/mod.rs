@@ -98,9 +98,8 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, Error> {
         return Ok(Outcome::Warnings);
     }
     let own = [other_host, odd_host(&options.host), other_name(options), gap(options)];
-    let silent = silent
-        .iter()
-        .map(|(option, why)| format!("warning: --{option}: the program does not serve: {why}"));
+    let silent =
+        silent.iter().map(|(option, why)| format!("warning: --{option}: the program {why}"));
     let no_effect = kept::warnings(&plan, options);
     let warnings: Vec<_> = own.into_iter().flatten().chain(no_effect).chain(silent).collect();
     warnings.iter().for_each(|warning| print_line(warning));
@@ -296,7 +295,7 @@ fn installed(plan: &Plan, kind: &Kind) -> Result<CommandLine, String> {
     for command in (kind.usual)() {
         match plan.try_out(&command, kind.protocol, false) {
             Ok(_) => return Ok(command),
-            Err(why) => reasons.push(format!("{command} does not serve: {why}")),
+            Err(why) => reasons.push(format!("{command} {why}")),
         }
     }
     let hint = format!("name one with --{}", kind.option);

@@ -2,7 +2,7 @@
 //! made of it is [`files`](super::files)'.
 
 use crate::command::CommandLine;
-use crate::mail_server::{MailServer, Offers};
+use crate::mail_server::{MailServer, NoOffers, Offers};
 use crate::programs::{self, MailPrograms};
 use clap::ValueEnum;
 use proto::login::protocol::Protocol;
@@ -114,7 +114,7 @@ impl Plan {
 
     /// Asks the mail programs what they offer; says why one does not answer, with the name
     /// of its option.
-    pub(crate) fn ask(&mut self) -> Vec<(&'static str, String)> {
+    pub(crate) fn ask(&mut self) -> Vec<(&'static str, NoOffers)> {
         let mut silent = Vec::new();
         let mut offers = |command: &Result<CommandLine, String>, protocol, option| {
             let answer = self.try_out(command.as_ref().ok()?, protocol, option == "submission");
@@ -137,7 +137,7 @@ impl Plan {
         command: &CommandLine,
         protocol: Protocol,
         exceeds_size: bool,
-    ) -> Result<Option<Offers>, String> {
+    ) -> Result<Option<Offers>, NoOffers> {
         let words = command.words().iter().map(String::as_str).collect();
         let path = self.path();
         let variables = Vec::new();

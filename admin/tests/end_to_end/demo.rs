@@ -70,6 +70,22 @@ fn shows_both_conversations(output: &Output, server: &[&str]) {
     assert_eq!(stderr(output), "");
 }
 
+/// As a user who has this one, and may have no more.
+#[test]
+fn without_another_process_it_says_so() {
+    needs!("root", "prlimit");
+    let folder = folder();
+    let program = programs(folder.path()).join("acceptutils");
+    copy_program(Path::new(PROGRAM), &program);
+    let mut command = Command::new("prlimit");
+    command.arg("--nproc=1:1").arg(program).args(["demo", "--own-server"]);
+    // Nobody else is.
+    let output = output(command.uid(54321).gid(54321).current_dir("/"), b"");
+    ends_with(&output, 2);
+    let why = "unable to wait for signals: Resource temporarily unavailable";
+    assert_eq!(stderr(&output), format!("acceptutils: {why}\n"));
+}
+
 #[test]
 fn shows_itself_and_leaves_nothing() {
     let temporary = folder();

@@ -629,6 +629,31 @@ fn what_had_no_room_is_completed_by_the_next() {
     test_support::run::succeeds(&mut command);
 }
 
+/// What it would write has no more room than this program has.
+#[test]
+fn a_program_is_not_to_blame_for_where_it_is_tried() {
+    needs!("root", "unshare");
+    let folder = folder();
+    let server = "sh -c 'echo >page && printf \"+OK\\r\\n+OK\\r\\nTOP\\r\\n.\\r\\n\"'";
+    init_with(0, folder.path(), "--pop3", server, &[]);
+    let (dir, place) = (folder.path().join("service"), folder.path().join("tmp"));
+    std::fs::create_dir(&place).unwrap();
+    for (make, why) in [
+        ("head -c 4096 /dev/zero >\"$TMPDIR/full\"", "No space left on device"),
+        ("mount -o remount,ro \"$TMPDIR\"", "Read-only file system"),
+    ] {
+        let script = format!(
+            "mount -t tmpfs -o size=4k,mode=1777 none \"$TMPDIR\" && {make} && exec \"$@\""
+        );
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script, "sh", PROGRAM, "check"]).arg(&dir);
+        let check = ends_with(&output(command.env("TMPDIR", &place), b""), 2);
+        let place = place.display();
+        let expected = format!(": it cannot be tried: no folder to try it in: {place}: {why}\n");
+        assert!(check.contains(&expected) && !check.contains("does not serve"), "{check}");
+    }
+}
+
 #[test]
 fn a_name_that_clients_could_not_use_is_warned_of() {
     let folder = folder();
