@@ -9,14 +9,16 @@ mod unit;
 use super::findings::Findings;
 use super::identity::Who;
 use super::service::Service;
-use super::{real_path, writers};
+use super::{folder, real_path, writers};
 use crate::programs;
 use load_path::{Found, LoadPath};
 use std::path::{Path, PathBuf};
 use unit::{Setting, Unit};
+use unix::regular_file::read;
 
 /// Looks at them, and has the services know what they give to their scripts.
 pub(super) fn check(home: &Path, services: &mut [Service], findings: &mut Findings) {
+    check_readable(&home.join("systemd"), findings);
     let made = Units::load(LoadPath::of_folder(home.join("systemd")), services, |_| true);
     let scripts = home.join("service");
     let system = Units::load(LoadPath::of_system(), services, |path| {
@@ -41,6 +43,15 @@ pub(super) fn check(home: &Path, services: &mut [Service], findings: &mut Findin
             && [unit, socket].iter().any(|unit| enabled.contains_key(&unit.name))
         {
             given::learn_sockets(service, socket);
+        }
+    }
+}
+
+/// Those that are made for these services are here to be read.
+fn check_readable(folder: &Path, findings: &mut Findings) {
+    for path in folder::entries(folder, findings).into_iter().flatten() {
+        if let Some(Err(error)) = path.is_file().then(|| read(&path)) {
+            findings.unusable(&path, &error);
         }
     }
 }

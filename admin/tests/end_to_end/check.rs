@@ -78,10 +78,12 @@ fn what_cannot_be_looked_at_is_an_error_and_not_nothing() {
         let output = output(command.arg("check").arg(&dir).uid(NOBODY).gid(NOBODY), b"");
         ends_with(&output, 2)
     };
+    set_mode(&dir.join("systemd/acceptutils@.socket"), 0o600);
     let denied = |name: &str| format!("error: {}: Permission denied\n", dir.join(name).display());
     let said = check();
     assert!(said.contains(&denied("service")) && said.contains(&denied("client")), "{said}");
     assert!(!said.contains("no run scripts here"), "{said}");
+    assert!(said.contains(&denied("systemd/acceptutils@.socket")), "{said}");
     set_mode(&dir.join("service"), 0o755);
     let said = check();
     assert!(said.contains(&denied("service/pop3/run")), "{said}");
