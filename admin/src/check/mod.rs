@@ -22,6 +22,7 @@ mod row;
 mod rules;
 mod service;
 mod services;
+mod shell;
 mod start;
 mod tls;
 mod tls_offer;

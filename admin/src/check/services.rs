@@ -5,9 +5,8 @@ use super::findings::{Findings, Place};
 use super::identity::Who;
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
-use super::{behind_login, command_line, folder, memory, row, start, tls_offer, writers};
-use crate::run_script::{Link, Role, RunScript, Stays};
-use proto::names::Variable;
+use super::{behind_login, command_line, folder, memory, row, shell, start, tls_offer, writers};
+use crate::run_script::{Link, Role, RunScript};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -101,49 +100,12 @@ fn learn_folders(service: &mut Service, findings: &mut Findings) {
 }
 
 fn check_one(service: &Service, home: Option<&Path>, findings: &mut Findings) {
-    let Service { path, script, .. } = service;
-    let links = script.links();
+    let links = service.script.links();
     let Some(first) = links.first() else {
-        return findings.error(path, "no exec in it, and no server that is known here");
+        return findings.error(&service.path, "no exec in it, and no server that is known here");
     };
     let server = links.iter().find(|link| link.role() == Role::Server).unwrap_or(first);
-    if let Some(stays) = script.shell_stays {
-        let why = match stays {
-            Stays::NoExec => "run without exec",
-            Stays::Beside => "run beside the shell, in a pipeline or in the background",
-        };
-        let text = format!(
-            "{}: {why}: the supervisor's SIGTERM and SIGHUP reach the shell, and not it",
-            server.name()
-        );
-        findings.warning(Place::line(path, server.program.line), text);
-    }
-    for word in &script.misnamed {
-        let text = format!("{}: no variable's name to a shell: put it behind env", word.text);
-        findings.error(service.place(word), text);
-    }
-    for word in script.command.iter().chain(&script.variables).filter(|word| word.is_computed) {
-        let text = format!("{}: uses shell expansion, not checked", word.text);
-        findings.warning(service.place(word), text);
-    }
-    for word in &script.elsewhere {
-        let text = format!("{}: may set any variable, not looked at here", word.text);
-        findings.note(service.place(word), text);
-    }
-    // What is looked at here, and here alone; each once.
-    let is_ours = |name: &str| {
-        let name = name.split(':').next().unwrap_or_default();
-        name != "PATH" && Variable::named(name.as_bytes()).is_some()
-    };
-    let mut names = Vec::new();
-    for word in &script.doubtful {
-        let Some((name, _)) = word.text.split_once('=') else { continue };
-        if is_ours(name) && !names.contains(&name) {
-            let text = format!("{}: only a shell knows whether it holds, not checked", word.text);
-            findings.note(service.place(word), text);
-            names.push(name);
-        }
-    }
+    shell::check(service, server, findings);
     if !service.row_is_known() {
         return;
     }
