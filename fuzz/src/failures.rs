@@ -110,7 +110,8 @@ fn login(
                 .written
                 .iter()
                 .flat_map(|(_, octets)| Bucket(*octets).entries().collect::<Vec<_>>());
-            let is_known = |about: About| matches!(about, About::KnownUser(user, _) if user == known);
+            let is_known =
+                |about: About| matches!(about, About::KnownUser(user, _) if user == known);
             assert!(pairs.filter(|entry| is_known(entry.about)).any(|entry| entry.good == now));
         }
         Answer::Refused => {
