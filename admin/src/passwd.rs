@@ -16,7 +16,7 @@ use proto::escape::Escaped;
 use proto::passwd_file::edit::{BadUser, Change, NewFields, check_user, with_hash};
 use proto::passwd_file::entries;
 use proto::secret::Secret;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
@@ -280,18 +280,20 @@ fn is_no_terminal(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error())
 }
 
+fn fmt_bad_user(f: &mut fmt::Formatter<'_>, user: &OsStr, why: BadUser) -> fmt::Result {
+    let user = Escaped(user.as_bytes());
+    f.write_str("unusable user name: ")?;
+    match why {
+        BadUser::Empty => f.write_str("empty"),
+        BadUser::Comment => write!(f, "{user}: begins with #"),
+        BadUser::NoField => write!(f, "{user}: {SIGNS}"),
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User(user, why) => {
-                let user = Escaped(user.as_bytes());
-                f.write_str("unusable user name: ")?;
-                match why {
-                    BadUser::Empty => f.write_str("empty"),
-                    BadUser::Comment => write!(f, "{user}: begins with #"),
-                    BadUser::NoField => write!(f, "{user}: {SIGNS}"),
-                }
-            }
+            Self::User(user, why) => fmt_bad_user(f, user, *why),
             Self::Mismatch => f.write_str("nothing changed: the two passwords are not the same"),
             Self::Unusable => {
                 f.write_str("unusable password: empty, or with a control character in it")

@@ -23,6 +23,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// When it was read last is nobody's concern, and to write that down takes a tenth of a
@@ -320,10 +321,13 @@ fn begins_like_ours(path: &Path) -> bool {
     read.is_ok_and(|count| count == 0 || Header::is_begun_by(&octets))
 }
 
+/// A name that nobody else takes for theirs: neither another process, nor another thread.
 fn temporary(path: &Path) -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}", std::process::id()));
+    name.push(format!(".{}.{number}", std::process::id()));
     path.with_file_name(name)
 }
 

@@ -129,8 +129,9 @@ fn d59_a_file_is_made_once_and_is_root_s_alone() {
     std::fs::create_dir(&other).unwrap();
     let other = other.join("failures");
     std::thread::scope(|scope| {
-        let made: Vec<_> = (0..4).map(|_| scope.spawn(|| create(&other).is_ok())).collect();
-        assert!(made.into_iter().any(|one| one.join().unwrap()));
+        let made: Vec<_> = (0..4).map(|_| scope.spawn(|| create(&other).unwrap())).collect();
+        let made = made.into_iter().map(|one| one.join().unwrap());
+        assert_eq!(made.filter(|one| *one == Created::New).count(), 1);
     });
     assert!(File::open(&other).is_ok());
 }
