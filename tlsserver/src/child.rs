@@ -22,11 +22,11 @@ pub(crate) fn itself(name: &str, variables: &Variables) -> Command {
     command
 }
 
-/// A descriptor for what is said to nobody.
+/// A descriptor that takes whatever is written, and has nothing to read.
 ///
 /// # Errors
 /// The system's, with the file's name, as where `/dev` is empty.
-pub(crate) fn nobody() -> io::Result<OwnedFd> {
+pub(crate) fn null_device() -> io::Result<OwnedFd> {
     const NULL: &str = "/dev/null";
     let opened = std::fs::OpenOptions::new().read(true).write(true).open(NULL);
     opened.map(OwnedFd::from).map_err(|reason| named_if_missing(NULL, reason))

@@ -74,7 +74,8 @@ pub fn wait(descriptors: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<bo
         match rustix::event::poll(descriptors, deadline.remaining().as_ref()) {
             Ok(ready) => return Ok(ready > 0),
             Err(Errno::INTR) => {}
-            Err(errno) if is_short_of_memory(errno) && !deadline.has_passed() => pause()?,
+            Err(errno) if is_short_of_memory(errno) && deadline.has_passed() => return Ok(false),
+            Err(errno) if is_short_of_memory(errno) => pause()?,
             Err(errno) => return Err(errno.into()),
         }
     }

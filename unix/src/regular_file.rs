@@ -20,12 +20,13 @@ pub struct RegularFile {
     opened: Version,
 }
 
-/// What changes with a file's content.
+/// What changes with a file's content, or when another file takes its name.
 #[derive(Debug, PartialEq, Eq)]
 struct Version {
     size: i64,
     modified: (i64, u64),
     changed: (i64, u64),
+    links: u64,
 }
 
 impl Version {
@@ -40,6 +41,7 @@ impl Version {
             size: stat.st_size as i64,
             modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
             changed: (stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+            links: stat.st_nlink as u64,
         }
     }
 }

@@ -17,8 +17,7 @@ pub enum FromSession {
     Request(ConnectionId, Request),
     /// The same of two things, one behind the other.
     Requests(ConnectionId, [Request; 2]),
-    /// The program has written something to the client, of whom nobody had said that the login
-    /// is good.
+    /// The program has written to the client before the login was known to be good.
     Spoke(ConnectionId),
     /// The program has closed its stream, or nobody reads from it any more.
     StreamEnded(ConnectionId, Said),

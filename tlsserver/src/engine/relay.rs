@@ -43,9 +43,8 @@ where
 
 /// Relays a session that may be none: what the program writes goes to the client, but
 /// what the client says goes to the program only once the login is known to be good, or
-/// the program has spoken. `unread`: what the client has said behind its login already;
-/// the program reads it first. `spoke` is called when the program's first words are what the
-/// login shows by.
+/// the program has spoken: then `spoke` is called. `unread`: what the client has said behind its
+/// login already; the program reads it first.
 ///
 /// Ends when the program has closed its stream, when it has ended and is not to have the
 /// last word, or when both directions have ended. The connection is still there then.

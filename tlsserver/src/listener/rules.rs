@@ -156,7 +156,6 @@ mod tests {
         }
     }
 
-    /// Its own time of change is another when its name is taken from it.
     #[test]
     fn a_file_that_is_replaced_while_it_is_read_turns_nobody_away() {
         let directory = tempfile::tempdir().unwrap();

@@ -43,7 +43,7 @@ use unix::journal::{Level, mark};
 use unix::login_program::Place;
 use unix::signals::{Event, Signals};
 
-use crate::child::nobody;
+use crate::child::null_device;
 use crate::environment;
 use crate::log::{Log, fatal};
 use crate::options::Options;
@@ -198,7 +198,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<Monitor, CannotSta
     let channel = out_of_the_way(&io::stdin())?;
     unblock(&channel)?;
     // The one copy of the channel is what its end is seen by.
-    rustix::stdio::dup2_stdin(nobody()?)?;
+    rustix::stdio::dup2_stdin(null_device()?)?;
     Ok(Monitor {
         protocol,
         tries: options.tries.unwrap_or(protocol.default_tries()),

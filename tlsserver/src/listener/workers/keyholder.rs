@@ -12,7 +12,7 @@ use unix::descriptor_passing::{channel, send};
 
 use super::processes::{Processes, Role};
 use super::trust::{LogBudget, Questions};
-use crate::child::{itself, nobody};
+use crate::child::{itself, null_device};
 use crate::environment::Variables;
 use crate::keyholder::NAME;
 use crate::listener::dialog::Dialogs;
@@ -51,7 +51,7 @@ impl Keyholder {
         // One that is stuck must not hold the listener up.
         unblock(&control)?;
         let mut command = itself(NAME, variables);
-        command.stdin(Stdio::from(theirs)).stdout(nobody()?);
+        command.stdin(Stdio::from(theirs)).stdout(null_device()?);
         let pid = processes.start(&mut command, Role::Keyholder)?;
         Ok(Self::of(pid, control, dialogs))
     }

@@ -14,7 +14,7 @@ use unix::process::{children, name};
 
 use super::processes::{Processes, Role};
 use super::trust::Questions;
-use crate::child::{itself, kill, nobody};
+use crate::child::{itself, kill, null_device};
 use crate::environment::Variables;
 use crate::incoming::{Incoming, take};
 use crate::monitor::NAME;
@@ -66,7 +66,7 @@ impl Monitor {
         let (control, theirs) = channel()?;
         unblock(&control)?;
         let mut command = itself(NAME, &config.variables);
-        command.args(&config.arguments).stdin(Stdio::from(theirs)).stdout(nobody()?);
+        command.args(&config.arguments).stdin(Stdio::from(theirs)).stdout(null_device()?);
         let words = vec![words.0.try_clone()?, words.1.try_clone()?];
         let pid = processes.start(&mut command, Role::Monitor)?;
         let mut outbox = Outbox::new(control);

@@ -200,8 +200,8 @@ fn an_engine_that_does_not_end_itself_where_only_it_could_is_said() {
     let mut server = setup.start_as(without);
     let mut session = door.logged_in(&server);
     let (engine, monitor) = (server.engines()[0], server.monitor());
-    server.terminate();
     signal(engine, Signal::STOP);
+    server.terminate();
     server.log.wait_for(&["tlsserver: sessions ended after SIGTERM: 1"]);
     server.log.wait_for(&["tlsserver: engines not ended after SIGTERM: 1"]);
     wait_until_gone(&[monitor]);
