@@ -21,7 +21,7 @@ pub(crate) enum Incomputable {
 
 /// Whether `password` is the one that `hash` was made of.
 pub(crate) fn fits(hash: &PasswordHash<'_>, password: &[u8]) -> Result<bool, Incomputable> {
-    require_memory(memory_for(hash)?)?;
+    require_memory_for(hash)?;
     let text = hash.as_str();
     match hash.scheme() {
         Scheme::Argon2id => verdict(Argon2::default().verify_password(password, text)),
@@ -63,11 +63,11 @@ fn memory_for(hash: &PasswordHash<'_>) -> Result<usize, Incomputable> {
 }
 
 /// Asks for the memory and gives it back. The libraries end the process where they
-/// get none, which would read as a crash; a limit on memory, as daemons are often run
-/// under, is trouble that may pass.
-fn require_memory(octets: usize) -> Result<(), Incomputable> {
+/// get none, which would read as a crash, and crypt(3) does not tell it from a hash that it
+/// does not know; a limit on memory, as daemons are often run under, is trouble that may pass.
+pub(crate) fn require_memory_for(hash: &PasswordHash<'_>) -> Result<(), Incomputable> {
     let mut memory: Vec<u8> = Vec::new();
-    let there = memory.try_reserve_exact(octets);
+    let there = memory.try_reserve_exact(memory_for(hash)?);
     black_box(&memory);
     there.map_err(|_| Incomputable::Memory)
 }

@@ -1,12 +1,17 @@
 /* A PAM module for the tests, which does what the real ones at hand do not: settle on
- * another user, ask for something other than the password, and have trouble. Not for use.
+ * another user, ask for something other than the password, have trouble, and leave little memory.
+ * Not for use.
  *
  * user=NAME  settle on this user
  * ask=STYLE  ask a question: hidden, shown or radio; say something: text or error
  * trouble    a fault of the system's
+ * starve     from now on the process gets 4 MiB more and no more
  * Without arguments it succeeds. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <security/pam_modules.h>
 #include <security/pam_appl.h>
 
@@ -35,6 +40,17 @@ static int ask(pam_handle_t *pamh, const char *name)
     return result;
 }
 
+static int starve(void)
+{
+    unsigned long pages = 0;
+    struct rlimit limit;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    int items = statm ? fscanf(statm, "%lu", &pages) : 0;
+    if (statm) fclose(statm);
+    limit.rlim_cur = limit.rlim_max = pages * sysconf(_SC_PAGESIZE) + (4UL << 20);
+    return items == 1 && !setrlimit(RLIMIT_AS, &limit) ? PAM_SUCCESS : PAM_ABORT;
+}
+
 int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
     int result = PAM_SUCCESS;
@@ -42,6 +58,7 @@ int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **ar
     for (int i = 0; i < argc && result == PAM_SUCCESS; i++) {
         if (!strncmp(argv[i], "user=", 5)) result = pam_set_item(pamh, PAM_USER, argv[i] + 5);
         if (!strcmp(argv[i], "trouble")) result = PAM_SYSTEM_ERR;
+        if (!strcmp(argv[i], "starve")) result = starve();
         if (!strncmp(argv[i], "ask=", 4)) result = ask(pamh, argv[i] + 4);
     }
     return result;

@@ -20,7 +20,8 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// Computes a password's hash, with the salt of this one and at its cost, and throws it away.
 ///
 /// # Errors
-/// The system's: it has no memory, or does not know this kind of hash.
+/// The system's: it does not know this kind of hash, or has no memory, which not every system
+/// says apart.
 pub fn compute(password: &[u8], like: &str) -> io::Result<()> {
     let setting = CString::new(like)?;
     let mut terminated = Zeroizing::new(Vec::with_capacity(password.len() + 1));

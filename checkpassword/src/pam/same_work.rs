@@ -10,10 +10,10 @@
 
 use super::service::{self, if_open_to_us};
 use crate::failure::Failure;
+use crate::verify::{Incomputable, require_memory_for};
 use proto::checkpassword::reader::Credentials;
 use proto::passwd_file::Lookup;
 use std::ffi::OsStr;
-use std::io::ErrorKind;
 use std::path::Path;
 use unix::crypt;
 use unix::log::Reason;
@@ -51,14 +51,19 @@ pub(super) fn compute_what_pam_did_not(
     let service = service::read(service, "auth")
         .map_err(|error| Failure::Pam("reading the service", user(), Reason(&error).to_string()))?;
     let Some(shadow) = shadow else { return Ok(()) };
-    let others = Lookup::new(&shadow, credentials.user).others;
+    if service.hashes == 0 {
+        return Ok(());
+    }
+    let Lookup { found, others } = Lookup::new(&shadow, credentials.user);
+    // Without memory for the user's own one, PAM says that the password is wrong.
+    let own = found.and_then(|(_, hash)| hash.ok());
+    if own.iter().chain(&others).any(|hash| require_memory_for(hash) == Err(Incomputable::Memory)) {
+        return Err(Failure::Memory);
+    }
     for _ in 0..service.hashes {
         for other in &others {
             // What the system cannot compute costs PAM nothing, either.
-            let computed = crypt::compute(credentials.password, other.as_str());
-            if computed.is_err_and(|error| error.kind() == ErrorKind::OutOfMemory) {
-                return Err(Failure::Memory);
-            }
+            let _ = crypt::compute(credentials.password, other.as_str());
         }
     }
     Ok(())

@@ -197,6 +197,22 @@ fn who_is_refused_had_the_same_computed_whoever_it_is() {
     }
 }
 
+/// What PAM computes for one and we for another: a limit on memory tells nobody who exists.
+#[test]
+fn a_hash_that_there_is_no_memory_for_refuses_nobody() {
+    needs!("root", "cc");
+    let folder = folder();
+    let account = Account::new(&[], "secret");
+    let auth = format!("{} starve\nauth required pam_unix.so\n", stand_in(&folder));
+    let service = Service::new(&format!("{auth}account required pam_unix.so\n"));
+    for (user, password) in
+        [(&*account.name, "secret"), (&account.name, "wrong"), ("no-such-user", "x"), ("root", "x")]
+    {
+        login(&folder, &service, user, password)
+            .fails(111, "checkpassword-pam: not enough memory to check a password\n");
+    }
+}
+
 #[test]
 fn pam_knows_service_user_and_address() {
     needs!("root");
