@@ -28,6 +28,12 @@ pub(super) struct Heard {
 }
 
 impl Heard {
+    /// PAM is asked something else, and what it has said so far is not why it refuses that.
+    pub(super) fn forget(&self) {
+        self.asked_more.set(false);
+        self.last.take();
+    }
+
     /// Why PAM ended so: in its own words, and in the last that a module has said.
     pub(super) fn why(&self, code: ErrorCode) -> String {
         match self.last.borrow().as_slice() {

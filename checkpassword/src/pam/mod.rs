@@ -141,6 +141,7 @@ fn authenticate(
     transaction
         .authenticate(AuthnFlags::DISALLOW_NULL_AUTHTOK)
         .map_err(|code| answer(service, user, Step::AUTHENTICATE, code, &heard))?;
+    heard.forget();
     transaction
         .account_management(AuthnFlags::DISALLOW_NULL_AUTHTOK)
         .map_err(|code| answer(service, user, Step::ACCOUNT, code, &heard))?;

@@ -117,6 +117,12 @@ fn who_is_not_let_in() {
     refused("secret");
     let why = "(Your account has expired; please contact your system administrator.)\n";
     login(&folder, &service, &account.name, "secret").fails(1, why);
+    // What was said before is not why the account is refused.
+    let greets = "auth optional pam_echo.so Welcome\nauth required pam_permit.so\n";
+    let silent = Service::new(&format!("{greets}account required pam_deny.so\n"));
+    let line = format!(": {}: Authentication failure\n", account.name);
+    login(&folder, &silent, &account.name, "secret").fails(1, &line);
+    drop(silent);
     account.change(&["chage", "-E", "-1"]);
     assert_eq!(login(&folder, &service, &account.name, "secret").code, Some(0));
     account.change(&["usermod", "-L"]);
