@@ -29,7 +29,8 @@ pub struct Service {
     pub lines: usize,
     /// How often pam_unix computes the hash of a user who has one, where the type is `auth`.
     pub hashes: usize,
-    /// How many lines run a command, by pam_exec, and refuse whom the command refuses.
+    /// How many lines run a command, by pam_exec, and refuse whom the command refuses: none
+    /// whose control has PAM ignore that.
     pub commands: usize,
     /// The files that belong to it.
     pub includes: Vec<String>,
@@ -43,23 +44,23 @@ impl Service {
         let mut service = Self::default();
         for (_, line) in lines(&String::from_utf8_lossy(file)) {
             match Line::parse(&line) {
-                Ok(Line { kind: INCLUDE, does: Does::Include(file) }) => {
+                Ok(Line { kind: INCLUDE, does: Does::Include(file), .. }) => {
                     service.includes.push(file.to_owned());
                 }
-                Ok(line) if line.kind.eq_ignore_ascii_case(kind) => service.add(&line.does),
+                Ok(line) if line.kind.eq_ignore_ascii_case(kind) => service.add(&line),
                 _ => {}
             }
         }
         service
     }
 
-    fn add(&mut self, does: &Does<'_>) {
+    fn add(&mut self, line: &Line<'_>) {
         self.lines += 1;
-        match does {
-            Does::Include(file) => self.includes.push((*file).to_owned()),
+        match line.does {
+            Does::Include(file) => self.includes.push(file.to_owned()),
             Does::Run(module) => match module.rsplit('/').next() {
                 Some("pam_unix.so") => self.hashes += 2,
-                Some("pam_exec.so") => self.commands += 1,
+                Some("pam_exec.so") if refuses(line.control) => self.commands += 1,
                 _ => {}
             },
         }
@@ -72,11 +73,26 @@ const KINDS: [&str; 4] = ["auth", "account", "session", "password"];
 const CONTROLS: [&str; 4] = ["required", "requisite", "sufficient", "optional"];
 const INCLUDES: [&str; 2] = ["include", "substack"];
 
+/// Whether a line with this control refuses whom a command refuses, of which pam_exec says
+/// `system_err`.
+fn refuses(control: &str) -> bool {
+    let action = |name: &str| {
+        let mut pairs = control.split_ascii_whitespace().filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(value, action)| (value == name).then_some(action))
+    };
+    match action("system_err").or_else(|| action("default")) {
+        Some(action) => matches!(action, "bad" | "die" | "ok" | "done"),
+        None => !is_among(&["sufficient", "optional"], control),
+    }
+}
+
 /// A line that PAM understands.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// What it is about: `auth`, `account`, `session` or `password`; or `@include`.
     pub kind: &'a str,
+    /// What follows from the answer: a word, or what brackets hold; nothing for `@include`.
+    pub control: &'a str,
     /// What comes to pass there.
     pub does: Does<'a>,
 }
@@ -114,7 +130,7 @@ impl<'a> Line<'a> {
         let (kind, rest) = (kind(line), word(line).1);
         if kind == INCLUDE {
             let (file, _) = word(rest);
-            let line = Self { kind, does: Does::Include(file) };
+            let line = Self { kind, control: "", does: Does::Include(file) };
             return if file.is_empty() { Err(Fault::NoFile) } else { Ok(line) };
         }
         if !is_among(&KINDS, kind) {
@@ -132,7 +148,8 @@ impl<'a> Line<'a> {
         if named.is_empty() {
             return Err(Fault::NoModule(kind, control));
         }
-        Ok(Self { kind, does: if includes { Does::Include(named) } else { Does::Run(named) } })
+        let does = if includes { Does::Include(named) } else { Does::Run(named) };
+        Ok(Self { kind, control, does })
     }
 }
 
@@ -227,6 +244,24 @@ mod tests {
     }
 
     #[test]
+    fn whose_command_refuses() {
+        for (control, commands) in [
+            ("required", 1),
+            ("Requisite", 1),
+            ("optional", 0),
+            ("Sufficient", 0),
+            ("[success=1 default=ignore]", 0),
+            ("[default=bad system_err=ignore]", 0),
+            ("[success=ok system_err=die default=ignore]", 1),
+            ("[default=1]", 0),
+            ("[success=ok]", 1),
+        ] {
+            let line = std::format!("auth {control} pam_exec.so x\n");
+            assert_eq!(Service::read(line.as_bytes(), "auth").commands, commands, "{control}");
+        }
+    }
+
+    #[test]
     fn what_belongs_to_it() {
         let ours = "auth include common-auth\naccount include common-account\n";
         assert_eq!(read(ours), (0, vec!["common-auth".into()]));
@@ -243,16 +278,16 @@ mod tests {
 
     #[test]
     fn a_line_is_read_as_pam_reads_it() {
-        let run = |kind, module| Line { kind, does: Does::Run(module) };
-        let include = |kind, file| Line { kind, does: Does::Include(file) };
+        let run = |kind, control, module| Line { kind, control, does: Does::Run(module) };
+        let include = |kind, control, file| Line { kind, control, does: Does::Include(file) };
         for (text, expected) in [
-            ("auth required pam_unix.so", Ok(run("auth", "pam_unix.so"))),
+            ("auth required pam_unix.so", Ok(run("auth", "required", "pam_unix.so"))),
             (
                 "-Auth \t [success=1 default=ignore]\tpam_unix.so nullok",
-                Ok(run("Auth", "pam_unix.so")),
+                Ok(run("Auth", "success=1 default=ignore", "pam_unix.so")),
             ),
-            ("account include common-account", Ok(include("account", "common-account"))),
-            ("@include common-auth", Ok(include("@include", "common-auth"))),
+            ("account include common-account", Ok(include("account", "include", "common-account"))),
+            ("@include common-auth", Ok(include("@include", "", "common-auth"))),
             ("garbage line here", Err("garbage: not auth, account, password or session")),
             (
                 "auth",

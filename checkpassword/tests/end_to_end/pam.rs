@@ -311,10 +311,15 @@ fn whom_a_command_refuses_is_refused() {
         login(&folder, &Service::new(&text), &account.name, "secret").fails(1, &refusal);
     }
     let trouble = format!("{} trouble\n", stand_in(&folder));
-    let line = format!("PAM failed in authenticate: {}: System error\n", account.name);
-    for text in
-        [format!("{trouble}{account_line}"), format!("{trouble}account required {command}\n")]
-    {
+    let line = format!("PAM failed in authenticate: {}: System error", account.name);
+    for text in [
+        format!("{trouble}{account_line}"),
+        format!("{trouble}account required {command}\n"),
+        // These refuse nobody.
+        format!("auth optional {command}\n{trouble}{account_line}"),
+        format!("auth sufficient {command}\n{trouble}{account_line}"),
+        format!("auth [default=ignore] {command}\n{trouble}{account_line}"),
+    ] {
         login(&folder, &Service::new(&text), &account.name, "secret").fails(111, &line);
     }
 }
