@@ -63,7 +63,7 @@ fn failing(programs: &Programs) -> Result<()> {
     for (name, words) in PROGRAMS {
         for when in ["1", "2"] {
             let outcome = session(programs, words, ("EIO", when)).context(name)?;
-            let why = format!("{name}: unable to relay: Input/output error");
+            let why = format!("{name}: unable to relay: ");
             ensure!(outcome.log.contains(&why), "{outcome:?}");
             ensure!(outcome.status.code() == Some(14), "{name}: {outcome:?}");
             count(Kind::Failing, Verdict::Refused);

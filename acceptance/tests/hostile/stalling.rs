@@ -46,12 +46,18 @@ fn work(group: u32) -> BTreeMap<u32, (u64, u64)> {
     until("quiet", look, Option::is_some).unwrap_or_default()
 }
 
-/// The client has stalled: while other sessions come and go, nobody here wakes. A TLS server
-/// looks every few seconds whether its processes answer, and if that comes between, it shows
-/// the next time; what a stalled client costs would be there each time.
-fn costs_nothing(chain: &Chain<'_>, group: u32, what: &str) -> Result<()> {
+/// How often it is looked whether nobody wakes, where nobody has a reason to.
+const ONCE: usize = 1;
+
+/// The same of a TLS server, which looks every few seconds whether its processes answer: if that
+/// comes between, it is looked again. What a stalled client costs would be there each time.
+const BESIDES_ITS_OWN: usize = 10;
+
+/// The client has stalled: while other sessions come and go, nobody here wakes, in one of so
+/// many times.
+fn costs_nothing(chain: &Chain<'_>, group: u32, times: usize, what: &str) -> Result<()> {
     let mut last = None;
-    for _ in 0..TIMES {
+    for _ in 0..times {
         last = woken(chain, group)?;
         if last.is_none() {
             return Ok(());
@@ -59,9 +65,6 @@ fn costs_nothing(chain: &Chain<'_>, group: u32, what: &str) -> Result<()> {
     }
     bail!("{what}: {}", last.unwrap_or_default())
 }
-
-/// How often it is looked whether nobody wakes.
-const TIMES: usize = 10;
 
 /// What shows that somebody woke while some sessions came and went; nothing if nobody did.
 fn woken(chain: &Chain<'_>, group: u32) -> Result<Option<String>> {
@@ -111,7 +114,8 @@ fn stalled(programs: &Programs) -> Result<()> {
             let mut session = Session::start(&chain, &words(command))?;
             up_to(&mut session.peer.stream, "\n")?;
             session.peer.say(text);
-            costs_nothing(&chain, session.pid(), &format!("{} after {text:?}", command[0]))?;
+            let what = format!("{} after {text:?}", command[0]);
+            costs_nothing(&chain, session.pid(), ONCE, &what)?;
             session.over()?;
         }
     }
@@ -129,7 +133,8 @@ fn stalled_at_a_door(chain: &Chain<'_>, door: Door) -> Result<()> {
             let mut session = door.session(chain, protocol, &login(chain, protocol, &["false"]))?;
             session.peer.say(text);
             // All that is to be said to it is said.
-            costs_nothing(chain, session.pid(), &format!("{door:?} after {text:?}"))?;
+            let what = format!("{door:?} after {text:?}");
+            costs_nothing(chain, session.pid(), BESIDES_ITS_OWN, &what)?;
             session.over()?;
         }
     }
@@ -153,7 +158,7 @@ fn stalled_within_tls(programs: &Programs) -> Result<()> {
         stalled.push(peer);
     }
     let half_a_record = half_a_record(&service)?;
-    costs_nothing(&chain, service.server.pid(), "tlsserver")?;
+    costs_nothing(&chain, service.server.pid(), BESIDES_ITS_OWN, "tlsserver")?;
     drop((stalled, half_a_record));
     service.over()
 }
