@@ -70,6 +70,9 @@ pub(super) struct Workers {
     last_engine: EngineId,
     /// Reads the files; no engine uses it yet.
     reading: Option<Keyholder>,
+    /// The process of one that has read for too long, until it has ended. No other is started
+    /// by itself before: its files may be where that one's were.
+    given_up: Option<u32>,
     keyholder: Option<Keyholder>,
     /// What the last generation's engines say, also while there are none: a client that
     /// they would talk to is not left to the program then.
@@ -106,6 +109,7 @@ impl Workers {
             processes: Processes::default(),
             last_engine: 0,
             reading: None,
+            given_up: None,
             keyholder: None,
             dialogs: None,
             monitor: None,
@@ -354,6 +358,7 @@ impl Workers {
     }
 
     fn on_keyholder_ended(&mut self, pid: u32, how: How) {
+        self.given_up_has_ended(pid);
         let Some(keyholder) = self.keyholder.take_if(|one| one.pid == pid) else { return };
         WorkerEvent::KeyholderDied(pid, how).log(self.log);
         // Without it they can do no handshake; what they have may go on.

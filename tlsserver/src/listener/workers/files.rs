@@ -88,7 +88,7 @@ impl Workers {
 
     /// Where there is none that engines use.
     fn start_keyholder_later(&mut self) {
-        if self.keyholder.is_none() {
+        if self.keyholder.is_none() && self.given_up.is_none() {
             self.keyholder_again.later(Instant::now());
         }
     }
@@ -137,15 +137,23 @@ impl Workers {
         }
     }
 
-    /// Gives up a keyholder that has read for too long: its files may be on a disk that is gone.
-    /// Nobody waits for its end, which such a disk can put off.
+    /// Gives up a keyholder that has read for too long: its files may be on a disk that is gone,
+    /// which can put off its end, too.
     pub(in crate::listener) fn end_late_reading(&mut self) -> Reading {
         match &self.reading {
             Some(reading) if reading.checks > MOST_CHECKS_OF_READING => {
                 self.processes.kill(reading.pid);
+                self.given_up = Some(reading.pid);
                 self.reading_failed(Unread::TooSlow)
             }
             _ => Reading::Unfinished,
+        }
+    }
+
+    /// A keyholder has ended: if it is the one that was given up, the files may be read again.
+    pub(super) fn given_up_has_ended(&mut self, pid: u32) {
+        if self.given_up.take_if(|given_up| *given_up == pid).is_some() && self.reading.is_none() {
+            self.start_keyholder_later();
         }
     }
 
@@ -188,7 +196,7 @@ impl Workers {
     /// Replaces a keyholder that has died. What engines say is known already, so a control
     /// file that has become bad since keeps nobody out.
     pub(super) fn read_files_again(&mut self) {
-        if self.reading.is_some() {
+        if self.reading.is_some() || self.given_up.is_some() {
             return;
         }
         let dialogs = self.read_dialogs().unwrap_or_else(|why| {
