@@ -85,6 +85,8 @@ impl Monitor {
         let logged_in = matches!(running.phase, Phase::LoggedIn);
         let who = match running.phase {
             Phase::LoggedIn => Who::LoggedIn,
+            // It has been a session since, whoever it is.
+            Phase::Unsaid if running.has_spoken && self.is_late(id) => Who::LoggedIn,
             _ if was_root => Who::Root,
             _ => Who::Anybody,
         };
@@ -198,6 +200,11 @@ impl Monitor {
                 _ => self.on_unsaid(id),
             },
         }
+    }
+
+    /// Whether the time for its login is over.
+    fn is_late(&self, id: ConnectionId) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.deadline <= Instant::now())
     }
 
     /// Of one that has waited for its turn, nothing has been said; there may be no room by now.

@@ -88,7 +88,8 @@ pub(super) enum Phase {
     /// It may still say that the login is good, unless the pipe for it has been closed. It
     /// has somebody's turn.
     Checking(Option<OwnedFd>),
-    /// It has not said so, and has become somebody who is not root.
+    /// It has not said so, and has become somebody who is not root, or its time is over and it
+    /// was not to be killed.
     Unsaid,
     /// The login is good.
     LoggedIn,

@@ -294,7 +294,7 @@ fn a_chain_that_has_spoken_is_not_killed_when_the_time_for_a_login_is_over() {
     needs!("root");
     const PROGRAM: &str = "read -r -d '' user <&3; read -r -d '' password <&3; exec 3<&-
         [ \"$password\" = p ] || exec sleep 1000
-        printf '%s is in\\r\\n' \"$user\"; cat; exit 0";
+        printf '%s is in\\r\\n' \"$user\"; cat; exit 1";
     for door in [SUBMISSION, POP3S] {
         let server = with_seconds(door.with(&["bash", "-c", PROGRAM]), "timeoutlogin", "3\n");
         let mut session = door.logged_in(&server);
@@ -307,7 +307,10 @@ fn a_chain_that_has_spoken_is_not_killed_when_the_time_for_a_login_is_over() {
         assert_eq!(server.log.count(" timed out (bob"), 1);
         assert_repeats(&mut session);
         close(&mut session);
-        server.log.wait_for(&["succeeded, child completed (bob from 127.0.0.1)"]);
+        // No refusal, which the client would be told behind its session.
+        assert_eq!(text(rest(&mut session)), "");
+        server.log.wait_for(&["succeeded, child completed: exit code 1 (bob from 127.0.0.1)"]);
+        assert_eq!(server.log.count(" failed, "), 0);
         drop(session);
         server.idle_as_begun();
     }
