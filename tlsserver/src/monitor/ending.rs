@@ -215,10 +215,15 @@ impl Monitor {
         }
     }
 
-    /// Ends login programs that have become nobody's yet, and so might outlive all others.
+    /// Ends login programs that are root's still, and so might outlive all others; without root,
+    /// those that are being checked.
     fn kill_undecided(&self) {
-        let pids = self.sessions.checking().map(|(_, running)| running.pid);
-        pids.filter(|&pid| !is_root() || is_of_root(pid) == Some(true)).for_each(kill);
+        let is_left = |running: &&Running| match running.phase {
+            Phase::LoggedIn => false,
+            Phase::Checking(_) if !is_root() => true,
+            _ => is_root() && is_of_root(running.pid) == Some(true),
+        };
+        self.sessions.running().filter(is_left).for_each(|running| kill(running.pid));
     }
 }
 

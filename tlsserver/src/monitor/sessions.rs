@@ -293,6 +293,14 @@ impl Sessions {
         })
     }
 
+    /// All login programs, and who follows them.
+    pub(super) fn running(&self) -> impl Iterator<Item = &Running> {
+        self.by_id.values().filter_map(|session| match &session.login {
+            Login::Running(running) => Some(running),
+            _ => None,
+        })
+    }
+
     /// Where programs may say that the login is good.
     pub(super) fn ready_pipes(&self) -> impl Iterator<Item = (ConnectionId, BorrowedFd<'_>)> {
         self.checking().filter_map(|(id, running)| match &running.phase {
