@@ -48,6 +48,7 @@ pub(super) struct Dialogs {
 pub(super) enum NoDialog {
     /// A control file that authup could not use either.
     Control(Unreadable),
+    /// None could say it.
     NoEngine,
 }
 
@@ -55,7 +56,7 @@ impl fmt::Display for NoDialog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Control(why) => why.fmt(f),
-            Self::NoEngine => f.write_str("there is no engine"),
+            Self::NoEngine => f.write_str("the engine is gone"),
         }
     }
 }

@@ -201,7 +201,8 @@ impl Workers {
         let engine = self
             .current()
             .min_by_key(|engine| (!engine.is_ready(), engine.lately, engine.connections));
-        let engine = engine.ok_or_else(|| io::Error::other("there is no engine"))?;
+        // Whoever hands over has seen one, and nothing has been heard since.
+        let engine = engine.ok_or_else(|| io::Error::other("the engine is gone"))?;
         let id = engine.id;
         self.send(id, message, descriptors)?;
         if let Some(engine) = self.engine(id) {

@@ -194,7 +194,7 @@ fn who_has_a_header_while_there_is_no_engine_waits_for_one() {
     hanging.answer();
     handshake(&server, waiting).unwrap();
     server.log.wait_for(&["pid ", " from 192.0.2.8"]);
-    assert_eq!(server.log.count("there is no engine"), 0);
+    assert_eq!(server.log.count("the engine is gone"), 0);
 }
 
 /// One has a header and no place, the other no header.
