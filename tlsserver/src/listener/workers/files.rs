@@ -125,8 +125,14 @@ impl Workers {
                 reading.validities.push(validity);
                 Reading::Unfinished
             }
-            FromKeyholder::Warning(what) | FromKeyholder::Says(what) => {
+            FromKeyholder::Warning(what) => {
                 Event::KeyholderWarns(&what).log(self.log);
+                Reading::Unfinished
+            }
+            FromKeyholder::Says(what) => {
+                if reading.take_line() {
+                    WorkerEvent::KeyholderSays(reading.pid, &what).log(self.log);
+                }
                 Reading::Unfinished
             }
             FromKeyholder::Ready => match ended {

@@ -387,6 +387,18 @@ fn a_keyholder_that_found_something_wrong_and_has_ended_is_forgotten() {
     assert_eq!(why, "the key is wrong");
 }
 
+/// Its last words are escaped, and named as its.
+#[test]
+fn what_one_that_reads_the_files_says_is_no_line_without_end() {
+    let mut listening = Listening::new();
+    let (control, keyholder) = channel().unwrap();
+    listening.workers.reading = Some(Keyholder::of(1, control, None));
+    send(&keyholder, &FromKeyholder::Says("that it is so".to_owned()).encode(), &[]).unwrap();
+    assert!(matches!(listening.workers.on_reading(None), Reading::Unfinished));
+    let reading = listening.workers.reading.as_mut().unwrap();
+    assert!((1..4).contains(&std::iter::from_fn(|| reading.take_line().then_some(())).count()));
+}
+
 #[test]
 fn a_keyholder_that_was_ready_and_has_ended_takes_nothing_over() {
     let (listening, reading) = reading_that_ended(&FromKeyholder::Ready);
