@@ -32,13 +32,29 @@ pub fn pause() -> io::Result<()> {
     }
 }
 
-/// Has something sent to another process of ours, for up to [`PATIENCE`] seconds where there is
-/// too little for it. For who has nothing else to do.
+/// For how long a message to another process of ours is tried that is made now.
+#[must_use]
+pub fn patience() -> Deadline {
+    Deadline::after_seconds(PATIENCE)
+}
+
+/// Has something sent to another process of ours, for up to three seconds where there is too
+/// little for it. All that the caller serves stands still meanwhile.
 ///
 /// # Errors
 /// What `sends` says.
-pub fn overcome<T>(mut sends: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let deadline = Deadline::after_seconds(PATIENCE);
+pub fn overcome<T>(sends: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    overcome_until(patience(), sends)
+}
+
+/// The same until then, and once at least: for who answers several, one after the other.
+///
+/// # Errors
+/// What `sends` says.
+pub fn overcome_until<T>(
+    deadline: Deadline,
+    mut sends: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
     loop {
         match sends() {
             Err(reason)
@@ -71,5 +87,16 @@ mod tests {
             });
             assert_eq!(done.map_err(|reason| reason.kind()), expected);
         }
+    }
+
+    #[test]
+    fn once_the_time_is_over_it_is_tried_once_more_only() {
+        let mut tries = 0;
+        let done = overcome_until(Deadline::after_seconds(0), || {
+            tries += 1;
+            Err::<(), _>(Errno::NOBUFS.into())
+        });
+        assert!(done.is_err());
+        assert_eq!(tries, 1);
     }
 }

@@ -18,7 +18,7 @@ use std::{fmt, io};
 use unix::deadline::ready_sources;
 use unix::descriptor_passing::send;
 use unix::jail::{self, NoIdentity, Profile};
-use unix::shortage::overcome;
+use unix::shortage::{overcome_until, patience};
 
 use crate::NoRandomOctets;
 use crate::environment;
@@ -104,9 +104,12 @@ fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
     let mut listener_is_there = true;
     while listener_is_there || !engines.is_empty() {
         let (control_ready, ready) = wait(&control, listener_is_there, &engines)?;
+        // One for all: the listener takes one that keeps it waiting for stuck.
+        let deadline = patience();
         // Backwards, so that removing one does not move those still to be looked at.
         for index in ready.into_iter().rev() {
-            if engines.get(index).is_some_and(|engine| keys.answer(engine, &mut buffer).is_err()) {
+            let answers = |engine: &OwnedFd| keys.answer(engine, &mut buffer, deadline).is_ok();
+            if !engines.get(index).is_none_or(answers) {
                 engines.swap_remove(index);
             }
         }
@@ -114,7 +117,8 @@ fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
             let is_question = |message: &[u8]| Some(message == ANSWER);
             match take_with_descriptors(&control, &mut buffer, is_question) {
                 Incoming::Message((true, _)) => {
-                    overcome(|| send(&control, &FromKeyholder::Ready.encode(), &[]))?;
+                    let answer = FromKeyholder::Ready.encode();
+                    overcome_until(deadline, || send(&control, &answer, &[]))?;
                 }
                 Incoming::Message((false, channel)) => engines.extend(channel),
                 Incoming::Nothing => {}

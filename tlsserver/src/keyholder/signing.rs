@@ -7,8 +7,9 @@ use rustls::sign::SigningKey;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use unix::deadline::Deadline;
 use unix::descriptor_passing::send;
-use unix::shortage::overcome;
+use unix::shortage::overcome_until;
 
 use crate::incoming::{Incoming, take};
 
@@ -23,12 +24,17 @@ impl Keys {
         Self { keys }
     }
 
-    /// Answers one request of an engine.
+    /// Answers one request of an engine, for which it has until then.
     ///
     /// # Errors
     /// When the engine is gone or says what is no request: it is not to be heard
     /// again.
-    pub(super) fn answer(&self, engine: &OwnedFd, buffer: &mut [u8]) -> io::Result<()> {
+    pub(super) fn answer(
+        &self,
+        engine: &OwnedFd,
+        buffer: &mut [u8],
+        deadline: Deadline,
+    ) -> io::Result<()> {
         let request = match take(engine, buffer, SignRequest::decode) {
             Incoming::Message(request) => request,
             Incoming::Nothing => return Ok(()),
@@ -36,7 +42,7 @@ impl Keys {
         };
         let signature = self.sign(&request);
         let answer = signature.as_deref().unwrap_or(REFUSED);
-        overcome(|| send(engine, answer, &[]))
+        overcome_until(deadline, || send(engine, answer, &[]))
     }
 
     /// The signature; none when the request is not one of a TLS handshake. An
