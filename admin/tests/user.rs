@@ -59,7 +59,7 @@ impl Users {
 /// What becomes of it where the system has this to say: the exit code, and the line.
 fn lock_with_fault(users: &Users, fault: &str) -> (Option<i32>, String) {
     let mut command = Command::new("strace");
-    command.args(["-o", "/dev/null", "-e", &format!("inject={fault}")]);
+    command.args(["-o", "/dev/null", "-e"]).args(format!("inject={fault}").split(' '));
     command.args([env!("CARGO_BIN_EXE_acceptutils"), "user", "lock", "al", "--file"]);
     let output = output(command.arg(users.path()), b"");
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -79,13 +79,26 @@ fn a_change_that_may_not_survive_a_crash_is_no_unchanged_file() {
     assert_eq!(users.read(), "al:!x:1:1::/:\n");
 }
 
+/// Whether the name is still that of what was locked.
 #[test]
-fn where_nothing_can_be_locked_nothing_is_left() {
+fn a_lock_that_cannot_be_looked_at_is_not_tried_for_good() {
+    needs!("strace");
+    let users = Users::new();
+    write_secret(&users.path(), "al:x:1:1::/:\n");
+    let (code, line) = lock_with_fault(&users, "?newfstatat,?statx:error=EIO -P .users.lock");
+    assert_eq!((code, line.ends_with(": Input/output error\n")), (Some(1), true), "{line}");
+}
+
+/// Another may have locked the file that this one has made.
+#[test]
+fn who_cannot_lock_leaves_the_lock_to_others() {
     needs!("strace");
     let users = Users::new();
     write_secret(&users.path(), "al:x:1:1::/:\n");
     let (code, line) = lock_with_fault(&users, "flock:error=ENOLCK");
     assert_eq!((code, line.ends_with(": No locks available\n")), (Some(1), true), "{line}");
+    assert!(users.0.join(".users.lock").exists());
+    users.succeeds("lock al", "");
     let names = std::fs::read_dir(&*users.0).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.collect::<Vec<_>>(), ["users"]);
 }

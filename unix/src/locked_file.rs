@@ -145,46 +145,38 @@ impl Lock {
     fn of(folder: &OwnedFd, name: OsString, patience: Duration) -> io::Result<Self> {
         let begun = Instant::now();
         loop {
-            let Some((file, is_new)) = open_or_make(folder, &name)? else { continue };
-            match take(folder, &name, &file) {
-                Ok(true) => return Ok(Self { name, _locked: file }),
-                Ok(false) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if begun.elapsed() >= patience {
-                        let text = format!("another process has locked {}", name.display());
-                        return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
-                    }
-                    std::thread::sleep(NAP);
-                }
-                Err(error) => {
-                    // Else each try where nothing can be locked would leave one.
-                    if is_new {
-                        let _ = unlinkat(folder, &name, AtFlags::empty());
-                    }
-                    return Err(error);
-                }
+            if let Some(file) = open_or_make(folder, &name)?
+                && take(folder, &name, &file)?
+            {
+                return Ok(Self { name, _locked: file });
             }
+            if begun.elapsed() >= patience {
+                let text = format!("another process has locked {}", name.display());
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+            }
+            std::thread::sleep(NAP);
         }
     }
 }
 
-/// Opens what is to be locked, and says whether it is new; none where it has gone meanwhile.
-fn open_or_make(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<(OwnedFd, bool)>> {
+/// Opens what is to be locked, and makes it where it is not there; none where it has gone
+/// meanwhile. Where it then cannot be locked it stays, as others may have locked it.
+fn open_or_make(folder: &OwnedFd, name: &OsStr) -> io::Result<Option<OwnedFd>> {
     // Without NONBLOCK a FIFO in its place would hold us; NFS locks for one alone only
     // what is open for writing.
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
     match openat(folder, name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
         Err(Errno::EXIST) => {}
-        made => return Ok(Some((made?, true))),
+        made => return Ok(Some(made?)),
     }
     match openat(folder, name, flags, mode) {
         Err(Errno::NOENT) => Ok(None),
-        opened => Ok(Some((opened?, false))),
+        opened => Ok(Some(opened?)),
     }
 }
 
-/// Locks it; false where that is to be tried again, as it is not there any more.
+/// Locks it; false where that is to be tried again, as another has it or it is not there any more.
 fn take(folder: &OwnedFd, name: &OsStr, file: &OwnedFd) -> io::Result<bool> {
     let found = fstat(file)?;
     if found.st_uid != geteuid().as_raw() {
@@ -192,12 +184,12 @@ fn take(folder: &OwnedFd, name: &OsStr, file: &OwnedFd) -> io::Result<bool> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
     }
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::INTR) => Ok(false),
-        locked => {
-            locked?;
-            let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
-            Ok(there.is_ok_and(|there| there.st_ino == found.st_ino))
-        }
+        Err(Errno::INTR | Errno::WOULDBLOCK) => return Ok(false),
+        locked => locked?,
+    }
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(false),
+        there => Ok(there?.st_ino == found.st_ino),
     }
 }
 
