@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 /// Lines of an answer at most: a message of the demonstration's, say, with what mail servers add.
 pub(crate) const MOST_LINES: u32 = 100;
-/// Octets of a line that are read at once; what follows counts as another, and is no answer.
+/// Octets of a program's line that are read at once; what follows counts as another, and is no
+/// answer.
 const LONGEST: u64 = 4096;
 
 /// The lines, read by a thread of their own.
@@ -47,7 +48,7 @@ impl Lines {
         if let Some(output) = output {
             Builder::new().spawn(move || {
                 let mut output = BufReader::new(output);
-                while let Ok(Some(line)) = line(&mut output) {
+                while let Ok(Some(line)) = line(&mut output, LONGEST) {
                     if sender.send(line).is_err() {
                         return;
                     }
@@ -81,13 +82,13 @@ impl Lines {
     }
 }
 
-/// The next line, or as much of it as is read at once, without what ends it; none at the end.
+/// The next line, or as many octets of it as are read at once, without what ends it; none at the end.
 ///
 /// # Errors
 /// Whatever comes of reading.
-pub(crate) fn line(input: &mut impl BufRead) -> io::Result<Option<String>> {
+pub(crate) fn line(input: &mut impl BufRead, longest: u64) -> io::Result<Option<String>> {
     let mut line = Vec::new();
-    let read = input.take(LONGEST).read_until(b'\n', &mut line)?;
+    let read = input.take(longest).read_until(b'\n', &mut line)?;
     let line = String::from_utf8_lossy(&line);
     Ok((read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
 }

@@ -93,6 +93,8 @@ pub(crate) struct Conversation {
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Octets of a line at most: by IMAP it may list all keywords of a mailbox.
+const LONGEST: u64 = 1 << 16;
 
 impl Conversation {
     /// Connects.
@@ -150,7 +152,7 @@ impl Conversation {
         self.lines_left = self.lines_left.checked_sub(1).ok_or_else(|| {
             Error::new(format!("the server's answer has more than {MOST_LINES} lines"))
         })?;
-        let line = deadline_lines::line(&mut self.stream)
+        let line = deadline_lines::line(&mut self.stream, LONGEST)
             .map_err(|error| broken("unable to hear the server", &error))?
             .ok_or_else(|| Error::new("the server hung up"))?;
         self.shown.server(&line);
@@ -357,19 +359,36 @@ fn broken(what: &str, error: &io::Error) -> Error {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+    use std::thread::JoinHandle;
 
-    #[test]
-    fn a_server_that_talks_on_and_on_is_not_listened_to_for_ever() {
+    /// A connection to a server that does this.
+    fn connection(
+        serve: impl FnOnce(TcpStream) + Send + 'static,
+    ) -> (Conversation, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, host) = (listener.local_addr().unwrap(), String::new());
         let (certificate, is_behind_balancer, is_verified) = (None, false, false);
         let server = Server { address, host, certificate, is_behind_balancer, is_verified };
-        let talking = std::thread::spawn(move || {
-            let (mut client, _) = listener.accept().unwrap();
+        let serving = std::thread::spawn(move || serve(listener.accept().unwrap().0));
+        (Conversation::connect(&server).unwrap(), serving)
+    }
+
+    #[test]
+    fn a_mailbox_may_have_many_keywords() {
+        let (mut conversation, serving) = connection(|mut client| {
+            let flags = format!("* FLAGS ({})\r\ne OK\r\n", "keyword ".repeat(1000));
+            client.write_all(flags.as_bytes()).unwrap();
+        });
+        conversation.imap_select().unwrap();
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_talks_on_and_on_is_not_listened_to_for_ever() {
+        let (mut conversation, talking) = connection(|mut client| {
             // Until the client has gone.
             while client.write_all(b"220-and\r\n").is_ok() {}
         });
-        let mut conversation = Conversation::connect(&server).unwrap();
         let said = conversation.smtp_login(Begin::Never, "al", &Secret::from(Vec::new()));
         let said = said.unwrap_err().to_string();
         assert_eq!(said, "the server's answer has more than 100 lines");
