@@ -44,7 +44,7 @@ const ROWS: [(Kind, &str, &str); 13] = [
     (Kind::Descriptor, "descriptors in child processes", "not documented"),
     (Kind::Variable, "variables in child processes", "not documented"),
     (Kind::LeftBehind, "sessions examined after their end", "processes left"),
-    (Kind::Idle, "processes whose client stalls", "wake-ups"),
+    (Kind::Idle, "processes whose client stalls, in a quiet round", "wake-ups"),
     (Kind::Held, "connections held before a login", "additional processes"),
 ];
 

@@ -3,6 +3,7 @@
 use crate::outcome::Error;
 use crate::way;
 use proto::names::ControlFile;
+use rustix::io::Errno;
 use std::fs::{DirBuilder, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -126,7 +127,7 @@ pub(super) fn make(together: &[New], dir: &Path) -> Result<bool, Error> {
 /// Makes two files that are not there, or none.
 fn make_pair(pair: [&New; 2], dir: &Path) -> Result<(), Error> {
     let there = |new: &New| {
-        let error = io::ErrorKind::AlreadyExists.into();
+        let error = Errno::EXIST.into();
         Error::file("unable to make", &dir.join(&new.path), &error)
     };
     let fill = |new: &New| new.fill(dir)?.ok_or_else(|| there(new));
