@@ -242,6 +242,7 @@ pub(crate) fn ask(prompt: &str) -> Result<Secret, Error> {
 fn ask_twice(user: &[u8]) -> Result<Secret, Error> {
     let terminal = Quiet::open().map_err(Error::NoPassword)?;
     let first = terminal.ask(&format!("New password for {}: ", Escaped(user)))?;
+    check(user, first.expose())?;
     let second = terminal.ask("The same again: ")?;
     if first.expose() == second.expose() { Ok(first) } else { Err(Error::Mismatch) }
 }
