@@ -29,11 +29,11 @@ use std::rc::Rc;
 pub(crate) struct Word {
     /// The word, its quotes taken off.
     pub(crate) text: String,
-    /// Where it does not stand in the script: what starts the script has set it.
+    /// The file that it stands in, if that is not the script but what systemd starts it by.
     pub(crate) file: Option<Rc<Path>>,
     /// The line that it stands in, from 1.
     pub(crate) line: usize,
-    /// Only the shell knows what it comes to.
+    /// Only the shell, or systemd, knows what it comes to.
     pub(crate) is_computed: bool,
     /// And how many words that is: it stands there without quotes.
     pub(crate) may_be_many: bool,
@@ -42,6 +42,14 @@ pub(crate) struct Word {
 impl Word {
     pub(crate) const fn empty(line: usize) -> Self {
         Self { text: String::new(), file: None, line, is_computed: false, may_be_many: false }
+    }
+
+    /// Why a word that is computed is not known here.
+    pub(crate) const fn why_computed(&self) -> &'static str {
+        match self.file {
+            Some(_) => "only systemd knows what it comes to",
+            None => "uses shell expansion",
+        }
     }
 }
 
@@ -56,7 +64,8 @@ pub(crate) struct RunScript {
     /// What is set, or unset, where only a shell knows whether it comes to that: each word is
     /// `NAME=value`, or a name.
     pub(crate) doubtful: Vec<Word>,
-    /// Commands that take others from elsewhere, which may set any variable: `. FILE`, say.
+    /// What takes others from elsewhere, which may set any variable: `. FILE`, say, or systemd's
+    /// `EnvironmentFile`.
     pub(crate) elsewhere: Vec<Word>,
     /// What folders say that programs of the row read: behind which word of the command.
     folders: Vec<(usize, Vec<Setting>)>,

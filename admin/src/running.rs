@@ -47,7 +47,7 @@ impl Running {
         let (words, mut address) = script.command_here().ok_or_else(|| {
             Error::new(format!("{script_name}: no tlsserver in it that could be tried here"))
         })?;
-        if let Some((word, why)) = for_a_shell(script) {
+        if let Some((word, why)) = unknown(script) {
             let (line, text) = (word.line, &word.text);
             let file = word.file.as_deref().unwrap_or(path).display();
             return Err(Error::new(format!("{file}:{line}: {text}: {why}")));
@@ -231,8 +231,9 @@ impl Scene {
     /// # Errors
     /// That its folder is.
     pub(crate) fn end(&self) -> Result<(), Error> {
-        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Contents { running, mounts, folder }) = contents else { return Ok(()) };
+        // A signal that comes now waits until all is cleared.
+        let mut lock = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Contents { running, mounts, folder }) = lock.take() else { return Ok(()) };
         drop((running, mounts));
         folder.close()
     }
@@ -252,14 +253,17 @@ impl Drop for Scene {
     }
 }
 
-/// What only a shell could tell of a script, and so keeps it from being run without one; and why.
-fn for_a_shell(script: &RunScript) -> Option<(&Word, &'static str)> {
+/// What is not known of a script, and so keeps it from being run here; and why.
+fn unknown(script: &RunScript) -> Option<(&Word, &'static str)> {
     let mut words = script.command.iter().chain(&script.variables);
     let computed = words.find(|word| word.is_computed);
     let elsewhere = script.elsewhere.first();
     let doubtful = script.doubtful.iter().find(|word| word.text.contains('='));
-    let computed = computed.map(|word| (word, "uses shell expansion"));
-    let elsewhere = elsewhere.map(|word| (word, "only a shell knows what it sets"));
+    let computed = computed.map(|word| (word, word.why_computed()));
+    let elsewhere = elsewhere.map(|word| match word.file {
+        Some(_) => (word, "not read here"),
+        None => (word, "only a shell knows what it sets"),
+    });
     let doubtful = doubtful.map(|word| (word, "only a shell knows whether it holds"));
     computed.or(elsewhere).or(doubtful)
 }
@@ -278,7 +282,11 @@ fn end_with_signal(contents: &Arc<Mutex<Option<Contents>>>) -> io::Result<Guard>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::read_to_string;
+    use std::io::Write;
+    use std::sync::TryLockError;
     use std::sync::mpsc::RecvTimeoutError;
+    use test_support::folder::make_fifo;
 
     #[test]
     fn the_log_is_over_with_the_last_who_could_write_to_it() {
@@ -286,5 +294,34 @@ mod tests {
         let running = Running::run(Command::new("true"), &folder.path().join("log")).unwrap();
         let over = running.logged.recv_timeout(START);
         assert_eq!(over, Err(RecvTimeoutError::Disconnected));
+    }
+
+    /// What is done about a signal takes the lock, and would end the program in the middle.
+    #[test]
+    fn a_signal_waits_for_the_end_of_a_scene() {
+        /// Ends at SIGTERM, though not before it is let go.
+        const SLOW: &str = "cat never & trap 'kill $!; echo >ending; read x <go; exit' TERM
+            echo >ready; wait";
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["never", "ready", "ending", "go"] {
+            make_fifo(&path(name));
+        }
+        let scene = Scene::new().unwrap();
+        let (place, contents) = (scene.folder().to_owned(), Arc::clone(&scene.contents));
+        let mut command = Command::new("sh");
+        command.args(["-c", SLOW]).current_dir(folder.path());
+        scene.run(command, "log").unwrap();
+        read_to_string(path("ready")).unwrap();
+        std::thread::scope(|scope| {
+            let ends = scope.spawn(|| scene.end());
+            read_to_string(path("ending")).unwrap();
+            let is_free = !matches!(contents.try_lock(), Err(TryLockError::WouldBlock));
+            let mut go = File::options().read(true).write(true).open(path("go")).unwrap();
+            go.write_all(b"\n").unwrap();
+            ends.join().unwrap().unwrap();
+            assert!(!is_free);
+        });
+        assert!(!place.exists());
     }
 }

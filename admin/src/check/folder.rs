@@ -45,6 +45,7 @@ fn unless_unusable<T>(path: &Path, asked: io::Result<T>, findings: &mut Findings
     asked.map_err(|error| findings.unusable(path, &error)).ok()
 }
 
-fn is_absence(error: &io::Error) -> bool {
+/// Whether it says that nothing is there.
+pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -12,13 +12,13 @@ use unix::identity::{SystemUser, group_named};
 pub(super) enum Who {
     /// As whoever runs the script: root, as a rule.
     Starter,
-    /// As this user, by what the row says.
+    /// As this user, by what the row or systemd's unit says.
     User(User),
     /// Nobody here knows.
     Unknown,
 }
 
-/// A user that a row names.
+/// A user that a row, or systemd's unit, names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct User {
     /// Its id.
@@ -27,7 +27,7 @@ pub(super) struct User {
     pub(super) gid: Option<u32>,
     /// It may be in other groups as well.
     in_others: bool,
-    /// The words of the row that say so.
+    /// The words that say so.
     pub(super) how: String,
 }
 

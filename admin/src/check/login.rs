@@ -78,7 +78,7 @@ fn log_in(service: &Service, scene: &Scene, log: &str, login: &Login<'_>) -> Res
     let certificate = match service.certificate_for(login.host) {
         _ if begin == Begin::Never => None,
         Some(file) => Some(certificate::first(&file).map_err(out)?),
-        None => return Err(out(Error::new("no CERTFILE, or one that only a shell knows"))),
+        None => return Err(out(Error::new("no CERTFILE, or one that is not known here"))),
     };
     let address = if login.running {
         listens_at(service).map_err(out)?

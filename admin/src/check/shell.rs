@@ -34,7 +34,7 @@ fn check_words(service: &Service, findings: &mut Findings) {
         findings.error(service.place(word), text);
     }
     for word in script.command.iter().chain(&script.variables).filter(|word| word.is_computed) {
-        let text = format!("{}: uses shell expansion, not checked", word.text);
+        let text = format!("{}: {}, not checked", word.text, word.why_computed());
         findings.warning(service.place(word), text);
     }
     for word in &script.elsewhere {

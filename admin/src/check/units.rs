@@ -12,6 +12,8 @@ use super::service::Service;
 use super::{folder, real_path, writers};
 use crate::programs;
 use load_path::{Found, LoadPath};
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use unit::{Setting, Unit};
 use unix::regular_file::read;
@@ -19,9 +21,11 @@ use unix::regular_file::read;
 /// Looks at them, and has the services know what they give to their scripts.
 pub(super) fn check(home: &Path, services: &mut [Service], findings: &mut Findings) {
     check_readable(&home.join("systemd"), findings);
+    let path = LoadPath::of_system();
+    path.check(findings);
     let made = Units::load(LoadPath::of_folder(home.join("systemd")), services, |_| true);
     let scripts = home.join("service");
-    let system = Units::load(LoadPath::of_system(), services, |path| {
+    let system = Units::load(path, services, |path| {
         path.starts_with(&scripts) || services.iter().any(|service| is_script(path, service))
     });
     for units in [&made, &system] {
@@ -33,14 +37,13 @@ pub(super) fn check(home: &Path, services: &mut [Service], findings: &mut Findin
         }
     }
     enabled::check(&system, &scripts, services, findings);
-    let enabled = system.path.enabled();
     for service in services {
         if let Some((unit, _)) = system.of(service).or_else(|| made.of(service)) {
             given::learn(service, unit);
         }
         // Where another supervisor runs it, the script says where it listens.
         if let Some((unit, Some(socket))) = system.of(service)
-            && [unit, socket].iter().any(|unit| enabled.contains_key(&unit.name))
+            && system.is_enabled(unit)
         {
             given::learn_sockets(service, socket);
         }
@@ -74,6 +77,10 @@ struct Units {
     strays: Vec<Unit>,
     /// Names of services that cannot be started, and the file that says so.
     masked: Vec<(String, PathBuf)>,
+    /// Files and folders of theirs that cannot be read, and why.
+    unreadable: Vec<(PathBuf, io::Error)>,
+    /// Units that are enabled, each with the link that says so.
+    enabled: BTreeMap<String, PathBuf>,
 }
 
 impl Units {
@@ -81,10 +88,16 @@ impl Units {
     fn load(path: LoadPath, services: &[Service], is_ours: impl Fn(&Path) -> bool) -> Self {
         let instances: Vec<_> = services.iter().filter_map(name).collect();
         let (mut units, mut strays, mut masked) = (Vec::new(), Vec::new(), Vec::new());
+        let mut unreadable = Vec::new();
         for name in path.services(&instances) {
             match path.load(&name) {
                 Some(Found::Masked(file)) => masked.push((name, file)),
-                Some(Found::Unit(unit)) if commands(&unit).iter().any(|path| is_ours(path)) => {
+                // Whether another is ours is not known.
+                Some(Found::Unreadable(file, error)) if name.starts_with("acceptutils@") => {
+                    unreadable.push((file, error));
+                }
+                Some(Found::Unit(mut unit)) if commands(&unit).iter().any(|path| is_ours(path)) => {
+                    unreadable.append(&mut unit.unreadable);
                     let instance =
                         name.split_once('@').and_then(|(_, rest)| rest.strip_suffix(".service"));
                     let is_stray = instance.is_some_and(|one| !instances.contains(&one))
@@ -93,30 +106,41 @@ impl Units {
                         strays.push(unit);
                         continue;
                     }
-                    let socket = path.load(&name.replace(".service", ".socket"));
-                    let socket = socket.and_then(|found| match found {
-                        Found::Unit(socket) => Some(socket),
-                        Found::Masked(_) => None,
-                    });
+                    let mut socket = None;
+                    match path.load(&socket_of(&unit)) {
+                        Some(Found::Unit(found)) => {
+                            unreadable.append(&mut socket.insert(found).unreadable);
+                        }
+                        Some(Found::Unreadable(file, error)) => unreadable.push((file, error)),
+                        Some(Found::Masked(_)) | None => {}
+                    }
                     units.push((unit, socket));
                 }
                 _ => {}
             }
         }
-        Self { path, units, strays, masked }
+        let enabled = path.enabled();
+        Self { path, units, strays, masked, unreadable, enabled }
     }
 
     fn all(&self) -> impl Iterator<Item = &Unit> {
         self.units.iter().flat_map(|(unit, socket)| [Some(unit), socket.as_ref()]).flatten()
     }
 
-    /// The one that runs this service, and its socket.
+    /// Whether systemd is told to start it, or to open its socket.
+    fn is_enabled(&self, unit: &Unit) -> bool {
+        self.enabled.contains_key(&unit.name) || self.enabled.contains_key(&socket_of(unit))
+    }
+
+    /// The one that runs this service, and its socket: of several one that is enabled.
     fn of(&self, service: &Service) -> Option<&(Unit, Option<Unit>)> {
         let runs = |unit| scripts(unit).iter().any(|script| is_script(script, service));
-        self.units.iter().find(|(unit, _)| runs(unit))
+        let all = || self.units.iter().filter(|(unit, _)| runs(unit));
+        all().find(|(unit, _)| self.is_enabled(unit)).or_else(|| all().next())
     }
 
     fn check(&self, services: &[Service], findings: &mut Findings) {
+        self.unreadable.iter().for_each(|(path, error)| findings.unusable(path, error));
         self.all().for_each(|unit| check_sections(unit, findings));
         self.check_programs(findings);
         for (unit, socket) in &self.units {
@@ -152,6 +176,10 @@ impl Units {
             findings.error(setting.place(), text);
         }
     }
+}
+
+fn socket_of(unit: &Unit) -> String {
+    unit.name.replace(".service", ".socket")
 }
 
 /// What it starts; signs before it say how.

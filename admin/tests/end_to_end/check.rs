@@ -6,12 +6,14 @@ use crate::support::{
     NOBODY, PROGRAM, add_al, al_logs_in, checked, ends_with, fails, run, service, stderr, stdout,
     succeeds,
 };
+use rustix::io::Errno;
+use std::io::Error;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
-use test_support::folder::{make_fifo, set_mode, write_secret};
+use test_support::folder::{copy_program, make_fifo, set_mode, write_secret};
 use test_support::needs;
 use test_support::run::output;
 
@@ -69,17 +71,27 @@ fn finds_nothing_wrong_with_what_is_right_or_cannot_be_known() {
 #[test]
 fn what_cannot_be_looked_at_is_an_error_and_not_nothing() {
     needs!("root");
-    let Good { folder: _folder, dir } = good();
+    let Good { folder, dir } = good();
+    // Where it was built nobody else may be let in.
+    let program = folder.path().join("program");
+    copy_program(PROGRAM.as_ref(), &program);
+    let units = folder.path().join("units");
+    std::fs::create_dir_all(units.join("mail.service.d")).unwrap();
+    let unit = format!("[Service]\nExecStart={}\n", dir.join("service/imap/run").display());
+    std::fs::write(units.join("mail.service"), unit).unwrap();
+    write_secret(&units.join("mail.service.d/secret.conf"), "[Service]\nEnvironment=A=b\n");
+    write_secret(&units.join("other.service"), "");
     set_mode(&dir.join("service"), 0o700);
     set_mode(&dir.join("service/pop3"), 0o700);
     set_mode(&dir.join("client"), 0o700);
     let check = || {
-        let mut command = Command::new(PROGRAM);
-        let output = output(command.arg("check").arg(&dir).uid(NOBODY).gid(NOBODY), b"");
-        ends_with(&output, 2)
+        let mut command = Command::new(&program);
+        command.arg("check").arg(&dir).env("SYSTEMD_UNIT_PATH", &units).current_dir("/");
+        ends_with(&output(command.uid(NOBODY).gid(NOBODY), b""), 2)
     };
     set_mode(&dir.join("systemd/acceptutils@.socket"), 0o600);
-    let denied = |name: &str| format!("error: {}: Permission denied\n", dir.join(name).display());
+    let denied_at = |path: &Path| format!("error: {}: Permission denied\n", path.display());
+    let denied = |name: &str| denied_at(&dir.join(name));
     let said = check();
     assert!(said.contains(&denied("service")) && said.contains(&denied("client")), "{said}");
     assert!(!said.contains("no run scripts here"), "{said}");
@@ -88,12 +100,16 @@ fn what_cannot_be_looked_at_is_an_error_and_not_nothing() {
     let said = check();
     assert!(said.contains(&denied("service/pop3/run")), "{said}");
     set_mode(&dir.join("service/pop3"), 0o755);
+    assert!(!said.contains("other.service"), "{said}");
     set_mode(&dir.join("service/pop3/log"), 0o700);
     symlink("circle", dir.join("service/circle")).unwrap();
     let said = check();
     assert!(said.contains(&denied("service/pop3/log/run")), "{said}");
+    assert!(said.contains(&denied_at(&units.join("mail.service.d/secret.conf"))), "{said}");
     let circle = dir.join("service/circle").display().to_string();
-    assert!(said.contains(&format!("error: {circle}: Too many")), "{said}");
+    let why = Error::from_raw_os_error(Errno::LOOP.raw_os_error()).to_string();
+    let (why, _) = why.split_once(" (").unwrap();
+    assert!(said.contains(&format!("error: {circle}: {why}\n")), "{said}");
 }
 
 fn copy(from: &Path, to: &Path) {

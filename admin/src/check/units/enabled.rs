@@ -9,22 +9,17 @@ use std::path::Path;
 /// Looks. Where no unit of these services is enabled, another supervisor may run them, or they
 /// may still be tried.
 pub(super) fn check(units: &Units, folder: &Path, services: &[Service], findings: &mut Findings) {
-    let enabled = units.path.enabled();
     for unit in &units.strays {
         let Some(script) = scripts(unit).pop() else { continue };
         let script = script.display();
-        if let Some(link) = enabled.get(&unit.name) {
+        if let Some(link) = units.enabled.get(&unit.name) {
             findings.warning(link, format!("enabled, and {script} is not there"));
         } else if let Some(drop_ins) = units.path.own_drop_ins(&unit.name) {
             findings.warning(&drop_ins, format!("for a service that is not there: {script}"));
         }
     }
-    let starts = |service: &&Service| {
-        units.of(service).is_some_and(|(unit, _)| {
-            let socket = unit.name.replace(".service", ".socket");
-            enabled.contains_key(&unit.name) || enabled.contains_key(&socket)
-        })
-    };
+    let starts =
+        |service: &&Service| units.of(service).is_some_and(|(unit, _)| units.is_enabled(unit));
     if !services.iter().any(|service| starts(&service)) {
         return;
     }
@@ -49,7 +44,7 @@ pub(super) fn check(units: &Units, folder: &Path, services: &[Service], findings
     if !others.is_empty() {
         findings.note(
             folder,
-            format!("not enabled, so systemd does not start them: {}", others.join(", ")),
+            format!("not enabled by a link, so systemd may not start them: {}", others.join(", ")),
         );
     }
 }

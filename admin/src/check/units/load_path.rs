@@ -1,10 +1,13 @@
 //! Where systemd finds units and their drop-ins, by systemd.unit(5): which file is a unit's, which
 //! drop-ins belong to it and in which order, and which units are enabled.
 
-use super::unit::{Unit, settings};
+use super::unit::Unit;
+use crate::check::findings::Findings;
+use crate::check::folder::{self, is_absence};
 use proto::names::Variable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use unix::environment::inherited;
 use unix::regular_file::read;
@@ -31,6 +34,8 @@ pub(super) enum Found {
     Unit(Unit),
     /// By this file: it cannot be started.
     Masked(PathBuf),
+    /// What it says is not known.
+    Unreadable(PathBuf, io::Error),
 }
 
 impl LoadPath {
@@ -47,6 +52,16 @@ impl LoadPath {
         let folders = std::env::split_paths(&said).filter(|folder| folder.is_absolute());
         let is_open = said.as_encoded_bytes().ends_with(b":");
         Self(folders.chain(usual.filter(|_| is_open)).collect())
+    }
+
+    /// Whether the folders, and what says which units are enabled, can be read.
+    pub(super) fn check(&self, findings: &mut Findings) {
+        for folder in &self.0 {
+            let names = folder::entries(folder, findings).into_iter().flatten();
+            for wants in names.filter(|path| path.to_str().is_some_and(is_of_wants)) {
+                folder::entries(&wants, findings);
+            }
+        }
     }
 
     /// The services there: of templates those of these instances, and those that are enabled or
@@ -71,8 +86,8 @@ impl LoadPath {
     pub(super) fn enabled(&self) -> BTreeMap<String, PathBuf> {
         let mut enabled = BTreeMap::new();
         for folder in &self.0 {
-            let wants = |name: &String| name.ends_with(".wants") || name.ends_with(".requires");
-            for folder in entries(folder).into_iter().filter(wants).map(|name| folder.join(name)) {
+            let names = entries(folder).into_iter().filter(|name| is_of_wants(name));
+            for folder in names.map(|name| folder.join(name)) {
                 for name in entries(&folder) {
                     let link = folder.join(&name);
                     enabled.entry(name).or_insert(link);
@@ -96,26 +111,36 @@ impl LoadPath {
             names.iter().flat_map(|name| self.0.iter().map(move |folder| folder.join(name)));
         let file = places.into_iter().find(|file| file.exists())?;
         let real = file.canonicalize().ok()?;
-        let text = read(&file).ok();
-        if real == Path::new("/dev/null") || text.as_ref().is_some_and(Vec::is_empty) {
+        let text = read(&file);
+        if real == Path::new("/dev/null") || text.as_ref().is_ok_and(Vec::is_empty) {
             return Some(Found::Masked(file));
         }
         if !names.iter().any(|name| real.ends_with(name)) {
             return None;
         }
-        let mut unit = Unit { name: name.to_owned(), files: Vec::new(), settings: Vec::new() };
-        let drop_ins =
-            self.drop_ins(name).into_iter().filter_map(|path| Some((read(&path).ok()?, path)));
-        for (text, path) in [(text?, file)].into_iter().chain(drop_ins) {
-            unit.settings.extend(settings(&path, &String::from_utf8_lossy(&text)));
-            unit.files.push(path);
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => return Some(Found::Unreadable(file, error)),
+        };
+        let (files, settings, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+        let drop_ins = self.drop_ins(name, &mut unreadable);
+        let mut unit = Unit { name: name.to_owned(), files, settings, unreadable };
+        unit.add(file, &text);
+        for path in drop_ins {
+            match read(&path) {
+                Ok(text) => unit.add(path, &text),
+                // It takes the others of its name away, and says nothing.
+                Err(_) if path.canonicalize().is_ok_and(|real| real == Path::new("/dev/null")) => {}
+                Err(error) if is_absence(&error) => {}
+                Err(error) => unit.unreadable.push((path, error)),
+            }
         }
         Some(Found::Unit(unit))
     }
 
     /// The drop-ins of a unit in the order in which they are read: that of their names, whichever
     /// folders they are in. Of one name the first counts.
-    fn drop_ins(&self, name: &str) -> Vec<PathBuf> {
+    fn drop_ins(&self, name: &str, unreadable: &mut Vec<(PathBuf, io::Error)>) -> Vec<PathBuf> {
         let names = names_with_drop_ins(name);
         let own = self
             .0
@@ -125,15 +150,23 @@ impl LoadPath {
         let of_all = self.0.iter().map(|folder| folder.join(format!("{kind}.d")));
         let mut found = BTreeMap::new();
         for folder in own.chain(of_all) {
+            if let Some(error) = folder.read_dir().err().filter(|error| !is_absence(error)) {
+                unreadable.push((folder, error));
+                continue;
+            }
             let files = entries(&folder).into_iter();
             for file in files.filter(|name| name.ends_with(".conf") && !name.starts_with('.')) {
                 let path = folder.join(&file);
                 found.entry(file).or_insert(path);
             }
         }
-        // What leads to /dev/null takes the others of its name away, and says nothing.
         found.into_values().collect()
     }
+}
+
+/// Whether what is in a folder of this name is enabled.
+fn is_of_wants(name: &str) -> bool {
+    name.ends_with(".wants") || name.ends_with(".requires")
 }
 
 /// The names in a folder.

@@ -2,6 +2,7 @@
 //! systemd.syntax(7) and systemd.unit(5) have it. Which files these are is `load_path`'s to say.
 
 use crate::check::findings::Place;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -61,9 +62,17 @@ pub(super) struct Unit {
     /// The files that it comes from, its own first.
     pub(super) files: Vec<PathBuf>,
     pub(super) settings: Vec<Setting>,
+    /// Drop-ins, and folders of such, that cannot be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 impl Unit {
+    /// Another file sets this.
+    pub(super) fn add(&mut self, file: PathBuf, text: &[u8]) {
+        self.settings.extend(settings(&file, &String::from_utf8_lossy(text)));
+        self.files.push(file);
+    }
+
     /// All that set this, in their order.
     pub(super) fn all(
         &self,
@@ -125,7 +134,12 @@ mod tests {
 
     fn unit(text: &str) -> Unit {
         let settings = settings(Path::new("/a.conf"), text);
-        Unit { name: "mail@pop3.service".into(), files: Vec::new(), settings }
+        Unit {
+            name: "mail@pop3.service".into(),
+            files: Vec::new(),
+            settings,
+            unreadable: Vec::new(),
+        }
     }
 
     fn values(found: &[&Setting]) -> Vec<(usize, String)> {

@@ -291,4 +291,23 @@ fn what_a_unit_sets_is_set_for_a_login_too() {
     let services = 6;
     assert_eq!(logs_in(&units).matches("  al is logged in\n").count(), services);
     assert_eq!(logs_in(folder.path()).matches("  al is logged in\n").count(), services - 1);
+    // A file of variables that is read, and one that need not be there.
+    let variables = folder.path().join("variables");
+    std::fs::write(&variables, &certificate).unwrap();
+    let add = |line: &str| {
+        let unit = format!("[Service]\nExecStart={}\n{line}\n", script.display());
+        std::fs::write(units.join("fetch.service"), unit).unwrap();
+    };
+    add(&format!("EnvironmentFile=-/no/such\nEnvironmentFile={}", variables.display()));
+    assert_eq!(logs_in(&units).matches("  al is logged in\n").count(), services);
+    for (line, why) in [
+        ("EnvironmentFile=/no/such", "not read here"),
+        ("Environment=KEYFILE2=%d/key.pem", "only systemd knows what it comes to"),
+    ] {
+        add(&format!("{line}\nEnvironment={certificate}"));
+        let said = logs_in(&units);
+        let (_, line) = line.rsplit_once("Environment=").unwrap_or(("", line));
+        let expected = format!("fetch.service:3: {line}: {why}\n");
+        assert!(said.contains(&expected), "{said}");
+    }
 }
