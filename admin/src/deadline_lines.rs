@@ -82,7 +82,7 @@ impl Lines {
     }
 }
 
-/// The next line, or as many octets of it as are read at once, without what ends it; none at the end.
+/// The next line, or `longest` octets of it, without what ends it; none at the end.
 ///
 /// # Errors
 /// Whatever comes of reading.

@@ -236,14 +236,24 @@ pub(crate) fn read_line(input: impl BufRead) -> Result<Secret, Error> {
 
 /// From the terminal, without echo.
 pub(crate) fn ask(prompt: &str) -> Result<Secret, Error> {
-    Quiet::open().map_err(Error::NoPassword)?.ask(prompt)
+    ask_at(&Quiet::open().map_err(Error::NoPassword)?, prompt)
+}
+
+/// The next line that is typed there.
+fn ask_at(terminal: &Quiet, prompt: &str) -> Result<Secret, Error> {
+    let line = read_line(terminal.prompt(prompt).map_err(Error::NoPassword)?)?;
+    // ^Z, or an arrow, which a program of more comfort would have heeded.
+    if line.expose().iter().any(u8::is_ascii_control) {
+        return Err(Error::Unusable);
+    }
+    Ok(line)
 }
 
 fn ask_twice(user: &[u8]) -> Result<Secret, Error> {
     let terminal = Quiet::open().map_err(Error::NoPassword)?;
-    let first = terminal.ask(&format!("New password for {}: ", Escaped(user)))?;
+    let first = ask_at(&terminal, &format!("New password for {}: ", Escaped(user)))?;
     check(user, first.expose())?;
-    let second = terminal.ask("The same again: ")?;
+    let second = ask_at(&terminal, "The same again: ")?;
     if first.expose() == second.expose() { Ok(first) } else { Err(Error::Mismatch) }
 }
 

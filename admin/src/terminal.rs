@@ -3,13 +3,11 @@
 //! password may be is [`passwd`](crate::passwd)'s to say.
 
 use crate::ending::{self, Guard};
-use crate::passwd::{Error, read_line};
-use proto::secret::Secret;
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 
 /// The terminal for as long as it shows nothing of what is typed. It is put back as it was when
 /// this is dropped, and before a signal ends the program; ^C is one.
@@ -38,19 +36,13 @@ impl Quiet {
         Ok(Self { terminal, before, _at_a_signal: at_a_signal })
     }
 
-    /// The next line that is typed.
+    /// Shows this, and gives what is typed then: an octet at a time, so that no buffer keeps it.
     ///
     /// # Errors
-    /// The system's, and that the line is too long or has a control character in it.
-    pub(crate) fn ask(&self, prompt: &str) -> Result<Secret, Error> {
-        (&self.terminal).write_all(prompt.as_bytes()).map_err(Error::NoPassword)?;
-        // An octet at a time, so that no buffer keeps it.
-        let line = read_line(BufReader::with_capacity(1, &self.terminal))?;
-        // ^Z, or an arrow, which a program of more comfort would have heeded.
-        if line.expose().iter().any(u8::is_ascii_control) {
-            return Err(Error::Unusable);
-        }
-        Ok(line)
+    /// The system's.
+    pub(crate) fn prompt(&self, text: &str) -> io::Result<impl BufRead> {
+        (&self.terminal).write_all(text.as_bytes())?;
+        Ok(BufReader::with_capacity(1, &self.terminal))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Folders for what a test makes.
 
-use crate::run::output;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs::{self, Permissions};
 use std::ops::Deref;
@@ -78,10 +77,9 @@ pub fn copy_program(from: &Path, to: &Path) {
 /// Writes a program that everybody may run. Another process does it, as [`copy_program`] says.
 #[track_caller]
 pub fn write_program(path: &Path, text: &str) {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path);
-    let written = output(&mut shell, text.as_bytes());
-    assert!(written.status.success(), "{}: {written:?}", path.display());
+    let write = "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\"";
+    let written = Command::new("sh").args(["-c", write]).arg(path).arg(text).status().unwrap();
+    assert!(written.success(), "{}: {written}", path.display());
 }
 
 /// Says who may do what with a file, whatever the umask.

@@ -3,17 +3,17 @@
 //! process waits, and where it sends something; one that serves many others meanwhile has a
 //! clock of its own for that.
 
-use crate::deadline::Deadline;
 use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 use std::io;
+use std::time::{Duration, Instant};
 
 /// How soon it is tried again: a lasting shortage costs twenty tries a second.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// How long a message to another process of ours is tried, in seconds: less than anybody waits
-/// for what it answers.
-const PATIENCE: u64 = 3;
+/// How long a message to another process of ours is tried: less than anybody waits for what it
+/// answers.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whether an error of send(2) or poll(2) says that it may do later.
 #[must_use]
@@ -32,10 +32,10 @@ pub fn pause() -> io::Result<()> {
     }
 }
 
-/// For how long a message to another process of ours is tried that is made now.
+/// Until when a message to another process of ours is tried that is made now.
 #[must_use]
-pub fn patience() -> Deadline {
-    Deadline::after_seconds(PATIENCE)
+pub fn patience() -> Instant {
+    Instant::now() + PATIENCE
 }
 
 /// Has something sent to another process of ours, for up to three seconds where there is too
@@ -52,14 +52,14 @@ pub fn overcome<T>(sends: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 /// # Errors
 /// What `sends` says.
 pub fn overcome_until<T>(
-    deadline: Deadline,
+    until: Instant,
     mut sends: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
     loop {
         match sends() {
             Err(reason)
                 if Errno::from_io_error(&reason).is_some_and(is_short)
-                    && !deadline.has_passed() =>
+                    && Instant::now() < until =>
             {
                 pause()?;
             }
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn once_the_time_is_over_it_is_tried_once_more_only() {
         let mut tries = 0;
-        let done = overcome_until(Deadline::after_seconds(0), || {
+        let done = overcome_until(Instant::now(), || {
             tries += 1;
             Err::<(), _>(Errno::NOBUFS.into())
         });

@@ -2,9 +2,10 @@
 //! matters for who is let in.
 
 use super::findings::{Findings, Place};
-use super::identity::{self, Who};
+use super::identity;
 use super::pam;
 use super::service::Service;
+use super::who::Who;
 use crate::run_script::{Link, Role};
 use proto::names::Variable;
 use std::path::Path;

@@ -1,12 +1,11 @@
 //! What the programs of a run script are told, read by the programs' own code: options,
 //! hosts and ports, variables.
 
+use super::address;
 use super::findings::{Findings, Place};
 use super::service::Service;
 use crate::run_script::{Link, SERVERS};
 use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
 use tlsserver::environment::{Variables, jail_identity, without_effect};
 use unix::jail::Identity;
 
@@ -43,22 +42,11 @@ pub(super) fn check(service: &Service, links: &[Link<'_>], findings: &mut Findin
             _ => {}
         }
         if SERVERS.contains(&link.name())
-            && let Some(Err(why)) = address(link)
+            && let Some(Err(why)) = address::said(link)
         {
             findings.error(place, why);
         }
     }
-}
-
-/// Where a server listens; none where it is not said.
-pub(super) fn address(server: &Link<'_>) -> Option<Result<SocketAddr, String>> {
-    // A port of its own, since another may be taken, by this very service.
-    Some(server.listens_at()?.and_then(|address| match TcpListener::bind((address.ip(), 0)) {
-        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
-            Err(format!("unable to listen: {}: not an address of this machine", address.ip()))
-        }
-        _ => Ok(address),
-    }))
 }
 
 fn variables(service: &Service, place: Place<'_>, findings: &mut Findings) {

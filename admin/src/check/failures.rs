@@ -1,9 +1,10 @@
 //! `control/loginfailures`, and the file that it names.
 
 use super::findings::{Findings, Place};
-use super::identity::{self, User, Who};
+use super::identity;
 use super::permissions::{Readers, check_permissions, check_permissions_for};
 use super::service::Service;
+use super::who::{User, Who};
 use crate::run_script::Link;
 use proto::control::list;
 use proto::failures::Settings;

@@ -2,7 +2,7 @@
 //! goes there, and lets nobody in where it cannot.
 
 use super::findings::{Findings, Place};
-use super::identity::User;
+use super::who::User;
 use proto::escape::Escaped;
 use proto::passwd_file::Account;
 use rustix::io::Errno;

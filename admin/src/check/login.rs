@@ -1,7 +1,7 @@
 //! A real login through the real programs: what the run script runs, on a free port of
 //! this machine or as it runs already; and the beginning of a message.
 
-use super::command_line::address;
+use super::address;
 use super::service::Service;
 use crate::certificate;
 use crate::client::{Begin, Conversation, Server};
@@ -138,7 +138,7 @@ fn listens_at(service: &Service) -> Result<SocketAddr, Error> {
     let server = server.ok_or_else(|| Error::new("no server in it that listens"))?;
     let listens = service.listens(server);
     let of_systemd = listens.first().filter(|_| !service.sockets.is_empty());
-    let address = of_systemd.map(|(address, _)| Ok(*address)).or_else(|| address(server));
+    let address = of_systemd.map(|(address, _)| Ok(*address)).or_else(|| address::said(server));
     let address = address.ok_or_else(|| Error::new("no server in it that listens"))?;
     let mut address = address.map_err(Error::new)?;
     match address.ip() {

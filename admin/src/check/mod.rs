@@ -2,6 +2,7 @@
 //!
 //! Each kind of file has a module of its own.
 
+mod address;
 mod behind_login;
 mod chain;
 mod command_line;
@@ -28,6 +29,7 @@ mod tls;
 mod tls_offer;
 mod units;
 mod users;
+mod who;
 mod writers;
 
 use crate::home::usual_home;

@@ -2,8 +2,9 @@
 //! service's mail program is run, with fixsmtpio and its rules where they stand before it.
 
 use super::findings::{Findings, Place};
-use super::identity::{self, Who};
+use super::identity;
 use super::service::Service;
+use super::who::Who;
 use crate::mail_server::{
     MailServer, Offers, POP3_OWN, is_same, is_size, limit, may_be_listed, word,
 };

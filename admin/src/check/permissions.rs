@@ -1,7 +1,7 @@
 //! Who may read a file; who could change it is for `writers` to say.
 
 use super::findings::Findings;
-use super::identity::Who;
+use super::who::Who;
 use super::writers;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;

@@ -2,8 +2,9 @@
 //! nobody logs in.
 
 use super::findings::{Findings, Place};
-use super::identity::{self, Who};
+use super::identity;
 use super::service::Service;
+use super::who::Who;
 use crate::programs;
 use crate::run_script::{Link, Role};
 use unix::search_path::is_program;

@@ -4,9 +4,10 @@
 //! The control files of a home that a rule names are for `controls` to look at.
 
 use super::findings::Findings;
-use super::identity::{self, Who};
+use super::identity;
 use super::permissions::{Readers, check_permissions_for};
 use super::service::Service;
+use super::who::Who;
 use crate::client::Begin;
 use proto::cdb::records;
 use proto::escape::Escaped;

@@ -2,9 +2,9 @@
 //! when TLS begins, whose files are read, and what runs behind a login. Whether any of it is
 //! right is theirs to say; who finds the scripts is `services`.
 
+use super::address;
 use super::findings::Place;
-use super::identity::Who;
-use super::tls_offer;
+use super::who::Who;
 use crate::client::Begin;
 use crate::run_script::{Link, Role, RunScript, Word};
 use proto::names::Variable;
@@ -40,7 +40,7 @@ impl Service {
     /// Where it listens, as far as that is known, and what says so: the row, or, where systemd
     /// listens for it elsewhere, that.
     pub(super) fn listens<'a>(&'a self, server: &Link<'a>) -> Vec<(SocketAddr, Place<'a>)> {
-        let own = tls_offer::address(server);
+        let own = address::known(server);
         let place = Place::line(&self.path, server.program.line);
         if self.sockets.is_empty() {
             return own.map(|own| (own, place)).into_iter().collect();

@@ -2,9 +2,9 @@
 //! `service`'s; what is wrong with it is found by the modules beside this one, a kind each.
 
 use super::findings::{Findings, Place};
-use super::identity::Who;
 use super::permissions::{Readers, check_permissions};
 use super::service::Service;
+use super::who::Who;
 use super::{behind_login, command_line, folder, memory, row, shell, start, tls_offer, writers};
 use crate::run_script::{Link, Role, RunScript};
 use std::io::ErrorKind;

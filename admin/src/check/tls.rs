@@ -2,9 +2,10 @@
 
 use super::chain;
 use super::findings::Findings;
-use super::identity::{self, Who};
+use super::identity;
 use super::permissions::{Readers, check_permissions_for};
 use super::service::Service;
+use super::who::Who;
 use crate::certificate::is_for;
 use proto::escape::Escaped;
 use rustls::sign::SigningKey;

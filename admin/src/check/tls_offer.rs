@@ -1,11 +1,9 @@
 //! Whether TLS is offered as clients of the port expect it, and before a password is said.
 
-use super::command_line;
 use super::findings::{Findings, Place};
 use super::service::Service;
 use crate::client::Begin;
 use crate::run_script::{Link, Role};
-use std::net::SocketAddr;
 
 /// Ports whose clients begin with TLS: submissions, imaps, pop3s.
 const AT_ONCE: [u16; 3] = [465, 993, 995];
@@ -134,11 +132,4 @@ fn against_port(server: &Link<'_>, begins: Begin, port: u16) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Where the row has it listen, if that is known.
-pub(super) fn address(server: &Link<'_>) -> Option<SocketAddr> {
-    let [.., host, port] = server.arguments else { return None };
-    let is_known = !host.is_computed && !port.is_computed;
-    command_line::address(server).filter(|_| is_known)?.ok()
 }

@@ -7,8 +7,8 @@ mod load_path;
 mod unit;
 
 use super::findings::Findings;
-use super::identity::Who;
 use super::service::Service;
+use super::who::Who;
 use super::{folder, real_path, writers};
 use crate::programs;
 use load_path::{Found, LoadPath};

@@ -2,9 +2,10 @@
 
 use super::findings::{Findings, Place};
 use super::homes::{self, Owner};
-use super::identity::{self, User, Who};
+use super::identity;
 use super::permissions::{Readers, check_permissions_for};
 use super::service::Service;
+use super::who::{User, Who};
 use crate::run_script::Link;
 use proto::escape::Escaped;
 use proto::login::names::LoginNames;

@@ -5,7 +5,7 @@
 
 use super::findings::Findings;
 use super::folder;
-use super::identity::Who;
+use super::who::Who;
 use crate::way;
 use std::fs::Metadata;
 use std::path::Path;

@@ -105,10 +105,10 @@ fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
     while listener_is_there || !engines.is_empty() {
         let (control_ready, ready) = wait(&control, listener_is_there, &engines)?;
         // One for all: the listener takes one that keeps it waiting for stuck.
-        let deadline = patience();
+        let until = patience();
         // Backwards, so that removing one does not move those still to be looked at.
         for index in ready.into_iter().rev() {
-            let answers = |engine: &OwnedFd| keys.answer(engine, &mut buffer, deadline).is_ok();
+            let answers = |engine: &OwnedFd| keys.answer(engine, &mut buffer, until).is_ok();
             if !engines.get(index).is_none_or(answers) {
                 engines.swap_remove(index);
             }
@@ -118,7 +118,7 @@ fn serve(control: impl AsFd, keys: &Keys) -> io::Result<()> {
             match take_with_descriptors(&control, &mut buffer, is_question) {
                 Incoming::Message((true, _)) => {
                     let answer = FromKeyholder::Ready.encode();
-                    overcome_until(deadline, || send(&control, &answer, &[]))?;
+                    overcome_until(until, || send(&control, &answer, &[]))?;
                 }
                 Incoming::Message((false, channel)) => engines.extend(channel),
                 Incoming::Nothing => {}

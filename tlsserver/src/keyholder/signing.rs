@@ -7,7 +7,7 @@ use rustls::sign::SigningKey;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use unix::deadline::Deadline;
+use std::time::Instant;
 use unix::descriptor_passing::send;
 use unix::shortage::overcome_until;
 
@@ -33,7 +33,7 @@ impl Keys {
         &self,
         engine: &OwnedFd,
         buffer: &mut [u8],
-        deadline: Deadline,
+        until: Instant,
     ) -> io::Result<()> {
         let request = match take(engine, buffer, SignRequest::decode) {
             Incoming::Message(request) => request,
@@ -42,7 +42,7 @@ impl Keys {
         };
         let signature = self.sign(&request);
         let answer = signature.as_deref().unwrap_or(REFUSED);
-        overcome_until(deadline, || send(engine, answer, &[]))
+        overcome_until(until, || send(engine, answer, &[]))
     }
 
     /// The signature; none when the request is not one of a TLS handshake. An

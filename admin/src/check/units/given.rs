@@ -3,8 +3,8 @@
 
 use super::unit::{Setting, Unit, settings};
 use crate::check::folder;
-use crate::check::identity::Who;
 use crate::check::service::Service;
+use crate::check::who::Who;
 use crate::run_script::Word;
 use std::path::Path;
 use unix::regular_file::read;
