@@ -78,7 +78,7 @@ fn number(uid: &str, gid: Option<&str>) -> Who {
     uid.parse().map_or(Who::Unknown, |uid| Who::numbered(uid, gid, how))
 }
 
-/// An account by its name or, as chpst and s6 have it, `:UID:GID`, `NAME:GROUP` or `UID:GID`.
+/// The account that it is told.
 fn account(link: &Link<'_>, said: &str) -> Who {
     Who::named(said, format!("{} {said}", link.name()))
 }
