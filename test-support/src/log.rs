@@ -131,9 +131,17 @@ impl Log {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has come so far.
+    /// All that have been written so far.
+    #[track_caller]
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
+        self.catches_up();
+        self.come()
+    }
+
+    /// What has come, for who only shows it.
+    #[must_use]
+    pub fn come(&self) -> Vec<String> {
         self.written().lines.clone()
     }
 
@@ -141,7 +149,6 @@ impl Log {
     #[track_caller]
     #[must_use]
     pub fn count(&self, part: &str) -> usize {
-        self.catches_up();
         self.lines().iter().filter(|line| line.contains(part)).count()
     }
 
@@ -224,7 +231,7 @@ impl Log {
 
 impl Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#?}", self.lines())
+        write!(f, "{:#?}", self.come())
     }
 }
 

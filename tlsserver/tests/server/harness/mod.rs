@@ -289,7 +289,7 @@ fn connections(port: u16) -> usize {
 impl Drop for Server {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the server's log: {:#?}", self.log.lines());
+            eprintln!("the server's log: {:#?}", self.log.come());
         }
     }
 }
