@@ -29,17 +29,23 @@ fn d59_a_full_disk_makes_no_file() {
     });
 }
 
+/// Makes a file whose place is not taken yet, and one beside it that takes all that there is.
 /// Such files earlier releases made, and there are disks that promise nothing.
+fn fill(place: &Place) -> std::fs::File {
+    let header = Header { clock: Clock::Calendar, key: Key(*b"a key for tests.") };
+    std::fs::write(&place.path, header.encode()).unwrap();
+    chmod(&place.path, Mode::from_raw_mode(0o600)).unwrap();
+    std::fs::File::options().write(true).open(&place.path).unwrap().set_len(FILE).unwrap();
+    let mut other = std::fs::File::create(place.path.with_file_name("other")).unwrap();
+    while other.write_all(&[0; 4096]).is_ok() {}
+    other
+}
+
 #[test]
 fn d59_a_file_that_takes_no_more_is_said_once() {
     let place = Place::new("");
     on_a_disk(&place, "tmpfs", SMALL, || {
-        let header = Header { clock: Clock::Calendar, key: Key(*b"a key for tests.") };
-        std::fs::write(&place.path, header.encode()).unwrap();
-        chmod(&place.path, Mode::from_raw_mode(0o600)).unwrap();
-        std::fs::File::options().write(true).open(&place.path).unwrap().set_len(FILE).unwrap();
-        let mut other = std::fs::File::create(place.path.with_file_name("other")).unwrap();
-        while other.write_all(&[0; 4096]).is_ok() {}
+        fill(&place);
         assert_eq!(place.trouble(), "No space left on device");
     });
 }
@@ -49,12 +55,7 @@ fn d59_a_file_that_takes_no_more_is_said_once() {
 fn d59_a_login_that_cannot_be_counted_whole_is_not_counted() {
     let place = Place::new("user 2 1d\n");
     on_a_disk(&place, "tmpfs", SMALL, || {
-        let header = Header { clock: Clock::Calendar, key: Key(*b"a key for tests.") };
-        std::fs::write(&place.path, header.encode()).unwrap();
-        chmod(&place.path, Mode::from_raw_mode(0o600)).unwrap();
-        std::fs::File::options().write(true).open(&place.path).unwrap().set_len(FILE).unwrap();
-        let mut other = std::fs::File::create(place.path.with_file_name("other")).unwrap();
-        while other.write_all(&[0; 4096]).is_ok() {}
+        let other = fill(&place);
         other.set_len(other.metadata().unwrap().len() - 4096).unwrap();
         for _ in 0..3 {
             let mut memory = place.memory();
